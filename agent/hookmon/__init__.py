@@ -1,0 +1,1 @@
+"""The package imports nothing: the watched program pays for every line here."""

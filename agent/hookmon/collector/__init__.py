@@ -1,0 +1,1 @@
+"""Finds and merges shards, samples processes, keeps the run file. Runs in the launcher."""

@@ -1,0 +1,322 @@
+"""The run file: all that is kept of one `hookmon run`, in SQLite, and the plain data that it holds.
+
+In: a Run from the collector, as often as it likes. Out: the same Run for a report, in any process and at any time.
+Runs on the launcher's side only. A run file is one file, `run-0007.sqlite`, in a store folder: `.hookmon/` of the project,
+or the user's state folder where that cannot be written. Times are integer nanoseconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Iterable
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hookmon.core.errors import RunFileError
+
+SCHEMA = 1
+KEPT_RUNS = 20
+_APPLICATION_ID = 0x686B6D6E  # "hkmn", SQLite's own place to say whose file it is
+
+
+@dataclass
+class Node:
+    """One place in the call tree. `parent` is an index into the run's nodes, -1 for the root of a lane."""
+
+    parent: int
+    name: str
+    kind: str
+    target: str
+    call_site: str = ""  # "path:line" of the caller when the node was made, "" where unknown
+    flat: bool = False  # stands for all callers: the tree was full
+    calls: int = 0  # completed, errors and interrupted ones included
+    errors: int = 0
+    interrupted: int = 0  # ended by cancellation, GeneratorExit, KeyboardInterrupt or SystemExit
+    total_ns: int = 0
+    self_ns: int = 0
+    min_ns: int = 0
+    max_ns: int = 0
+    active_ns: int = 0  # time in steps, for coroutines and async generators
+    steps: int = 0
+    untimed: int = 0  # of `calls`: counted without being timed
+    buckets: dict[int, int] = field(default_factory=dict)  # core.histogram's {bucket: count}
+
+
+@dataclass
+class Process:
+    """One process of the run. `state` is running, exited, killed, replaced (by exec) or gone; `exit` is 0…255, -N for a signal."""
+
+    pid: int
+    parent_pid: int
+    command: list[str]
+    python: str = ""  # version, "" for a program that is not Python or was not watched
+    engine: str = ""
+    state: str = "running"
+    exit_code: int | None = None
+    started_ns: int = 0  # CLOCK_MONOTONIC
+    duration_ns: int = 0
+    calls: int = 0
+    errors: int = 0
+    cpu_ns: int = 0
+    rss_max_bytes: int = 0
+    threads_max: int = 0
+    files_max: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    switches: int = 0  # context switches, voluntary and not
+
+
+@dataclass
+class Watched:
+    """What became of one thing that was asked for. `status` is active, never imported, not found, refused or unused."""
+
+    target: str
+    status: str
+    detail: str = ""
+    pack: str = ""  # "" for the user's own
+    source: str = ""  # "pack redis", "hookmon.toml:12", "--watch"
+
+
+@dataclass
+class BlindSpot:
+    """Something that was asked for or expected and could not be seen. `kind` is one word or two, `detail` one sentence."""
+
+    kind: str
+    detail: str
+
+
+@dataclass
+class InFlight:
+    """A call that had not ended: `stack` is outermost first, (name, nanoseconds since it began)."""
+
+    pid: int
+    lane: str
+    stack: list[tuple[str, int]]
+    since_ns: int  # of the innermost
+    killed: bool = False  # the process was gone when this was read
+
+
+@dataclass
+class Sample:
+    """What psutil said of one process at one moment. `at_ns` counts from the start of the run."""
+
+    at_ns: int
+    pid: int
+    cpu_ns: int
+    rss_bytes: int
+    threads: int
+    files: int
+    read_bytes: int
+    written_bytes: int
+    switches: int
+
+
+@dataclass
+class Run:
+    """One `hookmon run` with all its processes. `state` is running, finished or recovered (its launcher was killed)."""
+
+    id: int
+    name: str
+    command: list[str]
+    started_at: str  # ISO 8601 with offset
+    hookmon: str
+    run_folder: str = ""
+    launcher_pid: int = 0
+    launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
+    main_pid: int = 0
+    started_ns: int = 0  # CLOCK_MONOTONIC
+    state: str = "running"
+    duration_ns: int = 0
+    exit_code: int | None = None
+    python: str = ""  # of the main process, or of the first one that was watched
+    engine: str = ""
+    overhead_ns: int = 0
+    call_cost_ns: float = 0.0
+    step_cost_ns: float = 0.0
+    unnamed_calls: int = 0  # counted under flat nodes because the tree was full
+    processes: list[Process] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)  # a parent stands before its children
+    watched: list[Watched] = field(default_factory=list)
+    blind_spots: list[BlindSpot] = field(default_factory=list)
+    in_flight: list[InFlight] = field(default_factory=list)
+    still_running: list[str] = field(default_factory=list)  # "pid command" of what outlived the main process
+    samples: list[Sample] = field(default_factory=list)
+    plan: list[dict[str, Any]] = field(default_factory=list)  # the watches that were asked for
+
+
+_TABLES = {
+    "processes": Process,
+    "nodes": Node,
+    "watched": Watched,
+    "blind_spots": BlindSpot,
+    "in_flight": InFlight,
+    "samples": Sample,
+}
+
+
+def _columns(row_type: type) -> list[str]:
+    return [each.name for each in fields(row_type)]
+
+
+def _pack(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, list | dict):
+        return json.dumps(value, separators=(",", ":"))
+    # a surrogate from a file name or an argument that is not UTF-8
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
+
+
+def _unpack(row_type: type, row: Iterable[Any]) -> Any:
+    values = dict(zip(_columns(row_type), row, strict=True))
+    for name in ("buckets", "stack", "command"):
+        if name in values:
+            values[name] = json.loads(values[name])
+    if "buckets" in values:
+        values["buckets"] = {int(bucket): count for bucket, count in values["buckets"].items()}
+    if "stack" in values:
+        values["stack"] = [(name, since_ns) for name, since_ns in values["stack"]]
+    for name in ("flat", "killed"):
+        if name in values:
+            values[name] = bool(values[name])
+    return row_type(**values)
+
+
+class RunFile:
+    """One run file on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def save(self, run: Run) -> None:
+        """Write the whole run in one transaction: a reader sees the old or the new one.
+
+        Raises RunFileError when the disk is full or the file cannot be written.
+        """
+        try:
+            with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                connection.execute("PRAGMA synchronous = OFF")
+                connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
+                connection.execute("BEGIN IMMEDIATE")
+                scalars = {name: value for name, value in vars(run).items() if name not in _TABLES}
+                connection.execute("DELETE FROM run")
+                connection.executemany(
+                    "INSERT INTO run VALUES (?, ?)", [(key, json.dumps(value)) for key, value in scalars.items()]
+                )
+                for table, row_type in _TABLES.items():
+                    columns = _columns(row_type)
+                    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
+                    connection.execute(f"DELETE FROM {table}")
+                    connection.executemany(
+                        f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})",
+                        [[_pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
+                    )
+        except (sqlite3.Error, OSError) as error:
+            raise RunFileError(f"{self.path}: the run cannot be saved: {error}") from error
+
+    def load(self) -> Run:
+        """Return the run.
+
+        Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
+        """
+        try:
+            if not stat.S_ISREG(os.stat(self.path).st_mode):
+                raise RunFileError(f"{self.path}: not a run file (not a regular file)")
+            with closing(sqlite3.connect(f"file:{_quoted(self.path)}?mode=ro", uri=True, timeout=10)) as connection:
+                (application,) = connection.execute("PRAGMA application_id").fetchone()
+                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                if application != _APPLICATION_ID:
+                    raise RunFileError(f"{self.path}: not a run file of hookmon")
+                if version != SCHEMA:
+                    raise RunFileError(
+                        f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}"
+                    )
+                scalars = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM run")}
+                run = Run(**scalars)
+                for table, row_type in _TABLES.items():
+                    rows = connection.execute(f"SELECT {', '.join(_columns(row_type))} FROM {table} ORDER BY rowid")
+                    setattr(run, table, [_unpack(row_type, row) for row in rows])
+                return run
+        except FileNotFoundError as error:
+            raise RunFileError(f"{self.path}: there is no such run file") from error
+        except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+            raise RunFileError(f"{self.path}: not a readable run file: {error}") from error
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+class Store:
+    """The folder that keeps the last runs of a project."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def of_project(cls, project: Path) -> Store:
+        """Return the store of a project: `.hookmon/` in it, or a folder of its own in the user's state folder.
+
+        The second serves where the first cannot be written, and where it already holds runs while the first does not.
+        """
+        own = project / ".hookmon"
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()) / "hookmon"
+        other = state / "-".join(project.resolve().parts[1:])
+        if own.is_dir():
+            return cls(own if os.access(own, os.W_OK | os.X_OK) or not other.is_dir() else other)
+        return cls(own if os.access(project, os.W_OK | os.X_OK) else other)
+
+    def numbers(self) -> list[int]:
+        """Return the numbers of the runs that are kept, oldest first."""
+        found = []
+        with suppress(OSError):
+            for path in self.folder.glob("run-*.sqlite"):
+                with suppress(ValueError):
+                    found.append(int(path.stem.removeprefix("run-")))
+        return sorted(found)
+
+    def run_file(self, number: int) -> RunFile:
+        """Return the run file of a number, which need not exist."""
+        return RunFile(self.folder / f"run-{number:04d}.sqlite")
+
+    def reserve(self) -> RunFile:
+        """Create the next run file, empty and private, and drop the oldest beyond KEPT_RUNS.
+
+        Raises RunFileError when the folder cannot be made or written.
+        """
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            ignore = self.folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+            number = (self.numbers() or [0])[-1] + 1
+            while True:
+                run_file = self.run_file(number)
+                try:
+                    os.close(os.open(run_file.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+                    break
+                except FileExistsError:
+                    number += 1
+        except OSError as error:
+            raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}") from error
+        for old in self.numbers()[:-KEPT_RUNS]:
+            with suppress(OSError):
+                self.run_file(old).path.unlink()
+        return run_file
+
+
+def number_of(run_file: RunFile) -> int:
+    """Return the run number that a file's name carries."""
+    return int(run_file.path.stem.removeprefix("run-"))
+
+
+def as_plain(row: Any) -> dict[str, Any]:
+    """Return a row as a dictionary of plain values."""
+    return asdict(row)

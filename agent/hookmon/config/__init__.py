@@ -1,0 +1,1 @@
+"""TOML in, checked watches out. Runs before the program starts."""

@@ -1,0 +1,67 @@
+"""Durations in the buckets of OpenTelemetry's exponential histogram at scale 4.
+
+Bucket `i` holds the durations in `(base**(i-1), base**i]` nanoseconds with `base = 2**(1/16)`; in OpenTelemetry's counting
+(data model, "Exponential Histogram") it is the bucket `i - 1`. Bucket 0 holds 1 ns, which also takes the 0 ns of a
+coarse clock. The middle of a bucket is at most 2.2 % away from any value in it. Buckets of two histograms are added one
+by one. Shared by both sides of the process boundary; the standard library's `math` only.
+"""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+SUB_BUCKETS = 16
+"""Buckets in one octave (scale 4)."""
+
+OCTAVES = 48
+"""Octaves that are kept: 2**47 ns is 39 hours, longer calls go into the last bucket."""
+
+LAST_BUCKET = OCTAVES * SUB_BUCKETS - 1
+
+SMALL_NS = 4096
+"""Durations below this are looked up in `SMALL_BUCKETS` instead of being computed."""
+
+
+def bucket_of(duration_ns: int) -> int:
+    """Return the bucket of a duration.
+
+    `log2` of a double is exact at powers of two, and elsewhere no integer below 2**47 is close enough to a boundary
+    for its rounding to matter: the nearest is 2**-47 away in relative terms, the rounding 2**-53.
+    """
+    if duration_ns <= 1:
+        return 0
+    bucket = ceil(log2(duration_ns) * SUB_BUCKETS)
+    return bucket if bucket < LAST_BUCKET else LAST_BUCKET
+
+
+SMALL_BUCKETS = tuple(bucket_of(duration_ns) for duration_ns in range(SMALL_NS))
+
+
+def upper_bound_ns(bucket: int) -> float:
+    """Return the largest duration of a bucket, in nanoseconds."""
+    return float(2.0 ** (bucket / SUB_BUCKETS))
+
+
+def middle_ns(bucket: int) -> float:
+    """Return the geometric middle of a bucket, in nanoseconds: what a percentile answers with."""
+    return float(2.0 ** ((bucket - 0.5) / SUB_BUCKETS)) if bucket > 0 else 1.0
+
+
+def quantile_ns(buckets: dict[int, int], share: float, min_ns: int, max_ns: int) -> int:
+    """Return the nearest-rank quantile of a histogram, 0 for an empty one.
+
+    `buckets` is {bucket: count}; `share` is 0.0 to 1.0. The answer is the middle of the bucket that holds the rank,
+    kept between the smallest and the largest duration that were seen.
+    """
+    count = sum(buckets.values())
+    if not count:
+        return 0
+    rank = max(1, ceil(share * count - 1e-9))
+    if rank >= count:
+        return max_ns
+    seen = 0
+    for bucket in sorted(buckets):
+        seen += buckets[bucket]
+        if seen >= rank:
+            return max(min_ns, min(max_ns, round(middle_ns(bucket))))
+    return max_ns

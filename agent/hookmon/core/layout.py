@@ -1,0 +1,112 @@
+"""The shard: the layout of the memory-mapped file into which one process counts.
+
+Written by the probe, read by the collector, never locked. Everything is a little-endian 64-bit word, so that a counter is
+one aligned store. A header page is followed by records, one behind the other up to the header's `USED` mark:
+
+    word 0 of every record    type | words of the record << 8 | number << 32
+
+A reader walks from record to record and passes over types that it does not know. Numbers count up from 1 for each type.
+Counters only grow; a record's other words are written before its type is, so a record with a type of 0 is one that was
+reserved and is still being filled.
+
+    STRING      1: bytes            2…: UTF-8, zero padded
+    TARGET      1: string (path)    2: string (kind) | string (pack) << 32
+    NODE        see NODE_…          one for each pair of parent node and span name
+    BUCKETS     1: octave           2…17: the 16 buckets of that octave; the number is the node's
+    LANE        1: thread ident     2: string (kind of lane)    4…: LANE_DEPTH pairs (node, since) by depth; node 0 = none
+    WATCH       1: watch number     2: string (target) | status << 32     3: string (detail); the last one for a target holds
+    NOTE        1: string (kind)    2: string (detail): something that could not be seen
+
+A node's self time is not kept: within one lane it is the node's total less the totals of its children, and a reader can
+take the difference. Neither are its calls: each completed call is in one bucket, or in NODE_UNTIMED.
+"""
+
+from __future__ import annotations
+
+MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
+VERSION = 1
+PAGE_BYTES = 4096
+
+# header words
+HEADER_MAGIC = 0
+HEADER_VERSION = 1
+HEADER_PID = 2
+HEADER_PARENT_PID = 3
+HEADER_STARTED_NS = 4  # CLOCK_MONOTONIC
+HEADER_STARTED_WALL_NS = 5  # since 1970
+HEADER_USED = 6  # words, header included
+HEADER_CAPACITY = 7  # words that have storage behind them
+HEADER_STATE = 8
+HEADER_UNNAMED = 9  # calls that found the tree full and were counted under a flat node
+HEADER_HIDDEN_LANES = 10  # lanes that found no slot: counted, but not shown in flight
+HEADER_TEXT_BYTES = 15
+HEADER_TEXT = 16  # fields joined by zero bytes: see TEXT_FIELDS
+
+TEXT_FIELDS = ("hookmon", "engine", "python", "executable", "argv")
+"""`argv` is the last and takes the rest: its items are joined by zero bytes too."""
+
+STATE_RECORDING = 1
+STATE_FULL = 2  # storage or the size limit came to an end: known names go on, new ones are counted flat
+
+# record types
+STRING = 1
+TARGET = 2
+NODE = 3
+BUCKETS = 4
+LANE = 5
+WATCH = 6
+NOTE = 7
+
+# words of a node
+NODE_PARENT_NAME = 1  # parent node | string << 32; parent 0 = a root of its lane
+NODE_TARGET_SITE = 2  # target | string of the call site << 32; 0 = unknown
+NODE_FLAGS = 3
+NODE_TOTAL_NS = 4
+NODE_MIN_NS = 5
+NODE_MAX_NS = 6
+NODE_ACTIVE_NS = 7  # time in steps: coroutines and async generators
+NODE_ERRORS = 8
+NODE_INTERRUPTED = 9  # ended by CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit: completed, not errors
+NODE_STEPS = 10  # resumptions of coroutines and generators
+NODE_UNTIMED = 11  # calls that were counted and not timed
+NODE_WORDS = 12
+
+FLAG_FLAT = 1  # the tree was full: this node stands for all places its name was called from
+
+BUCKETS_OCTAVE = 1
+BUCKETS_FIRST = 2
+BUCKETS_WORDS = 2 + 16
+
+LANE_IDENT = 1
+LANE_KIND = 2
+LANE_FIRST = 4
+LANE_DEPTH = 30
+LANE_WORDS = LANE_FIRST + 2 * LANE_DEPTH
+
+WATCH_WORDS = 4
+NOTE_WORDS = 3
+TARGET_WORDS = 3
+
+# states of a target
+TARGET_ACTIVE = 1
+TARGET_NOT_FOUND = 2  # the detail lists the names that are there, one a line
+TARGET_REFUSED = 3  # found, and cannot be patched: the detail says why
+
+FIRST_BYTES = 64 * 1024
+LARGEST_BYTES = 64 * 1024 * 1024
+MOST_NODES = 32_768
+MOST_LANES = 8_192
+MOST_NAMES_OF_A_TARGET = 10_000
+DEEPEST = 1_000
+
+SHARD_SUFFIX = ".shard"
+BIRTH_SUFFIX = ".born"
+"""A process that starts with the probe leaves `PID-STARTED.born`; once a watched module is there, `PID-STARTED.shard`."""
+
+BIRTH_FIELDS = ("pid", "parent_pid", "started_ns", "status", "python", "executable", "argv")
+"""Text joined by zero bytes. `status` is empty, or says why this process is not watched. `argv` takes the rest."""
+
+
+def record_head(kind: int, words: int, number: int) -> int:
+    """Return word 0 of a record."""
+    return kind | words << 8 | number << 32

@@ -1,0 +1,1 @@
+"""Run file in, plain rows out, then screens and export formats."""

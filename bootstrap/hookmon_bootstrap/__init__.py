@@ -1,0 +1,1 @@
+"""Holds the sitecustomize.py that `hookmon run` puts first on PYTHONPATH; never imported as a package."""
