@@ -235,9 +235,7 @@ class RunFile:
                 if application != _APPLICATION_ID:
                     raise RunFileError(f"{self.path}: not a run file of hookmon")
                 if version != SCHEMA:
-                    raise RunFileError(
-                        f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}"
-                    )
+                    raise RunFileError(f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}")
                 scalars = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM run")}
                 run = Run(**scalars)
                 for table, row_type in _TABLES.items():

@@ -53,7 +53,7 @@ _MARSHAL_VERSION = 2
 
 def encode(plan: PlanData) -> bytes:
     """Return the bytes of a plan file."""
-    body = marshal.dumps(plan, _MARSHAL_VERSION)
+    body = marshal.dumps(plan, _MARSHAL_VERSION)  # type: ignore[arg-type]  # typeshed knows no TypedDict here
     return _MAGIC + b"%d\n" % len(body) + body
 
 
