@@ -49,7 +49,7 @@ class Node:
 
 @dataclass
 class Process:
-    """One process of the run. `state` is running, exited, killed, replaced (by exec) or gone; `exit` is 0…255, -N for a signal."""
+    """One process of the run. `state` is running, exited, killed, replaced (by exec) or gone; `exit_code` is -N for signal N."""
 
     pid: int
     parent_pid: int
