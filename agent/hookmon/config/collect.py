@@ -38,13 +38,13 @@ class Collected:
         module, colon, call_text = text.partition(":")
         calls = [call.strip() for call in call_text.split(",")] if call_text.strip() else []
         if colon:
+            self.placed += [((module.strip(), call), place) for call in calls]
             mistakes = [*checks.module(module.strip()), *checks.calls(calls)]
         else:
             mistakes = [Mistake(f"there is no colon in {shown(text)}", "MODULE:CALL or MODULE:CALL,CALL")]
         if mistakes:
             problems += [Problem(place, mistake) for mistake in mistakes]
             return
-        self.placed += [((module.strip(), call), place) for call in calls]
         defaults = {key: setting.default for key, setting in settings_of("watch", USER).items()}
         values = {**defaults, "module": module.strip(), "calls": tuple(calls)}
         self.watches.append(Watch(**values, source=str(place)))  # type: ignore[arg-type]  # the table of settings has the types
