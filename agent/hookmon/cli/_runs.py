@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -62,6 +63,9 @@ def _named(store: Store, numbers: list[int], name: str) -> Run:
 
 
 def _loaded(run_file: RunFile) -> Run:
+    with suppress(OSError):
+        if run_file.path.suffix == ".sqlite" and not run_file.path.stat().st_size:
+            raise RunFileError(f"{run_file.path}: nothing is saved of this run; it is just starting, or was never saved")
     return _recovered(run_file, run_file.load())
 
 

@@ -32,6 +32,11 @@ class Header:
     step_cost_ns: float
     unnamed_calls: int
 
+    @property
+    def ending(self) -> str:
+        """What stands for an exit code that is not known."""
+        return "still running" if self.state == "running" else "exit code unknown"
+
 
 @dataclass(slots=True)
 class Report:

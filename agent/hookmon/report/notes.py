@@ -82,10 +82,11 @@ def in_flight_text(call: InFlight, state: str) -> str:
 
 def next_commands(run: Run, *, recorded: bool) -> list[tuple[str, str]]:
     """Return the commands that help from here, each with what it is for."""
-    if not recorded:
+    is_watched = any(process.python for process in run.processes)
+    if not recorded and not run.in_flight and is_watched:
         command = inert(join(run.command)) if run.command else "COMMAND"
         return [(f"hookmon run --watch MODULE:CALLS -- {command}", "watch functions of your own")]
     return [
-        (f"hookmon report {run.id} --all", "every name, process and watch"),
-        (f"hookmon report {run.id} --format markdown", "for a pull request; also json, csv"),
+        (f"hookmon report {run.id} --all", "every name and process"),
+        (f"hookmon report {run.id} --format markdown", "for a pull request"),
     ]

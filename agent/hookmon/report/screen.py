@@ -23,6 +23,7 @@ NARROWEST = 40
 WIDEST = 200
 
 _GAP = 2  # columns of space between two columns of a table
+_INDENT = 2
 _ASCII = str.maketrans({"µ": "u", "…": "~", "·": "-", "–": "-", "—": "-", "×": "x", "█": "#", "▌": "", "’": "'"})
 
 Piece = tuple[str, str]
@@ -58,6 +59,7 @@ class Screen:
             self._is_ascii = False
         except (UnicodeEncodeError, LookupError):
             self._is_ascii = True
+        self._indent = 0
         self._segments: list[Segment] = []
         self._styles: dict[str, Style] = {}
 
@@ -76,9 +78,16 @@ class Screen:
             return text
         return set_cell_size(text, max(0, width - 1)) + ("~" if self._is_ascii else "…")
 
+    @property
+    def room(self) -> int:
+        """The columns between the indentation and the right edge."""
+        return self.width - self._indent
+
     def line(self, *pieces: Piece) -> None:
-        """Add one line, cut at the right edge."""
-        left = self.width
+        """Add one line, indented under its heading and cut at the right edge."""
+        left = self.room
+        if pieces and self._indent:
+            self._segments.append(Segment(" " * self._indent))
         for text, style in pieces:
             text = self.cut(self.clean(text) if text.strip() else text, left)
             left -= cell_len(text)
@@ -88,20 +97,26 @@ class Screen:
         self._segments.append(Segment.line())
 
     def title(self, text: str, aside: str = "") -> None:
-        """Add an empty line and a heading."""
+        """Add an empty line and a heading, and an explanation where there is room for it; what follows is indented."""
+        self._indent = 0
         self.line()
-        self.line((text, "bold"), ("  " if aside else "", ""), (aside, "dim"))
+        fits = aside and cell_len(text) + 2 + cell_len(self.clean(aside)) <= self.width
+        self.line((text, "bold"), *([("  ", ""), (aside, "dim")] if fits else []))
+        self._indent = _INDENT
 
     def flow(self, pieces: list[Piece], between: str = " ", indent: int = 0) -> None:
-        """Add pieces one after the other, on as many lines as they need; a piece is never parted."""
+        """Add pieces one after the other, on as many lines as they need; a piece is never parted.
+
+        `indent` is for the lines after the first.
+        """
         row: list[Piece] = []
         used = 0
         for text, style in pieces:
             text = self.clean(text)
             needed = cell_len(text) + (len(between) if row else 0)
-            if row and used + needed > self.width:
+            if row and used + needed > self.room:
                 self.line(*row)
-                row, used, needed = [(" " * indent, "")], indent, cell_len(text)
+                row, used, needed = [(" " * indent, "")] if indent else [], indent, cell_len(text)
             elif row:
                 row.append((between, "dim"))
             row.append((text, style))
@@ -117,7 +132,7 @@ class Screen:
         cells = [[(self.clean(text), style) for text, style in row] for row in rows]
         titles = [self.clean(column.title) for column in columns]
         natural = [max([cell_len(title), *(cell_len(row[index][0]) for row in cells)]) for index, title in enumerate(titles)]
-        widths = fit(columns, natural, self.width)
+        widths = fit(columns, natural, self.room)
         if any(titles):
             cells.insert(0, [(title, "dim") for title in titles])
         for row in cells:
@@ -131,6 +146,7 @@ class Screen:
                 pieces += [(text, style), (space, "")] if columns[index].is_text else [(space, ""), (text, style)]
             while pieces and not pieces[-1][0].strip():
                 pieces.pop()
+            self._segments.append(Segment(" " * self._indent))
             self._segments.extend(Segment(text, self._style(style)) for text, style in pieces)
             self._segments.append(Segment.line())
 

@@ -40,7 +40,7 @@ def _head(report: Report) -> list[str]:
     share_of = "CPU time" if header.cpu_ns else "the duration"
     parts = [
         duration(header.duration_ns),
-        ending(header.exit_code, header.state),
+        ending(header.exit_code, header.ending),
         count(len(report.processes), "process"),
         f"run {header.id}" + (f" {code(header.name)}" if header.name else ""),
         f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from shlex import join
 from typing import TextIO
 
+from rich.cells import cell_len
+
 from hookmon.collector.store import Process
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
@@ -16,6 +18,8 @@ MOST_CALLS = 25
 MOST_PROCESSES = 8
 MOST_LINES = 10
 
+_LONGEST_PACK = 16
+
 _BAD = "red"
 _ODD = "yellow"
 _QUIET = "dim"
@@ -25,8 +29,9 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     """Write the whole screen."""
     screen = Screen(file, width)
     _header(screen, report)
-    for line in report.nothing:
+    if report.nothing:
         screen.line()
+    for line in report.nothing:
         screen.paragraph(line, _ODD if line == report.nothing[0] else "")
     if report.calls:
         _kinds(screen, report)
@@ -35,8 +40,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     _processes(screen, report, everything)
     _watched(screen, report, everything)
     _notes(screen, report, everything)
-    screen.title("Next")
-    screen.table([Column("", least=40), Column("", rank=1, least=16)], [[(a, "cyan"), (b, _QUIET)] for a, b in report.next])
+    _next(screen, report)
     screen.write()
 
 
@@ -53,10 +57,10 @@ def _header(screen: Screen, report: Report) -> None:
     pieces: list[Piece] = [
         (command, "bold"),
         (duration(header.duration_ns), ""),
-        (ending(header.exit_code, header.state), _BAD if failed else _ODD if header.exit_code is None else ""),
+        (ending(header.exit_code, header.ending), _BAD if failed else _ODD if header.exit_code is None else ""),
         (count(len(report.processes), "process"), ""),
         (f"run {header.id} {screen.cut(screen.clean(header.name), 30)}".rstrip(), ""),
-        (f"hookmon’s own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}", ""),
+        (f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}", ""),
     ]
     screen.flow(pieces, between=" · ", indent=2)
 
@@ -64,7 +68,7 @@ def _header(screen: Screen, report: Report) -> None:
 def _kinds(screen: Screen, report: Report) -> None:
     whole_ns = sum(max(0, row.self_ns) for row in report.kinds)
     longest = max(10, min(60, screen.width - 50))
-    screen.title("Where the time went", f"self time of watched calls, {duration(whole_ns)} in all")
+    screen.title("Where the time went", f"{duration(whole_ns)} of self time, all threads and tasks together")
     rows: list[list[Piece]] = []
     for row in report.kinds:
         halves = round(row.share * longest * 2)
@@ -123,7 +127,8 @@ def _in_flight(screen: Screen, report: Report, everything: bool) -> None:
             indent=2,
         )
         if len(call.stack) > 1:
-            screen.paragraph("  in " + " > ".join(screen.clean(name) for name, _ in call.stack[:-1]), _QUIET, indent=5)
+            above = [(f"> {name}", _QUIET) for name, _ in call.stack[1:-1]]
+            screen.flow([("  in", _QUIET), (call.stack[0][0], _QUIET), *above], indent=5)
     _more(screen, report, len(report.in_flight) - len(shown))
 
 
@@ -136,8 +141,8 @@ def _processes(screen: Screen, report: Report, everything: bool) -> None:
         shown = [shown[0], *busiest]
     columns = [
         Column("pid"),
-        Column("command", least=12),
-        Column("state", rank=1, least=9),
+        Column("command", least=max(15, screen.width // 4)),
+        Column("state", rank=1, least=17),
         Column("time"),
         Column("CPU"),
         Column("memory", rank=2),
@@ -161,7 +166,7 @@ def _process(process: Process) -> list[Piece]:
     bad = process.exit_code not in (0, None)
     return [
         (str(process.pid), ""),
-        (join(process.command), ""),
+        (join(process.command) if len(process.command) != 1 else process.command[0], ""),  # one that named itself
         (ending(process.exit_code, process.state), _BAD if bad else ""),
         (duration(process.duration_ns), ""),
         (duration(process.cpu_ns), ""),
@@ -181,17 +186,17 @@ def _watched(screen: Screen, report: Report, everything: bool) -> None:
         return
     screen.title("Watched")
     names = {group.pack or "yours" for group in report.groups}
-    column = max(len(screen.clean(name)) for name in {*names, "not found"})
+    column = min(_LONGEST_PACK, max(cell_len(screen.clean(name)) for name in {*names, "not used"}))
     rows = [(group.pack or "yours", text, style) for group in report.groups for text, style in _group(group, everything)]
     absent = [group.pack for group in report.groups if group.pack and group.absent and not group.active and not group.failed]
     if absent:
         rows.append(("not used", f"{listing(absent, 1000 if everything else 12)} (never imported)", _QUIET))
+    before = ""
     for name, text, style in rows:
-        label = screen.clean(name)
-        screen.flow(
-            [(label + " " * (column - len(label) + 1), ""), *((w, style) for w in screen.clean(on_one_line(text)).split(" "))],
-            indent=column + 2,
-        )
+        label = screen.cut(screen.clean("" if name == before else name), column)
+        words = screen.clean(on_one_line(text)).split(" ")
+        screen.flow([(label + " " * (column + 1 - cell_len(label)), ""), *((word, style) for word in words)], indent=column + 2)
+        before = name
 
 
 def _group(group: WatchGroup, everything: bool) -> list[Piece]:
@@ -225,3 +230,13 @@ def _notes(screen: Screen, report: Report, everything: bool) -> None:
                 [(f"{screen.clean(kind)}:", _ODD), *((w, "") for w in screen.clean(on_one_line(detail)).split(" "))], indent=2
             )
         _more(screen, report, len(spots) - len(shown))
+
+
+def _next(screen: Screen, report: Report) -> None:
+    screen.title("Next")
+    widest = [max(cell_len(screen.clean(row[at])) for row in report.next) for at in (0, 1)]
+    if sum(widest) + 2 <= screen.room:
+        screen.table([Column("", least=1), Column("", least=1)], [[(a, "cyan"), (b, _QUIET)] for a, b in report.next])
+        return
+    for command, _ in report.next:  # a command that is cut cannot be copied
+        screen.flow([(word, "cyan") for word in screen.clean(command).split(" ")], indent=4)
