@@ -45,7 +45,7 @@ def _start_probe(run_folder, agent_folder):
         sys.path_importer_cache.pop(agent_folder, None)
     if not status:
         try:
-            start(run_folder)
+            start(run_folder, lambda status: _write_birth_note(run_folder, status))
         except Exception as error:
             status = "the probe cannot start: %s: %s" % (type(error).__name__, error)
     _write_birth_note(run_folder, status)

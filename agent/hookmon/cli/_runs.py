@@ -8,22 +8,12 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from hookmon.collector.store import Run, RunFile, Store
+from hookmon.config.find import find_project
 from hookmon.core.errors import RunFileError
-
-_MARKS = ("hookmon.toml", "pyproject.toml", ".hookmon", ".git")
-
-
-def project_folder(start: Path) -> Path:
-    """Return the nearest folder from `start` upwards that looks like a project, or `start` itself."""
-    for folder in (start, *start.parents):
-        if any((folder / mark).exists() for mark in _MARKS):
-            return folder
-    return start
-
 
 def store_here() -> Store:
     """Return the store of the project in which the command was given."""
-    return Store.of_project(project_folder(Path.cwd()))
+    return Store.of_project(find_project(Path.cwd()))
 
 
 def find(store: Store, which: str) -> Run:
@@ -72,10 +62,9 @@ def _loaded(run_file: RunFile) -> Run:
 def _recovered(run_file: RunFile, run: Run) -> Run:
     if run.state != "running":
         return run
-    from hookmon.collector.recover import recovered  # type: ignore[import-not-found,unused-ignore]
+    from hookmon.collector.recover import recovered
 
-    whole: Run = recovered(run_file, run)
-    return whole
+    return recovered(run_file, run)
 
 
 def _kept(numbers: list[int]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hookmon.config.document import PYPROJECT, hookmon_table
 
 HOOKMON_TOML = "hookmon.toml"
-_PROJECT_MARKS = (PYPROJECT, ".git", "setup.py")
+_PROJECT_MARKS = (HOOKMON_TOML, PYPROJECT, ".git", "setup.py")
 
 
 def find_config(start: Path) -> Path | None:

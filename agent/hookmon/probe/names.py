@@ -46,18 +46,22 @@ def span_finder(template: str, target: Target, function: Any, is_method: bool) -
     return find
 
 
-def _reader(field: tuple[tuple[str, ...], str], target: Target, function: Any, is_method: bool) -> Read:
-    (root, *attributes), filter_name = field
+def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool) -> Read:
+    paths, filter_name = field
     apply = _FILTERS[filter_name]
-    if root == "function":
+    if paths[0][0] == "function":
         constant = target.path.partition(":")[2]
         return lambda args, kwargs: constant
-    root_of = _root_reader(root, function, is_method)
+    readers = [(_root_reader(root, function, is_method), attributes) for root, *attributes in paths]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        value = root_of(args, kwargs)
-        for attribute in attributes:
-            value = _attribute(value, attribute)
+        value: Any = _MISSING
+        for root_of, attributes in readers:
+            value = root_of(args, kwargs)
+            for attribute in attributes:
+                value = _attribute(value, attribute)
+            if value is not _MISSING:
+                break
         return apply(value)
 
     return read
@@ -103,7 +107,7 @@ def _attribute(value: Any, name: str) -> Any:
         on_class = owner.__dict__.get(name, _MISSING)
         if on_class is not _MISSING:
             break
-    if type(on_class) is MemberDescriptorType:
+    if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
         return on_class.__get__(value)
     own = _MISSING
     if not hasattr(type(on_class), "__set__"):
@@ -128,6 +132,18 @@ def _text(value: Any) -> str:
     return value.__name__ if isinstance(value, type) else type(value).__name__
 
 
+def _command(value: Any) -> str:
+    words = _text(value).upper().split(None, 2)
+    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else "?"
+
+
+_CONTAINERS = frozenset(
+    ("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT", "PUBSUB")
+    + ("SCRIPT", "SLOWLOG", "XGROUP", "XINFO")
+)
+"""Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
+
+
 def _host(value: Any) -> str:
     """Return host and port of a URL, without user, path or query; a bare host is returned as it is."""
     if isinstance(value, bytes):
@@ -150,6 +166,7 @@ _FILTERS: dict[str, Callable[[Any], str]] = {
     "": _text,
     "upper": lambda value: _text(value).upper(),
     "lower": lambda value: _text(value).lower(),
+    "command": _command,
     "word": lambda value: _text(value).partition(" ")[0],
     "host": _host,
     "sql": _sql,

@@ -77,9 +77,9 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
-    for watch in watches:
-        for call in watch["calls"]:
-            _apply(module, name, watch, call, patches)
+    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+    for watch, call in sorted(pairs, key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
+        _apply(module, name, watch, call, patches)
     for failure in failures:
         recorder.note("hookmon", failure)
     failures.clear()
@@ -160,13 +160,17 @@ def _raw(owner: Any, name: str) -> Any:
     return _MISSING
 
 
+def _is_glob(call: str) -> bool:
+    return any(char in call for char in "*?[")
+
+
 def _matching(owner: Any, module_name: str, pattern: str) -> Iterator[str]:
     """Yield the names that the last part of a call stands for.
 
     A glob takes the functions that the module or class itself defines, never those it imported or inherited, and names
     with double underscores only when it begins with them.
     """
-    if not any(char in pattern for char in "*?["):
+    if not _is_glob(pattern):
         yield pattern
         return
     from fnmatch import fnmatchcase

@@ -165,6 +165,11 @@ def start(folder: str, version: str) -> None:
     _open()
 
 
+def is_recording() -> bool:
+    """Say whether this process has a shard."""
+    return _arena is not None
+
+
 def _open() -> None:
     global _arena, _opened, words, since
     if _opened or not _folder:
@@ -285,8 +290,7 @@ def _allow_depth(depth: int) -> None:
     """
     global _deepest
     if depth > _deepest:
-        if depth % _PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
-_DEPTH_STEP == 0:
+        if depth % _DEPTH_STEP == 0:
             sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_OF_OURS * _DEPTH_STEP)
         _deepest = depth
 

@@ -12,16 +12,21 @@ from hookmon.probe.finder import Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
 
 
-def start(run_folder: str) -> None:
-    """Install the finder. Raises OSError when the run folder cannot be read; the bootstrap notes it."""
+def start(run_folder: str, report: Callable[[str], None]) -> None:
+    """Install the finder.
+
+    `report` tells the collector why nothing is recorded in this process, should that come to light later. Raises OSError when
+    the run folder cannot be read; the bootstrap notes it.
+    """
     with open(f"{run_folder}/{_MODULES_FILE}", encoding="utf-8") as file:
         names = frozenset(file.read().split())
-    session = _Session(run_folder)
+    session = _Session(run_folder, report)
     Finder(names - {"__main__"}, session.loaded).install()
     if "__main__" in names:
         from hookmon.probe.main_script import watch_main_script
@@ -32,16 +37,23 @@ def start(run_folder: str) -> None:
 class _Session:
     """What this process watches, from the first watched module on."""
 
-    def __init__(self, run_folder: str) -> None:
+    def __init__(self, run_folder: str, report: Callable[[str], None]) -> None:
         self._run_folder = run_folder
+        self._report = report
+        self._failed = False
         self._watches: dict[str, Any] | None = None
         self._patches: Any = None
 
     def loaded(self, module: Any, name: str) -> None:
         """Patch a watched module; never raises."""
-        from hookmon.probe.guard import shielded
+        if self._failed:
+            return
+        from hookmon.probe import guard
 
-        shielded(None)(self._patch)(module, name)
+        guard.shielded(None)(self._patch)(module, name)
+        if self._watches is None:
+            self._failed = True
+            guard.shielded(None)(self._report)(f"the probe failed: {'; '.join(guard.failures)}")
 
     def _patch(self, module: Any, name: str) -> None:
         watches = self._begin()
@@ -60,15 +72,17 @@ class _Session:
 
             with open(f"{self._run_folder}/{FILE_NAME}", "rb") as file:
                 plan = decode(file.read())
-            watches: dict[str, Any] = {}
-            for watch in plan["watches"]:
-                watches.setdefault(watch["module"], []).append(watch)
-            self._watches = watches
             from hookmon.probe import recorder
 
             recorder.wrapt_folder = plan["wrapt_folder"]
-            recorder.start(self._run_folder, plan["hookmon"])
             from hookmon.probe.patcher import Patches
 
+            recorder.start(self._run_folder, plan["hookmon"])
+            if not recorder.is_recording():
+                raise OSError("the shard cannot be made in the run folder")
+            watches: dict[str, Any] = {}
+            for watch in plan["watches"]:
+                watches.setdefault(watch["module"], []).append(watch)
             self._patches = Patches()
+            self._watches = watches
         return self._watches
