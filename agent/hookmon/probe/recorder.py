@@ -208,7 +208,7 @@ def _after_fork() -> None:
         target.number = 0
     root.children.clear()
     for each in (_nodes, _flat, _lanes, _free_lanes, _targets):
-        each.clear()  # type: ignore[attr-defined]
+        each.clear()
     here = type(here)()
     if os.geteuid() == 0:
         _open()
