@@ -6,6 +6,8 @@ until the first watched module has been loaded. Called by the bootstrap's sitecu
 
 from __future__ import annotations
 
+import sys
+
 from hookmon.probe.finder import Finder
 
 TYPE_CHECKING = False
@@ -28,7 +30,7 @@ def start(run_folder: str, report: Callable[[str], None]) -> None:
     if "__main__" in names:
         names = names - {"__main__"} | {"runpy"}
         session.watch_main()
-    Finder(names, session.loaded).install()
+    Finder(names | {"greenlet"}, session.loaded).install()
 
 
 class _Session:
@@ -49,13 +51,18 @@ class _Session:
         from hookmon.probe import guard
 
         guard.shielded(None)(self._patch)(module, name)
-        if self._watches is None:
+        if self._watches is None and name != "greenlet":
             self._failed = True
             guard.shielded(None)(self._report)(f"the probe failed: {'; '.join(guard.failures)}")
 
     def _patch(self, module: Any, name: str) -> None:
         if name == "runpy" and self._main is not None:
             self._main.patch_runpy(module)
+        if name == "greenlet":
+            if self._watches is not None:
+                recorder = sys.modules["hookmon.probe.recorder"]
+                recorder.use_greenlets()
+            return
         watches = self._begin()
         from hookmon.probe.patcher import patch_module
 
@@ -90,6 +97,8 @@ class _Session:
             watches: dict[str, Any] = {}
             for watch in plan["watches"]:
                 watches.setdefault(watch["module"], []).append(watch)
+            if "greenlet" in sys.modules:
+                recorder.use_greenlets()
             self._patches = Patches()
             self._watches = watches
         return self._watches
