@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 100
+_MOST_KNOWN = 10_000
 _MISSING = object()
 
 
@@ -33,17 +34,48 @@ def span_finder(template: str, target: Target, function: Any, is_method: bool) -
     `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. A field that finds
     nothing reads "?". Raises ValueError for a template that `core.span` refuses.
     """
-    parts: list[str | Read] = [
-        part if isinstance(part, str) else _reader(part, target, function, is_method) for part in parse(template)
-    ]
+    fields = parse(template)
+    parts: list[str | Read] = [part if isinstance(part, str) else _reader(part, target, function, is_method) for part in fields]
     fallback = target.span(target.path.partition(":")[2])
 
-    @shielded(fallback)
     def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
         name = "".join([part if isinstance(part, str) else part(args, kwargs) for part in parts])
         return target.span(name[:_LONGEST_NAME])
 
-    return find
+    find = shielded(fallback)(find)
+    position = _only_argument(fields, is_method)
+    if position is None:
+        return find
+    known: dict[int, Span] = {}
+
+    def find_quickly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+        if len(args) > position and type(args[position]) is str:
+            key = hash(args[position])
+            if key in known:
+                return known[key]
+            span = find(args, kwargs)
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            known[key] = span
+            return span
+        return find(args, kwargs)
+
+    return find_quickly
+
+
+def _only_argument(fields: list[Any], is_method: bool) -> int | None:
+    """Return the position of the argument when a template has one field, and that is a positional argument itself.
+
+    Names of such a template are remembered by the hash of the argument: the values themselves are not kept.
+    """
+    found = [part for part in fields if not isinstance(part, str)]
+    if len(found) != 1:
+        return None
+    paths, _ = found[0]
+    root = paths[0][0]
+    if len(paths) > 1 or len(paths[0]) > 1 or not (root.startswith("arg") and root[3:].isdigit()):
+        return None
+    return int(root[3:]) + is_method
 
 
 def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool) -> Read:
