@@ -45,6 +45,10 @@ class _ScratchBuckets(dict[int, int]):
         return _SCRATCH_NODE + layout.NODE_WORDS
 
 
+_scratch_buckets = _ScratchBuckets()
+_no_children: dict[Span, Node | None] = {}
+
+
 class Target:
     """One callable of the program, as it is watched."""
 
@@ -107,10 +111,9 @@ class Node:
         self.number = 0
         self.total = _SCRATCH_NODE
         self.slot = 0
-        self.buckets = _ScratchBuckets()
-        self.children = {}
+        self.buckets = _scratch_buckets
+        self.children = _no_children
         self.parent = None
-        self.span = None
 
 
 class Lane:
