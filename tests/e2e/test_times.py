@@ -181,7 +181,6 @@ def test_self_is_without_children(timed: Timed) -> None:
     report, truth = timed
     found = row(report, "timed:parent")
     assert_time(found["self_ns"], sum(truth["parent"]) - row(report, "timed:child")["total_ns"])
-    assert_time(found["self_ns"], 20 * 6_000_000 + 20 * 100_000)
     assert row(report, "timed:child")["calls"] == 40
     assert parents(report, "timed:child") == {"timed:parent"}
 

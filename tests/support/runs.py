@@ -20,6 +20,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import psutil
+
 HOOKMON = os.path.join(sysconfig.get_path("scripts"), "hookmon")
 PYTHON = sys.executable
 TIMEOUT_S = 60.0
@@ -91,7 +93,11 @@ class Started:
         return Result(self._read(self._stdout), self._read(self._stderr), exit_code, saved)
 
     def kill(self) -> None:
-        """End the whole session, whatever state it is in."""
+        """End the command and all that it has started, whatever state they are in."""
+        with suppress(psutil.NoSuchProcess):
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
