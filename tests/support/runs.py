@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ TIMEOUT_S = 60.0
 
 Report = dict[str, Any]
 
+_ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")
+
 
 @dataclass
 class Result:
@@ -46,8 +49,8 @@ class Result:
 
     @property
     def seen(self) -> tuple[str, str, int]:
-        """What a user of the program sees of it."""
-        return self.stdout, self.stderr, self.exit_code
+        """What a user of the program sees of it, without memory addresses."""
+        return _ADDRESS.sub("0x…", self.stdout), _ADDRESS.sub("0x…", self.stderr), self.exit_code
 
 
 class Started:
@@ -132,13 +135,28 @@ def hookmon_start(
     config: str | None = None,
     env: dict[str, str | None] | None = None,
     options: list[str] | None = None,
+    isolated: bool = False,
     **started: Any,
 ) -> Started:
-    """Start `hookmon run … -- args` in `cwd`; `config` becomes its hookmon.toml."""
+    """Start `hookmon run … -- args` in `cwd`; `config` becomes its hookmon.toml.
+
+    `isolated` keeps the launcher's own interpreter from the environment that is meant for the program (`python -I`).
+    """
     if config is not None:
         (cwd / "hookmon.toml").write_text(config)
     report_path = Path(tempfile.mkdtemp(prefix="report-", dir=cwd)) / "report.json"
-    head = [HOOKMON, "run", "--quiet", "--format", "json", "--output", str(report_path), *(options or []), "--"]
+    head = [
+        *([PYTHON, "-I"] if isolated else []),
+        HOOKMON,
+        "run",
+        "--quiet",
+        "--format",
+        "json",
+        "--output",
+        str(report_path),
+        *(options or []),
+        "--",
+    ]
     return Started([*head, *args], cwd=cwd, env=env, report_path=report_path, **started)
 
 
