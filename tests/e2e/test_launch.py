@@ -80,7 +80,7 @@ PROGRAMS = {
         "print(threading.active_count(), sys.getrecursionlimit(), sys.gettrace(), sys.getprofile(), sys.excepthook)\n"
         "print(os.umask(0), os.getcwd(), resource.getrlimit(resource.RLIMIT_NOFILE), os.nice(0))\n"
         "print(sys.argv, sys.flags, sys.warnoptions, sys.executable, sys.orig_argv, sys.stdout.encoding, __file__)\n"
-        "print(sys.stdin.isatty(), os.getsid(0) == os.getpid(), os.getpgrp() == os.getpid() and os.isatty(0))\n"
+        "print(sys.stdin.isatty(), os.get_blocking(0), os.get_blocking(1))\n"
         "print([name for name in sys.path_hooks if 'hookmon' in repr(name)], sys.pycache_prefix, sys.dont_write_bytecode)\n"
     ),
     "open files": "import os, shop\nshop.quote(1)\nprint([fd for fd in range(3) if os.fstat(fd)], os.get_inheritable(0))",
