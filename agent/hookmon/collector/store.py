@@ -13,7 +13,7 @@ import sqlite3
 import stat
 from collections.abc import Iterable
 from contextlib import closing, suppress
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class Node:
 
 @dataclass
 class Process:
-    """One process of the run. `state` is running, exited, killed, replaced (by exec) or gone; `exit` is 0…255, -N for a signal."""
+    """One process of the run. `state` is running, exited, killed, replaced (by exec) or gone; `exit_code` is -N for signal N."""
 
     pid: int
     parent_pid: int
@@ -147,6 +147,7 @@ class Run:
     still_running: list[str] = field(default_factory=list)  # "pid command" of what outlived the main process
     samples: list[Sample] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)  # the watches that were asked for
+    folded: list[str] = field(default_factory=list)  # shards that are in `nodes` already and may still lie in the run folder
 
 
 _TABLES = {
@@ -313,8 +314,3 @@ class Store:
 def number_of(run_file: RunFile) -> int:
     """Return the run number that a file's name carries."""
     return int(run_file.path.stem.removeprefix("run-"))
-
-
-def as_plain(row: Any) -> dict[str, Any]:
-    """Return a row as a dictionary of plain values."""
-    return asdict(row)

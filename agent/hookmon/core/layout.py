@@ -1,7 +1,7 @@
 """The shard: the layout of the memory-mapped file into which one process counts.
 
-Written by the probe, read by the collector, never locked. Everything is a little-endian 64-bit word, so that a counter is
-one aligned store. A header page is followed by records, one behind the other up to the header's `USED` mark:
+Written by the probe, read by the collector, never locked. Everything is a 64-bit word in the machine's byte order, so that a
+counter is one aligned store. A header page is followed by records, one behind the other up to the header's `USED` mark:
 
     word 0 of every record    type | words of the record << 8 | number << 32
 
@@ -14,7 +14,7 @@ reserved and is still being filled.
     NODE        see NODE_…          one for each pair of parent node and span name
     BUCKETS     1: octave           2…17: the 16 buckets of that octave; the number is the node's
     LANE        1: thread ident     2: string (kind of lane)    4…: LANE_DEPTH pairs (node, since) by depth; node 0 = none
-    WATCH       1: watch number     2: string (target) | status << 32     3: string (detail); the last one for a target holds
+    WATCH       1: string (target) | status << 32     2: string (detail); the number is the watch's, the last one holds
     NOTE        1: string (kind)    2: string (detail): something that could not be seen
 
 A node's self time is not kept: within one lane it is the node's total less the totals of its children, and a reader can
@@ -37,8 +37,7 @@ HEADER_STARTED_WALL_NS = 5  # since 1970
 HEADER_USED = 6  # words, header included
 HEADER_CAPACITY = 7  # words that have storage behind them
 HEADER_STATE = 8
-HEADER_UNNAMED = 9  # calls that found the tree full and were counted under a flat node
-HEADER_HIDDEN_LANES = 10  # lanes that found no slot: counted, but not shown in flight
+HEADER_HIDDEN_LANES = 9  # lanes that found no slot: recorded, but not shown in flight
 HEADER_TEXT_BYTES = 15
 HEADER_TEXT = 16  # fields joined by zero bytes: see TEXT_FIELDS
 
@@ -47,6 +46,11 @@ TEXT_FIELDS = ("hookmon", "engine", "python", "executable", "argv")
 
 STATE_RECORDING = 1
 STATE_FULL = 2  # storage or the size limit came to an end: known names go on, new ones are counted flat
+
+SCRATCH = PAGE_BYTES // 8
+"""First word behind the header: a record where the writer puts what nobody shall read (calls that a fork inherited)."""
+
+SCRATCH_WORDS = 96
 
 # record types
 STRING = 1
@@ -71,7 +75,7 @@ NODE_STEPS = 10  # resumptions of coroutines and generators
 NODE_UNTIMED = 11  # calls that were counted and not timed
 NODE_WORDS = 12
 
-FLAG_FLAT = 1  # the tree was full: this node stands for all places its name was called from
+FLAG_FLAT = 1  # the tree was full: this node stands for all callers; its time is inside their self time
 
 BUCKETS_OCTAVE = 1
 BUCKETS_FIRST = 2
@@ -83,10 +87,6 @@ LANE_FIRST = 4
 LANE_DEPTH = 30
 LANE_WORDS = LANE_FIRST + 2 * LANE_DEPTH
 
-WATCH_WORDS = 4
-NOTE_WORDS = 3
-TARGET_WORDS = 3
-
 # states of a target
 TARGET_ACTIVE = 1
 TARGET_NOT_FOUND = 2  # the detail lists the names that are there, one a line
@@ -97,7 +97,7 @@ LARGEST_BYTES = 64 * 1024 * 1024
 MOST_NODES = 32_768
 MOST_LANES = 8_192
 MOST_NAMES_OF_A_TARGET = 10_000
-DEEPEST = 1_000
+DEEPEST = 2_000
 
 SHARD_SUFFIX = ".shard"
 BIRTH_SUFFIX = ".born"

@@ -1,24 +1,25 @@
 """Span templates, `"quote {arg0}"`: what a name may be made of.
 
 A template is text with fields in braces; `{{` and `}}` are braces. A field is a root, attribute names and at most one
-filter: `{arg0}`, `{sku}`, `{self.table}`, `{request.url|host}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name
+filter: `{arg0}`, `{sku}`, `{self.table}`, `{request.url|host}`; of several paths with commas between, the first that is there
+is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name
 of a parameter, `self`, `class` (the name of self's class) and `function` (the target's name). Fields are only read: no
 property, no `__str__` and no `__getattr__` of the program runs. Checked before the start, compiled in the probe.
 """
 
 from __future__ import annotations
 
-FILTERS = ("upper", "lower", "word", "host", "sql")
-"""`word`: up to the first blank. `host`: host and port of a URL. `sql`: a statement without its literals, at most 200 characters."""
+FILTERS = ("upper", "lower", "word", "command", "host", "sql")
+"""`command`: a Redis command, in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first blank. `host`: host and port of a URL. `sql`: a statement without its literals."""
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:
-    Field = tuple[tuple[str, ...], str]  # root and attributes, filter or ""
+    Field = tuple[tuple[tuple[str, ...], ...], str]  # paths of root and attributes, filter or ""
     Part = str | Field
 
 
 def parse(template: str) -> list[Part]:
-    """Return the template's parts in order: text as it is, fields as ((root, attribute…), filter).
+    """Return the template's parts in order: text as it is, fields as (((root, attribute…), …), filter).
 
     Raises ValueError, whose text says what is wrong and what is allowed.
     """
@@ -50,13 +51,12 @@ def parse(template: str) -> list[Part]:
 
 
 def _field(inside: str) -> Field:
-    path_text, bar, filter_name = inside.partition("|")
-    path = tuple(path_text.strip().split("."))
+    text, bar, filter_name = inside.partition("|")
+    paths = tuple(tuple(path.strip().split(".")) for path in text.split(","))
     filter_name = filter_name.strip()
-    if not all(name.isidentifier() for name in path):
-        raise ValueError(
-            f"{{{inside}}} is not a field; allowed: {{arg0}}, {{parameter}}, {{self.attribute}}, {{class}}, {{function}}"
-        )
+    if not all(name.isidentifier() for path in paths for name in path):
+        allowed = "{arg0}, {parameter}, {self.attribute}, {class}, {function}"
+        raise ValueError(f"{{{inside}}} is not a field; allowed: {allowed}")
     if bar and filter_name not in FILTERS:
         raise ValueError(f"{{{inside}}}: there is no filter {filter_name!r}; allowed: {', '.join(FILTERS)}")
-    return path, filter_name
+    return paths, filter_name

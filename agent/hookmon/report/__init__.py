@@ -1,1 +1,31 @@
-"""Run file in, plain rows out, then screens and export formats."""
+"""A run becomes plain rows, and the rows become a screen or an export. Runs on the launcher's side only.
+
+In: a Run of the collector's store. Out: text in one of FORMATS. `model` holds the rows, `formats` one module for each
+format, which is found by listing: it exposes `write(report, file, *, width, everything)`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TextIO
+
+from hookmon.collector.store import Run
+from hookmon.report import formats
+
+FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+"""What `render` can be asked for."""
+
+
+def render(run: Run, format: str, *, file: TextIO, width: int | None = None, everything: bool = False) -> None:
+    """Write the report of a run to `file` and flush it.
+
+    `width` is in columns, None for that of the terminal; only `text` looks at it. `everything` lifts the limits on the
+    length of tables. The file is written as its encoding and the environment (NO_COLOR, FORCE_COLOR, TERM) allow.
+    """
+    from hookmon.report.model import build
+
+    if format not in FORMATS:
+        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+    import_module(f"{formats.__name__}.{format}").write(build(run), file, width=width, everything=everything)
+    file.flush()

@@ -1,0 +1,80 @@
+"""Which run a user means. In: what was typed. Out: a run file of the project's store, or an error that says what is there."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from difflib import get_close_matches
+from pathlib import Path
+
+from hookmon.collector.store import Run, RunFile, Store
+from hookmon.config.find import find_project
+from hookmon.core.errors import RunFileError
+
+def store_here() -> Store:
+    """Return the store of the project in which the command was given."""
+    return Store.of_project(find_project(Path.cwd()))
+
+
+def find(store: Store, which: str) -> Run:
+    """Return the run of a number, a name, a path, or the newest for `last`.
+
+    Of several runs of one name it is the newest. A run that says it is running while its launcher is dead is read from its
+    shards. Raises RunFileError when there is no such run or its file cannot be read.
+    """
+    numbers = store.numbers()
+    if which.endswith(".sqlite") or os.sep in which or (not which.isdecimal() and Path(which).is_file()):
+        return _loaded(RunFile(Path(which)))
+    if not numbers:
+        raise RunFileError(f"there is no run yet in {store.folder}; hookmon run COMMAND makes one")
+    if which == "last":
+        return _loaded(store.run_file(numbers[-1]))
+    if which.isdecimal() and which.isascii():
+        if int(which) not in numbers:
+            raise RunFileError(f"there is no run {which}; {_kept(numbers)}")
+        return _loaded(store.run_file(int(which)))
+    return _named(store, numbers, which)
+
+
+def _named(store: Store, numbers: list[int], name: str) -> Run:
+    names: list[str] = []
+    for number in reversed(numbers):
+        run_file = store.run_file(number)
+        try:
+            run = run_file.load()
+        except RunFileError:
+            continue  # a damaged neighbour does not hide the run that is looked for
+        if run.name == name:
+            return _recovered(run_file, run)
+        names.append(run.name)
+    near = get_close_matches(name, [*filter(None, names), "last"], n=1)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    raise RunFileError(f"there is no run named {name}{meant} ({_kept(numbers)})")
+
+
+def _loaded(run_file: RunFile) -> Run:
+    with suppress(OSError):
+        if run_file.path.suffix == ".sqlite" and not run_file.path.stat().st_size:
+            raise RunFileError(f"{run_file.path}: nothing is saved of this run; it is just starting, or was never saved")
+    return _recovered(run_file, run_file.load())
+
+
+def _recovered(run_file: RunFile, run: Run) -> Run:
+    if run.state != "running":
+        return run
+    from hookmon.collector.recover import recovered
+
+    return recovered(run_file, run)
+
+
+def _kept(numbers: list[int]) -> str:
+    """Return which runs there are: `runs 3 to 5 and 7 are kept`."""
+    spans: list[list[int]] = []
+    for number in numbers:
+        if spans and number == spans[-1][-1] + 1:
+            spans[-1] = [spans[-1][0], number]
+        else:
+            spans.append([number])
+    texts = [f"{span[0]}" if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans]
+    listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+    return f"run {listed} is kept" if len(numbers) == 1 else f"runs {listed} are kept"

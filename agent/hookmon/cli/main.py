@@ -1,0 +1,88 @@
+"""The command `hookmon`. A verb is a module in this folder that exposes `command`; it is imported when it is used.
+
+`hookmon --version` and `hookmon --help` import neither rich nor psutil: verbs import what they need when they run. A module
+whose name begins with an underscore is no verb.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module, metadata
+from pkgutil import iter_modules
+
+import click
+
+from hookmon import cli
+from hookmon.core.errors import HookmonError
+from hookmon.report.texts import inert
+
+_INTERRUPTED = 130
+
+
+class _Verbs(click.Group):
+    """A group whose commands are the modules of this folder."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Return the verbs in the order of the alphabet."""
+        names = (module.name for module in iter_modules(cli.__path__))
+        return sorted(name.replace("_", "-") for name in names if name != "main" and not name.startswith("_"))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb and return its command, None for a verb that does not exist."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = import_module(f"{cli.__name__}.{cmd_name.replace('-', '_')}").command
+        return command
+
+
+@click.group(
+    cls=_Verbs, invoke_without_command=True, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.option("--version", is_flag=True, help="Show the version; with -v also what it runs on.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more.")
+@click.pass_context
+def hookmon(ctx: click.Context, version: bool, verbose: bool) -> None:
+    """Show where a Python program's time goes, without a line of it being changed."""
+    if version:
+        _print_version(verbose)
+        ctx.exit()
+    if ctx.invoked_subcommand is None:
+        raise click.UsageError("a verb is missing: try hookmon run COMMAND or hookmon --help")
+
+
+def _print_version(verbose: bool) -> None:
+    click.echo(f"hookmon {_installed('hookmon')}")
+    if verbose:
+        click.echo(f"python {sys.version.split()[0]} ({sys.implementation.name})")
+        click.echo(f"wrapt {_installed('wrapt')}")
+        click.echo("engine pure")
+
+
+def _installed(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code.
+
+    A HookmonError becomes one line on stderr for each of its problems. A closed pipe ends quietly (click sees to it), an
+    interrupt with 130.
+    """
+    if sys.platform == "win32":
+        sys.stderr.write("hookmon: Windows is not supported yet\n")
+        sys.exit(2)
+    try:
+        answer = hookmon.main(prog_name="hookmon", standalone_mode=False)
+    except HookmonError as error:
+        for line in str(error).splitlines():
+            click.echo(f"hookmon: {inert(line)}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(_INTERRUPTED)
+    sys.exit(answer if isinstance(answer, int) else 0)

@@ -1,0 +1,33 @@
+"""`hookmon report`: shows a run again. The report is what was asked for, so it goes to stdout or to the file named."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from hookmon.cli import _runs
+from hookmon.core.errors import HookmonError
+from hookmon.report import FORMATS, render
+
+
+@click.command("report", short_help="Show a run again, or export it.")
+@click.argument("run", default="last")
+@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
+@click.option("--all", "everything", is_flag=True, help="Show every name, process and watch.")
+def command(run: str, format: str, output: Path | None, everything: bool) -> None:
+    """Show a run again.
+
+    RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means.
+    """
+    found = _runs.find(_runs.store_here(), run)
+    if output is None:
+        render(found, format, file=sys.stdout, everything=everything)
+        return
+    try:
+        with output.open("w", encoding="utf-8", newline="\n") as file:
+            render(found, format, file=file, everything=everything)
+    except OSError as error:
+        raise HookmonError(f"{output}: the report cannot be written: {error.strerror}") from error

@@ -1,0 +1,212 @@
+"""`hookmon run`: the main job. Finds the configuration, starts the program, collects while it runs, reports at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+import time
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hookmon.core.errors import HookmonError, LaunchError, RunFileError
+from hookmon.report import FORMATS
+
+if TYPE_CHECKING:
+    from hookmon.collector.collect import Collector
+    from hookmon.collector.store import Run
+    from hookmon.config.load import Config
+
+_GRACE_S = 0.3
+"""How long children may outlive the program before the report calls them still running."""
+
+
+@click.command(
+    "run",
+    short_help="Run a program and report where its time goes.",
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+)
+@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml.")
+@click.option("--no-config", is_flag=True, help="Read no configuration file.")
+@click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total")
+@click.option("--pack", multiple=True, metavar="NAME", help="Switch a pack on.")
+@click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them.")
+@click.option("--name", default="", help="A name by which the report can be found again.")
+@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
+@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
+@click.option("--quiet", is_flag=True, help="Save the run, report nothing.")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def command(
+    config: Path | None,
+    no_config: bool,
+    watch: tuple[str, ...],
+    pack: tuple[str, ...],
+    no_pack: tuple[str, ...],
+    name: str,
+    format: str,
+    output: Path | None,
+    quiet: bool,
+    command: tuple[str, ...],
+) -> int:
+    """Run COMMAND as always and report where its time went.
+
+    The report goes to stderr when COMMAND has ended, and is kept for `hookmon report`. The exit code is that of COMMAND, 128+N
+    when signal N killed it; 127 and 126 when it cannot be started, 125 when hookmon fails before the start, 2 for a mistake in
+    the options or the configuration.
+    """
+    from hookmon.config.load import load
+
+    checked = load(Path.cwd(), config=config, no_config=no_config, watch=watch, pack=pack, no_pack=no_pack)
+    if output is not None:
+        _check_output(output)
+    session = _Session(list(command), name, checked)
+    code, run = session.run()
+    if not quiet:
+        _report(run, format, output)
+    return code
+
+
+class _Session:
+    """One run, from the run folder to the saved file."""
+
+    def __init__(self, command: list[str], name: str, config: Config) -> None:
+        self._command = command
+        self._name = name
+        self._config = config
+
+    def run(self) -> tuple[int, Run]:
+        """Run the program; return its exit code and the run.
+
+        Raises LaunchError when it cannot be started: then nothing is left behind.
+        """
+        from hookmon.collector import launch
+        from hookmon.collector.collect import Collector
+
+        folder = _run_folder()
+        try:
+            run = self._begin(folder)
+            environment = launch.environment(os.environ, folder)
+            before = launch.block_signals()
+            try:
+                pid = launch.start(self._command, environment, before)
+                collector = Collector(run, self._run_file)
+                collector.follow(pid)
+                code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
+            finally:
+                launch.unblock_signals(before)
+        except LaunchError:
+            self._withdraw(folder)
+            raise
+        except OSError as error:
+            self._withdraw(folder)
+            raise LaunchError(f"the run cannot be prepared: {error}", 125) from error
+        return code, self._finish(collector, code)
+
+    def _begin(self, folder: Path) -> Run:
+        """Write the plan and reserve a run file."""
+        import psutil
+
+        from hookmon.collector.store import Run, RunFile, Store, number_of
+        from hookmon.config.find import find_project
+        from hookmon.core import plan
+
+        version = metadata.version("hookmon")
+        watches = [watch.to_plan(number) for number, watch in enumerate(self._config.watches, 1)]
+        content: plan.PlanData = {
+            "run_folder": str(folder),
+            "wrapt_folder": _wrapt_folder(),
+            "hookmon": version,
+            "watches": watches,
+        }
+        (folder / plan.FILE_NAME).write_bytes(plan.encode(content))
+        (folder / plan.MODULES_FILE_NAME).write_text("\n".join(sorted({watch["module"] for watch in watches})), "utf-8")
+        self._run_file: RunFile = Store.of_project(find_project(Path.cwd())).reserve()
+        run = Run(
+            id=number_of(self._run_file),
+            name=self._name,
+            command=self._command,
+            started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+            hookmon=version,
+            run_folder=str(folder),
+            launcher_pid=os.getpid(),
+            launcher_started=psutil.Process().create_time(),
+            started_ns=time.monotonic_ns(),
+            plan=[dict(watch) for watch in watches],
+        )
+        self._run_file.save(run)
+        return run
+
+    def _withdraw(self, folder: Path) -> None:
+        """Leave nothing of a run that never was."""
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)
+        if hasattr(self, "_run_file"):
+            self._run_file.path.unlink(missing_ok=True)
+
+    def _finish(self, collector: Collector, code: int) -> Run:
+        """Wait a moment for children that are just ending, and save the run."""
+        from hookmon.collector.cost import add_cost
+
+        run = collector.run
+        run.duration_ns = time.monotonic_ns() - run.started_ns
+        run.exit_code = code
+        deadline = time.monotonic() + _GRACE_S
+        while collector.something_runs() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        run = collector.look(state="finished")
+        add_cost(run, collector.interpreter)
+        try:
+            collector.end()
+        except RunFileError as error:
+            click.echo(f"hookmon: {error}", err=True)
+        return run
+
+
+def _run_folder() -> Path:
+    """Make the private folder for plan and shards, in memory where the system has a place for that."""
+    for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()):
+        if place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+            try:
+                return Path(tempfile.mkdtemp(prefix="hookmon-", dir=place))
+            except OSError:
+                continue
+    raise LaunchError("no place for the run folder: /dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written", 125)
+
+
+def _wrapt_folder() -> str:
+    from importlib.util import find_spec
+
+    spec = find_spec("wrapt")
+    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
+
+
+def _check_output(output: Path) -> None:
+    """Refuse now what could not be written after the run."""
+    folder = output.parent
+    if output.is_dir():
+        raise HookmonError(f"--output {output}: that is a folder")
+    if not folder.is_dir():
+        raise HookmonError(f"--output {output}: there is no folder {folder}")
+    if not os.access(output if output.exists() else folder, os.W_OK):
+        raise HookmonError(f"--output {output}: it cannot be written")
+
+
+def _report(run: Run, format: str, output: Path | None) -> None:
+    """Write the report. The program's exit code stands, whatever becomes of it."""
+    from hookmon.report import render
+
+    try:
+        if output is None:
+            with contextlib.suppress(BrokenPipeError):
+                render(run, format, file=sys.stderr)
+        else:
+            with output.open("w", encoding="utf-8", newline="\n") as file:
+                render(run, format, file=file)
+    except OSError as error:
+        click.echo(f"hookmon: the report cannot be written: {error}; hookmon report {run.id} shows it", err=True)

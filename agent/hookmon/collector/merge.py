@@ -1,0 +1,95 @@
+"""Adds the shards of many processes up to one run.
+
+In: ShardData, each once, with the moment at which it was true. Out: the run's call tree, in-flight calls and what became of
+each target. Runs in the launcher; pure computation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hookmon.collector.shards import RawNode, ShardData
+from hookmon.collector.store import InFlight, Node
+
+_Key = tuple[int, str, str, bool]  # parent, name, target, flat
+
+
+class Tree:
+    """The call tree of a run, to which shards are added."""
+
+    def __init__(self, nodes: Iterable[Node] = ()) -> None:
+        """Begin with the nodes of an earlier state of the run, if there is one."""
+        self.nodes: list[Node] = list(nodes)
+        self._index: dict[_Key, int] = {
+            (node.parent, node.name, node.target, node.flat): index for index, node in enumerate(self.nodes)
+        }
+
+    def copy(self) -> Tree:
+        """Return a tree that can be added to without changing this one."""
+        fresh = Tree()
+        fresh.nodes = [Node(**{**vars(node), "buckets": dict(node.buckets)}) for node in self.nodes]
+        fresh._index = dict(self._index)
+        return fresh
+
+    def add(self, data: ShardData, now_ns: int) -> None:
+        """Add one process. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC."""
+        for lane in data.lanes:
+            for index, since_ns in lane.stack:
+                data.nodes[index].in_flight_ns += max(0, now_ns - since_ns)
+        own_ns = _self_times(data.nodes)
+        places: list[int] = []
+        for raw, self_ns in zip(data.nodes, own_ns, strict=True):
+            parent = places[raw.parent] if raw.parent >= 0 else -1
+            key = (parent, raw.name, raw.target, raw.flat)
+            place = self._index.get(key)
+            if place is None:
+                place = self._index[key] = len(self.nodes)
+                self.nodes.append(Node(parent, raw.name, raw.kind, raw.target, raw.call_site, raw.flat))
+            places.append(place)
+            _add(self.nodes[place], raw, self_ns)
+
+
+def _self_times(nodes: list[RawNode]) -> list[int]:
+    """Return each node's self time: its total less its children's, those in flight included while they last.
+
+    A completed child of a call that is still in flight has its time in no completed total yet, so the time in flight is
+    counted for the difference; the answer stays between 0 and the total of the completed calls. The time of a flat node
+    is inside its callers' self time already.
+    """
+    own = [node.total_ns + node.in_flight_ns for node in nodes]
+    for node in nodes:
+        if node.parent >= 0:
+            own[node.parent] -= node.total_ns + node.in_flight_ns
+    return [0 if node.flat else max(0, min(value, node.total_ns)) for value, node in zip(own, nodes, strict=True)]
+
+
+def _add(node: Node, raw: RawNode, self_ns: int) -> None:
+    calls = sum(raw.buckets.values()) + raw.untimed
+    if calls > raw.untimed and raw.max_ns >= raw.min_ns:
+        node.min_ns = raw.min_ns if node.calls == node.untimed else min(node.min_ns, raw.min_ns)
+    node.max_ns = max(node.max_ns, raw.max_ns)
+    node.calls += calls
+    node.errors += raw.errors
+    node.interrupted += raw.interrupted
+    node.total_ns += raw.total_ns
+    node.self_ns += self_ns
+    node.active_ns += raw.active_ns
+    node.steps += raw.steps
+    node.untimed += raw.untimed
+    for bucket, count in raw.buckets.items():
+        node.buckets[bucket] = node.buckets.get(bucket, 0) + count
+
+
+def in_flight(data: ShardData, now_ns: int, *, killed: bool) -> list[InFlight]:
+    """Return what a process was doing at `now_ns`, longest first."""
+    found = []
+    for lane in data.lanes:
+        stack = [(data.nodes[index].name, max(0, now_ns - since_ns)) for index, since_ns in lane.stack]
+        label = f"{lane.kind} {lane.ident & 0xFFFFFFFF:x}" if lane.kind != "task" else "task"
+        found.append(InFlight(data.pid, label, stack, stack[-1][1], killed))
+    return sorted(found, key=lambda each: -each.since_ns)
+
+
+def calls_of(data: ShardData) -> tuple[int, int]:
+    """Return (calls, errors) of one process."""
+    return sum(sum(node.buckets.values()) + node.untimed for node in data.nodes), sum(node.errors for node in data.nodes)

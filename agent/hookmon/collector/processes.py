@@ -1,0 +1,227 @@
+"""The processes of a run, seen from outside.
+
+In: the pid of the started program. Out: a row for each process that was ever below it, samples once a second, and the reason
+why one of them was not watched. Runs in the launcher; psutil never enters the watched process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from hookmon.collector.store import Process, Sample
+
+_OUR_VARIABLE = "HOOKMON_RUN"
+
+
+class Watcher:
+    """One process as psutil sees it."""
+
+    def __init__(self, process: psutil.Process, row: Process) -> None:
+        self.process = process
+        self.row = row
+        self.created = process.create_time()
+        self.alive = True
+        self.has_probe = False
+        self.reason = ""  # why it is not watched, "" when it is or when that is not known
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the command again: a process is born as a copy of its parent and becomes something else by exec."""
+        try:
+            with self.process.oneshot():
+                command = self.process.cmdline()
+                if command:
+                    self.row.command = command
+                if not self.has_probe:
+                    self.reason = unwatched_reason(self.process, self.row.command)
+        except (psutil.Error, OSError):
+            pass  # it has just ended: what was seen before holds
+
+
+class Processes:
+    """The process tree of a run."""
+
+    def __init__(self, started_ns: int) -> None:
+        self._started_ns = started_ns
+        self.watchers: dict[int, Watcher] = {}
+        self.ended: list[Watcher] = []
+        self.samples: list[Sample] = []
+
+    def add(self, pid: int, now_ns: int) -> None:
+        """Begin to watch a process; one that is gone already is passed by."""
+        if pid in self.watchers:
+            return
+        try:
+            process = psutil.Process(pid)
+            row = Process(pid=pid, parent_pid=process.ppid(), command=[], started_ns=now_ns)
+            self.watchers[pid] = Watcher(process, row)
+        except (psutil.Error, OSError):
+            pass
+
+    def discover(self, now_ns: int) -> None:
+        """Find the children of all that is known, and notice what has ended."""
+        for pid, watcher in list(self.watchers.items()):
+            if is_gone(watcher):
+                self._end(pid, now_ns)
+        pending = list(self.watchers)
+        while pending:
+            for child in _children(pending.pop()):
+                if child not in self.watchers:
+                    self.add(child, now_ns)
+                    if child in self.watchers:
+                        pending.append(child)
+
+    def sample(self, now_ns: int) -> None:
+        """Take one sample of every process."""
+        for watcher in self.watchers.values():
+            watcher.refresh()
+            sample = self._sample(watcher, now_ns)
+            if sample is not None:
+                self.samples.append(sample)
+
+    def _sample(self, watcher: Watcher, now_ns: int) -> Sample | None:
+        process, row = watcher.process, watcher.row
+        try:
+            with process.oneshot():
+                cpu = process.cpu_times()
+                row.cpu_ns = round((cpu.user + cpu.system) * 1e9)
+                rss = process.memory_info().rss
+                threads = process.num_threads()
+                switches = sum(process.num_ctx_switches())
+                files = process.num_fds()
+                read, written = _traffic(process)
+        except (psutil.Error, OSError):
+            return None
+        row.duration_ns = now_ns - row.started_ns
+        row.rss_max_bytes = max(row.rss_max_bytes, rss)
+        row.threads_max = max(row.threads_max, threads)
+        row.files_max = max(row.files_max, files)
+        row.switches = switches
+        row.read_bytes, row.written_bytes = read, written
+        return Sample(
+            now_ns - self._started_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches
+        )
+
+    def last_look(self, pid: int) -> None:
+        """Read the CPU time of a process that has ended and was not reaped yet: a zombie still has it."""
+        watcher = self.watchers.get(pid)
+        if watcher is not None:
+            try:
+                cpu = watcher.process.cpu_times()
+                watcher.row.cpu_ns = max(watcher.row.cpu_ns, round((cpu.user + cpu.system) * 1e9))
+            except (psutil.Error, OSError):
+                pass
+
+    def _end(self, pid: int, now_ns: int) -> None:
+        watcher = self.watchers.pop(pid)
+        self.last_look(pid)
+        watcher.alive = False
+        watcher.row.state = "gone"
+        watcher.row.duration_ns = now_ns - watcher.row.started_ns
+        self.ended.append(watcher)
+
+    def all(self) -> Iterator[Watcher]:
+        """Yield every process that was seen, oldest first."""
+        yield from sorted((*self.ended, *self.watchers.values()), key=lambda each: (each.row.started_ns, each.row.pid))
+
+
+def is_gone(watcher: Watcher) -> bool:
+    """Say whether a process has ended. A zombie has."""
+    try:
+        return not watcher.process.is_running() or watcher.process.status() == psutil.STATUS_ZOMBIE
+    except (psutil.Error, OSError):
+        return True
+
+
+def is_alive(pid: int, started_wall_ns: int) -> bool:
+    """Say whether the process that began at about `started_wall_ns` (or before) under this pid still runs."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
+        return process.create_time() * 1e9 <= started_wall_ns + 2_000_000_000
+    except (psutil.Error, OSError):
+        return False
+
+
+def _children(pid: int) -> list[int]:
+    """Return the children of a process: from the kernel's own list where there is one, which costs microseconds."""
+    if sys.platform == "linux":
+        found: list[int] = []
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                    found += map(int, file.read().split())
+            return found
+        except FileNotFoundError:
+            if not os.path.exists(f"/proc/{pid}"):
+                return found
+        except OSError:
+            return found
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except (psutil.Error, OSError):
+        return []
+
+
+def _traffic(process: psutil.Process) -> tuple[int, int]:
+    if not hasattr(process, "io_counters"):  # macOS
+        return 0, 0
+    try:
+        counters = process.io_counters()
+    except (psutil.Error, OSError):
+        return 0, 0
+    return counters.read_bytes, counters.write_bytes
+
+
+def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
+    """Return why the probe cannot be in a process, "" when nothing speaks against it."""
+    name = Path(command[0]).name if command else ""
+    try:
+        executable = Path(process.exe()).name
+    except (psutil.Error, OSError):
+        executable = name
+    if not _is_python(executable) and not _is_python(name):
+        return f"{name or executable} is not a Python program"
+    flags = _interpreter_flags(command)
+    for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
+        if flag in flags:
+            return f"Python was started with -{flag} ({text})"
+    try:
+        environment = process.environ()
+    except (psutil.Error, OSError):
+        return ""
+    if environment and environment.get("HOOKMON_DISABLE", "0") not in ("", "0"):
+        return "HOOKMON_DISABLE is set"
+    if _OUR_VARIABLE not in environment or "PYTHONPATH" not in environment:
+        return "its environment was replaced: HOOKMON_RUN or PYTHONPATH is missing"
+    return ""
+
+
+def _is_python(name: str) -> bool:
+    return name.startswith(("python", "pypy")) or name in ("Python",)
+
+
+def _interpreter_flags(command: list[str]) -> str:
+    """Return the letters of Python's own options, those before the script, -c or -m."""
+    letters = ""
+    skip = False
+    for argument in command[1:]:
+        if skip:
+            skip = False
+            continue
+        if not argument.startswith("-") or argument == "-" or argument.startswith("--"):
+            break
+        for position, letter in enumerate(argument[1:], 1):
+            if letter in "cm":
+                return letters
+            if letter in "WX":
+                skip = position == len(argument) - 1
+                break
+            letters += letter
+    return letters

@@ -1,0 +1,253 @@
+"""The reader's side of a shard.
+
+In: the path of a shard that its process may be writing to, may have left behind when it was killed, or that is garbage.
+Out: a ShardData of plain values. Runs in the launcher; never locks, never trusts a length, reads at most what the layout
+allows. The file stays open, so that it can still be read when somebody deletes the run folder.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hookmon.core import layout
+from hookmon.core.errors import ShardError
+from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
+
+_LOW = 0xFFFFFFFF
+
+
+@dataclass
+class RawNode:
+    """A node as it stands in the shard. `parent` is an index into the shard's nodes, -1 for a root."""
+
+    parent: int
+    name: str
+    kind: str
+    target: str
+    call_site: str
+    flat: bool
+    total_ns: int
+    min_ns: int
+    max_ns: int
+    active_ns: int
+    errors: int
+    interrupted: int
+    steps: int
+    untimed: int
+    buckets: dict[int, int] = field(default_factory=dict)
+    in_flight_ns: int = 0  # filled in by the merger
+
+
+@dataclass
+class RawLane:
+    """What one lane was doing: (index of the node, when it began), outermost first."""
+
+    ident: int
+    kind: str
+    stack: list[tuple[int, int]]
+
+
+@dataclass
+class ShardData:
+    """All that one process recorded."""
+
+    pid: int
+    parent_pid: int
+    started_ns: int
+    started_wall_ns: int
+    hookmon: str
+    engine: str
+    python: str
+    executable: str
+    argv: list[str]
+    full: bool
+    hidden_lanes: int
+    nodes: list[RawNode] = field(default_factory=list)
+    lanes: list[RawLane] = field(default_factory=list)
+    watches: dict[tuple[int, str], tuple[int, str]] = field(default_factory=dict)  # (watch, target): (status, detail)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    damaged: bool = False  # some records could not be read
+
+
+class ShardReader:
+    """One shard, open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises ShardError when that cannot be done."""
+        self.path = path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            raise ShardError(f"{path}: {error.strerror}") from error
+
+    def read(self) -> ShardData:
+        """Return what the shard holds now.
+
+        Raises ShardError when it is no shard of this version.
+        """
+        try:
+            size = min(os.fstat(self._descriptor).st_size, layout.LARGEST_BYTES)
+            head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
+            if len(head) < layout.PAGE_BYTES:
+                raise ShardError(f"{self.path}: {len(head)} bytes are too few for a shard")
+            words = memoryview(head).cast("Q")
+            if words[layout.HEADER_MAGIC] != layout.MAGIC:
+                raise ShardError(f"{self.path}: not a shard of hookmon")
+            if words[layout.HEADER_VERSION] != layout.VERSION:
+                raise ShardError(f"{self.path}: a shard of version {words[layout.HEADER_VERSION]}, not {layout.VERSION}")
+            used = min(words[layout.HEADER_USED] * 8, size // 8 * 8)
+            content = b""
+            while len(content) < used:
+                chunk = os.pread(self._descriptor, used - len(content), len(content))
+                if not chunk:
+                    break
+                content += chunk
+        except OSError as error:
+            raise ShardError(f"{self.path}: {error.strerror}") from error
+        return _parse(head, content[: len(content) // 8 * 8], words[layout.HEADER_USED] * 8)
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
+    header = memoryview(head).cast("Q")
+    text_bytes = min(header[layout.HEADER_TEXT_BYTES], layout.PAGE_BYTES - layout.HEADER_TEXT * 8)
+    start = layout.HEADER_TEXT * 8
+    text = head[start : start + text_bytes].decode("utf-8", "replace").split("\0")
+    fields = [*text, *[""] * len(layout.TEXT_FIELDS)]
+    data = ShardData(
+        pid=header[layout.HEADER_PID],
+        parent_pid=header[layout.HEADER_PARENT_PID],
+        started_ns=header[layout.HEADER_STARTED_NS],
+        started_wall_ns=header[layout.HEADER_STARTED_WALL_NS],
+        hookmon=fields[0],
+        engine=fields[1],
+        python=fields[2],
+        executable=fields[3],
+        argv=text[4:],
+        full=header[layout.HEADER_STATE] == layout.STATE_FULL,
+        hidden_lanes=header[layout.HEADER_HIDDEN_LANES],
+        damaged=len(content) < promised,
+    )
+    _Records(content, data).read()
+    return data
+
+
+class _Records:
+    """One walk through the records of a shard."""
+
+    def __init__(self, content: bytes, data: ShardData) -> None:
+        self._content = content
+        self._words = memoryview(content).cast("Q")
+        self._data = data
+        self._strings: dict[int, str] = {0: ""}
+        self._targets: dict[int, tuple[str, str]] = {0: ("", "")}  # number: (path, kind)
+        self._nodes: dict[int, int] = {0: -1}  # number: index
+        self._buckets: dict[int, dict[int, int]] = {}
+
+    def read(self) -> None:
+        words, data = self._words, self._data
+        nodes: list[int] = []
+        lanes: list[int] = []
+        later: list[tuple[int, int]] = []
+        at = layout.SCRATCH
+        end = len(words)
+        while at < end:
+            head = words[at]
+            size = head >> 8 & 0xFFFFFF
+            kind = head & 0xFF
+            if size == 0 or at + size > end:
+                data.damaged = True
+                break
+            if kind == layout.STRING:
+                self._read_string(at, size, head >> 32)
+            elif kind == layout.BUCKETS and size == layout.BUCKETS_WORDS:
+                self._read_buckets(at, head >> 32)
+            elif kind == layout.NODE and size == layout.NODE_WORDS:
+                nodes.append(at)
+            elif kind == layout.LANE and size == layout.LANE_WORDS:
+                lanes.append(at)
+            elif kind in (layout.TARGET, layout.WATCH, layout.NOTE) and size >= 3:
+                later.append((kind, at))
+            at += size
+        for kind, at in later:
+            self._read_other(kind, at)
+        for at in nodes:
+            self._read_node(at)
+        for at in lanes:
+            self._read_lane(at)
+
+    def _read_string(self, at: int, size: int, number: int) -> None:
+        length = min(self._words[at + 1], (size - 2) * 8)
+        self._strings[number] = self._content[at * 8 + 16 : at * 8 + 16 + length].decode("utf-8", "replace")
+
+    def _read_buckets(self, at: int, number: int) -> None:
+        octave = self._words[at + layout.BUCKETS_OCTAVE]
+        if octave >= OCTAVES:
+            self._data.damaged = True
+            return
+        buckets = self._buckets.setdefault(number, {})
+        first = at + layout.BUCKETS_FIRST
+        for bucket, count in enumerate(self._words[first : first + SUB_BUCKETS], octave * SUB_BUCKETS):
+            if count:
+                buckets[bucket] = buckets.get(bucket, 0) + count
+
+    def _read_other(self, kind: int, at: int) -> None:
+        number = self._words[at] >> 32
+        first, second = self._words[at + 1], self._words[at + 2]
+        if kind == layout.TARGET:
+            self._targets[number] = (self._text(first), self._text(second & _LOW))
+        elif kind == layout.WATCH:
+            self._data.watches[number, self._text(first & _LOW)] = (first >> 32, self._text(second))
+        else:
+            self._data.notes.append((self._text(first), self._text(second)))
+
+    def _read_node(self, at: int) -> None:
+        row = struct.unpack_from(f"={layout.NODE_WORDS}Q", self._content, at * 8)
+        number = row[0] >> 32
+        parent = self._nodes.get(row[layout.NODE_PARENT_NAME] & _LOW)
+        if parent is None:  # can only be in a damaged file: a parent is made before its children
+            self._data.damaged = True
+            parent = -1
+        target, kind = self._targets.get(row[layout.NODE_TARGET_SITE] & _LOW, ("", ""))
+        self._nodes[number] = len(self._data.nodes)
+        self._data.nodes.append(
+            RawNode(
+                parent=parent,
+                name=self._text(row[layout.NODE_PARENT_NAME] >> 32) or "(unknown)",
+                kind=kind or "function",
+                target=target,
+                call_site=self._text(row[layout.NODE_TARGET_SITE] >> 32),
+                flat=bool(row[layout.NODE_FLAGS] & layout.FLAG_FLAT),
+                total_ns=row[layout.NODE_TOTAL_NS],
+                min_ns=row[layout.NODE_MIN_NS],
+                max_ns=row[layout.NODE_MAX_NS],
+                active_ns=row[layout.NODE_ACTIVE_NS],
+                errors=row[layout.NODE_ERRORS],
+                interrupted=row[layout.NODE_INTERRUPTED],
+                steps=row[layout.NODE_STEPS],
+                untimed=row[layout.NODE_UNTIMED],
+                buckets=self._buckets.get(number, {}),
+            )
+        )
+
+    def _read_lane(self, at: int) -> None:
+        words = self._words
+        first = at + layout.LANE_FIRST
+        stack = []
+        for pair in range(first, first + 2 * layout.LANE_DEPTH, 2):
+            index = self._nodes.get(words[pair], -1) if words[pair] else -1
+            if index >= 0:
+                stack.append((index, words[pair + 1]))
+        if stack:
+            self._data.lanes.append(RawLane(words[at + layout.LANE_IDENT], self._text(words[at + layout.LANE_KIND]), stack))
+
+    def _text(self, number: int) -> str:
+        return self._strings.get(number, "")

@@ -1,0 +1,77 @@
+"""What a single value may be; each check yields what is wrong with it. The table in `settings` says which check is whose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from hookmon.config.problem import Mistake, closest, shown
+from hookmon.core import span as span_template
+from hookmon.core.plan import KINDS
+
+_CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part)'
+_GLOB_PARTS = re.compile(r"[*?]|\[[^\[\]]+\]")
+
+
+def anything(_value: object) -> Iterator[Mistake]:
+    """Yield nothing: the type says it all."""
+    yield from ()
+
+
+def module(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is a dotted module name or "__main__"."""
+    if not _is_dotted(name):
+        guess = name.strip().removesuffix(".py").replace("/", ".").replace("-", "_")
+        meant = guess if _is_dotted(guess) else ""
+        yield Mistake(
+            f"module {shown(name)} is not a module name", 'a dotted name as in an import, "shop.pricing", or "__main__"', meant
+        )
+
+
+def calls(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that cannot be a call; globs are those of `fnmatch`."""
+    if not names:
+        yield Mistake("calls is empty", f"one or more of {_CALLS_ALLOWED}")
+    for index, name in enumerate(names):
+        if isinstance(name, str):
+            yield from _call(name, index)
+
+
+def _call(name: str, index: int) -> Iterator[Mistake]:
+    parents, dot, last = name.rpartition(".")
+    literal = _GLOB_PARTS.sub("_", last)  # what a glob stands for could be a letter, so it must leave an identifier
+    if any(char in parents for char in "*?[]"):
+        yield Mistake(f"call {shown(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,))
+    elif "[" in literal or "]" in literal:
+        yield Mistake(f"call {shown(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,))
+    elif not _is_dotted(parents + dot + literal):
+        yield Mistake(f"call {shown(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,))
+
+
+def _call_meant(name: str) -> str:
+    guess = name.strip().removesuffix("()").rpartition(":")[2]
+    return guess if guess != name and _is_dotted(guess) else ""
+
+
+def span(template: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `template` is one that core.span can read."""
+    try:
+        span_template.parse(template)
+    except ValueError as error:
+        yield Mistake(f"span {shown(template)}: {error}")
+
+
+def kind(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is one of core.plan's kinds."""
+    if name not in KINDS:
+        yield Mistake(f"kind {shown(name)} is unknown", ", ".join(KINDS), closest(name, KINDS))
+
+
+def adapter(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` can be a module in hookmon.packs."""
+    if not name.isidentifier():
+        yield Mistake(f"adapter {shown(name)} is not a name", "the name of a module beside the pack")
+
+
+def _is_dotted(name: str) -> bool:
+    return all(part.isidentifier() for part in name.split("."))

@@ -1,0 +1,50 @@
+"""Turns checked tables and `--watch` options into watches, and keeps the place of each target for later questions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hookmon.config import checks
+from hookmon.config.document import Document
+from hookmon.config.problem import Mistake, Place, Problem, shown
+from hookmon.config.settings import USER, settings_of
+from hookmon.config.targets import Target
+from hookmon.config.validate import Table
+from hookmon.config.watch import Watch
+
+
+@dataclass
+class Collected:
+    """Watches of one writer. `placed` also has the targets of watches left out because something else in them is wrong."""
+
+    watches: list[Watch] = field(default_factory=list)
+    placed: list[tuple[Target, Place]] = field(default_factory=list)
+
+    def add_tables(self, document: Document, tables: list[Table], pack: str = "") -> None:
+        """Add the [[watch]] tables of `document`; `pack` is the pack's name, "" for the user's file."""
+        for table in tables:
+            values = table.values
+            calls = table.written.get("calls")
+            if "module" in values and isinstance(calls, list):
+                targets = [((values["module"], call), (*table.path, "calls", index)) for index, call in enumerate(calls)]
+                self.placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
+            if table.is_sound:
+                source = f"pack {pack}" if pack else str(table.place)
+                self.watches.append(Watch(**{**values, "calls": tuple(values["calls"])}, pack=pack, source=source))
+
+    def add_option(self, text: str, problems: list[Problem]) -> None:
+        """Add the watch that `--watch text` asks for; what is wrong with it is appended to `problems`."""
+        place = Place(f'--watch "{text}"')
+        module, colon, call_text = text.partition(":")
+        calls = [call.strip() for call in call_text.split(",")] if call_text.strip() else []
+        if colon:
+            self.placed += [((module.strip(), call), place) for call in calls]
+            mistakes = [*checks.module(module.strip()), *checks.calls(calls)]
+        else:
+            mistakes = [Mistake(f"there is no colon in {shown(text)}", "MODULE:CALL or MODULE:CALL,CALL")]
+        if mistakes:
+            problems += [Problem(place, mistake) for mistake in mistakes]
+            return
+        defaults = {key: setting.default for key, setting in settings_of("watch", USER).items()}
+        values = {**defaults, "module": module.strip(), "calls": tuple(calls)}
+        self.watches.append(Watch(**values, source=str(place)))  # type: ignore[arg-type]  # the table of settings has the types

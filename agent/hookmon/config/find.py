@@ -1,0 +1,49 @@
+"""Where the configuration and the project are, seen from a start folder upwards."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from hookmon.config.document import PYPROJECT, hookmon_table
+
+HOOKMON_TOML = "hookmon.toml"
+_PROJECT_MARKS = (HOOKMON_TOML, PYPROJECT, ".git", "setup.py")
+
+
+def find_config(start: Path) -> Path | None:
+    """Return the nearest hookmon.toml, or pyproject.toml that has a [tool.hookmon], from `start` upwards; None for none.
+
+    Within one folder hookmon.toml wins.
+    """
+    for folder in _upwards(start):
+        if (folder / HOOKMON_TOML).is_file():
+            return folder / HOOKMON_TOML
+        if _mentions_hookmon(folder / PYPROJECT):
+            return folder / PYPROJECT
+    return None
+
+
+def find_project(start: Path) -> Path:
+    """Return the nearest folder from `start` upwards that looks like the top of a project, `start` itself when none does."""
+    folders = _upwards(start)
+    return next((folder for folder in folders if any((folder / mark).exists() for mark in _PROJECT_MARKS)), folders[0])
+
+
+def _upwards(start: Path) -> list[Path]:
+    folder = start.resolve()
+    return [folder, *folder.parents]
+
+
+def _mentions_hookmon(pyproject: Path) -> bool:
+    """Say whether the file configures hookmon. A broken one does if it names the table: then its mistake is worth an error."""
+    try:
+        text = pyproject.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+    if "hookmon" not in text:
+        return False
+    try:
+        return hookmon_table(tomllib.loads(text)) is not None
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return "tool.hookmon" in text

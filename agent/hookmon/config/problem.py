@@ -1,0 +1,68 @@
+"""What is wrong with a configuration, said in one line: where, found, allowed, did you mean."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+KeyPath = tuple[str | int, ...]
+"""Keys and array positions from the top of a TOML file, `("watch", 0, "calls", 2)`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something stands: a line of a file, or an option of the command line (`line` is 0)."""
+
+    label: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.label}:{self.line}" if self.line else self.label
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What a check says about one value. `at` leads from that value to the part that is wrong."""
+
+    found: str
+    allowed: str = ""
+    meant: str = ""
+    at: KeyPath = ()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A mistake with its place; `str()` gives the line that the user reads."""
+
+    place: Place
+    mistake: Mistake
+
+    def __str__(self) -> str:
+        text = f"{self.place}: {self.mistake.found}"
+        if self.mistake.allowed:
+            text += f"; allowed: {self.mistake.allowed}"
+        if self.mistake.meant:
+            quote = "" if '"' in self.mistake.meant or "[" in self.mistake.meant else '"'  # ["quote"] and [[watch]] stand bare
+            text += f"; did you mean {quote}{self.mistake.meant}{quote}?"
+        # A hostile name must not break the line or reach the terminal as a control sequence.
+        return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def in_order(problems: list[Problem]) -> list[Problem]:
+    """Return the problems file by file, in the order in which the files were read, and by line within each."""
+    labels = list(dict.fromkeys(problem.place.label for problem in problems))
+    return sorted(problems, key=lambda problem: (labels.index(problem.place.label), problem.place.line))
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """Return the one of `known` that `word` was probably meant to be, "" when none is close."""
+    matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    return matches[0] if matches else ""
+
+
+def shown(value: Any) -> str:
+    """Return a TOML value as text for a message, shortened to some 60 characters."""
+    text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 60 else text[:57] + "…" + text[-1]

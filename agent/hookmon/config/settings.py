@@ -1,0 +1,62 @@
+"""The one table of settings. Adding a setting is adding a line; whoever wants it reads it from the checked table by its key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hookmon.config import checks
+from hookmon.config.problem import Mistake
+
+TEXT = "a string"
+FLAG = "true or false"
+TEXTS = "an array of strings"
+"""Types of values, in the words that a message uses."""
+
+USER = "user"
+PACK = "pack"
+"""Who may write a setting: the user's file, the files in hookmon/packs."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of one table. `default` None makes it required.
+
+    `check` sees only values of the right type, except that an array may still have elements that are no strings.
+    """
+
+    table: str
+    key: str
+    type: str
+    default: str | bool | list[str] | None
+    check: Callable[[Any], Iterator[Mistake]]
+    help: str
+    writers: tuple[str, ...] = (USER, PACK)
+
+
+SETTINGS = (
+    Setting("watch", "module", TEXT, None, checks.module, 'the module as it is imported, or "__main__"'),
+    Setting("watch", "calls", TEXTS, None, checks.calls, "functions and methods in it, globs in the last part"),
+    Setting("watch", "span", TEXT, "", checks.span, 'the name in the report, "quote {arg0}"; empty: the target\'s own'),
+    Setting("watch", "kind", TEXT, "function", checks.kind, "what the time is spent on"),
+    Setting("watch", "nested", FLAG, False, checks.anything, "record it also inside a call of the same client kind"),
+    Setting("watch", "adapter", TEXT, "", checks.adapter, "module that patches what setattr cannot", (PACK,)),
+    Setting("packs", "enable", TEXTS, [], checks.anything, 'packs that stay on although disable names them by "*"', (USER,)),
+    Setting("packs", "disable", TEXTS, [], checks.anything, 'packs to leave out, "*" for all', (USER,)),
+    Setting("pack", "library", TEXT, "", checks.anything, "what pip calls it; empty: the standard library", (PACK,)),
+    Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
+)
+
+REPEATED_TABLES = frozenset(("watch",))
+"""Tables written as `[[…]]`; all others stand at most once."""
+
+
+def settings_of(table: str, writer: str) -> dict[str, Setting]:
+    """Return the settings that `writer` may use in `table`, by key."""
+    return {each.key: each for each in SETTINGS if each.table == table and writer in each.writers}
+
+
+def tables_of(writer: str) -> list[str]:
+    """Return the names of the tables in which `writer` may set something, in the order of the table of settings."""
+    return list(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers))

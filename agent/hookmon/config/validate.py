@@ -1,0 +1,123 @@
+"""Holds a document against the table of settings and goes on after each mistake, so that one pass finds them all."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from hookmon.config.document import Document
+from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, shown
+from hookmon.config.settings import FLAG, REPEATED_TABLES, TEXT, TEXTS, Setting, settings_of, tables_of
+
+_TOML_WORDS: dict[type, str] = {
+    bool: "a boolean",
+    int: "an integer",
+    float: "a float",
+    str: "a string",
+    list: "an array",
+    dict: "a table",
+    datetime.datetime: "a date and time",
+    datetime.date: "a date",
+    datetime.time: "a time",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table after checking.
+
+    `values` has a value for each setting of the table, default or written; a key is absent when its value was wrong.
+    `written` is the table as it was read. `is_sound` says that no value is absent.
+    """
+
+    path: KeyPath
+    place: Place
+    values: dict[str, Any]
+    written: dict[str, Any]
+    is_sound: bool
+
+
+def check_document(document: Document, writer: str, problems: list[Problem]) -> dict[str, list[Table]]:
+    """Return the tables of `document` by name; what is wrong in them is appended to `problems`."""
+    names = tables_of(writer)
+    problems += [_unknown(document, (key,), names) for key in document.data if key not in names]
+    tables = {}
+    for name in names:
+        entries = _entries(document, name, problems)
+        tables[name] = [_check_table(document, path, data, settings_of(name, writer), problems) for path, data in entries]
+    return tables
+
+
+def _entries(document: Document, name: str, problems: list[Problem]) -> list[tuple[KeyPath, dict[str, Any]]]:
+    """Return path and content of each table called `name`; one that is not a table becomes a problem."""
+    value = document.data.get(name)
+    entries: list[tuple[KeyPath, Any]]
+    if value is None:
+        return []
+    if name in REPEATED_TABLES:
+        header = f"[[{name}]]"
+        is_whole = isinstance(value, list)
+        entries = [((name, index), each) for index, each in enumerate(value)] if is_whole else []
+    else:
+        header = f"[{name}]"
+        is_whole = isinstance(value, dict)
+        entries = [((name,), value)] if is_whole else []
+    wrong = [((name,), value)] if not is_whole else [(path, each) for path, each in entries if not isinstance(each, dict)]
+    for path, each in wrong:
+        meant = header if isinstance(each, (dict, list)) else ""
+        problems.append(
+            Problem(document.place(path), Mistake(f"{name} is {_word(each)}", f"tables that begin with {header}", meant))
+        )
+    return [(path, each) for path, each in entries if isinstance(each, dict)]
+
+
+def _check_table(
+    document: Document, path: KeyPath, data: dict[str, Any], settings: dict[str, Setting], problems: list[Problem]
+) -> Table:
+    values: dict[str, Any] = {}
+    problems += [_unknown(document, (*path, key), settings) for key in data if key not in settings]
+    for key, setting in settings.items():
+        if key in data:
+            mistakes = list(_check_value(setting, data[key]))
+            problems += [Problem(document.place((*path, key, *each.at)), each) for each in mistakes]
+            if not mistakes:
+                values[key] = data[key]
+        elif setting.default is None:
+            required = [each.key for each in settings.values() if each.default is None]
+            mistake = Mistake(f'there is no key "{key}" in this {path[0]}', f"{path[0]} with {' and '.join(required)}")
+            problems.append(Problem(document.place(path), mistake))
+        else:
+            values[key] = setting.default
+    return Table(path, document.place(path), values, data, len(values) == len(settings))
+
+
+def _check_value(setting: Setting, value: Any) -> Iterator[Mistake]:
+    if setting.type == TEXTS and isinstance(value, list):
+        wrong = [(index, each) for index, each in enumerate(value) if not isinstance(each, str)]
+        for index, each in wrong:
+            yield Mistake(f"{setting.key} has {_word(each)} in it, {shown(each)}", TEXTS, at=(index,))
+        yield from setting.check(value)
+    elif (setting.type == TEXT and isinstance(value, str)) or (setting.type == FLAG and isinstance(value, bool)):
+        yield from setting.check(value)
+    else:
+        yield Mistake(f"{setting.key} is {_word(value)}, {shown(value)}", setting.type, _meant_value(setting, value))
+
+
+def _meant_value(setting: Setting, value: Any) -> str:
+    if setting.type == TEXTS and isinstance(value, str):
+        return f"[{shown(value)}]"
+    if setting.type == FLAG and isinstance(value, str):
+        return closest(value, ("true", "false"))
+    return ""
+
+
+def _unknown(document: Document, path: KeyPath, known: Iterable[str]) -> Problem:
+    key = str(path[-1])
+    found = f"there is no key {shown(key)} in {path[0]}" if len(path) > 1 else f"there is no table or key {shown(key)}"
+    return Problem(document.place(path), Mistake(found, ", ".join(known), closest(key, known)))
+
+
+def _word(value: Any) -> str:
+    return _TOML_WORDS.get(type(value), "a value")

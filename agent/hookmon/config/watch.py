@@ -1,0 +1,40 @@
+"""The noun that everything else asks for: one checked `[[watch]]` table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hookmon.core.plan import WatchPlan
+
+
+@dataclass(frozen=True)
+class Watch:
+    """One `[[watch]]` after checking, from the user's file, from --watch or from a pack.
+
+    `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
+    """
+
+    module: str
+    calls: tuple[str, ...]
+    span: str
+    kind: str
+    nested: bool
+    pack: str = ""
+    source: str = ""
+    adapter: str = ""
+
+    def to_plan(self, watch_id: int) -> WatchPlan:
+        """Return the dictionary of the plan; the caller numbers the watches."""
+        return {
+            "id": watch_id,
+            "module": self.module,
+            "calls": list(self.calls),
+            "span": self.span,
+            "kind": self.kind,
+            "nested": self.nested,
+            "pack": self.pack,
+            "source": self.source,
+            "adapter": self.adapter,
+        }

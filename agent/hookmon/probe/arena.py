@@ -1,0 +1,184 @@
+"""The writer's side of a shard: a private file, mapped once, that hands out words.
+
+In: requests for records. Out: indices into one memoryview of 64-bit words. Runs in the watched process.
+
+The whole address range is mapped at once, while the file has only as much storage as was reserved: the file is stretched
+for the moment of the mapping and cut back before anything is touched, so growing never moves a counter and costs no
+descriptor. Storage is reserved before it is used, hence a full disk is an OSError here and never a SIGBUS.
+
+Nothing locks. CPython switches threads and runs signal handlers only at calls and backward jumps (3.11 to 3.15: `RESUME`,
+`CALL`, `JUMP_BACKWARD`), so a straight line without them is atomic under the GIL; `reserve` relies on that.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+
+from hookmon.core import layout
+
+_FIRST_DESCRIPTOR = 200  # out of the way of programs that count on getting the lowest numbers
+
+
+class Arena:
+    """One shard being written."""
+
+    __slots__ = (
+        "_bytes",
+        "_capacity",
+        "_descriptor",
+        "_identity",
+        "_largest",
+        "_mapping",
+        "_string_count",
+        "_strings",
+        "_used",
+        "nodes",
+        "path",
+        "words",
+    )
+
+    def __init__(self, path: str, header: list[int], text: bytes) -> None:
+        """Create the file of the shard and map it.
+
+        `header` holds the first header words, `text` the fields of layout.TEXT_FIELDS joined by zero bytes.
+        Raises OSError when the folder is gone, full or not ours, or when no descriptor or address space is left.
+        """
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            _reserve_storage(descriptor, 0, layout.FIRST_BYTES)
+            self._mapping, self._largest = _map(descriptor)
+            descriptor = _moved_up(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            os.unlink(path)
+            raise
+        status = os.fstat(descriptor)
+        self._identity = (status.st_dev, status.st_ino)
+        self._descriptor = descriptor
+        self._bytes = memoryview(self._mapping)
+        self._strings: dict[str, int] = {}
+        self._string_count = 0
+        self._capacity = layout.FIRST_BYTES // 8
+        self._used = layout.SCRATCH
+        self.nodes = 0
+        self.path = path
+        words = self.words = self._bytes.cast("Q")
+        text = text[: layout.PAGE_BYTES - layout.HEADER_TEXT * 8]
+        self._bytes[layout.HEADER_TEXT * 8 : layout.HEADER_TEXT * 8 + len(text)] = text
+        words[layout.HEADER_TEXT_BYTES] = len(text)
+        words[layout.HEADER_CAPACITY] = self._capacity
+        words[layout.HEADER_STATE] = layout.STATE_RECORDING
+        self.reserve(layout.SCRATCH_WORDS)
+        for index, value in enumerate(header, layout.HEADER_VERSION):
+            words[index] = value
+        words[layout.HEADER_MAGIC] = layout.MAGIC
+
+    def reserve(self, size: int) -> int:
+        """Return the index of `size` fresh words, 0 when there is no space left."""
+        while True:
+            at = self._used
+            end = at + size
+            if end <= self._capacity:
+                # no call from here to the return: see the module's text
+                words = self.words
+                self._used = end
+                words[at] = size << 8
+                words[layout.HEADER_USED] = end
+                return at
+            if not self._grow():
+                return 0
+
+    def record(self, kind: int, number: int, values: list[int]) -> int:
+        """Write a record of `values` behind its head and return its index, 0 when there is no space left."""
+        at = self.reserve(len(values) + 1)
+        if at:
+            words = self.words
+            for index, value in enumerate(values, at + 1):
+                words[index] = value
+            words[at] |= kind | number << 32
+        return at
+
+    def string(self, text: str) -> int:
+        """Return the number of a string, 0 when it could not be stored. Strings longer than 4,000 bytes are cut."""
+        number = self._strings.get(text)
+        if number is not None:
+            return number
+        content = text.encode("utf-8", "surrogateescape")[:4000]
+        at = self.reserve(2 + (len(content) + 7) // 8)
+        if not at:
+            return 0
+        number = self._string_count + 1  # straight line, see above
+        self._string_count = number
+        number = self._strings.setdefault(text, number)
+        self._bytes[at * 8 + 16 : at * 8 + 16 + len(content)] = content
+        self.words[at + 1] = len(content)
+        self.words[at] |= layout.STRING | number << 32
+        return number
+
+    def close_in_child(self) -> None:
+        """Forget the parent's shard after a fork: the mapping stays for who still looks at it, the descriptor goes."""
+        if self._is_mine(self._descriptor):
+            os.close(self._descriptor)
+
+    def _grow(self) -> bool:
+        """Double the storage up to the limit; say whether there is more now."""
+        capacity = self._capacity
+        target = min(capacity * 2, capacity + 131_072, self._largest // 8)
+        if target > capacity:
+            descriptor = self._descriptor
+            try:
+                if not self._is_mine(descriptor):  # the program closed all descriptors, as daemons do
+                    descriptor = self._descriptor = _moved_up(os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC))
+                if self._is_mine(descriptor):
+                    _reserve_storage(descriptor, capacity * 8, target * 8)
+                    if self._capacity < target:
+                        self._capacity = target
+                        self.words[layout.HEADER_CAPACITY] = target
+                    return True
+            except OSError:
+                pass  # full, moved away or no longer ours: said in the header, the report tells
+        self.words[layout.HEADER_STATE] = layout.STATE_FULL
+        return False
+
+    def _is_mine(self, descriptor: int) -> bool:
+        """Say whether a descriptor is still our file and not one that the program opened under the same number."""
+        try:
+            status = os.fstat(descriptor)
+        except OSError:
+            return False
+        return (status.st_dev, status.st_ino) == self._identity
+
+
+def _reserve_storage(descriptor: int, start: int, end: int) -> None:
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, start, end - start)
+    else:  # macOS
+        os.pwrite(descriptor, bytes(end - start), start)
+
+
+def _map(descriptor: int) -> tuple[mmap.mmap, int]:
+    """Map as much address space as there is to be had, and leave the file as large as it was."""
+    size = layout.LARGEST_BYTES
+    while True:
+        try:
+            os.ftruncate(descriptor, size)
+            return mmap.mmap(descriptor, size), size
+        except (OSError, ValueError, MemoryError):  # limits of file size or address space
+            size //= 4
+            if size < layout.FIRST_BYTES:
+                raise
+        finally:
+            os.ftruncate(descriptor, layout.FIRST_BYTES)
+
+
+def _moved_up(descriptor: int) -> int:
+    """Return the descriptor under a number that no program expects, or as it is where the limit is low."""
+    import fcntl
+
+    try:
+        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
+    except OSError:
+        return descriptor
+    os.close(descriptor)
+    return moved

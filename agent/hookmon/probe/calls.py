@@ -1,0 +1,168 @@
+"""What stands in for a watched callable: wrapt's proxy with a timed call.
+
+In: a callable and its target. Out: an object that is that callable in every way but one. Runs in the watched process;
+`Timed.__call__` is the hot path of the pure engine. Everything between the last call of a function and the last store is
+one straight line, so that threads and signal handlers cannot come between (see `arena`).
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns as clock
+from types import BuiltinFunctionType, FunctionType, MethodType
+
+from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
+from hookmon.probe import recorder
+from hookmon.probe.proxy import load_object_proxy
+from hookmon.probe.steps import TimedAsyncGenerator, TimedCoroutine, TimedGenerator, time_future
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hookmon.probe.recorder import Span
+
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple, set))
+"""Types of results that are known to be no awaitables: one set look-up for most calls."""
+
+_ObjectProxy: Any = load_object_proxy(recorder.wrapt_folder)
+
+
+class Timed(_ObjectProxy):  # type: ignore[misc]
+    """A plain function, or anything else that binds like one, whose calls are timed.
+
+    A result that can be awaited is followed to its end: `redis.client:Redis.get` serves both kinds of clients.
+    """
+
+    __slots__ = ("_self_function", "_self_name", "_self_span")
+
+    def __init__(self, function: Any, span: Span | None, name: Callable[[Any, Any], Span] | None) -> None:
+        """Give either a fixed `span` or `name`, which finds the span from the arguments and never raises."""
+        super().__init__(function)
+        self._self_function = function
+        self._self_span = span
+        self._self_name = name
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            lane = recorder.here.lane
+        except AttributeError:
+            lane = recorder.enter_thread()
+        span = self._self_span
+        if span is None:
+            span = self._self_name(args, kwargs)
+        parent = lane.node
+        try:
+            node = parent.children[span]
+        except KeyError:
+            node = recorder.new_node(parent, span)
+        if node is None:
+            return self._self_function(*args, **kwargs)
+        start = 0
+        slot = lane.base + node.slot
+        lane.node = node
+        recorder.words[slot] = node.number
+        try:
+            recorder.since[slot] = start = clock()
+            result = self._self_function(*args, **kwargs)
+            duration_ns = clock() - start
+        except BaseException as error:
+            lane.node = parent
+            recorder.words[lane.base + node.slot] = 0
+            if start:
+                recorder.fail(node, start, error)
+            raise
+        lane.node = parent
+        recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
+        if type(result) not in _PLAIN and hasattr(type(result), "__await__"):
+            return _awaited(result, span, start)
+        try:
+            bucket = node.buckets[SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)]
+        except KeyError:
+            bucket = recorder.new_bucket(node, duration_ns)
+        total = node.total
+        words = recorder.words
+        words[bucket] += 1
+        words[total] += duration_ns
+        if duration_ns < node.min_ns:
+            node.min_ns = words[total + 1] = duration_ns
+        if duration_ns > node.max_ns:
+            node.max_ns = words[total + 2] = duration_ns
+        return result
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        wrapped = self._self_function
+        if isinstance(wrapped, FunctionType | BuiltinFunctionType):
+            return wrapped.__qualname__  # by reference: whoever loads it finds us, or the function itself
+        return wrapped.__reduce_ex__(protocol)
+
+    def __reduce__(self) -> Any:
+        return self.__reduce_ex__(2)
+
+    def __copy__(self) -> Any:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return self
+
+    def __repr__(self) -> str:
+        return repr(self._self_function)
+
+
+class TimedCallable(Timed):
+    """A callable that does not bind: a builtin function, an instance with `__call__`."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self
+
+
+class TimedCoroutineFunction(Timed):
+    """A coroutine function: its coroutines are timed, from their first step to their end."""
+
+    __slots__ = ()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        coroutine = self._self_function(*args, **kwargs)
+        span = self._self_span or self._self_name(args, kwargs)
+        if not span.made_at:
+            recorder.note_maker(span)
+        return TimedCoroutine(coroutine, span)
+
+
+class TimedGeneratorFunction(Timed):
+    """A generator function, plain or asynchronous, or a function that contextlib made of one: the body is timed."""
+
+    __slots__ = ()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        made = self._self_function(*args, **kwargs)
+        span = self._self_span or self._self_name(args, kwargs)
+        timed = _timed_generator(made, span)
+        if timed is not None:
+            return timed
+        inner = getattr(made, "__dict__", {}).get("gen")  # contextlib's context managers hold theirs so
+        timed = _timed_generator(inner, span)
+        if timed is not None:
+            made.gen = timed
+        return made
+
+
+def _timed_generator(made: Any, span: Span) -> Any:
+    if hasattr(type(made), "__next__") and hasattr(made, "gi_frame"):
+        return TimedGenerator(made, span)
+    if hasattr(type(made), "__anext__") and hasattr(made, "ag_frame"):
+        return TimedAsyncGenerator(made, span)
+    return None
+
+
+def _awaited(result: Any, span: Span, start_ns: int) -> Any:
+    """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
+    if hasattr(type(result), "send"):
+        return TimedCoroutine(result, span)
+    time_future(result, span, start_ns)
+    return result

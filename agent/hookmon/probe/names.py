@@ -1,0 +1,173 @@
+"""Span templates at work: from the arguments of a call to its span.
+
+In: a parsed template and the callable. Out: a function of (args, kwargs) that never raises and runs no code of the program:
+attributes are read from instance dictionaries, slots and class constants, values are text only when they are text or
+numbers, anything else shows its type. Runs in the watched process, on the hot path of templated targets.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType, MemberDescriptorType
+
+from hookmon.core.span import parse
+from hookmon.probe.fingerprint import fingerprint
+from hookmon.probe.guard import shielded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hookmon.probe.recorder import Span, Target
+
+    Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
+
+_LONGEST_NAME = 200
+_LONGEST_VALUE = 100
+_MISSING = object()
+
+
+def span_finder(template: str, target: Target, function: Any, is_method: bool) -> Callable[[Any, Any], Span]:
+    """Return the function that finds the span of a call.
+
+    `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. A field that finds
+    nothing reads "?". Raises ValueError for a template that `core.span` refuses.
+    """
+    parts: list[str | Read] = [
+        part if isinstance(part, str) else _reader(part, target, function, is_method) for part in parse(template)
+    ]
+    fallback = target.span(target.path.partition(":")[2])
+
+    @shielded(fallback)
+    def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+        name = "".join([part if isinstance(part, str) else part(args, kwargs) for part in parts])
+        return target.span(name[:_LONGEST_NAME])
+
+    return find
+
+
+def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool) -> Read:
+    paths, filter_name = field
+    apply = _FILTERS[filter_name]
+    if paths[0][0] == "function":
+        constant = target.path.partition(":")[2]
+        return lambda args, kwargs: constant
+    readers = [(_root_reader(root, function, is_method), attributes) for root, *attributes in paths]
+
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        value: Any = _MISSING
+        for root_of, attributes in readers:
+            value = root_of(args, kwargs)
+            for attribute in attributes:
+                value = _attribute(value, attribute)
+            if value is not _MISSING:
+                break
+        return apply(value)
+
+    return read
+
+
+def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, Any], Any]:
+    if root in ("self", "class"):
+
+        def own(args: Any, kwargs: Any) -> Any:
+            value = args[0] if is_method and args else _MISSING
+            return type(value) if root == "class" and value is not _MISSING else value
+
+        return own
+    if root.startswith("arg") and root[3:].isdigit():
+        position = int(root[3:]) + is_method
+        names = _parameters(function)
+        keyword = names[position] if position < len(names) else ""
+    else:
+        keyword = root
+        names = _parameters(function)
+        position = names.index(root) if root in names else 1_000_000
+
+    def argument(args: Any, kwargs: Any) -> Any:
+        return args[position] if position < len(args) else kwargs.get(keyword, _MISSING)
+
+    return argument
+
+
+def _parameters(function: Any) -> tuple[str, ...]:
+    """Return the names of the positional parameters of a Python function, none for anything else."""
+    while isinstance(getattr(function, "__wrapped__", None), FunctionType):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    return code.co_varnames[: code.co_argcount] if code is not None else ()
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Return an attribute that can be read without running code of the program, else _MISSING."""
+    if value is _MISSING:
+        return value
+    on_class = _MISSING
+    for owner in type(value).__mro__:
+        on_class = owner.__dict__.get(name, _MISSING)
+        if on_class is not _MISSING:
+            break
+    if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
+        return on_class.__get__(value)
+    own = _MISSING
+    if not hasattr(type(on_class), "__set__"):
+        try:
+            own = object.__getattribute__(value, "__dict__").get(name, _MISSING)
+        except AttributeError:
+            own = _MISSING
+    if own is not _MISSING:
+        return own
+    return on_class if type(on_class) in (str, int) else _MISSING
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return str.__getitem__(value, slice(0, _LONGEST_VALUE))
+    if isinstance(value, bytes):
+        return bytes.__getitem__(value, slice(0, _LONGEST_VALUE)).decode("ascii", "replace")
+    if value is None or type(value) in (bool, int, float):
+        return repr(value)
+    if value is _MISSING:
+        return "?"
+    return value.__name__ if isinstance(value, type) else type(value).__name__
+
+
+def _command(value: Any) -> str:
+    words = _text(value).upper().split(None, 2)
+    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else "?"
+
+
+_CONTAINERS = frozenset(
+    ("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT", "PUBSUB")
+    + ("SCRIPT", "SLOWLOG", "XGROUP", "XINFO")
+)
+"""Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
+
+
+def _host(value: Any) -> str:
+    """Return host and port of a URL, without user, path or query; a bare host is returned as it is."""
+    if isinstance(value, bytes):
+        value = value.decode("ascii", "replace")
+    if not isinstance(value, str):
+        return _text(value)
+    rest = value.partition("://")[2] or value
+    for end in "/?#":
+        rest = rest.partition(end)[0]
+    return rest.rpartition("@")[2][:_LONGEST_VALUE]
+
+
+def _sql(value: Any) -> str:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    return fingerprint(value) if isinstance(value, str) else _text(value)
+
+
+_FILTERS: dict[str, Callable[[Any], str]] = {
+    "": _text,
+    "upper": lambda value: _text(value).upper(),
+    "lower": lambda value: _text(value).lower(),
+    "command": _command,
+    "word": lambda value: _text(value).partition(" ")[0],
+    "host": _host,
+    "sql": _sql,
+}

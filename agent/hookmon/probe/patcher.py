@@ -1,0 +1,271 @@
+"""Finds the targets of a watch in a loaded module and puts a timed stand-in in their place.
+
+In: a module that has just been imported and the watches for it. Out: patched attributes, each of which can be changed back,
+and a note about each target: active, not found (with the names that are there), refused (with the reason). Runs in the
+watched process, once for each watched module.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType, ModuleType
+
+from hookmon.core import layout
+from hookmon.probe import recorder
+from hookmon.probe.calls import (
+    Timed,
+    TimedCallable,
+    TimedCoroutineFunction,
+    TimedGeneratorFunction,
+)
+from hookmon.probe.guard import failures, shielded
+from hookmon.probe.names import span_finder
+from hookmon.probe.recorder import Target
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hookmon.core.plan import WatchPlan
+
+_MISSING: Any = object()
+_GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
+_COROUTINE_FLAG = 0x80
+
+
+class Refusal(Exception):
+    """A target is there and cannot be patched; the text says why."""
+
+
+class Patches:
+    """All that was changed in this process, in order."""
+
+    def __init__(self) -> None:
+        self._undo: list[tuple[Any, str, Any]] = []  # (owner, attribute, what was in its own dictionary or _MISSING)
+
+    def replace(self, owner: Any, name: str, value: Any) -> None:
+        """Set an attribute of a module, class or descriptor, and remember what was there.
+
+        Raises Refusal for a type that cannot be changed.
+        """
+        before = vars(owner).get(name, _MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
+        try:
+            _set(owner, name, value)
+        except (TypeError, AttributeError) as error:
+            raise Refusal(f"{getattr(owner, '__name__', owner)} is a C type, which Python does not let anybody patch") from error
+        self._undo.append((owner, name, before))
+
+    def undo(self) -> None:
+        """Change everything back, last first."""
+        while self._undo:
+            owner, name, before = self._undo.pop()
+            if before is _MISSING:
+                type.__delattr__(owner, name) if isinstance(owner, type) else delattr(owner, name)
+            else:
+                _set(owner, name, before)
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    if isinstance(owner, type):
+        type.__setattr__(owner, name, value)
+    elif isinstance(owner, ModuleType):
+        owner.__dict__[name] = value
+    else:
+        setattr(owner, name, value)
+
+
+def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
+    """Apply all watches of one module. One that fails is noted and leaves the others alone."""
+    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+    for watch, call in sorted(pairs, key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
+        _apply(module, name, watch, call, patches)
+    for failure in failures:
+        recorder.note("hookmon", failure)
+    failures.clear()
+
+
+@shielded(None)
+def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
+    path = f"{name}:{call}"
+    number = watch["id"]
+    try:
+        if watch["adapter"]:
+            _adapt(module, name, watch, call, patches)
+        elif not _patch_call(module, name, watch, call, patches):
+            recorder.note_watch(number, path, layout.TARGET_NOT_FOUND, "\n".join(_names_there(module, call))[:3900])
+            return
+    except Refusal as refusal:
+        recorder.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
+    except Exception as error:
+        recorder.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
+        raise
+    else:
+        recorder.note_watch(number, path, layout.TARGET_ACTIVE)
+
+
+def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
+    """Let the pack's adapter, a module of hookmon.packs, do what setting an attribute cannot."""
+    adapter_name = f"hookmon.packs.{watch['adapter']}"
+    __import__(adapter_name)
+    adapter = sys.modules[adapter_name]
+
+    def timed(function: Any, qualified_name: str) -> Any:
+        return stand_in(function, target_of(name, qualified_name, watch), watch["span"], is_method=True)
+
+    adapter.patch(module, call, timed, patches)
+
+
+def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
+    """Return the Target of one callable."""
+    package = module_name.partition(".")[0] if watch["pack"] else ""
+    return Target(f"{module_name}:{call}", watch["kind"], watch["pack"], package, watch["nested"])
+
+
+def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, patches: Patches) -> bool:
+    """Patch what one entry of `calls` names; say whether anything was found."""
+    *classes, last = call.split(".")
+    owner: Any = module
+    for each in classes:
+        owner = _raw(owner, each)
+        if not isinstance(owner, type):
+            return False
+    found = False
+    for name in list(_matching(owner, module_name, last)):
+        raw = _raw(owner, name)
+        if raw is _MISSING:
+            continue
+        found = True
+        qualified = ".".join((*classes, name))
+        target = target_of(module_name, qualified, watch)
+        if isinstance(raw, type):
+            _patch_class(raw, target, watch["span"], patches)
+        elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
+            if not isinstance(raw.func, Timed):
+                patches.replace(raw, "func", stand_in(raw.func, target, watch["span"], is_method=True))
+        else:
+            value = _timed_attribute(raw, owner, target, watch["span"])
+            if value is not raw:
+                patches.replace(owner, name, value)
+                if owner is module:
+                    _note_early_references(module, module_name, name, raw)
+    return found
+
+
+def _raw(owner: Any, name: str) -> Any:
+    """Return an attribute as it stands in its module's or class's dictionary, inherited ones included."""
+    for each in owner.__mro__ if isinstance(owner, type) else (owner,):
+        if name in vars(each):
+            return vars(each)[name]
+    return _MISSING
+
+
+def _is_glob(call: str) -> bool:
+    return any(char in call for char in "*?[")
+
+
+def _matching(owner: Any, module_name: str, pattern: str) -> Iterator[str]:
+    """Yield the names that the last part of a call stands for.
+
+    A glob takes the functions that the module or class itself defines, never those it imported or inherited, and names
+    with double underscores only when it begins with them.
+    """
+    if not _is_glob(pattern):
+        yield pattern
+        return
+    from fnmatch import fnmatchcase
+
+    for name, value in list(vars(owner).items()):
+        if not fnmatchcase(name, pattern) or (name.startswith("__") and not pattern.startswith("__")):
+            continue
+        function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
+        if isinstance(function, FunctionType) and (isinstance(owner, type) or function.__module__ == module_name):
+            yield name
+
+
+def _names_there(module: ModuleType, call: str) -> Iterator[str]:
+    """Yield the callable names that a misspelt one may have meant, as they would stand in `calls`."""
+    for name, value in list(vars(module).items()):
+        if callable(value) and not name.startswith("__"):
+            yield name
+            if isinstance(value, type) and "." in call:
+                for owner in value.__mro__[:-1]:
+                    yield from (f"{name}.{each}" for each, inner in list(vars(owner).items()) if not each.startswith("__"))
+
+
+def _patch_class(cls: type, target: Target, template: str, patches: Patches) -> None:
+    """Time the making of instances."""
+    raw = _raw(cls, "__init__")
+    if isinstance(raw, Timed):
+        return
+    if not isinstance(raw, FunctionType):
+        raise Refusal(f"{cls.__name__} is a class without an __init__ in Python, whose making cannot be timed")
+    patches.replace(cls, "__init__", stand_in(raw, target, template, is_method=True))
+
+
+def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any:
+    """Return what is to stand where `raw` stands: the same kind of descriptor around a timed callable."""
+    is_method = isinstance(owner, type)
+    if isinstance(raw, Timed):
+        return raw
+    if isinstance(raw, classmethod | staticmethod):
+        inner = raw.__func__
+        if isinstance(inner, Timed):
+            return raw
+        timed = stand_in(inner, target, template, is_method=isinstance(raw, classmethod))
+        return type(raw)(timed)
+    if isinstance(raw, property):
+        if raw.fget is None or isinstance(raw.fget, Timed):
+            return raw
+        return raw.getter(stand_in(raw.fget, target, template, is_method=True))
+    if not callable(raw):
+        raise Refusal(f"it is {_article(type(raw).__name__)}, which cannot be called")
+    return stand_in(raw, target, template, is_method=is_method and hasattr(type(raw), "__get__"))
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word[:1].lower() in "aeiou" else f"a {word}"
+
+
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Timed:
+    """Return the timed stand-in for a callable, by what it is: function, coroutine function, generator function, other."""
+    span = None if template else target.span(target.path.partition(":")[2])
+    name = span_finder(template, target, function, is_method) if template else None
+    flags = _flags(function)
+    kind: type[Timed] = Timed
+    if flags & _COROUTINE_FLAG:
+        kind = TimedCoroutineFunction
+    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
+        kind = TimedGeneratorFunction
+    elif not hasattr(type(function), "__get__"):
+        kind = TimedCallable
+    return kind(function, span, name)
+
+
+def _flags(function: Any) -> int:
+    code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
+    return code.co_flags if code is not None else 0
+
+
+def _is_contextlib(function: Any) -> bool:
+    """Say whether a function is what contextlib's contextmanager or asynccontextmanager returned."""
+    return isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib" and hasattr(function, "__wrapped__")
+
+
+def _note_early_references(module: ModuleType, module_name: str, name: str, raw: Any) -> None:
+    """Name the modules that took a function out of its module before it was patched: their calls go past us."""
+    if sys.getrefcount(raw) <= _QUIET_REFERENCES:
+        return
+    for other_name, other in list(sys.modules.items()):
+        if other is not module and isinstance(other, ModuleType):
+            for alias, value in list(vars(other).items()):
+                if value is raw:
+                    recorder.note(
+                        "early reference",
+                        f"{other_name}.{alias} was taken from {module_name}:{name} before it was watched; "
+                        f"calls through it are not counted",
+                    )
+
+
+_QUIET_REFERENCES = 6
+"""References that a patched function has of itself: the stand-in (2), the undo list, our own names."""

@@ -1,0 +1,59 @@
+"""wrapt's object proxy, and nothing else of wrapt.
+
+In: a folder that holds wrapt for interpreters that have none of their own. Out: the proxy class. Runs in the watched
+process. `import wrapt` of 2.x brings some 140 modules (asyncio, ssl, logging: 60 ms, and gevent's MonkeyPatchWarning when
+its patching comes later), while the proxy is one extension module that needs one small sibling. So only that one is
+loaded, under a package of that name that is there for the moment; what the program imports as wrapt stays its own.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def load_object_proxy(fallback_folder: str) -> Any:
+    """Return wrapt's basic object proxy: the program's own where it has wrapt, else the one in `fallback_folder`.
+
+    The C implementation where one fits this interpreter, else the pure one. Raises ImportError when there is neither.
+    """
+    loaded = sys.modules.get("wrapt._wrappers")
+    if loaded is not None and hasattr(loaded, "ObjectProxy"):
+        return loaded.ObjectProxy
+    error: ImportError | None = None
+    for folder in (_own_folder(), fallback_folder):
+        for name in ("wrapt._wrappers", "wrapt.wrappers"):
+            if folder:
+                try:
+                    return _load_alone(folder, name).ObjectProxy
+                except (ImportError, AttributeError) as each:
+                    error = ImportError(str(each))
+    raise error or ImportError("wrapt is nowhere to be found")
+
+
+def _own_folder() -> str:
+    """Return the folder of the wrapt that the program would import, "" when it has none."""
+    from importlib.machinery import PathFinder
+
+    spec = PathFinder.find_spec("wrapt")
+    if spec is None or not spec.submodule_search_locations:
+        return ""
+    return str(next(iter(spec.submodule_search_locations)))
+
+
+def _load_alone(folder: str, name: str) -> Any:
+    """Import one module of wrapt without the package's own `__init__`, and leave sys.modules as it was."""
+    before = {each: module for each, module in sys.modules.items() if each.partition(".")[0] == "wrapt"}
+    package = type(sys)("wrapt")
+    package.__path__ = [folder]
+    sys.modules["wrapt"] = package
+    try:
+        __import__(name)
+        return sys.modules[name]
+    finally:
+        for each in [each for each in sys.modules if each.partition(".")[0] == "wrapt"]:
+            del sys.modules[each]
+        sys.modules.update(before)

@@ -1,0 +1,435 @@
+"""The pure engine's memory: call tree, lanes and the shard that they are written to.
+
+In: wrappers that enter and leave spans. Out: words in the shard. Runs in the watched process, in whatever thread, task or
+greenlet calls; owns all state of the engine. The wrappers in `calls` and `steps` read this module's globals on the
+hot path; everything here besides is for the rare moments: a new node, lane or octave, a fork.
+
+A call that enters costs no allocation: its node is found under its parent's, and says where its counters and its lane's
+slot are. `words` and `since` are one memory seen twice, the second shifted by one word, which spares an addition a call.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import _local, get_ident
+from time import monotonic_ns, time_ns
+
+from hookmon.core import layout
+from hookmon.core.histogram import SUB_BUCKETS, bucket_of
+from hookmon.core.plan import CLIENT_KINDS
+from hookmon.probe.arena import Arena
+from hookmon.probe.guard import shielded
+
+ENGINE = "pure"
+
+_SCRATCH_LANE = layout.SCRATCH + 1
+_SCRATCH_NODE = layout.SCRATCH + layout.LANE_WORDS + 2
+_NEVER_NS = 1 << 62
+_PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
+_DEPTH_STEP = 16
+_FRAMES_OF_OURS = 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
+_FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+
+class _ScratchBuckets(dict[int, int]):
+    """Buckets of a node that is not written any more: every duration lands in the scratch record."""
+
+    def __missing__(self, bucket: int) -> int:
+        return _SCRATCH_NODE + layout.NODE_WORDS
+
+
+class Target:
+    """One callable of the program, as it is watched."""
+
+    __slots__ = ("_spans", "kind", "nested", "number", "pack", "package", "path")
+
+    def __init__(self, path: str, kind: str, pack: str, package: str, nested: bool) -> None:
+        """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant."""
+        self.path = path
+        self.kind = kind
+        self.pack = pack
+        self.package = package
+        self.nested = nested
+        self.number = 0
+        self._spans: dict[str, Span] = {}
+
+    def span(self, name: str) -> Span:
+        """Return the span of a name; beyond the limit of names it is the one called "(other)"."""
+        span = self._spans.get(name)
+        if span is None:
+            if len(self._spans) >= layout.MOST_NAMES_OF_A_TARGET:
+                name = "(other)"
+            span = self._spans.setdefault(name, Span(self, name))
+        return span
+
+
+class Span:
+    """A name under which calls of a target are counted: the key of the call tree."""
+
+    __slots__ = ("made_at", "name", "target")
+
+    def __init__(self, target: Target, name: str) -> None:
+        self.target = target
+        self.name = name
+        self.made_at = ""
+
+
+class Node:
+    """One place in the call tree.
+
+    `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
+    `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
+    """
+
+    __slots__ = ("buckets", "children", "depth", "max_ns", "min_ns", "number", "parent", "slot", "span", "total")
+
+    def __init__(self, parent: Node | None, span: Span | None, number: int, at: int, depth: int) -> None:
+        self.parent = parent
+        self.span = span
+        self.number = number
+        self.total = at + layout.NODE_TOTAL_NS
+        self.depth = depth
+        self.slot = 2 * min(depth, layout.LANE_DEPTH - 1)
+        self.children: dict[Span, Node | None] = {}
+        self.buckets: dict[int, int] = {}
+        self.min_ns = _NEVER_NS
+        self.max_ns = -1
+
+    def retire(self) -> None:
+        """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
+        self.number = 0
+        self.total = _SCRATCH_NODE
+        self.slot = 0
+        self.buckets = _ScratchBuckets()
+        self.children = {}
+        self.parent = None
+        self.span = None
+
+
+class Lane:
+    """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own."""
+
+    __slots__ = ("base", "node", "task")
+
+    def __init__(self, base: int, task: int | None) -> None:
+        self.base = base
+        self.node = root
+        self.task = task
+
+
+def _blank_words() -> memoryview:
+    return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
+
+
+root = Node(None, None, 0, 0, -1)
+"""Parent of each lane's outermost spans."""
+
+here: Any = _local()
+"""`here.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
+
+lane_kind = "thread"
+
+wrapt_folder = ""
+"""Where wrapt is when the program has none; set before `calls` is loaded."""
+
+words = _blank_words()
+since = words[1:]
+
+_deepest = 0
+_arena: Arena | None = None
+_opened = False  # one try a process: a run folder that is gone or full stays so
+_folder = ""
+_version = ""
+_nodes: list[Node] = []
+_flat: dict[Span, Node | None] = {}
+_lanes: list[Lane] = []
+_free_lanes: list[Lane] = []
+_targets: list[Target] = []
+
+
+def start(folder: str, version: str) -> None:
+    """Begin recording into a run folder, in this process and in those that it forks.
+
+    Called once, when the first watched module has been loaded. Without a shard (the folder is gone, full or belongs to
+    somebody else) the program runs on and nothing is kept; the collector sees a probe without a shard and says so.
+    """
+    global _folder, _version
+    _folder, _version = folder, version
+    os.register_at_fork(after_in_child=_after_fork)
+    _open()
+
+
+def is_recording() -> bool:
+    """Say whether this process has a shard."""
+    return _arena is not None
+
+
+def _open() -> None:
+    global _arena, _opened, words, since
+    if _opened or not _folder:
+        return
+    _opened = True
+    now_ns = monotonic_ns()
+    text = "\0".join((_version, ENGINE, sys.version.split()[0], sys.executable or "", *sys.orig_argv))
+    header = [layout.VERSION, os.getpid(), os.getppid(), now_ns, time_ns()]
+    path = f"{_folder}/{os.getpid()}-{now_ns}{layout.SHARD_SUFFIX}"
+    try:
+        arena = Arena(path, header, text.encode("utf-8", "surrogateescape"))
+    except (OSError, MemoryError, ValueError):
+        return
+    words, since, _arena = arena.words, arena.words[1:], arena
+
+
+def _after_fork() -> None:
+    """Leave the parent's shard alone, in the child, and get a new one at the next call.
+
+    What was in flight goes on and ends in the scratch record: the parent counts it. A child of root gets its shard at
+    once, since it may change its user before its first call and could not write into the run folder after that.
+    """
+    global _arena, _opened, words, since, here
+    if _arena is not None:
+        _arena.close_in_child()
+    _arena = None
+    _opened = False
+    words = _blank_words()
+    since = words[1:]
+    for node in (*_nodes, *_flat.values()):
+        if node is not None:
+            node.retire()
+    for lane in _lanes:
+        lane.base = _SCRATCH_LANE
+    for target in _targets:
+        target.number = 0
+    root.children.clear()
+    for each in (_nodes, _flat, _lanes, _free_lanes, _targets):
+        each.clear()  # type: ignore[attr-defined]
+    here = type(here)()
+    if os.geteuid() == 0:
+        _open()
+
+
+@shielded(None)
+def new_node(parent: Node, span: Span) -> Node | None:
+    """Return the node of a span under a parent, which is made now; None when the span is not to be recorded there."""
+    if parent.number == 0:
+        parent = root  # of a forked child, or the root itself
+    if span in parent.children:
+        return parent.children[span]
+    if _is_covered(parent, span):
+        parent.children[span] = None
+        return None
+    _open()
+    if len(_nodes) >= layout.MOST_NODES or parent.depth >= layout.DEEPEST or parent.children is _flat:
+        return _flat_node(span)
+    node = _recorded(parent, span, 0)
+    if node is None:
+        return _flat_node(span)
+    return parent.children.setdefault(span, node)
+
+
+def _is_covered(parent: Node, span: Span) -> bool:
+    """Say whether a span of the same client kind is open around: requests over urllib3 over http.client is one call."""
+    kind = span.target.kind
+    if kind not in CLIENT_KINDS or span.target.nested:
+        return False
+    around: Node | None = parent
+    while around is not None and around.span is not None:
+        if around.span.target.kind == kind and not around.span.target.nested:
+            return True
+        around = around.parent
+    return False
+
+
+def _flat_node(span: Span) -> Node:
+    """Return the one node that counts a span wherever it is called, once the tree is full or too deep."""
+    node = _flat.get(span)
+    if node is None:
+        node = _recorded(root, span, layout.FLAG_FLAT)
+        if node is None:  # not even room for that
+            node = Node(root, span, 0, 0, 0)
+            node.retire()
+        node.slot = _FLAT_SLOT
+        node.children = _flat
+        node = _flat.setdefault(span, node) or node
+    return node
+
+
+def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
+    """Return a new node with its record in the shard, None where there is no shard or no space."""
+    arena = _arena
+    if arena is None:
+        node = Node(parent, span, 0, 0, parent.depth + 1)
+        node.retire()
+        return node
+    _allow_depth(parent.depth + 1)
+    number = arena.nodes + 1  # straight line, see arena
+    arena.nodes = number
+    names = arena.string(span.name) << 32
+    target = _target_number(arena, span.target)
+    site = arena.string(_call_site(span)) << 32
+    values = [parent.number | names, target | site, flags, *[0] * (layout.NODE_WORDS - 4)]
+    at = arena.record(layout.NODE, number, values)
+    if not at:
+        return None
+    node = Node(parent, span, number, at, parent.depth + 1)
+    _nodes.append(node)
+    return node
+
+
+def _allow_depth(depth: int) -> None:
+    """Make up for our own frames on the stack, so that a recursion gets as deep as without us.
+
+    Each watched call takes one more Python frame. Only those who nest deeper than ever pay, and only they see another
+    sys.getrecursionlimit().
+    """
+    global _deepest
+    if depth > _deepest:
+        if depth % _DEPTH_STEP == 0:
+            sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_OF_OURS * _DEPTH_STEP)
+        _deepest = depth
+
+
+def _target_number(arena: Arena, target: Target) -> int:
+    if not target.number:
+        number = len(_targets) + 1
+        kinds = arena.string(target.kind) | arena.string(target.pack) << 32
+        if arena.record(layout.TARGET, number, [arena.string(target.path), kinds]):
+            _targets.append(target)
+            target.number = number
+    return target.number
+
+
+def _call_site(span: Span) -> str:
+    """Return "file:line" of the first frame that is neither ours, the library's nor plumbing; "" when there is none.
+
+    A coroutine that became a task has only the event loop below it: the place where it was made stands in for it.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None:
+        module = frame.f_globals.get("__name__")
+        if isinstance(module, str):
+            top = module.partition(".")[0]
+            if top == "asyncio" and span.made_at:
+                return span.made_at
+            if top not in _PLUMBING and top != span.target.package:
+                return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def note_maker(span: Span) -> None:
+    """Remember where the first coroutine of a span was made."""
+    span.made_at = _call_site(span)
+
+
+@shielded(_SCRATCH_NODE + layout.NODE_WORDS)
+def new_bucket(node: Node, duration_ns: int) -> int:
+    """Return the index of a duration's counter in an octave that this node did not have yet."""
+    bucket = bucket_of(duration_ns)
+    arena = _arena
+    at = 0
+    if arena is not None and node.number:
+        octave = bucket // SUB_BUCKETS
+        at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
+    if not at:
+        return _untimed(node)
+    first = at + layout.BUCKETS_FIRST
+    start = octave * SUB_BUCKETS
+    node.buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
+    return node.buckets[bucket]
+
+
+def _untimed(node: Node) -> int:
+    """Return the index that counts a call without its duration: the shard has no space for another octave."""
+    return node.total + layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+
+
+def new_lane(task: int | None = None) -> Lane:
+    """Return a lane for the running thread or greenlet, or for the task with the given identity."""
+    kind = "task" if task is not None else lane_kind
+    try:
+        lane = _free_lanes.pop() if task is not None else None
+    except IndexError:
+        lane = None
+    if lane is None:
+        arena = _arena
+        base = 0
+        if arena is not None and len(_lanes) < layout.MOST_LANES:
+            values = [get_ident(), arena.string(kind), 0, *[0] * (2 * layout.LANE_DEPTH)]
+            at = arena.record(layout.LANE, len(_lanes) + 1, values)
+            base = at and at + layout.LANE_FIRST
+        if not base:
+            base = _SCRATCH_LANE
+            words[layout.HEADER_HIDDEN_LANES] += 1
+        lane = Lane(base, task)
+        _lanes.append(lane)
+    lane.task = task
+    lane.node = root
+    return lane
+
+
+def free_lane(lane: Lane) -> None:
+    """Give a task's lane back; the next task gets it."""
+    lane.node = root
+    _free_lanes.append(lane)
+
+
+def enter_thread() -> Lane:
+    """Return the lane of a thread or greenlet that has none yet."""
+    _open()
+    lane: Lane = new_lane()
+    here.lane = lane
+    return lane
+
+
+def fail(node: Node, start_ns: int, error: BaseException) -> None:
+    """Count a plain call that ended with an exception, and charge its time."""
+    duration_ns = monotonic_ns() - start_ns
+    words[node.total] += duration_ns
+    finish(node, duration_ns, error)
+
+
+def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
+    """Count a completed call with its duration; its time is charged separately."""
+    try:
+        bucket = node.buckets[bucket_of(duration_ns)]
+    except KeyError:
+        bucket = new_bucket(node, duration_ns)
+    total = node.total
+    words[bucket] += 1
+    if duration_ns < node.min_ns:
+        node.min_ns = words[total + 1] = duration_ns
+    if duration_ns > node.max_ns:
+        node.max_ns = words[total + 2] = duration_ns
+    if error is not None:
+        count_error(node, error)
+
+
+def count_error(node: Node, error: BaseException) -> None:
+    """Count how a call ended that did not return.
+
+    StopIteration and its asynchronous twin are how iterators say that they are done, so they count as a return.
+    What is no Exception (cancellation, exit, Ctrl-C) interrupts a call from outside and is no error of the callee.
+    """
+    if isinstance(error, StopIteration | StopAsyncIteration):
+        return
+    offset = layout.NODE_ERRORS if isinstance(error, Exception) else layout.NODE_INTERRUPTED
+    words[node.total + offset - layout.NODE_TOTAL_NS] += 1
+
+
+def note_watch(number: int, target: str, status: int, detail: str = "") -> None:
+    """Tell the collector what became of a target."""
+    if _arena is not None:
+        _arena.record(layout.WATCH, number, [_arena.string(target) | status << 32, _arena.string(detail)])
+
+
+def note(kind: str, detail: str) -> None:
+    """Tell the collector of something that could not be seen."""
+    if _arena is not None:
+        _arena.record(layout.NOTE, 0, [_arena.string(kind), _arena.string(detail)])

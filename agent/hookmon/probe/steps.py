@@ -1,0 +1,398 @@
+"""What runs in steps: coroutines, generators and asynchronous generators, each timed where it really runs.
+
+In: an object that the program's function made. Out: a stand-in that drives it and is like it. Runs in the watched process.
+
+A coroutine counts from its first step to its end (wall time), and its steps add up to its active time. The outermost
+watched coroutine of a task owns a lane, which is the running one during its steps only: tasks that take turns never see
+each other's spans. A generator counts the time in its body, charged step by step to the place that consumes it.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import monotonic_ns as clock
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
+
+from hookmon.probe import recorder
+from hookmon.probe.guard import shielded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.recorder import Lane, Node, Span
+
+
+def _running_task() -> int:
+    """Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks)."""
+    module = sys.modules.get("_asyncio")
+    loop = module._get_running_loop() if module is not None else None
+    if loop is None:
+        return 0
+    if hasattr(module, "current_task"):  # from 3.12 on
+        return id(module.current_task())
+    return id(module._current_tasks.get(loop))
+
+
+class _Frame:
+    """A span that outlives one step: where it stands in its lane's tree, and the time it has used."""
+
+    __slots__ = ("active_ns", "lane", "node", "outer", "owns_lane", "parent", "span", "started_ns", "steps")
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.node: Node | None = None
+        self.lane: Lane | None = None
+        self.outer: Lane | None = None
+        self.parent: Node | None = None
+        self.owns_lane = False
+        self.started_ns = 0
+        self.active_ns = 0
+        self.steps = 0
+
+    def open(self) -> None:
+        """Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task."""
+        try:
+            lane = recorder.here.lane
+        except AttributeError:
+            lane = recorder.enter_thread()
+        task = _running_task()
+        if lane.task != task:
+            self.outer = lane
+            lane = recorder.here.lane = recorder.new_lane(task)
+            self.owns_lane = True
+        self.lane = lane
+        self.parent = parent = lane.node
+        node = parent.children.get(self.span) or recorder.new_node(parent, self.span)
+        self.node = node
+        self.started_ns = clock()
+        if node is not None:
+            slot = lane.base + node.slot
+            recorder.since[slot] = self.started_ns
+            recorder.words[slot] = node.number
+            lane.node = node
+
+    def give_back(self) -> None:
+        """Leave the place in the tree; the next task gets an owned lane."""
+        lane, node = self.lane, self.node
+        self.lane = None
+        if lane is not None:
+            if node is not None:
+                lane.node = self.parent
+                recorder.words[lane.base + node.slot] = 0
+            if self.owns_lane:
+                recorder.free_lane(lane)
+
+    def enter_step(self) -> None:
+        """Make the owned lane the running one."""
+        if self.owns_lane:
+            try:
+                self.outer = recorder.here.lane
+            except AttributeError:
+                self.outer = recorder.enter_thread()
+            recorder.here.lane = self.lane
+
+    def leave_step(self, started_ns: int) -> None:
+        """Give the thread its lane back until the next step."""
+        self.active_ns += clock() - started_ns
+        self.steps += 1
+        if self.owns_lane:
+            recorder.here.lane = self.outer
+            self.outer = None
+
+
+_ACTIVE = recorder.layout.NODE_ACTIVE_NS - recorder.layout.NODE_TOTAL_NS
+_STEPS = recorder.layout.NODE_STEPS - recorder.layout.NODE_TOTAL_NS
+
+
+class _StandIn:
+    """An object that is another one but for its steps."""
+
+    __slots__ = ("__weakref__", "_inner")
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class _Awaitable(_StandIn):
+    """A coroutine, or one step of an asynchronous generator, that is driven step by step."""
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, inner: Any, frame: _Frame) -> None:
+        super().__init__(inner)
+        self._frame = frame
+
+    def _step(self, value: Any = None) -> Any:
+        frame = self._frame
+        frame.enter_step() if frame.lane is not None else frame.open()
+        started_ns = clock()
+        try:
+            result = self._inner.send(value)
+        except BaseException as error:
+            frame.leave_step(started_ns)
+            self._end(error)
+            raise
+        frame.leave_step(started_ns)
+        return result
+
+    __next__ = _step
+    send = _step
+
+    def throw(self, *exception: Any) -> Any:
+        frame = self._frame
+        frame.enter_step() if frame.lane is not None else frame.open()
+        started_ns = clock()
+        try:
+            result = self._inner.throw(*exception)
+        except BaseException as error:
+            frame.leave_step(started_ns)
+            self._end(error)
+            raise
+        frame.leave_step(started_ns)
+        return result
+
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        finally:
+            self._abandon()
+
+    def __await__(self) -> Any:
+        return self
+
+    def __del__(self) -> None:
+        self._abandon()
+
+    @shielded(None)
+    def _end(self, error: BaseException) -> None:
+        frame = self._frame
+        duration_ns = clock() - frame.started_ns
+        frame.give_back()
+        node = frame.node
+        if node is not None:
+            words = recorder.words
+            words[node.total] += duration_ns
+            words[node.total + _ACTIVE] += frame.active_ns
+            words[node.total + _STEPS] += frame.steps
+            recorder.finish(node, duration_ns, error)
+
+    def _abandon(self) -> None:
+        """Count what was begun and will never end: closed, or dropped with its loop."""
+        if self._frame.lane is not None:
+            self._end(GeneratorExit())
+
+
+class TimedCoroutine(_Awaitable):
+    """A coroutine whose steps are timed. Never awaited, it is never counted, and Python's own warning comes once."""
+
+    __slots__ = ()
+
+    __class__ = property(lambda self: CoroutineType)  # type: ignore[assignment]
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner, _Frame(span))
+
+
+class _Body:
+    """The running sum of a generator: its time is charged at each step, its call counted once, at the end."""
+
+    __slots__ = ("active_ns", "ended", "node", "span", "started", "steps", "used_ns")
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.node: Node | None = None
+        self.used_ns = 0
+        self.active_ns = 0
+        self.steps = 0
+        self.started = False
+        self.ended = False
+
+    @shielded(None)
+    def end(self, error: BaseException | None) -> None:
+        """Count the call, once."""
+        if self.started and not self.ended:
+            self.ended = True
+            node = self.node
+            if node is not None:
+                words = recorder.words
+                words[node.total + _STEPS] += self.steps
+                words[node.total + _ACTIVE] += self.active_ns
+                recorder.finish(node, self.used_ns, error)
+
+
+class TimedGenerator(_StandIn):
+    """A generator whose body is timed."""
+
+    __slots__ = ("_body",)
+
+    __class__ = property(lambda self: GeneratorType)  # type: ignore[assignment]
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner)
+        self._body = _Body(span)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def _step(self, value: Any = None) -> Any:
+        entered = _enter(self._body)
+        error: BaseException | None = None
+        try:
+            return self._inner.send(value)
+        except BaseException as each:
+            error = each
+            raise
+        finally:
+            _leave(self._body, entered, error)
+
+    __next__ = _step
+    send = _step
+
+    def throw(self, *exception: Any) -> Any:
+        entered = _enter(self._body)
+        error: BaseException | None = None
+        try:
+            return self._inner.throw(*exception)
+        except BaseException as each:
+            error = each
+            raise
+        finally:
+            _leave(self._body, entered, error)
+
+    def close(self) -> None:
+        entered = _enter(self._body)
+        try:
+            self._inner.close()
+        finally:
+            _leave(self._body, entered, GeneratorExit() if self._body.started else None)
+
+    def __del__(self) -> None:
+        self._body.end(GeneratorExit())
+
+
+def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
+    """Push the generator's span for one step; return (lane, what was there before, node, start)."""
+    try:
+        lane = recorder.here.lane
+    except AttributeError:
+        lane = recorder.enter_thread()
+    parent = lane.node
+    node = parent.children.get(body.span) or recorder.new_node(parent, body.span)
+    body.started = True
+    started_ns = clock()
+    if node is not None:
+        slot = lane.base + node.slot
+        recorder.since[slot] = started_ns
+        recorder.words[slot] = node.number
+        lane.node = node
+    return lane, parent, node, started_ns
+
+
+def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int], error: BaseException | None) -> None:
+    lane, parent, node, started_ns = entered
+    duration_ns = clock() - started_ns
+    if node is not None:
+        lane.node = parent
+        recorder.words[lane.base + node.slot] = 0
+        recorder.words[node.total] += duration_ns
+    body.node = node
+    body.used_ns += duration_ns
+    body.active_ns += duration_ns
+    body.steps += 1
+    if error is not None:
+        body.end(error)
+
+
+class TimedAsyncGenerator(_StandIn):
+    """An asynchronous generator: the time inside its body counts, waiting in it included."""
+
+    __slots__ = ("_body",)
+
+    __class__ = property(lambda self: AsyncGeneratorType)  # type: ignore[assignment]
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner)
+        self._body = _Body(span)
+
+    def __aiter__(self) -> Any:
+        return self
+
+    def __anext__(self) -> Any:
+        return _AsyncStep(self._inner.__anext__(), self._body)
+
+    def asend(self, value: Any) -> Any:
+        return _AsyncStep(self._inner.asend(value), self._body)
+
+    def athrow(self, *exception: Any) -> Any:
+        return _AsyncStep(self._inner.athrow(*exception), self._body)
+
+    def aclose(self) -> Any:
+        return _AsyncStep(self._inner.aclose(), self._body)
+
+    def __del__(self) -> None:
+        self._body.end(GeneratorExit())
+
+
+class _AsyncStep(_Awaitable):
+    """What `__anext__` and its kin return: one stretch of the body, up to the next value."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, inner: Any, body: _Body) -> None:
+        super().__init__(inner, _Frame(body.span))
+        self._body = body
+
+    @shielded(None)
+    def _end(self, error: BaseException) -> None:
+        frame, body = self._frame, self._body
+        if frame.lane is None:
+            return
+        body.started = True
+        body.node = frame.node or body.node
+        duration_ns = clock() - frame.started_ns
+        body.used_ns += duration_ns
+        body.active_ns += frame.active_ns
+        body.steps += frame.steps
+        if frame.node is not None:
+            recorder.words[frame.node.total] += duration_ns
+        frame.give_back()
+        if not isinstance(error, StopIteration):  # which is how a step hands its value over
+            body.end(error)
+
+
+def time_future(future: Any, span: Span, start_ns: int) -> None:
+    """Count a call whose plain function returned a future, when the future is done.
+
+    Anything else that can be awaited is left as it is: no stand-in could be all that such an object may be.
+    """
+    if not hasattr(type(future), "add_done_callback"):
+        node = recorder.new_node(recorder.here.lane.node, span)
+        if node is not None:
+            duration_ns = clock() - start_ns
+            recorder.words[node.total] += duration_ns
+            recorder.finish(node, duration_ns, None)
+        return
+    node = recorder.new_node(recorder.root, span)
+
+    def done(ended: Any) -> None:
+        if node is not None:
+            duration_ns = clock() - start_ns
+            recorder.words[node.total] += duration_ns
+            recorder.finish(node, duration_ns, _outcome(ended))
+
+    future.add_done_callback(done)
+
+
+def _outcome(future: Any) -> BaseException | None:
+    """Return a future's error without marking it as seen, which would silence asyncio's warning about it."""
+    error = getattr(future, "_exception", None)
+    if isinstance(error, BaseException):
+        return error
+    return GeneratorExit() if future.cancelled() else None

@@ -1,0 +1,24 @@
+"""The calls for a spreadsheet: the names of the JSON rows are the header."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import fields
+from io import StringIO
+from typing import TextIO
+
+from hookmon.report.calls import Figures
+from hookmon.report.model import Report
+
+_FIGURES = tuple(each.name for each in fields(Figures))
+
+
+def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
+    """Write one line for each name. What the file's encoding cannot hold is escaped."""
+    text = StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("name", "kind", "target", *_FIGURES))
+    for call in report.calls:
+        rows.writerow((call.name, call.kind, call.target, *(getattr(call.figures, name) for name in _FIGURES)))
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    file.write(text.getvalue().encode(encoding, "backslashreplace").decode(encoding))

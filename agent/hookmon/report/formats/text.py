@@ -1,0 +1,242 @@
+"""The report for a terminal, or for whatever plain text is piped into."""
+
+from __future__ import annotations
+
+from shlex import join
+from typing import TextIO
+
+from rich.cells import cell_len
+
+from hookmon.collector.store import Process
+from hookmon.report.model import Report
+from hookmon.report.notes import in_flight_text
+from hookmon.report.screen import Column, Piece, Screen
+from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, size
+from hookmon.report.watches import WatchGroup
+
+MOST_CALLS = 25
+MOST_PROCESSES = 8
+MOST_LINES = 10
+
+_LONGEST_PACK = 16
+
+_BAD = "red"
+_ODD = "yellow"
+_QUIET = "dim"
+
+
+def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:
+    """Write the whole screen."""
+    screen = Screen(file, width)
+    _header(screen, report)
+    if report.nothing:
+        screen.line()
+    for line in report.nothing:
+        screen.paragraph(line, _ODD if line == report.nothing[0] else "")
+    if report.calls:
+        _kinds(screen, report)
+        _calls(screen, report, everything)
+    _in_flight(screen, report, everything)
+    _processes(screen, report, everything)
+    _watched(screen, report, everything)
+    _notes(screen, report, everything)
+    _next(screen, report)
+    screen.write()
+
+
+def _more(screen: Screen, report: Report, hidden: int) -> None:
+    if hidden > 0:
+        screen.line((f"… and {count(hidden)} more: hookmon report {report.header.id} --all", _QUIET))
+
+
+def _header(screen: Screen, report: Report) -> None:
+    header = report.header
+    share_of = "CPU time" if header.cpu_ns else "the duration"
+    failed = header.exit_code not in (0, None)
+    command = screen.cut(screen.clean(join(header.command)), max(20, screen.width // 2))
+    pieces: list[Piece] = [
+        (command, "bold"),
+        (duration(header.duration_ns), ""),
+        (ending(header.exit_code, header.ending), _BAD if failed else _ODD if header.exit_code is None else ""),
+        (count(len(report.processes), "process"), ""),
+        (f"run {header.id} {screen.cut(screen.clean(header.name), 30)}".rstrip(), ""),
+        (f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}", ""),
+    ]
+    screen.flow(pieces, between=" · ", indent=2)
+
+
+def _kinds(screen: Screen, report: Report) -> None:
+    whole_ns = sum(max(0, row.self_ns) for row in report.kinds)
+    longest = max(10, min(60, screen.width - 50))
+    screen.title("Where the time went", f"{duration(whole_ns)} of self time, all threads and tasks together")
+    rows: list[list[Piece]] = []
+    for row in report.kinds:
+        halves = round(row.share * longest * 2)
+        bar = "█" * (halves // 2) + "▌" * (halves % 2)
+        rows.append(
+            [
+                (row.kind, ""),
+                (bar, "cyan"),
+                (duration(row.self_ns), ""),
+                (percent(row.share), ""),
+                (count(row.calls, "call"), _QUIET),
+            ]
+        )
+    screen.table([Column("", least=8), Column("", rank=2, least=longest), Column(""), Column(""), Column("", rank=1)], rows)
+
+
+def _calls(screen: Screen, report: Report, everything: bool) -> None:
+    shown = report.calls if everything else report.calls[:MOST_CALLS]
+    columns = [
+        Column("name", least=max(20, screen.width // 5)),
+        Column("calls"),
+        Column("total"),
+        Column("self"),
+        Column("mean", rank=3),
+        Column("p50", rank=4),
+        Column("p95", rank=2),
+        Column("p99", rank=6),
+        Column("max", rank=5),
+        Column("errors", rank=1),
+        Column("kind", rank=7, least=8),
+        Column("target", rank=8, least=30),
+    ]
+    rows: list[list[Piece]] = []
+    for row in shown:
+        of = row.figures
+        times = (of.total_ns, of.self_ns, of.mean_ns, of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns)
+        timed = of.calls > of.untimed
+        cells: list[Piece] = [(row.name, ""), (count(of.calls), "")]
+        cells += [(duration(time_ns) if timed else "–", "bold" if at == 1 else "") for at, time_ns in enumerate(times)]
+        cells += [(count(of.errors), _BAD if of.errors else _QUIET), (row.kind, _QUIET), (row.target, _QUIET)]
+        rows.append(cells)
+    screen.title("Calls", "most self time first")
+    screen.table(columns, rows)
+    _more(screen, report, len(report.calls) - len(shown))
+
+
+def _in_flight(screen: Screen, report: Report, everything: bool) -> None:
+    if not report.in_flight:
+        return
+    shown = report.in_flight if everything else report.in_flight[:MOST_LINES]
+    screen.title("In flight", "calls that had not returned, the longest first")
+    for call in shown:
+        name = call.stack[-1][0] if call.stack else "(unknown)"
+        screen.flow(
+            [(name, "bold"), (in_flight_text(call, report.header.state), _ODD), (f"(process {call.pid}, {call.lane})", _QUIET)],
+            indent=2,
+        )
+        if len(call.stack) > 1:
+            above = [(f"> {name}", _QUIET) for name, _ in call.stack[1:-1]]
+            screen.flow([("  in", _QUIET), (call.stack[0][0], _QUIET), *above], indent=5)
+    _more(screen, report, len(report.in_flight) - len(shown))
+
+
+def _processes(screen: Screen, report: Report, everything: bool) -> None:
+    if not report.processes:
+        return
+    shown = report.processes
+    if not everything and len(shown) > MOST_PROCESSES:
+        busiest = sorted(shown[1:], key=lambda process: (-process.calls, -process.cpu_ns))[: MOST_PROCESSES - 1]
+        shown = [shown[0], *busiest]
+    columns = [
+        Column("pid"),
+        Column("command", least=max(15, screen.width // 4)),
+        Column("state", rank=1, least=17),
+        Column("time"),
+        Column("CPU"),
+        Column("memory", rank=2),
+        Column("threads", rank=5),
+        Column("files", rank=6),
+        Column("read", rank=7),
+        Column("written", rank=8),
+        Column("switches", rank=9),
+        Column("calls", rank=3),
+        Column("errors", rank=4),
+    ]
+    screen.title("Processes", "memory, threads and files at their highest")
+    screen.table(columns, [_process(process) for process in shown])
+    _more(screen, report, len(report.processes) - len(shown))
+    for line in report.still_running:
+        screen.line(("still running: ", _ODD), (line, ""))
+
+
+def _process(process: Process) -> list[Piece]:
+    calls: Piece = (count(process.calls), "") if process.python else ("not watched", _ODD)
+    bad = process.exit_code not in (0, None)
+    return [
+        (str(process.pid), ""),
+        (join(process.command) if len(process.command) != 1 else process.command[0], ""),  # one that named itself
+        (ending(process.exit_code, process.state), _BAD if bad else ""),
+        (duration(process.duration_ns), ""),
+        (duration(process.cpu_ns), ""),
+        (size(process.rss_max_bytes), ""),
+        (count(process.threads_max), ""),
+        (count(process.files_max), ""),
+        (size(process.read_bytes), ""),
+        (size(process.written_bytes), ""),
+        (count(process.switches), ""),
+        calls,
+        (count(process.errors) if process.python else "", _BAD if process.errors else _QUIET),
+    ]
+
+
+def _watched(screen: Screen, report: Report, everything: bool) -> None:
+    if not report.groups:
+        return
+    screen.title("Watched")
+    names = {group.pack or "yours" for group in report.groups}
+    column = min(_LONGEST_PACK, max(cell_len(screen.clean(name)) for name in {*names, "not used"}))
+    rows = [(group.pack or "yours", text, style) for group in report.groups for text, style in _group(group, everything)]
+    absent = [group.pack for group in report.groups if group.pack and group.absent and not group.active and not group.failed]
+    if absent:
+        rows.append(("not used", f"{listing(absent, 1000 if everything else 12)} (never imported)", _QUIET))
+    before = ""
+    for name, text, style in rows:
+        label = screen.cut(screen.clean("" if name == before else name), column)
+        words = screen.clean(on_one_line(text)).split(" ")
+        screen.flow([(label + " " * (column + 1 - cell_len(label)), ""), *((word, style) for word in words)], indent=column + 2)
+        before = name
+
+
+def _group(group: WatchGroup, everything: bool) -> list[Piece]:
+    """Return the lines of one pack or of the user's own watches; what the user named is never folded away when it failed."""
+    rows: list[Piece] = []
+    folded = [count(group.active, "target"), f"{count(len(group.called))} called"]
+    if group.failed and group.pack:
+        folded.append(f"{count(len(group.failed))} not found or refused")
+    if group.active or (group.pack and group.failed):
+        rows.append((", ".join(folded), ""))
+    if group.uncalled and (everything or not group.pack):
+        rows.append((f"never called: {listing([row.target for row in group.uncalled], 1000 if everything else 6)}", _QUIET))
+    if everything or not group.pack:
+        rows += [(f"{row.status}: {row.target}" + (f" – {row.detail}" if row.detail else ""), _ODD) for row in group.failed]
+    if everything or not group.pack:
+        rows += [(f"{row.status}: {row.target}" + (f" – {row.detail}" if row.detail else ""), _ODD) for row in group.absent]
+    return rows
+
+
+def _notes(screen: Screen, report: Report, everything: bool) -> None:
+    if report.notes:
+        screen.title("Notes")
+        for note in report.notes:
+            screen.paragraph(str(note), indent=2)
+    spots = list(dict.fromkeys((spot.kind, spot.detail) for spot in report.blind_spots))
+    shown = spots if everything else spots[:MOST_LINES]
+    if spots:
+        screen.title("Blind spots", "what could not be seen")
+        for kind, detail in shown:
+            screen.flow(
+                [(f"{screen.clean(kind)}:", _ODD), *((w, "") for w in screen.clean(on_one_line(detail)).split(" "))], indent=2
+            )
+        _more(screen, report, len(spots) - len(shown))
+
+
+def _next(screen: Screen, report: Report) -> None:
+    screen.title("Next")
+    widest = [max(cell_len(screen.clean(row[at])) for row in report.next) for at in (0, 1)]
+    if sum(widest) + 2 <= screen.room:
+        screen.table([Column("", least=1), Column("", least=1)], [[(a, "cyan"), (b, _QUIET)] for a, b in report.next])
+        return
+    for command, _ in report.next:  # a command that is cut cannot be copied
+        screen.flow([(word, "cyan") for word in screen.clean(command).split(" ")], indent=4)

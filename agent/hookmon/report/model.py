@@ -1,0 +1,103 @@
+"""The report as plain data: everything that a format shows, and nothing of how it shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hookmon.collector.store import BlindSpot, InFlight, Node, Process, Run, Watched
+from hookmon.report import notes
+from hookmon.report.calls import CallRow, KindRow, by_kind, by_name
+from hookmon.report.watches import WatchGroup, fold
+
+
+@dataclass(slots=True)
+class Header:
+    """The run itself. `overhead_share` is of `cpu_ns`, or of `duration_ns` where no CPU time is known."""
+
+    id: int
+    name: str
+    command: list[str]
+    started_at: str
+    state: str
+    duration_ns: int
+    exit_code: int | None
+    python: str
+    hookmon: str
+    engine: str
+    main_pid: int
+    cpu_ns: int  # of all processes
+    overhead_ns: int
+    overhead_share: float
+    call_cost_ns: float
+    step_cost_ns: float
+    unnamed_calls: int
+
+    @property
+    def ending(self) -> str:
+        """What stands for an exit code that is not known."""
+        return "still running" if self.state == "running" else "exit code unknown"
+
+
+@dataclass(slots=True)
+class Report:
+    """One run, ready to be shown."""
+
+    header: Header
+    kinds: list[KindRow]  # most self time first
+    calls: list[CallRow]  # most self time first
+    nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
+    processes: list[Process]  # the main process first, then as they were started
+    watched: list[Watched]
+    groups: list[WatchGroup]  # the same, folded
+    blind_spots: list[BlindSpot]
+    in_flight: list[InFlight]  # the longest first
+    still_running: list[str]
+    nothing: list[str]  # why nothing was recorded, empty where something was
+    notes: list[notes.Note]  # sentences on what is wrong with the program or with the figures
+    next: list[tuple[str, str]]  # commands, and what they are for
+
+
+def build(run: Run) -> Report:
+    """Return the report of a run."""
+    calls = by_name(run.nodes)
+    groups = fold(run.watched, {node.target for node in run.nodes})
+    in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
+    return Report(
+        header=_header(run),
+        kinds=by_kind(calls),
+        calls=calls,
+        nodes=run.nodes,
+        processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
+        watched=run.watched,
+        groups=groups,
+        blind_spots=run.blind_spots,
+        in_flight=in_flight,
+        still_running=run.still_running,
+        nothing=[] if calls else notes.nothing(run, groups),
+        notes=notes.remarks(run, calls),
+        next=notes.next_commands(run, recorded=bool(calls)),
+    )
+
+
+def _header(run: Run) -> Header:
+    cpu_ns = sum(process.cpu_ns for process in run.processes)
+    whole_ns = cpu_ns or run.duration_ns
+    return Header(
+        id=run.id,
+        name=run.name,
+        command=run.command,
+        started_at=run.started_at,
+        state=run.state,
+        duration_ns=run.duration_ns,
+        exit_code=run.exit_code,
+        python=run.python,
+        hookmon=run.hookmon,
+        engine=run.engine,
+        main_pid=run.main_pid,
+        cpu_ns=cpu_ns,
+        overhead_ns=run.overhead_ns,
+        overhead_share=run.overhead_ns / whole_ns if whole_ns else 0.0,
+        call_cost_ns=run.call_cost_ns,
+        step_cost_ns=run.step_cost_ns,
+        unnamed_calls=run.unnamed_calls,
+    )

@@ -1,0 +1,103 @@
+"""Figures and foreign text as people read them. Standard library only, so that the error path stays light."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+
+
+def inert(text: str) -> str:
+    """Return text with everything that a terminal could act on written out as an escape.
+
+    Control characters, line ends, direction marks, lone surrogates and unassigned characters: all that Unicode does not
+    call printable.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def on_one_line(text: str) -> str:
+    """Return a text of several lines as one inert line."""
+    return inert("; ".join(line.strip() for line in text.split("\n") if line.strip()))
+
+
+def three_digits(value: float) -> str:
+    """Return a positive number below 1,000 with three significant digits."""
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def duration(duration_ns: int) -> str:
+    """Return a duration with three significant digits and its unit: `640 ns`, `1.20 ms`, `31.0 s`, `2 min 05 s`."""
+    if duration_ns < 0:
+        return "-" + duration(-duration_ns)
+    if duration_ns < 1_000:
+        return f"{duration_ns} ns"
+    for unit, size_ns in (("µs", 1_000), ("ms", 1_000_000)):
+        if duration_ns < 999.5 * size_ns:
+            return f"{three_digits(duration_ns / size_ns)} {unit}"
+    if duration_ns < 119_500_000_000:
+        return f"{three_digits(duration_ns / 1e9)} s"
+    seconds = round(duration_ns / 1e9)
+    if seconds < 7_200:
+        return f"{seconds // 60} min {seconds % 60:02} s"
+    minutes = round(seconds / 60)
+    if minutes < 2_880:
+        return f"{minutes // 60} h {minutes % 60:02} min"
+    return f"{minutes // 1_440} d {minutes % 1_440 // 60:02} h"
+
+
+def size(size_bytes: int) -> str:
+    """Return a number of bytes with three significant digits and a decimal unit: `48.2 MB`."""
+    value = float(size_bytes)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{three_digits(value)} {unit}"
+        value /= 1_000
+    return f"{value:,.1f} TB"
+
+
+def count(number: int, noun: str = "") -> str:
+    """Return a number with its thousands apart, and with a noun in the singular or the plural."""
+    if not noun:
+        return f"{number:,}"
+    plural = noun + ("es" if noun.endswith("s") else "s")
+    return f"{number:,} {noun if number == 1 else plural}"
+
+
+def percent(share: float) -> str:
+    """Return a share of one as whole percents, `<1 %` for what is there and too small."""
+    return "<1 %" if 0 < share < 0.005 else f"{share * 100:.0f} %"
+
+
+def fine_percent(share: float) -> str:
+    """Return a share of one with two significant digits: `0.034 %`."""
+    value = share * 100
+    if value == 0:
+        return "0 %"
+    if value < 0.001:
+        return "<0.001 %"
+    return f"{value:.0f} %" if value >= 9.95 else f"{float(f'{value:.1e}'):g} %"
+
+
+def ending(exit_code: int | None, state: str) -> str:
+    """Return how a process or a run came to its end; a negative code is a signal, 128 + N is how shells say signal N."""
+    if exit_code is None:
+        return state
+    if exit_code < 0:
+        return f"killed by {_signal_name(-exit_code)}"
+    name = _signal_name(exit_code - 128) if exit_code > 128 else ""
+    return f"exit {exit_code} ({name})" if name.startswith("SIG") else f"exit {exit_code}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def listing(items: list[str], most: int, write: Callable[[str], str] = inert) -> str:
+    """Return the first items with commas between, and how many are left out."""
+    shown = ", ".join(write(item) for item in items[:most])
+    return shown if len(items) <= most else f"{shown} and {count(len(items) - most)} more"

@@ -1,0 +1,45 @@
+"""What became of the watches, folded: a pack is one row however many targets it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from hookmon.collector.store import Watched
+
+ABSENT = ("never imported", "unused")
+"""States of a watch whose library this program did not use."""
+
+
+@dataclass(slots=True)
+class WatchGroup:
+    """The watches of one pack, or the user's own where `pack` is empty."""
+
+    pack: str
+    called: list[Watched] = field(default_factory=list)
+    uncalled: list[Watched] = field(default_factory=list)  # active, and no call came
+    absent: list[Watched] = field(default_factory=list)
+    failed: list[Watched] = field(default_factory=list)  # not found or refused
+
+    @property
+    def active(self) -> int:
+        """The number of targets that were wrapped."""
+        return len(self.called) + len(self.uncalled)
+
+
+def fold(watched: list[Watched], called_targets: set[str]) -> list[WatchGroup]:
+    """Return the groups: the user's own first, then the packs by name."""
+    groups: dict[str, WatchGroup] = {}
+    for row in watched:
+        group = groups.setdefault(row.pack, WatchGroup(row.pack))
+        if row.status == "active":
+            (group.called if _is_called(row.target, called_targets) else group.uncalled).append(row)
+        else:
+            (group.absent if row.status in ABSENT else group.failed).append(row)
+    return [groups[pack] for pack in sorted(groups)]
+
+
+def _is_called(target: str, called_targets: set[str]) -> bool:
+    if target in called_targets or not any(sign in target for sign in "*?["):
+        return target in called_targets
+    return any(fnmatchcase(called, target) for called in called_targets)

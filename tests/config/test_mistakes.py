@@ -1,0 +1,277 @@
+"""Every kind of mistake is told with its line, what is allowed and, where one is near, what was meant."""
+
+from __future__ import annotations
+
+import pytest
+
+WATCH = '[[watch]]\nmodule = "shop"\n'  # two lines; what is tested stands on line 3
+
+CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
+KINDS = "request, task, sql, cache, http, rpc, queue, template, hook, function"
+
+MISTAKES = {
+    "unknown table": (
+        '[[wach]]\nmodule = "shop"\n',
+        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs; did you mean "watch"?',
+    ),
+    "unknown key far from all": (
+        "# one\n\nzzz = 1\n",
+        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs',
+    ),
+    "unknown key of a watch": (
+        WATCH + 'cals = ["a"]\ncalls = ["a"]\n',
+        'hookmon.toml:3: there is no key "cals" in watch; allowed: module, calls, span, kind, nested; did you mean "calls"?',
+    ),
+    "adapter outside a pack": (
+        WATCH + 'adapter = "sqlite3"\ncalls = ["a"]\n',
+        'hookmon.toml:3: there is no key "adapter" in watch; allowed: module, calls, span, kind, nested',
+    ),
+    "unknown key of packs": (
+        '[packs]\ndisabled = ["redis"]\n',
+        'hookmon.toml:2: there is no key "disabled" in packs; allowed: enable, disable; did you mean "disable"?',
+    ),
+    "watch as a single table": (
+        '[watch]\nmodule = "shop"\ncalls = ["a"]\n',
+        "hookmon.toml:1: watch is a table; allowed: tables that begin with [[watch]]; did you mean [[watch]]?",
+    ),
+    "watch as a value": (
+        "watch = 3\n",
+        "hookmon.toml:1: watch is an integer; allowed: tables that begin with [[watch]]",
+    ),
+    "watch as an array of values": (
+        'watch = [\n  "shop:quote",\n]\n',
+        "hookmon.toml:2: watch is a string; allowed: tables that begin with [[watch]]",
+    ),
+    "packs as an array of tables": (
+        "[[packs]]\n",
+        "hookmon.toml:1: packs is an array; allowed: tables that begin with [packs]; did you mean [packs]?",
+    ),
+    "calls as a string": (
+        WATCH + 'calls = "quote"\n',
+        'hookmon.toml:3: calls is a string, "quote"; allowed: an array of strings; did you mean ["quote"]?',
+    ),
+    "a number among the calls": (
+        WATCH + 'calls = [\n  "a",\n  3,\n]\n',
+        "hookmon.toml:5: calls has an integer in it, 3; allowed: an array of strings",
+    ),
+    "kind of a wrong type": (
+        WATCH + 'kind = 1979-05-27\ncalls = ["a"]\n',
+        "hookmon.toml:3: kind is a date, 1979-05-27; allowed: a string",
+    ),
+    "nested as a string": (
+        WATCH + 'nested = "True"\ncalls = ["a"]\n',
+        'hookmon.toml:3: nested is a string, "True"; allowed: true or false; did you mean "true"?',
+    ),
+    "span as a boolean": (
+        WATCH + 'span = false\ncalls = ["a"]\n',
+        "hookmon.toml:3: span is a boolean, false; allowed: a string",
+    ),
+    "no module": (
+        '\n[[watch]]\ncalls = ["a"]\n',
+        'hookmon.toml:2: there is no key "module" in this watch; allowed: watch with module and calls',
+    ),
+    "no calls": (
+        WATCH,
+        'hookmon.toml:1: there is no key "calls" in this watch; allowed: watch with module and calls',
+    ),
+    "empty calls": (
+        WATCH + "calls = []\n",
+        f"hookmon.toml:3: calls is empty; allowed: one or more of {CALLS}",
+    ),
+    "empty call": (
+        WATCH + 'calls = [""]\n',
+        f'hookmon.toml:3: call "" is not a name; allowed: {CALLS}',
+    ),
+    "call with parentheses": (
+        WATCH + 'calls = ["quote()"]\n',
+        f'hookmon.toml:3: call "quote()" is not a name; allowed: {CALLS}; did you mean "quote"?',
+    ),
+    "call with its module": (
+        WATCH + 'calls = ["shop:Basket.total"]\n',
+        f'hookmon.toml:3: call "shop:Basket.total" is not a name; allowed: {CALLS}; did you mean "Basket.total"?',
+    ),
+    "call that begins with a dot": (
+        WATCH + 'calls = [".total"]\n',
+        f'hookmon.toml:3: call ".total" is not a name; allowed: {CALLS}',
+    ),
+    "glob on the class": (
+        WATCH + 'calls = ["*.total"]\n',
+        f'hookmon.toml:3: call "*.total" has a glob before its last part; allowed: {CALLS}',
+    ),
+    "bracket never closed": (
+        WATCH + 'calls = ["Repo.get_[ab"]\n',
+        f'hookmon.toml:3: call "Repo.get_[ab" has a bracket that belongs to no [set]; allowed: {CALLS}',
+    ),
+    "bracket never opened": (
+        WATCH + 'calls = ["get_ab]"]\n',
+        f'hookmon.toml:3: call "get_ab]" has a bracket that belongs to no [set]; allowed: {CALLS}',
+    ),
+    "glob that can match no name": (
+        WATCH + 'calls = ["get-*"]\n',
+        f'hookmon.toml:3: call "get-*" is not a name; allowed: {CALLS}',
+    ),
+    "empty module": (
+        '[[watch]]\nmodule = ""\ncalls = ["a"]\n',
+        'hookmon.toml:2: module "" is not a module name; allowed: a dotted name as in an import, "shop.pricing", or "__main__"',
+    ),
+    "module as a file": (
+        '[[watch]]\nmodule = "shop/pricing.py"\ncalls = ["a"]\n',
+        'hookmon.toml:2: module "shop/pricing.py" is not a module name; allowed: a dotted name as in an import, '
+        '"shop.pricing", or "__main__"; did you mean "shop.pricing"?',
+    ),
+    "unknown kind": (
+        WATCH + 'kind = "SQL"\ncalls = ["a"]\n',
+        f'hookmon.toml:3: kind "SQL" is unknown; allowed: {KINDS}; did you mean "sql"?',
+    ),
+    "unknown filter": (
+        WATCH + 'span = "q {arg0|uper}"\ncalls = ["a"]\n',
+        "hookmon.toml:3: span \"q {arg0|uper}\": {arg0|uper}: there is no filter 'uper'; allowed: upper, lower, word, host, sql",
+    ),
+    "span with an open brace": (
+        WATCH + 'span = "q {arg0"\ncalls = ["a"]\n',
+        'hookmon.toml:3: span "q {arg0": the brace at character 3 is never closed; write {{ for a brace',
+    ),
+    "the same call twice in one watch": (
+        WATCH + 'calls = [\n  "a",\n  "b",\n  "a",\n]\n',
+        'hookmon.toml:6: "a" of module "shop" is watched a second time, first at hookmon.toml:4; allowed: each target once',
+    ),
+    "the same call in two watches": (
+        WATCH + 'calls = ["a"]\n' + WATCH + 'kind = "sql"\ncalls = ["b", "a"]\n',
+        'hookmon.toml:7: "a" of module "shop" is watched a second time, first at hookmon.toml:3; allowed: each target once',
+    ),
+    "unknown pack": (
+        '[packs]\ndisable = [\n  "redsi",\n]\n',
+        'hookmon.toml:3: there is no pack "redsi"; allowed: http, httpx, redis, requests, sqlite3, valkey, *; '
+        'did you mean "redis"?',
+    ),
+    "pack enabled and disabled": (
+        '[packs]\nenable = ["redis"]\ndisable = ["redis"]\n',
+        'hookmon.toml:3: pack "redis" is turned off here and turned on at hookmon.toml:2; allowed: one of both',
+    ),
+    "a control character in a name": (
+        '[[watch]]\nmodule = "a\\u001b[31m\\nb"\ncalls = ["a"]\n',
+        'hookmon.toml:2: module "a\\x1b[31m\\nb" is not a module name; allowed: a dotted name as in an import, '
+        '"shop.pricing", or "__main__"',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "problem"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_told_in_one_line(folder, text, problem):
+    """A mistake in the file gives one line: where, what was found, what is allowed, what was meant."""
+    assert folder.problems(text) == [problem]
+
+
+def test_all_mistakes_are_told_at_once_and_in_the_order_of_the_file(folder):
+    """One pass finds the mistakes of all watches, a duplicate among them, and sorts them by line."""
+    problems = folder.problems(
+        """\
+[[watch]]
+module = "shop"
+calls = ["a", "b*.c", "d"]
+kind = "cach"
+
+[[watch]]
+calls = []
+
+[packs]
+disable = ["redsi"]
+
+[[watch]]
+module = "shop"
+calls = ["d"]
+
+[extra]
+"""
+    )
+    assert [problem.partition(": ")[0] for problem in problems] == [f"hookmon.toml:{line}" for line in (3, 4, 6, 7, 10, 14, 16)]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "where"),
+    [
+        pytest.param('[[watch]]\nmodule = shop\ncalls = ["a"]\n', 2, "column 10", id="bare word"),
+        pytest.param('[[watch]]\ncalls = ["a",\n', 2, "the end of the file", id="ends too early"),
+        pytest.param('[packs]\n[[watch]]\nmodule = "a"\nmodule = "b"\n', 4, "column", id="key twice"),
+    ],
+)
+def test_broken_toml_is_told_with_line_and_column(folder, text, line, where):
+    """What is no TOML gives one problem with tomllib's words and position."""
+    (problem,) = folder.problems(text)
+    assert problem.startswith(f"hookmon.toml:{line}: this is not TOML: ")
+    assert where in problem
+
+
+def test_a_file_that_is_not_utf8_is_named_with_its_line(folder):
+    """A byte that is not UTF-8 is shown with the line it stands on."""
+    (folder.path / "hookmon.toml").write_bytes(b"# one\n# \xff\n")
+    assert folder.problems() == ["hookmon.toml:2: byte 0xff is not UTF-8; allowed: UTF-8 text"]
+
+
+def test_a_file_nested_beyond_reason_is_refused(folder):
+    """Brackets without end are an error of the file, not a crash."""
+    (problem,) = folder.problems("a = " + "[" * 100_000)
+    assert problem.startswith("hookmon.toml")
+
+
+def test_a_config_file_that_does_not_exist_is_named(folder):
+    """--config with a missing file says so instead of searching for another one."""
+    missing = folder.path / "other.toml"
+    assert folder.problems(config=missing) == [f"{missing}: cannot be read (No such file or directory)"]
+
+
+def test_config_and_no_config_exclude_each_other(folder):
+    """Asking for a file and for none at once is refused."""
+    file = folder.write("")
+    assert folder.problems(config=file, no_config=True) == [
+        "--no-config: --config names a file at the same time; allowed: one of both"
+    ]
+
+
+OPTION_MISTAKES = {
+    "no colon": (
+        {"watch": ["shop.pricing"]},
+        '--watch "shop.pricing": there is no colon in "shop.pricing"; allowed: MODULE:CALL or MODULE:CALL,CALL',
+    ),
+    "no calls": ({"watch": ["shop:"]}, f'--watch "shop:": calls is empty; allowed: one or more of {CALLS}'),
+    "empty call": ({"watch": ["shop:a,"]}, f'--watch "shop:a,": call "" is not a name; allowed: {CALLS}'),
+    "bad module": (
+        {"watch": ["my-shop:a"]},
+        '--watch "my-shop:a": module "my-shop" is not a module name; allowed: a dotted name as in an import, '
+        '"shop.pricing", or "__main__"; did you mean "my_shop"?',
+    ),
+    "twice in one option": (
+        {"watch": ["shop:a,a"]},
+        '--watch "shop:a,a": "a" of module "shop" is watched a second time, first at --watch "shop:a,a"; '
+        "allowed: each target once",
+    ),
+    "unknown pack": (
+        {"pack": ["htpx"]},
+        '--pack htpx: there is no pack "htpx"; allowed: http, httpx, redis, requests, sqlite3, valkey; did you mean "httpx"?',
+    ),
+    "pack on and off": (
+        {"pack": ["redis"], "no_pack": ["redis"]},
+        '--no-pack redis: pack "redis" is turned off here and turned on at --pack redis; allowed: one of both',
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "problem"), OPTION_MISTAKES.values(), ids=OPTION_MISTAKES)
+def test_a_mistake_in_an_option_names_the_option(folder, options, problem):
+    """A mistake on the command line has the option in the place of the file."""
+    assert folder.problems(**options) == [problem]
+
+
+def test_a_target_in_file_and_option_is_a_duplicate(folder):
+    """The user's file and --watch may not name the same target."""
+    problems = folder.problems('[[watch]]\nmodule = "shop"\ncalls = ["quote"]\n', watch=["shop:quote"])
+    assert problems == [
+        '--watch "shop:quote": "quote" of module "shop" is watched a second time, first at hookmon.toml:3; '
+        "allowed: each target once"
+    ]
+
+
+def test_mistakes_of_file_and_options_come_together(folder):
+    """Files and options are checked in the same pass."""
+    problems = folder.problems("zzz = 1\n", watch=["x"], no_pack=["nothing"])
+    assert [problem.partition(": ")[0] for problem in problems] == ["hookmon.toml:1", '--watch "x"', "--no-pack nothing"]

@@ -1,0 +1,123 @@
+"""The shipped packs are valid and point at functions that exist."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import tomllib
+from pathlib import Path
+
+import pytest
+from hookmon.config.packs import FOLDER, read_packs
+from hookmon.config.settings import SETTINGS
+from hookmon.config.targets import duplicates
+from hookmon.core.span import parse
+
+PACKS = read_packs([])
+TARGETS = [
+    (pack.name, watch.module, call, watch.span) for pack in PACKS for watch in pack.content.watches for call in watch.calls
+]
+
+
+def test_the_shipped_packs_have_no_mistake():
+    """Every file in the folder is read and checked like a user's."""
+    problems = []
+    packs = read_packs(problems)
+    assert problems == []
+    assert [pack.name for pack in packs] == sorted(path.stem for path in FOLDER.glob("*.toml"))
+    assert list(duplicates(placed for pack in packs for placed in pack.content.placed)) == []
+
+
+def test_packs_are_shipped_as_package_data():
+    """The wheel takes every TOML file of the folder along."""
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "packs/*.toml" in pyproject["tool"]["setuptools"]["package-data"]["hookmon"]
+
+
+@pytest.mark.parametrize(("pack", "module", "call", "span"), TARGETS, ids=[f"{each[1]}:{each[2]}" for each in TARGETS])
+def test_each_target_exists_in_the_installed_library(pack, module, call, span):
+    """A target is defined where the pack says, and the names in its span are parameters of it."""
+    if pack == "valkey":
+        pytest.importorskip("valkey")
+    owner = importlib.import_module(module)
+    for part in call.split("."):
+        found = inspect.getattr_static(owner, part)
+        owner = getattr(owner, part)
+    assert callable(found)
+    parameters = () if module.startswith("sqlite3") else inspect.signature(owner).parameters
+    roots = {part[0][0] for part in parse(span) if not isinstance(part, str)}
+    assert {root for root in roots if not root.startswith("arg")} <= {*parameters}
+
+
+STORED = {
+    "httpx": (lambda: importlib.import_module("httpx").Request("GET", "http://shop.test/a"), "request", ["GET", "shop.test"]),
+    "requests": (
+        lambda: importlib.import_module("requests").Request("GET", "http://shop.test/a").prepare(),
+        "request",
+        ["GET", "http://shop.test/a"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("make", "root", "values"), STORED.values(), ids=STORED)
+def test_what_a_name_reads_is_stored(request, make, root, values):
+    """The fields of a span lead through instance attributes and tuple fields; no property would have to run."""
+    (span,) = {each[3] for each in TARGETS if each[0] == request.node.callspec.id}
+    fields = [part[0] for part in parse(span) if not isinstance(part, str)]
+    assert {path[0] for path in fields} == {root}
+    assert [_stored(make(), path[1:]) for path in fields if path[1:]] == values
+
+
+def _stored(value, names):
+    for name in names:
+        if name in getattr(value, "__dict__", ()):
+            value = vars(value)[name]
+        else:
+            field = inspect.getattr_static(type(value), name)
+            assert type(field).__name__ == "_tuplegetter"  # what a named tuple has in the place of a property
+            value = getattr(value, name)
+    return value
+
+
+BROKEN = {
+    "no header": (
+        '[[watch]]\nmodule = "m"\ncalls = ["f"]\n',
+        "packs/x.toml: there is no [pack]; allowed: one [pack] table in each pack",
+    ),
+    "no description": (
+        "[pack]\n",
+        'packs/x.toml:1: there is no key "description" in this pack; allowed: pack with description',
+    ),
+    "packs is for users": (
+        '[pack]\ndescription = "d"\n[packs]\n',
+        'packs/x.toml:3: there is no table or key "packs"; allowed: watch, pack; did you mean "pack"?',
+    ),
+    "bad adapter": (
+        '[pack]\ndescription = "d"\n[[watch]]\nmodule = "m"\ncalls = ["f"]\nadapter = "a.b"\n',
+        'packs/x.toml:6: adapter "a.b" is not a name; allowed: the name of a module beside the pack',
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_pack_is_told_with_its_line(tmp_path, text, expected):
+    """A pack is held to the same table of settings as a user's file and is left out when it has a mistake."""
+    (tmp_path / "x.toml").write_text(text, encoding="utf-8")
+    problems = []
+    assert read_packs(problems, tmp_path) == []
+    assert [str(problem) for problem in problems] == [expected]
+
+
+def test_two_packs_may_not_define_the_same_target(tmp_path):
+    """The second pack is told, with the place of the first."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text('[pack]\ndescription = "d"\n[[watch]]\nmodule = "m"\ncalls = ["f"]\n')
+    problems = duplicates(placed for pack in read_packs([], tmp_path) for placed in pack.content.placed)
+    assert [str(problem) for problem in problems] == [
+        'packs/b.toml:5: "f" of module "m" is watched a second time, first at packs/a.toml:5; allowed: each target once'
+    ]
+
+
+def test_every_setting_says_what_it_is():
+    """Each line of the table of settings carries its help."""
+    assert all(setting.help for setting in SETTINGS)

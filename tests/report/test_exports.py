@@ -1,0 +1,128 @@
+"""JSON, CSV and Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import runs
+from hookmon.collector.store import Run
+from hookmon.report import FORMATS, render
+from runs import MS, node
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
+FIGURES = ["calls", "errors", "total_ns", "self_ns", "min_ns", "max_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns"]
+
+
+def written(run: Run, format: str) -> str:
+    file = io.StringIO()
+    render(run, format, file=file)
+    return file.getvalue()
+
+
+def document(run: Run) -> Any:
+    return json.loads(written(run, "json"))
+
+
+KEYS = {
+    "run": {"id", "name", "command", "started_at", "duration_ns", "exit_code", "python", "hookmon", "engine", "overhead_ns"},
+    "processes": {"pid", "parent_pid", "command", "python", "engine", "state", "duration_ns", "cpu_ns"}
+    | {"rss_max_bytes", "threads_max"},
+    "calls": {"name", "kind", "target", *FIGURES},
+    "tree": {"parent", "name", "call_site", "kind", "target", *FIGURES},
+    "watched": {"target", "status", "detail"},
+    "blind_spots": {"kind", "detail"},
+    "in_flight": {"pid", "lane", "stack", "since_ns"},
+    "kinds": {"kind", "self_ns", "share"},
+}
+
+
+@pytest.mark.parametrize("table", KEYS)
+def test_json_has_the_promised_keys(table: str):
+    """Those of the format's description, in every row."""
+    run = runs.shop()
+    run.in_flight = runs.killed().in_flight
+    found = document(run)
+    assert found["schema"] == "hookmon/1"
+    rows = found[table] if table != "run" else [found[table]]
+    assert rows
+    for row in rows:
+        assert set(row) >= KEYS[table]
+
+
+def test_every_key_of_the_json_is_described():
+    """docs/json.md and the document name the same keys."""
+    run = runs.shop()
+    run.in_flight = runs.killed().in_flight
+    described = set(re.findall(r"`(\w+)`", DOCUMENT.read_text(encoding="utf-8")))
+    found = document(run)
+    keys = set(found) | {
+        key
+        for value in found.values()
+        for row in (value if isinstance(value, list) else [value])
+        if isinstance(row, dict)
+        for key in row
+    }
+    assert keys - described == set()
+
+
+def test_times_in_json_are_whole_nanoseconds():
+    """Nobody has to guess a unit or a rounding."""
+    for row in document(runs.shop())["calls"]:
+        assert all(type(row[name]) is int for name in FIGURES)
+
+
+def test_a_stack_in_flight_is_outermost_first():
+    """Each call with how long it had been running."""
+    call = document(runs.killed())["in_flight"][0]
+    assert [frame["name"] for frame in call["stack"]] == ["GET /orders", "psycopg execute"]
+    assert call["stack"][1]["since_ns"] == call["since_ns"] == 31_000 * MS
+
+
+def test_hostile_names_come_back_from_json_as_they_were():
+    """Exports are for programs: nothing is escaped but what the format asks for."""
+    text = written(runs.hostile(), "json")
+    assert text.isascii()
+    assert {row["name"] for row in json.loads(text)["calls"]} == set(runs.HOSTILE.values())
+
+
+def test_csv_has_the_json_names_as_header():
+    """One line for each name, in the order of the screen."""
+    rows = list(csv.DictReader(io.StringIO(written(runs.shop(), "csv"))))
+    assert set(rows[0]) >= KEYS["calls"]
+    calls = document(runs.shop())["calls"]
+    assert [(row["name"], int(row["self_ns"])) for row in rows] == [(row["name"], row["self_ns"]) for row in calls]
+
+
+def test_csv_survives_hostile_names():
+    """A line end in a name is quoted, a lone surrogate spelt out."""
+    names = [row["name"] for row in csv.DictReader(io.StringIO(written(runs.hostile(), "csv"), newline=""))]
+    assert set(names) == {text.replace("\udc80", "\\udc80") for text in runs.HOSTILE.values()}
+
+
+@pytest.mark.parametrize("name", ["shop", "killed", "hostile"])
+def test_markdown_is_the_one_that_was_looked_at(name: str, snapshot: Any):
+    """Foreign text stands in code spans."""
+    snapshot(f"{name}-markdown", written(getattr(runs, name)(), "markdown"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_shows_a_run_without_anything(format: str):
+    """A run that broke off at once is still a run."""
+    empty = Run(1, "", [], "", "0.1.0")
+    assert written(empty, format)
+
+
+def test_a_large_run_is_shown_quickly():
+    """5,000 places and names: a generous bound, of which a tenth is measured."""
+    run = runs.run(nodes=[node(at // 2 - 1, f"name {at}", [MS, 2 * MS, 3 * MS]) for at in range(5_000)])
+    written(run, "text")
+    started = time.perf_counter()
+    written(run, "text")
+    assert time.perf_counter() - started < 1.5
