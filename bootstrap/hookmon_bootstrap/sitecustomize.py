@@ -34,21 +34,14 @@ def _start_probe(run_folder, agent_folder):
     if sys.version_info < (3, 11):
         _write_birth_note(run_folder, "Python %d.%d is older than 3.11" % sys.version_info[:2])
         return
-    status = ""
+    _write_birth_note(run_folder, "")
     sys.path.insert(0, agent_folder)
     try:
         from hookmon.probe.start import start
-    except Exception as error:
-        status = "the probe cannot be loaded: %s: %s" % (type(error).__name__, error)
     finally:
         sys.path.remove(agent_folder)
         sys.path_importer_cache.pop(agent_folder, None)
-    if not status:
-        try:
-            start(run_folder, lambda status: _write_birth_note(run_folder, status))
-        except Exception as error:
-            status = "the probe cannot start: %s: %s" % (type(error).__name__, error)
-    _write_birth_note(run_folder, status)
+    start(run_folder, lambda status: _write_birth_note(run_folder, status))
 
 
 def _begin():
@@ -61,9 +54,12 @@ def _begin():
         try:
             _start_probe(run_folder, agent_folder)
         except Exception:
-            pass  # no run folder to tell it in: the launcher sees that this process never reported
+            try:
+                _write_birth_note(run_folder, "the probe cannot start: %r" % (sys.exc_info()[1],))
+            except Exception:
+                pass  # no run folder to tell it in: the launcher sees that this process never reported
 
 
 _begin()
 del sys.modules["sitecustomize"]
-import sitecustomize  # noqa: E402, F401, I001  (the user's own; where there is none, site expects this very ImportError)
+import sitecustomize  # noqa: E402, F401  (the user's own; where there is none, site expects this very ImportError)

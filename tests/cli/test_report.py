@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hookmon.cli._runs import project_folder
+
 from hookmon.collector.store import Node, Run, Store
+from hookmon.config.find import find_project
 
 RUN_COMMAND = [sys.executable, "-c", "from hookmon.cli.main import main; main()", "report"]
 
@@ -60,7 +61,7 @@ def test_a_run_is_found_from_a_folder_inside(project: Path):
     inside = project / "a" / "b"
     inside.mkdir(parents=True)
     assert "call of 4" in report(inside).stdout
-    assert project_folder(inside) == project
+    assert find_project(inside) == project
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 
 import pytest
+
 from hookmon.config.lines import line_numbers
 
 TRICKY = '''\

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from hookmon.config.find import find_config
 from hookmon.config.watch import Watch
 

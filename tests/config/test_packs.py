@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
 from hookmon.config.packs import FOLDER, read_packs
 from hookmon.config.settings import SETTINGS
 from hookmon.config.targets import duplicates
@@ -45,7 +46,7 @@ def test_each_target_exists_in_the_installed_library(pack, module, call, span):
         owner = getattr(owner, part)
     assert callable(found)
     parameters = () if module.startswith("sqlite3") else inspect.signature(owner).parameters
-    roots = {part[0][0] for part in parse(span) if not isinstance(part, str)}
+    roots = {path[0] for part in parse(span) if not isinstance(part, str) for path in part[0]}
     assert {root for root in roots if not root.startswith("arg")} <= {*parameters}
 
 
@@ -63,7 +64,7 @@ STORED = {
 def test_what_a_name_reads_is_stored(request, make, root, values):
     """The fields of a span lead through instance attributes and tuple fields; no property would have to run."""
     (span,) = {each[3] for each in TARGETS if each[0] == request.node.callspec.id}
-    fields = [part[0] for part in parse(span) if not isinstance(part, str)]
+    fields = [path for part in parse(span) if not isinstance(part, str) for path in part[0]]
     assert {path[0] for path in fields} == {root}
     assert [_stored(make(), path[1:]) for path in fields if path[1:]] == values
 

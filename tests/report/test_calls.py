@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
-from hookmon.report.calls import by_kind, by_name, tree
 from runs import MS, node
+
+from hookmon.report.calls import by_kind, by_name, tree
 
 
 def test_a_recursion_counts_once_in_the_total_and_always_in_self():

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 import runs
+from runs import MS, node
+
 from hookmon.collector.store import Run
 from hookmon.report import FORMATS, render
-from runs import MS, node
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
 FIGURES = ["calls", "errors", "total_ns", "self_ns", "min_ns", "max_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns"]

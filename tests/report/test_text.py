@@ -8,10 +8,11 @@ from collections.abc import Callable
 
 import pytest
 import runs
-from hookmon.collector.store import Run, Watched
-from hookmon.report import render
 from rich.cells import cell_len
 from runs import MS, S, node
+
+from hookmon.collector.store import Run, Watched
+from hookmon.report import render
 
 
 class Terminal(io.StringIO):

@@ -11,6 +11,7 @@ from hookmon.collector.store import Run, RunFile, Store
 from hookmon.config.find import find_project
 from hookmon.core.errors import RunFileError
 
+
 def store_here() -> Store:
     """Return the store of the project in which the command was given."""
     return Store.of_project(find_project(Path.cwd()))

@@ -28,6 +28,7 @@ _SAMPLE_NS = 1_000_000_000
 _FOLD_NS = 500_000_000
 _MOST_SAMPLES = 50_000
 _MOST_PROCESS_ROWS = 2_000
+_TOO_SHORT_NS = 400_000_000
 
 
 @dataclass
@@ -322,10 +323,9 @@ class Collector:
         spots += [BlindSpot("shard unreadable", text) for text in self._broken.values()]
         if self._save_error:
             spots.append(BlindSpot("run file", self._save_error))
-        for watch in self.run.plan:
-            if watch["module"] == "__main__" and not any(key[0] == watch["id"] for key in self._statuses):
-                spots.append(BlindSpot("__main__", "no script was started whose functions could be watched (python -c, stdin, no Python)"))
-                break
+        main_watches = {watch["id"] for watch in self.run.plan if watch["module"] == "__main__"}
+        if main_watches and not any(number in main_watches for number, _ in self._statuses):
+            spots.append(BlindSpot("__main__", "no script was started that could be watched (python -c, stdin, or no Python)"))
         reasons: dict[str, list[Watcher]] = {}
         for watcher in self.processes.all():
             reason = self._reason(watcher)
@@ -352,16 +352,18 @@ class Collector:
             return watcher.reason
         parents = {each.row.pid: each for each in self.processes.all()}
         parent = parents.get(watcher.row.parent_pid)
-        if parent is not None and (parent.has_probe or self._last_birth(parent.row.pid)):
-            if parent.row.command == watcher.row.command or not watcher.row.command:
-                return ""  # a fork: it counts from its first watched call on
+        has_probe = parent is not None and (parent.has_probe or self._last_birth(parent.row.pid) is not None)
+        if parent is not None and has_probe and watcher.row.command in ([], parent.row.command):
+            return ""  # a fork: it counts from its first watched call on
         if not self._folder.is_dir():
             return "the run folder was deleted"
+        if watcher.row.duration_ns < _TOO_SHORT_NS:
+            return ""  # it may have ended before Python had got as far as the probe
         return "the probe did not start in it"
 
 
 def _is_of(target: str, pattern: str) -> bool:
-    return target == pattern or ("*" in pattern or "?" in pattern or "[" in pattern) and fnmatchcase(target, pattern)
+    return target == pattern or (("*" in pattern or "?" in pattern or "[" in pattern) and fnmatchcase(target, pattern))
 
 
 def _pid_of(name: str) -> int:
@@ -380,5 +382,3 @@ def _read_birth(path: Path) -> Birth | None:
         return Birth(int(pid), int(parent_pid), int(started_ns), status, python, executable, argv)
     except (OSError, ValueError):
         return None  # being written, or garbage that somebody else put there
-
-

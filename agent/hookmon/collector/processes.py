@@ -103,9 +103,7 @@ class Processes:
         row.files_max = max(row.files_max, files)
         row.switches = switches
         row.read_bytes, row.written_bytes = read, written
-        return Sample(
-            now_ns - self._started_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches
-        )
+        return Sample(now_ns - self._started_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches)
 
     def last_look(self, pid: int) -> None:
         """Read the CPU time of a process that has ended and was not reaped yet: a zombie still has it."""

@@ -10,7 +10,8 @@ property, no `__str__` and no `__getattr__` of the program runs. Checked before 
 from __future__ import annotations
 
 FILTERS = ("upper", "lower", "word", "command", "host", "sql")
-"""`command`: a Redis command, in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first blank. `host`: host and port of a URL. `sql`: a statement without its literals."""
+"""`command`: a Redis command in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first
+blank. `host`: host and port of a URL. `sql`: a statement without its literals."""
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 In: `sqlite3.dbapi2`, just imported. Out: the module's names `Cursor` and `Connection` are subclasses whose `execute` and
 kin are timed, and `connect` makes connections of that class unless it is given another factory. Subclasses that the program
-derives from either inherit the timing. Connection.execute goes through the connection's `cursor()` (CPython's
-connection.c), so it is timed once. Runs in the watched process.
+derives from either inherit the timing. Connection.execute and its kin are written out, since from 3.11 on they make a plain
+C cursor (CPython's connection.c) which would pass by. Runs in the watched process.
 """
 
 from __future__ import annotations
@@ -36,8 +36,20 @@ def _classes(module: ModuleType, patches: Patches) -> type:
     def cursor(self: Any, factory: Any = cursor_class) -> Any:
         return base.cursor(self, factory)
 
+    def execute(self: Any, sql: Any, parameters: Any = (), /) -> Any:
+        return self.cursor().execute(sql, parameters)
+
+    def executemany(self: Any, sql: Any, parameters: Any, /) -> Any:
+        return self.cursor().executemany(sql, parameters)
+
+    def executescript(self: Any, sql_script: Any, /) -> Any:
+        return self.cursor().executescript(sql_script)
+
     base: Any = vars(module)["Connection"]
-    connection_class: Any = type("Connection", (base,), {"__slots__": (), "__module__": "sqlite3", "cursor": cursor})
+    members: dict[str, Any] = {"__slots__": (), "__module__": "sqlite3"}
+    for function in (cursor, execute, executemany, executescript):
+        members[function.__name__] = _like(function, getattr(base, function.__name__))
+    connection_class: Any = type("Connection", (base,), members)
     plain_connect = vars(module)["connect"]
 
     def connect(*args: Any, **kwargs: Any) -> Any:
@@ -45,10 +57,16 @@ def _classes(module: ModuleType, patches: Patches) -> type:
             kwargs.setdefault("factory", connection_class)
         return plain_connect(*args, **kwargs)
 
-    for each in ("__name__", "__qualname__", "__doc__", "__module__", "__text_signature__"):
-        if hasattr(plain_connect, each):
-            setattr(connect, each, getattr(plain_connect, each))
-    connect.__wrapped__ = plain_connect  # type: ignore[attr-defined]
-    for each, value in (("Cursor", cursor_class), ("Connection", connection_class), ("connect", connect)):
+    for each, value in (("Cursor", cursor_class), ("Connection", connection_class), ("connect", _like(connect, plain_connect))):
         patches.replace(module, each, value)
     return cursor_class  # type: ignore[no-any-return]
+
+
+def _like(function: Any, original: Any) -> Any:
+    """Give a function the name and the text of what it stands in for."""
+    function.__name__ = original.__name__
+    function.__qualname__ = original.__qualname__
+    function.__doc__ = original.__doc__
+    function.__module__ = "sqlite3"
+    function.__wrapped__ = original
+    return function

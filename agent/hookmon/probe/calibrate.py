@@ -12,6 +12,10 @@ from time import perf_counter_ns
 
 from hookmon.probe import recorder
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
 _ROUNDS = 7
 _CALLS = 4_000
 
@@ -24,7 +28,7 @@ def main() -> None:
     def nothing() -> None:
         return
 
-    def count(end: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+    def count(end: int) -> Iterator[int]:
         yield from range(end)
 
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
@@ -33,13 +37,13 @@ def main() -> None:
         timed = Timed(nothing, target.span("nothing"), None)
         timed_count = TimedGeneratorFunction(count, target.span("count"), None)
 
-        def call(function):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def call(function: Callable[[], None]) -> float:
             started_ns = perf_counter_ns()
             for _ in range(_CALLS):
                 function()
             return (perf_counter_ns() - started_ns) / _CALLS
 
-        def walk(function):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        def walk(function: Callable[[int], Iterator[int]]) -> float:
             started_ns = perf_counter_ns()
             for _ in function(_CALLS):
                 pass

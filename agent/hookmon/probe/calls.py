@@ -40,8 +40,8 @@ class Timed(_ObjectProxy):  # type: ignore[misc]
         """Give either a fixed `span` or `name`, which finds the span from the arguments and never raises."""
         super().__init__(function)
         self._self_function = function
-        self._self_span = span
-        self._self_name = name
+        self._self_span: Any = span
+        self._self_name: Any = name
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:

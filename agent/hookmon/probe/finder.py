@@ -29,13 +29,13 @@ class Finder:
 
     def install(self) -> None:
         """Go first in sys.meta_path and take care of the watched modules that are there already."""
-        sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, self)
         self._catch_up()
 
     def uninstall(self) -> None:
         """Leave sys.meta_path."""
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Return the spec that the other finders give for a watched module, None for any other name."""
@@ -50,11 +50,10 @@ class Finder:
         try:
             for finder in list(sys.meta_path):
                 find = getattr(finder, "find_spec", None)
-                if finder is not self and find is not None:
-                    spec = find(name, path, target)
-                    if spec is not None:
-                        self._hook(spec, name)
-                        return spec
+                spec: Any = find(name, path, target) if finder is not self and find is not None else None
+                if spec is not None:
+                    self._hook(spec, name)
+                    return spec
         finally:
             self._finding.discard(me)
         return None
@@ -85,8 +84,8 @@ class Finder:
     def _come_first(self) -> None:
         """Go back to the front: a finder that came in later may have taken watched modules past us."""
         if self in sys.meta_path:
-            sys.meta_path.remove(self)  # type: ignore[arg-type]
-            sys.meta_path.insert(0, self)  # type: ignore[arg-type]
+            sys.meta_path.remove(self)
+            sys.meta_path.insert(0, self)
         self._catch_up()
 
     def _catch_up(self) -> None:
@@ -116,7 +115,7 @@ class _Loader:
         return create(spec) if create is not None else None
 
     def exec_module(self, module: Any) -> None:
-        spec = getattr(module, "__spec__", None)
+        spec: Any = getattr(module, "__spec__", None)
         if getattr(spec, "loader", None) is self:
             spec.loader = self._loader
         if getattr(module, "__loader__", None) is self:

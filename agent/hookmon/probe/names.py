@@ -70,7 +70,7 @@ def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, func
 def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, Any], Any]:
     if root in ("self", "class"):
 
-        def own(args: Any, kwargs: Any) -> Any:
+        def own(args: Any, _: Any) -> Any:
             value = args[0] if is_method and args else _MISSING
             return type(value) if root == "class" and value is not _MISSING else value
 
@@ -102,7 +102,7 @@ def _attribute(value: Any, name: str) -> Any:
     """Return an attribute that can be read without running code of the program, else _MISSING."""
     if value is _MISSING:
         return value
-    on_class = _MISSING
+    on_class: Any = _MISSING
     for owner in type(value).__mro__:
         on_class = owner.__dict__.get(name, _MISSING)
         if on_class is not _MISSING:
@@ -137,10 +137,8 @@ def _command(value: Any) -> str:
     return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else "?"
 
 
-_CONTAINERS = frozenset(
-    ("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT", "PUBSUB")
-    + ("SCRIPT", "SLOWLOG", "XGROUP", "XINFO")
-)
+_CONTAINERS = frozenset(("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"))
+_CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XGROUP", "XINFO"}
 """Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
 
 

@@ -34,7 +34,7 @@ _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; ins
 _COROUTINE_FLAG = 0x80
 
 
-class Refusal(Exception):
+class RefusedError(Exception):
     """A target is there and cannot be patched; the text says why."""
 
 
@@ -47,13 +47,15 @@ class Patches:
     def replace(self, owner: Any, name: str, value: Any) -> None:
         """Set an attribute of a module, class or descriptor, and remember what was there.
 
-        Raises Refusal for a type that cannot be changed.
+        Raises RefusedError for a type that cannot be changed.
         """
         before = vars(owner).get(name, _MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
         try:
             _set(owner, name, value)
         except (TypeError, AttributeError) as error:
-            raise Refusal(f"{getattr(owner, '__name__', owner)} is a C type, which Python does not let anybody patch") from error
+            raise RefusedError(
+                f"{getattr(owner, '__name__', owner)} is a C type, which Python does not let anybody patch"
+            ) from error
         self._undo.append((owner, name, before))
 
     def undo(self) -> None:
@@ -95,7 +97,7 @@ def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
         elif not _patch_call(module, name, watch, call, patches):
             recorder.note_watch(number, path, layout.TARGET_NOT_FOUND, "\n".join(_names_there(module, call))[:3900])
             return
-    except Refusal as refusal:
+    except RefusedError as refusal:
         recorder.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
     except Exception as error:
         recorder.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
@@ -199,7 +201,7 @@ def _patch_class(cls: type, target: Target, template: str, patches: Patches) -> 
     if isinstance(raw, Timed):
         return
     if not isinstance(raw, FunctionType):
-        raise Refusal(f"{cls.__name__} is a class without an __init__ in Python, whose making cannot be timed")
+        raise RefusedError(f"{cls.__name__} is a class without an __init__ in Python, whose making cannot be timed")
     patches.replace(cls, "__init__", stand_in(raw, target, template, is_method=True))
 
 
@@ -219,7 +221,7 @@ def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any
             return raw
         return raw.getter(stand_in(raw.fget, target, template, is_method=True))
     if not callable(raw):
-        raise Refusal(f"it is {_article(type(raw).__name__)}, which cannot be called")
+        raise RefusedError(f"it is {_article(type(raw).__name__)}, which cannot be called")
     return stand_in(raw, target, template, is_method=is_method and hasattr(type(raw), "__get__"))
 
 
@@ -242,6 +244,62 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
     return kind(function, span, name)
 
 
+class MainPatcher:
+    """Applies the watches of `__main__` to definitions, one at a time, as the started script makes them."""
+
+    def __init__(self, watches: list[WatchPlan]) -> None:
+        self._pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+
+    def wants(self, name: str) -> bool:
+        """Say whether a qualified name is to be watched: itself, or as the `__init__` of a class that is."""
+        return self._pair_of(name) is not None
+
+    def _pair_of(self, name: str) -> tuple[WatchPlan, str] | None:
+        found = [pair for pair in self._pairs if _names(pair[1], name)]
+        return min(found, key=lambda pair: _is_glob(pair[1])) if found else None
+
+    def decorator(self, name: str) -> Any:
+        """Return what stands between a definition and its own decorators."""
+        pair = self._pair_of(name)
+        assert pair is not None
+        watch, call = pair
+        target = target_of("__main__", name.removesuffix(".__init__") if call != name else name, watch)
+
+        @shielded(None)
+        def timed(function: Any) -> Any:
+            made = stand_in(function, target, watch["span"], is_method="." in name)
+            recorder.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)
+            return made
+
+        return lambda function: timed(function) or function
+
+    def note_defined(self, names: list[str]) -> None:
+        """Note the calls that name nothing in the script."""
+        for watch, call in self._pairs:
+            path = f"__main__:{call}"
+            if not any(_names(call, name) for name in names):
+                if call in names:
+                    reason = f"{call} is a class without an __init__ of its own, whose making cannot be timed"
+                    recorder.note_watch(watch["id"], path, layout.TARGET_REFUSED, reason)
+                else:
+                    recorder.note_watch(watch["id"], path, layout.TARGET_NOT_FOUND, "\n".join(names)[:3900])
+
+
+def _names(call: str, name: str) -> bool:
+    """Say whether an entry of `calls` stands for a qualified name of the script."""
+    owner, _, last = name.rpartition(".")
+    if last == "__init__" and call == owner:
+        return True
+    call_owner, _, pattern = call.rpartition(".")
+    if call_owner != owner:
+        return False
+    if not _is_glob(pattern):
+        return pattern == last
+    from fnmatch import fnmatchcase
+
+    return fnmatchcase(last, pattern) and (not last.startswith("__") or pattern.startswith("__"))
+
+
 def _flags(function: Any) -> int:
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
@@ -249,7 +307,11 @@ def _flags(function: Any) -> int:
 
 def _is_contextlib(function: Any) -> bool:
     """Say whether a function is what contextlib's contextmanager or asynccontextmanager returned."""
-    return isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib" and hasattr(function, "__wrapped__")
+    return (
+        isinstance(function, FunctionType)
+        and function.__globals__.get("__name__") == "contextlib"
+        and hasattr(function, "__wrapped__")
+    )
 
 
 def _note_early_references(module: ModuleType, module_name: str, name: str, raw: Any) -> None:

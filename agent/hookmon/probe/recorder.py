@@ -33,6 +33,7 @@ _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any
 
@@ -133,7 +134,8 @@ root = Node(None, None, 0, 0, -1)
 here: Any = _local()
 """`here.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
 
-lane_kind = "thread"
+_lane_kind = "thread"
+_current_greenlet: Callable[[], object] = object
 
 wrapt_folder = ""
 """Where wrapt is when the program has none; set before `calls` is loaded."""
@@ -208,7 +210,7 @@ def _after_fork() -> None:
         target.number = 0
     root.children.clear()
     for each in (_nodes, _flat, _lanes, _free_lanes, _targets):
-        each.clear()  # type: ignore[attr-defined]
+        each.clear()
     here = type(here)()
     if os.geteuid() == 0:
         _open()
@@ -352,40 +354,101 @@ def _untimed(node: Node) -> int:
 
 def new_lane(task: int | None = None) -> Lane:
     """Return a lane for the running thread or greenlet, or for the task with the given identity."""
-    kind = "task" if task is not None else lane_kind
-    try:
-        lane = _free_lanes.pop() if task is not None else None
-    except IndexError:
-        lane = None
-    if lane is None:
-        arena = _arena
-        base = 0
-        if arena is not None and len(_lanes) < layout.MOST_LANES:
-            values = [get_ident(), arena.string(kind), 0, *[0] * (2 * layout.LANE_DEPTH)]
+    arena = _arena
+    base = 0
+    if arena is not None:
+        kind = arena.string("task" if task is not None else _lane_kind)
+        try:
+            lane = _free_lanes.pop()
+        except IndexError:
+            pass
+        else:
+            words[lane.base + layout.LANE_IDENT - layout.LANE_FIRST] = get_ident()
+            words[lane.base + layout.LANE_KIND - layout.LANE_FIRST] = kind
+            lane.task = task
+            return lane
+        if len(_lanes) < layout.MOST_LANES:
+            values = [get_ident(), kind, 0, *[0] * (2 * layout.LANE_DEPTH)]
             at = arena.record(layout.LANE, len(_lanes) + 1, values)
             base = at and at + layout.LANE_FIRST
-        if not base:
-            base = _SCRATCH_LANE
-            words[layout.HEADER_HIDDEN_LANES] += 1
-        lane = Lane(base, task)
+    lane = Lane(base or _SCRATCH_LANE, task)
+    if base:
         _lanes.append(lane)
-    lane.task = task
-    lane.node = root
+    else:
+        words[layout.HEADER_HIDDEN_LANES] += 1
     return lane
 
 
 def free_lane(lane: Lane) -> None:
-    """Give a task's lane back; the next task gets it."""
+    """Give the lane of a task or thread back that has ended; the next one gets it."""
     lane.node = root
-    _free_lanes.append(lane)
+    if lane.base != _SCRATCH_LANE:
+        _free_lanes.append(lane)
+
+
+class _Ending:
+    """Lives in a thread's own storage and gives its lane back when the thread ends."""
+
+    __slots__ = ("_lane",)
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    @shielded(None)
+    def __del__(self) -> None:
+        free_lane(self._lane)
 
 
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
     _open()
-    lane: Lane = new_lane()
+    lane = new_lane()
     here.lane = lane
+    if _lane_kind == "thread":
+        here.ending = _Ending(lane)
     return lane
+
+
+class _GreenletStorage:
+    """What a thread's own storage is to threads, to greenlets: many of them share one thread.
+
+    A greenlet is known by its address, which the next one may get when it has ended; its lane is idle by then and serves
+    on. Idle lanes of greenlets that are gone are dropped when many have gathered.
+    """
+
+    __slots__ = ("_lanes", "_limit")
+
+    def __init__(self) -> None:
+        self._lanes: dict[int, Lane] = {}
+        self._limit = 1_000
+
+    @property
+    def lane(self) -> Lane:
+        """The running greenlet's lane; AttributeError when it has none yet."""
+        try:
+            return self._lanes[id(_current_greenlet())]
+        except KeyError:
+            raise AttributeError from None
+
+    @lane.setter
+    def lane(self, lane: Lane) -> None:
+        self._lanes[id(_current_greenlet())] = lane
+        if len(self._lanes) > self._limit:
+            idle = [key for key, each in list(self._lanes.items()) if each.node is root and each is not lane]
+            for key in idle:
+                each = self._lanes.pop(key, None)
+                if each is not None and each.task is None:
+                    free_lane(each)
+            self._limit = max(1_000, 2 * len(self._lanes))
+
+
+def use_greenlets() -> None:
+    """Keep a lane for each greenlet instead of each thread, from now on: the program has imported greenlet."""
+    global here, _current_greenlet, _lane_kind
+    if _lane_kind != "greenlet":
+        _current_greenlet = sys.modules["greenlet"].getcurrent
+        _lane_kind = "greenlet"
+        here = _GreenletStorage()
 
 
 def fail(node: Node, start_ns: int, error: BaseException) -> None:

@@ -27,11 +27,10 @@ def start(run_folder: str, report: Callable[[str], None]) -> None:
     with open(f"{run_folder}/{_MODULES_FILE}", encoding="utf-8") as file:
         names = frozenset(file.read().split())
     session = _Session(run_folder, report)
-    Finder(names - {"__main__"}, session.loaded).install()
     if "__main__" in names:
-        from hookmon.probe.main_script import watch_main_script
-
-        watch_main_script(session.main_calls, session.loaded)
+        names = names - {"__main__"} | {"runpy"}
+        session.watch_main()
+    Finder(names | {"greenlet"}, session.loaded).install()
 
 
 class _Session:
@@ -41,6 +40,7 @@ class _Session:
         self._run_folder = run_folder
         self._report = report
         self._failed = False
+        self._main: Any = None
         self._watches: dict[str, Any] | None = None
         self._patches: Any = None
 
@@ -51,19 +51,33 @@ class _Session:
         from hookmon.probe import guard
 
         guard.shielded(None)(self._patch)(module, name)
-        if self._watches is None:
+        if self._watches is None and name != "greenlet":
             self._failed = True
             guard.shielded(None)(self._report)(f"the probe failed: {'; '.join(guard.failures)}")
 
     def _patch(self, module: Any, name: str) -> None:
+        if name == "runpy" and self._main is not None:
+            self._main.patch_runpy(module)
+        if name == "greenlet":
+            if self._watches is not None:
+                recorder = sys.modules["hookmon.probe.recorder"]
+                recorder.use_greenlets()
+            return
         watches = self._begin()
         from hookmon.probe.patcher import patch_module
 
         patch_module(module, name, watches.get(name, []), self._patches)
 
-    def main_calls(self) -> list[str]:
-        """Return what is watched in the started script."""
-        return [call for watch in self._begin()["__main__"] for call in watch["calls"]]
+    def watch_main(self) -> None:
+        """Get ready for the started script, whose functions are to be watched; raises what `_begin` does."""
+        from hookmon.probe.main_script import MainScript
+
+        watches = self._begin()["__main__"]
+        from hookmon.probe.patcher import MainPatcher
+
+        patcher = MainPatcher(watches)
+        self._main = MainScript(patcher.wants, patcher.decorator, patcher.note_defined)
+        self._main.install()
 
     def _begin(self) -> dict[str, Any]:
         """Read the plan and open the shard, once; return the watches by module."""
@@ -83,6 +97,8 @@ class _Session:
             watches: dict[str, Any] = {}
             for watch in plan["watches"]:
                 watches.setdefault(watch["module"], []).append(watch)
+            if "greenlet" in sys.modules:
+                recorder.use_greenlets()
             self._patches = Patches()
             self._watches = watches
         return self._watches

@@ -13,6 +13,7 @@ import sys
 from time import monotonic_ns as clock
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
+from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.guard import shielded
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def _running_task() -> int:
     """Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks)."""
-    module = sys.modules.get("_asyncio")
+    module: Any = sys.modules.get("_asyncio")
     loop = module._get_running_loop() if module is not None else None
     if loop is None:
         return 0
@@ -44,7 +45,7 @@ class _Frame:
         self.node: Node | None = None
         self.lane: Lane | None = None
         self.outer: Lane | None = None
-        self.parent: Node | None = None
+        self.parent: Node = recorder.root
         self.owns_lane = False
         self.started_ns = 0
         self.active_ns = 0
@@ -101,8 +102,8 @@ class _Frame:
             self.outer = None
 
 
-_ACTIVE = recorder.layout.NODE_ACTIVE_NS - recorder.layout.NODE_TOTAL_NS
-_STEPS = recorder.layout.NODE_STEPS - recorder.layout.NODE_TOTAL_NS
+_ACTIVE = layout.NODE_ACTIVE_NS - layout.NODE_TOTAL_NS
+_STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
 
 
 class _StandIn:
@@ -194,7 +195,7 @@ class TimedCoroutine(_Awaitable):
 
     __slots__ = ()
 
-    __class__ = property(lambda self: CoroutineType)  # type: ignore[assignment]
+    __class__ = property(lambda self: CoroutineType)
 
     def __init__(self, inner: Any, span: Span) -> None:
         super().__init__(inner, _Frame(span))
@@ -232,7 +233,7 @@ class TimedGenerator(_StandIn):
 
     __slots__ = ("_body",)
 
-    __class__ = property(lambda self: GeneratorType)  # type: ignore[assignment]
+    __class__ = property(lambda self: GeneratorType)
 
     def __init__(self, inner: Any, span: Span) -> None:
         super().__init__(inner)
@@ -315,7 +316,7 @@ class TimedAsyncGenerator(_StandIn):
 
     __slots__ = ("_body",)
 
-    __class__ = property(lambda self: AsyncGeneratorType)  # type: ignore[assignment]
+    __class__ = property(lambda self: AsyncGeneratorType)
 
     def __init__(self, inner: Any, span: Span) -> None:
         super().__init__(inner)

@@ -1,0 +1,188 @@
+"""Watches functions and classes that are defined in the started script itself, from their first call.
+
+In: the calls that `module = "__main__"` names. Out: the script's own code with a decorator more on those definitions, closest to
+the function, so that what other decorators register is the timed one. Runs in the watched process, and only when asked for.
+
+No import ever happens for a script, so the finder cannot see it. What Python does is to ask sys.path_hooks whether the script
+is an archive (`pymain_get_importer` in main.c); a hook that says yes makes it call `runpy._run_module_as_main`, for which a
+stand-in lies ready that runs the script as Python would have. Modules (`-m`), archives and the children of
+multiprocessing's spawn come through the real runpy, whose code look-ups are patched. Whatever cannot be prepared (a syntax
+error, say) is left to Python, which then reports it in its own words.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import CodeType, ModuleType
+
+from hookmon.probe.guard import shielded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ast
+    from collections.abc import Callable
+    from typing import Any
+
+    Decorate = Callable[[str], Callable[[Any], Any]]  # qualified name: decorator
+
+MAIN_NAMES = ("__main__", "__mp_main__")
+
+
+class MainScript:
+    """The one script of this process, and how it is to be decorated."""
+
+    def __init__(self, wanted: Callable[[str], bool], decorate: Decorate, defined: Callable[[list[str]], None]) -> None:
+        """`wanted` and `decorate` take a qualified name; `defined` is told all names that the script defines."""
+        self._wanted = wanted
+        self._decorate = decorate
+        self._defined = defined
+
+    def install(self) -> None:
+        """Get ready for a script that is about to start."""
+        script = sys.argv[0] if sys.argv else ""
+        if script and script not in ("-", "-c", "-m"):
+            import os
+
+            if os.path.isfile(script):
+                self._path = os.path.abspath(script)
+                sys.path_hooks.insert(0, self._claim)
+
+    def patch_runpy(self, runpy: ModuleType) -> None:
+        """Let runpy find decorated code for the main module."""
+        get_details = runpy._get_module_details
+        get_code = runpy._get_code_from_file
+
+        def details(*args: Any, **kwargs: Any) -> Any:
+            name, spec, code = get_details(*args, **kwargs)
+            if _is_for_main(sys._getframe(1)):
+                code = self._decorated(code, lambda: spec.loader.get_source(spec.name)) or code
+            return name, spec, code
+
+        def code_from_file(*args: Any, **kwargs: Any) -> Any:
+            found = get_code(*args, **kwargs)
+            code = found[0] if isinstance(found, tuple) else found  # a pair up to 3.12
+            if _is_for_main(sys._getframe(1)):
+                code = self._decorated(code, lambda: _read(code.co_filename)) or code
+            return (code, *found[1:]) if isinstance(found, tuple) else code
+
+        runpy._get_module_details = details  # type: ignore[attr-defined]
+        runpy._get_code_from_file = code_from_file  # type: ignore[attr-defined]
+
+    def _claim(self, path: str) -> Any:
+        """Say yes to the script, once, when it can be prepared; ImportError means no."""
+        if path != self._path:
+            raise ImportError
+        sys.path_hooks.remove(self._claim)
+        code = self._compiled(lambda: _read(path), path)
+        if code is None:
+            raise ImportError
+        runpy = ModuleType("runpy")
+        runpy._run_module_as_main = lambda *_: _run_script(code, path)  # type: ignore[attr-defined]
+        sys.modules["runpy"] = runpy
+        return runpy
+
+    def _decorated(self, code: CodeType, source: Callable[[], Any]) -> CodeType | None:
+        return self._compiled(source, code.co_filename)
+
+    @shielded(None)
+    def _compiled(self, source: Callable[[], Any], filename: str) -> CodeType | None:
+        """Return the decorated code of a script; None when nothing in it is wanted, or when it cannot be compiled."""
+        import ast
+
+        tree = ast.parse(source(), filename)
+        definitions = list(_definitions(tree.body, ()))
+        self._defined([name for name, _ in definitions])
+        decorators: dict[str, Any] = {}
+        for name, definition in definitions:
+            if self._wanted(name) and not isinstance(definition, ast.ClassDef):
+                mark = f"hookmon decorates {name} at {definition.lineno}"
+                decorators[mark] = self._decorate(name)
+                definition.decorator_list.append(ast.copy_location(ast.Constant(mark), definition))
+        if not decorators:
+            return None
+        return _with_constants(compile(tree, filename, "exec", dont_inherit=True), decorators)
+
+
+def _definitions(body: list[ast.stmt], outer: tuple[str, ...]) -> list[tuple[str, Any]]:
+    """Return (qualified name, node) of the functions and classes of a body, in order, through if, try, with and loops."""
+    import ast
+
+    found: list[tuple[str, Any]] = []
+    for statement in body:
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            path = (*outer, statement.name)
+            found.append((".".join(path), statement))
+            if isinstance(statement, ast.ClassDef):
+                found += _definitions(statement.body, path)
+        else:
+            for part in ("body", "orelse", "finalbody"):
+                found += _definitions(getattr(statement, part, None) or [], outer)
+            for handler in (*getattr(statement, "handlers", ()), *getattr(statement, "cases", ())):
+                found += _definitions(handler.body, outer)
+    return found
+
+
+def _with_constants(code: CodeType, values: dict[str, Any]) -> CodeType:
+    """Put the decorators where their marks stand among the constants: nothing is added to the script's namespace."""
+    constants: list[Any] = []
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            constants.append(_with_constants(constant, values))
+        else:
+            constants.append(values.get(constant, constant) if type(constant) is str else constant)
+    return code.replace(co_consts=tuple(constants))
+
+
+def _run_script(code: CodeType, path: str) -> None:
+    """Run the script in `__main__`, as pymain_run_file does, and leave no trace of the detour."""
+    import os
+    from _frozen_importlib_external import SourceFileLoader
+
+    sys.modules.pop("runpy", None)
+    sys.path_importer_cache.pop(path, None)
+    if sys.path and sys.path[0] == path:
+        if sys.flags.safe_path:
+            del sys.path[0]
+        else:
+            sys.path[0] = os.path.dirname(os.path.realpath(path))
+    space = vars(sys.modules["__main__"])
+    space["__file__"] = path
+    if sys.version_info < (3, 15):
+        space["__cached__"] = None
+    space["__loader__"] = SourceFileLoader("__main__", path)
+    try:
+        exec(code, space)
+    except SystemExit:
+        raise
+    except BaseException:
+        _hide_own_frames()
+        raise
+    finally:
+        space.pop("__file__", None)
+        space.pop("__cached__", None)
+
+
+def _hide_own_frames() -> None:
+    """Cut the frames of the detour off the traceback that Python is about to print, whatever prints it."""
+    hook = sys.excepthook
+
+    def excepthook(kind: Any, error: Any, trace: Any) -> None:
+        sys.excepthook = hook
+        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+            trace = trace.tb_next
+        error.__traceback__ = sys.last_traceback = trace
+        hook(kind, error, trace)
+
+    sys.excepthook = excepthook
+
+
+def _is_for_main(frame: Any) -> bool:
+    """Say whether runpy is asked for the program, or for its copy in a child of multiprocessing."""
+    if frame.f_code.co_name in ("_run_module_as_main", "_get_main_module_details"):
+        return True
+    return frame.f_locals.get("run_name") in MAIN_NAMES
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
