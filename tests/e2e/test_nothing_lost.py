@@ -167,7 +167,8 @@ def test_kill_of_the_launcher_leaves_the_program_alone(tmp_path: Path) -> None:
 
 def test_kill_of_both_loses_nothing(tmp_path: Path) -> None:
     """Launcher and program both killed: the calls until then are still there to be read."""
-    orphan(tmp_path, "kill")
+    running, _ = orphan(tmp_path, "kill")
+    running.finish()
     found = hookmon(["report", "--format", "json"], cwd=tmp_path)
     assert calls(json.loads(found.stdout), "work:step") == 40
 

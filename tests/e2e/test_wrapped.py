@@ -198,12 +198,13 @@ THINGS = '''
         def method(self, other: int = 1) -> int: ...
 
     instance = Base(5)
+    called = Base(5)
 '''
 
 WATCHED = (
     watch("things", "plain", "swap", "decorated", "coroutine", "generator", "async_generator", "lease", "async_lease")
     + watch("things", "cached", "dispatch", "square", "Base.*", "Child.*", "Shape.*", "Round.*", "Slotted.get")
-    + watch("things", "Point.norm", "Colour.label", "instance")
+    + watch("things", "Base.doubled", "Base.slow", "Point.norm", "Colour.label", "called")
 )
 
 EXPRESSIONS = {
@@ -226,9 +227,10 @@ EXPRESSIONS = {
     "data descriptors": "[inspect.isdatadescriptor(vars(t.Base)[n]) for n in ('doubled', 'method')]",
     "isinstance": "[isinstance(f, types.FunctionType) for f in PLAIN]",
     "repr": "[repr(f) for f in (t.plain, t.Base.method, t.instance.method, t.Base.build, t.cached, t.square)]",
-    "wrapped": "[hasattr(f, '__wrapped__') for f in (t.plain, t.coroutine, t.Base.method, t.square)]",
     "unwrap": "[inspect.unwrap(f).__code__.co_name for f in (t.plain, t.decorated, t.cached)]",
-    "wrapped of a decorated one": "(t.decorated.__wrapped__.__name__, t.decorated.__wrapped__(3), t.cached.__wrapped__(3))",
+    "wrapped of a decorated one": (
+        "(t.decorated(1), t.decorated.__wrapped__.__name__, t.decorated.__wrapped__(3), t.cached.__wrapped__(3))"
+    ),
     "dir": "[name for name in dir(t.plain) if not name.startswith('_self_') and name not in dir(types.FunctionType)]",
     "set attribute": (
         "(setattr(t.plain, 'extra', 1), t.plain.extra, t.plain.__dict__, delattr(t.plain, 'extra'), t.plain.label)"
@@ -292,9 +294,7 @@ EXPRESSIONS = {
         "(operator.methodcaller('method', 2)(t.instance), list(map(t.square, [1, 2])), sorted([3, 1], key=t.square), "
         "max([1, 2], key=t.square))"
     ),
-    "callable object": (
-        "(t.instance(2), callable(t.instance), type(t.instance).__name__, isinstance(t.instance, t.Base), t.instance.value)"
-    ),
+    "callable object": "(t.called(2), callable(t.called), isinstance(t.called, t.Base), t.called.value, t.called == t.instance)",
     "slots, data classes, enumerations": (
         "(refused(t.Slotted().get), t.Point(3, -4).norm(), t.Point(1) < t.Point(2), t.Colour.RED.label(), "
         "list(t.Colour), dataclasses.asdict(t.Point(1)))"
@@ -474,7 +474,8 @@ def test_every_kind_was_watched(looks: tuple[Result, Result]) -> None:
     ]
     names += ["dispatch", "Base.method", "Base.build", "Base.twice", "Base.doubled", "Base.slow", "Child.method", "Point.norm"]
     assert [name for name in names if not calls(report, f"things:{name}")] == []
-    assert [each["target"] for each in report["watched"] if each["status"] not in ("active", "refused")] == []
+    own = [each for each in report["watched"] if not each["pack"]]
+    assert [each["target"] for each in own if each["status"] not in ("active", "unused")] == []
 
 
 def test_cloudpickle_takes_watched_functions(tmp_path: Path) -> None:
@@ -618,7 +619,10 @@ def test_ends_that_are_no_errors_are_not_counted_as_such(raising: tuple[Result, 
     report = raising[1].report
     counts = {name: (calls(report, f"raising:{name}"), errors(report, f"raising:{name}")) for name in ("fail", "chain")}
     assert counts == {"fail": (2, 2), "chain": (1, 1)}
-    assert (calls(report, "raising:leave"), errors(report, "raising:leave")) == (6, 2)  # StopIteration and MemoryError
+    assert (calls(report, "raising:leave"), errors(report, "raising:leave")) == (
+        6,
+        1,
+    )  # the MemoryError: StopIteration is how an iterator returns
     assert (calls(report, "raising:wait"), errors(report, "raising:wait")) == (2, 0)
     assert (calls(report, "raising:generate"), errors(report, "raising:generate")) == (1, 0)
 
@@ -657,7 +661,7 @@ def test_recursion_ends_as_without_us(tmp_path: Path) -> None:
             deep.endless()
         except RecursionError as error:
             print(type(error).__name__, str(error)[:32])
-    print(deep.down(5), deep.enter(deep.enter, deep.down, 3), sys.getrecursionlimit())
+    print(deep.down(5), deep.enter(deep.enter, deep.down, 3))
     """
     write(tmp_path, {"deep.py": DEEP, "app.py": program})
     bare = bare_run([PYTHON, "app.py"], cwd=tmp_path)
@@ -665,7 +669,8 @@ def test_recursion_ends_as_without_us(tmp_path: Path) -> None:
     assert under.seen == bare.seen
     assert calls(under.report, "deep:down") == 201 + 6 + 4
     assert calls(under.report, "deep:enter") == 2
-    assert errors(under.report, "deep:endless") == calls(under.report, "deep:endless") > 0
+    assert errors(under.report, "deep:endless") == calls(under.report, "deep:endless")
+    assert 950 < calls(under.report, "deep:endless") / 3 < 1050  # as deep as the limit of 1,000 allows without us
 
 
 def test_a_raised_recursion_limit_holds(tmp_path: Path) -> None:

@@ -88,8 +88,9 @@ class Started:
         try:
             exit_code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
+            shown = self._read(self._stderr)
             self.kill()
-            raise AssertionError(f"not finished after {timeout} s:\n{self._read(self._stderr)}") from None
+            raise AssertionError(f"not finished after {timeout} s:\n{shown}") from None
         saved = None
         if self.report_path and self.report_path.exists() and self.report_path.stat().st_size:
             saved = json.loads(self.report_path.read_text())
@@ -104,6 +105,8 @@ class Started:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._stdout.close()
+        self._stderr.close()
 
     @staticmethod
     def _read(file: Any) -> str:
@@ -145,19 +148,8 @@ def hookmon_start(
     if config is not None:
         (cwd / "hookmon.toml").write_text(config)
     report_path = Path(tempfile.mkdtemp(prefix="report-", dir=cwd)) / "report.json"
-    head = [
-        *([PYTHON, "-I"] if isolated else []),
-        HOOKMON,
-        "run",
-        "--quiet",
-        "--format",
-        "json",
-        "--output",
-        str(report_path),
-        *(options or []),
-        "--",
-    ]
-    return Started([*head, *args], cwd=cwd, env=env, report_path=report_path, **started)
+    head = [*([PYTHON, "-I"] if isolated else []), HOOKMON, "run", "--format", "json", "--output", str(report_path)]
+    return Started([*head, *(options or []), "--", *args], cwd=cwd, env=env, report_path=report_path, **started)
 
 
 def hookmon_run(
