@@ -111,6 +111,7 @@ class _Session:
         """Write the plan and reserve a run file."""
         import psutil
 
+        from hookmon.collector.recover import sweep
         from hookmon.collector.store import Run, RunFile, Store, number_of
         from hookmon.config.find import find_project
         from hookmon.core import plan
@@ -125,7 +126,9 @@ class _Session:
         }
         (folder / plan.FILE_NAME).write_bytes(plan.encode(content))
         (folder / plan.MODULES_FILE_NAME).write_text("\n".join(sorted({watch["module"] for watch in watches})), "utf-8")
-        self._run_file: RunFile = Store.of_project(find_project(Path.cwd())).reserve()
+        store = Store.of_project(find_project(Path.cwd()))
+        sweep(store)
+        self._run_file: RunFile = store.reserve()
         run = Run(
             id=number_of(self._run_file),
             name=self._name,
