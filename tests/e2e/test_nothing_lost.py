@@ -1,0 +1,191 @@
+"""Whatever dies, what was recorded until then is in the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from support.runs import PYTHON, Report, Started, calls, hookmon, hookmon_run, hookmon_start, wait_until, watch, write
+
+WORK = """
+    import time
+
+    def step():
+        return 1
+
+    def stuck():
+        time.sleep(60)
+"""
+WATCH = watch("work", "step", "stuck")
+
+UNDER_LOAD = """
+    import os, threading
+    import work
+
+    log = os.open("log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def load():
+        while True:
+            work.step()
+            os.write(log, b".")  # one byte for each call that has returned
+
+    threading.Thread(target=work.stuck, name="the stuck one").start()
+    for _ in range(4):
+        threading.Thread(target=load).start()
+    with open("pid", "w") as file:
+        file.write(str(os.getpid()))
+"""
+
+
+def size(path: Path) -> int:
+    """Return a file's size, 0 when it is not there yet."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def pid_in(path: Path) -> int:
+    """Wait until a program has written its pid and return it."""
+    wait_until(lambda: size(path), f"{path.name} to be written")
+    return int(path.read_text())
+
+
+def gone(pid: int) -> bool:
+    """Say whether a process has ended; a zombie has."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, int, int]:
+    """A program that was killed under load: its report, the calls that it had logged, the launcher's exit code."""
+    folder = write(tmp_path_factory.mktemp("killed"), {"work.py": WORK, "app.py": UNDER_LOAD})
+    running = hookmon_start([PYTHON, "app.py"], cwd=folder, config=WATCH)
+    try:
+        pid = pid_in(folder / "pid")
+        wait_until(lambda: size(folder / "log") > 20_000, "calls to be logged")
+        time.sleep(0.5)
+        os.kill(pid, signal.SIGKILL)
+        result = running.finish()
+    finally:
+        running.kill()
+    return result.report, size(folder / "log"), result.exit_code
+
+
+def test_kill_of_the_program_loses_no_completed_call(killed: tuple[Report, int, int]) -> None:
+    """Every call that had returned before the SIGKILL is counted, and none that had not begun."""
+    report, logged, exit_code = killed
+    assert exit_code == 128 + signal.SIGKILL
+    assert logged <= calls(report, "work:step") <= logged + 4  # four threads: each may have been between call and log
+    assert report["run"]["exit_code"] == exit_code
+
+
+def test_calls_in_flight_are_listed_with_their_age(killed: tuple[Report, int, int]) -> None:
+    """What a killed program was doing is in the report, and since when."""
+    report, _, _ = killed
+    stuck = [each for each in report["in_flight"] if "stuck" in json.dumps(each["stack"])]
+    assert len(stuck) == 1
+    assert 400_000_000 < stuck[0]["since_ns"] < 30_000_000_000
+    assert stuck[0]["pid"] in [process["pid"] for process in report["processes"]]
+    assert calls(report, "work:stuck") == 0
+
+
+@pytest.mark.parametrize(
+    ("ending", "exit_code"),
+    [
+        ("os.kill(os.getpid(), signal.SIGKILL)", 137),
+        ("os.kill(os.getpid(), signal.SIGSEGV)", 139),
+        ("os.abort()", 134),
+        ("os._exit(5)", 5),
+        ("sys.exit(6)", 6),
+        ("raise KeyboardInterrupt", 130),
+        ("signal.alarm(1), time.sleep(9)", 142),
+    ],
+    ids=["SIGKILL", "SIGSEGV", "abort", "os._exit", "sys.exit", "KeyboardInterrupt", "SIGALRM"],
+)
+def test_own_deaths_lose_nothing(ending: str, exit_code: int, tmp_path: Path) -> None:
+    """A program that ends itself without any clean-up is counted to its last call."""
+    program = f"import os, signal, sys, time, work\nfor _ in range(1000): work.step()\n{ending}\n"
+    write(tmp_path, {"work.py": WORK, "app.py": program})
+    result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=WATCH)
+    assert result.exit_code == exit_code
+    assert calls(result.report, "work:step") == 1000
+
+
+SLOW = """
+    import os, sys, time, work
+
+    with open("pid", "w") as file:
+        file.write(str(os.getpid()))
+    for turn in range(40):
+        work.step()
+        time.sleep(0.05)
+        print(turn, flush=True)
+    if sys.argv[1:] == ["kill"]:
+        os.kill(os.getpid(), 9)
+    with open("done", "w") as file:
+        file.write("yes")
+"""
+
+
+def orphan(folder: Path, *args: str) -> tuple[Started, int]:
+    """Start SLOW, end its launcher by SIGKILL in the middle, and return both once the program has ended by itself."""
+    write(folder, {"work.py": WORK, "app.py": SLOW})
+    running = hookmon_start([PYTHON, "app.py", *args], cwd=folder, config=WATCH)
+    try:
+        pid = pid_in(folder / "pid")
+        time.sleep(0.3)
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.wait()
+        time.sleep(0.3)
+        assert not gone(pid)
+        wait_until(lambda: gone(pid), "the program to end by itself")
+    except BaseException:
+        running.kill()
+        raise
+    return running, pid
+
+
+def test_kill_of_the_launcher_leaves_the_program_alone(tmp_path: Path) -> None:
+    """Without its launcher the program goes on to its end, and `hookmon report` reads the run afterwards, to the last call."""
+    running, pid = orphan(tmp_path)
+    assert (tmp_path / "done").read_text() == "yes"
+    assert running.finish().stdout == "".join(f"{turn}\n" for turn in range(40))
+    found = hookmon(["report", "--format", "json"], cwd=tmp_path)
+    assert found.exit_code == 0, found.stderr
+    report = json.loads(found.stdout)
+    assert calls(report, "work:step") == 40
+    assert pid in [process["pid"] for process in report["processes"]]
+    again = json.loads(hookmon(["report", "--format", "json"], cwd=tmp_path).stdout)
+    assert calls(again, "work:step") == 40
+
+
+def test_kill_of_both_loses_nothing(tmp_path: Path) -> None:
+    """Launcher and program both killed: the calls until then are still there to be read."""
+    running, _ = orphan(tmp_path, "kill")
+    running.finish()
+    found = hookmon(["report", "--format", "json"], cwd=tmp_path)
+    assert calls(json.loads(found.stdout), "work:step") == 40
+
+
+def test_run_is_readable_while_it_runs(tmp_path: Path) -> None:
+    """`hookmon report` shows what a running program has done so far, and what it is doing now."""
+    write(tmp_path, {"work.py": WORK, "app.py": UNDER_LOAD})
+    running = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=WATCH)
+    try:
+        pid = pid_in(tmp_path / "pid")
+        time.sleep(2.5)  # the launcher saves now and then, not at every call
+        found = hookmon(["report", "--format", "json"], cwd=tmp_path)
+        report = json.loads(found.stdout)
+        assert calls(report, "work:step") > 0
+        assert "stuck" in json.dumps([each["stack"] for each in report["in_flight"]])
+        assert report["run"]["exit_code"] is None
+        os.kill(pid, signal.SIGKILL)
+        running.finish()  # lets the launcher tidy up
+    finally:
+        running.kill()

@@ -1,0 +1,1 @@
+"""What the tests share: runs of `hookmon run`, real servers, other interpreters."""

@@ -1,0 +1,50 @@
+"""Other Python interpreters of this machine: pyenv's and those on PATH."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+
+@cache
+def find(version: str) -> str | None:
+    """Return the interpreter of a version such as "3.12", None when there is none."""
+    root = Path(os.environ.get("PYENV_ROOT", "~/.pyenv")).expanduser()
+    candidates = [str(path) for path in sorted(root.glob(f"versions/{version}.*/bin/python"))]
+    on_path = shutil.which(f"python{version}")
+    for candidate in [*candidates, *([on_path] if on_path else [])]:
+        code = "import sys; sys.stdout.write('%d.%d' % sys.version_info[:2])"
+        answer = subprocess.run([candidate, "-c", code], capture_output=True, text=True, check=False)
+        if answer.stdout == version:
+            return candidate
+    return None
+
+
+def need(version: str) -> str:
+    """Return the interpreter of a version, or skip the test and say which one is missing."""
+    found = find(version)
+    if found is None:
+        pytest.skip(f"there is no Python {version} here")
+    return found
+
+
+def base_python() -> str:
+    """Return the interpreter that the running virtual environment was made from: it has no hookmon."""
+    return os.path.join(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
+
+
+def new_virtualenv(folder: Path, python: str | None = None) -> Path:
+    """Make an empty virtual environment, without pip, and return its interpreter."""
+    subprocess.run([python or base_python(), "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin" / "python"
+
+
+def site_packages(python: Path) -> Path:
+    """Return the site-packages folder of a virtual environment."""
+    return next((python.parent.parent / "lib").glob("python*")) / "site-packages"
