@@ -319,5 +319,6 @@ class Store:
 
 
 def number_of(run_file: RunFile) -> int:
-    """Return the run number that a file's name carries."""
-    return int(run_file.path.stem.removeprefix("run-"))
+    """Return the run number that a file's name carries, 0 for a run that is not kept."""
+    number = run_file.path.stem.removeprefix("run-")
+    return int(number) if number.isdecimal() else 0
