@@ -178,12 +178,14 @@ def test_run_is_readable_while_it_runs(tmp_path: Path) -> None:
     write(tmp_path, {"work.py": WORK, "app.py": UNDER_LOAD})
     running = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=WATCH)
     try:
-        pid_in(tmp_path / "pid")
+        pid = pid_in(tmp_path / "pid")
         time.sleep(2.5)  # the launcher saves now and then, not at every call
         found = hookmon(["report", "--format", "json"], cwd=tmp_path)
         report = json.loads(found.stdout)
         assert calls(report, "work:step") > 0
         assert "stuck" in json.dumps([each["stack"] for each in report["in_flight"]])
         assert report["run"]["exit_code"] is None
+        os.kill(pid, signal.SIGKILL)
+        running.finish()  # lets the launcher tidy up
     finally:
         running.kill()

@@ -42,11 +42,11 @@ def _named(store: Store, numbers: list[int], name: str) -> Run:
     for number in reversed(numbers):
         run_file = store.run_file(number)
         try:
-            run = run_file.load()
+            run = run_file.head()
         except RunFileError:
             continue  # a damaged neighbour does not hide the run that is looked for
         if run.name == name:
-            return _recovered(run_file, run)
+            return _recovered(run_file, run_file.load())
         names.append(run.name)
     near = get_close_matches(name, [*filter(None, names), "last"], n=1)
     meant = f"; did you mean {near[0]}?" if near else ""

@@ -19,7 +19,7 @@ from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
     from hookmon.collector.collect import Collector
-    from hookmon.collector.store import Run
+    from hookmon.collector.store import Run, RunFile
     from hookmon.config.load import Config
 
 _GRACE_S = 0.3
@@ -39,7 +39,7 @@ _GRACE_S = 0.3
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
-@click.option("--quiet", is_flag=True, help="Save the run, report nothing.")
+@click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     config: Path | None,
@@ -66,13 +66,15 @@ def command(
         _check_output(output)
     session = _Session(list(command), name, checked)
     code, run = session.run()
-    if not quiet:
+    if output is not None or not quiet:
         _report(run, format, output)
     return code
 
 
 class _Session:
     """One run, from the run folder to the saved file."""
+
+    _run_file: RunFile
 
     def __init__(self, command: list[str], name: str, config: Config) -> None:
         self._command = command
@@ -99,18 +101,19 @@ class _Session:
                 code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
             finally:
                 launch.unblock_signals(before)
-        except LaunchError:
-            self._withdraw(folder)
-            raise
         except OSError as error:
             self._withdraw(folder)
             raise LaunchError(f"the run cannot be prepared: {error}", 125) from error
+        except BaseException:
+            self._withdraw(folder)
+            raise
         return code, self._finish(collector, code)
 
     def _begin(self, folder: Path) -> Run:
         """Write the plan and reserve a run file."""
         import psutil
 
+        from hookmon.collector.recover import sweep
         from hookmon.collector.store import Run, RunFile, Store, number_of
         from hookmon.config.find import find_project
         from hookmon.core import plan
@@ -123,9 +126,16 @@ class _Session:
             "hookmon": version,
             "watches": watches,
         }
-        (folder / plan.FILE_NAME).write_bytes(plan.encode(content))
-        (folder / plan.MODULES_FILE_NAME).write_text("\n".join(sorted({watch["module"] for watch in watches})), "utf-8")
-        self._run_file: RunFile = Store.of_project(find_project(Path.cwd())).reserve()
+        modules = sorted({watch["module"] for watch in watches})
+        _write_privately(folder / plan.FILE_NAME, plan.encode(content))
+        _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(modules).encode())
+        store = Store.of_project(find_project(Path.cwd()))
+        sweep(store)
+        try:
+            self._run_file = store.reserve()
+        except RunFileError as error:
+            click.echo(f"hookmon: {error}; this run is reported and not kept", err=True)
+            self._run_file = RunFile(folder / "run.sqlite")
         run = Run(
             id=number_of(self._run_file),
             name=self._name,
@@ -179,6 +189,11 @@ def _run_folder() -> Path:
     raise LaunchError("no place for the run folder: /dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written", 125)
 
 
+def _write_privately(path: Path, content: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+
+
 def _wrapt_folder() -> str:
     from importlib.util import find_spec
 
@@ -208,5 +223,6 @@ def _report(run: Run, format: str, output: Path | None) -> None:
         else:
             with output.open("w", encoding="utf-8", newline="\n") as file:
                 render(run, format, file=file)
-    except OSError as error:
-        click.echo(f"hookmon: the report cannot be written: {error}; hookmon report {run.id} shows it", err=True)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        # OSError is the disk's; the others would be our own mistakes, and not even those may change the exit code
+        click.echo(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run", err=True)

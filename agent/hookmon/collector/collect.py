@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -17,7 +19,7 @@ from time import monotonic_ns
 
 from hookmon.collector import hints
 from hookmon.collector.merge import Tree, calls_of, in_flight
-from hookmon.collector.processes import Processes, Watcher, is_alive
+from hookmon.collector.processes import Processes, Watcher, exists, is_alive
 from hookmon.collector.shards import ShardData, ShardReader
 from hookmon.collector.store import BlindSpot, Process, Run, RunFile, Watched
 from hookmon.core import layout
@@ -28,6 +30,7 @@ _SAMPLE_NS = 1_000_000_000
 _FOLD_NS = 500_000_000
 _MOST_SAMPLES = 50_000
 _MOST_PROCESS_ROWS = 2_000
+_WRITTEN_BY_NOW_S = 0.2
 _TOO_SHORT_NS = 400_000_000
 
 
@@ -376,9 +379,21 @@ def _shard_wall_ns(reader: ShardReader) -> int:
 
 
 def _read_birth(path: Path) -> Birth | None:
+    """Return a birth note; None for one that is being written, and for garbage that somebody put there."""
     try:
-        fields = path.read_bytes()[:65536].decode("utf-8", "replace").split("\0")
-        pid, parent_pid, started_ns, status, python, executable, *argv = fields
-        return Birth(int(pid), int(parent_pid), int(started_ns), status, python, executable, argv)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(descriptor)
+            content = os.read(descriptor, 65536) if stat.S_ISREG(status.st_mode) else b"?"
+        finally:
+            os.close(descriptor)
+        pid, _, started_ns = path.stem.partition("-")
+        if not content and (time.time() - status.st_mtime > _WRITTEN_BY_NOW_S or not exists(int(pid))):
+            return Birth(
+                int(pid), 0, int(started_ns), "the probe failed and could not write why: no space, or a limit", "", "", []
+            )
+        fields = content.decode("utf-8", "replace").split("\0")
+        pid, parent_pid, started, reason, python, executable, *argv = fields
+        return Birth(int(pid), int(parent_pid), int(started), reason, python, executable, argv)
     except (OSError, ValueError):
-        return None  # being written, or garbage that somebody else put there
+        return None

@@ -61,8 +61,9 @@ def start(command: list[str], environment: Mapping[str, str], blocked: set[signa
         if os.sep in name and os.path.exists(name):
             raise LaunchError(f"{name}: no permission to execute it", 126)
         raise LaunchError(f"{name}: there is no such command", 127)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started us
+            stream.flush()
     defaults = [signal.SIGPIPE, signal.SIGXFSZ]  # which Python ignores for itself
     try:
         return os.posix_spawn(path, command, dict(environment), setsigmask=blocked, setsigdef=defaults)

@@ -227,6 +227,13 @@ class RunFile:
 
         Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
         """
+        return self._load(_TABLES)
+
+    def head(self) -> Run:
+        """Return the run without its rows: quick, whatever its size. Raises RunFileError as `load` does."""
+        return self._load({})
+
+    def _load(self, tables: dict[str, type]) -> Run:
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):
                 raise RunFileError(f"{self.path}: not a run file (not a regular file)")
@@ -239,7 +246,7 @@ class RunFile:
                     raise RunFileError(f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}")
                 scalars = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM run")}
                 run = Run(**scalars)
-                for table, row_type in _TABLES.items():
+                for table, row_type in tables.items():
                     rows = connection.execute(f"SELECT {', '.join(_columns(row_type))} FROM {table} ORDER BY rowid")
                     setattr(run, table, [_unpack(row_type, row) for row in rows])
                 return run
@@ -312,5 +319,6 @@ class Store:
 
 
 def number_of(run_file: RunFile) -> int:
-    """Return the run number that a file's name carries."""
-    return int(run_file.path.stem.removeprefix("run-"))
+    """Return the run number that a file's name carries, 0 for a run that is not kept."""
+    number = run_file.path.stem.removeprefix("run-")
+    return int(number) if number.isdecimal() else 0

@@ -44,11 +44,10 @@ class Arena:
         `header` holds the first header words, `text` the fields of layout.TEXT_FIELDS joined by zero bytes.
         Raises OSError when the folder is gone, full or not ours, or when no descriptor or address space is left.
         """
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = _moved_up(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
         try:
             _reserve_storage(descriptor, 0, layout.FIRST_BYTES)
             self._mapping, self._largest = _map(descriptor)
-            descriptor = _moved_up(descriptor)
         except BaseException:
             os.close(descriptor)
             os.unlink(path)
@@ -161,6 +160,7 @@ def _map(descriptor: int) -> tuple[mmap.mmap, int]:
     """Map as much address space as there is to be had, and leave the file as large as it was."""
     size = layout.LARGEST_BYTES
     while True:
+        placeholders = _fill_standard_descriptors()
         try:
             os.ftruncate(descriptor, size)
             return mmap.mmap(descriptor, size), size
@@ -170,6 +170,21 @@ def _map(descriptor: int) -> tuple[mmap.mmap, int]:
                 raise
         finally:
             os.ftruncate(descriptor, layout.FIRST_BYTES)
+            for placeholder in placeholders:
+                os.close(placeholder)
+
+
+def _fill_standard_descriptors() -> list[int]:
+    """Occupy what is free of 0 to 2 while mapping: mmap keeps a copy of our descriptor under the lowest free number.
+
+    A program that has closed them, as daemons do, would otherwise write its output into the shard.
+    """
+    taken: list[int] = []
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        taken.append(descriptor)
+        if descriptor > 2:
+            return taken
 
 
 def _moved_up(descriptor: int) -> int:

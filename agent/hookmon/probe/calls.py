@@ -1,7 +1,7 @@
 """What stands in for a watched callable: wrapt's proxy with a timed call.
 
 In: a callable and its target. Out: an object that is that callable in every way but one. Runs in the watched process;
-`Timed.__call__` is the hot path of the pure engine. Everything between the last call of a function and the last store is
+`TimedCallable.__call__` is the hot path of the pure engine. Everything between the last call of a function and the last store is
 one straight line, so that threads and signal handlers cannot come between (see `arena`).
 """
 
@@ -28,8 +28,8 @@ _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple,
 _ObjectProxy: Any = load_object_proxy(recorder.wrapt_folder)
 
 
-class Timed(_ObjectProxy):  # type: ignore[misc]
-    """A plain function, or anything else that binds like one, whose calls are timed.
+class TimedCallable(_ObjectProxy):  # type: ignore[misc]
+    """A callable whose calls are timed, and that does not bind: a builtin function, an instance with `__call__`.
 
     A result that can be awaited is followed to its end: `redis.client:Redis.get` serves both kinds of clients.
     """
@@ -90,9 +90,6 @@ class Timed(_ObjectProxy):  # type: ignore[misc]
             node.max_ns = words[total + 2] = duration_ns
         return result
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else MethodType(self, instance)
-
     def __reduce_ex__(self, protocol: Any) -> Any:
         wrapped = self._self_function
         if isinstance(wrapped, FunctionType | BuiltinFunctionType):
@@ -112,13 +109,13 @@ class Timed(_ObjectProxy):  # type: ignore[misc]
         return repr(self._self_function)
 
 
-class TimedCallable(Timed):
-    """A callable that does not bind: a builtin function, an instance with `__call__`."""
+class Timed(TimedCallable):
+    """A plain function, or anything else that binds like one."""
 
     __slots__ = ()
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self
+        return self if instance is None else MethodType(self, instance)
 
 
 class TimedCoroutineFunction(Timed):

@@ -65,10 +65,11 @@ class Finder:
 
     def _hook(self, spec: Any, name: str) -> None:
         loader = spec.loader
-        if loader is None or not hasattr(loader, "exec_module"):
-            self._seen.discard(name)  # an old loader: the module is patched when the next import comes by
+        if loader is None:
             return
-        if type(loader).__module__ == "_frozen_importlib_external" and hasattr(loader, "path") and hasattr(loader, "__dict__"):
+        if not hasattr(loader, "exec_module"):
+            spec.loader = _OldLoader(loader, self, spec)
+        elif type(loader).__module__ == "_frozen_importlib_external" and hasattr(loader, "path") and hasattr(loader, "__dict__"):
             # A file loader serves this one module: it stays the loader, with one method of its own until it has run.
             real = loader.exec_module
 
@@ -93,6 +94,24 @@ class Finder:
             module = sys.modules.get(name)
             if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
                 self.notice(module, name)
+
+
+class _OldLoader:
+    """Stands in for a loader of the old kind, which has `load_module` and no `exec_module` (importlib takes them to 3.14)."""
+
+    def __init__(self, loader: Any, finder: Finder, spec: Any) -> None:
+        self._loader = loader
+        self._finder = finder
+        self._spec = spec
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def load_module(self, name: str) -> Any:
+        self._spec.loader = self._loader
+        module = self._loader.load_module(name)
+        self._finder.notice(module, name)
+        return module
 
 
 class _Loader:
@@ -135,3 +154,4 @@ def _among_importlib(function: Any) -> Any:
 
 
 _among_importlib(_Loader.exec_module)
+_among_importlib(_OldLoader.load_module)

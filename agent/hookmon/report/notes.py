@@ -86,6 +86,8 @@ def next_commands(run: Run, *, recorded: bool) -> list[tuple[str, str]]:
     if not recorded and not run.in_flight and is_watched:
         command = inert(join(run.command)) if run.command else "COMMAND"
         return [(f"hookmon run --watch MODULE:CALLS -- {command}", "watch functions of your own")]
+    if not run.id:
+        return []  # it is not kept
     return [
         (f"hookmon report {run.id} --all", "every name and process"),
         (f"hookmon report {run.id} --format markdown", "for a pull request"),

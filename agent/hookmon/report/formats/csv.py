@@ -9,6 +9,7 @@ from typing import TextIO
 
 from hookmon.report.calls import Figures
 from hookmon.report.model import Report
+from hookmon.report.texts import inert
 
 _FIGURES = tuple(each.name for each in fields(Figures))
 
@@ -19,6 +20,6 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("name", "kind", "target", *_FIGURES))
     for call in report.calls:
-        rows.writerow((call.name, call.kind, call.target, *(getattr(call.figures, name) for name in _FIGURES)))
+        rows.writerow((inert(call.name), call.kind, inert(call.target), *(getattr(call.figures, name) for name in _FIGURES)))
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.getvalue().encode(encoding, "backslashreplace").decode(encoding))
