@@ -164,10 +164,10 @@ def test_a_watch_without_calls_is_not_called_absent():
     """What was in place and never called is said to be so, for a pack and for the user's own."""
     run = runs.shop()
     run.watched = [
-        Watched("shop.pricing:quote", "unused", source="hookmon.toml:3"),
-        Watched("sqlite3.dbapi2:Cursor.execute", "unused", pack="sqlite3"),
+        Watched("shop.stock:count", "unused", source="hookmon.toml:3"),
+        Watched("sqlite3.dbapi2:Cursor.executemany", "unused", pack="sqlite3"),
     ]
     screen = screen_of(run, 120)
-    assert "never called: shop.pricing:quote" in screen
+    assert "never called: shop.stock:count" in screen
     assert re.search(r"sqlite3 +1 target, 0 called", screen)
     assert "never imported" not in screen
