@@ -72,6 +72,8 @@ def _named_after(kind: Any, function: Any, **members: Any) -> Any:
     members["__slots__"] = ()
     if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
         members["__doc__"] = own.__doc__
+    elif compiled:  # or the class would have a text of None, and pydoc would find that
+        members["__doc__"] = vars(kinds.TimedCallable)["__doc__"]
     return type(own.__name__, (kind,), members)
 
 
