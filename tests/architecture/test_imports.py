@@ -1,0 +1,150 @@
+"""Which room may import which, read from the source of every module."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+AGENT = ROOT / "agent" / "hookmon"
+BOOTSTRAP = ROOT / "bootstrap" / "hookmon_bootstrap"
+MODULES = {f"hookmon/{path.relative_to(AGENT)}": path for path in sorted(AGENT.rglob("*.py"))}
+MODULES |= {f"hookmon_bootstrap/{path.name}": path for path in sorted(BOOTSTRAP.glob("*.py"))}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported name. `where` is "top", "function" or "typing"; a name of `from x import y` is "x.y"."""
+
+    name: str
+    where: str
+    line: int
+
+    @property
+    def top(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def room(self) -> str:
+        return self.name.split(".")[1] if self.name.count(".") else ""
+
+
+def imports_of(path: Path) -> list[Import]:
+    """Return all imports of a module."""
+    return list(_imports(ast.parse(path.read_bytes()), "top"))
+
+
+def _imports(node: ast.AST, where: str) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, where, child.lineno) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            assert child.level == 0, f"line {child.lineno}: a relative import"
+            yield from (Import(f"{child.module}.{alias.name}", where, child.lineno) for alias in child.names)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from _imports(child, "typing" if where == "typing" else "function")
+        elif isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
+            yield from _imports(ast.Module(child.body, []), "typing")
+            yield from _imports(ast.Module(child.orelse, []), where)
+        else:
+            yield from _imports(child, where)
+
+
+def room_of(name: str) -> str:
+    """Return the room of a module: cli, report, … ; "" for the package itself."""
+    parts = name.split("/")
+    return "bootstrap" if parts[0] == "hookmon_bootstrap" else parts[1] if len(parts) > 2 else ""
+
+
+ROOMS = {  # room: (rooms of ours, libraries of others)
+    "": (set(), set()),
+    "cli": ({"cli", "report", "collector", "config", "core"}, {"click", "psutil"}),
+    "report": ({"report", "collector", "core"}, {"rich"}),
+    "collector": ({"collector", "core"}, {"psutil"}),
+    "config": ({"config", "core"}, set()),
+    "core": ({"core"}, set()),
+    "probe": ({"probe", "core"}, set()),
+    "packs": (set(), set()),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) != "bootstrap"])
+def test_a_room_imports_only_what_lies_below(name: str):
+    """Imports point down the layers; a type that is only checked may come from anywhere in the package."""
+    ours, others = ROOMS[room_of(name)]
+    wrong = []
+    for each in imports_of(MODULES[name]):
+        if each.top == "hookmon":
+            if each.room not in ours and each.name != f"hookmon.{room_of(name)}" and each.where != "typing":
+                wrong.append(each)
+        elif each.top not in sys.stdlib_module_names and each.top not in others:
+            wrong.append(each)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "report"])
+def test_the_report_knows_only_the_store_of_the_collector(name: str):
+    """What is shown comes from a run file, never from a process."""
+    found = {each.name for each in imports_of(MODULES[name]) if each.room == "collector"}
+    assert all(each.startswith("hookmon.collector.store.") for each in found)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "cli"])
+def test_the_command_line_never_imports_the_probe(name: str):
+    """Not even for its types."""
+    assert not [each for each in imports_of(MODULES[name]) if each.room == "probe"]
+
+
+def test_the_package_imports_nothing():
+    """`import hookmon` is free."""
+    assert imports_of(AGENT / "__init__.py") == []
+
+
+START = {"sys", "_thread"}
+LATER = START | {"math", "mmap", "os", "re", "time", "types"}
+BY_ITSELF = LATER | {"tempfile"}  # runs in a process of its own, which nobody watches
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) in ("core", "probe")])
+def test_what_enters_the_program_imports_little_at_module_level(name: str):
+    """Two modules at the start, built-in ones; the rest only when a watched module has been loaded."""
+    stem = Path(name).stem
+    allowed = START if stem in ("start", "finder") else BY_ITSELF if stem == "calibrate" else LATER
+    if room_of(name) == "core":
+        allowed = allowed | {"marshal"}
+    found = {each.top for each in imports_of(MODULES[name]) if each.where == "top"} - {"__future__", "hookmon"}
+    assert found <= allowed
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) in ("core", "probe")])
+def test_typing_never_enters_the_program(name: str):
+    """Names from typing and collections.abc are for type checkers."""
+    found = [each for each in imports_of(MODULES[name]) if each.top in ("typing", "collections", "typing_extensions")]
+    assert [each for each in found if each.where != "typing"] == []
+
+
+def test_the_start_imports_one_module_of_ours():
+    """All others wait for the first watched module."""
+    found = {each.name for each in imports_of(AGENT / "probe" / "start.py") if each.where == "top" and each.top == "hookmon"}
+    assert found == {"hookmon.probe.finder.Finder"}
+
+
+def test_the_bootstrap_imports_the_probe_and_nothing_else():
+    """It runs on any Python, before anything else does; the last import is the user's own."""
+    found = {each.name for each in imports_of(BOOTSTRAP / "sitecustomize.py")}
+    assert found == {"os", "sys", "time", "hookmon.probe.start.start", "sitecustomize"}
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "packs"])
+def test_an_adapter_imports_types_only(name: str):
+    """The patcher gives it what it needs."""
+    for each in imports_of(MODULES[name]):
+        if each.where == "typing":
+            assert each.top in ("typing", "collections", "types") or each.room == "probe"
+        else:
+            assert each.top in ("__future__", "typing", "types")

@@ -1,0 +1,101 @@
+"""What holds for every module."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hookmon.config.packs import read_packs
+
+ROOT = Path(__file__).resolve().parents[2]
+AGENT = ROOT / "agent" / "hookmon"
+SITECUSTOMIZE = ROOT / "bootstrap" / "hookmon_bootstrap" / "sitecustomize.py"
+MODULES = [*sorted(AGENT.rglob("*.py")), *sorted(SITECUSTOMIZE.parent.glob("*.py"))]
+LONGEST = {"recorder.py": 520}  # one owner of the engine's state; everything else fits on a few screens
+EVERY = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+
+
+@EVERY
+def test_a_module_says_what_it_is(path: Path):
+    """The first line is a sentence."""
+    text = ast.get_docstring(ast.parse(path.read_bytes())) or ""
+    first = text.partition("\n\n")[0]
+    assert first.endswith((".", ":", ")")), f"{path}: {first!r}"
+
+
+@EVERY
+def test_a_module_is_short(path: Path):
+    """400 lines are the limit."""
+    assert len(path.read_text("utf-8").splitlines()) <= LONGEST.get(path.name, 400)
+
+
+@EVERY
+def test_failures_are_swallowed_in_one_place(path: Path):
+    """A broad except that does not raise again stands in the guard and in the bootstrap, nowhere else."""
+    if path.name in ("guard.py", "sitecustomize.py"):
+        return
+    swallowing = [node.lineno for node in ast.walk(ast.parse(path.read_bytes())) if _swallows(node)]
+    assert swallowing == []
+
+
+def _swallows(node: ast.AST) -> bool:
+    if not isinstance(node, ast.ExceptHandler):
+        return False
+    kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+    broad = any(kind is None or ast.unparse(kind) in ("Exception", "BaseException") for kind in kinds)
+    return broad and not any(isinstance(each, ast.Raise) and each.exc is None for each in node.body)
+
+
+INTERPRETERS = ("2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
+
+
+def _interpreter(version: str) -> Path | None:
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = sorted(root.glob(f"versions/{version}.*/bin/python"))
+    return found[-1] if found else None
+
+
+@pytest.mark.parametrize("version", INTERPRETERS)
+def test_the_bootstrap_parses_on_every_python(version: str):
+    """Whatever interpreter finds the folder on PYTHONPATH."""
+    python = _interpreter(version)
+    if python is None:
+        pytest.skip(f"there is no Python {version} on this machine")
+    code = "import sys; name = sys.argv[1]; compile(open(name).read(), name, 'exec')"
+    environment = {"PATH": os.defpath}
+    done = subprocess.run([str(python), "-S", "-c", code, str(SITECUSTOMIZE)], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_packs_are_found_by_listing(tmp_path: Path):
+    """A file more in the folder is a pack more."""
+    (tmp_path / "lately.toml").write_text(
+        '[pack]\ndescription = "what came last"\n\n[[watch]]\nmodule = "lately"\ncalls = ["now"]\n', "utf-8"
+    )
+    problems: list = []
+    assert [pack.name for pack in read_packs(problems, tmp_path)] == ["lately"]
+    assert problems == []
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (AGENT / "packs").glob("*.toml") if path.stem != "http"))
+def test_no_module_names_a_pack(name: str):
+    """What is special about a library stands in its pack."""
+    naming = [
+        str(path)
+        for path in MODULES
+        if path.parent.name != "packs"
+        and any(isinstance(node, ast.Constant) and node.value == name for node in ast.walk(ast.parse(path.read_bytes())))
+    ]
+    assert naming == []
+
+
+def test_nothing_compiled_is_kept_in_the_repository():
+    """A stale .pyc beside the source would be imported by some interpreters."""
+    done = subprocess.run(["git", "ls-files", "*.pyc", "*.so"], capture_output=True, text=True, cwd=ROOT)
+    if done.returncode:
+        pytest.skip("not a clone")
+    assert done.stdout == ""

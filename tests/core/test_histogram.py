@@ -1,0 +1,132 @@
+"""Buckets against exact arithmetic, quantiles against sorted lists."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections import Counter
+
+import pytest
+
+from hookmon.core.histogram import (
+    LAST_BUCKET,
+    SMALL_BUCKETS,
+    SMALL_NS,
+    bucket_of,
+    middle_ns,
+    quantile_ns,
+    upper_bound_ns,
+)
+
+
+def exact_bucket(duration_ns: int) -> int:
+    """Return the smallest i with duration**16 <= 2**i: the definition, in integers."""
+    return min((duration_ns**16 - 1).bit_length(), LAST_BUCKET) if duration_ns > 1 else 0
+
+
+def boundary(bucket: int) -> int:
+    """Return the largest integer whose 16th power is at most 2**bucket."""
+    low, high = 1, 2 ** (bucket // 16 + 1)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if middle**16 <= 2**bucket else (low, middle - 1)
+    return low
+
+
+def test_every_boundary_is_exact_up_to_an_hour():
+    """The largest duration of a bucket is in it, the next nanosecond is not."""
+    for bucket in range(42 * 16):
+        last = boundary(bucket)
+        for duration_ns in (last - 1, last, last + 1):
+            assert bucket_of(duration_ns) == exact_bucket(duration_ns), duration_ns
+
+
+def test_no_boundary_is_off_by_more_than_the_rounding_of_a_double():
+    """Above an hour a duration may land one bucket away, when it is within 1e-12 of the boundary."""
+    for bucket in range(42 * 16, LAST_BUCKET):
+        last = boundary(bucket)
+        for duration_ns in (last - 2, last - 1, last, last + 1, last + 2, last + last // 10**12, last - last // 10**12):
+            if abs(duration_ns - last) > 2:
+                assert bucket_of(duration_ns) == exact_bucket(duration_ns), duration_ns
+            else:
+                assert abs(bucket_of(duration_ns) - exact_bucket(duration_ns)) <= 1, duration_ns
+
+
+@pytest.mark.parametrize("power", range(48))
+def test_powers_of_two_close_their_octave(power: int):
+    """No rounding moves them up."""
+    assert bucket_of(2**power) == min(16 * power, LAST_BUCKET)
+    assert bucket_of(2**power + 1) == exact_bucket(2**power + 1)
+
+
+def test_random_durations_are_exact():
+    """From nanoseconds to days."""
+    chance = random.Random(20)
+    for _ in range(5_000):
+        duration_ns = int(2 ** chance.uniform(0, 49))
+        assert bucket_of(duration_ns) == exact_bucket(duration_ns)
+
+
+def test_the_table_of_small_durations_agrees():
+    """What is looked up is what would be computed."""
+    assert [exact_bucket(duration_ns) for duration_ns in range(SMALL_NS)] == list(SMALL_BUCKETS)
+
+
+@pytest.mark.parametrize(
+    ("duration_ns", "bucket"), [(-5, 0), (0, 0), (1, 0), (2, 16), (2**48, LAST_BUCKET), (2**63, LAST_BUCKET)]
+)
+def test_what_lies_outside_goes_to_the_ends(duration_ns: int, bucket: int):
+    """A coarse clock says 0, and a call may last for days."""
+    assert bucket_of(duration_ns) == bucket
+
+
+def test_bounds_and_middles_are_those_of_opentelemetry():
+    """Scale 4: bucket i is (2**((i-1)/16), 2**(i/16)], which OpenTelemetry numbers i - 1."""
+    for bucket in range(1, LAST_BUCKET):
+        assert upper_bound_ns(bucket) == pytest.approx(2.0 ** (bucket / 16), rel=1e-12)
+        assert upper_bound_ns(bucket - 1) < middle_ns(bucket) < upper_bound_ns(bucket)
+        assert upper_bound_ns(bucket) / middle_ns(bucket) <= 1.022
+
+
+def test_the_index_is_that_of_the_opentelemetry_specification():
+    """Their index is ceil(log(value) * scale factor) - 1, with 2**scale / ln 2 for the factor."""
+    chance = random.Random(4)
+    for _ in range(2_000):
+        value = chance.randrange(3, 10**12)
+        if value & (value - 1):  # the specification itself sets powers of two apart
+            assert bucket_of(value) - 1 == math.ceil(math.log(value) * (16 / math.log(2))) - 1
+
+
+DISTRIBUTIONS = {
+    "even": lambda chance: chance.randrange(1, 10_000_000),
+    "long tail": lambda chance: int(chance.lognormvariate(13, 2)) + 1,
+    "two humps": lambda chance: chance.choice([40_000, 9_000_000]) + chance.randrange(500),
+    "tiny": lambda chance: chance.randrange(0, 40),
+}
+
+
+@pytest.mark.parametrize("shape", DISTRIBUTIONS)
+@pytest.mark.parametrize("count", [1, 2, 3, 100, 4_001])
+def test_quantiles_are_within_two_percent_of_the_sorted_list(shape: str, count: int):
+    """2.2 %, and half a nanosecond for rounding."""
+    chance = random.Random(count)
+    durations = sorted(DISTRIBUTIONS[shape](chance) for _ in range(count))
+    buckets = dict(Counter(map(bucket_of, durations)))
+    for share in (0.0, 0.01, 0.5, 0.9, 0.95, 0.99, 1.0):
+        exact = durations[max(1, math.ceil(share * count - 1e-9)) - 1]
+        found = quantile_ns(buckets, share, durations[0], durations[-1])
+        assert abs(found - exact) <= 0.022 * exact + 1, (share, exact)
+
+
+def test_an_empty_histogram_has_quantiles_of_zero():
+    """And raises nothing."""
+    assert quantile_ns({}, 0.5, 0, 0) == 0
+
+
+def test_histograms_add_up_by_adding():
+    """Two processes' buckets, added, are those of all their calls."""
+    chance = random.Random(1)
+    first = [chance.randrange(10**9) for _ in range(500)]
+    second = [chance.randrange(10**4) for _ in range(500)]
+    added = Counter(map(bucket_of, first)) + Counter(map(bucket_of, second))
+    assert added == Counter(map(bucket_of, first + second))
