@@ -17,7 +17,7 @@ from hookmon.probe.recorder import Target
 def name_of(template: str, *args: Any, function: Any = None, is_method: bool = False, **kwargs: Any) -> str:
     """Return the name that a call gets."""
     target = Target("shop.pricing:quote", "function", "", "", False)
-    find = span_finder(template, target, function or (lambda *args, **kwargs: None), is_method)
+    find, _ = span_finder(template, target, function or (lambda *args, **kwargs: None), is_method)
     return find(args, kwargs).name
 
 
@@ -289,7 +289,7 @@ def test_a_name_is_short():
 def test_names_beyond_the_cap_are_counted_together():
     """The 10,001st is "(other)"."""
     target = Target("a:b", "function", "", "", False)
-    find = span_finder("{arg0}", target, lambda key: None, False)
+    find, _ = span_finder("{arg0}", target, lambda key: None, False)
     names = {find((f"key {number}",), {}).name for number in range(layout.MOST_NAMES_OF_A_TARGET + 50)}
     assert len(names) <= layout.MOST_NAMES_OF_A_TARGET + 1
     assert "(other)" in names

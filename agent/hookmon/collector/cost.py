@@ -25,27 +25,28 @@ def add_cost(run: Run, interpreter: str) -> None:
     steps = sum(node.steps for node in run.nodes)
     if not calls and not steps:
         return
-    price = _price(interpreter or sys.executable, run.hookmon)
+    engine = run.engine.partition(",")[0] or "pure"
+    price = _price(interpreter or sys.executable, engine, run.hookmon)
     run.call_cost_ns, run.step_cost_ns = price["call_ns"], price["step_ns"]
     run.overhead_ns = round(calls * run.call_cost_ns + steps * run.step_cost_ns)
 
 
-def _price(interpreter: str, version: str) -> dict[str, float]:
+def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "hookmon" / "cost.json"
     known: dict[str, dict[str, float]] = {}
     try:
         known = json.loads(cache.read_text("utf-8"))
-        key = f"{version} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
+        key = f"{version} {engine} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
         price = known.get(key)
         if price is not None:
             return {"call_ns": float(price["call_ns"]), "step_ns": float(price["step_ns"])}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         known = {}
-    price = _measured(interpreter)
+    price = _measured(interpreter, engine)
     if price is None:
         return _FALLBACK
     with suppress(OSError):
-        key = f"{version} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
+        key = f"{version} {engine} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = cache.with_suffix(f".{os.getpid()}")
         fresh.write_text(json.dumps({**known, key: price}), "utf-8")
@@ -53,11 +54,12 @@ def _price(interpreter: str, version: str) -> dict[str, float]:
     return price
 
 
-def _measured(interpreter: str) -> dict[str, float] | None:
+def _measured(interpreter: str, engine: str) -> dict[str, float] | None:
     """Run the calibration; None when the interpreter cannot."""
     agent = str(Path(__file__).resolve().parents[2])
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
     environment["PYTHONPATH"] = agent
+    environment["HOOKMON_ENGINE"] = engine
     from importlib.util import find_spec
 
     spec = find_spec("wrapt")

@@ -23,7 +23,7 @@ _CALLS = 4_000
 def main() -> None:
     """Print {"call_ns": …, "step_ns": …}: what a plain call and one step of a generator cost more than unwatched."""
     recorder.wrapt_folder = sys.argv[1] if len(sys.argv) > 1 else ""
-    from hookmon.probe.calls import Timed, TimedGeneratorFunction
+    from hookmon.probe.stand_ins import stand_in
 
     def nothing() -> None:
         return
@@ -34,8 +34,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
         recorder.start(folder, "calibration")
         target = recorder.Target("calibration:nothing", "function", "", "", False)
-        timed = Timed(nothing, target.span("nothing"), None)
-        timed_count = TimedGeneratorFunction(count, target.span("count"), None)
+        timed = stand_in(nothing, target, "", is_method=False)
+        timed_count = stand_in(count, target, "", is_method=False)
 
         def call(function: Callable[[], None]) -> float:
             started_ns = perf_counter_ns()

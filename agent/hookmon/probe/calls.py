@@ -12,14 +12,15 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 
 from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.probe import recorder
+from hookmon.probe.names import remembering
 from hookmon.probe.proxy import load_object_proxy
-from hookmon.probe.steps import TimedAsyncGenerator, TimedCoroutine, TimedGenerator, time_future
+from hookmon.probe.steps import TimedCoroutine, awaited, timed_generator
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
+    from hookmon.probe.names import FindSpan
     from hookmon.probe.recorder import Span
 
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple, set))
@@ -36,12 +37,15 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
 
     __slots__ = ("_self_function", "_self_name", "_self_span")
 
-    def __init__(self, function: Any, span: Span | None, name: Callable[[Any, Any], Span] | None) -> None:
-        """Give either a fixed `span` or `name`, which finds the span from the arguments and never raises."""
+    def __init__(self, function: Any, span: Span | None, name: FindSpan | None, position: int) -> None:
+        """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
+
+        `position` is that of the one argument that decides, -1 when it is not that simple.
+        """
         super().__init__(function)
         self._self_function = function
         self._self_span: Any = span
-        self._self_name: Any = name
+        self._self_name: Any = remembering(name, position) if name is not None else None
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -75,7 +79,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
         if type(result) not in _PLAIN and hasattr(type(result), "__await__"):
-            return _awaited(result, span, start)
+            return awaited(result, span, start)
         try:
             bucket = node.buckets[SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)]
         except KeyError:
@@ -138,28 +142,4 @@ class TimedGeneratorFunction(Timed):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         made = self._self_function(*args, **kwargs)
-        span = self._self_span or self._self_name(args, kwargs)
-        timed = _timed_generator(made, span)
-        if timed is not None:
-            return timed
-        inner = getattr(made, "__dict__", {}).get("gen")  # contextlib's context managers hold theirs so
-        timed = _timed_generator(inner, span)
-        if timed is not None:
-            made.gen = timed
-        return made
-
-
-def _timed_generator(made: Any, span: Span) -> Any:
-    if hasattr(type(made), "__next__") and hasattr(made, "gi_frame"):
-        return TimedGenerator(made, span)
-    if hasattr(type(made), "__anext__") and hasattr(made, "ag_frame"):
-        return TimedAsyncGenerator(made, span)
-    return None
-
-
-def _awaited(result: Any, span: Span, start_ns: int) -> Any:
-    """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
-    if hasattr(type(result), "send"):
-        return TimedCoroutine(result, span)
-    time_future(result, span, start_ns)
-    return result
+        return timed_generator(made, self._self_span or self._self_name(args, kwargs))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hookmon.probe.recorder import Span, Target
 
+    FindSpan = Callable[[tuple[Any, ...], dict[str, Any]], Span]
     Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
 
 _LONGEST_NAME = 200
@@ -28,8 +29,8 @@ _MOST_KNOWN = 10_000
 _MISSING = object()
 
 
-def span_finder(template: str, target: Target, function: Any, is_method: bool) -> Callable[[Any, Any], Span]:
-    """Return the function that finds the span of a call.
+def span_finder(template: str, target: Target, function: Any, is_method: bool) -> tuple[FindSpan, int]:
+    """Return the function that finds the span of a call, and the position of the argument that alone decides, or -1.
 
     `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. A field that finds
     nothing reads "?". Raises ValueError for a template that `core.span` refuses.
@@ -38,14 +39,16 @@ def span_finder(template: str, target: Target, function: Any, is_method: bool) -
     parts: list[str | Read] = [part if isinstance(part, str) else _reader(part, target, function, is_method) for part in fields]
     fallback = target.span(target.path.partition(":")[2])
 
+    @shielded(fallback)
     def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
         name = "".join([part if isinstance(part, str) else part(args, kwargs) for part in parts])
         return target.span(name[:_LONGEST_NAME])
 
-    find = shielded(fallback)(find)
-    position = _only_argument(fields, is_method)
-    if position is None:
-        return find
+    return find, _only_argument(fields, is_method)
+
+
+def remembering(find: FindSpan, position: int) -> FindSpan:
+    """Return a `find` that remembers spans by the hash of the argument that decides: the values are not kept."""
     known: dict[int, Span] = {}
 
     def find_quickly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
@@ -60,21 +63,18 @@ def span_finder(template: str, target: Target, function: Any, is_method: bool) -
             return span
         return find(args, kwargs)
 
-    return find_quickly
+    return find_quickly if position >= 0 else find
 
 
-def _only_argument(fields: list[Any], is_method: bool) -> int | None:
-    """Return the position of the argument when a template has one field, and that is a positional argument itself.
-
-    Names of such a template are remembered by the hash of the argument: the values themselves are not kept.
-    """
+def _only_argument(fields: list[Any], is_method: bool) -> int:
+    """Return the position of the argument when a template has one field and that is a positional argument itself, else -1."""
     found = [part for part in fields if not isinstance(part, str)]
     if len(found) != 1:
-        return None
+        return -1
     paths, _ = found[0]
     root = paths[0][0]
     if len(paths) > 1 or len(paths[0]) > 1 or not (root.startswith("arg") and root[3:].isdigit()):
-        return None
+        return -1
     return int(root[3:]) + is_method
 
 

@@ -12,15 +12,9 @@ from types import FunctionType, ModuleType
 
 from hookmon.core import layout
 from hookmon.probe import recorder
-from hookmon.probe.calls import (
-    Timed,
-    TimedCallable,
-    TimedCoroutineFunction,
-    TimedGeneratorFunction,
-)
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.names import span_finder
 from hookmon.probe.recorder import Target
+from hookmon.probe.stand_ins import is_timed, stand_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,8 +24,6 @@ if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
 
 _MISSING: Any = object()
-_GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
-_COROUTINE_FLAG = 0x80
 
 
 class RefusedError(Exception):
@@ -143,7 +135,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
         if isinstance(raw, type):
             _patch_class(raw, target, watch["span"], patches)
         elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
-            if not isinstance(raw.func, TimedCallable):
+            if not is_timed(raw.func):
                 patches.replace(raw, "func", stand_in(raw.func, target, watch["span"], is_method=True))
         else:
             value = _timed_attribute(raw, owner, target, watch["span"])
@@ -198,7 +190,7 @@ def _names_there(module: ModuleType, call: str) -> Iterator[str]:
 def _patch_class(cls: type, target: Target, template: str, patches: Patches) -> None:
     """Time the making of instances."""
     raw = _raw(cls, "__init__")
-    if isinstance(raw, TimedCallable):
+    if is_timed(raw):
         return
     if not isinstance(raw, FunctionType):
         raise RefusedError(f"{cls.__name__} is a class without an __init__ in Python, whose making cannot be timed")
@@ -208,16 +200,16 @@ def _patch_class(cls: type, target: Target, template: str, patches: Patches) -> 
 def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any:
     """Return what is to stand where `raw` stands: the same kind of descriptor around a timed callable."""
     is_method = isinstance(owner, type)
-    if isinstance(raw, TimedCallable):
+    if is_timed(raw):
         return raw
     if isinstance(raw, classmethod | staticmethod):
         inner = raw.__func__
-        if isinstance(inner, TimedCallable):
+        if is_timed(inner):
             return raw
         timed = stand_in(inner, target, template, is_method=isinstance(raw, classmethod))
         return type(raw)(timed)
     if isinstance(raw, property):
-        if raw.fget is None or isinstance(raw.fget, TimedCallable):
+        if raw.fget is None or is_timed(raw.fget):
             return raw
         return raw.getter(stand_in(raw.fget, target, template, is_method=True))
     if not callable(raw):
@@ -227,32 +219,6 @@ def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any
 
 def _article(word: str) -> str:
     return f"an {word}" if word[:1].lower() in "aeiou" else f"a {word}"
-
-
-def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> TimedCallable:
-    """Return the timed stand-in for a callable, by what it is: function, coroutine function, generator function, other."""
-    span = None if template else target.span(target.path.partition(":")[2])
-    name = span_finder(template, target, function, is_method) if template else None
-    flags = _flags(function)
-    kind: type[TimedCallable] = Timed
-    if flags & _COROUTINE_FLAG:
-        kind = TimedCoroutineFunction
-    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
-        kind = TimedGeneratorFunction
-    elif not hasattr(type(function), "__get__"):
-        kind = TimedCallable
-    if not isinstance(function, FunctionType):
-        kind = _named_after(kind, function)
-    return kind(function, span, name)
-
-
-def _named_after(kind: type[TimedCallable], function: Any) -> type[TimedCallable]:
-    """Return a class of stand-ins that goes by the name of the callable's own class, for help() and its like."""
-    own = type(function)
-    members: dict[str, Any] = {"__slots__": ()}
-    if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
-        members["__doc__"] = own.__doc__
-    return type(own.__name__, (kind,), members)
 
 
 class MainPatcher:
@@ -309,20 +275,6 @@ def _names(call: str, name: str) -> bool:
     from fnmatch import fnmatchcase
 
     return fnmatchcase(last, pattern) and (not last.startswith("__") or pattern.startswith("__"))
-
-
-def _flags(function: Any) -> int:
-    code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
-    return code.co_flags if code is not None else 0
-
-
-def _is_contextlib(function: Any) -> bool:
-    """Say whether a function is what contextlib's contextmanager or asynccontextmanager returned."""
-    return (
-        isinstance(function, FunctionType)
-        and function.__globals__.get("__name__") == "contextlib"
-        and hasattr(function, "__wrapped__")
-    )
 
 
 def _note_early_references(module: ModuleType, module_name: str, name: str, raw: Any) -> None:

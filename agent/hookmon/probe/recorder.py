@@ -18,17 +18,15 @@ from time import monotonic_ns, time_ns
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.probe import engine, tree
 from hookmon.probe.arena import Arena
+from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
+from hookmon.probe.tree import SCRATCH_BUCKET, SCRATCH_LANE
 
-ENGINE = "pure"
-
-_SCRATCH_LANE = layout.SCRATCH + 1
-_SCRATCH_NODE = layout.SCRATCH + layout.LANE_WORDS + 2
-_NEVER_NS = 1 << 62
 _PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
 _DEPTH_STEP = 16
-_FRAMES_OF_OURS = 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
+_FRAMES_OF_OURS = 0 if compiled else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
 TYPE_CHECKING = False
@@ -36,17 +34,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
     from typing import Any
-
-
-class _ScratchBuckets(dict[int, int]):
-    """Buckets of a node that is not written any more: every duration lands in the scratch record."""
-
-    def __missing__(self, bucket: int) -> int:
-        return _SCRATCH_NODE + layout.NODE_WORDS
-
-
-_scratch_buckets = _ScratchBuckets()
-_no_children: dict[Span, Node | None] = {}
 
 
 class Target:
@@ -85,56 +72,18 @@ class Span:
         self.made_at = ""
 
 
-class Node:
-    """One place in the call tree.
-
-    `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
-    `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
-    """
-
-    __slots__ = ("buckets", "children", "depth", "max_ns", "min_ns", "number", "parent", "slot", "span", "total")
-
-    def __init__(self, parent: Node | None, span: Span | None, number: int, at: int, depth: int) -> None:
-        self.parent = parent
-        self.span = span
-        self.number = number
-        self.total = at + layout.NODE_TOTAL_NS
-        self.depth = depth
-        self.slot = 2 * min(depth, layout.LANE_DEPTH - 1)
-        self.children: dict[Span, Node | None] = {}
-        self.buckets: dict[int, int] = {}
-        self.min_ns = _NEVER_NS
-        self.max_ns = -1
-
-    def retire(self) -> None:
-        """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
-        self.number = 0
-        self.total = _SCRATCH_NODE
-        self.slot = 0
-        self.buckets = _scratch_buckets
-        self.children = _no_children
-        self.parent = None
-
-
-class Lane:
-    """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own."""
-
-    __slots__ = ("base", "node", "task")
-
-    def __init__(self, base: int, task: int | None) -> None:
-        self.base = base
-        self.node = root
-        self.task = task
-
-
 def _blank_words() -> memoryview:
     return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
 
 
-root = Node(None, None, 0, 0, -1)
+Node: Any = compiled.Node if compiled else tree.Node
+Lane: Any = compiled.Lane if compiled else tree.Lane
+# to type checkers the two engines' classes are Any: C has no annotations
+
+root: Any = Node(None, None, 0, 0, -1)
 """Parent of each lane's outermost spans."""
 
-here: Any = _local()
+here: Any = compiled.Here() if compiled else _local()
 """`here.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
 
 _lane_kind = "thread"
@@ -146,6 +95,7 @@ wrapt_folder = ""
 words = _blank_words()
 since = words[1:]
 
+_endings = _local()
 _deepest = 0
 _arena: Arena | None = None
 _opened = False  # one try a process: a run folder that is gone or full stays so
@@ -176,19 +126,28 @@ def is_recording() -> bool:
 
 
 def _open() -> None:
-    global _arena, _opened, words, since
+    global _arena, _opened
     if _opened or not _folder:
         return
     _opened = True
     now_ns = monotonic_ns()
-    text = "\0".join((_version, ENGINE, sys.version.split()[0], sys.executable or "", *sys.orig_argv))
+    text = "\0".join((_version, engine.NAME, sys.version.split()[0], sys.executable or "", *sys.orig_argv))
     header = [layout.VERSION, os.getpid(), os.getppid(), now_ns, time_ns()]
     path = f"{_folder}/{os.getpid()}-{now_ns}{layout.SHARD_SUFFIX}"
     try:
         arena = Arena(path, header, text.encode("utf-8", "surrogateescape"))
     except (OSError, MemoryError, ValueError):
         return
-    words, since, _arena = arena.words, arena.words[1:], arena
+    _arena = arena
+    _write_to(arena.words)
+
+
+def _write_to(memory: memoryview) -> None:
+    """Make a memory the one that all counters are in."""
+    global words, since
+    words, since = memory, memory[1:]
+    if compiled:
+        compiled.set_words(memory)
 
 
 def _after_fork() -> None:
@@ -197,24 +156,27 @@ def _after_fork() -> None:
     What was in flight goes on and ends in the scratch record: the parent counts it. A child of root gets its shard at
     once, since it may change its user before its first call and could not write into the run folder after that.
     """
-    global _arena, _opened, words, since, here
+    global _arena, _opened, here
     if _arena is not None:
         _arena.close_in_child()
     _arena = None
     _opened = False
-    words = _blank_words()
-    since = words[1:]
+    _write_to(_blank_words())
     for node in (*_nodes, *_flat.values()):
         if node is not None:
             node.retire()
     for lane in _lanes:
-        lane.base = _SCRATCH_LANE
+        lane.base = SCRATCH_LANE
     for target in _targets:
         target.number = 0
     root.children.clear()
     for each in (_nodes, _flat, _lanes, _free_lanes, _targets):
         each.clear()
+    if compiled:
+        compiled.after_fork()
     here = type(here)()
+    if _lane_kind == "greenlet":
+        _share_greenlets()
     if os.geteuid() == 0:
         _open()
 
@@ -305,7 +267,7 @@ def _allow_depth(depth: int) -> None:
     """
     global _deepest
     if depth > _deepest:
-        if depth % _DEPTH_STEP == 0:
+        if depth % _DEPTH_STEP == 0 and _FRAMES_OF_OURS:
             sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_OF_OURS * _DEPTH_STEP)
         _deepest = depth
 
@@ -343,7 +305,7 @@ def note_maker(span: Span) -> None:
     span.made_at = _call_site(span)
 
 
-@shielded(_SCRATCH_NODE + layout.NODE_WORDS)
+@shielded(SCRATCH_BUCKET)
 def new_bucket(node: Node, duration_ns: int) -> int:
     """Return the index of a duration's counter in an octave that this node did not have yet."""
     bucket = bucket_of(duration_ns)
@@ -354,15 +316,15 @@ def new_bucket(node: Node, duration_ns: int) -> int:
         at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
     if not at:
         return _untimed(node)
-    first = at + layout.BUCKETS_FIRST
-    start = octave * SUB_BUCKETS
-    node.buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
-    return node.buckets[bucket]
+    node.add_octave(octave, at + layout.BUCKETS_FIRST)
+    place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
+    return place
 
 
 def _untimed(node: Node) -> int:
     """Return the index that counts a call without its duration: the shard has no space for another octave."""
-    return node.total + layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+    place: int = node.total + layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+    return place
 
 
 def new_lane(task: int | None = None) -> Lane:
@@ -384,7 +346,7 @@ def new_lane(task: int | None = None) -> Lane:
             values = [get_ident(), kind, 0, *[0] * (2 * layout.LANE_DEPTH)]
             at = arena.record(layout.LANE, len(_lanes) + 1, values)
             base = at and at + layout.LANE_FIRST
-    lane = Lane(base or _SCRATCH_LANE, task)
+    lane = Lane(base or SCRATCH_LANE, task, root)
     if base:
         _lanes.append(lane)
     else:
@@ -395,7 +357,7 @@ def new_lane(task: int | None = None) -> Lane:
 def free_lane(lane: Lane) -> None:
     """Give the lane of a task or thread back that has ended; the next one gets it."""
     lane.node = root
-    if lane.base != _SCRATCH_LANE:
+    if lane.base != SCRATCH_LANE:
         _free_lanes.append(lane)
 
 
@@ -418,7 +380,7 @@ def enter_thread() -> Lane:
     lane = new_lane()
     here.lane = lane
     if _lane_kind == "thread":
-        here.ending = _Ending(lane)
+        _endings.ending = _Ending(lane)
     return lane
 
 
@@ -429,30 +391,30 @@ class _GreenletStorage:
     on. Idle lanes of greenlets that are gone are dropped when many have gathered.
     """
 
-    __slots__ = ("_lanes", "_limit")
+    __slots__ = ("_limit", "lanes")
 
     def __init__(self) -> None:
-        self._lanes: dict[int, Lane] = {}
+        self.lanes: dict[int, Lane] = {}
         self._limit = 1_000
 
     @property
     def lane(self) -> Lane:
         """The running greenlet's lane; AttributeError when it has none yet."""
         try:
-            return self._lanes[id(_current_greenlet())]
+            return self.lanes[id(_current_greenlet())]
         except KeyError:
             raise AttributeError from None
 
     @lane.setter
     def lane(self, lane: Lane) -> None:
-        self._lanes[id(_current_greenlet())] = lane
-        if len(self._lanes) > self._limit:
-            idle = [key for key, each in list(self._lanes.items()) if each.node is root and each is not lane]
+        self.lanes[id(_current_greenlet())] = lane
+        if len(self.lanes) > self._limit:
+            idle = [key for key, each in list(self.lanes.items()) if each.node is root and each is not lane]
             for key in idle:
-                each = self._lanes.pop(key, None)
+                each = self.lanes.pop(key, None)
                 if each is not None and each.task is None:
                     free_lane(each)
-            self._limit = max(1_000, 2 * len(self._lanes))
+            self._limit = max(1_000, 2 * len(self.lanes))
 
 
 def use_greenlets() -> None:
@@ -462,6 +424,13 @@ def use_greenlets() -> None:
         _current_greenlet = sys.modules["greenlet"].getcurrent
         _lane_kind = "greenlet"
         here = _GreenletStorage()
+        _share_greenlets()
+
+
+def _share_greenlets() -> None:
+    """Let the compiled engine look where each greenlet's lane is."""
+    if compiled:
+        compiled.use_greenlets(_current_greenlet, here.lanes)
 
 
 def fail(node: Node, start_ns: int, error: BaseException) -> None:
@@ -473,6 +442,12 @@ def fail(node: Node, start_ns: int, error: BaseException) -> None:
 
 def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
     """Count a completed call with its duration; its time is charged separately."""
+    _count(node, duration_ns)
+    if error is not None:
+        count_error(node, error)
+
+
+def _count_purely(node: Node, duration_ns: int) -> None:
     try:
         bucket = node.buckets[bucket_of(duration_ns)]
     except KeyError:
@@ -483,8 +458,9 @@ def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
         node.min_ns = words[total + 1] = duration_ns
     if duration_ns > node.max_ns:
         node.max_ns = words[total + 2] = duration_ns
-    if error is not None:
-        count_error(node, error)
+
+
+_count: Callable[[Node, int], None] = compiled.finish if compiled else _count_purely
 
 
 def count_error(node: Node, error: BaseException) -> None:

@@ -15,6 +15,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 
 from hookmon.core import layout
 from hookmon.probe import recorder
+from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 
 TYPE_CHECKING = False
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from hookmon.probe.recorder import Lane, Node, Span
 
 
-def _running_task() -> int:
+def running_task() -> int:
     """Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks)."""
     module: Any = sys.modules.get("_asyncio")
     loop = module._get_running_loop() if module is not None else None
@@ -57,7 +58,7 @@ class _Frame:
             lane = recorder.here.lane
         except AttributeError:
             lane = recorder.enter_thread()
-        task = _running_task()
+        task = running_task()
         if lane.task != task:
             self.outer = lane
             lane = recorder.here.lane = recorder.new_lane(task)
@@ -368,7 +369,37 @@ class _AsyncStep(_Awaitable):
             body.end(error)
 
 
-def time_future(future: Any, span: Span, start_ns: int) -> None:
+_coroutine: Any = compiled.TimedCoroutine if compiled else TimedCoroutine
+_generator: Any = compiled.TimedGenerator if compiled else TimedGenerator
+
+
+def timed_generator(made: Any, span: Span) -> Any:
+    """Return the stand-in for what a generator function made.
+
+    For one of contextlib's context managers, which hold their generator, the generator inside is replaced.
+    """
+    inner = made if hasattr(type(made), "__next__") or hasattr(type(made), "__anext__") else vars(made).get("gen")
+    if hasattr(inner, "gi_frame"):
+        timed: Any = _generator(inner, span)
+    elif hasattr(inner, "ag_frame"):
+        timed = TimedAsyncGenerator(inner, span)
+    else:
+        return made
+    if inner is made:
+        return timed
+    made.gen = timed
+    return made
+
+
+def awaited(result: Any, span: Span, start_ns: int) -> Any:
+    """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
+    if hasattr(type(result), "send"):
+        return _coroutine(result, span)
+    _time_future(result, span, start_ns)
+    return result
+
+
+def _time_future(future: Any, span: Span, start_ns: int) -> None:
     """Count a call whose plain function returned a future, when the future is done.
 
     Anything else that can be awaited is left as it is: no stand-in could be all that such an object may be.

@@ -1,0 +1,1708 @@
+/* The compiled engine: the hot path of `calls` and `steps` in C.
+ *
+ * In: callables and their spans. Out: words in the shard. Runs in the watched process, under the GIL.
+ *
+ * What happens rarely stays in Python and serves both engines: new nodes, lanes and octaves, names that were not seen yet,
+ * forks (`recorder`), asynchronous generators (`steps`). What happens at each call is here: find the node under the lane's
+ * present one, publish it, call, and add to the counters straight in the mapped file. No Python frame of ours is on the
+ * stack, and no lock: CPython does not switch threads inside a C function that calls nothing.
+ */
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+#if PY_VERSION_HEX < 0x030C0000
+#include <structmember.h>
+#define Py_T_OBJECT_EX T_OBJECT_EX
+#define Py_T_ULONGLONG T_ULONGLONG
+#define Py_T_PYSSIZET T_PYSSIZET
+#define Py_T_LONG T_LONG
+#define Py_READONLY READONLY
+#endif
+
+#ifdef Py_GIL_DISABLED
+#error "counters are plain additions under the GIL; free-threaded builds use the pure engine"
+#endif
+
+#define OCTAVES 48
+#define SUB_BUCKETS 16
+#define MOST_KNOWN 16384
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *parent;   /* Node or None */
+    PyObject *span;     /* recorder.Span or None */
+    PyObject *children; /* dict: Span -> Node or None; shared among flat nodes */
+    unsigned long long number;
+    Py_ssize_t total; /* index of the total; minimum and maximum follow */
+    Py_ssize_t slot;  /* offset in a lane */
+    long depth;
+    uint64_t min_ns;
+    uint64_t max_ns;
+    int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
+} Node;
+
+typedef struct {
+    PyObject_HEAD
+    Node *node;
+    Py_ssize_t base;
+    PyObject *task; /* None for a thread's own lane */
+} Lane;
+
+typedef struct {
+    Py_hash_t hash;
+    PyObject *span; /* NULL: free */
+} Known;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *function;
+    PyObject *span; /* NULL: `name` finds it */
+    PyObject *name; /* function of (args, kwargs), or NULL */
+    Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
+    Known *known;        /* spans by the hash of that argument */
+    Py_ssize_t known_size;
+    Py_ssize_t known_used;
+    Node *last_parent; /* where the last call found its node */
+    PyObject *last_span;
+    Node *last_node;
+    unsigned last_epoch;
+    PyObject *weakrefs;
+    vectorcallfunc vectorcall;
+} Timed;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *inner;
+    PyObject *span;
+    Lane *lane;  /* set while the coroutine has begun and not ended */
+    Lane *outer; /* what ran before this step */
+    Node *parent;
+    Node *node; /* NULL: not recorded */
+    int owns_lane;
+    uint64_t started_ns;
+    uint64_t active_ns;
+    uint64_t steps;
+    PyObject *weakrefs;
+} Coroutine;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *inner;
+    PyObject *span;
+    Node *node;
+    uint64_t used_ns;
+    uint64_t steps;
+    int started;
+    int ended;
+    PyObject *weakrefs;
+} Generator;
+
+/* One process has one recorder; the module refuses to load into a second interpreter. */
+static struct {
+    uint64_t *words;
+    Py_buffer buffer;
+    PyObject *recorder; /* the module, for what is rare */
+    PyObject *steps;
+    PyObject *root;
+    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
+    PyObject *greenlet_lanes;
+    Py_ssize_t scratch_total;
+    Py_ssize_t scratch_bucket;
+    long deepest; /* nodes under each other at the most */
+    PyObject *no_children;
+    unsigned epoch; /* counts forks: a lane of an earlier one is not ours */
+} state;
+
+static _Thread_local Lane *thread_lane;
+static _Thread_local unsigned thread_epoch;
+
+static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
+static PyTypeObject *CoroutineType, *GeneratorType;
+
+static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
+static PyObject *name_wrapped, *name_throw, *name_close, *name_awaited;
+static PyObject *name_note_maker, *name_timed_generator, *name_qualname, *name_running_task;
+
+/* Offsets from a node's total, as in core.layout. */
+enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNTIMED = 7 };
+
+static inline uint64_t
+now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* ---- histogram: core.histogram in integers ---- */
+
+static uint64_t threshold[64]; /* by the 6 bits behind the leading one: the bucket's limit within that 64th, if any */
+static uint8_t below[64];      /* how many limits lie below that 64th */
+
+static void
+fill_histogram(void)
+{
+    /* floor(2**(63 + i/16)), computed with 128-bit integer square roots: four halvings of the exponent */
+    uint64_t limit[SUB_BUCKETS + 1];
+    for (int i = 0; i <= SUB_BUCKETS; i++) {
+        /* the largest m with (m / 2**63)**16 <= 2**i, by bisection in long double and a check in exact integers is not
+         * needed: limits are irrational but for i = 0 and 16, and the nearest 64-bit neighbour of a duration below
+         * 2**47 is 2**16 units away */
+        long double value = 9223372036854775808.0L;
+        long double root = 1.0L;
+        if (i & 8) root *= 1.41421356237309504880168872420969807857L;
+        if (i & 4) root *= 1.18920711500272106671749997056047591529L;
+        if (i & 2) root *= 1.09050773266525765920701065576070797899L;
+        if (i & 1) root *= 1.04427378242741384032196647873992910237L;
+        value *= root;
+        limit[i] = i == SUB_BUCKETS ? UINT64_MAX : (uint64_t)value;
+    }
+    for (int part = 0; part < 64; part++) {
+        uint64_t first = (1ull << 63) + ((uint64_t)part << 57);
+        uint64_t last = first + ((1ull << 57) - 1);
+        below[part] = 0;
+        threshold[part] = UINT64_MAX;
+        for (int i = 0; i < SUB_BUCKETS; i++) {
+            if (limit[i] < first) {
+                below[part]++;
+            }
+            else if (limit[i] <= last) {
+                threshold[part] = limit[i];
+            }
+        }
+    }
+}
+
+static inline int
+bucket_of(uint64_t duration_ns)
+{
+    if (duration_ns <= 1) {
+        return 0;
+    }
+    int octave = 63 - __builtin_clzll(duration_ns);
+    uint64_t mantissa = duration_ns << (63 - octave);
+    int part = (int)(mantissa >> 57) & 63;
+    int bucket = octave * SUB_BUCKETS + below[part] + (mantissa > threshold[part]);
+    return bucket < OCTAVES * SUB_BUCKETS ? bucket : OCTAVES * SUB_BUCKETS - 1;
+}
+
+/* ---- nodes ---- */
+
+static int
+node_init(Node *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *parent, *span;
+    unsigned long long number;
+    Py_ssize_t at;
+    long depth;
+    if (kwargs && PyDict_GET_SIZE(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Node takes no keyword arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(args, "OOKnl", &parent, &span, &number, &at, &depth)) {
+        return -1;
+    }
+    PyObject *children = PyDict_New();
+    if (!children) {
+        return -1;
+    }
+    Py_XSETREF(self->children, children);
+    Py_XSETREF(self->parent, Py_NewRef(parent));
+    Py_XSETREF(self->span, Py_NewRef(span));
+    self->number = number;
+    self->total = at + 4; /* layout.NODE_TOTAL_NS */
+    self->depth = depth;
+    self->slot = 2 * (depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
+    self->min_ns = UINT64_MAX;
+    self->max_ns = 0;
+    memset(self->octave, 0, sizeof self->octave);
+    return 0;
+}
+
+static PyObject *
+node_retire(Node *self, PyObject *Py_UNUSED(ignored))
+{
+    self->number = 0;
+    self->total = state.scratch_total;
+    self->slot = 0;
+    for (int i = 0; i < OCTAVES; i++) {
+        self->octave[i] = (int32_t)state.scratch_bucket;
+    }
+    Py_XSETREF(self->children, Py_NewRef(state.no_children));
+    Py_XSETREF(self->parent, Py_NewRef(Py_None));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+node_add_octave(Node *self, PyObject *args)
+{
+    Py_ssize_t octave, first;
+    if (!PyArg_ParseTuple(args, "nn", &octave, &first)) {
+        return NULL;
+    }
+    if (octave < 0 || octave >= OCTAVES) {
+        PyErr_SetString(PyExc_IndexError, "no such octave");
+        return NULL;
+    }
+    self->octave[octave] = (int32_t)first;
+    Py_RETURN_NONE;
+}
+
+static int
+node_traverse(Node *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->parent);
+    Py_VISIT(self->span);
+    Py_VISIT(self->children);
+    return 0;
+}
+
+static int
+node_clear(Node *self)
+{
+    Py_CLEAR(self->parent);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->children);
+    return 0;
+}
+
+static void
+node_dealloc(Node *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, node_dealloc)
+    node_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+    Py_TRASHCAN_END
+}
+
+static PyMemberDef node_members[] = {
+    {"parent", Py_T_OBJECT_EX, offsetof(Node, parent), 0, NULL},
+    {"span", Py_T_OBJECT_EX, offsetof(Node, span), 0, NULL},
+    {"children", Py_T_OBJECT_EX, offsetof(Node, children), 0, NULL},
+    {"number", Py_T_ULONGLONG, offsetof(Node, number), 0, NULL},
+    {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
+    {"slot", Py_T_PYSSIZET, offsetof(Node, slot), 0, NULL},
+    {"depth", Py_T_LONG, offsetof(Node, depth), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef node_methods[] = {
+    {"retire", (PyCFunction)node_retire, METH_NOARGS, "Send whatever is still to be written into the scratch record."},
+    {"add_octave", (PyCFunction)node_add_octave, METH_VARARGS, "Say where the buckets of an octave are."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* ---- lanes ---- */
+
+static int
+lane_init(Lane *self, PyObject *args, PyObject *kwargs)
+{
+    Py_ssize_t base;
+    PyObject *task, *node;
+    if (kwargs && PyDict_GET_SIZE(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Lane takes no keyword arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(args, "nOO!", &base, &task, NodeType, &node)) {
+        return -1;
+    }
+    self->base = base;
+    Py_XSETREF(self->task, Py_NewRef(task));
+    Py_XSETREF(self->node, (Node *)Py_NewRef(node));
+    return 0;
+}
+
+static int
+lane_traverse(Lane *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->node);
+    Py_VISIT(self->task);
+    return 0;
+}
+
+static int
+lane_clear(Lane *self)
+{
+    Py_CLEAR(self->node);
+    Py_CLEAR(self->task);
+    return 0;
+}
+
+static void
+lane_dealloc(Lane *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    lane_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+lane_get_node(Lane *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->node ? (PyObject *)self->node : Py_None);
+}
+
+static int
+lane_set_node(Lane *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !Py_IS_TYPE(value, NodeType)) {
+        PyErr_SetString(PyExc_TypeError, "a lane's node is a Node");
+        return -1;
+    }
+    Py_XSETREF(self->node, (Node *)Py_NewRef(value));
+    return 0;
+}
+
+static PyGetSetDef lane_getset[] = {
+    {"node", (getter)lane_get_node, (setter)lane_set_node, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef lane_members[] = {
+    {"base", Py_T_PYSSIZET, offsetof(Lane, base), 0, NULL},
+    {"task", Py_T_OBJECT_EX, offsetof(Lane, task), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* Return the running lane, borrowed, or NULL without an error when there is none yet. */
+static inline Lane *
+present_lane(void)
+{
+    if (!state.getcurrent) {
+        return thread_epoch == state.epoch ? thread_lane : NULL;
+    }
+    PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
+    PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
+    PyObject *lane = key ? PyDict_GetItemWithError(state.greenlet_lanes, key) : NULL;
+    Py_XDECREF(key);
+    Py_XDECREF(greenlet);
+    if (!lane) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return (Lane *)lane;
+}
+
+/* Return the running lane, a new reference, making one when needed; NULL without an error when that fails. */
+static Lane *
+running_lane(void)
+{
+    Lane *lane = present_lane();
+    if (lane) {
+        return (Lane *)Py_NewRef(lane);
+    }
+    PyObject *made = PyObject_CallMethodNoArgs(state.recorder, name_enter_thread);
+    if (!made || !Py_IS_TYPE(made, LaneType)) {
+        PyErr_Clear();
+        Py_XDECREF(made);
+        return NULL;
+    }
+    return (Lane *)made;
+}
+
+/* Make a lane the running one. Returns -1 without an error when that fails. */
+static int
+run_lane(Lane *lane)
+{
+    if (!state.getcurrent) {
+        Lane *before = thread_epoch == state.epoch ? thread_lane : NULL;
+        thread_lane = (Lane *)Py_XNewRef((PyObject *)lane);
+        thread_epoch = state.epoch;
+        Py_XDECREF(before);
+        return 0;
+    }
+    PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
+    PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
+    int failed = !key || (lane ? PyDict_SetItem(state.greenlet_lanes, key, (PyObject *)lane) : 0) < 0;
+    Py_XDECREF(key);
+    Py_XDECREF(greenlet);
+    PyErr_Clear();
+    return failed ? -1 : 0;
+}
+
+typedef struct {
+    PyObject_HEAD
+} Here;
+
+static PyObject *
+here_get_lane(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
+{
+    Lane *lane = present_lane();
+    if (!lane) {
+        PyErr_SetString(PyExc_AttributeError, "lane");
+        return NULL;
+    }
+    return Py_NewRef(lane);
+}
+
+static int
+here_set_lane(PyObject *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !Py_IS_TYPE(value, LaneType)) {
+        PyErr_SetString(PyExc_TypeError, "a lane is a Lane");
+        return -1;
+    }
+    return run_lane((Lane *)value);
+}
+
+static PyGetSetDef here_getset[] = {
+    {"lane", here_get_lane, here_set_lane, "The Lane of the running thread; AttributeError until the first span.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static void
+plain_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* ---- counting ---- */
+
+typedef struct {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *raised;
+#else
+    PyObject *type, *value, *trace;
+#endif
+} Raised;
+
+static inline void
+put_aside(Raised *raised)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    raised->raised = PyErr_GetRaisedException();
+#else
+    PyErr_Fetch(&raised->type, &raised->value, &raised->trace);
+#endif
+}
+
+static inline void
+put_back(Raised *raised)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(raised->raised);
+#else
+    PyErr_Restore(raised->type, raised->value, raised->trace);
+#endif
+}
+
+/* Return the index of a bucket whose octave the node does not have yet. An error that is set stays set. */
+static Py_ssize_t
+missing_bucket(Node *node, uint64_t duration_ns)
+{
+    Raised raised;
+    put_aside(&raised);
+    Py_ssize_t at = 0;
+    PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
+    PyObject *answer =
+        duration ? PyObject_CallMethodObjArgs(state.recorder, name_new_bucket, (PyObject *)node, duration, NULL) : NULL;
+    if (answer) {
+        at = PyLong_AsSsize_t(answer);
+    }
+    Py_XDECREF(answer);
+    Py_XDECREF(duration);
+    PyErr_Clear();
+    put_back(&raised);
+    return at > 0 ? at : state.scratch_bucket;
+}
+
+/* Count a completed call; its time is charged separately. An error that is set stays set. */
+static inline void
+finish(Node *node, uint64_t duration_ns)
+{
+    int bucket = bucket_of(duration_ns);
+    Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
+    Py_ssize_t at = first ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
+    uint64_t *words = state.words; /* only now: a fork may lie in between */
+    Py_ssize_t total = node->total;
+    words[at]++;
+    if (duration_ns < node->min_ns) {
+        node->min_ns = words[total + MIN] = duration_ns;
+    }
+    if (duration_ns > node->max_ns || !node->max_ns) {
+        node->max_ns = words[total + MAX] = duration_ns;
+    }
+}
+
+/* Count how a call ended that raised. */
+static void
+count_raised(Node *node)
+{
+    if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
+        return;
+    }
+    state.words[node->total + (PyErr_ExceptionMatches(PyExc_Exception) ? ERRORS : INTERRUPTED)]++;
+}
+
+/* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
+static Node *
+find_node(Node *parent, PyObject *span)
+{
+    PyObject *found = PyDict_GetItemWithError(parent->children, span);
+    if (found) {
+        return found == Py_None ? NULL : (Node *)Py_NewRef(found);
+    }
+    PyErr_Clear();
+    if (parent->depth >= state.deepest) { /* each level takes C stack, which 3.11 does not guard: see recorder.new_node */
+        PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
+        return NULL;
+    }
+    found = PyObject_CallMethodObjArgs(state.recorder, name_new_node, (PyObject *)parent, span, NULL);
+    if (!found) {
+        if (PyErr_ExceptionMatches(PyExc_Exception)) {
+            PyErr_Clear();
+        }
+        return NULL;
+    }
+    if (!Py_IS_TYPE(found, NodeType)) {
+        Py_DECREF(found);
+        return NULL;
+    }
+    return (Node *)found;
+}
+
+/* ---- names ---- */
+
+static void
+forget_known(Timed *self)
+{
+    for (Py_ssize_t i = 0; i < self->known_size; i++) {
+        Py_CLEAR(self->known[i].span);
+    }
+    PyMem_Free(self->known);
+    self->known = NULL;
+    self->known_size = self->known_used = 0;
+}
+
+static PyObject *
+known_span(Timed *self, Py_hash_t hash)
+{
+    if (!self->known_size) {
+        return NULL;
+    }
+    size_t mask = (size_t)self->known_size - 1;
+    for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
+        if (!self->known[i].span) {
+            return NULL;
+        }
+        if (self->known[i].hash == hash) {
+            return self->known[i].span;
+        }
+    }
+}
+
+static void
+remember_span(Timed *self, Py_hash_t hash, PyObject *span)
+{
+    if (2 * self->known_used >= self->known_size) {
+        Py_ssize_t size = self->known_size ? self->known_size * 2 : 8;
+        if (size > MOST_KNOWN) {
+            forget_known(self);
+            size = 8;
+        }
+        Known *table = PyMem_Calloc((size_t)size, sizeof *table);
+        if (!table) {
+            return;
+        }
+        size_t mask = (size_t)size - 1;
+        for (Py_ssize_t i = 0; i < self->known_size; i++) {
+            if (self->known[i].span) {
+                size_t at = (size_t)self->known[i].hash & mask;
+                while (table[at].span) {
+                    at = (at + 1) & mask;
+                }
+                table[at] = self->known[i];
+            }
+        }
+        PyMem_Free(self->known);
+        self->known = table;
+        self->known_size = size;
+    }
+    size_t mask = (size_t)self->known_size - 1;
+    size_t at = (size_t)hash & mask;
+    while (self->known[at].span) {
+        at = (at + 1) & mask;
+    }
+    self->known[at].hash = hash;
+    self->known[at].span = Py_NewRef(span);
+    self->known_used++;
+}
+
+/* Return the span of a call, a new reference; NULL without an error when it cannot be found. */
+static PyObject *
+span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    if (self->span) {
+        return Py_NewRef(self->span);
+    }
+    Py_hash_t hash = -1;
+    if (self->position >= 0 && self->position < count && PyUnicode_CheckExact(args[self->position])) {
+        hash = PyObject_Hash(args[self->position]);
+        PyObject *known = known_span(self, hash);
+        if (known) {
+            return Py_NewRef(known);
+        }
+    }
+    PyObject *positional = PyTuple_New(count);
+    PyObject *keywords = PyDict_New();
+    PyObject *span = NULL;
+    if (positional && keywords) {
+        for (Py_ssize_t i = 0; i < count; i++) {
+            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+        }
+        Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+        int failed = 0;
+        for (Py_ssize_t i = 0; i < named && !failed; i++) {
+            failed = PyDict_SetItem(keywords, PyTuple_GET_ITEM(kwnames, i), args[count + i]) < 0;
+        }
+        span = failed ? NULL : PyObject_CallFunctionObjArgs(self->name, positional, keywords, NULL);
+    }
+    Py_XDECREF(positional);
+    Py_XDECREF(keywords);
+    if (!span) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (hash != -1) {
+        remember_span(self, hash, span);
+    }
+    return span;
+}
+
+/* ---- plain calls ---- */
+
+static PyObject *
+timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    Lane *lane = running_lane();
+    if (!lane) {
+        return PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    }
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    Node *parent = (Node *)Py_NewRef(lane->node);
+    Node *node = NULL;
+    if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
+        node = (Node *)Py_NewRef(self->last_node);
+    }
+    else if (span) {
+        node = find_node(parent, span);
+        if (node) {
+            self->last_epoch = state.epoch;
+            Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
+            Py_XSETREF(self->last_span, Py_NewRef(span));
+            Py_XSETREF(self->last_node, (Node *)Py_NewRef(node));
+        }
+    }
+    PyObject *result = NULL;
+    if (!node) {
+        if (!PyErr_Occurred()) {
+            result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+        }
+        goto done;
+    }
+    uint64_t *words = state.words;
+    Py_ssize_t slot = lane->base + node->slot;
+    Py_SETREF(lane->node, (Node *)Py_NewRef(node));
+    words[slot] = node->number;
+    uint64_t start_ns = now_ns();
+    words[slot + 1] = start_ns;
+    result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    uint64_t duration_ns = now_ns() - start_ns;
+    Py_SETREF(lane->node, (Node *)Py_NewRef(parent));
+    state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
+    if (result) {
+        PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
+        if (async && async->am_await) {
+            PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
+            PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
+            Py_XDECREF(start);
+            if (followed) {
+                Py_SETREF(result, followed);
+            }
+            else {
+                PyErr_Clear();
+            }
+            goto done;
+        }
+    }
+    else {
+        count_raised(node);
+    }
+    state.words[node->total] += duration_ns;
+    finish(node, duration_ns);
+done:
+    Py_XDECREF(node);
+    Py_DECREF(parent);
+    Py_XDECREF(span);
+    Py_DECREF(lane);
+    return result;
+}
+
+/* ---- coroutines ---- */
+
+/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. */
+static int
+coroutine_open(Coroutine *self)
+{
+    Lane *lane = running_lane();
+    if (!lane) {
+        return -1;
+    }
+    PyObject *task = PyObject_CallMethodNoArgs(state.steps, name_running_task);
+    int same = task && lane->task ? PyObject_RichCompareBool(lane->task, task, Py_EQ) : -1;
+    if (same < 0) {
+        PyErr_Clear();
+        Py_XDECREF(task);
+        Py_DECREF(lane);
+        return -1;
+    }
+    if (!same) {
+        PyObject *fresh = PyObject_CallMethodObjArgs(state.recorder, name_new_lane, task, NULL);
+        if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
+            PyErr_Clear();
+            Py_XDECREF(fresh);
+            Py_DECREF(task);
+            Py_DECREF(lane);
+            return -1;
+        }
+        self->outer = lane;
+        lane = (Lane *)fresh;
+        run_lane(lane);
+        self->owns_lane = 1;
+    }
+    Py_DECREF(task);
+    self->lane = lane;
+    self->parent = (Node *)Py_NewRef(lane->node);
+    self->node = find_node(self->parent, self->span);
+    PyErr_Clear();
+    self->started_ns = now_ns();
+    if (self->node) {
+        Py_ssize_t slot = lane->base + self->node->slot;
+        state.words[slot + 1] = self->started_ns;
+        state.words[slot] = self->node->number;
+        Py_SETREF(lane->node, (Node *)Py_NewRef(self->node));
+    }
+    return 0;
+}
+
+/* Give the thread its lane back until the next step. */
+static inline void
+coroutine_leave(Coroutine *self, uint64_t step_ns)
+{
+    self->active_ns += now_ns() - step_ns;
+    self->steps++;
+    if (self->owns_lane) {
+        run_lane(self->outer);
+        Py_CLEAR(self->outer);
+    }
+}
+
+static inline void
+coroutine_enter(Coroutine *self)
+{
+    if (!self->lane) {
+        coroutine_open(self);
+    }
+    else if (self->owns_lane) {
+        Py_XSETREF(self->outer, running_lane());
+        run_lane(self->lane);
+    }
+}
+
+/* Count the call. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and stays set. */
+static void
+coroutine_end(Coroutine *self, int interrupted)
+{
+    Lane *lane = self->lane;
+    Node *node = self->node;
+    if (!lane) {
+        return;
+    }
+    self->lane = NULL;
+    uint64_t duration_ns = now_ns() - self->started_ns;
+    if (node) {
+        Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
+        state.words[lane->base + node->slot] = 0;
+    }
+    if (self->owns_lane) {
+        Raised raised;
+        put_aside(&raised);
+        PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+        Py_XDECREF(answer);
+        PyErr_Clear();
+        put_back(&raised);
+    }
+    if (node) {
+        uint64_t *words = state.words;
+        words[node->total] += duration_ns;
+        words[node->total + ACTIVE] += self->active_ns;
+        words[node->total + STEPS] += self->steps;
+        if (interrupted) {
+            words[node->total + INTERRUPTED]++;
+        }
+        else if (PyErr_Occurred()) {
+            count_raised(node);
+        }
+        finish(node, duration_ns);
+    }
+    Py_DECREF(lane);
+}
+
+static PySendResult
+coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
+{
+    Coroutine *self = (Coroutine *)object;
+    coroutine_enter(self);
+    uint64_t step_ns = now_ns();
+    PySendResult outcome = PyIter_Send(self->inner, value, result);
+    coroutine_leave(self, step_ns);
+    if (outcome != PYGEN_NEXT) {
+        coroutine_end(self, 0);
+    }
+    return outcome;
+}
+
+/* Turn the end of a coroutine into what iterators answer. */
+static PyObject *
+as_iteration(PySendResult outcome, PyObject *result)
+{
+    if (outcome == PYGEN_RETURN) {
+        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
+        Py_DECREF(result);
+        if (stop) {
+            PyErr_SetObject(PyExc_StopIteration, stop);
+            Py_DECREF(stop);
+        }
+        return NULL;
+    }
+    return outcome == PYGEN_NEXT ? result : NULL;
+}
+
+static PyObject *
+coroutine_send(PyObject *self, PyObject *value)
+{
+    PyObject *result = NULL;
+    PySendResult outcome = coroutine_am_send(self, value, &result);
+    return as_iteration(outcome, result);
+}
+
+static PyObject *
+coroutine_next(PyObject *self)
+{
+    return coroutine_send(self, Py_None);
+}
+
+static PyObject *
+coroutine_throw(Coroutine *self, PyObject *args)
+{
+    PyObject *method = PyObject_GetAttr(self->inner, name_throw);
+    if (!method) {
+        return NULL;
+    }
+    coroutine_enter(self);
+    uint64_t step_ns = now_ns();
+    PyObject *result = PyObject_CallObject(method, args);
+    Py_DECREF(method);
+    coroutine_leave(self, step_ns);
+    if (!result) {
+        coroutine_end(self, 0);
+    }
+    return result;
+}
+
+static PyObject *
+coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
+    coroutine_end(self, 1);
+    return result;
+}
+
+static PyObject *
+itself(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+static int
+coroutine_traverse(Coroutine *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->span);
+    Py_VISIT(self->lane);
+    Py_VISIT(self->outer);
+    Py_VISIT(self->parent);
+    Py_VISIT(self->node);
+    return 0;
+}
+
+static int
+coroutine_clear(Coroutine *self)
+{
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->outer);
+    Py_CLEAR(self->parent);
+    Py_CLEAR(self->node);
+    return 0;
+}
+
+/* Count what was begun and will never end: dropped with its loop. Runs before the garbage collector takes it apart. */
+static void
+coroutine_finalize(Coroutine *self)
+{
+    if (self->lane) {
+        Raised raised;
+        put_aside(&raised);
+        coroutine_end(self, 1);
+        PyErr_Clear();
+        put_back(&raised);
+    }
+}
+
+static void
+coroutine_dealloc(Coroutine *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    PyObject_GC_Track(self);
+    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+        return;
+    }
+    PyObject_GC_UnTrack(self);
+    coroutine_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* What a stand-in does not do itself, the inner object answers. */
+static PyObject *
+stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject *own = _PyType_Lookup(type, name);
+    if (own && PyObject_TypeCheck(own, &PyMethodDescr_Type)) {
+        return PyObject_GenericGetAttr(self, name);
+    }
+    return PyObject_GetAttr(inner, name);
+}
+
+static PyObject *
+coroutine_getattr(Coroutine *self, PyObject *name)
+{
+    return stand_in_getattr((PyObject *)self, self->inner, name);
+}
+
+static int
+coroutine_setattr(Coroutine *self, PyObject *name, PyObject *value)
+{
+    return PyObject_SetAttr(self->inner, name, value);
+}
+
+static PyObject *
+coroutine_repr(Coroutine *self)
+{
+    return PyObject_Repr(self->inner);
+}
+
+static PyMethodDef coroutine_methods[] = {
+    {"send", (PyCFunction)coroutine_send, METH_O, NULL},
+    {"throw", (PyCFunction)coroutine_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)coroutine_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+make_coroutine(PyObject *inner, PyObject *span)
+{
+    Coroutine *self = (Coroutine *)CoroutineType->tp_alloc(CoroutineType, 0);
+    if (self) {
+        self->inner = Py_NewRef(inner);
+        self->span = Py_NewRef(span);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+coroutine_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *inner, *span;
+    return PyArg_ParseTuple(args, "OO", &inner, &span) ? make_coroutine(inner, span) : NULL;
+}
+
+static PyObject *
+coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    PyObject *made = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    if (!made) {
+        return NULL;
+    }
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    if (!span) {
+        return made;
+    }
+    if (span != self->last_span) { /* the first one says where it was made */
+        PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_note_maker, span);
+        Py_XDECREF(answer);
+        PyErr_Clear();
+        Py_XSETREF(self->last_span, Py_NewRef(span));
+    }
+    PyObject *timed = make_coroutine(made, span);
+    Py_DECREF(span);
+    if (!timed) {
+        PyErr_Clear();
+        return made;
+    }
+    Py_DECREF(made);
+    return timed;
+}
+
+/* ---- generators ---- */
+
+/* One step: push the span where the generator is consumed, resume the body, charge its time there. */
+typedef struct {
+    Lane *lane;
+    Node *parent;
+    Node *node;
+    uint64_t start_ns;
+} Step;
+
+static void
+generator_enter(Generator *self, Step *step)
+{
+    step->parent = step->node = NULL;
+    step->lane = running_lane();
+    self->started = 1;
+    if (step->lane) {
+        step->parent = (Node *)Py_NewRef(step->lane->node);
+        step->node = find_node(step->parent, self->span);
+        PyErr_Clear();
+    }
+    step->start_ns = now_ns();
+    if (step->node) {
+        Py_ssize_t slot = step->lane->base + step->node->slot;
+        state.words[slot + 1] = step->start_ns;
+        state.words[slot] = step->node->number;
+        Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->node));
+    }
+}
+
+/* Count the call, once. An error that is set stays set. */
+static void
+generator_end(Generator *self, int interrupted)
+{
+    if (self->ended || !self->started) {
+        return;
+    }
+    self->ended = 1;
+    if (self->node) {
+        uint64_t *words = state.words;
+        Py_ssize_t total = self->node->total;
+        words[total + STEPS] += self->steps;
+        words[total + ACTIVE] += self->used_ns;
+        if (interrupted) {
+            words[total + INTERRUPTED]++;
+        }
+        else if (PyErr_Occurred()) {
+            count_raised(self->node);
+        }
+        finish(self->node, self->used_ns);
+    }
+}
+
+static void
+generator_leave(Generator *self, Step *step)
+{
+    uint64_t duration_ns = now_ns() - step->start_ns;
+    self->used_ns += duration_ns;
+    self->steps++;
+    if (step->node) {
+        Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
+        state.words[step->lane->base + step->node->slot] = 0;
+        state.words[step->node->total] += duration_ns;
+        Py_XSETREF(self->node, (Node *)Py_NewRef(step->node));
+    }
+    Py_XDECREF(step->node);
+    Py_XDECREF(step->parent);
+    Py_XDECREF(step->lane);
+}
+
+static PySendResult
+generator_am_send(PyObject *object, PyObject *value, PyObject **result)
+{
+    Generator *self = (Generator *)object;
+    Step step;
+    generator_enter(self, &step);
+    PySendResult outcome = PyIter_Send(self->inner, value, result);
+    generator_leave(self, &step);
+    if (outcome != PYGEN_NEXT) {
+        generator_end(self, 0);
+    }
+    return outcome;
+}
+
+static PyObject *
+generator_send(PyObject *self, PyObject *value)
+{
+    PyObject *result = NULL;
+    PySendResult outcome = generator_am_send(self, value, &result);
+    return as_iteration(outcome, result);
+}
+
+static PyObject *
+generator_next(PyObject *self)
+{
+    PyObject *result = NULL;
+    PySendResult outcome = generator_am_send(self, Py_None, &result);
+    if (outcome == PYGEN_RETURN && result == Py_None) {
+        Py_DECREF(result);
+        return NULL; /* the plain end of an iteration */
+    }
+    return as_iteration(outcome, result);
+}
+
+static PyObject *
+generator_throw(Generator *self, PyObject *args)
+{
+    PyObject *method = PyObject_GetAttr(self->inner, name_throw);
+    if (!method) {
+        return NULL;
+    }
+    Step step;
+    generator_enter(self, &step);
+    PyObject *result = PyObject_CallObject(method, args);
+    Py_DECREF(method);
+    generator_leave(self, &step);
+    if (!result) {
+        generator_end(self, 0);
+    }
+    return result;
+}
+
+static PyObject *
+generator_close(Generator *self, PyObject *Py_UNUSED(ignored))
+{
+    int started = self->started;
+    Step step;
+    generator_enter(self, &step);
+    PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
+    generator_leave(self, &step);
+    if (started) {
+        generator_end(self, result != NULL);
+    }
+    else {
+        self->started = 0;
+    }
+    return result;
+}
+
+static int
+generator_traverse(Generator *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->span);
+    Py_VISIT(self->node);
+    return 0;
+}
+
+static int
+generator_clear(Generator *self)
+{
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->node);
+    return 0;
+}
+
+static void
+generator_finalize(Generator *self)
+{
+    Raised raised;
+    put_aside(&raised);
+    generator_end(self, 1);
+    PyErr_Clear();
+    put_back(&raised);
+}
+
+static void
+generator_dealloc(Generator *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    PyObject_GC_Track(self);
+    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+        return;
+    }
+    PyObject_GC_UnTrack(self);
+    generator_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+generator_getattr(Generator *self, PyObject *name)
+{
+    return stand_in_getattr((PyObject *)self, self->inner, name);
+}
+
+static int
+generator_setattr(Generator *self, PyObject *name, PyObject *value)
+{
+    return PyObject_SetAttr(self->inner, name, value);
+}
+
+static PyObject *
+generator_repr(Generator *self)
+{
+    return PyObject_Repr(self->inner);
+}
+
+static PyMethodDef generator_methods[] = {
+    {"send", (PyCFunction)generator_send, METH_O, NULL},
+    {"throw", (PyCFunction)generator_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)generator_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+generator_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *inner, *span;
+    if (!PyArg_ParseTuple(args, "OO", &inner, &span)) {
+        return NULL;
+    }
+    Generator *self = (Generator *)GeneratorType->tp_alloc(GeneratorType, 0);
+    if (self) {
+        self->inner = Py_NewRef(inner);
+        self->span = Py_NewRef(span);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    PyObject *made = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    if (!made) {
+        return NULL;
+    }
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    PyObject *timed = span ? PyObject_CallMethodObjArgs(state.steps, name_timed_generator, made, span, NULL) : NULL;
+    Py_XDECREF(span);
+    if (!timed) {
+        PyErr_Clear();
+        return made;
+    }
+    Py_DECREF(made);
+    return timed;
+}
+
+/* ---- the stand-in for a callable ---- */
+
+static PyObject *
+timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *function, *span, *name;
+    Py_ssize_t position;
+    if (kwargs && PyDict_GET_SIZE(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "a stand-in takes no keyword arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "OOOn", &function, &span, &name, &position)) {
+        return NULL;
+    }
+    Timed *self = (Timed *)type->tp_alloc(type, 0);
+    if (!self) {
+        return NULL;
+    }
+    self->function = Py_NewRef(function);
+    self->span = span == Py_None ? NULL : Py_NewRef(span);
+    self->name = name == Py_None ? NULL : Py_NewRef(name);
+    self->position = position;
+    self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
+                       : PyType_IsSubtype(type, GeneratorFunctionType) ? generator_function_call
+                                                                       : timed_call;
+    return (PyObject *)self;
+}
+
+static int
+timed_traverse(Timed *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->function);
+    Py_VISIT(self->span);
+    Py_VISIT(self->name);
+    Py_VISIT(self->last_parent);
+    Py_VISIT(self->last_span);
+    Py_VISIT(self->last_node);
+    for (Py_ssize_t i = 0; i < self->known_size; i++) {
+        Py_VISIT(self->known[i].span);
+    }
+    return 0;
+}
+
+static int
+timed_clear(Timed *self)
+{
+    Py_CLEAR(self->function);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->name);
+    Py_CLEAR(self->last_parent);
+    Py_CLEAR(self->last_span);
+    Py_CLEAR(self->last_node);
+    forget_known(self);
+    return 0;
+}
+
+static void
+timed_dealloc(Timed *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    timed_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+timed_getattr(Timed *self, PyObject *name)
+{
+    if (name == name_wrapped || PyUnicode_Compare(name, name_wrapped) == 0) {
+        return Py_NewRef(self->function);
+    }
+    return stand_in_getattr((PyObject *)self, self->function, name);
+}
+
+static int
+timed_setattr(Timed *self, PyObject *name, PyObject *value)
+{
+    return PyObject_SetAttr(self->function, name, value);
+}
+
+static PyObject *
+timed_repr(Timed *self)
+{
+    return PyObject_Repr(self->function);
+}
+
+static Py_hash_t
+timed_hash(Timed *self)
+{
+    return PyObject_Hash(self->function);
+}
+
+static PyObject *
+timed_compare(PyObject *self, PyObject *other, int operation)
+{
+    if (PyObject_TypeCheck(other, TimedCallableType)) {
+        other = ((Timed *)other)->function;
+    }
+    return PyObject_RichCompare(((Timed *)self)->function, other, operation);
+}
+
+static PyObject *
+timed_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
+{
+    if (!instance || instance == Py_None) {
+        return Py_NewRef(self);
+    }
+    return PyMethod_New(self, instance);
+}
+
+/* By reference: whoever loads it finds us, or the function itself. */
+static PyObject *
+timed_reduce(Timed *self, PyObject *protocol)
+{
+    if (PyFunction_Check(self->function) || PyCFunction_Check(self->function)) {
+        return PyObject_GetAttr(self->function, name_qualname);
+    }
+    return PyObject_CallMethod(self->function, "__reduce_ex__", "O", protocol);
+}
+
+static PyObject *
+timed_reduce_plainly(Timed *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *two = PyLong_FromLong(2);
+    PyObject *answer = two ? timed_reduce(self, two) : NULL;
+    Py_XDECREF(two);
+    return answer;
+}
+
+static PyObject *
+itself_method(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return Py_NewRef(self);
+}
+
+static PyMethodDef timed_methods[] = {
+    {"__reduce_ex__", (PyCFunction)timed_reduce, METH_O, NULL},
+    {"__reduce__", (PyCFunction)timed_reduce_plainly, METH_NOARGS, NULL},
+    {"__copy__", itself_method, METH_NOARGS, NULL},
+    {"__deepcopy__", itself_method, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef timed_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Timed, vectorcall), Py_READONLY, NULL},
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Timed, weakrefs), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMemberDef coroutine_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Coroutine, weakrefs), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMemberDef generator_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Generator, weakrefs), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* ---- the module ---- */
+
+static PyObject *
+set_words(PyObject *Py_UNUSED(module), PyObject *view)
+{
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(view, &buffer, PyBUF_WRITABLE | PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    /* The old view stays held: what was in flight may still look at it. There is one for each fork at most. */
+    state.buffer = buffer;
+    state.words = buffer.buf;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+configure(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *recorder, *steps, *root, *no_children;
+    Py_ssize_t scratch_total, scratch_bucket;
+    long deepest;
+    if (!PyArg_ParseTuple(args, "OOOOnnl", &recorder, &steps, &root, &no_children, &scratch_total, &scratch_bucket, &deepest)) {
+        return NULL;
+    }
+    state.deepest = deepest;
+    Py_XSETREF(state.recorder, Py_NewRef(recorder));
+    Py_XSETREF(state.steps, Py_NewRef(steps));
+    Py_XSETREF(state.root, Py_NewRef(root));
+    Py_XSETREF(state.no_children, Py_NewRef(no_children));
+    state.scratch_total = scratch_total;
+    state.scratch_bucket = scratch_bucket;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+use_greenlets(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *getcurrent, *lanes;
+    if (!PyArg_ParseTuple(args, "OO!", &getcurrent, &PyDict_Type, &lanes)) {
+        return NULL;
+    }
+    Py_XSETREF(state.greenlet_lanes, Py_NewRef(lanes));
+    Py_XSETREF(state.getcurrent, Py_NewRef(getcurrent));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    state.epoch++;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+finish_for_python(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Node *node;
+    unsigned long long duration_ns;
+    if (!PyArg_ParseTuple(args, "O!K", NodeType, &node, &duration_ns)) {
+        return NULL;
+    }
+    finish(node, duration_ns);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+bucket_for_python(PyObject *Py_UNUSED(module), PyObject *value)
+{
+    unsigned long long duration_ns = PyLong_AsUnsignedLongLong(value);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyLong_FromLong(bucket_of(duration_ns));
+}
+
+static PyMethodDef module_methods[] = {
+    {"set_words", set_words, METH_O, "Write into this memoryview from now on."},
+    {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
+    {"use_greenlets", use_greenlets, METH_VARARGS, "Keep lanes by greenlet: (getcurrent, {id: Lane})."},
+    {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
+    {"finish", finish_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
+    {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
+    {NULL, NULL, 0, NULL},
+};
+
+#define SLOT(id, function) {id, (void *)(function)}
+
+static PyType_Slot node_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, node_init),       SLOT(Py_tp_dealloc, node_dealloc),
+    SLOT(Py_tp_traverse, node_traverse), SLOT(Py_tp_clear, node_clear),    SLOT(Py_tp_members, node_members),
+    SLOT(Py_tp_methods, node_methods),   {0, NULL},
+};
+static PyType_Slot lane_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),  SLOT(Py_tp_init, lane_init),   SLOT(Py_tp_dealloc, lane_dealloc),
+    SLOT(Py_tp_traverse, lane_traverse), SLOT(Py_tp_clear, lane_clear), SLOT(Py_tp_members, lane_members),
+    SLOT(Py_tp_getset, lane_getset),     {0, NULL},
+};
+static PyType_Slot here_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),
+    SLOT(Py_tp_dealloc, plain_dealloc),
+    SLOT(Py_tp_getset, here_getset),
+    {0, NULL},
+};
+static PyType_Slot callable_slots[] = {
+    SLOT(Py_tp_new, timed_new),           SLOT(Py_tp_dealloc, timed_dealloc),   SLOT(Py_tp_traverse, timed_traverse),
+    SLOT(Py_tp_clear, timed_clear),       SLOT(Py_tp_getattro, timed_getattr),  SLOT(Py_tp_setattro, timed_setattr),
+    SLOT(Py_tp_repr, timed_repr),         SLOT(Py_tp_hash, timed_hash),         SLOT(Py_tp_richcompare, timed_compare),
+    SLOT(Py_tp_call, PyVectorcall_Call),  SLOT(Py_tp_methods, timed_methods),   SLOT(Py_tp_members, timed_members),
+    {0, NULL},
+};
+static PyType_Slot binding_slots[] = {
+    SLOT(Py_tp_descr_get, timed_get),
+    SLOT(Py_tp_members, timed_members),
+    {0, NULL},
+};
+static PyType_Slot coroutine_slots[] = {
+    SLOT(Py_tp_new, coroutine_new),           SLOT(Py_tp_dealloc, coroutine_dealloc),
+    SLOT(Py_tp_finalize, coroutine_finalize), SLOT(Py_tp_traverse, coroutine_traverse),
+    SLOT(Py_tp_clear, coroutine_clear),       SLOT(Py_tp_getattro, coroutine_getattr),
+    SLOT(Py_tp_setattro, coroutine_setattr),  SLOT(Py_tp_repr, coroutine_repr),
+    SLOT(Py_tp_methods, coroutine_methods),   SLOT(Py_tp_members, coroutine_members),
+    SLOT(Py_tp_iternext, coroutine_next),     SLOT(Py_am_await, itself),
+    SLOT(Py_am_send, coroutine_am_send),      {0, NULL},
+};
+static PyType_Slot generator_slots[] = {
+    SLOT(Py_tp_new, generator_new),           SLOT(Py_tp_dealloc, generator_dealloc),
+    SLOT(Py_tp_finalize, generator_finalize), SLOT(Py_tp_traverse, generator_traverse),
+    SLOT(Py_tp_clear, generator_clear),       SLOT(Py_tp_getattro, generator_getattr),
+    SLOT(Py_tp_setattro, generator_setattr),  SLOT(Py_tp_repr, generator_repr),
+    SLOT(Py_tp_methods, generator_methods),   SLOT(Py_tp_members, generator_members),
+    SLOT(Py_tp_iter, itself),                 SLOT(Py_tp_iternext, generator_next),
+    SLOT(Py_am_send, generator_am_send),      {0, NULL},
+};
+
+#define PLAIN_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
+#define TIMED_FLAGS (PLAIN_FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL)
+
+static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, PLAIN_FLAGS, node_slots};
+static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};
+static PyType_Spec here_spec = {"hookmon.probe._engine.Here", sizeof(Here), 0, Py_TPFLAGS_DEFAULT, here_slots};
+static PyType_Spec callable_spec = {
+    "hookmon.probe._engine.TimedCallable", sizeof(Timed), 0, TIMED_FLAGS, callable_slots};
+/* Three types that go by the name of what they stand for. */
+static PyType_Spec timed_spec = {
+    "hookmon.probe._engine.function", sizeof(Timed), 0,
+    (TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC) | Py_TPFLAGS_METHOD_DESCRIPTOR, /* the garbage collection is the base's */
+    binding_slots};
+static PyType_Spec coroutine_spec = {
+    "hookmon.probe._engine.coroutine", sizeof(Coroutine), 0, PLAIN_FLAGS, coroutine_slots};
+static PyType_Spec generator_spec = {
+    "hookmon.probe._engine.generator", sizeof(Generator), 0, PLAIN_FLAGS, generator_slots};
+
+static int
+add_type(PyObject *module, PyTypeObject **place, PyType_Spec *spec, PyTypeObject *base, const char *name)
+{
+    *place = (PyTypeObject *)PyType_FromSpecWithBases(spec, (PyObject *)base);
+    return *place ? PyModule_AddObjectRef(module, name, (PyObject *)*place) : -1;
+}
+
+static int
+add_name(PyObject **place, const char *text)
+{
+    *place = PyUnicode_InternFromString(text);
+    return *place ? 0 : -1;
+}
+
+static int
+fill_module(PyObject *module)
+{
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_ImportError, "the compiled engine serves the main interpreter only");
+        return -1;
+    }
+    fill_histogram();
+    if (add_name(&name_new_node, "new_node") < 0 || add_name(&name_new_bucket, "new_bucket") < 0 ||
+        add_name(&name_enter_thread, "enter_thread") < 0 || add_name(&name_free_lane, "free_lane") < 0 ||
+        add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_wrapped, "__wrapped__") < 0 ||
+        add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
+        add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
+        add_name(&name_qualname, "__qualname__") < 0 || add_name(&name_running_task, "running_task") < 0) {
+        return -1;
+    }
+    PyTypeObject *here_type;
+    if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
+        add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
+        add_type(module, &here_type, &here_spec, NULL, "Here") < 0 ||
+        add_type(module, &TimedCallableType, &callable_spec, NULL, "TimedCallable") < 0 ||
+        add_type(module, &TimedType, &timed_spec, TimedCallableType, "Timed") < 0 ||
+        add_type(module, &CoroutineFunctionType, &timed_spec, TimedType, "TimedCoroutineFunction") < 0 ||
+        add_type(module, &GeneratorFunctionType, &timed_spec, TimedType, "TimedGeneratorFunction") < 0 ||
+        add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
+        add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    SLOT(Py_mod_exec, fill_module),
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+#endif
+    {0, NULL},
+};
+
+static PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_engine",
+    .m_doc = "The hot path of the probe in C.",
+    .m_size = 0,
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__engine(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}

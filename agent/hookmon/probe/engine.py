@@ -1,0 +1,29 @@
+"""Chooses the engine: the compiled one where it is there for this interpreter, else the pure one.
+
+`HOOKMON_ENGINE=pure` or `=compiled` in the environment decides; where the compiled one is asked for and missing, the pure one
+serves, and the report shows which it was. Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def _load() -> Any:
+    if os.environ.get("HOOKMON_ENGINE") == "pure":
+        return None
+    try:
+        from hookmon.probe import _engine  # type: ignore[attr-defined]
+    except ImportError:  # not built, built for another interpreter, free-threaded, or a subinterpreter
+        return None
+    return _engine
+
+
+compiled: Any = _load()
+"""The extension module, None when the pure engine serves."""
+
+NAME = "compiled" if compiled is not None else "pure"

@@ -1,0 +1,105 @@
+"""Chooses the stand-in for a callable: by what the callable is, and by the engine.
+
+In: a callable, its target and span template. Out: an object that is that callable in every way but that its calls are timed.
+Runs in the watched process, when a module is patched. The compiled engine stands in for functions and C callables itself;
+for an object of the program's own that can be called it is wrapt's proxy that does, which knows all of Python's protocols.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
+
+from hookmon.core import layout
+from hookmon.probe import recorder, steps, tree
+from hookmon.probe.engine import compiled
+from hookmon.probe.names import span_finder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.recorder import Target
+
+_GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
+_COROUTINE_FLAG = 0x80
+_PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
+
+if compiled:
+    kinds: Any = compiled
+    compiled.configure(
+        sys.modules[recorder.__name__],
+        sys.modules[steps.__name__],
+        recorder.root,
+        tree.no_children,
+        tree.SCRATCH_TOTAL,
+        tree.SCRATCH_BUCKET,
+        layout.DEEPEST,
+    )
+else:
+    from hookmon.probe import calls as kinds
+
+TimedCallable: Any = kinds.TimedCallable
+
+
+def is_timed(value: Any) -> bool:
+    """Say whether a value is a stand-in of ours."""
+    return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
+
+
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
+    """Return the timed stand-in for a callable. Raises ValueError for a template that `core.span` refuses."""
+    span = None if template else target.span(target.path.partition(":")[2])
+    name, position = span_finder(template, target, function, is_method) if template else (None, -1)
+    flags = _flags(function)
+    kind = kinds.Timed
+    if flags & _COROUTINE_FLAG:
+        kind = kinds.TimedCoroutineFunction
+    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
+        kind = kinds.TimedGeneratorFunction
+    elif not hasattr(type(function), "__get__"):
+        kind = kinds.TimedCallable
+    if isinstance(function, FunctionType):
+        return kind(function, span, name, position)
+    if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ != "_lru_cache_wrapper":
+        return _proxy(function, kind(function, span, name, position))
+    return _named_after(kind, function)(function, span, name, position)
+
+
+def _named_after(kind: Any, function: Any, **members: Any) -> Any:
+    """Return a class of stand-ins that goes by the name of the callable's own class, for help() and its like."""
+    own = type(function)
+    members["__slots__"] = ()
+    if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
+        members["__doc__"] = own.__doc__
+    return type(own.__name__, (kind,), members)
+
+
+def _proxy(function: Any, timed: Any) -> Any:
+    """Return wrapt's proxy of an object of the program's, whose calls go through a compiled stand-in."""
+    from hookmon.probe.proxy import load_object_proxy
+
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return timed(*args, **kwargs)
+
+    def reduce(self: Any, protocol: Any) -> Any:
+        return function.__reduce_ex__(protocol)
+
+    def text(self: Any) -> str:
+        return repr(function)
+
+    members = {"__call__": call, "__reduce_ex__": reduce, "__repr__": text, "hookmon_stand_in": True}
+    if hasattr(type(function), "__get__"):
+        members["__get__"] = lambda self, instance, owner=None: self if instance is None else MethodType(self, instance)
+    return _named_after(load_object_proxy(recorder.wrapt_folder), function, **members)(function)
+
+
+def _flags(function: Any) -> int:
+    code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
+    return code.co_flags if code is not None else 0
+
+
+def _is_contextlib(function: Any) -> bool:
+    """Say whether a function is what contextlib's contextmanager or asynccontextmanager returned."""
+    is_theirs = isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib"
+    return is_theirs and hasattr(function, "__wrapped__")

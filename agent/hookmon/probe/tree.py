@@ -1,0 +1,79 @@
+"""Nodes and lanes of the pure engine; `_engine` has its own of the same shape.
+
+In: places in the shard. Out: small objects that the hot path reads. Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+from hookmon.core import layout
+from hookmon.core.histogram import SUB_BUCKETS
+
+SCRATCH_LANE = layout.SCRATCH + 1
+SCRATCH_TOTAL = layout.SCRATCH + layout.LANE_WORDS + 2
+SCRATCH_BUCKET = SCRATCH_TOTAL + layout.NODE_WORDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hookmon.probe.recorder import Span
+
+_NEVER_NS = 1 << 62
+
+
+class _ScratchBuckets(dict[int, int]):
+    """Buckets of a node that is not written any more: every duration lands in the scratch record."""
+
+    def __missing__(self, bucket: int) -> int:
+        return SCRATCH_BUCKET
+
+
+_scratch_buckets = _ScratchBuckets()
+no_children: dict[Span, Node | None] = {}
+"""Children of retired nodes; stays empty."""
+
+
+class Node:
+    """One place in the call tree.
+
+    `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
+    `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
+    `buckets` maps a bucket to the index of its counter.
+    """
+
+    __slots__ = ("buckets", "children", "depth", "max_ns", "min_ns", "number", "parent", "slot", "span", "total")
+
+    def __init__(self, parent: Node | None, span: Span | None, number: int, at: int, depth: int) -> None:
+        self.parent = parent
+        self.span = span
+        self.number = number
+        self.total = at + layout.NODE_TOTAL_NS
+        self.depth = depth
+        self.slot = 2 * min(depth, layout.LANE_DEPTH - 1)
+        self.children: dict[Span, Node | None] = {}
+        self.buckets: dict[int, int] = {}
+        self.min_ns = _NEVER_NS
+        self.max_ns = -1
+
+    def add_octave(self, octave: int, first: int) -> None:
+        """Say where the buckets of an octave are."""
+        start = octave * SUB_BUCKETS
+        self.buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
+
+    def retire(self) -> None:
+        """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
+        self.number = 0
+        self.total = SCRATCH_TOTAL
+        self.slot = 0
+        self.buckets = _scratch_buckets
+        self.children = no_children
+        self.parent = None
+
+
+class Lane:
+    """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own."""
+
+    __slots__ = ("base", "node", "task")
+
+    def __init__(self, base: int, task: int | None, node: Node) -> None:
+        self.base = base
+        self.node = node
+        self.task = task
