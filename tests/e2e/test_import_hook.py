@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 import zipfile
 from pathlib import Path
 
@@ -139,7 +140,7 @@ ASKS = {  # program, {target: calls}
         import shop, pkg.inner
         for module in (shop, pkg, pkg.inner):
             print(type(module.__loader__), module.__spec__.loader is module.__loader__, module.__spec__, module)
-            print(sorted(vars(module)), module.__file__, module.__cached__, module.__package__, module.__doc__)
+            print(sorted(vars(module)), module.__file__, getattr(module, '__cached__', None), module.__package__, module.__doc__)
         print(shop.quote(1), pkg.at_top())
         """,
         {"shop:quote": 1, "pkg:at_top": 1, "pkg.inner:inside": 1},
@@ -407,6 +408,8 @@ def library(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(("program", "counts"), ASKS.values(), ids=ASKS)
 def test_imports_are_those_of_a_bare_run(program: str, counts: dict[str, int] | None, library: Path) -> None:
     """What a program sees of its modules, and what it prints, is the same as without us; and the calls are counted."""
+    if "load_module" in program and sys.version_info >= (3, 15):
+        pytest.skip("Python 3.15 calls load_module no more")
     write(library, {"app.py": program})
     bare = bare_run([PYTHON, "app.py"], cwd=library)
     (library / "second").unlink(missing_ok=True)

@@ -175,6 +175,7 @@ class Terminal:
         return shown.decode(errors="replace"), os.waitstatus_to_exitcode(status)
 
 
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # its child executes at once
 def test_control_c_reaches_the_program_once(tmp_path: Path) -> None:
     """Control-C on the terminal, which sends SIGINT to hookmon and to the program, is not passed on a second time."""
     write(tmp_path, {"app.py": HANDLES_SIGNALS})
@@ -218,6 +219,7 @@ def test_no_command_is_a_usage_error(tmp_path: Path) -> None:
     ],
     ids=["piped", "piped, FORCE_COLOR", "terminal", "terminal, NO_COLOR", "dumb terminal"],
 )
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # its child executes at once
 def test_colours_are_for_terminals(env: dict[str, str | None], terminal: bool, coloured: bool, tmp_path: Path) -> None:
     """The report goes to standard error; it has colours on a terminal or when forced, never when refused."""
     write(tmp_path, {"shop.py": SHOP, "app.py": SEVEN_QUOTES, "hookmon.toml": WATCH_SHOP})
