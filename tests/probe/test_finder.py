@@ -57,7 +57,12 @@ assert vars(pkg.mod.__loader__) == vars(SourceFileLoader("pkg.mod", pkg.mod.__fi
     "unwatched": "import pkg.other\nassert seen == []",
     "again": "import pkg.mod\nimport pkg.mod\nassert len(seen) == 1",
     "reload": "import pkg.mod, importlib\nimportlib.reload(pkg.mod)\nassert [name for name, _ in seen] == ['pkg.mod'] * 2",
-    "deleted": "import pkg.mod\ndel sys.modules['pkg.mod']\nimport importlib; importlib.import_module('pkg.mod')\nassert len(seen) == 2",
+    "deleted": """
+import importlib, pkg.mod
+del sys.modules["pkg.mod"]
+importlib.import_module("pkg.mod")
+assert len(seen) == 2
+""",
     "find_spec": "import importlib.util\nimportlib.util.find_spec('pkg.mod')\nassert seen == [] and 'pkg.mod' not in sys.modules",
     "getsource": "import pkg.mod, inspect\nassert 'return 1' in inspect.getsource(pkg.mod.quote)",
     "resources": "import pkg.mod, importlib.resources, pkgutil\n"
