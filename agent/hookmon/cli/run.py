@@ -223,5 +223,6 @@ def _report(run: Run, format: str, output: Path | None) -> None:
         else:
             with output.open("w", encoding="utf-8", newline="\n") as file:
                 render(run, format, file=file)
-    except OSError as error:
-        click.echo(f"hookmon: the report cannot be written: {error}; hookmon report {run.id} shows it", err=True)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
+        # OSError is the disk's; the others would be our own mistakes, and not even those may change the exit code
+        click.echo(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run", err=True)

@@ -19,7 +19,7 @@ from time import monotonic_ns
 
 from hookmon.collector import hints
 from hookmon.collector.merge import Tree, calls_of, in_flight
-from hookmon.collector.processes import Processes, Watcher, is_alive
+from hookmon.collector.processes import Processes, Watcher, exists, is_alive
 from hookmon.collector.shards import ShardData, ShardReader
 from hookmon.collector.store import BlindSpot, Process, Run, RunFile, Watched
 from hookmon.core import layout
@@ -387,8 +387,8 @@ def _read_birth(path: Path) -> Birth | None:
             content = os.read(descriptor, 65536) if stat.S_ISREG(status.st_mode) else b"?"
         finally:
             os.close(descriptor)
-        if not content and time.time() - status.st_mtime > _WRITTEN_BY_NOW_S:
-            pid, _, started_ns = path.stem.partition("-")
+        pid, _, started_ns = path.stem.partition("-")
+        if not content and (time.time() - status.st_mtime > _WRITTEN_BY_NOW_S or not exists(int(pid))):
             return Birth(
                 int(pid), 0, int(started_ns), "the probe failed and could not write why: no space, or a limit", "", "", []
             )

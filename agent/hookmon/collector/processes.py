@@ -136,6 +136,11 @@ def is_gone(watcher: Watcher) -> bool:
         return True
 
 
+def exists(pid: int) -> bool:
+    """Say whether any process has this pid."""
+    return psutil.pid_exists(pid)
+
+
 def is_alive(pid: int, started_wall_ns: int) -> bool:
     """Say whether the process that began at about `started_wall_ns` (or before) under this pid still runs."""
     try:

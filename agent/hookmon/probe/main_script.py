@@ -45,7 +45,9 @@ class MainScript:
 
             if os.path.isfile(script):
                 self._path = os.path.abspath(script)
-                sys.path_hooks.insert(0, self._claim)
+                self._code = self._compiled(lambda: _read(script), self._path, warn=True)
+                if self._code is not None:  # once asked, a hook cannot say no and leave: C goes by the length of before
+                    sys.path_hooks.insert(0, self._claim)
 
     def patch_runpy(self, runpy: ModuleType) -> None:
         """Let runpy find decorated code for the main module."""
@@ -53,8 +55,16 @@ class MainScript:
         get_code = runpy._get_code_from_file
 
         def details(*args: Any, **kwargs: Any) -> Any:
-            name, spec, code = get_details(*args, **kwargs)
-            if _is_for_main(sys._getframe(1)):
+            is_for_main = _is_for_main(sys._getframe(1))
+            try:
+                name, spec, code = get_details(*args, **kwargs)
+            except (SystemExit, runpy._Error):
+                raise
+            except BaseException:
+                if is_for_main:
+                    _hide_own_frames()
+                raise
+            if is_for_main:
                 code = self._decorated(code, lambda: spec.loader.get_source(spec.name)) or code
             return name, spec, code
 
@@ -69,27 +79,50 @@ class MainScript:
         runpy._get_code_from_file = code_from_file  # type: ignore[attr-defined]
 
     def _claim(self, path: str) -> Any:
-        """Say yes to the script, once, when it can be prepared; ImportError means no."""
-        if path != self._path:
+        """Say yes to the script, once; ImportError means no."""
+        code = self._code
+        if path != self._path or code is None:
             raise ImportError
         sys.path_hooks.remove(self._claim)
-        code = self._compiled(lambda: _read(path), path)
-        if code is None:
-            raise ImportError
         runpy = ModuleType("runpy")
         runpy._run_module_as_main = lambda *_: _run_script(code, path)  # type: ignore[attr-defined]
         sys.modules["runpy"] = runpy
         return runpy
 
     def _decorated(self, code: CodeType, source: Callable[[], Any]) -> CodeType | None:
-        return self._compiled(source, code.co_filename)
+        return self._compiled(source, code.co_filename, warn=False)
 
     @shielded(None)
-    def _compiled(self, source: Callable[[], Any], filename: str) -> CodeType | None:
-        """Return the decorated code of a script; None when nothing in it is wanted, or when it cannot be compiled."""
+    def _compiled(self, source: Callable[[], Any], filename: str, *, warn: bool) -> CodeType | None:
+        """Return the decorated code of a script; None when nothing in it is wanted, or when it cannot be compiled.
+
+        The compiler's warnings come once, as without us: from here with `warn`, else from Python's own compilation.
+        """
+        import ast
+        import warnings
+
+        content = source()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(content, filename)
+            decorators = self._mark(tree)
+            if not decorators:
+                return None
+            with warnings.catch_warnings():
+                if warn:
+                    ast.parse(content, filename)
+                else:
+                    warnings.simplefilter("ignore")
+                code = compile(tree, filename, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return None  # an archive, a compiled file, or what Python is about to refuse in its own words
+        return _with_constants(code, decorators)
+
+    def _mark(self, tree: ast.Module) -> dict[str, Any]:
+        """Add a mark to each wanted definition, as its innermost decorator; return the decorators by mark."""
         import ast
 
-        tree = ast.parse(source(), filename)
         definitions = list(_definitions(tree.body, ()))
         self._defined([name for name, _ in definitions])
         decorators: dict[str, Any] = {}
@@ -98,9 +131,7 @@ class MainScript:
                 mark = f"hookmon decorates {name} at {definition.lineno}"
                 decorators[mark] = self._decorate(name)
                 definition.decorator_list.append(ast.copy_location(ast.Constant(mark), definition))
-        if not decorators:
-            return None
-        return _with_constants(compile(tree, filename, "exec", dont_inherit=True), decorators)
+        return decorators
 
 
 def _definitions(body: list[ast.stmt], outer: tuple[str, ...]) -> list[tuple[str, Any]]:
@@ -171,7 +202,12 @@ def _hide_own_frames() -> None:
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
         error.__traceback__ = sys.last_traceback = trace
-        hook(kind, error, trace)
+        while trace is not None and trace.tb_next is not None:
+            if trace.tb_next.tb_frame.f_code.co_filename == __file__:
+                trace.tb_next = trace.tb_next.tb_next
+            else:
+                trace = trace.tb_next
+        hook(kind, error, error.__traceback__)
 
     sys.excepthook = excepthook
 

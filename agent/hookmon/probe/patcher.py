@@ -241,7 +241,18 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
         kind = TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         kind = TimedCallable
+    if not isinstance(function, FunctionType):
+        kind = _named_after(kind, function)
     return kind(function, span, name)
+
+
+def _named_after(kind: type[TimedCallable], function: Any) -> type[TimedCallable]:
+    """Return a class of stand-ins that goes by the name of the callable's own class, for help() and its like."""
+    own = type(function)
+    members: dict[str, Any] = {"__slots__": ()}
+    if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
+        members["__doc__"] = own.__doc__
+    return type(own.__name__, (kind,), members)
 
 
 class MainPatcher:

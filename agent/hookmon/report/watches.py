@@ -7,7 +7,10 @@ from fnmatch import fnmatchcase
 
 from hookmon.collector.store import Watched
 
-ABSENT = ("never imported", "unused")
+ACTIVE = ("active", "unused")
+"""States of a watch that is in place: with and without a call."""
+
+ABSENT = ("never imported",)
 """States of a watch whose library this program did not use."""
 
 
@@ -32,7 +35,7 @@ def fold(watched: list[Watched], called_targets: set[str]) -> list[WatchGroup]:
     groups: dict[str, WatchGroup] = {}
     for row in watched:
         group = groups.setdefault(row.pack, WatchGroup(row.pack))
-        if row.status == "active":
+        if row.status in ACTIVE:
             (group.called if _is_called(row.target, called_targets) else group.uncalled).append(row)
         else:
             (group.absent if row.status in ABSENT else group.failed).append(row)

@@ -233,6 +233,8 @@ def _notes(screen: Screen, report: Report, everything: bool) -> None:
 
 
 def _next(screen: Screen, report: Report) -> None:
+    if not report.next:
+        return
     screen.title("Next")
     widest = [max(cell_len(screen.clean(row[at])) for row in report.next) for at in (0, 1)]
     if sum(widest) + 2 <= screen.room:
