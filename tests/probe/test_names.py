@@ -136,7 +136,6 @@ def test_self_and_class_are_those_of_the_instance():
     assert name_of("{class} {self.owner} {arg0}", Basket(), "x", is_method=True) == "Basket bob x"
 
 
-@pytest.mark.xfail(strict=True, reason="for a class method, self is the class and its type the metaclass")
 def test_class_is_the_class_in_a_class_method():
     """Not its metaclass."""
     assert name_of("{class}", Basket, is_method=True) == "Basket"
@@ -187,9 +186,10 @@ class Trap:
         return iter(())
 
 
-ASKS = pytest.mark.xfail(strict=True, reason="isinstance asks the object for its __class__")
 SUSPECTS = [
-    *(pytest.param(each, id=each, marks=ASKS) for each in ("{arg0}", "{self}", "{self|upper}")),
+    "{arg0}",
+    "{self}",
+    "{self|upper}",
     *("{arg0.price}", "{arg0.nothing}", "{arg0.a.b}", "{self.price}", "{class}", "{missing, arg0.price}"),
 ]
 FILTERS = ["", "|upper", "|lower", "|word", "|command", "|host", "|sql"]
@@ -221,7 +221,6 @@ class Lazy:
 
 
 @pytest.mark.parametrize("template", ["{arg0" + filter_name + "}" for filter_name in FILTERS])
-@pytest.mark.xfail(strict=True, reason="isinstance asks the object for its __class__")
 def test_a_lazy_object_is_not_evaluated_for_its_text(template: str):
     """It would connect, or query a database."""
     Lazy.evaluated.clear()
@@ -229,7 +228,6 @@ def test_a_lazy_object_is_not_evaluated_for_its_text(template: str):
     assert Lazy.evaluated == []
 
 
-@pytest.mark.xfail(strict=True, reason="object.__getattribute__ runs a property that is called __dict__")
 def test_a_lazy_object_is_not_evaluated_for_an_attribute():
     """Its dictionary may be a property."""
     Lazy.evaluated.clear()
@@ -272,7 +270,6 @@ def test_a_kind_of_text_is_read_as_text(filter_name: str):
 
 
 @pytest.mark.parametrize("filter_name", ["|host", "|sql"])
-@pytest.mark.xfail(strict=True, reason="these two filters call the methods of a subclass of str")
 def test_a_kind_of_text_is_filtered_as_text(filter_name: str):
     """Methods that it has of its own do not run."""
     Shouting.ran.clear()
@@ -311,12 +308,9 @@ assert shop.quote(bad) is bad
     assert recorded.calls() == {"quote": 1}
 
 
-REFUSED = pytest.mark.xfail(strict=True, reason="the string table refuses what no byte stands for; the call is not counted")
-
-
 @pytest.mark.parametrize(
     "text",
-    [pytest.param("a\\ud800b", marks=REFUSED, id="surrogate"), "a\\udc80b", "a\\x00b", "\\n", ""],
+    [pytest.param("a\\ud800b", id="surrogate"), "a\\udc80b", "a\\x00b", "\\n", ""],
     ids=ascii,
 )
 def test_a_name_that_cannot_be_stored_as_it_is_costs_no_call(fresh, text: str):

@@ -84,6 +84,7 @@ typedef struct {
     Node *parent;
     Node *node; /* NULL: not recorded */
     int owns_lane;
+    int ended;
     uint64_t started_ns;
     uint64_t active_ns;
     uint64_t steps;
@@ -806,7 +807,7 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
 {
     self->active_ns += now_ns() - step_ns;
     self->steps++;
-    if (self->owns_lane) {
+    if (self->owns_lane && !self->ended) {
         run_lane(self->outer);
         Py_CLEAR(self->outer);
     }
@@ -816,7 +817,9 @@ static inline void
 coroutine_enter(Coroutine *self)
 {
     if (!self->lane) {
-        coroutine_open(self);
+        if (!self->ended) {
+            coroutine_open(self);
+        }
     }
     else if (self->owns_lane) {
         Py_XSETREF(self->outer, running_lane());
@@ -834,6 +837,7 @@ coroutine_end(Coroutine *self, int interrupted)
         return;
     }
     self->lane = NULL;
+    self->ended = 1;
     uint64_t duration_ns = now_ns() - self->started_ns;
     if (node) {
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));

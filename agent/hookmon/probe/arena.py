@@ -103,7 +103,7 @@ class Arena:
         number = self._strings.get(text)
         if number is not None:
             return number
-        content = text.encode("utf-8", "surrogateescape")[:4000]
+        content = text.encode("utf-8", "backslashreplace")[:4000]
         at = self.reserve(2 + (len(content) + 7) // 8)
         if not at:
             return 0

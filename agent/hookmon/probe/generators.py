@@ -207,4 +207,7 @@ def timed_generator(made: Any, span: Span) -> Any:
     if inner is made:
         return timed
     made.gen = timed
+    if hasattr(made, "func"):  # as a decorator it makes a fresh one from the function for each call
+        function = made.func
+        made.func = lambda *args, **kwargs: timed_generator(function(*args, **kwargs), span)
     return made

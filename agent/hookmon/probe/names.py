@@ -7,7 +7,7 @@ numbers, anything else shows its type. Runs in the watched process, on the hot p
 
 from __future__ import annotations
 
-from types import FunctionType, MemberDescriptorType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 
 from hookmon.core.span import parse
 from hookmon.probe.fingerprint import fingerprint
@@ -104,7 +104,9 @@ def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, An
 
         def own(args: Any, _: Any) -> Any:
             value = args[0] if is_method and args else _MISSING
-            return type(value) if root == "class" and value is not _MISSING else value
+            if root == "self" or value is _MISSING or issubclass(type(value), type):
+                return value  # a class method gets the class itself
+            return type(value)
 
         return own
     if root.startswith("arg") and root[3:].isdigit():
@@ -141,27 +143,41 @@ def _attribute(value: Any, name: str) -> Any:
             break
     if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
         return on_class.__get__(value)
-    own = _MISSING
     if not hasattr(type(on_class), "__set__"):
-        try:
-            own = object.__getattribute__(value, "__dict__").get(name, _MISSING)
-        except AttributeError:
-            own = _MISSING
-    if own is not _MISSING:
-        return own
+        own = _own_dictionary(value).get(name, _MISSING)
+        if own is not _MISSING:
+            return own
     return on_class if type(on_class) in (str, int) else _MISSING
 
 
+def _own_dictionary(value: Any) -> Any:
+    """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
+    for owner in type(value).__mro__:
+        found = owner.__dict__.get("__dict__", _MISSING)
+        if found is not _MISSING:
+            return found.__get__(value) if type(found) is GetSetDescriptorType else {}
+    return {}
+
+
 def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return str.__getitem__(value, slice(0, _LONGEST_VALUE))
-    if isinstance(value, bytes):
-        return bytes.__getitem__(value, slice(0, _LONGEST_VALUE)).decode("ascii", "replace")
-    if value is None or type(value) in (bool, int, float):
+    return _exactly(value)[:_LONGEST_VALUE]
+
+
+def _exactly(value: Any) -> str:
+    """Return a text or number as a plain str, the name of a class, or the name of a value's type.
+
+    The type is asked and never the value, whose `__class__` may be a property of the program.
+    """
+    kind = type(value)
+    if issubclass(kind, str):
+        return str.__str__(value) if kind is str else "".join(str.__iter__(value))
+    if issubclass(kind, bytes):
+        return bytes.decode(value, "utf-8", "replace")
+    if value is None or kind in (bool, int, float):
         return repr(value)
     if value is _MISSING:
         return "?"
-    return value.__name__ if isinstance(value, type) else type(value).__name__
+    return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
 
 
 def _command(value: Any) -> str:
@@ -176,20 +192,17 @@ _CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XG
 
 def _host(value: Any) -> str:
     """Return host and port of a URL, without user, path or query; a bare host is returned as it is."""
-    if isinstance(value, bytes):
-        value = value.decode("ascii", "replace")
-    if not isinstance(value, str):
+    if not issubclass(type(value), str | bytes):
         return _text(value)
-    rest = value.partition("://")[2] or value
+    url = _exactly(value)
+    rest = url.partition("://")[2] or url
     for end in "/?#":
         rest = rest.partition(end)[0]
     return rest.rpartition("@")[2][:_LONGEST_VALUE]
 
 
 def _sql(value: Any) -> str:
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    return fingerprint(value) if isinstance(value, str) else _text(value)
+    return fingerprint(_exactly(value)) if issubclass(type(value), str | bytes) else _text(value)
 
 
 _FILTERS: dict[str, Callable[[Any], str]] = {

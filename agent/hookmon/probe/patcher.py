@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.stand_ins import is_timed, stand_in
+from hookmon.probe.stand_ins import RefusedError, is_timed, stand_in
 from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
@@ -24,10 +24,6 @@ if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
 
 _MISSING: Any = object()
-
-
-class RefusedError(Exception):
-    """A target is there and cannot be patched; the text says why."""
 
 
 class Patches:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
 _COROUTINE_FLAG = 0x80
+_ITERABLE_COROUTINE_FLAG = 0x100
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 
 if compiled:
@@ -48,16 +49,22 @@ else:
 TimedCallable: Any = kinds.TimedCallable
 
 
+class RefusedError(Exception):
+    """A target is there and cannot be patched; the text says why."""
+
+
 def is_timed(value: Any) -> bool:
     """Say whether a value is a stand-in of ours."""
     return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
 
 
 def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
-    """Return the timed stand-in for a callable. Raises ValueError for a template that `core.span` refuses."""
+    """Return the timed stand-in for a callable. Raises RefusedError for what none is for, ValueError for a bad template."""
     span = None if template else target.span(target.path.partition(":")[2])
     name, position = span_finder(template, target, function, is_method) if template else (None, -1)
     flags = _flags(function)
+    if flags & _ITERABLE_COROUTINE_FLAG:
+        raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
     kind = kinds.Timed
     if flags & _COROUTINE_FLAG:
         kind = kinds.TimedCoroutineFunction

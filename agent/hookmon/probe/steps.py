@@ -40,7 +40,7 @@ def running_task() -> int:
 class Frame:
     """A span that outlives one step: where it stands in its lane's tree, and the time it has used."""
 
-    __slots__ = ("active_ns", "lane", "node", "outer", "owns_lane", "parent", "span", "started_ns", "steps")
+    __slots__ = ("active_ns", "ended", "lane", "node", "outer", "owns_lane", "parent", "span", "started_ns", "steps")
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -49,6 +49,7 @@ class Frame:
         self.outer: Lane | None = None
         self.parent: Node = recorder.root
         self.owns_lane = False
+        self.ended = False
         self.started_ns = 0
         self.active_ns = 0
         self.steps = 0
@@ -79,6 +80,7 @@ class Frame:
         """Leave the place in the tree; the next task gets an owned lane."""
         lane, node = self.lane, self.node
         self.lane = None
+        self.ended = True
         if lane is not None:
             if node is not None:
                 lane.node = self.parent
@@ -87,8 +89,11 @@ class Frame:
                 recorder.free_lane(lane)
 
     def enter_step(self) -> None:
-        """Make the owned lane the running one."""
-        if self.owns_lane:
+        """Make the owned lane the running one; the first time, find a place. After the end nothing is recorded any more."""
+        if self.lane is None:
+            if not self.ended:
+                self.open()
+        elif self.owns_lane:
             try:
                 self.outer = recorder.here.lane
             except AttributeError:
@@ -99,7 +104,7 @@ class Frame:
         """Give the thread its lane back until the next step."""
         self.active_ns += clock() - started_ns
         self.steps += 1
-        if self.owns_lane:
+        if self.owns_lane and not self.ended:
             recorder.here.lane = self.outer
             self.outer = None
 
@@ -134,7 +139,7 @@ class Awaitable(StandIn):
 
     def _step(self, value: Any = None) -> Any:
         frame = self._frame
-        frame.enter_step() if frame.lane is not None else frame.open()
+        frame.enter_step()
         started_ns = clock()
         try:
             result = self._inner.send(value)
@@ -150,7 +155,7 @@ class Awaitable(StandIn):
 
     def throw(self, *exception: Any) -> Any:
         frame = self._frame
-        frame.enter_step() if frame.lane is not None else frame.open()
+        frame.enter_step()
         started_ns = clock()
         try:
             result = self._inner.throw(*exception)
@@ -176,6 +181,8 @@ class Awaitable(StandIn):
     @shielded(None)
     def _end(self, error: BaseException) -> None:
         frame = self._frame
+        if frame.ended:
+            return
         duration_ns = clock() - frame.started_ns
         frame.give_back()
         node = frame.node
