@@ -17,19 +17,19 @@ from hookmon.core import layout
 from hookmon.probe import recorder
 recorder.wrapt_folder = sys.argv[2]
 recorder.start(sys.argv[1], "0.1")
-from hookmon.probe.calls import Timed
+from hookmon.probe.stand_ins import kinds
 target = recorder.Target("shop.pricing:quote", "cache", "redis", "", True)
 def fail(depth):
     if depth: timed[depth % 20](depth - 1)
     else: raise ValueError
-timed = [Timed(fail, target.span(f"quote {number} \\u00e4"), None) for number in range(20)]
+timed = [kinds.Timed(fail, target.span(f"quote {number} \\u00e4"), None, -1) for number in range(20)]
 for depth in range(30):
     try: timed[0](depth)
     except ValueError: pass
 recorder.note_watch(1, "shop.pricing:quote", layout.TARGET_ACTIVE)
 recorder.note_watch(2, "shop.pricing:qoute", layout.TARGET_NOT_FOUND, "quote\\nother")
 recorder.note("early reference", "a.b was taken")
-Timed(lambda: os._exit(0), target.span("leave"), None)()
+kinds.Timed(lambda: os._exit(0), target.span("leave"), None, -1)()
 """
 
 

@@ -1063,7 +1063,7 @@ coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
         return made;
     }
     if (span != self->last_span) { /* the first one says where it was made */
-        PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_note_maker, span);
+        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_note_maker, span);
         Py_XDECREF(answer);
         PyErr_Clear();
         Py_XSETREF(self->last_span, Py_NewRef(span));
