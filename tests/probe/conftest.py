@@ -107,6 +107,7 @@ def fresh(tmp_path: Path) -> Fresh:
         folder = tmp_path / "run"
         folder.mkdir(exist_ok=True)
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
+        environment |= {key: os.environ[key] for key in ("HOOKMON_ENGINE",) if key in os.environ}
         environment |= {"PYTHONPATH": str(AGENT), "FOLDER": str(folder), **(env or {})}
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", prelude + textwrap.dedent(code)],
