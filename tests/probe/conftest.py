@@ -122,3 +122,9 @@ def fresh(tmp_path: Path) -> Fresh:
         return recorded
 
     return run
+
+
+@pytest.fixture
+def prelude() -> str:
+    """What `fresh` runs before the code, for those who need something earlier."""
+    return PRELUDE

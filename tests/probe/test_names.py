@@ -11,7 +11,7 @@ import pytest
 
 from hookmon.core import layout
 from hookmon.probe.names import span_finder
-from hookmon.probe.recorder import Target
+from hookmon.probe.target import Target
 
 
 def name_of(template: str, *args: Any, function: Any = None, is_method: bool = False, **kwargs: Any) -> str:

@@ -1063,7 +1063,7 @@ coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
         return made;
     }
     if (span != self->last_span) { /* the first one says where it was made */
-        PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_note_maker, span);
+        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_note_maker, span);
         Py_XDECREF(answer);
         PyErr_Clear();
         Py_XSETREF(self->last_span, Py_NewRef(span));
@@ -1471,6 +1471,18 @@ static PyMethodDef timed_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+/* For those who ask past our getattr, as pydoc does with object.__getattribute__. */
+static PyObject *
+timed_get_doc(Timed *self, void *Py_UNUSED(closure))
+{
+    return PyObject_GetAttrString(self->function, "__doc__");
+}
+
+static PyGetSetDef timed_getset[] = {
+    {"__doc__", (getter)timed_get_doc, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyMemberDef timed_members[] = {
     {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Timed, vectorcall), Py_READONLY, NULL},
     {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Timed, weakrefs), Py_READONLY, NULL},
@@ -1595,11 +1607,12 @@ static PyType_Slot callable_slots[] = {
     SLOT(Py_tp_clear, timed_clear),       SLOT(Py_tp_getattro, timed_getattr),  SLOT(Py_tp_setattro, timed_setattr),
     SLOT(Py_tp_repr, timed_repr),         SLOT(Py_tp_hash, timed_hash),         SLOT(Py_tp_richcompare, timed_compare),
     SLOT(Py_tp_call, PyVectorcall_Call),  SLOT(Py_tp_methods, timed_methods),   SLOT(Py_tp_members, timed_members),
-    {0, NULL},
+    SLOT(Py_tp_getset, timed_getset),     {0, NULL},
 };
 static PyType_Slot binding_slots[] = {
     SLOT(Py_tp_descr_get, timed_get),
     SLOT(Py_tp_members, timed_members),
+    SLOT(Py_tp_getset, timed_getset),
     {0, NULL},
 };
 static PyType_Slot coroutine_slots[] = {

@@ -11,6 +11,7 @@ import tempfile
 from time import perf_counter_ns
 
 from hookmon.probe import recorder
+from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
         recorder.start(folder, "calibration")
-        target = recorder.Target("calibration:nothing", "function", "", "", False)
+        target = Target("calibration:nothing", "function", "", "", False)
         timed = stand_in(nothing, target, "", is_method=False)
         timed_count = stand_in(count, target, "", is_method=False)
 

@@ -12,16 +12,18 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 
 from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.probe import recorder
+from hookmon.probe.generators import timed_generator
 from hookmon.probe.names import remembering
 from hookmon.probe.proxy import load_object_proxy
-from hookmon.probe.steps import TimedCoroutine, awaited, timed_generator
+from hookmon.probe.steps import TimedCoroutine, awaited
+from hookmon.probe.target import note_maker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.names import FindSpan
-    from hookmon.probe.recorder import Span
+    from hookmon.probe.target import Span
 
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple, set))
 """Types of results that are known to be no awaitables: one set look-up for most calls."""
@@ -131,7 +133,7 @@ class TimedCoroutineFunction(Timed):
         coroutine = self._self_function(*args, **kwargs)
         span = self._self_span or self._self_name(args, kwargs)
         if not span.made_at:
-            recorder.note_maker(span)
+            note_maker(span)
         return TimedCoroutine(coroutine, span)
 
 

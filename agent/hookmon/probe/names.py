@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from hookmon.probe.recorder import Span, Target
+    from hookmon.probe.target import Span, Target
 
     FindSpan = Callable[[tuple[Any, ...], dict[str, Any]], Span]
     Read = Callable[[tuple[Any, ...], dict[str, Any]], str]

@@ -13,8 +13,8 @@ from types import FunctionType, ModuleType
 from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.recorder import Target
 from hookmon.probe.stand_ins import is_timed, stand_in
+from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
             return False
     found = False
     for name in list(_matching(owner, module_name, last)):
+        is_taken = owner is module and name in vars(module) and _references(vars(module), name) > _OWN_REFERENCES
         raw = _raw(owner, name)
         if raw is _MISSING:
             continue
@@ -141,7 +142,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
             value = _timed_attribute(raw, owner, target, watch["span"])
             if value is not raw:
                 patches.replace(owner, name, value)
-                if owner is module:
+                if is_taken:
                     _note_early_references(module, module_name, name, raw)
     return found
 
@@ -277,10 +278,17 @@ def _names(call: str, name: str) -> bool:
     return fnmatchcase(last, pattern) and (not last.startswith("__") or pattern.startswith("__"))
 
 
+def _references(space: dict[str, Any], name: str) -> int:
+    """Return how many references there are to a value, the namespace's own and our own included."""
+    return sys.getrefcount(space[name])
+
+
+_OWN_REFERENCES = _references({"alone": object()}, "alone")
+"""What `_references` says of a value that only its namespace holds; it differs between versions."""
+
+
 def _note_early_references(module: ModuleType, module_name: str, name: str, raw: Any) -> None:
     """Name the modules that took a function out of its module before it was patched: their calls go past us."""
-    if sys.getrefcount(raw) <= _QUIET_REFERENCES:
-        return
     for other_name, other in list(sys.modules.items()):
         if other is not module and isinstance(other, ModuleType):
             for alias, value in list(vars(other).items()):
@@ -290,7 +298,3 @@ def _note_early_references(module: ModuleType, module_name: str, name: str, raw:
                         f"{other_name}.{alias} was taken from {module_name}:{name} before it was watched; "
                         f"calls through it are not counted",
                     )
-
-
-_QUIET_REFERENCES = 6
-"""References that a patched function has of itself: the stand-in (2), the undo list, our own names."""

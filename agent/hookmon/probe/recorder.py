@@ -22,9 +22,9 @@ from hookmon.probe import engine, tree
 from hookmon.probe.arena import Arena
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
+from hookmon.probe.target import Span, Target, call_site
 from hookmon.probe.tree import SCRATCH_BUCKET, SCRATCH_LANE
 
-_PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
 _DEPTH_STEP = 16
 _FRAMES_OF_OURS = 0 if compiled else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
@@ -32,44 +32,7 @@ _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
     from typing import Any
-
-
-class Target:
-    """One callable of the program, as it is watched."""
-
-    __slots__ = ("_spans", "kind", "nested", "number", "pack", "package", "path")
-
-    def __init__(self, path: str, kind: str, pack: str, package: str, nested: bool) -> None:
-        """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant."""
-        self.path = path
-        self.kind = kind
-        self.pack = pack
-        self.package = package
-        self.nested = nested
-        self.number = 0
-        self._spans: dict[str, Span] = {}
-
-    def span(self, name: str) -> Span:
-        """Return the span of a name; beyond the limit of names it is the one called "(other)"."""
-        span = self._spans.get(name)
-        if span is None:
-            if len(self._spans) >= layout.MOST_NAMES_OF_A_TARGET:
-                name = "(other)"
-            span = self._spans.setdefault(name, Span(self, name))
-        return span
-
-
-class Span:
-    """A name under which calls of a target are counted: the key of the call tree."""
-
-    __slots__ = ("made_at", "name", "target")
-
-    def __init__(self, target: Target, name: str) -> None:
-        self.target = target
-        self.name = name
-        self.made_at = ""
 
 
 def _blank_words() -> memoryview:
@@ -249,7 +212,7 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
     arena.nodes = number
     names = arena.string(span.name) << 32
     target = _target_number(arena, span.target)
-    site = arena.string(_call_site(span)) << 32
+    site = arena.string(call_site(span)) << 32
     values = [parent.number | names, target | site, flags, *[0] * (layout.NODE_WORDS - 4)]
     at = arena.record(layout.NODE, number, values)
     if not at:
@@ -280,29 +243,6 @@ def _target_number(arena: Arena, target: Target) -> int:
             _targets.append(target)
             target.number = number
     return target.number
-
-
-def _call_site(span: Span) -> str:
-    """Return "file:line" of the first frame that is neither ours, the library's nor plumbing; "" when there is none.
-
-    A coroutine that became a task has only the event loop below it: the place where it was made stands in for it.
-    """
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        module = frame.f_globals.get("__name__")
-        if isinstance(module, str):
-            top = module.partition(".")[0]
-            if top == "asyncio" and span.made_at:
-                return span.made_at
-            if top not in _PLUMBING and top != span.target.package:
-                return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        frame = frame.f_back
-    return ""
-
-
-def note_maker(span: Span) -> None:
-    """Remember where the first coroutine of a span was made."""
-    span.made_at = _call_site(span)
 
 
 @shielded(SCRATCH_BUCKET)

@@ -8,18 +8,19 @@ for an object of the program's own that can be called it is wrapt's proxy that d
 from __future__ import annotations
 
 import sys
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, SimpleNamespace, WrapperDescriptorType
 
 from hookmon.core import layout
-from hookmon.probe import recorder, steps, tree
+from hookmon.probe import generators, recorder, steps, tree
 from hookmon.probe.engine import compiled
 from hookmon.probe.names import span_finder
+from hookmon.probe.target import note_maker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.recorder import Target
+    from hookmon.probe.target import Target
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
 _COROUTINE_FLAG = 0x80
@@ -29,7 +30,12 @@ if compiled:
     kinds: Any = compiled
     compiled.configure(
         sys.modules[recorder.__name__],
-        sys.modules[steps.__name__],
+        SimpleNamespace(
+            awaited=steps.awaited,
+            note_maker=note_maker,
+            running_task=steps.running_task,
+            timed_generator=generators.timed_generator,
+        ),
         recorder.root,
         tree.no_children,
         tree.SCRATCH_TOTAL,
@@ -72,6 +78,8 @@ def _named_after(kind: Any, function: Any, **members: Any) -> Any:
     members["__slots__"] = ()
     if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
         members["__doc__"] = own.__doc__
+    elif compiled:  # or the class would have a text of None, and pydoc would find that
+        members["__doc__"] = vars(kinds.TimedCallable)["__doc__"]
     return type(own.__name__, (kind,), members)
 
 

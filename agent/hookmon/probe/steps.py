@@ -1,17 +1,17 @@
-"""What runs in steps: coroutines, generators and asynchronous generators, each timed where it really runs.
+"""What runs in steps: coroutines, timed from their first step to their end. Generators are in `generators`.
 
 In: an object that the program's function made. Out: a stand-in that drives it and is like it. Runs in the watched process.
 
 A coroutine counts from its first step to its end (wall time), and its steps add up to its active time. The outermost
 watched coroutine of a task owns a lane, which is the running one during its steps only: tasks that take turns never see
-each other's spans. A generator counts the time in its body, charged step by step to the place that consumes it.
+each other's spans.
 """
 
 from __future__ import annotations
 
 import sys
 from time import monotonic_ns as clock
-from types import AsyncGeneratorType, CoroutineType, GeneratorType
+from types import CoroutineType
 
 from hookmon.core import layout
 from hookmon.probe import recorder
@@ -22,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.recorder import Lane, Node, Span
+    from hookmon.probe.recorder import Lane, Node
+    from hookmon.probe.target import Span
 
 
 def running_task() -> int:
@@ -36,7 +37,7 @@ def running_task() -> int:
     return id(module._current_tasks.get(loop))
 
 
-class _Frame:
+class Frame:
     """A span that outlives one step: where it stands in its lane's tree, and the time it has used."""
 
     __slots__ = ("active_ns", "lane", "node", "outer", "owns_lane", "parent", "span", "started_ns", "steps")
@@ -103,11 +104,11 @@ class _Frame:
             self.outer = None
 
 
-_ACTIVE = layout.NODE_ACTIVE_NS - layout.NODE_TOTAL_NS
-_STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
+ACTIVE = layout.NODE_ACTIVE_NS - layout.NODE_TOTAL_NS
+STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
 
 
-class _StandIn:
+class StandIn:
     """An object that is another one but for its steps."""
 
     __slots__ = ("__weakref__", "_inner")
@@ -122,12 +123,12 @@ class _StandIn:
         return repr(self._inner)
 
 
-class _Awaitable(_StandIn):
+class Awaitable(StandIn):
     """A coroutine, or one step of an asynchronous generator, that is driven step by step."""
 
     __slots__ = ("_frame",)
 
-    def __init__(self, inner: Any, frame: _Frame) -> None:
+    def __init__(self, inner: Any, frame: Frame) -> None:
         super().__init__(inner)
         self._frame = frame
 
@@ -181,8 +182,8 @@ class _Awaitable(_StandIn):
         if node is not None:
             words = recorder.words
             words[node.total] += duration_ns
-            words[node.total + _ACTIVE] += frame.active_ns
-            words[node.total + _STEPS] += frame.steps
+            words[node.total + ACTIVE] += frame.active_ns
+            words[node.total + STEPS] += frame.steps
             recorder.finish(node, duration_ns, error)
 
     def _abandon(self) -> None:
@@ -191,7 +192,7 @@ class _Awaitable(_StandIn):
             self._end(GeneratorExit())
 
 
-class TimedCoroutine(_Awaitable):
+class TimedCoroutine(Awaitable):
     """A coroutine whose steps are timed. Never awaited, it is never counted, and Python's own warning comes once."""
 
     __slots__ = ()
@@ -199,196 +200,10 @@ class TimedCoroutine(_Awaitable):
     __class__ = property(lambda self: CoroutineType)
 
     def __init__(self, inner: Any, span: Span) -> None:
-        super().__init__(inner, _Frame(span))
-
-
-class _Body:
-    """The running sum of a generator: its time is charged at each step, its call counted once, at the end."""
-
-    __slots__ = ("active_ns", "ended", "node", "span", "started", "steps", "used_ns")
-
-    def __init__(self, span: Span) -> None:
-        self.span = span
-        self.node: Node | None = None
-        self.used_ns = 0
-        self.active_ns = 0
-        self.steps = 0
-        self.started = False
-        self.ended = False
-
-    @shielded(None)
-    def end(self, error: BaseException | None) -> None:
-        """Count the call, once."""
-        if self.started and not self.ended:
-            self.ended = True
-            node = self.node
-            if node is not None:
-                words = recorder.words
-                words[node.total + _STEPS] += self.steps
-                words[node.total + _ACTIVE] += self.active_ns
-                recorder.finish(node, self.used_ns, error)
-
-
-class TimedGenerator(_StandIn):
-    """A generator whose body is timed."""
-
-    __slots__ = ("_body",)
-
-    __class__ = property(lambda self: GeneratorType)
-
-    def __init__(self, inner: Any, span: Span) -> None:
-        super().__init__(inner)
-        self._body = _Body(span)
-
-    def __iter__(self) -> Any:
-        return self
-
-    def _step(self, value: Any = None) -> Any:
-        entered = _enter(self._body)
-        error: BaseException | None = None
-        try:
-            return self._inner.send(value)
-        except BaseException as each:
-            error = each
-            raise
-        finally:
-            _leave(self._body, entered, error)
-
-    __next__ = _step
-    send = _step
-
-    def throw(self, *exception: Any) -> Any:
-        entered = _enter(self._body)
-        error: BaseException | None = None
-        try:
-            return self._inner.throw(*exception)
-        except BaseException as each:
-            error = each
-            raise
-        finally:
-            _leave(self._body, entered, error)
-
-    def close(self) -> None:
-        entered = _enter(self._body)
-        try:
-            self._inner.close()
-        finally:
-            _leave(self._body, entered, GeneratorExit() if self._body.started else None)
-
-    def __del__(self) -> None:
-        self._body.end(GeneratorExit())
-
-
-def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
-    """Push the generator's span for one step; return (lane, what was there before, node, start)."""
-    try:
-        lane = recorder.here.lane
-    except AttributeError:
-        lane = recorder.enter_thread()
-    parent = lane.node
-    node = parent.children.get(body.span) or recorder.new_node(parent, body.span)
-    body.started = True
-    started_ns = clock()
-    if node is not None:
-        slot = lane.base + node.slot
-        recorder.since[slot] = started_ns
-        recorder.words[slot] = node.number
-        lane.node = node
-    return lane, parent, node, started_ns
-
-
-def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int], error: BaseException | None) -> None:
-    lane, parent, node, started_ns = entered
-    duration_ns = clock() - started_ns
-    if node is not None:
-        lane.node = parent
-        recorder.words[lane.base + node.slot] = 0
-        recorder.words[node.total] += duration_ns
-    body.node = node
-    body.used_ns += duration_ns
-    body.active_ns += duration_ns
-    body.steps += 1
-    if error is not None:
-        body.end(error)
-
-
-class TimedAsyncGenerator(_StandIn):
-    """An asynchronous generator: the time inside its body counts, waiting in it included."""
-
-    __slots__ = ("_body",)
-
-    __class__ = property(lambda self: AsyncGeneratorType)
-
-    def __init__(self, inner: Any, span: Span) -> None:
-        super().__init__(inner)
-        self._body = _Body(span)
-
-    def __aiter__(self) -> Any:
-        return self
-
-    def __anext__(self) -> Any:
-        return _AsyncStep(self._inner.__anext__(), self._body)
-
-    def asend(self, value: Any) -> Any:
-        return _AsyncStep(self._inner.asend(value), self._body)
-
-    def athrow(self, *exception: Any) -> Any:
-        return _AsyncStep(self._inner.athrow(*exception), self._body)
-
-    def aclose(self) -> Any:
-        return _AsyncStep(self._inner.aclose(), self._body)
-
-    def __del__(self) -> None:
-        self._body.end(GeneratorExit())
-
-
-class _AsyncStep(_Awaitable):
-    """What `__anext__` and its kin return: one stretch of the body, up to the next value."""
-
-    __slots__ = ("_body",)
-
-    def __init__(self, inner: Any, body: _Body) -> None:
-        super().__init__(inner, _Frame(body.span))
-        self._body = body
-
-    @shielded(None)
-    def _end(self, error: BaseException) -> None:
-        frame, body = self._frame, self._body
-        if frame.lane is None:
-            return
-        body.started = True
-        body.node = frame.node or body.node
-        duration_ns = clock() - frame.started_ns
-        body.used_ns += duration_ns
-        body.active_ns += frame.active_ns
-        body.steps += frame.steps
-        if frame.node is not None:
-            recorder.words[frame.node.total] += duration_ns
-        frame.give_back()
-        if not isinstance(error, StopIteration):  # which is how a step hands its value over
-            body.end(error)
+        super().__init__(inner, Frame(span))
 
 
 _coroutine: Any = compiled.TimedCoroutine if compiled else TimedCoroutine
-_generator: Any = compiled.TimedGenerator if compiled else TimedGenerator
-
-
-def timed_generator(made: Any, span: Span) -> Any:
-    """Return the stand-in for what a generator function made.
-
-    For one of contextlib's context managers, which hold their generator, the generator inside is replaced.
-    """
-    inner = made if hasattr(type(made), "__next__") or hasattr(type(made), "__anext__") else vars(made).get("gen")
-    if hasattr(inner, "gi_frame"):
-        timed: Any = _generator(inner, span)
-    elif hasattr(inner, "ag_frame"):
-        timed = TimedAsyncGenerator(inner, span)
-    else:
-        return made
-    if inner is made:
-        return timed
-    made.gen = timed
-    return made
 
 
 def awaited(result: Any, span: Span, start_ns: int) -> Any:

@@ -14,7 +14,7 @@ SCRATCH_BUCKET = SCRATCH_TOTAL + layout.NODE_WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hookmon.probe.recorder import Span
+    from hookmon.probe.target import Span
 
 _NEVER_NS = 1 << 62
 

@@ -1,0 +1,210 @@
+"""Generators, plain and asynchronous: the time in their bodies, charged to the place that consumes them.
+
+In: an object that a generator function made. Out: a stand-in that drives it. Runs in the watched process. Each step is charged
+where it is taken; the call is counted once, at the end.
+"""
+
+from __future__ import annotations
+
+from time import monotonic_ns as clock
+from types import AsyncGeneratorType, GeneratorType
+
+from hookmon.probe import recorder
+from hookmon.probe.engine import compiled
+from hookmon.probe.guard import shielded
+from hookmon.probe.steps import ACTIVE, STEPS, Awaitable, Frame, StandIn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.recorder import Lane, Node
+    from hookmon.probe.target import Span
+
+
+class _Body:
+    """The running sum of a generator: its time is charged at each step, its call counted once, at the end."""
+
+    __slots__ = ("active_ns", "ended", "node", "span", "started", "steps", "used_ns")
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.node: Node | None = None
+        self.used_ns = 0
+        self.active_ns = 0
+        self.steps = 0
+        self.started = False
+        self.ended = False
+
+    @shielded(None)
+    def end(self, error: BaseException | None) -> None:
+        """Count the call, once."""
+        if self.started and not self.ended:
+            self.ended = True
+            node = self.node
+            if node is not None:
+                words = recorder.words
+                words[node.total + STEPS] += self.steps
+                words[node.total + ACTIVE] += self.active_ns
+                recorder.finish(node, self.used_ns, error)
+
+
+class TimedGenerator(StandIn):
+    """A generator whose body is timed."""
+
+    __slots__ = ("_body",)
+
+    __class__ = property(lambda self: GeneratorType)
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner)
+        self._body = _Body(span)
+
+    def __iter__(self) -> Any:
+        return self
+
+    def _step(self, value: Any = None) -> Any:
+        entered = _enter(self._body)
+        error: BaseException | None = None
+        try:
+            return self._inner.send(value)
+        except BaseException as each:
+            error = each
+            raise
+        finally:
+            _leave(self._body, entered, error)
+
+    __next__ = _step
+    send = _step
+
+    def throw(self, *exception: Any) -> Any:
+        entered = _enter(self._body)
+        error: BaseException | None = None
+        try:
+            return self._inner.throw(*exception)
+        except BaseException as each:
+            error = each
+            raise
+        finally:
+            _leave(self._body, entered, error)
+
+    def close(self) -> None:
+        entered = _enter(self._body)
+        try:
+            self._inner.close()
+        finally:
+            _leave(self._body, entered, GeneratorExit() if self._body.started else None)
+
+    def __del__(self) -> None:
+        self._body.end(GeneratorExit())
+
+
+def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
+    """Push the generator's span for one step; return (lane, what was there before, node, start)."""
+    try:
+        lane = recorder.here.lane
+    except AttributeError:
+        lane = recorder.enter_thread()
+    parent = lane.node
+    node = parent.children.get(body.span) or recorder.new_node(parent, body.span)
+    body.started = True
+    started_ns = clock()
+    if node is not None:
+        slot = lane.base + node.slot
+        recorder.since[slot] = started_ns
+        recorder.words[slot] = node.number
+        lane.node = node
+    return lane, parent, node, started_ns
+
+
+def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int], error: BaseException | None) -> None:
+    lane, parent, node, started_ns = entered
+    duration_ns = clock() - started_ns
+    if node is not None:
+        lane.node = parent
+        recorder.words[lane.base + node.slot] = 0
+        recorder.words[node.total] += duration_ns
+    body.node = node
+    body.used_ns += duration_ns
+    body.active_ns += duration_ns
+    body.steps += 1
+    if error is not None:
+        body.end(error)
+
+
+class TimedAsyncGenerator(StandIn):
+    """An asynchronous generator: the time inside its body counts, waiting in it included."""
+
+    __slots__ = ("_body",)
+
+    __class__ = property(lambda self: AsyncGeneratorType)
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner)
+        self._body = _Body(span)
+
+    def __aiter__(self) -> Any:
+        return self
+
+    def __anext__(self) -> Any:
+        return _AsyncStep(self._inner.__anext__(), self._body)
+
+    def asend(self, value: Any) -> Any:
+        return _AsyncStep(self._inner.asend(value), self._body)
+
+    def athrow(self, *exception: Any) -> Any:
+        return _AsyncStep(self._inner.athrow(*exception), self._body)
+
+    def aclose(self) -> Any:
+        return _AsyncStep(self._inner.aclose(), self._body)
+
+    def __del__(self) -> None:
+        self._body.end(GeneratorExit())
+
+
+class _AsyncStep(Awaitable):
+    """What `__anext__` and its kin return: one stretch of the body, up to the next value."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, inner: Any, body: _Body) -> None:
+        super().__init__(inner, Frame(body.span))
+        self._body = body
+
+    @shielded(None)
+    def _end(self, error: BaseException) -> None:
+        frame, body = self._frame, self._body
+        if frame.lane is None:
+            return
+        body.started = True
+        body.node = frame.node or body.node
+        duration_ns = clock() - frame.started_ns
+        body.used_ns += duration_ns
+        body.active_ns += frame.active_ns
+        body.steps += frame.steps
+        if frame.node is not None:
+            recorder.words[frame.node.total] += duration_ns
+        frame.give_back()
+        if not isinstance(error, StopIteration):  # which is how a step hands its value over
+            body.end(error)
+
+
+_generator: Any = compiled.TimedGenerator if compiled else TimedGenerator
+
+
+def timed_generator(made: Any, span: Span) -> Any:
+    """Return the stand-in for what a generator function made.
+
+    For one of contextlib's context managers, which hold their generator, the generator inside is replaced.
+    """
+    inner = made if hasattr(type(made), "__next__") or hasattr(type(made), "__anext__") else vars(made).get("gen")
+    if hasattr(inner, "gi_frame"):
+        timed: Any = _generator(inner, span)
+    elif hasattr(inner, "ag_frame"):
+        timed = TimedAsyncGenerator(inner, span)
+    else:
+        return made
+    if inner is made:
+        return timed
+    made.gen = timed
+    return made

@@ -1,0 +1,135 @@
+"""What the probe costs a program that does nothing: in real interpreters, in counts and in milliseconds."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hookmon.collector import launch
+from hookmon.config.load import load
+from hookmon.core import plan
+
+PAIRS = 15
+ATTEMPTS = 3
+MODULES = "import sys; sys.stdout.write(' '.join(sys.modules))"
+
+
+@pytest.fixture
+def probed(tmp_path: Path) -> dict[str, str]:
+    """The environment of a watched program, all packs on."""
+    config = load(tmp_path, config=None, no_config=True, watch=(), pack=(), no_pack=())
+    watches = [watch.to_plan(number) for number, watch in enumerate(config.watches, 1)]
+    content: plan.PlanData = {"run_folder": str(tmp_path), "wrapt_folder": "", "hookmon": "0.1.0", "watches": watches}
+    (tmp_path / plan.FILE_NAME).write_bytes(plan.encode(content))
+    (tmp_path / plan.MODULES_FILE_NAME).write_text("\n".join(sorted({watch["module"] for watch in watches})))
+    return launch.environment(plain(), tmp_path)
+
+
+def plain() -> dict[str, str]:
+    """Return an environment without anything of Python's."""
+    return {"PATH": os.defpath}
+
+
+def run(code: str, env: dict[str, str]) -> str:
+    """Run code and return what it printed."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_probe_brings_at_most_five_modules(probed: dict[str, str]):
+    """Beyond those of a bare interpreter, in the same environment."""
+    added = set(run(MODULES, probed).split()) - set(run(MODULES, plain()).split())
+    assert "hookmon.probe.start" in added
+    assert len(added) <= 5, sorted(added)
+
+
+def test_nothing_heavy_comes_with_it(probed: dict[str, str]):
+    """No threads, sockets, loops, logs, types."""
+    heavy = {"threading", "socket", "ssl", "asyncio", "logging", "typing", "wrapt", "psutil", "re", "json", "mmap"}
+    added = set(run(MODULES, probed).split()) - set(run(MODULES, plain()).split())
+    assert not added & heavy
+
+
+def duration_s(code: str, env: dict[str, str]) -> float:
+    """Return how long an interpreter takes from its start to its end."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], env=env, check=True)
+    return time.perf_counter() - started
+
+
+def added_s(code: str, env: dict[str, str]) -> float:
+    """Return the median of what the probe adds, over pairs that take turns; the best of some attempts, for noise only adds."""
+    best = float("inf")
+    for _ in range(ATTEMPTS):
+        differences = [duration_s(code, env) - duration_s(code, plain()) for _ in range(PAIRS)]
+        best = min(best, statistics.median(differences))
+        if best <= 0.005:
+            break
+    return best
+
+
+def test_start_and_end_of_an_empty_program_take_five_milliseconds_more(probed: dict[str, str]):
+    """`python -c pass`, from outside."""
+    assert added_s("pass", probed) <= 0.005
+
+
+LEAVE = """
+import os, sys, types
+sys.path.insert(0, {agent!r})
+from hookmon.probe import recorder
+recorder.wrapt_folder = {wrapt!r}
+if {watched}:
+    recorder.start({folder!r}, "test")
+    from hookmon.probe.patcher import Patches, patch_module
+    module = types.ModuleType("shop")
+    exec("def quote(n): return n", vars(module))
+    plan = dict(id=1, module="shop", calls=["quote"], span="quote {{arg0}}", kind="function", nested=False, pack="",
+                source="", adapter="")
+    patch_module(module, "shop", [plan], Patches())
+    for number in range(3000): module.quote(number)
+import time
+print(time.monotonic_ns())
+sys.stdout.flush()
+"""
+
+
+def exit_s(watched: bool, folder: Path) -> float:
+    """Return the time from the last line of a program to its end."""
+    import wrapt
+
+    agent = str(Path(launch.__file__).resolve().parents[2])
+    code = LEAVE.format(agent=agent, wrapt=str(Path(wrapt.__file__).parent), watched=watched, folder=str(folder))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=plain(), check=True)
+    return (time.monotonic_ns() - int(done.stdout)) / 1e9
+
+
+def test_the_end_of_a_program_takes_five_milliseconds_more(tmp_path: Path):
+    """With 3,000 names recorded: there is nothing left to do."""
+    best = float("inf")
+    for _ in range(ATTEMPTS):
+        differences = [exit_s(True, tmp_path) - exit_s(False, tmp_path) for _ in range(PAIRS)]
+        best = min(best, statistics.median(differences))
+        if best <= 0.005:
+            break
+    assert best <= 0.005
+
+
+def test_the_version_is_told_without_rich_and_psutil():
+    """A prompt answer."""
+    code = """
+import sys
+sys.argv = ["hookmon", "--version"]
+from hookmon.cli.main import main
+try: main()
+except SystemExit: pass
+sys.stdout.write(" ".join({"rich", "psutil", "wrapt", "hookmon.probe"} & set(sys.modules)))
+"""
+    agent = str(Path(launch.__file__).resolve().parents[2])
+    assert run(code, plain() | {"PYTHONPATH": agent}).splitlines()[1:] == []

@@ -1,0 +1,163 @@
+"""Functions of the started script, decorated before its first line runs."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import pytest
+
+from hookmon.probe.main_script import MainScript
+
+SCRIPT = '''\
+"""The script."""
+from __future__ import annotations
+import asyncio
+log = []
+def register(function):
+    log.append(function)
+    return function
+@register
+def quote(n: int = 1):
+    """Say a price."""
+    return n
+if True:
+    def chosen(): return 1
+else:
+    def chosen(): return 2
+try:
+    def tried(): return 1
+except Exception:
+    def rescued(): return 2
+else:
+    def spared(): return 3
+finally:
+    def ended(): return 4
+with open(__file__):
+    def within(): return 5
+for each in [1]:
+    def looped(): return 6
+match 1:
+    case 1:
+        def matched(): return 7
+class Basket:
+    def __init__(self): self.n = 1
+    @property
+    def price(self): return 1
+    @staticmethod
+    def count(): return 2
+    @classmethod
+    def make(cls): return cls()
+    class Item:
+        def cost(self): return 3
+async def later(): return 8
+def walk(): yield 9
+def outer():
+    def hidden(): return 10
+    return hidden
+text = "hookmon decorates nothing here"
+'''
+DEFINED = [
+    "register",
+    "quote",
+    "chosen",
+    "chosen",
+    "tried",
+    "spared",
+    "ended",
+    "rescued",
+    "within",
+    "looped",
+    "matched",
+    "Basket",
+    "Basket.__init__",
+    "Basket.price",
+    "Basket.count",
+    "Basket.make",
+    "Basket.Item",
+    "Basket.Item.cost",
+    "later",
+    "walk",
+    "outer",
+]
+
+
+def decorated(tmp_path: Path, wanted: Any, source: str = SCRIPT) -> tuple[CodeType | None, list[str], list[str]]:
+    """Return (code, names that were decorated, names that are defined)."""
+    made: list[str] = []
+    defined: list[str] = []
+
+    def decorate(name: str) -> Any:
+        def mark(function: Any) -> Any:
+            made.append(name)
+            function.watched = True
+            return function
+
+        return mark
+
+    path = tmp_path / "script.py"
+    path.write_text(source)
+    script = MainScript(wanted, decorate, defined.extend)
+    return script._compiled(path.read_bytes, str(path), warn=True), made, defined
+
+
+def test_every_definition_is_told(tmp_path: Path):
+    """In if, try, with, for and match, in classes and classes of classes; not inside functions."""
+    _, _, defined = decorated(tmp_path, lambda name: False)
+    assert sorted(defined) == sorted(DEFINED)
+
+
+def test_nothing_wanted_leaves_the_script_to_python(tmp_path: Path):
+    """No code comes back."""
+    assert decorated(tmp_path, lambda name: False)[0] is None
+
+
+def test_a_broken_script_is_left_to_python(tmp_path: Path):
+    """Which says so in its own words."""
+    assert decorated(tmp_path, lambda name: True, "def quote(:\n")[0] is None
+
+
+def test_what_is_wanted_is_decorated_closest_to_the_function(tmp_path: Path):
+    """Other decorators see the timed one, and the namespace holds nothing of ours."""
+    code, made, _ = decorated(tmp_path, lambda name: True)
+    assert code is not None
+    space: dict[str, Any] = {"__name__": "__main__", "__file__": str(tmp_path / "script.py")}
+    plain = dict(space)
+    exec(code, space)
+    exec(compile(SCRIPT, "script.py", "exec"), plain)
+    assert list(space) == list(plain)
+    assert sorted(set(made)) == sorted(set(DEFINED) - {"Basket", "Basket.Item", "rescued"})
+    assert space["log"][0].watched
+    assert space["quote"].__doc__ == "Say a price."
+    assert space["quote"].__annotations__ == {"n": "int"}
+    assert space["Basket"].make().price == 1
+
+
+def test_lines_stay_what_they_are(tmp_path: Path):
+    """Tracebacks point into the script."""
+    code, _, _ = decorated(tmp_path, lambda name: True)
+    assert code is not None
+    assert code.co_filename == str(tmp_path / "script.py")
+    inner = {each.co_name: each.co_firstlineno for each in code.co_consts if isinstance(each, CodeType)}
+    plain = {each.co_name: each.co_firstlineno for each in compile(SCRIPT, "", "exec").co_consts if isinstance(each, CodeType)}
+    assert inner == plain
+
+
+@pytest.mark.parametrize("wanted", ["quote", "Basket.Item.cost", "later", "walk", "matched"])
+def test_one_name_is_one_decoration(tmp_path: Path, wanted: str):
+    """The others stay plain."""
+    code, made, _ = decorated(tmp_path, lambda name: name == wanted)
+    assert code is not None
+    exec(code, {"__name__": "__main__", "__file__": str(tmp_path / "script.py")})
+    assert made == [wanted]
+
+
+@pytest.mark.parametrize(("wanted", "times"), [(False, 0), (True, 1)], ids=["left to Python", "decorated"])
+def test_a_warning_of_the_compiler_comes_once(tmp_path: Path, wanted: bool, times: int):
+    """From us when the code is ours, else from Python alone."""
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        decorated(tmp_path, lambda name: wanted, 'text = "\\d"\ndef quote(): pass\n')
+    assert len(seen) == times
