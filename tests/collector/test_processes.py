@@ -47,10 +47,9 @@ TABLE = {
     "no path": ([], {"PATH": os.defpath, "HOOKMON_RUN": "/x"}, "its environment was replaced"),
     "long option": (["--check-hash-based-pycs", "default", "-I"], OURS, "Python was started with -I (isolated)"),
 }
-LATER = pytest.mark.xfail(strict=True, reason="an option with two dashes ends the search for letters")
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=LATER if name == "long option" else ()) for name in TABLE])
+@pytest.mark.parametrize("name", TABLE)
 def test_the_reason_is_read_from_the_process(name: str):
     """Options of the interpreter, not of the script; then the environment."""
     options, environment, reason = TABLE[name]
@@ -96,7 +95,7 @@ def test_a_pid_from_a_damaged_shard_is_not_alive(pid: int):
         0,
         2**31 - 1,
         2**64,
-        pytest.param(-5, marks=pytest.mark.xfail(strict=True, reason="psutil raises ValueError, which add lets pass")),
+        -5,
     ],
 )
 def test_a_pid_from_a_damaged_birth_note_is_passed_by(pid: int):

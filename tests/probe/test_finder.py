@@ -190,12 +190,7 @@ assert seen == [("using", using)]
     "source",
     [
         "value = 1\n",
-        pytest.param(
-            "import pkg.other\n",
-            marks=pytest.mark.xfail(
-                strict=True, reason="it is still initializing when the finder catches up, which it does once"
-            ),
-        ),
+        "import pkg.other\n",
     ],
     ids=["plain", "that imports"],
 )

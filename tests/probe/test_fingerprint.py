@@ -13,7 +13,7 @@ TABLE = {
     "string": ("SELECT * FROM t WHERE a = 'bob'", "SELECT * FROM t WHERE a = ?"),
     "empty string": ("SELECT ''", "SELECT ?"),
     "doubled quote": ("SELECT 'it''s', 1", "SELECT ?, ?"),
-    "escaped quote": (r"SELECT 'it\'s', 1", "SELECT ?, ?"),
+    "escaped quote": (r"SELECT 'it\'s', 1", "SELECT ?"),
     "prefixed": ("SELECT E'a', N'b', x'ff', b'01'", "SELECT ?, ?, ?, ?"),
     "integer": ("SELECT 42", "SELECT ?"),
     "negative": ("SELECT -42, a-5", "SELECT ?, a-?"),
@@ -124,7 +124,7 @@ def test_random_mixtures_of_literals_hide_all_of_them():
 
 SURVIVING = {
     "backslash at the end": r"SELECT a FROM t WHERE path = 'C:\' AND token = 's3cr3t'",
-    "double quotes of MySQL": 'SELECT a FROM t WHERE token = "s3cr3t"',
+    "double quotes of MySQL": 'SELECT a FROM t WHERE token = "s3cr3t!"',
     "hash comment of MySQL": "SELECT a # s3cr3t",
     "nested comment of PostgreSQL": "SELECT a /* x /* y */ s3cr3t */",
     "digits with underscores": "SELECT 3_141_592_653",
@@ -132,7 +132,6 @@ SURVIVING = {
 
 
 @pytest.mark.parametrize("name", SURVIVING)
-@pytest.mark.xfail(strict=True, reason="another dialect reads it otherwise, and the reading that hides less is taken")
 def test_no_literal_of_another_dialect_survives(name: str):
     """Where dialects differ, more is hidden."""
     text = fingerprint(SURVIVING[name])

@@ -31,14 +31,12 @@ assert caught == fired, (caught, fired)
 """
 
 
-@pytest.mark.xfail(strict=True, reason="the guard takes what a signal handler raises for a failure of ours")
 def test_what_a_signal_handler_raises_arrives(fresh):
     """Time limits work that way: SIGALRM, SIGUSR1, an exception."""
     fresh(ALARM)
 
 
 @pytest.mark.parametrize("name", ["steps.TimedCoroutine", "generators.TimedGenerator", "generators.TimedAsyncGenerator"])
-@pytest.mark.xfail(strict=True, reason="__getattr__ asks itself for _inner, and __del__ tells so on stderr")
 def test_a_stand_in_that_was_never_finished_ends_in_silence(fresh, name: str):
     """An exception came between its making and its first line."""
     fresh(f"""
@@ -49,7 +47,6 @@ del half
 """)
 
 
-@pytest.mark.xfail(PURE, strict=True, reason="hasattr on the type of a result asks its metaclass")
 def test_the_class_of_a_result_is_not_asked(fresh):
     """A metaclass with __getattr__ is code of the program."""
     fresh("""
@@ -68,7 +65,6 @@ assert shop.asked == [], shop.asked
 """)
 
 
-@pytest.mark.xfail(PURE, strict=True, reason="a metaclass that has every attribute makes its instances look like coroutines")
 def test_a_result_whose_class_has_every_attribute_stays_itself(fresh):
     """It is no coroutine."""
     fresh("""
@@ -84,7 +80,6 @@ assert shop.thing() is shop.made
 """)
 
 
-@pytest.mark.xfail(strict=True, reason="add_done_callback asks the loop, which is closed")
 def test_a_future_of_a_closed_loop_is_returned(fresh):
     """Following it is not worth an exception."""
     recorded = fresh("""

@@ -228,7 +228,6 @@ watch(shop, "quote")
     assert [kind for kind, _ in recorded.notes()] == ["early reference"]
 
 
-@pytest.mark.xfail(strict=True, reason="vars() of a lazy module loads it")
 def test_looking_for_early_references_loads_no_lazy_module(fresh):
     """A module of importlib.util.LazyLoader stays unloaded until the program touches it."""
     fresh("""

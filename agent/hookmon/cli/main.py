@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pkgutil import iter_modules
 
 import click
@@ -55,7 +56,8 @@ def _print_version(verbose: bool) -> None:
     if verbose:
         click.echo(f"python {sys.version.split()[0]} ({sys.implementation.name})")
         click.echo(f"wrapt {_installed('wrapt')}")
-        click.echo("engine pure")
+        built = find_spec("hookmon.probe._engine") is not None
+        click.echo("engine compiled" if built else "engine pure (the compiled one was not built: no C compiler at installation)")
 
 
 def _installed(package: str) -> str:

@@ -60,7 +60,7 @@ class Processes:
             process = psutil.Process(pid)
             row = Process(pid=pid, parent_pid=process.ppid(), command=[], started_ns=now_ns)
             self.watchers[pid] = Watcher(process, row)
-        except (psutil.Error, OSError):
+        except (psutil.Error, OSError, ValueError, OverflowError):
             pass
 
     def discover(self, now_ns: int) -> None:
@@ -218,7 +218,10 @@ def _interpreter_flags(command: list[str]) -> str:
         if skip:
             skip = False
             continue
-        if not argument.startswith("-") or argument == "-" or argument.startswith("--"):
+        if argument.startswith("--"):
+            skip = argument == "--check-hash-based-pycs"
+            continue
+        if not argument.startswith("-") or argument == "-":
             break
         for position, letter in enumerate(argument[1:], 1):
             if letter in "cm":

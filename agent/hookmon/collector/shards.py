@@ -17,6 +17,7 @@ from hookmon.core.errors import ShardError
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 
 _LOW = 0xFFFFFFFF
+_LARGEST = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
 
 
 @dataclass
@@ -163,7 +164,7 @@ class _Records:
             head = words[at]
             size = head >> 8 & 0xFFFFFF
             kind = head & 0xFF
-            if size == 0 or at + size > end:
+            if size < 2 or at + size > end:
                 data.damaged = True
                 break
             if kind == layout.STRING:
@@ -210,7 +211,10 @@ class _Records:
             self._data.notes.append((self._text(first), self._text(second)))
 
     def _read_node(self, at: int) -> None:
-        row = struct.unpack_from(f"={layout.NODE_WORDS}Q", self._content, at * 8)
+        row = [
+            min(value, _LARGEST) if index >= layout.NODE_TOTAL_NS else value
+            for index, value in enumerate(struct.unpack_from(f"={layout.NODE_WORDS}Q", self._content, at * 8))
+        ]
         number = row[0] >> 32
         parent = self._nodes.get(row[layout.NODE_PARENT_NAME] & _LOW)
         if parent is None:  # can only be in a damaged file: a parent is made before its children

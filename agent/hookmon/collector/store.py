@@ -219,7 +219,7 @@ class RunFile:
                         f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})",
                         [[_pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
                     )
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OverflowError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}") from error
 
     def load(self) -> Run:
@@ -252,7 +252,7 @@ class RunFile:
                 return run
         except FileNotFoundError as error:
             raise RunFileError(f"{self.path}: there is no such run file") from error
-        except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, OverflowError) as error:
+        except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise RunFileError(f"{self.path}: not a readable run file: {error}") from error
 
 

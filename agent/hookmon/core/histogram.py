@@ -25,8 +25,8 @@ SMALL_NS = 4096
 def bucket_of(duration_ns: int) -> int:
     """Return the bucket of a duration.
 
-    `log2` of a double is exact at powers of two, and elsewhere no integer below 2**47 is close enough to a boundary
-    for its rounding to matter: the nearest is 2**-47 away in relative terms, the rounding 2**-53.
+    `log2` of a double is exact at powers of two, and elsewhere good enough up to 2**42 ns, which is 73 minutes; beyond, a
+    duration within a few nanoseconds of a boundary may land in the neighbour.
     """
     if duration_ns <= 1:
         return 0

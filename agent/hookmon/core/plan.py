@@ -65,4 +65,7 @@ def decode(content: bytes) -> Any:
     head, newline, body = content.partition(b"\n")
     if not newline or head != _MAGIC + b"%d" % len(body):
         raise PlanError("the plan file is damaged or was written by another version of hookmon")
-    return marshal.loads(body)
+    try:
+        return marshal.loads(body)
+    except (ValueError, EOFError, TypeError) as error:
+        raise PlanError(f"the plan file is damaged: {error}") from error

@@ -396,7 +396,10 @@ present_lane(void)
     return (Lane *)lane;
 }
 
-/* Return the running lane, a new reference, making one when needed; NULL without an error when that fails. */
+/* What the rare functions of `recorder` and `steps` raise is never ours, they are shielded: it comes from a signal handler of
+ * the program, or is a KeyboardInterrupt, and must reach the program. Ours they answer with None. */
+
+/* Return the running lane, a new reference, making one when needed; NULL when there is none, perhaps with an error. */
 static Lane *
 running_lane(void)
 {
@@ -405,10 +408,8 @@ running_lane(void)
         return (Lane *)Py_NewRef(lane);
     }
     PyObject *made = PyObject_CallMethodNoArgs(state.recorder, name_enter_thread);
-    if (!made || !Py_IS_TYPE(made, LaneType)) {
-        PyErr_Clear();
-        Py_XDECREF(made);
-        return NULL;
+    if (made && !Py_IS_TYPE(made, LaneType)) {
+        Py_CLEAR(made);
     }
     return (Lane *)made;
 }
@@ -501,7 +502,22 @@ put_back(Raised *raised)
 #endif
 }
 
-/* Return the index of a bucket whose octave the node does not have yet. An error that is set stays set. */
+/* Put an error back that was set aside; when there was none, one that came since stays. */
+static inline void
+put_back_unless_new(Raised *raised)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    int had = raised->raised != NULL;
+#else
+    int had = raised->type != NULL;
+#endif
+    if (had) {
+        PyErr_Clear();
+        put_back(raised);
+    }
+}
+
+/* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
 static Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
@@ -516,9 +532,8 @@ missing_bucket(Node *node, uint64_t duration_ns)
     }
     Py_XDECREF(answer);
     Py_XDECREF(duration);
-    PyErr_Clear();
-    put_back(&raised);
-    return at > 0 ? at : state.scratch_bucket;
+    put_back_unless_new(&raised);
+    return at > 0 ? at : node->total + UNTIMED;
 }
 
 /* Count a completed call; its time is charged separately. An error that is set stays set. */
@@ -557,15 +572,17 @@ find_node(Node *parent, PyObject *span)
     if (found) {
         return found == Py_None ? NULL : (Node *)Py_NewRef(found);
     }
-    PyErr_Clear();
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     if (parent->depth >= state.deepest) { /* each level takes C stack, which 3.11 does not guard: see recorder.new_node */
         PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
         return NULL;
     }
     found = PyObject_CallMethodObjArgs(state.recorder, name_new_node, (PyObject *)parent, span, NULL);
     if (!found) {
-        if (PyErr_ExceptionMatches(PyExc_Exception)) {
-            PyErr_Clear();
+        if (PyErr_ExceptionMatches(PyExc_RecursionError)) {
+            PyErr_Clear(); /* the stack has room for the program's call, but not for ours */
         }
         return NULL;
     }
@@ -643,7 +660,7 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
     self->known_used++;
 }
 
-/* Return the span of a call, a new reference; NULL without an error when it cannot be found. */
+/* Return the span of a call, a new reference; NULL with an error when it cannot be found. */
 static PyObject *
 span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
@@ -675,7 +692,6 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     Py_XDECREF(positional);
     Py_XDECREF(keywords);
     if (!span) {
-        PyErr_Clear();
         return NULL;
     }
     if (hash != -1) {
@@ -692,7 +708,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     Timed *self = (Timed *)callable;
     Lane *lane = running_lane();
     if (!lane) {
-        return PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     }
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
     Node *parent = (Node *)Py_NewRef(lane->node);
@@ -732,12 +748,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
             PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
             PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
             Py_XDECREF(start);
-            if (followed) {
-                Py_SETREF(result, followed);
-            }
-            else {
-                PyErr_Clear();
-            }
+            Py_SETREF(result, followed);
             goto done;
         }
     }
@@ -746,6 +757,9 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     }
     state.words[node->total] += duration_ns;
     finish(node, duration_ns);
+    if (result && PyErr_Occurred()) {
+        Py_CLEAR(result);
+    }
 done:
     Py_XDECREF(node);
     Py_DECREF(parent);
@@ -756,18 +770,17 @@ done:
 
 /* ---- coroutines ---- */
 
-/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. */
+/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
 static int
 coroutine_open(Coroutine *self)
 {
     Lane *lane = running_lane();
     if (!lane) {
-        return -1;
+        return PyErr_Occurred() ? -1 : 0;
     }
     PyObject *task = PyObject_CallMethodNoArgs(state.steps, name_running_task);
-    int same = task && lane->task ? PyObject_RichCompareBool(lane->task, task, Py_EQ) : -1;
+    int same = task ? PyObject_RichCompareBool(lane->task, task, Py_EQ) : -1;
     if (same < 0) {
-        PyErr_Clear();
         Py_XDECREF(task);
         Py_DECREF(lane);
         return -1;
@@ -775,11 +788,11 @@ coroutine_open(Coroutine *self)
     if (!same) {
         PyObject *fresh = PyObject_CallMethodObjArgs(state.recorder, name_new_lane, task, NULL);
         if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
-            PyErr_Clear();
+            int failed = fresh ? 0 : -1;
             Py_XDECREF(fresh);
             Py_DECREF(task);
             Py_DECREF(lane);
-            return -1;
+            return failed;
         }
         self->outer = lane;
         lane = (Lane *)fresh;
@@ -790,8 +803,10 @@ coroutine_open(Coroutine *self)
     self->lane = lane;
     self->parent = (Node *)Py_NewRef(lane->node);
     self->node = find_node(self->parent, self->span);
-    PyErr_Clear();
     self->started_ns = now_ns();
+    if (!self->node && PyErr_Occurred()) {
+        return -1;
+    }
     if (self->node) {
         Py_ssize_t slot = lane->base + self->node->slot;
         state.words[slot + 1] = self->started_ns;
@@ -813,21 +828,31 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
     }
 }
 
-static inline void
+/* Begin a step; -1 with an error that must reach the program. */
+static inline int
 coroutine_enter(Coroutine *self)
 {
     if (!self->lane) {
-        if (!self->ended) {
-            coroutine_open(self);
+        if (!self->ended && coroutine_open(self) < 0) {
+            if (self->owns_lane && self->outer) {
+                run_lane(self->outer);
+                Py_CLEAR(self->outer);
+            }
+            return -1;
         }
     }
     else if (self->owns_lane) {
         Py_XSETREF(self->outer, running_lane());
+        if (!self->outer && PyErr_Occurred()) {
+            return -1;
+        }
         run_lane(self->lane);
     }
+    return 0;
 }
 
-/* Count the call. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and stays set. */
+/* Count the call. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and stays; another one
+ * may be set. */
 static void
 coroutine_end(Coroutine *self, int interrupted)
 {
@@ -848,8 +873,7 @@ coroutine_end(Coroutine *self, int interrupted)
         put_aside(&raised);
         PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
         Py_XDECREF(answer);
-        PyErr_Clear();
-        put_back(&raised);
+        put_back_unless_new(&raised);
     }
     if (node) {
         uint64_t *words = state.words;
@@ -871,12 +895,19 @@ static PySendResult
 coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
 {
     Coroutine *self = (Coroutine *)object;
-    coroutine_enter(self);
+    *result = NULL;
+    if (coroutine_enter(self) < 0) {
+        return PYGEN_ERROR;
+    }
     uint64_t step_ns = now_ns();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
     coroutine_leave(self, step_ns);
     if (outcome != PYGEN_NEXT) {
         coroutine_end(self, 0);
+        if (*result && PyErr_Occurred()) {
+            Py_CLEAR(*result);
+            return PYGEN_ERROR;
+        }
     }
     return outcome;
 }
@@ -918,7 +949,10 @@ coroutine_throw(Coroutine *self, PyObject *args)
     if (!method) {
         return NULL;
     }
-    coroutine_enter(self);
+    if (coroutine_enter(self) < 0) {
+        Py_DECREF(method);
+        return NULL;
+    }
     uint64_t step_ns = now_ns();
     PyObject *result = PyObject_CallObject(method, args);
     Py_DECREF(method);
@@ -1063,21 +1097,16 @@ coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
         return NULL;
     }
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
-    if (!span) {
-        return made;
-    }
-    if (span != self->last_span) { /* the first one says where it was made */
+    PyObject *timed = NULL;
+    if (span && span != self->last_span) { /* the first one says where it was made */
         PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_note_maker, span);
         Py_XDECREF(answer);
-        PyErr_Clear();
         Py_XSETREF(self->last_span, Py_NewRef(span));
     }
-    PyObject *timed = make_coroutine(made, span);
-    Py_DECREF(span);
-    if (!timed) {
-        PyErr_Clear();
-        return made;
+    if (span && !PyErr_Occurred()) {
+        timed = make_coroutine(made, span);
     }
+    Py_XDECREF(span);
     Py_DECREF(made);
     return timed;
 }
@@ -1092,17 +1121,21 @@ typedef struct {
     uint64_t start_ns;
 } Step;
 
-static void
+static int
 generator_enter(Generator *self, Step *step)
 {
     step->parent = step->node = NULL;
     step->lane = running_lane();
-    self->started = 1;
     if (step->lane) {
         step->parent = (Node *)Py_NewRef(step->lane->node);
         step->node = find_node(step->parent, self->span);
-        PyErr_Clear();
     }
+    if (!step->node && PyErr_Occurred()) {
+        Py_XDECREF(step->parent);
+        Py_XDECREF(step->lane);
+        return -1;
+    }
+    self->started = 1;
     step->start_ns = now_ns();
     if (step->node) {
         Py_ssize_t slot = step->lane->base + step->node->slot;
@@ -1110,6 +1143,7 @@ generator_enter(Generator *self, Step *step)
         state.words[slot] = step->node->number;
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->node));
     }
+    return 0;
 }
 
 /* Count the call, once. An error that is set stays set. */
@@ -1157,11 +1191,18 @@ generator_am_send(PyObject *object, PyObject *value, PyObject **result)
 {
     Generator *self = (Generator *)object;
     Step step;
-    generator_enter(self, &step);
+    *result = NULL;
+    if (generator_enter(self, &step) < 0) {
+        return PYGEN_ERROR;
+    }
     PySendResult outcome = PyIter_Send(self->inner, value, result);
     generator_leave(self, &step);
     if (outcome != PYGEN_NEXT) {
         generator_end(self, 0);
+        if (*result && PyErr_Occurred()) {
+            Py_CLEAR(*result);
+            return PYGEN_ERROR;
+        }
     }
     return outcome;
 }
@@ -1194,7 +1235,10 @@ generator_throw(Generator *self, PyObject *args)
         return NULL;
     }
     Step step;
-    generator_enter(self, &step);
+    if (generator_enter(self, &step) < 0) {
+        Py_DECREF(method);
+        return NULL;
+    }
     PyObject *result = PyObject_CallObject(method, args);
     Py_DECREF(method);
     generator_leave(self, &step);
@@ -1209,7 +1253,9 @@ generator_close(Generator *self, PyObject *Py_UNUSED(ignored))
 {
     int started = self->started;
     Step step;
-    generator_enter(self, &step);
+    if (generator_enter(self, &step) < 0) {
+        return NULL;
+    }
     PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
     generator_leave(self, &step);
     if (started) {
@@ -1319,10 +1365,6 @@ generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
     PyObject *timed = span ? PyObject_CallMethodObjArgs(state.steps, name_timed_generator, made, span, NULL) : NULL;
     Py_XDECREF(span);
-    if (!timed) {
-        PyErr_Clear();
-        return made;
-    }
     Py_DECREF(made);
     return timed;
 }

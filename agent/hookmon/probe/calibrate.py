@@ -17,8 +17,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-_ROUNDS = 7
-_CALLS = 4_000
+_ROUNDS = 30
+_CALLS = 1_000
 
 
 def main() -> None:

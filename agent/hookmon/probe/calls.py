@@ -15,7 +15,7 @@ from hookmon.probe import recorder
 from hookmon.probe.generators import timed_generator
 from hookmon.probe.names import remembering
 from hookmon.probe.proxy import load_object_proxy
-from hookmon.probe.steps import TimedCoroutine, awaited
+from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
 from hookmon.probe.target import note_maker
 
 TYPE_CHECKING = False
@@ -80,7 +80,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             raise
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
-        if type(result) not in _PLAIN and hasattr(type(result), "__await__"):
+        if type(result) not in _PLAIN and can_be_awaited(result):
             return awaited(result, span, start)
         try:
             bucket = node.buckets[SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)]

@@ -26,6 +26,8 @@ class Finder:
         self._loaded = loaded
         self._finding: set[tuple[int, str]] = set()
         self._seen: set[str] = set()
+        self._hooked: set[str] = set()  # found through us: its loader tells
+        self._is_behind = False  # a watched module came past us and was not ready when we looked
 
     def install(self) -> None:
         """Go first in sys.meta_path and take care of the watched modules that are there already."""
@@ -39,7 +41,7 @@ class Finder:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Return the spec that the other finders give for a watched module, None for any other name."""
-        if sys.meta_path[0] is not self:
+        if self._is_behind or sys.meta_path[0] is not self:
             self._come_first()
         if name not in self._names:
             return None
@@ -64,6 +66,7 @@ class Finder:
         self._loaded(sys.modules.get(name, module), name)
 
     def _hook(self, spec: Any, name: str) -> None:
+        self._hooked.add(name)
         loader = spec.loader
         if loader is None:
             return
@@ -90,9 +93,14 @@ class Finder:
         self._catch_up()
 
     def _catch_up(self) -> None:
+        self._is_behind = False
         for name in self._names - self._seen:
             module = sys.modules.get(name)
-            if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
+            if module is None or name in self._hooked:
+                continue
+            if getattr(getattr(module, "__spec__", None), "_initializing", False):
+                self._is_behind = True
+            else:
                 self.notice(module, name)
 
 

@@ -1,7 +1,8 @@
 """SQL statements without what is in them: literals, comments and white space removed, lists folded.
 
 In: the text of a statement. Out: at most 200 characters that are the same for each use of it. Runs in the watched process.
-Where dialects differ the reading that hides more is taken (a backslash escapes a quote).
+Where dialects differ the reading that hides more is taken: behind a backslash in a literal, which some take for an escape,
+nothing more is shown, and neither is what stands in double quotes unless it could be a name.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ _MOST_CACHED = 2_000
 
 _DROPPED = re.compile(
     r"""
-      (?P<comment> --[^\n]*            | /\*.*?(?:\*/|\Z)  )
-    | (?P<literal> [bxnBXNeE]?'(?:[^'\\]|''|\\.)*(?:'|\Z)
+      (?P<name> "[A-Za-z_][\w$ .-]*" | `[^`]*` )
+    | (?P<comment> --[^\n]* | \#(?![->]).* | /\*(?:(?!/\*).)*?\*/ | /\*.*  )
+    | (?P<literal> "(?:[^"\\]|"")*(?:"|\\.*|\Z) | [bxnBXNeE]?'(?:[^'\\]|'')*(?:'|\\.*|\Z)
                  | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z)
                  | %\(\w+\)s | %s | \?\d* | \$\d+ | (?<![:\w]):[A-Za-z_]\w*
-                 | (?<![\w"`.])[+-]?(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)(?!\w)  )
+                 | (?<![\w"`.])[+-]?(?:0[xX][0-9a-fA-F]+|\d[\d_]*(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+)(?!\w)  )
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -42,7 +44,7 @@ def fingerprint(statement: str) -> str:
 
 
 def _folded(statement: str) -> str:
-    text = _DROPPED.sub(lambda match: " " if match["comment"] else "?", statement[:_LONGEST_READ])
+    text = _DROPPED.sub(lambda match: match["name"] or (" " if match["comment"] else "?"), statement[:_LONGEST_READ])
     text = _SPACE.sub(" ", text).strip(" ;")
     text = _LIST.sub("(?, …)", text)
     text = _ROWS.sub(r"\1, …", text)

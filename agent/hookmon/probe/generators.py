@@ -96,7 +96,13 @@ class TimedGenerator(StandIn):
             _leave(self._body, entered, GeneratorExit() if self._body.started else None)
 
     def __del__(self) -> None:
-        self._body.end(GeneratorExit())
+        _drop(self)
+
+
+@shielded(None)
+def _drop(stand_in: TimedGenerator | TimedAsyncGenerator) -> None:
+    """Count a generator that was begun and will never end."""
+    stand_in._body.end(GeneratorExit())
 
 
 def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
@@ -159,7 +165,7 @@ class TimedAsyncGenerator(StandIn):
         return _AsyncStep(self._inner.aclose(), self._body)
 
     def __del__(self) -> None:
-        self._body.end(GeneratorExit())
+        _drop(self)
 
 
 class _AsyncStep(Awaitable):

@@ -1,9 +1,13 @@
 """The one place inside the watched program where any exception of ours is caught.
 
-What fails in here is ours, never the program's: its calls are made outside. KeyboardInterrupt and the like pass.
+What fails in here is ours: the program's own calls are made outside. Two things are not, and pass: what is no Exception
+(KeyboardInterrupt and the like), and what the program's signal handlers raise, which Python runs between any two of our
+steps (alarms, soft time limits).
 """
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,19 +22,33 @@ failures: list[str] = []
 
 
 def shielded(otherwise: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function answer `otherwise` where it would raise an Exception."""
+    """Make a function answer `otherwise` where it would raise an Exception of ours."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return function(*args, **kwargs)
             except Exception as error:
+                if _is_from_the_program(error):
+                    raise
                 remember(f"{function.__name__}: {type(error).__name__}: {error}")
                 return otherwise  # type: ignore[no-any-return]
 
         return call
 
     return decorate
+
+
+def _is_from_the_program(error: Exception) -> bool:
+    """Say whether an exception came out of the program's code: a frame of neither ours nor the standard library's."""
+    trace = error.__traceback__
+    while trace is not None:
+        module = trace.tb_frame.f_globals.get("__name__")
+        top = module.partition(".")[0] if isinstance(module, str) else ""
+        if top != "hookmon" and top not in sys.stdlib_module_names:
+            return True
+        trace = trace.tb_next
+    return False
 
 
 def remember(failure: str) -> None:

@@ -286,8 +286,9 @@ _OWN_REFERENCES = _references({"alone": object()}, "alone")
 def _note_early_references(module: ModuleType, module_name: str, name: str, raw: Any) -> None:
     """Name the modules that took a function out of its module before it was patched: their calls go past us."""
     for other_name, other in list(sys.modules.items()):
-        if other is not module and isinstance(other, ModuleType):
-            for alias, value in list(vars(other).items()):
+        if other is not module and issubclass(type(other), ModuleType):
+            space = object.__getattribute__(other, "__dict__")  # vars() would load a lazy module
+            for alias, value in list(space.items()):
                 if value is raw:
                     recorder.note(
                         "early reference",

@@ -21,9 +21,10 @@ from hookmon.core.plan import CLIENT_KINDS
 from hookmon.probe import engine, tree
 from hookmon.probe.arena import Arena
 from hookmon.probe.engine import compiled
+from hookmon.probe.greenlets import GreenletStorage
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target, call_site
-from hookmon.probe.tree import SCRATCH_BUCKET, SCRATCH_LANE
+from hookmon.probe.tree import SCRATCH_LANE
 
 _DEPTH_STEP = 16
 _FRAMES_OF_OURS = 0 if compiled else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
@@ -137,9 +138,11 @@ def _after_fork() -> None:
         each.clear()
     if compiled:
         compiled.after_fork()
-    here = type(here)()
     if _lane_kind == "greenlet":
+        here = GreenletStorage(_current_greenlet)
         _share_greenlets()
+    else:
+        here = type(here)()
     if os.geteuid() == 0:
         _open()
 
@@ -245,9 +248,19 @@ def _target_number(arena: Arena, target: Target) -> int:
     return target.number
 
 
-@shielded(SCRATCH_BUCKET)
 def new_bucket(node: Node, duration_ns: int) -> int:
-    """Return the index of a duration's counter in an octave that this node did not have yet."""
+    """Return the index of a duration's counter in an octave that this node did not have yet.
+
+    Where there is no space for another octave, that of the counter of calls without a duration.
+    """
+    return _new_bucket(node, duration_ns) or node.total + _UNTIMED
+
+
+_UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+
+
+@shielded(0)
+def _new_bucket(node: Node, duration_ns: int) -> int:
     bucket = bucket_of(duration_ns)
     arena = _arena
     at = 0
@@ -255,18 +268,13 @@ def new_bucket(node: Node, duration_ns: int) -> int:
         octave = bucket // SUB_BUCKETS
         at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
     if not at:
-        return _untimed(node)
+        return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
     place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
     return place
 
 
-def _untimed(node: Node) -> int:
-    """Return the index that counts a call without its duration: the shard has no space for another octave."""
-    place: int = node.total + layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
-    return place
-
-
+@shielded(None)
 def new_lane(task: int | None = None) -> Lane:
     """Return a lane for the running thread or greenlet, or for the task with the given identity."""
     arena = _arena
@@ -294,6 +302,7 @@ def new_lane(task: int | None = None) -> Lane:
     return lane
 
 
+@shielded(None)
 def free_lane(lane: Lane) -> None:
     """Give the lane of a task or thread back that has ended; the next one gets it."""
     lane.node = root
@@ -314,6 +323,7 @@ class _Ending:
         free_lane(self._lane)
 
 
+@shielded(None)
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
     _open()
@@ -324,46 +334,13 @@ def enter_thread() -> Lane:
     return lane
 
 
-class _GreenletStorage:
-    """What a thread's own storage is to threads, to greenlets: many of them share one thread.
-
-    A greenlet is known by its address, which the next one may get when it has ended; its lane is idle by then and serves
-    on. Idle lanes of greenlets that are gone are dropped when many have gathered.
-    """
-
-    __slots__ = ("_limit", "lanes")
-
-    def __init__(self) -> None:
-        self.lanes: dict[int, Lane] = {}
-        self._limit = 1_000
-
-    @property
-    def lane(self) -> Lane:
-        """The running greenlet's lane; AttributeError when it has none yet."""
-        try:
-            return self.lanes[id(_current_greenlet())]
-        except KeyError:
-            raise AttributeError from None
-
-    @lane.setter
-    def lane(self, lane: Lane) -> None:
-        self.lanes[id(_current_greenlet())] = lane
-        if len(self.lanes) > self._limit:
-            idle = [key for key, each in list(self.lanes.items()) if each.node is root and each is not lane]
-            for key in idle:
-                each = self.lanes.pop(key, None)
-                if each is not None and each.task is None:
-                    free_lane(each)
-            self._limit = max(1_000, 2 * len(self.lanes))
-
-
 def use_greenlets() -> None:
     """Keep a lane for each greenlet instead of each thread, from now on: the program has imported greenlet."""
     global here, _current_greenlet, _lane_kind
     if _lane_kind != "greenlet":
         _current_greenlet = sys.modules["greenlet"].getcurrent
         _lane_kind = "greenlet"
-        here = _GreenletStorage()
+        here = GreenletStorage(_current_greenlet)
         _share_greenlets()
 
 

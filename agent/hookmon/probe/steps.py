@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hookmon.probe.target import Span
 
 
+@shielded(0)
 def running_task() -> int:
     """Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks)."""
     module: Any = sys.modules.get("_asyncio")
@@ -122,6 +123,8 @@ class StandIn:
         self._inner = inner
 
     def __getattr__(self, name: str) -> Any:
+        if name in ("_inner", "_frame", "_body"):  # not made yet: an exception came between
+            raise AttributeError(name)
         return getattr(self._inner, name)
 
     def __repr__(self) -> str:
@@ -193,6 +196,7 @@ class Awaitable(StandIn):
             words[node.total + STEPS] += frame.steps
             recorder.finish(node, duration_ns, error)
 
+    @shielded(None)
     def _abandon(self) -> None:
         """Count what was begun and will never end: closed, or dropped with its loop."""
         if self._frame.lane is not None:
@@ -213,25 +217,35 @@ class TimedCoroutine(Awaitable):
 _coroutine: Any = compiled.TimedCoroutine if compiled else TimedCoroutine
 
 
+def can_be_awaited(result: Any) -> bool:
+    """Say whether a result's class has `__await__`, without asking its metaclass, which may be code of the program."""
+    return _has(result, "__await__")
+
+
+def _has(value: Any, name: str) -> bool:
+    return any(name in owner.__dict__ for owner in type(value).__mro__)
+
+
 def awaited(result: Any, span: Span, start_ns: int) -> Any:
     """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
-    if hasattr(type(result), "send"):
+    if _has(result, "send"):
         return _coroutine(result, span)
     _time_future(result, span, start_ns)
     return result
 
 
+@shielded(None)
 def _time_future(future: Any, span: Span, start_ns: int) -> None:
     """Count a call whose plain function returned a future, when the future is done.
 
     Anything else that can be awaited is left as it is: no stand-in could be all that such an object may be.
     """
-    if not hasattr(type(future), "add_done_callback"):
+    if not _has(future, "add_done_callback") or future.done():
         node = recorder.new_node(recorder.here.lane.node, span)
         if node is not None:
             duration_ns = clock() - start_ns
             recorder.words[node.total] += duration_ns
-            recorder.finish(node, duration_ns, None)
+            recorder.finish(node, duration_ns, _outcome(future) if _has(future, "add_done_callback") else None)
         return
     node = recorder.new_node(recorder.root, span)
 

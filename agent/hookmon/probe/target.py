@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from hookmon.core import layout
+from hookmon.probe.guard import shielded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def call_site(span: Span) -> str:
     return ""
 
 
+@shielded(None)
 def note_maker(span: Span) -> None:
     """Remember where the first coroutine of a span was made."""
     span.made_at = call_site(span)
