@@ -20,14 +20,13 @@ from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.probe import engine, tree
 from hookmon.probe.arena import Arena
+from hookmon.probe.depth import allow_depth
 from hookmon.probe.engine import compiled
 from hookmon.probe.greenlets import GreenletStorage
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target, call_site
 from hookmon.probe.tree import SCRATCH_LANE
 
-_DEPTH_STEP = 16
-_FRAMES_OF_OURS = 0 if compiled else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
 TYPE_CHECKING = False
@@ -60,7 +59,6 @@ words = _blank_words()
 since = words[1:]
 
 _endings = _local()
-_deepest = 0
 _arena: Arena | None = None
 _opened = False  # one try a process: a run folder that is gone or full stays so
 _folder = ""
@@ -210,7 +208,7 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
         node = Node(parent, span, 0, 0, parent.depth + 1)
         node.retire()
         return node
-    _allow_depth(parent.depth + 1)
+    allow_depth(parent.depth + 1)
     number = arena.nodes + 1  # straight line, see arena
     arena.nodes = number
     names = arena.string(span.name) << 32
@@ -223,19 +221,6 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
     node = Node(parent, span, number, at, parent.depth + 1)
     _nodes.append(node)
     return node
-
-
-def _allow_depth(depth: int) -> None:
-    """Make up for our own frames on the stack, so that a recursion gets as deep as without us.
-
-    Each watched call takes one more Python frame. Only those who nest deeper than ever pay, and only they see another
-    sys.getrecursionlimit().
-    """
-    global _deepest
-    if depth > _deepest:
-        if depth % _DEPTH_STEP == 0 and _FRAMES_OF_OURS:
-            sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_OF_OURS * _DEPTH_STEP)
-        _deepest = depth
 
 
 def _target_number(arena: Arena, target: Target) -> int:
