@@ -10,13 +10,21 @@ CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 KINDS = "request, task, sql, cache, http, rpc, queue, template, hook, function"
 
 MISTAKES = {
+    "overhead without a percent sign": (
+        'max_overhead = "3"\n',
+        'hookmon.toml:1: "3" is no share; allowed: a percentage above 0 such as "3%", or "off"',
+    ),
+    "overhead that is a number": (
+        "max_overhead = 3\n",
+        "hookmon.toml:1: max_overhead is an integer, 3; allowed: a string",
+    ),
     "unknown table": (
         '[[wach]]\nmodule = "shop"\n',
-        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs; did you mean "watch"?',
+        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs, max_overhead; did you mean "watch"?',
     ),
     "unknown key far from all": (
         "# one\n\nzzz = 1\n",
-        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs',
+        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs, max_overhead',
     ),
     "unknown key of a watch": (
         WATCH + 'cals = ["a"]\ncalls = ["a"]\n',

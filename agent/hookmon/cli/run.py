@@ -124,6 +124,7 @@ class _Session:
             "run_folder": str(folder),
             "wrapt_folder": _wrapt_folder(),
             "hookmon": version,
+            "max_overhead": self._config.max_overhead,
             "watches": watches,
         }
         modules = sorted({watch["module"] for watch in watches})

@@ -36,6 +36,9 @@ class Tree:
         for lane in data.lanes:
             for index, since_ns in lane.stack:
                 data.nodes[index].in_flight_ns += max(0, now_ns - since_ns)
+        if not data.full:  # else calls went untimed for want of space
+            for node in data.nodes:
+                _scale(node)
         own_ns = _self_times(data.nodes)
         places: list[int] = []
         for raw, self_ns in zip(data.nodes, own_ns, strict=True):
@@ -61,6 +64,13 @@ def _self_times(nodes: list[RawNode]) -> list[int]:
         if node.parent >= 0:
             own[node.parent] -= node.total_ns + node.in_flight_ns
     return [0 if node.flat else max(0, min(value, node.total_ns)) for value, node in zip(own, nodes, strict=True)]
+
+
+def _scale(node: RawNode) -> None:
+    """Scale the time of a node that was timed by samples up to all its calls."""
+    timed = sum(node.buckets.values())
+    if node.untimed and timed:
+        node.total_ns = node.total_ns * (timed + node.untimed) // timed
 
 
 def _add(node: Node, raw: RawNode, self_ns: int) -> None:

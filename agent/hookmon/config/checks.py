@@ -75,3 +75,21 @@ def adapter(name: str) -> Iterator[Mistake]:
 
 def _is_dotted(name: str) -> bool:
     return all(part.isidentifier() for part in name.split("."))
+
+
+def share(value: str) -> Iterator[Mistake]:
+    """A share in per cent, "3%", or "off"."""
+    if value == "off":
+        return
+    number = value.strip().removesuffix("%")
+    try:
+        is_share = value.strip().endswith("%") and 0 < float(number) <= 100
+    except ValueError:
+        is_share = False
+    if not is_share:
+        yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"')
+
+
+def share_of(value: str) -> float:
+    """Return the share that a checked value stands for, 0.0 for "off"."""
+    return 0.0 if value == "off" else float(value.strip().removesuffix("%")) / 100

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hookmon.config import packs
+from hookmon.config import checks, packs
 from hookmon.config.collect import Collected
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
 from hookmon.config.problem import Mistake, Place, Problem, in_order
-from hookmon.config.settings import USER
+from hookmon.config.settings import ROOT, USER
 from hookmon.config.targets import duplicates, override
 from hookmon.config.validate import Table, check_document
 from hookmon.config.watch import Watch
 from hookmon.core.errors import ConfigError
+
+DEFAULT_MAX_OVERHEAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,15 @@ class Config:
     """A configuration without a mistake.
 
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was
-    read, None for none; `project` the folder that the run belongs to.
+    read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
+    a process's time that a target may cost before it is timed by samples, 0.0 for any.
     """
 
     watches: list[Watch]
     packs: list[str]
     path: Path | None
     project: Path
+    max_overhead: float = DEFAULT_MAX_OVERHEAD
 
 
 def load(
@@ -78,7 +82,9 @@ def load(
         [item for each in active for item in each.content.watches],
         [item for each in shipped for item in each.content.watches],
     )
-    return Config(watches, names, path, path.resolve().parent if path else find_project(start))
+    share = tables[ROOT][0].values["max_overhead"] if document else None
+    max_overhead = DEFAULT_MAX_OVERHEAD if share is None else checks.share_of(share)
+    return Config(watches, names, path, path.resolve().parent if path else find_project(start), max_overhead)
 
 
 def _label(path: Path, start: Path) -> str:

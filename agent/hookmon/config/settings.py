@@ -14,6 +14,9 @@ FLAG = "true or false"
 TEXTS = "an array of strings"
 """Types of values, in the words that a message uses."""
 
+ROOT = ""
+"""The name of the table that stands before all others."""
+
 USER = "user"
 PACK = "pack"
 """Who may write a setting: the user's file, the files in hookmon/packs."""
@@ -36,6 +39,7 @@ class Setting:
 
 
 SETTINGS = (
+    Setting(ROOT, "max_overhead", TEXT, "5%", checks.share, 'share of a process that a target may cost, "off" for any', (USER,)),
     Setting("watch", "module", TEXT, None, checks.module, 'the module as it is imported, or "__main__"'),
     Setting("watch", "calls", TEXTS, None, checks.calls, "functions and methods in it, globs in the last part"),
     Setting("watch", "span", TEXT, "", checks.span, 'the name in the report, "quote {arg0}"; empty: the target\'s own'),
@@ -59,4 +63,4 @@ def settings_of(table: str, writer: str) -> dict[str, Setting]:
 
 def tables_of(writer: str) -> list[str]:
     """Return the names of the tables in which `writer` may set something, in the order of the table of settings."""
-    return list(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers))
+    return list(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers and each.table != ROOT))

@@ -9,7 +9,7 @@ from typing import Any
 
 from hookmon.config.document import Document
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, shown
-from hookmon.config.settings import FLAG, REPEATED_TABLES, TEXT, TEXTS, Setting, settings_of, tables_of
+from hookmon.config.settings import FLAG, REPEATED_TABLES, ROOT, TEXT, TEXTS, Setting, settings_of, tables_of
 
 _TOML_WORDS: dict[type, str] = {
     bool: "a boolean",
@@ -42,8 +42,10 @@ class Table:
 def check_document(document: Document, writer: str, problems: list[Problem]) -> dict[str, list[Table]]:
     """Return the tables of `document` by name; what is wrong in them is appended to `problems`."""
     names = tables_of(writer)
-    problems += [_unknown(document, (key,), names) for key in document.data if key not in names]
-    tables = {}
+    root = settings_of(ROOT, writer)
+    problems += [_unknown(document, (key,), [*names, *root]) for key in document.data if key not in (*names, *root)]
+    plain = {key: value for key, value in document.data.items() if key in root}
+    tables = {ROOT: [_check_table(document, (), plain, root, problems)]}
     for name in names:
         entries = _entries(document, name, problems)
         tables[name] = [_check_table(document, path, data, settings_of(name, writer), problems) for path, data in entries]

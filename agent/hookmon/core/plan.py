@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         run_folder: str
         wrapt_folder: str  # of hookmon's own environment, used where the program has none
         hookmon: str  # version
+        max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
 
 
@@ -42,6 +43,12 @@ KINDS = ("request", "task", "sql", "cache", "http", "rpc", "queue", "template", 
 
 CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
+
+CALLS_A_LOOK = 4_096
+"""After so many calls in one bucket of a node, the probe looks at what its target costs."""
+
+ONE_TIMED_OF = 64
+"""Of the calls of a target that costs too much."""
 
 FILE_NAME = "plan"
 MODULES_FILE_NAME = "modules"

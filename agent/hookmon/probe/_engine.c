@@ -31,6 +31,8 @@
 #define OCTAVES 48
 #define SUB_BUCKETS 16
 #define MOST_KNOWN 16384
+#define CALLS_A_LOOK 4096 /* core.plan */
+#define ONE_TIMED_OF 64
 
 typedef struct {
     PyObject_HEAD
@@ -43,6 +45,7 @@ typedef struct {
     long depth;
     uint64_t min_ns;
     uint64_t max_ns;
+    long skip; /* 0: all calls are timed; else counts up to the next one that is */
     int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
 } Node;
 
@@ -126,7 +129,7 @@ static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *Corou
 static PyTypeObject *CoroutineType, *GeneratorType;
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
-static PyObject *name_wrapped, *name_throw, *name_close, *name_awaited;
+static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
 static PyObject *name_note_maker, *name_timed_generator, *name_qualname, *name_running_task;
 
 /* Offsets from a node's total, as in core.layout. */
@@ -221,6 +224,7 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     self->slot = 2 * (depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
     self->min_ns = UINT64_MAX;
     self->max_ns = 0;
+    self->skip = 0;
     memset(self->octave, 0, sizeof self->octave);
     return 0;
 }
@@ -293,6 +297,7 @@ static PyMemberDef node_members[] = {
     {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
     {"slot", Py_T_PYSSIZET, offsetof(Node, slot), 0, NULL},
     {"depth", Py_T_LONG, offsetof(Node, depth), 0, NULL},
+    {"skip", Py_T_LONG, offsetof(Node, skip), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -536,6 +541,17 @@ missing_bucket(Node *node, uint64_t duration_ns)
     return at > 0 ? at : node->total + UNTIMED;
 }
 
+/* Have a look at what the node's target costs. An error that is set stays; another may be set. */
+static void
+look(Node *node)
+{
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_look, (PyObject *)node);
+    Py_XDECREF(answer);
+    put_back_unless_new(&raised);
+}
+
 /* Count a completed call; its time is charged separately. An error that is set stays set. */
 static inline void
 finish(Node *node, uint64_t duration_ns)
@@ -545,12 +561,15 @@ finish(Node *node, uint64_t duration_ns)
     Py_ssize_t at = first ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
     uint64_t *words = state.words; /* only now: a fork may lie in between */
     Py_ssize_t total = node->total;
-    words[at]++;
+    uint64_t count = ++words[at];
     if (duration_ns < node->min_ns) {
         node->min_ns = words[total + MIN] = duration_ns;
     }
     if (duration_ns > node->max_ns || !node->max_ns) {
         node->max_ns = words[total + MAX] = duration_ns;
+    }
+    if (count % CALLS_A_LOOK == 0) {
+        look(node);
     }
 }
 
@@ -731,6 +750,20 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
             result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
         }
         goto done;
+    }
+    if (node->skip) {
+        if (node->skip < ONE_TIMED_OF) { /* the target costs too much: count only */
+            node->skip++;
+            Py_SETREF(lane->node, (Node *)Py_NewRef(node));
+            result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+            Py_SETREF(lane->node, (Node *)Py_NewRef(parent));
+            state.words[node->total + UNTIMED]++;
+            if (!result) {
+                count_raised(node);
+            }
+            goto done;
+        }
+        node->skip = 1;
     }
     uint64_t *words = state.words;
     Py_ssize_t slot = lane->base + node->slot;
@@ -1720,7 +1753,7 @@ fill_module(PyObject *module)
         return -1;
     }
     fill_histogram();
-    if (add_name(&name_new_node, "new_node") < 0 || add_name(&name_new_bucket, "new_bucket") < 0 ||
+    if (add_name(&name_look, "look") < 0 || add_name(&name_new_node, "new_node") < 0 || add_name(&name_new_bucket, "new_bucket") < 0 ||
         add_name(&name_enter_thread, "enter_thread") < 0 || add_name(&name_free_lane, "free_lane") < 0 ||
         add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_wrapped, "__wrapped__") < 0 ||
         add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||

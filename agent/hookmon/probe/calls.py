@@ -10,7 +10,9 @@ from __future__ import annotations
 from time import monotonic_ns as clock
 from types import BuiltinFunctionType, FunctionType, MethodType
 
+from hookmon.core import layout
 from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
+from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe import recorder
 from hookmon.probe.generators import timed_generator
 from hookmon.probe.names import remembering
@@ -23,7 +25,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.names import FindSpan
+    from hookmon.probe.recorder import Lane, Node
     from hookmon.probe.target import Span
+
+_UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple, set))
 """Types of results that are known to be no awaitables: one set look-up for most calls."""
@@ -64,6 +69,8 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             node = recorder.new_node(parent, span)
         if node is None:
             return self._self_function(*args, **kwargs)
+        if node.skip and node.skip < ONE_TIMED_OF:
+            return self._counted(lane, parent, node, args, kwargs)
         start = 0
         slot = lane.base + node.slot
         lane.node = node
@@ -88,12 +95,29 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             bucket = recorder.new_bucket(node, duration_ns)
         total = node.total
         words = recorder.words
-        words[bucket] += 1
+        words[bucket] = count = words[bucket] + 1
         words[total] += duration_ns
         if duration_ns < node.min_ns:
             node.min_ns = words[total + 1] = duration_ns
         if duration_ns > node.max_ns:
             node.max_ns = words[total + 2] = duration_ns
+        if not count % CALLS_A_LOOK or node.skip:
+            _seldom(node, count)
+        return result
+
+    def _counted(self, lane: Lane, parent: Node, node: Node, args: Any, kwargs: Any) -> Any:
+        """Call without timing: the target costs too much (see `overhead`)."""
+        node.skip += 1
+        lane.node = node
+        try:
+            result = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            lane.node = parent
+            recorder.words[node.total + _UNTIMED] += 1
+            recorder.count_error(node, error)
+            raise
+        lane.node = parent
+        recorder.words[node.total + _UNTIMED] += 1
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -113,6 +137,13 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return repr(self._self_function)
+
+
+def _seldom(node: Node, count: int) -> None:
+    if node.skip:
+        node.skip = 1
+    if not count % CALLS_A_LOOK:
+        recorder.look(node)
 
 
 class Timed(TimedCallable):

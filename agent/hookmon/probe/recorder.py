@@ -17,7 +17,7 @@ from time import monotonic_ns, time_ns
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CALLS_A_LOOK, CLIENT_KINDS
 from hookmon.probe import engine, tree
 from hookmon.probe.arena import Arena
 from hookmon.probe.depth import allow_depth
@@ -25,7 +25,7 @@ from hookmon.probe.engine import compiled
 from hookmon.probe.greenlets import GreenletStorage
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target, call_site
-from hookmon.probe.tree import SCRATCH_LANE
+from hookmon.probe.tree import SCRATCH_BUCKET, SCRATCH_LANE, Ending
 
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
@@ -39,9 +39,8 @@ def _blank_words() -> memoryview:
     return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
 
 
-Node: Any = compiled.Node if compiled else tree.Node
+Node: Any = compiled.Node if compiled else tree.Node  # Any: C has no annotations
 Lane: Any = compiled.Lane if compiled else tree.Lane
-# to type checkers the two engines' classes are Any: C has no annotations
 
 root: Any = Node(None, None, 0, 0, -1)
 """Parent of each lane's outermost spans."""
@@ -112,6 +111,11 @@ def _write_to(memory: memoryview) -> None:
         compiled.set_words(memory)
 
 
+def all_nodes() -> list[Node]:
+    """Return every node of this process."""
+    return [node for node in (*_nodes, *_flat.values()) if node is not None]
+
+
 def _after_fork() -> None:
     """Leave the parent's shard alone, in the child, and get a new one at the next call.
 
@@ -124,9 +128,8 @@ def _after_fork() -> None:
     _arena = None
     _opened = False
     _write_to(_blank_words())
-    for node in (*_nodes, *_flat.values()):
-        if node is not None:
-            node.retire()
+    for node in all_nodes():
+        node.retire()
     for lane in _lanes:
         lane.base = SCRATCH_LANE
     for target in _targets:
@@ -219,6 +222,8 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
     if not at:
         return None
     node = Node(parent, span, number, at, parent.depth + 1)
+    if span.target.is_sampled:
+        node.skip = 1
     _nodes.append(node)
     return node
 
@@ -295,19 +300,6 @@ def free_lane(lane: Lane) -> None:
         _free_lanes.append(lane)
 
 
-class _Ending:
-    """Lives in a thread's own storage and gives its lane back when the thread ends."""
-
-    __slots__ = ("_lane",)
-
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
-
-    @shielded(None)
-    def __del__(self) -> None:
-        free_lane(self._lane)
-
-
 @shielded(None)
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
@@ -315,7 +307,7 @@ def enter_thread() -> Lane:
     lane = new_lane()
     here.lane = lane
     if _lane_kind == "thread":
-        _endings.ending = _Ending(lane)
+        _endings.ending = Ending(lane, free_lane)
     return lane
 
 
@@ -349,17 +341,23 @@ def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
         count_error(node, error)
 
 
+def look(node: Node) -> None:
+    """Have a look at what the target of a node costs; `overhead` puts its own in this place."""
+
+
 def _count_purely(node: Node, duration_ns: int) -> None:
     try:
         bucket = node.buckets[bucket_of(duration_ns)]
     except KeyError:
         bucket = new_bucket(node, duration_ns)
     total = node.total
-    words[bucket] += 1
+    words[bucket] = count = words[bucket] + 1
     if duration_ns < node.min_ns:
         node.min_ns = words[total + 1] = duration_ns
     if duration_ns > node.max_ns:
         node.max_ns = words[total + 2] = duration_ns
+    if not count % CALLS_A_LOOK:
+        look(node)
 
 
 _count: Callable[[Node, int], None] = compiled.finish if compiled else _count_purely

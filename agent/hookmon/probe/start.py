@@ -86,11 +86,13 @@ class _Session:
 
             with open(f"{self._run_folder}/{FILE_NAME}", "rb") as file:
                 plan = decode(file.read())
-            from hookmon.probe import recorder
+            from hookmon.probe import overhead, recorder
 
             recorder.wrapt_folder = plan["wrapt_folder"]
             from hookmon.probe.patcher import Patches
 
+            if plan["max_overhead"]:
+                overhead.begin(plan["max_overhead"])
             recorder.start(self._run_folder, plan["hookmon"])
             if not recorder.is_recording():
                 raise OSError("the shard cannot be made in the run folder")

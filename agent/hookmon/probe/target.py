@@ -21,7 +21,7 @@ _PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functo
 class Target:
     """One callable of the program, as it is watched."""
 
-    __slots__ = ("_spans", "kind", "nested", "number", "pack", "package", "path")
+    __slots__ = ("_spans", "counted", "is_sampled", "kind", "nested", "number", "pack", "package", "path")
 
     def __init__(self, path: str, kind: str, pack: str, package: str, nested: bool) -> None:
         """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant."""
@@ -31,6 +31,8 @@ class Target:
         self.package = package
         self.nested = nested
         self.number = 0
+        self.counted = 0  # calls, as `overhead` knows them
+        self.is_sampled = False
         self._spans: dict[str, Span] = {}
 
     def span(self, name: str) -> Span:

@@ -14,6 +14,8 @@ SCRATCH_BUCKET = SCRATCH_TOTAL + layout.NODE_WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hookmon.probe.target import Span
 
 _NEVER_NS = 1 << 62
@@ -36,10 +38,23 @@ class Node:
 
     `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
     `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
-    `buckets` maps a bucket to the index of its counter.
+    `buckets` maps a bucket to the index of its counter. `skip` is 0 where all calls are timed, else it counts up to the next
+    one that is (see `overhead`).
     """
 
-    __slots__ = ("buckets", "children", "depth", "max_ns", "min_ns", "number", "parent", "slot", "span", "total")
+    __slots__ = (
+        "buckets",
+        "children",
+        "depth",
+        "max_ns",
+        "min_ns",
+        "number",
+        "parent",
+        "skip",
+        "slot",
+        "span",
+        "total",
+    )
 
     def __init__(self, parent: Node | None, span: Span | None, number: int, at: int, depth: int) -> None:
         self.parent = parent
@@ -52,6 +67,7 @@ class Node:
         self.buckets: dict[int, int] = {}
         self.min_ns = _NEVER_NS
         self.max_ns = -1
+        self.skip = 0
 
     def add_octave(self, octave: int, first: int) -> None:
         """Say where the buckets of an octave are."""
@@ -77,3 +93,16 @@ class Lane:
         self.base = base
         self.node = node
         self.task = task
+
+
+class Ending:
+    """Lives in a thread's own storage and gives its lane back when the thread ends."""
+
+    __slots__ = ("_free", "_lane")
+
+    def __init__(self, lane: Lane, free: Callable[[Lane], None]) -> None:
+        self._lane = lane
+        self._free = free
+
+    def __del__(self) -> None:
+        self._free(self._lane)

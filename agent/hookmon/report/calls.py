@@ -13,8 +13,8 @@ from hookmon.core.histogram import quantile_ns
 class Figures:
     """What was measured of a number of calls.
 
-    `mean_ns` and the percentiles are over every timed call, nested ones of a recursion included; `total_ns` counts a
-    recursion once, so it can be less than `mean_ns` times `calls`.
+    `mean_ns` and the percentiles are over every timed call, nested ones of a recursion included (the mean is scaled
+    with the total where timing was sampled); `total_ns` counts a recursion once, so it can be less than `mean_ns` times `calls`.
     """
 
     calls: int = 0
@@ -69,15 +69,21 @@ class KindRow:
 
 @dataclass(slots=True)
 class _Sum:
-    """Figures in the making; `spent_ns` is the duration of all timed calls, recursive ones once each."""
+    """Figures in the making.
+
+    `spent_ns` is the duration of all calls, recursive ones once each, `spent_calls` how many those are: the calls of places
+    where any was timed, since time that was sampled is scaled up to all of them.
+    """
 
     figures: Figures = field(default_factory=Figures)
     spent_ns: int = 0
+    spent_calls: int = 0
     buckets: dict[int, int] = field(default_factory=dict)
 
     def add(self, node: Node, is_outermost: bool) -> None:
         figures = self.figures
         timed = node.calls - node.untimed
+        self.spent_calls += node.calls if timed else 0
         if timed:
             already_timed = figures.calls > figures.untimed
             figures.min_ns = min(figures.min_ns, node.min_ns) if already_timed else node.min_ns
@@ -97,8 +103,7 @@ class _Sum:
 
     def done(self) -> Figures:
         figures = self.figures
-        timed = figures.calls - figures.untimed
-        figures.mean_ns = round(self.spent_ns / timed) if timed > 0 else 0
+        figures.mean_ns = round(self.spent_ns / self.spent_calls) if self.spent_calls else 0
         figures.p50_ns, figures.p95_ns, figures.p99_ns = (
             quantile_ns(self.buckets, share, figures.min_ns, figures.max_ns) for share in (0.50, 0.95, 0.99)
         )
