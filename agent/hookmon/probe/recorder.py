@@ -25,7 +25,7 @@ from hookmon.probe.engine import compiled
 from hookmon.probe.greenlets import GreenletStorage
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target, call_site
-from hookmon.probe.tree import SCRATCH_BUCKET, SCRATCH_LANE, Ending
+from hookmon.probe.tree import SCRATCH_LANE, Ending
 
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
