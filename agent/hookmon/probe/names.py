@@ -10,7 +10,6 @@ from __future__ import annotations
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 
 from hookmon.core.span import parse
-from hookmon.probe.fingerprint import fingerprint
 from hookmon.probe.guard import shielded
 
 TYPE_CHECKING = False
@@ -202,6 +201,8 @@ def _host(value: Any) -> str:
 
 
 def _sql(value: Any) -> str:
+    from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
+
     return fingerprint(_exactly(value)) if issubclass(type(value), str | bytes) else _text(value)
 
 
