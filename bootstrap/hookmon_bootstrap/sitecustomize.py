@@ -30,6 +30,14 @@ def _write_birth_note(run_folder, status):
         os.close(note)
 
 
+def _tell(run_folder, status):
+    """Write a birth note where that can be done. Where not, the launcher sees that this process never reported."""
+    try:
+        _write_birth_note(run_folder, status)
+    except Exception:
+        pass
+
+
 def _start_probe(run_folder, agent_folder):
     if sys.version_info < (3, 11):
         _write_birth_note(run_folder, "Python %d.%d is older than 3.11" % sys.version_info[:2])
@@ -41,7 +49,7 @@ def _start_probe(run_folder, agent_folder):
     finally:
         sys.path.remove(agent_folder)
         sys.path_importer_cache.pop(agent_folder, None)
-    start(run_folder, lambda status: _write_birth_note(run_folder, status))
+    start(run_folder, lambda status: _tell(run_folder, status))
 
 
 def _begin():
@@ -54,10 +62,7 @@ def _begin():
         try:
             _start_probe(run_folder, agent_folder)
         except Exception:
-            try:
-                _write_birth_note(run_folder, "the probe cannot start: %r" % (sys.exc_info()[1],))
-            except Exception:
-                pass  # no run folder to tell it in: the launcher sees that this process never reported
+            _tell(run_folder, "the probe cannot start: %r" % (sys.exc_info()[1],))
 
 
 _begin()

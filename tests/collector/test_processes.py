@@ -16,6 +16,7 @@ import pytest
 from hookmon.collector.processes import Processes, is_alive, unwatched_reason
 
 OURS = {"PATH": os.defpath, "HOOKMON_RUN": "/run", "PYTHONPATH": "/bootstrap"}
+SECOND_NS = 1_000_000_000
 WAIT = "import sys; print(flush=True); sys.stdin.read()"
 
 
@@ -110,20 +111,37 @@ def test_a_process_is_followed_to_its_end():
     processes = Processes(0)
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys; sys.stdin.read()'])"
     with running([sys.executable, "-c", child], OURS) as process:
-        processes.add(process.pid, 1)
+        processes.add(process.pid, SECOND_NS)
         for _ in range(200):
-            processes.discover(2)
+            processes.discover(2 * SECOND_NS)
             if len(processes.watchers) == 2:
                 break
             time.sleep(0.02)
-        processes.sample(5)
+        processes.sample(5 * SECOND_NS)
         assert len(processes.watchers) == 2
         assert {sample.pid for sample in processes.samples} == set(processes.watchers)
         row = processes.watchers[process.pid].row
         assert row.command[1:] == ["-c", child]
         assert row.rss_max_bytes > 1_000_000
         assert row.threads_max >= 1
-    processes.discover(9)
+    processes.discover(9 * SECOND_NS)
     assert processes.watchers == {}
     assert [watcher.row.state for watcher in processes.all()] == ["gone", "gone"]
-    assert next(processes.all()).row.duration_ns == 8
+    assert next(processes.all()).row.duration_ns == 8 * SECOND_NS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux keeps the highest memory of a process")
+def test_memory_is_at_its_highest_also_between_two_samples():
+    """A hundred megabytes that were held for a moment and given back are seen."""
+    code = "import sys; held = bytearray(100_000_000); del held; print(flush=True); sys.stdin.read()"
+    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        processes = Processes(time.monotonic_ns())
+        processes.add(child.pid, time.monotonic_ns())
+        assert child.stdout is not None
+        child.stdout.readline()
+        time.sleep(0.03)
+        processes.discover(time.monotonic_ns())
+        assert processes.watchers[child.pid].row.rss_max_bytes > 100_000_000
+    finally:
+        child.communicate()

@@ -500,6 +500,18 @@ def test_the_programs_own_wrapt_stays_its_own(first: str, tmp_path: Path) -> Non
     assert calls(result.report, "shop:quote") == (1 if first == "before" else 2)
 
 
+@pytest.mark.parametrize("module", ["__init__", "wrappers", "_wrappers"])
+def test_a_broken_wrapt_of_the_programs_own_is_no_harm(module: str, tmp_path: Path) -> None:
+    """A wrapt that fails when it is imported leaves the program alone: its calls are counted, or the report says why not."""
+    write(tmp_path, {f"own/wrapt/{module}.py": "1 / 0\n", "shop.py": SHOP, "app.py": SEVEN_QUOTES})
+    if module != "__init__":
+        write(tmp_path, {"own/wrapt/__init__.py": ""})
+    env: dict[str, str | None] = {"PYTHONPATH": str(tmp_path / "own")}
+    result = hookmon_run([interpreters.base_python(), "app.py"], cwd=tmp_path, env=env, config=WATCH_SHOP)
+    assert (result.stdout, result.stderr, result.exit_code) == ("91\n", "", 0)
+    assert calls(result.report, "shop:quote") == 7 or "ZeroDivisionError" in blind_spots(result.report)[0]
+
+
 # switched off, and broken
 
 DESCRIBE = """

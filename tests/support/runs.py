@@ -233,7 +233,7 @@ def commands(report: Report) -> dict[str, int]:
     """Return {command: calls} of what a Redis client executed, in the server's spelling (`incr`)."""
     counts: dict[str, int] = {}
     for each in report["calls"]:
-        if each["kind"] == "cache" and each["target"].endswith(".execute_command"):
+        if each["kind"] == "cache" and each["target"].endswith("execute_command"):
             command = each["name"].split()[-1].lower()
             counts[command] = counts.get(command, 0) + each["calls"]
     return counts

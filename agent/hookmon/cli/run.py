@@ -181,8 +181,8 @@ class _Session:
 
 def _run_folder() -> Path:
     """Make the private folder for plan and shards, in memory where the system has a place for that."""
-    for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), tempfile.gettempdir()):
-        if place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK):
+    for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), None):  # None is the temporary folder, which may not exist
+        if place is None or (place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)):
             try:
                 return Path(tempfile.mkdtemp(prefix="hookmon-", dir=place))
             except OSError:

@@ -19,7 +19,7 @@ from time import monotonic_ns
 
 from hookmon.collector import hints
 from hookmon.collector.merge import Tree, calls_of, in_flight
-from hookmon.collector.processes import Processes, Watcher, exists, is_alive
+from hookmon.collector.processes import SHADOWED, Processes, Watcher, exists, is_alive
 from hookmon.collector.shards import ShardData, ShardReader
 from hookmon.collector.store import BlindSpot, Process, Run, RunFile, Watched
 from hookmon.core import layout
@@ -348,7 +348,8 @@ class Collector:
         """Return why a process was not watched, "" when it was, or when it is a fork of one that was."""
         birth = self._last_birth(watcher.row.pid)
         if birth is not None:
-            return birth.status
+            is_replaced = SHADOWED in watcher.reason and watcher.row.command != birth.argv  # by an exec, and seen since
+            return birth.status or (watcher.reason if is_replaced else "")
         if watcher.has_probe:
             return ""
         if watcher.reason:

@@ -16,6 +16,8 @@ import psutil
 from hookmon.collector.store import Process, Sample
 
 _OUR_VARIABLE = "HOOKMON_RUN"
+SHADOWED = "has a sitecustomize of its own before ours"
+_YOUNG_NS = 20_000_000  # a process that has just been executed has not even loaded its libraries
 
 
 class Watcher:
@@ -28,6 +30,7 @@ class Watcher:
         self.alive = True
         self.has_probe = False
         self.reason = ""  # why it is not watched, "" when it is or when that is not known
+        self._comm = ""  # the kernel's short name of the process: an exec changes it
         self.refresh()
 
     def refresh(self) -> None:
@@ -37,10 +40,26 @@ class Watcher:
                 command = self.process.cmdline()
                 if command:
                     self.row.command = command
-                if not self.has_probe:
-                    self.reason = unwatched_reason(self.process, self.row.command)
+                self.reason = unwatched_reason(self.process, self.row.command)
         except (psutil.Error, OSError):
             pass  # it has just ended: what was seen before holds
+
+    def note_peak(self, now_ns: int) -> None:
+        """Read the most memory that the process ever had, which the kernel keeps, and notice an exec. Linux only."""
+        if sys.platform != "linux" or now_ns - self.row.started_ns < _YOUNG_NS:
+            return
+        try:
+            with open(f"/proc/{self.row.pid}/status", encoding="utf-8", errors="replace") as file:
+                fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
+        except OSError:
+            return
+        peak_kib = fields.get("VmHWM", "").split()
+        if peak_kib:
+            self.row.rss_max_bytes = max(self.row.rss_max_bytes, int(peak_kib[0]) * 1024)
+        comm = fields.get("Name", "")
+        if comm != self._comm:
+            self._comm = comm
+            self.refresh()
 
 
 class Processes:
@@ -68,6 +87,8 @@ class Processes:
         for pid, watcher in list(self.watchers.items()):
             if is_gone(watcher):
                 self._end(pid, now_ns)
+            else:
+                watcher.note_peak(now_ns)
         pending = list(self.watchers)
         while pending:
             for child in _children(pending.pop()):
@@ -98,7 +119,8 @@ class Processes:
         except (psutil.Error, OSError):
             return None
         row.duration_ns = now_ns - row.started_ns
-        row.rss_max_bytes = max(row.rss_max_bytes, rss)
+        if sys.platform != "linux":
+            row.rss_max_bytes = max(row.rss_max_bytes, rss)
         row.threads_max = max(row.threads_max, threads)
         row.files_max = max(row.files_max, files)
         row.switches = switches
@@ -203,6 +225,16 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
         return "HOOKMON_DISABLE is set"
     if _OUR_VARIABLE not in environment or "PYTHONPATH" not in environment:
         return "its environment was replaced: HOOKMON_RUN or PYTHONPATH is missing"
+    return _shadowed_reason(environment)
+
+
+def _shadowed_reason(environment: dict[str, str]) -> str:
+    """Return whose sitecustomize stands before ours on PYTHONPATH, as other agents put theirs there; "" for nobody's."""
+    for entry in environment["PYTHONPATH"].split(os.pathsep):
+        if entry and (Path(entry) / "sitecustomize.py").is_file():
+            if Path(entry).name == "hookmon_bootstrap":
+                return ""
+            return f"{entry} {SHADOWED}; start that tool first: TOOL … hookmon run COMMAND"
     return ""
 
 

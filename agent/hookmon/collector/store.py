@@ -299,9 +299,7 @@ class Store:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            ignore = self.folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
+            _ignore(self.folder)
             number = (self.numbers() or [0])[-1] + 1
             while True:
                 run_file = self.run_file(number)
@@ -316,6 +314,14 @@ class Store:
             with suppress(OSError):
                 self.run_file(old).path.unlink()
         return run_file
+
+
+def _ignore(folder: Path) -> None:
+    """Keep git out of a folder; a `.gitignore` that is there stays, and a link is not followed."""
+    with suppress(FileExistsError):
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
+            file.write("*\n")
 
 
 def number_of(run_file: RunFile) -> int:

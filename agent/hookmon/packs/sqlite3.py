@@ -3,7 +3,8 @@
 In: `sqlite3.dbapi2`, just imported. Out: the module's names `Cursor` and `Connection` are subclasses whose `execute` and
 kin are timed, and `connect` makes connections of that class unless it is given another factory. Subclasses that the program
 derives from either inherit the timing. Connection.execute and its kin are written out, since from 3.11 on they make a plain
-C cursor (CPython's connection.c) which would pass by. Runs in the watched process.
+C cursor (CPython's connection.c) which would pass by. Like there, neither `cursor` nor `execute` of a subclass is asked.
+Runs in the watched process.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ def _classes(module: ModuleType, patches: Patches) -> type:
     def cursor(self: Any, factory: Any = cursor_class) -> Any:
         return base.cursor(self, factory)
 
-    def execute(self: Any, sql: Any, parameters: Any = (), /) -> Any:
-        return self.cursor().execute(sql, parameters)
+    def execute(self: Any, /, *args: Any) -> Any:
+        return cursor_class.execute(base.cursor(self, cursor_class), *args)
 
-    def executemany(self: Any, sql: Any, parameters: Any, /) -> Any:
-        return self.cursor().executemany(sql, parameters)
+    def executemany(self: Any, /, *args: Any) -> Any:
+        return cursor_class.executemany(base.cursor(self, cursor_class), *args)
 
-    def executescript(self: Any, sql_script: Any, /) -> Any:
-        return self.cursor().executescript(sql_script)
+    def executescript(self: Any, /, *args: Any) -> Any:
+        return cursor_class.executescript(base.cursor(self, cursor_class), *args)
 
     base: Any = vars(module)["Connection"]
     members: dict[str, Any] = {"__slots__": (), "__module__": "sqlite3"}

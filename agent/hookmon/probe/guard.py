@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     P = ParamSpec("P")
     R = TypeVar("R")
 
+_TRUSTED = ("hookmon", "wrapt")  # a wrapt of the program's own that is broken fails while we import it
+
 failures: list[str] = []
 """What went wrong inside hookmon, each kind once, at most 20; the patcher hands it to the collector as notes."""
 
@@ -40,12 +42,12 @@ def shielded(otherwise: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _is_from_the_program(error: Exception) -> bool:
-    """Say whether an exception came out of the program's code: a frame of neither ours nor the standard library's."""
+    """Say whether an exception came out of the program's code: a frame of neither ours, wrapt's nor the standard library's."""
     trace = error.__traceback__
     while trace is not None:
         module = trace.tb_frame.f_globals.get("__name__")
         top = module.partition(".")[0] if isinstance(module, str) else ""
-        if top != "hookmon" and top not in sys.stdlib_module_names:
+        if top not in _TRUSTED and top not in sys.stdlib_module_names:
             return True
         trace = trace.tb_next
     return False

@@ -23,6 +23,7 @@ _LONGEST_PACK = 16
 _BAD = "red"
 _ODD = "yellow"
 _QUIET = "dim"
+_UNKNOWN = "–"
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:
@@ -107,7 +108,7 @@ def _calls(screen: Screen, report: Report, everything: bool) -> None:
         times = (of.total_ns, of.self_ns, of.mean_ns, of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns)
         timed = of.calls > of.untimed
         cells: list[Piece] = [(row.name, ""), (count(of.calls), "")]
-        cells += [(duration(time_ns) if timed else "–", "bold" if at == 1 else "") for at, time_ns in enumerate(times)]
+        cells += [(duration(time_ns) if timed else _UNKNOWN, "bold" if at == 1 else "") for at, time_ns in enumerate(times)]
         cells += [(count(of.errors), _BAD if of.errors else _QUIET), (row.kind, _QUIET), (row.target, _QUIET)]
         rows.append(cells)
     screen.title("Calls", "most self time first")
@@ -170,9 +171,9 @@ def _process(process: Process) -> list[Piece]:
         (ending(process.exit_code, process.state), _BAD if bad else ""),
         (duration(process.duration_ns), ""),
         (duration(process.cpu_ns), ""),
-        (size(process.rss_max_bytes), ""),
-        (count(process.threads_max), ""),
-        (count(process.files_max), ""),
+        (size(process.rss_max_bytes) if process.rss_max_bytes else _UNKNOWN, ""),
+        (count(process.threads_max) if process.threads_max else _UNKNOWN, ""),
+        (count(process.files_max) if process.threads_max else _UNKNOWN, ""),
         (size(process.read_bytes), ""),
         (size(process.written_bytes), ""),
         (count(process.switches), ""),
