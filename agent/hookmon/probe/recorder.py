@@ -220,6 +220,8 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
         return None
     node = Node(parent, span, number, at, parent.depth + 1)
     _nodes.append(node)
+    if arena is not _arena:  # a signal handler has forked in between
+        node.retire()
     return node
 
 
@@ -252,7 +254,7 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     if arena is not None and node.number:
         octave = bucket // SUB_BUCKETS
         at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
-    if not at:
+    if not at or arena is not _arena:  # no space, or a signal handler has forked in between
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
     place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
@@ -279,6 +281,8 @@ def new_lane(task: int | None = None) -> Lane:
             values = [get_ident(), kind, 0, *[0] * (2 * layout.LANE_DEPTH)]
             at = arena.record(layout.LANE, len(_lanes) + 1, values)
             base = at and at + layout.LANE_FIRST
+            if arena is not _arena:  # a signal handler has forked in between
+                base = 0
     lane = Lane(base or SCRATCH_LANE, task, root)
     if base:
         _lanes.append(lane)
@@ -305,6 +309,8 @@ class _Ending:
 
     @shielded(None)
     def __del__(self) -> None:
+        if compiled:
+            compiled.leave_thread(self._lane)
         free_lane(self._lane)
 
 
