@@ -76,6 +76,7 @@ class TimedGenerator(StandIn):
             raise
         finally:
             _leave(self._body, entered, error)
+            del error  # or it would be a cycle with its traceback
 
     __next__ = _step
     send = _step
@@ -92,6 +93,7 @@ class TimedGenerator(StandIn):
             raise
         finally:
             _leave(self._body, entered, error)
+            del error, exception
 
     def close(self) -> None:
         body = self._body
@@ -107,6 +109,7 @@ class TimedGenerator(StandIn):
             raise
         finally:
             _leave(body, entered, error)
+            del error
 
     def __del__(self) -> None:
         _drop(self)

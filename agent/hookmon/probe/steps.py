@@ -173,6 +173,8 @@ class Awaitable(StandIn):
             frame.leave_step(started_ns)
             self._end(error)
             raise
+        finally:
+            del exception  # or it would be a cycle with its traceback
         frame.leave_step(started_ns)
         return result
 
