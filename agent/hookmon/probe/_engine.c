@@ -87,6 +87,7 @@ typedef struct {
     Node *parent;
     Node *node; /* NULL: not recorded */
     int owns_lane;
+    int stepping;
     int ended;
     uint64_t started_ns;
     uint64_t active_ns;
@@ -102,6 +103,7 @@ typedef struct {
     uint64_t used_ns;
     uint64_t steps;
     int started;
+    int stepping;
     int ended;
     PyObject *weakrefs;
 } Generator;
@@ -195,6 +197,51 @@ bucket_of(uint64_t duration_ns)
     return bucket < OCTAVES * SUB_BUCKETS ? bucket : OCTAVES * SUB_BUCKETS - 1;
 }
 
+/* ---- errors of the program ---- */
+
+typedef struct {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *raised;
+#else
+    PyObject *type, *value, *trace;
+#endif
+} Raised;
+
+static inline void
+put_aside(Raised *raised)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    raised->raised = PyErr_GetRaisedException();
+#else
+    PyErr_Fetch(&raised->type, &raised->value, &raised->trace);
+#endif
+}
+
+static inline void
+put_back(Raised *raised)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(raised->raised);
+#else
+    PyErr_Restore(raised->type, raised->value, raised->trace);
+#endif
+}
+
+/* Put an error back that was set aside; when there was none, one that came since stays. */
+static inline void
+put_back_unless_new(Raised *raised)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    int had = raised->raised != NULL;
+#else
+    int had = raised->type != NULL;
+#endif
+    if (had) {
+        PyErr_Clear();
+        put_back(raised);
+    }
+}
+
 /* ---- nodes ---- */
 
 static int
@@ -268,14 +315,9 @@ node_traverse(Node *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-node_clear(Node *self)
-{
-    Py_CLEAR(self->parent);
-    Py_CLEAR(self->span);
-    Py_CLEAR(self->children);
-    return 0;
-}
+/* Neither nodes and lanes nor what a stand-in stands for are ever cleared by the garbage collector: they may be called
+ * until they are gone, by a __del__ that it does not know of. Each cycle through them has a dictionary, a function's cell or
+ * the like in it, whose clearing breaks it. */
 
 static void
 node_dealloc(Node *self)
@@ -283,7 +325,9 @@ node_dealloc(Node *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Py_TRASHCAN_BEGIN(self, node_dealloc)
-    node_clear(self);
+    Py_CLEAR(self->parent);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->children);
     type->tp_free(self);
     Py_DECREF(type);
     Py_TRASHCAN_END
@@ -336,20 +380,13 @@ lane_traverse(Lane *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int
-lane_clear(Lane *self)
-{
-    Py_CLEAR(self->node);
-    Py_CLEAR(self->task);
-    return 0;
-}
-
 static void
 lane_dealloc(Lane *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    lane_clear(self);
+    Py_CLEAR(self->node);
+    Py_CLEAR(self->task);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -419,8 +456,8 @@ running_lane(void)
     return (Lane *)made;
 }
 
-/* Make a lane the running one. Returns -1 without an error when that fails. */
-static int
+/* Make a lane the running one. An error that is set stays set, ours never is. */
+static void
 run_lane(Lane *lane)
 {
     if (!state.getcurrent) {
@@ -428,15 +465,19 @@ run_lane(Lane *lane)
         thread_lane = (Lane *)Py_XNewRef((PyObject *)lane);
         thread_epoch = state.epoch;
         Py_XDECREF(before);
-        return 0;
+        return;
     }
+    Raised raised;
+    put_aside(&raised);
     PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
     PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
-    int failed = !key || (lane ? PyDict_SetItem(state.greenlet_lanes, key, (PyObject *)lane) : 0) < 0;
+    if (key && lane) {
+        (void)PyDict_SetItem(state.greenlet_lanes, key, (PyObject *)lane);
+    }
     Py_XDECREF(key);
     Py_XDECREF(greenlet);
     PyErr_Clear();
-    return failed ? -1 : 0;
+    put_back(&raised);
 }
 
 typedef struct {
@@ -461,7 +502,8 @@ here_set_lane(PyObject *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closur
         PyErr_SetString(PyExc_TypeError, "a lane is a Lane");
         return -1;
     }
-    return run_lane((Lane *)value);
+    run_lane((Lane *)value);
+    return 0;
 }
 
 static PyGetSetDef here_getset[] = {
@@ -478,49 +520,6 @@ plain_dealloc(PyObject *self)
 }
 
 /* ---- counting ---- */
-
-typedef struct {
-#if PY_VERSION_HEX >= 0x030C0000
-    PyObject *raised;
-#else
-    PyObject *type, *value, *trace;
-#endif
-} Raised;
-
-static inline void
-put_aside(Raised *raised)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    raised->raised = PyErr_GetRaisedException();
-#else
-    PyErr_Fetch(&raised->type, &raised->value, &raised->trace);
-#endif
-}
-
-static inline void
-put_back(Raised *raised)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(raised->raised);
-#else
-    PyErr_Restore(raised->type, raised->value, raised->trace);
-#endif
-}
-
-/* Put an error back that was set aside; when there was none, one that came since stays. */
-static inline void
-put_back_unless_new(Raised *raised)
-{
-#if PY_VERSION_HEX >= 0x030C0000
-    int had = raised->raised != NULL;
-#else
-    int had = raised->type != NULL;
-#endif
-    if (had) {
-        PyErr_Clear();
-        put_back(raised);
-    }
-}
 
 /* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
 static Py_ssize_t
@@ -617,12 +616,14 @@ find_node(Node *parent, PyObject *span)
 static void
 forget_known(Timed *self)
 {
-    for (Py_ssize_t i = 0; i < self->known_size; i++) {
-        Py_CLEAR(self->known[i].span);
-    }
-    PyMem_Free(self->known);
-    self->known = NULL;
+    Known *table = self->known;
+    Py_ssize_t size = self->known_size;
+    self->known = NULL; /* first: what goes may call us */
     self->known_size = self->known_used = 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        Py_XDECREF(table[i].span);
+    }
+    PyMem_Free(table);
 }
 
 static PyObject *
@@ -855,6 +856,7 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
 {
     self->active_ns += now_ns() - step_ns;
     self->steps++;
+    self->stepping = 0;
     if (self->owns_lane && !self->ended) {
         run_lane(self->outer);
         Py_CLEAR(self->outer);
@@ -881,6 +883,7 @@ coroutine_enter(Coroutine *self)
         }
         run_lane(self->lane);
     }
+    self->stepping = 1;
     return 0;
 }
 
@@ -929,6 +932,9 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
 {
     Coroutine *self = (Coroutine *)object;
     *result = NULL;
+    if (self->stepping) { /* a mistake of the program, which the coroutine answers */
+        return PyIter_Send(self->inner, value, result);
+    }
     if (coroutine_enter(self) < 0) {
         return PYGEN_ERROR;
     }
@@ -982,6 +988,11 @@ coroutine_throw(Coroutine *self, PyObject *args)
     if (!method) {
         return NULL;
     }
+    if (self->stepping) {
+        PyObject *answer = PyObject_CallObject(method, args);
+        Py_DECREF(method);
+        return answer;
+    }
     if (coroutine_enter(self) < 0) {
         Py_DECREF(method);
         return NULL;
@@ -999,8 +1010,11 @@ coroutine_throw(Coroutine *self, PyObject *args)
 static PyObject *
 coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
 {
+    int stepping = self->stepping;
     PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
-    coroutine_end(self, 1);
+    if (!stepping) {
+        coroutine_end(self, 1);
+    }
     return result;
 }
 
@@ -1026,8 +1040,6 @@ coroutine_traverse(Coroutine *self, visitproc visit, void *arg)
 static int
 coroutine_clear(Coroutine *self)
 {
-    Py_CLEAR(self->inner);
-    Py_CLEAR(self->span);
     Py_CLEAR(self->lane);
     Py_CLEAR(self->outer);
     Py_CLEAR(self->parent);
@@ -1062,6 +1074,8 @@ coroutine_dealloc(Coroutine *self)
     }
     PyObject_GC_UnTrack(self);
     coroutine_clear(self);
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->span);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -1072,7 +1086,9 @@ stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject *own = _PyType_Lookup(type, name);
-    if (own && PyObject_TypeCheck(own, &PyMethodDescr_Type)) {
+    /* Methods of ours, and what calls our slots by name: `__call__`, `__get__`, `__next__`, `__await__` … */
+    if (own && (Py_IS_TYPE(own, &PyMethodDescr_Type) ||
+                (Py_IS_TYPE(own, &PyWrapperDescr_Type) && PyDescr_TYPE(own) != &PyBaseObject_Type))) {
         return PyObject_GenericGetAttr(self, name);
     }
     return PyObject_GetAttr(inner, name);
@@ -1168,7 +1184,7 @@ generator_enter(Generator *self, Step *step)
         Py_XDECREF(step->lane);
         return -1;
     }
-    self->started = 1;
+    self->started = self->stepping = 1;
     step->start_ns = now_ns();
     if (step->node) {
         Py_ssize_t slot = step->lane->base + step->node->slot;
@@ -1208,6 +1224,7 @@ generator_leave(Generator *self, Step *step)
     uint64_t duration_ns = now_ns() - step->start_ns;
     self->used_ns += duration_ns;
     self->steps++;
+    self->stepping = 0;
     if (step->node) {
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
         state.words[step->lane->base + step->node->slot] = 0;
@@ -1225,6 +1242,9 @@ generator_am_send(PyObject *object, PyObject *value, PyObject **result)
     Generator *self = (Generator *)object;
     Step step;
     *result = NULL;
+    if (self->stepping) { /* a mistake of the program, which the generator answers */
+        return PyIter_Send(self->inner, value, result);
+    }
     if (generator_enter(self, &step) < 0) {
         return PYGEN_ERROR;
     }
@@ -1267,6 +1287,11 @@ generator_throw(Generator *self, PyObject *args)
     if (!method) {
         return NULL;
     }
+    if (self->stepping) {
+        PyObject *answer = PyObject_CallObject(method, args);
+        Py_DECREF(method);
+        return answer;
+    }
     Step step;
     if (generator_enter(self, &step) < 0) {
         Py_DECREF(method);
@@ -1284,19 +1309,16 @@ generator_throw(Generator *self, PyObject *args)
 static PyObject *
 generator_close(Generator *self, PyObject *Py_UNUSED(ignored))
 {
-    int started = self->started;
+    if (!self->started || self->ended || self->stepping) { /* nothing of the body runs */
+        return PyObject_CallMethodNoArgs(self->inner, name_close);
+    }
     Step step;
     if (generator_enter(self, &step) < 0) {
         return NULL;
     }
     PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
     generator_leave(self, &step);
-    if (started) {
-        generator_end(self, result != NULL);
-    }
-    else {
-        self->started = 0;
-    }
+    generator_end(self, result != NULL);
     return result;
 }
 
@@ -1307,15 +1329,6 @@ generator_traverse(Generator *self, visitproc visit, void *arg)
     Py_VISIT(self->inner);
     Py_VISIT(self->span);
     Py_VISIT(self->node);
-    return 0;
-}
-
-static int
-generator_clear(Generator *self)
-{
-    Py_CLEAR(self->inner);
-    Py_CLEAR(self->span);
-    Py_CLEAR(self->node);
     return 0;
 }
 
@@ -1342,7 +1355,9 @@ generator_dealloc(Generator *self)
         return;
     }
     PyObject_GC_UnTrack(self);
-    generator_clear(self);
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->node);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -1449,9 +1464,6 @@ timed_traverse(Timed *self, visitproc visit, void *arg)
 static int
 timed_clear(Timed *self)
 {
-    Py_CLEAR(self->function);
-    Py_CLEAR(self->span);
-    Py_CLEAR(self->name);
     Py_CLEAR(self->last_parent);
     Py_CLEAR(self->last_span);
     Py_CLEAR(self->last_node);
@@ -1468,6 +1480,9 @@ timed_dealloc(Timed *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     timed_clear(self);
+    Py_CLEAR(self->function);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->name);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -1632,6 +1647,15 @@ after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
+leave_thread(PyObject *Py_UNUSED(module), PyObject *lane)
+{
+    if (thread_epoch == state.epoch && (PyObject *)thread_lane == lane) {
+        Py_CLEAR(thread_lane);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 finish_for_python(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Node *node;
@@ -1658,6 +1682,7 @@ static PyMethodDef module_methods[] = {
     {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "Keep lanes by greenlet: (getcurrent, {id: Lane})."},
     {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
+    {"leave_thread", leave_thread, METH_O, "Forget the lane of a thread that ends, if it is the running one."},
     {"finish", finish_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
     {NULL, NULL, 0, NULL},
@@ -1667,13 +1692,13 @@ static PyMethodDef module_methods[] = {
 
 static PyType_Slot node_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, node_init),       SLOT(Py_tp_dealloc, node_dealloc),
-    SLOT(Py_tp_traverse, node_traverse), SLOT(Py_tp_clear, node_clear),    SLOT(Py_tp_members, node_members),
-    SLOT(Py_tp_methods, node_methods),   {0, NULL},
+    SLOT(Py_tp_traverse, node_traverse), SLOT(Py_tp_members, node_members), SLOT(Py_tp_methods, node_methods),
+    {0, NULL},
 };
 static PyType_Slot lane_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),  SLOT(Py_tp_init, lane_init),   SLOT(Py_tp_dealloc, lane_dealloc),
-    SLOT(Py_tp_traverse, lane_traverse), SLOT(Py_tp_clear, lane_clear), SLOT(Py_tp_members, lane_members),
-    SLOT(Py_tp_getset, lane_getset),     {0, NULL},
+    SLOT(Py_tp_traverse, lane_traverse), SLOT(Py_tp_members, lane_members), SLOT(Py_tp_getset, lane_getset),
+    {0, NULL},
 };
 static PyType_Slot here_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),
@@ -1706,11 +1731,11 @@ static PyType_Slot coroutine_slots[] = {
 static PyType_Slot generator_slots[] = {
     SLOT(Py_tp_new, generator_new),           SLOT(Py_tp_dealloc, generator_dealloc),
     SLOT(Py_tp_finalize, generator_finalize), SLOT(Py_tp_traverse, generator_traverse),
-    SLOT(Py_tp_clear, generator_clear),       SLOT(Py_tp_getattro, generator_getattr),
-    SLOT(Py_tp_setattro, generator_setattr),  SLOT(Py_tp_repr, generator_repr),
-    SLOT(Py_tp_methods, generator_methods),   SLOT(Py_tp_members, generator_members),
-    SLOT(Py_tp_iter, itself),                 SLOT(Py_tp_iternext, generator_next),
-    SLOT(Py_am_send, generator_am_send),      {0, NULL},
+    SLOT(Py_tp_getattro, generator_getattr),  SLOT(Py_tp_setattro, generator_setattr),
+    SLOT(Py_tp_repr, generator_repr),         SLOT(Py_tp_methods, generator_methods),
+    SLOT(Py_tp_members, generator_members),   SLOT(Py_tp_iter, itself),
+    SLOT(Py_tp_iternext, generator_next),     SLOT(Py_am_send, generator_am_send),
+    {0, NULL},
 };
 
 #define PLAIN_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
@@ -1750,6 +1775,10 @@ fill_module(PyObject *module)
 {
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
         PyErr_SetString(PyExc_ImportError, "the compiled engine serves the main interpreter only");
+        return -1;
+    }
+    if (NodeType) { /* its types are in use: somebody emptied sys.modules, or restarted the interpreter */
+        PyErr_SetString(PyExc_ImportError, "the compiled engine is loaded once in a process");
         return -1;
     }
     fill_histogram();

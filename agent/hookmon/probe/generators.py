@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class _Body:
     """The running sum of a generator: its time is charged at each step, its call counted once, at the end."""
 
-    __slots__ = ("active_ns", "ended", "node", "span", "started", "steps", "used_ns")
+    __slots__ = ("active_ns", "ended", "node", "span", "started", "stepping", "steps", "used_ns")
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -34,6 +34,7 @@ class _Body:
         self.active_ns = 0
         self.steps = 0
         self.started = False
+        self.stepping = False
         self.ended = False
 
     @shielded(None)
@@ -64,6 +65,8 @@ class TimedGenerator(StandIn):
         return self
 
     def _step(self, value: Any = None) -> Any:
+        if self._body.stepping:  # a mistake of the program, which the generator answers
+            return self._inner.send(value)
         entered = _enter(self._body)
         error: BaseException | None = None
         try:
@@ -73,11 +76,14 @@ class TimedGenerator(StandIn):
             raise
         finally:
             _leave(self._body, entered, error)
+            del error  # or it would be a cycle with its traceback
 
     __next__ = _step
     send = _step
 
     def throw(self, *exception: Any) -> Any:
+        if self._body.stepping:
+            return self._inner.throw(*exception)
         entered = _enter(self._body)
         error: BaseException | None = None
         try:
@@ -87,13 +93,23 @@ class TimedGenerator(StandIn):
             raise
         finally:
             _leave(self._body, entered, error)
+            del error, exception
 
     def close(self) -> None:
-        entered = _enter(self._body)
+        body = self._body
+        if not body.started or body.ended or body.stepping:  # nothing of the body runs
+            self._inner.close()
+            return
+        entered = _enter(body)
+        error: BaseException = GeneratorExit()
         try:
             self._inner.close()
+        except BaseException as each:
+            error = each
+            raise
         finally:
-            _leave(self._body, entered, GeneratorExit() if self._body.started else None)
+            _leave(body, entered, error)
+            del error
 
     def __del__(self) -> None:
         _drop(self)
@@ -113,7 +129,7 @@ def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
         lane = recorder.enter_thread()
     parent = lane.node
     node = parent.children.get(body.span) or recorder.new_node(parent, body.span)
-    body.started = True
+    body.started = body.stepping = True
     started_ns = clock()
     if node is not None:
         slot = lane.base + node.slot
@@ -134,6 +150,7 @@ def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int], error: Bas
     body.used_ns += duration_ns
     body.active_ns += duration_ns
     body.steps += 1
+    body.stepping = False
     if error is not None:
         body.end(error)
 

@@ -225,6 +225,8 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
     if span.target.is_sampled:
         node.skip = 1
     _nodes.append(node)
+    if arena is not _arena:  # a signal handler has forked in between
+        node.retire()
     return node
 
 
@@ -257,7 +259,7 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     if arena is not None and node.number:
         octave = bucket // SUB_BUCKETS
         at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
-    if not at:
+    if not at or arena is not _arena:  # no space, or a signal handler has forked in between
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
     place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
@@ -284,6 +286,8 @@ def new_lane(task: int | None = None) -> Lane:
             values = [get_ident(), kind, 0, *[0] * (2 * layout.LANE_DEPTH)]
             at = arena.record(layout.LANE, len(_lanes) + 1, values)
             base = at and at + layout.LANE_FIRST
+            if arena is not _arena:  # a signal handler has forked in between
+                base = 0
     lane = Lane(base or SCRATCH_LANE, task, root)
     if base:
         _lanes.append(lane)
@@ -301,13 +305,21 @@ def free_lane(lane: Lane) -> None:
 
 
 @shielded(None)
+def _leave_thread(lane: Lane) -> None:
+    """Give the lane of a thread back that has ended."""
+    if compiled:
+        compiled.leave_thread(lane)
+    free_lane(lane)
+
+
+@shielded(None)
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
     _open()
     lane = new_lane()
     here.lane = lane
     if _lane_kind == "thread":
-        _endings.ending = Ending(lane, free_lane)
+        _endings.ending = Ending(lane, _leave_thread)
     return lane
 
 

@@ -41,7 +41,7 @@ def running_task() -> int:
 class Frame:
     """A span that outlives one step: where it stands in its lane's tree, and the time it has used."""
 
-    __slots__ = ("active_ns", "ended", "lane", "node", "outer", "owns_lane", "parent", "span", "started_ns", "steps")
+    __slots__ = ("active_ns", "ended", "lane", "node", "outer", "owns_lane", "parent", "span", "started_ns", "stepping", "steps")
 
     def __init__(self, span: Span) -> None:
         self.span = span
@@ -50,6 +50,7 @@ class Frame:
         self.outer: Lane | None = None
         self.parent: Node = recorder.root
         self.owns_lane = False
+        self.stepping = False
         self.ended = False
         self.started_ns = 0
         self.active_ns = 0
@@ -100,11 +101,13 @@ class Frame:
             except AttributeError:
                 self.outer = recorder.enter_thread()
             recorder.here.lane = self.lane
+        self.stepping = True
 
     def leave_step(self, started_ns: int) -> None:
         """Give the thread its lane back until the next step."""
         self.active_ns += clock() - started_ns
         self.steps += 1
+        self.stepping = False
         if self.owns_lane and not self.ended:
             recorder.here.lane = self.outer
             self.outer = None
@@ -142,6 +145,8 @@ class Awaitable(StandIn):
 
     def _step(self, value: Any = None) -> Any:
         frame = self._frame
+        if frame.stepping:  # a mistake of the program, which the coroutine answers
+            return self._inner.send(value)
         frame.enter_step()
         started_ns = clock()
         try:
@@ -158,6 +163,8 @@ class Awaitable(StandIn):
 
     def throw(self, *exception: Any) -> Any:
         frame = self._frame
+        if frame.stepping:
+            return self._inner.throw(*exception)
         frame.enter_step()
         started_ns = clock()
         try:
@@ -166,14 +173,18 @@ class Awaitable(StandIn):
             frame.leave_step(started_ns)
             self._end(error)
             raise
+        finally:
+            del exception  # or it would be a cycle with its traceback
         frame.leave_step(started_ns)
         return result
 
     def close(self) -> None:
+        stepping = self._frame.stepping
         try:
             self._inner.close()
         finally:
-            self._abandon()
+            if not stepping:
+                self._abandon()
 
     def __await__(self) -> Any:
         return self

@@ -1,0 +1,3 @@
+from support.fresh import fresh
+
+__all__ = ["fresh"]
