@@ -33,6 +33,7 @@
 #define MOST_KNOWN 16384
 #define CALLS_A_LOOK 4096 /* core.plan */
 #define ONE_TIMED_OF 64
+#define MOST_SPARE 32
 
 typedef struct {
     PyObject_HEAD
@@ -119,6 +120,12 @@ static struct {
     PyObject *greenlet_lanes;
     Py_ssize_t scratch_total;
     Py_ssize_t scratch_bucket;
+    Py_ssize_t scratch_lane;
+    PyObject *get_loop;      /* _asyncio._get_running_loop, NULL until the program has asyncio */
+    PyObject *current_task;  /* _asyncio.current_task, from 3.12 on */
+    PyObject *current_tasks; /* or the dict that 3.11 keeps them in, by loop */
+    Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
+    int spares;
     long deepest; /* nodes under each other at the most */
     PyObject *no_children;
     unsigned epoch; /* counts forks: a lane of an earlier one is not ours */
@@ -132,7 +139,8 @@ static PyTypeObject *CoroutineType, *GeneratorType;
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
-static PyObject *name_note_maker, *name_timed_generator, *name_qualname, *name_running_task;
+static PyObject *name_note_maker, *name_timed_generator, *name_qualname;
+static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
 
 /* Offsets from a node's total, as in core.layout. */
 enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNTIMED = 7 };
@@ -804,6 +812,90 @@ done:
 
 /* ---- coroutines ---- */
 
+/* Find what tells the running task: in the C module, which asyncio loads. -1 with an error. */
+static int
+find_asyncio(void)
+{
+    PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), name_asyncio);
+    if (!module) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_INCREF(module);
+    PyObject *get_loop = PyObject_GetAttr(module, name_get_running_loop);
+    PyErr_Clear();
+    PyObject *current_task = PyObject_GetAttr(module, name_current_task);
+    PyErr_Clear();
+    PyObject *current_tasks = current_task ? NULL : PyObject_GetAttr(module, name_current_tasks);
+    PyErr_Clear();
+    Py_DECREF(module);
+    if (!get_loop || (!current_task && !(current_tasks && PyDict_Check(current_tasks)))) {
+        Py_XDECREF(get_loop); /* half imported, or an asyncio that we do not know: nothing is a task */
+        Py_XDECREF(current_task);
+        Py_XDECREF(current_tasks);
+        return 0;
+    }
+    state.current_task = current_task;
+    state.current_tasks = current_tasks;
+    state.get_loop = get_loop;
+    return 0;
+}
+
+/* Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks). */
+static PyObject *
+running_task(void)
+{
+    if (!state.get_loop && find_asyncio() < 0) {
+        return NULL;
+    }
+    PyObject *loop = state.get_loop ? PyObject_CallNoArgs(state.get_loop) : Py_NewRef(Py_None);
+    if (!loop || loop == Py_None) {
+        Py_XDECREF(loop);
+        return loop ? PyLong_FromLong(0) : NULL;
+    }
+    PyObject *task;
+    if (state.current_task) {
+        task = PyObject_CallNoArgs(state.current_task);
+    }
+    else {
+        task = PyDict_GetItemWithError(state.current_tasks, loop);
+        task = task ? Py_NewRef(task) : PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    Py_DECREF(loop);
+    PyObject *identity = task ? PyLong_FromVoidPtr(task) : NULL;
+    Py_XDECREF(task);
+    return identity;
+}
+
+/* Return a lane for a task: one that another task has left, as it is in the shard but for the thread, or a new one. What is no
+ * lane: there is none. NULL with an error. */
+static PyObject *
+take_lane(PyObject *task)
+{
+    if (!state.spares) {
+        return PyObject_CallMethodOneArg(state.recorder, name_new_lane, task);
+    }
+    Lane *lane = state.spare[--state.spares];
+    state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
+    Py_XSETREF(lane->task, Py_NewRef(task));
+    return (PyObject *)lane;
+}
+
+/* Leave a task's lane to the next one. An error that is set stays; another one may be set. */
+static void
+leave_lane(Lane *lane)
+{
+    if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
+        Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
+        state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
+        return;
+    }
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+    Py_XDECREF(answer);
+    put_back_unless_new(&raised);
+}
+
 /* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
 static int
 coroutine_open(Coroutine *self)
@@ -812,7 +904,7 @@ coroutine_open(Coroutine *self)
     if (!lane) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    PyObject *task = PyObject_CallMethodNoArgs(state.steps, name_running_task);
+    PyObject *task = running_task();
     int same = task ? PyObject_RichCompareBool(lane->task, task, Py_EQ) : -1;
     if (same < 0) {
         Py_XDECREF(task);
@@ -820,7 +912,7 @@ coroutine_open(Coroutine *self)
         return -1;
     }
     if (!same) {
-        PyObject *fresh = PyObject_CallMethodObjArgs(state.recorder, name_new_lane, task, NULL);
+        PyObject *fresh = take_lane(task);
         if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
             int failed = fresh ? 0 : -1;
             Py_XDECREF(fresh);
@@ -850,22 +942,24 @@ coroutine_open(Coroutine *self)
     return 0;
 }
 
-/* Give the thread its lane back until the next step. */
-static inline void
+/* Give the thread its lane back until the next step; return the time. */
+static inline uint64_t
 coroutine_leave(Coroutine *self, uint64_t step_ns)
 {
-    self->active_ns += now_ns() - step_ns;
+    uint64_t left_ns = now_ns();
+    self->active_ns += left_ns - step_ns;
     self->steps++;
     self->stepping = 0;
     if (self->owns_lane && !self->ended) {
         run_lane(self->outer);
         Py_CLEAR(self->outer);
     }
+    return left_ns;
 }
 
 /* Begin a step; -1 with an error that must reach the program. */
 static inline int
-coroutine_enter(Coroutine *self)
+coroutine_enter(Coroutine *self, uint64_t *step_ns)
 {
     if (!self->lane) {
         if (!self->ended && coroutine_open(self) < 0) {
@@ -874,6 +968,10 @@ coroutine_enter(Coroutine *self)
                 Py_CLEAR(self->outer);
             }
             return -1;
+        }
+        if (self->lane) {
+            *step_ns = self->started_ns;
+            return 0;
         }
     }
     else if (self->owns_lane) {
@@ -884,13 +982,14 @@ coroutine_enter(Coroutine *self)
         run_lane(self->lane);
     }
     self->stepping = 1;
+    *step_ns = now_ns();
     return 0;
 }
 
-/* Count the call. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and stays; another one
- * may be set. */
+/* Count the call, which ended then. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and
+ * stays; another one may be set. */
 static void
-coroutine_end(Coroutine *self, int interrupted)
+coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
 {
     Lane *lane = self->lane;
     Node *node = self->node;
@@ -899,17 +998,13 @@ coroutine_end(Coroutine *self, int interrupted)
     }
     self->lane = NULL;
     self->ended = 1;
-    uint64_t duration_ns = now_ns() - self->started_ns;
+    uint64_t duration_ns = ended_ns - self->started_ns;
     if (node) {
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
         state.words[lane->base + node->slot] = 0;
     }
     if (self->owns_lane) {
-        Raised raised;
-        put_aside(&raised);
-        PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
-        Py_XDECREF(answer);
-        put_back_unless_new(&raised);
+        leave_lane(lane);
     }
     if (node) {
         uint64_t *words = state.words;
@@ -935,14 +1030,14 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (self->stepping) { /* a mistake of the program, which the coroutine answers */
         return PyIter_Send(self->inner, value, result);
     }
-    if (coroutine_enter(self) < 0) {
+    uint64_t step_ns;
+    if (coroutine_enter(self, &step_ns) < 0) {
         return PYGEN_ERROR;
     }
-    uint64_t step_ns = now_ns();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
-    coroutine_leave(self, step_ns);
+    uint64_t left_ns = coroutine_leave(self, step_ns);
     if (outcome != PYGEN_NEXT) {
-        coroutine_end(self, 0);
+        coroutine_end(self, 0, left_ns);
         if (*result && PyErr_Occurred()) {
             Py_CLEAR(*result);
             return PYGEN_ERROR;
@@ -993,16 +1088,16 @@ coroutine_throw(Coroutine *self, PyObject *args)
         Py_DECREF(method);
         return answer;
     }
-    if (coroutine_enter(self) < 0) {
+    uint64_t step_ns;
+    if (coroutine_enter(self, &step_ns) < 0) {
         Py_DECREF(method);
         return NULL;
     }
-    uint64_t step_ns = now_ns();
     PyObject *result = PyObject_CallObject(method, args);
     Py_DECREF(method);
-    coroutine_leave(self, step_ns);
+    uint64_t left_ns = coroutine_leave(self, step_ns);
     if (!result) {
-        coroutine_end(self, 0);
+        coroutine_end(self, 0, left_ns);
     }
     return result;
 }
@@ -1013,7 +1108,7 @@ coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
     int stepping = self->stepping;
     PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
     if (!stepping) {
-        coroutine_end(self, 1);
+        coroutine_end(self, 1, now_ns());
     }
     return result;
 }
@@ -1054,7 +1149,7 @@ coroutine_finalize(Coroutine *self)
     if (self->lane) {
         Raised raised;
         put_aside(&raised);
-        coroutine_end(self, 1);
+        coroutine_end(self, 1, now_ns());
         PyErr_Clear();
         put_back(&raised);
     }
@@ -1612,11 +1707,13 @@ static PyObject *
 configure(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *recorder, *steps, *root, *no_children;
-    Py_ssize_t scratch_total, scratch_bucket;
+    Py_ssize_t scratch_total, scratch_bucket, scratch_lane;
     long deepest;
-    if (!PyArg_ParseTuple(args, "OOOOnnl", &recorder, &steps, &root, &no_children, &scratch_total, &scratch_bucket, &deepest)) {
+    if (!PyArg_ParseTuple(
+            args, "OOOOnnnl", &recorder, &steps, &root, &no_children, &scratch_total, &scratch_bucket, &scratch_lane, &deepest)) {
         return NULL;
     }
+    state.scratch_lane = scratch_lane;
     state.deepest = deepest;
     Py_XSETREF(state.recorder, Py_NewRef(recorder));
     Py_XSETREF(state.steps, Py_NewRef(steps));
@@ -1643,6 +1740,9 @@ static PyObject *
 after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     state.epoch++;
+    while (state.spares) {
+        Py_DECREF(state.spare[--state.spares]);
+    }
     Py_RETURN_NONE;
 }
 
@@ -1787,7 +1887,9 @@ fill_module(PyObject *module)
         add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_wrapped, "__wrapped__") < 0 ||
         add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
         add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
-        add_name(&name_qualname, "__qualname__") < 0 || add_name(&name_running_task, "running_task") < 0) {
+        add_name(&name_qualname, "__qualname__") < 0 || add_name(&name_asyncio, "_asyncio") < 0 ||
+        add_name(&name_get_running_loop, "_get_running_loop") < 0 || add_name(&name_current_task, "current_task") < 0 ||
+        add_name(&name_current_tasks, "_current_tasks") < 0) {
         return -1;
     }
     PyTypeObject *here_type;

@@ -34,13 +34,13 @@ if compiled:
         SimpleNamespace(
             awaited=steps.awaited,
             note_maker=note_maker,
-            running_task=steps.running_task,
             timed_generator=generators.timed_generator,
         ),
         recorder.root,
         tree.no_children,
         tree.SCRATCH_TOTAL,
         tree.SCRATCH_BUCKET,
+        tree.SCRATCH_LANE,
         layout.DEEPEST,
     )
 else:

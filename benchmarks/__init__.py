@@ -1,0 +1,1 @@
+"""What hookmon and others cost, side by side in one run: `python -m benchmarks`."""

@@ -1,0 +1,78 @@
+"""Counts what a watched call adds in instructions, which repeats exactly on a noisy machine: `python benchmarks/instructions.py`.
+
+Callgrind runs a loop of N and of 2 N calls, watched and bare. The difference of two runs is that of N calls, without the
+start; the difference of those differences is what watching adds. Reading the clock is a system call under callgrind, so its
+own instructions are not in the numbers. Prints {"added": {scenario: instructions a call}, …} or {"skipped": reason}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+CALLS = 2_000
+SCENARIOS = ("function", "method", "named", "coroutine", "nested")
+
+
+def _run(scenario: str, calls: int, folder: str, *before: str) -> str:
+    """Run the loop, watched where a folder is given, and return what came on stderr."""
+    spec = find_spec("wrapt")
+    wrapt = str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
+    environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT / "agent"), "HOOKMON_ENGINE": "compiled"}
+    # the interpreter itself: a virtual environment's link, or a shim before it, would be what is measured
+    command = [*before, os.path.realpath(sys.executable), "-S"]
+    command += [str(ROOT / "benchmarks" / "programs" / "counted.py"), scenario, str(calls), folder, wrapt]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return done.stderr
+
+
+def _instructions(scenario: str, calls: int, folder: str) -> int:
+    """Return the instructions of a whole run."""
+    text = _run(scenario, calls, folder, "valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
+    collected = re.search(r"Collected : (\d+)", text)
+    if collected is None:
+        raise RuntimeError(f"callgrind counted nothing: {text[-2000:]}")
+    return int(collected[1])
+
+
+def added(scenario: str, calls: int = CALLS) -> float:
+    """Return the instructions that watching adds to a call."""
+    with tempfile.TemporaryDirectory(prefix="hookmon-") as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        _run(scenario, 1, folder)  # or the first of them would also compile what has no .pyc yet
+        runs = [(2 * calls, folder), (calls, folder), (2 * calls, ""), (calls, "")]
+        watched2, watched1, bare2, bare1 = pool.map(lambda run: _instructions(scenario, *run), runs)
+    return ((watched2 - watched1) - (bare2 - bare1)) / calls
+
+
+def missing() -> str:
+    """Return why nothing can be counted here, "" when it can."""
+    if shutil.which("valgrind") is None:
+        return "valgrind is not installed"
+    if not list((ROOT / "agent" / "hookmon" / "probe").glob("_engine*.so")):
+        return "the compiled engine has not been built in this tree"
+    return ""
+
+
+def main() -> None:
+    """Count all scenarios, or those that are named, and print JSON."""
+    reason = missing()
+    if reason:
+        print(json.dumps({"skipped": reason}))
+        return
+    counts = {scenario: added(scenario) for scenario in sys.argv[1:] or SCENARIOS}
+    print(json.dumps({"python": sys.version.split()[0], "calls": CALLS, "added": counts}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

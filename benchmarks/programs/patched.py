@@ -1,0 +1,21 @@
+"""Watches a copy of the shop in this very process, without a launcher: for exact counts and for the tests."""
+
+from __future__ import annotations
+
+import loops
+
+
+def watched_shop(folder: str, wrapt_folder: str) -> object:
+    """Start the recorder in a folder and return a shop that is watched as `hookmon.toml` says."""
+    from hookmon.probe import recorder
+
+    recorder.wrapt_folder = wrapt_folder
+    recorder.start(folder, "benchmarks")
+    from hookmon.probe.patcher import Patches, patch_module
+
+    shop = loops.copy_of_shop("watched_shop")
+    common = {"module": "watched_shop", "kind": "function", "nested": False, "pack": "", "source": "", "adapter": ""}
+    fixed = {"id": 1, "calls": ["function", "Shop.method", "coroutine", "level*"], "span": ""}
+    by_argument = {"id": 2, "calls": ["named"], "span": "named {arg0}"}
+    patch_module(shop, "watched_shop", [common | fixed, common | by_argument], Patches())
+    return shop
