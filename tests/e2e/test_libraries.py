@@ -256,7 +256,7 @@ SQLITE_PARTS = {  # program, calls of the API that work on statements
         print(type(mine.cursor()).__name__, type(mine).__mro__[1] is sqlite3.Connection)
         mine.close()
         """,
-        5,
+        8,
     ),
     "context managers, row_factory, errors": (
         """

@@ -228,6 +228,18 @@ watch(shop, "quote")
     assert [kind for kind, _ in recorded.notes()] == ["early reference"]
 
 
+def test_a_function_in_a_table_of_the_program_is_named(fresh):
+    """A decorator that registers the function, as the routes of web frameworks do, keeps what was there before."""
+    recorded = fresh("""
+shop = module("routes = {}\\ndef route(function): return routes.setdefault('/', function)\\n@route\\ndef quote(): return 1")
+watch(shop, "quote")
+shop.routes["/"]()
+""")
+    assert [kind for kind, _ in recorded.notes()] == ["early reference"]
+    assert "shop:quote was handed on before it was watched" in recorded.notes()[0][1]
+    assert recorded.calls() == {}
+
+
 def test_looking_for_early_references_loads_no_lazy_module(fresh):
     """A module of importlib.util.LazyLoader stays unloaded until the program touches it."""
     fresh("""

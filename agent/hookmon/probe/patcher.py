@@ -284,14 +284,25 @@ _OWN_REFERENCES = _references({"alone": object()}, "alone")
 
 
 def _note_early_references(module: ModuleType, module_name: str, name: str, raw: Any) -> None:
-    """Name the modules that took a function out of its module before it was patched: their calls go past us."""
+    """Name the modules that took a function out of its module before it was patched: their calls go past us.
+
+    Where it is no module that holds the function, it is a table of the program: a route, a registered task.
+    """
+    found = False
     for other_name, other in list(sys.modules.items()):
         if other is not module and issubclass(type(other), ModuleType):
             space = object.__getattribute__(other, "__dict__")  # vars() would load a lazy module
             for alias, value in list(space.items()):
                 if value is raw:
+                    found = True
                     recorder.note(
                         "early reference",
                         f"{other_name}.{alias} was taken from {module_name}:{name} before it was watched; "
                         f"calls through it are not counted",
                     )
+    if not found:
+        recorder.note(
+            "early reference",
+            f"{module_name}:{name} was handed on before it was watched, to a decorator or a table (a route, a registered task); "
+            f"calls through that are not counted",
+        )

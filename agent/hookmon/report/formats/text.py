@@ -143,7 +143,7 @@ def _processes(screen: Screen, report: Report, everything: bool) -> None:
     columns = [
         Column("pid"),
         Column("command", least=max(15, screen.width // 4)),
-        Column("state", rank=1, least=17),
+        Column("state", rank=1, least=18),
         Column("time"),
         Column("CPU"),
         Column("memory", rank=2),
@@ -209,7 +209,7 @@ def _group(group: WatchGroup, everything: bool) -> list[Piece]:
     if group.active or (group.pack and group.failed):
         rows.append((", ".join(folded), ""))
     if group.uncalled and (everything or not group.pack):
-        rows.append((f"never called: {listing([row.target for row in group.uncalled], 1000 if everything else 6)}", _QUIET))
+        rows.append((f"no call seen: {listing([row.target for row in group.uncalled], 1000 if everything else 6)}", _QUIET))
     if everything or not group.pack:
         rows += [(f"{row.status}: {row.target}" + (f" – {row.detail}" if row.detail else ""), _ODD) for row in group.failed]
     if everything or not group.pack:
