@@ -133,7 +133,7 @@ def fresh(tmp_path: Path) -> Fresh:
         )
         recorded = Recorded(done, run_folder)
         if not fails:
-            assert (done.returncode, done.stderr) == (0, "")
+            assert (done.returncode, done.stderr) == (0, ""), f"exit code {done.returncode}\n{done.stderr}"
         return recorded
 
     return run

@@ -261,7 +261,11 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     return place
 
 
-@shielded(None)
+_spare_lane = Lane(SCRATCH_LANE, None, root)
+"""Where there was no memory for a lane."""
+
+
+@shielded(_spare_lane)
 def new_lane(task: int | None = None) -> Lane:
     """Return a lane for the running thread or greenlet, or for the task with the given identity."""
     arena = _arena
@@ -314,7 +318,7 @@ class _Ending:
         free_lane(self._lane)
 
 
-@shielded(None)
+@shielded(_spare_lane)
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
     _open()
