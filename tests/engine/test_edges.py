@@ -281,7 +281,7 @@ assert saved(patches.undo) == 1
 
 
 def test_forks_from_a_signal_handler_while_nodes_are_made(on):
-    """Wherever it comes: the child's counters are never looked for in the parent's shard."""
+    """Wherever it comes: the child's counters are never looked for in the parent's shard, and nothing breaks."""
     recorded = on(
         SHOP
         + """

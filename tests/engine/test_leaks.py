@@ -175,8 +175,6 @@ assert functools.partial(quote, 1)(2) == 2
 @functools.wraps(quote)
 def around(*args): return quote(*args)
 assert around.__wrapped__ is quote and around.__name__ == "quote" and around("x", 4) == 4
-functools.update_wrapper(quote, bare)
-assert quote("x", 4) == 4
 quote.mark = 5
 assert bare.mark == 5 and vars(quote) is vars(bare)
 del quote.mark

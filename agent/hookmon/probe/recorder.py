@@ -171,6 +171,8 @@ def _new_node(parent: Node, span: Span) -> Node | None:
     node = _recorded(parent, span, 0)
     if node is None:
         return _flat_node(span)
+    if not node.number and _arena is not None:  # retired: a signal handler has forked in between, the next call finds its own
+        return node
     return parent.children.setdefault(span, node)
 
 
@@ -240,7 +242,9 @@ def new_bucket(node: Node, duration_ns: int) -> int:
 
     Where there is no space for another octave, that of the counter of calls without a duration.
     """
-    return _new_bucket(node, duration_ns) or node.total + _UNTIMED
+    arena = _arena
+    place = _new_bucket(node, duration_ns)
+    return place if place and arena is _arena else node.total + _UNTIMED  # a signal handler may have forked in between
 
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
@@ -254,7 +258,7 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     if arena is not None and node.number:
         octave = bucket // SUB_BUCKETS
         at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
-    if not at or arena is not _arena:  # no space, or a signal handler has forked in between
+    if not at:
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
     place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
@@ -285,11 +289,11 @@ def new_lane(task: int | None = None) -> Lane:
             values = [get_ident(), kind, 0, *[0] * (2 * layout.LANE_DEPTH)]
             at = arena.record(layout.LANE, len(_lanes) + 1, values)
             base = at and at + layout.LANE_FIRST
-            if arena is not _arena:  # a signal handler has forked in between
-                base = 0
     lane = Lane(base or SCRATCH_LANE, task, root)
     if base:
         _lanes.append(lane)
+        if arena is not _arena:  # a signal handler has forked in between
+            lane.base = SCRATCH_LANE
     else:
         words[layout.HEADER_HIDDEN_LANES] += 1
     return lane

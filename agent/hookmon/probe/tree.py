@@ -55,8 +55,10 @@ class Node:
 
     def add_octave(self, octave: int, first: int) -> None:
         """Say where the buckets of an octave are."""
+        buckets = self.buckets  # first: a node that is retired meanwhile has others, which stay as they are
         start = octave * SUB_BUCKETS
-        self.buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
+        if self.number:
+            buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
 
     def retire(self) -> None:
         """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
