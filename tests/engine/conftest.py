@@ -3,9 +3,9 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
-from support.fresh import fresh
+from support.fresh import fresh, prelude
 
-__all__ = ["fresh"]
+__all__ = ["fresh", "prelude"]
 
 HAS_COMPILED = importlib.util.find_spec("hookmon.probe._engine") is not None
 

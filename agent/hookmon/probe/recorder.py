@@ -17,13 +17,12 @@ from time import monotonic_ns, time_ns
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
-from hookmon.core.plan import CLIENT_KINDS
 from hookmon.probe import engine, tree
 from hookmon.probe.arena import Arena
 from hookmon.probe.depth import allow_depth
 from hookmon.probe.engine import compiled
 from hookmon.probe.greenlets import GreenletStorage
-from hookmon.probe.guard import shielded
+from hookmon.probe.guard import serialised, shielded
 from hookmon.probe.target import Span, Target, call_site
 from hookmon.probe.tree import SCRATCH_LANE
 
@@ -162,7 +161,7 @@ def _new_node(parent: Node, span: Span) -> Node | None:
         parent = root  # of a forked child, or the root itself
     if span in parent.children:
         return parent.children[span]
-    if _is_covered(parent, span):
+    if tree.is_covered(parent, span):
         parent.children[span] = None
         return None
     _open()
@@ -174,19 +173,6 @@ def _new_node(parent: Node, span: Span) -> Node | None:
     if not node.number and _arena is not None:  # retired: a signal handler has forked in between, the next call finds its own
         return node
     return parent.children.setdefault(span, node)
-
-
-def _is_covered(parent: Node, span: Span) -> bool:
-    """Say whether a span of the same client kind is open around: requests over urllib3 over http.client is one call."""
-    kind = span.target.kind
-    if kind not in CLIENT_KINDS or span.target.nested:
-        return False
-    around: Node | None = parent
-    while around is not None and around.span is not None:
-        if around.span.target.kind == kind and not around.span.target.nested:
-            return True
-        around = around.parent
-    return False
 
 
 def _flat_node(span: Span) -> Node:
@@ -349,6 +335,7 @@ def _share_greenlets() -> None:
         compiled.use_greenlets(_current_greenlet, here.lanes)
 
 
+@serialised
 def fail(node: Node, start_ns: int, error: BaseException) -> None:
     """Count a plain call that ended with an exception, and charge its time."""
     duration_ns = monotonic_ns() - start_ns
@@ -356,6 +343,7 @@ def fail(node: Node, start_ns: int, error: BaseException) -> None:
     finish(node, duration_ns, error)
 
 
+@serialised
 def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
     """Count a completed call with its duration; its time is charged separately."""
     _count(node, duration_ns)
@@ -389,6 +377,13 @@ def count_error(node: Node, error: BaseException) -> None:
         return
     offset = layout.NODE_ERRORS if isinstance(error, Exception) else layout.NODE_INTERRUPTED
     words[node.total + offset - layout.NODE_TOTAL_NS] += 1
+
+
+@serialised
+def succeed(node: Node, duration_ns: int) -> None:
+    """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
+    words[node.total] += duration_ns
+    _count(node, duration_ns)
 
 
 def note_watch(number: int, target: str, status: int, detail: str = "") -> None:

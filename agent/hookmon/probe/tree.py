@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS
+from hookmon.core.plan import CLIENT_KINDS
 
 SCRATCH_LANE = layout.SCRATCH + 1
 SCRATCH_TOTAL = layout.SCRATCH + layout.LANE_WORDS + 2
@@ -79,3 +80,16 @@ class Lane:
         self.base = base
         self.node = node
         self.task = task
+
+
+def is_covered(parent: Node, span: Span) -> bool:
+    """Say whether a span of the same client kind is open around: requests over urllib3 over http.client is one call."""
+    kind = span.target.kind
+    if kind not in CLIENT_KINDS or span.target.nested:
+        return False
+    around: Node | None = parent
+    while around is not None and around.span is not None:
+        if around.span.target.kind == kind and not around.span.target.nested:
+            return True
+        around = around.parent
+    return False
