@@ -120,17 +120,20 @@ def fresh(tmp_path: Path) -> Fresh:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
         environment |= {key: os.environ[key] for key in ("HOOKMON_ENGINE",) if key in os.environ}
         environment |= {"PYTHONPATH": str(AGENT), "FOLDER": str(run_folder), **(env or {})}
+        if "HOOKMON_SANITIZED" in os.environ:  # see .ci/sanitizers; the tests' own process needs none of it
+            environment |= {"LD_PRELOAD": os.environ["HOOKMON_SANITIZED"], "PYTHONMALLOC": "malloc"}
+            environment |= {key: value for key, value in os.environ.items() if key in ("ASAN_OPTIONS", "UBSAN_OPTIONS")}
         done = subprocess.run(
             [sys.executable, "-W", "error", *options, "-c", prelude + textwrap.dedent(code)],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=60,
             env=environment,
             cwd=tmp_path,
         )
         recorded = Recorded(done, run_folder)
         if not fails:
-            assert (done.returncode, done.stderr) == (0, "")
+            assert (done.returncode, done.stderr) == (0, ""), f"exit code {done.returncode}\n{done.stderr}"
         return recorded
 
     return run

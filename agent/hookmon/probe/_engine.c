@@ -309,7 +309,9 @@ node_add_octave(Node *self, PyObject *args)
         PyErr_SetString(PyExc_IndexError, "no such octave");
         return NULL;
     }
-    self->octave[octave] = (int32_t)first;
+    if (self->number) { /* not retired meanwhile */
+        self->octave[octave] = (int32_t)first;
+    }
     Py_RETURN_NONE;
 }
 
@@ -536,6 +538,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
     Raised raised;
     put_aside(&raised);
     Py_ssize_t at = 0;
+    unsigned epoch = state.epoch;
     PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
     PyObject *answer =
         duration ? PyObject_CallMethodObjArgs(state.recorder, name_new_bucket, (PyObject *)node, duration, NULL) : NULL;
@@ -545,7 +548,8 @@ missing_bucket(Node *node, uint64_t duration_ns)
     Py_XDECREF(answer);
     Py_XDECREF(duration);
     put_back_unless_new(&raised);
-    return at > 0 ? at : node->total + UNTIMED;
+    /* when a signal handler has forked in between, the place is one in the parent's shard */
+    return at > 0 && epoch == state.epoch ? at : node->total + UNTIMED;
 }
 
 /* Have a look at what the node's target costs. An error that is set stays; another may be set. */

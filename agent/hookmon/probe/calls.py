@@ -15,6 +15,7 @@ from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe import recorder
 from hookmon.probe.generators import timed_generator
+from hookmon.probe.guard import FREE_THREADED
 from hookmon.probe.names import remembering
 from hookmon.probe.proxy import load_object_proxy
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
@@ -89,6 +90,9 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
         if type(result) not in _PLAIN and can_be_awaited(result):
             return awaited(result, span, start)
+        if FREE_THREADED:
+            recorder.succeed(node, duration_ns)
+            return result
         try:
             bucket = node.buckets[SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)]
         except KeyError:

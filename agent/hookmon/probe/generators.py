@@ -11,7 +11,7 @@ from types import AsyncGeneratorType, GeneratorType
 
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
-from hookmon.probe.guard import shielded
+from hookmon.probe.guard import serialised, shielded
 from hookmon.probe.steps import ACTIVE, STEPS, Awaitable, Frame, StandIn
 
 TYPE_CHECKING = False
@@ -139,6 +139,7 @@ def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
     return lane, parent, node, started_ns
 
 
+@serialised
 def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int], error: BaseException | None) -> None:
     lane, parent, node, started_ns = entered
     duration_ns = clock() - started_ns

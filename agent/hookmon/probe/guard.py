@@ -7,7 +7,9 @@ steps (alarms, soft time limits).
 
 from __future__ import annotations
 
+import os
 import sys
+from _thread import RLock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,17 +25,40 @@ failures: list[str] = []
 """What went wrong inside hookmon, each kind once, at most 20; the patcher hands it to the collector as notes."""
 
 
+FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
+"""Whether threads run at once here: then one lock stands in for the GIL, on which the pure engine's counts rely."""
+
+_lock = RLock()
+if FREE_THREADED:
+    os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
+
+
+def serialised(function: Callable[P, R]) -> Callable[P, R]:
+    """Let one thread at a time run a function, on a free-threaded interpreter; elsewhere it is returned as it is."""
+    if not FREE_THREADED:
+        return function
+
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        with _lock:
+            return function(*args, **kwargs)
+
+    return call
+
+
 def shielded(otherwise: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function answer `otherwise` where it would raise an Exception of ours."""
+    """Make a function answer `otherwise` where it would raise an Exception of ours. It is serialised."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        name = function.__name__
+        function = serialised(function)
+
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return function(*args, **kwargs)
             except Exception as error:
                 if _is_from_the_program(error):
                     raise
-                remember(f"{function.__name__}: {type(error).__name__}: {error}")
+                remember(f"{name}: {type(error).__name__}: {error}")
                 return otherwise  # type: ignore[no-any-return]
 
         return call

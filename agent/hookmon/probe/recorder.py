@@ -17,13 +17,13 @@ from time import monotonic_ns, time_ns
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
-from hookmon.core.plan import CALLS_A_LOOK, CLIENT_KINDS
+from hookmon.core.plan import CALLS_A_LOOK
 from hookmon.probe import engine, tree
 from hookmon.probe.arena import Arena
 from hookmon.probe.depth import allow_depth
 from hookmon.probe.engine import compiled
 from hookmon.probe.greenlets import GreenletStorage
-from hookmon.probe.guard import shielded
+from hookmon.probe.guard import serialised, shielded
 from hookmon.probe.target import Span, Target, call_site
 from hookmon.probe.tree import SCRATCH_LANE, Ending
 
@@ -165,7 +165,7 @@ def _new_node(parent: Node, span: Span) -> Node | None:
         parent = root  # of a forked child, or the root itself
     if span in parent.children:
         return parent.children[span]
-    if _is_covered(parent, span):
+    if tree.is_covered(parent, span):
         parent.children[span] = None
         return None
     _open()
@@ -174,20 +174,9 @@ def _new_node(parent: Node, span: Span) -> Node | None:
     node = _recorded(parent, span, 0)
     if node is None:
         return _flat_node(span)
+    if not node.number and _arena is not None:  # retired: a signal handler has forked in between, the next call finds its own
+        return node
     return parent.children.setdefault(span, node)
-
-
-def _is_covered(parent: Node, span: Span) -> bool:
-    """Say whether a span of the same client kind is open around: requests over urllib3 over http.client is one call."""
-    kind = span.target.kind
-    if kind not in CLIENT_KINDS or span.target.nested:
-        return False
-    around: Node | None = parent
-    while around is not None and around.span is not None:
-        if around.span.target.kind == kind and not around.span.target.nested:
-            return True
-        around = around.parent
-    return False
 
 
 def _flat_node(span: Span) -> Node:
@@ -245,7 +234,9 @@ def new_bucket(node: Node, duration_ns: int) -> int:
 
     Where there is no space for another octave, that of the counter of calls without a duration.
     """
-    return _new_bucket(node, duration_ns) or node.total + _UNTIMED
+    arena = _arena
+    place = _new_bucket(node, duration_ns)
+    return place if place and arena is _arena else node.total + _UNTIMED  # a signal handler may have forked in between
 
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
@@ -259,14 +250,18 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     if arena is not None and node.number:
         octave = bucket // SUB_BUCKETS
         at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
-    if not at or arena is not _arena:  # no space, or a signal handler has forked in between
+    if not at:
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
     place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
     return place
 
 
-@shielded(None)
+_spare_lane = Lane(SCRATCH_LANE, None, root)
+"""Where there was no memory for a lane."""
+
+
+@shielded(_spare_lane)
 def new_lane(task: int | None = None) -> Lane:
     """Return a lane for the running thread or greenlet, or for the task with the given identity."""
     arena = _arena
@@ -286,11 +281,11 @@ def new_lane(task: int | None = None) -> Lane:
             values = [get_ident(), kind, 0, *[0] * (2 * layout.LANE_DEPTH)]
             at = arena.record(layout.LANE, len(_lanes) + 1, values)
             base = at and at + layout.LANE_FIRST
-            if arena is not _arena:  # a signal handler has forked in between
-                base = 0
     lane = Lane(base or SCRATCH_LANE, task, root)
     if base:
         _lanes.append(lane)
+        if arena is not _arena:  # a signal handler has forked in between
+            lane.base = SCRATCH_LANE
     else:
         words[layout.HEADER_HIDDEN_LANES] += 1
     return lane
@@ -312,7 +307,7 @@ def _leave_thread(lane: Lane) -> None:
     free_lane(lane)
 
 
-@shielded(None)
+@shielded(_spare_lane)
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
     _open()
@@ -339,6 +334,7 @@ def _share_greenlets() -> None:
         compiled.use_greenlets(_current_greenlet, here.lanes)
 
 
+@serialised
 def fail(node: Node, start_ns: int, error: BaseException) -> None:
     """Count a plain call that ended with an exception, and charge its time."""
     duration_ns = monotonic_ns() - start_ns
@@ -346,6 +342,7 @@ def fail(node: Node, start_ns: int, error: BaseException) -> None:
     finish(node, duration_ns, error)
 
 
+@serialised
 def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
     """Count a completed call with its duration; its time is charged separately."""
     _count(node, duration_ns)
@@ -385,6 +382,13 @@ def count_error(node: Node, error: BaseException) -> None:
         return
     offset = layout.NODE_ERRORS if isinstance(error, Exception) else layout.NODE_INTERRUPTED
     words[node.total + offset - layout.NODE_TOTAL_NS] += 1
+
+
+@serialised
+def succeed(node: Node, duration_ns: int) -> None:
+    """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
+    words[node.total] += duration_ns
+    _count(node, duration_ns)
 
 
 def note_watch(number: int, target: str, status: int, detail: str = "") -> None:

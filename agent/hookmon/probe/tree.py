@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS
+from hookmon.core.plan import CLIENT_KINDS
 
 SCRATCH_LANE = layout.SCRATCH + 1
 SCRATCH_TOTAL = layout.SCRATCH + layout.LANE_WORDS + 2
@@ -71,8 +72,10 @@ class Node:
 
     def add_octave(self, octave: int, first: int) -> None:
         """Say where the buckets of an octave are."""
+        buckets = self.buckets  # first: a node that is retired meanwhile has others, which stay as they are
         start = octave * SUB_BUCKETS
-        self.buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
+        if self.number:
+            buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
 
     def retire(self) -> None:
         """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
@@ -106,3 +109,16 @@ class Ending:
 
     def __del__(self) -> None:
         self._free(self._lane)
+
+
+def is_covered(parent: Node, span: Span) -> bool:
+    """Say whether a span of the same client kind is open around: requests over urllib3 over http.client is one call."""
+    kind = span.target.kind
+    if kind not in CLIENT_KINDS or span.target.nested:
+        return False
+    around: Node | None = parent
+    while around is not None and around.span is not None:
+        if around.span.target.kind == kind and not around.span.target.nested:
+            return True
+        around = around.parent
+    return False
