@@ -134,7 +134,7 @@ class Run:
     def result(self) -> dict[str, Any]:
         """Return the medians of the rounds, their spread, and what they were measured with."""
         return {
-            "python": platform.python_version() if self._options.python == sys.executable else self._options.python,
+            "python": self._environments.python,
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "rounds": self._options.rounds,
             "subjects": {subject.name: subject.what for subject, _ in self._subjects},

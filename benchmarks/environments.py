@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from benchmarks.subjects import BASE, Subject
@@ -24,6 +23,7 @@ class Environments:
     def __init__(self, folder: Path, python: str) -> None:
         self._folder = folder
         self._python = python
+        self.python = _run([python, "-c", "import platform; print(platform.python_version())"]).strip()
         self.versions: dict[str, dict[str, str]] = {}
 
     def scripts(self, subject: Subject) -> Path:
@@ -33,7 +33,7 @@ class Environments:
         scripts = folder / "bin"
         if name in self.versions:
             return scripts
-        wanted = "\n".join((self._python, *BASE, *subject.packages))
+        wanted = "\n".join((self.python, *BASE, *subject.packages))
         installed = folder / "installed.txt"
         if not installed.exists() or installed.read_text("utf-8") != wanted:
             _run([self._python, "-m", "venv", "--clear", str(folder)])
@@ -67,6 +67,5 @@ def _run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=environment)
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or done.stderr.splitlines()
-        python = "Python {}.{}".format(*sys.version_info[:2])
-        raise Unavailable(f"pip on {python}: {lines[-1].removeprefix('ERROR: ') if lines else done.returncode}")
+        raise Unavailable(lines[-1].removeprefix("ERROR: ") if lines else f"exit code {done.returncode}")
     return done.stdout

@@ -19,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CALLS = 2_000
+CALLS = 10_000
 SCENARIOS = ("function", "method", "named", "coroutine", "nested")
 
 

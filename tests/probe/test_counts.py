@@ -449,3 +449,52 @@ shop.outer()
     (lane,) = recorded.shards[0].lanes
     assert [recorded.shards[0].nodes[index].name for index, _ in lane.stack] == ["outer", "inner"]
     assert recorded.calls() == {}
+
+
+TASKS = """
+shop = module('''
+import asyncio
+async def inner(): await asyncio.sleep(0)
+async def job(pause): await inner(); await asyncio.sleep(pause)
+async def crowd(): await asyncio.gather(*(job(0) for _ in range(50)))
+''')
+watch(shop, "inner", "job")
+import asyncio
+"""
+
+
+def test_the_lanes_of_ended_tasks_serve_others_also_in_a_forked_child(fresh):
+    """More of them at once than are kept, twice, and in the child anew."""
+    recorded = fresh(
+        TASKS
+        + """
+asyncio.run(shop.crowd())
+asyncio.run(shop.crowd())
+child = os.fork()
+asyncio.run(shop.crowd())
+if child: os.waitpid(child, 0)
+"""
+    )
+    assert recorded.calls() == {"job": 200, "inner": 200}
+    assert recorded.paths()["job", "inner"].calls == 200
+    assert [shard.lanes for shard in recorded.shards] == [[], []]
+    assert [shard.hidden_lanes for shard in recorded.shards] == [0, 0]
+
+
+def test_a_lane_that_another_thread_takes_over_names_that_thread(fresh):
+    """A task in flight is shown where it runs now."""
+    recorded = fresh(
+        TASKS
+        + """
+import threading
+asyncio.run(shop.crowd())
+def last():
+    print(threading.get_ident(), flush=True)
+    loop = asyncio.new_event_loop()
+    loop.call_later(0.2, os._exit, 0)
+    loop.run_until_complete(shop.job(60))
+threading.Thread(target=last).start()
+"""
+    )
+    (lane,) = recorded.shards[0].lanes
+    assert (lane.ident, len(lane.stack)) == (int(recorded.out), 1)

@@ -734,6 +734,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 
 /* ---- plain calls ---- */
 
+/* The lane's reference to the parent is ours while the call lasts, and goes back to the lane after it. */
 static PyObject *
 timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -743,13 +744,15 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     }
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
-    Node *parent = (Node *)Py_NewRef(lane->node);
+    Node *parent = lane->node;
     Node *node = NULL;
     if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
         node = (Node *)Py_NewRef(self->last_node);
     }
     else if (span) {
+        Py_INCREF(parent);
         node = find_node(parent, span);
+        Py_DECREF(parent); /* the lane has it */
         if (node) {
             self->last_epoch = state.epoch;
             Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
@@ -780,13 +783,13 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     }
     uint64_t *words = state.words;
     Py_ssize_t slot = lane->base + node->slot;
-    Py_SETREF(lane->node, (Node *)Py_NewRef(node));
+    lane->node = (Node *)Py_NewRef(node);
     words[slot] = node->number;
     uint64_t start_ns = now_ns();
     words[slot + 1] = start_ns;
     result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     uint64_t duration_ns = now_ns() - start_ns;
-    Py_SETREF(lane->node, (Node *)Py_NewRef(parent));
+    Py_SETREF(lane->node, parent);
     state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
     if (result) {
         PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
@@ -808,7 +811,6 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     }
 done:
     Py_XDECREF(node);
-    Py_DECREF(parent);
     Py_XDECREF(span);
     Py_DECREF(lane);
     return result;
