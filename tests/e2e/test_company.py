@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -308,12 +309,14 @@ def test_flask_run_with_its_reloader(tmp_path: Path) -> None:
     command = [str(SCRIPTS / "flask"), "--app", "web", "run", "--reload", "--port", str(port)]
     running = hookmon_start(command, cwd=tmp_path, config=WATCH_SHOP)
     answers: list[list[str]] = []
+    lost: list[Exception] = []  # requests that the reload cut off, perhaps after the call
 
     def ask(version: str) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/3", timeout=10) as answer:
                 answers.append(answer.read().decode().split())
-        except OSError:
+        except (OSError, http.client.HTTPException) as error:
+            lost.append(error)
             return False
         return answers[-1][0] == version
 
@@ -330,7 +333,7 @@ def test_flask_run_with_its_reloader(tmp_path: Path) -> None:
     finally:
         running.kill()
     assert {answer[2] for answer in answers} == {"9"}
-    assert calls(result.report, "shop:quote") == len(answers)
+    assert len(answers) <= calls(result.report, "shop:quote") <= len(answers) + len(lost)
     assert {answer[1] for answer in answers} <= {str(process["pid"]) for process in result.report["processes"]}
 
 
