@@ -25,7 +25,7 @@ from hookmon.probe.engine import compiled
 from hookmon.probe.greenlets import GreenletStorage
 from hookmon.probe.guard import serialised, shielded
 from hookmon.probe.target import Span, Target, call_site
-from hookmon.probe.tree import SCRATCH_LANE, Ending
+from hookmon.probe.tree import SCRATCH_LANE, Ending, blank_words
 
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
@@ -33,10 +33,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-
-def _blank_words() -> memoryview:
-    return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
 
 
 Node: Any = compiled.Node if compiled else tree.Node  # Any: C has no annotations
@@ -54,7 +50,7 @@ _current_greenlet: Callable[[], object] = object
 wrapt_folder = ""
 """Where wrapt is when the program has none; set before `calls` is loaded."""
 
-words = _blank_words()
+words = blank_words()
 since = words[1:]
 
 _endings = _local()
@@ -127,7 +123,7 @@ def _after_fork() -> None:
         _arena.close_in_child()
     _arena = None
     _opened = False
-    _write_to(_blank_words())
+    _write_to(blank_words())
     for node in all_nodes():
         node.retire()
     for lane in _lanes:

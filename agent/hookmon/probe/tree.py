@@ -34,6 +34,11 @@ no_children: dict[Span, Node | None] = {}
 """Children of retired nodes; stays empty."""
 
 
+def blank_words() -> memoryview:
+    """Return a memory that nobody reads, large enough for the scratch record."""
+    return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
+
+
 class Node:
     """One place in the call tree.
 
