@@ -7,7 +7,9 @@ for the moment of the mapping and cut back before anything is touched, so growin
 descriptor. Storage is reserved before it is used, hence a full disk is an OSError here and never a SIGBUS.
 
 Nothing locks. CPython switches threads and runs signal handlers only at calls and backward jumps (3.11 to 3.15: `RESUME`,
-`CALL`, `JUMP_BACKWARD`), so a straight line without them is atomic under the GIL; `reserve` relies on that.
+`CALL`, `JUMP_BACKWARD`), so a straight line without them is atomic under the GIL; `reserve` relies on that. A trace function
+of the program runs at each new line besides, and may make watched calls: what hands out numbers and places does it in one
+statement.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Arena:
         "_used",
         "nodes",
         "path",
+        "targets",
         "words",
     )
 
@@ -61,6 +64,7 @@ class Arena:
         self._capacity = layout.FIRST_BYTES // 8
         self._used = layout.SCRATCH
         self.nodes = 0
+        self.targets = 0
         self.path = path
         words = self.words = self._bytes.cast("Q")
         text = text[: layout.PAGE_BYTES - layout.HEADER_TEXT * 8]
@@ -75,18 +79,16 @@ class Arena:
 
     def reserve(self, size: int) -> int:
         """Return the index of `size` fresh words, 0 when there is no space left."""
-        while True:
-            at = self._used
-            end = at + size
-            if end <= self._capacity:
-                # no call from here to the return: see the module's text
-                words = self.words
-                self._used = end
-                words[at] = size << 8
-                words[layout.HEADER_USED] = end
-                return at
+        self._used = end = (at := self._used) + size  # one statement: a trace function runs between two
+        while end > self._capacity:
             if not self._grow():
+                if self._used == end:
+                    self._used = at
                 return 0
+        words = self.words
+        words[at] = size << 8
+        words[layout.HEADER_USED] = self._used
+        return at
 
     def record(self, kind: int, number: int, values: list[int]) -> int:
         """Write a record of `values` behind its head and return its index, 0 when there is no space left."""
@@ -107,8 +109,7 @@ class Arena:
         at = self.reserve(2 + (len(content) + 7) // 8)
         if not at:
             return 0
-        number = self._string_count + 1  # straight line, see above
-        self._string_count = number
+        self._string_count = number = self._string_count + 1
         number = self._strings.setdefault(text, number)
         self._bytes[at * 8 + 16 : at * 8 + 16 + len(content)] = content
         self.words[at + 1] = len(content)

@@ -197,8 +197,7 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
         node.retire()
         return node
     allow_depth(parent.depth + 1)
-    number = arena.nodes + 1  # straight line, see arena
-    arena.nodes = number
+    arena.nodes = number = arena.nodes + 1
     names = arena.string(span.name) << 32
     target = _target_number(arena, span.target)
     site = arena.string(call_site(span)) << 32
@@ -217,7 +216,7 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
 
 def _target_number(arena: Arena, target: Target) -> int:
     if not target.number:
-        number = len(_targets) + 1
+        arena.targets = number = arena.targets + 1
         kinds = arena.string(target.kind) | arena.string(target.pack) << 32
         if arena.record(layout.TARGET, number, [arena.string(target.path), kinds]):
             _targets.append(target)
