@@ -117,13 +117,20 @@ class Arena:
         return number
 
     def close_in_child(self) -> None:
-        """Forget the parent's shard after a fork: the mapping stays for who still looks at it, the descriptor goes."""
+        """Forget the parent's shard after a fork: the mapping stays for who still looks at it, the descriptor goes.
+
+        Nothing more is handed out, also to what the fork interrupted, which may have come from a signal handler: the number
+        of our descriptor can be that of the child's own shard by now, and growing that would not grow this.
+        """
+        self._capacity = 0
         if self._is_mine(self._descriptor):
             os.close(self._descriptor)
 
     def _grow(self) -> bool:
         """Double the storage up to the limit; say whether there is more now."""
         capacity = self._capacity
+        if not capacity:
+            return False  # left behind by a fork
         target = min(capacity * 2, capacity + 131_072, self._largest // 8)
         if target > capacity:
             descriptor = self._descriptor
@@ -132,13 +139,16 @@ class Arena:
                     descriptor = self._descriptor = _moved_up(os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC))
                 if self._is_mine(descriptor):
                     _reserve_storage(descriptor, capacity * 8, target * 8)
+                    if not self._capacity:  # a signal handler has forked in between
+                        return False
                     if self._capacity < target:
                         self._capacity = target
                         self.words[layout.HEADER_CAPACITY] = target
                     return True
             except OSError:
                 pass  # full, moved away or no longer ours: said in the header, the report tells
-        self.words[layout.HEADER_STATE] = layout.STATE_FULL
+        if self._capacity:
+            self.words[layout.HEADER_STATE] = layout.STATE_FULL
         return False
 
     def _is_mine(self, descriptor: int) -> bool:
