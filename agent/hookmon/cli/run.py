@@ -90,23 +90,23 @@ class _Session:
         from hookmon.collector.collect import Collector
 
         folder = _run_folder()
+        before = launch.block_signals()
         try:
-            run = self._begin(folder)
-            environment = launch.environment(os.environ, folder)
-            before = launch.block_signals()
             try:
-                pid = launch.start(self._command, environment, before)
-                collector = Collector(run, self._run_file)
-                collector.follow(pid)
-                code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
-            finally:
-                launch.unblock_signals(before)
-        except OSError as error:
-            self._withdraw(folder)
-            raise LaunchError(f"the run cannot be prepared: {error}", 125) from error
-        except BaseException:
-            self._withdraw(folder)
-            raise
+                run = self._begin(folder)
+                pid = launch.start(self._command, launch.environment(os.environ, folder), before)
+            except OSError as error:
+                self._withdraw(folder)
+                raise LaunchError(f"the run cannot be prepared: {error}", 125) from error
+            except BaseException:
+                self._withdraw(folder)
+                raise
+            # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
+            collector = Collector(run, self._run_file)
+            collector.follow(pid)
+            code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
+        finally:
+            launch.unblock_signals(before)
         return code, self._finish(collector, code)
 
     def _begin(self, folder: Path) -> Run:
