@@ -34,7 +34,7 @@ _GRACE_S = 0.3
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml.")
 @click.option("--no-config", is_flag=True, help="Read no configuration file.")
 @click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total")
-@click.option("--pack", multiple=True, metavar="NAME", help="Switch a pack on.")
+@click.option("--pack", multiple=True, metavar="NAME|FILE", help="Switch a pack on; a path reads that pack.")
 @click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them.")
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")

@@ -67,7 +67,8 @@ def load(
         own.add_option(text, problems)
     problems += duplicates(own.placed)
 
-    shipped = packs.read_packs(problems)
+    shipped = _with_files(packs.read_packs(problems), pack, problems)
+    pack = [Path(each).stem if packs.is_path(each) else each for each in pack]
     choices = [_choice_of_options(pack, no_pack)]
     if document:
         choices += [_choice_of_file(document, table) for table in tables["packs"]]
@@ -90,6 +91,17 @@ def load(
 def _label(path: Path, start: Path) -> str:
     """Return the name of a file that was found, as the user would type it from the start folder."""
     return os.path.relpath(path, start.resolve())
+
+
+def _with_files(shipped: list[packs.Pack], named: Sequence[str], problems: list[Problem]) -> list[packs.Pack]:
+    """Add the packs that are named by their path; one that has the name of a shipped pack stands in its place."""
+    found = {pack.name: pack for pack in shipped}
+    for text in named:
+        if packs.is_path(text):
+            pack = packs.read_file(Path(text), text, problems)
+            if pack:
+                found[pack.name] = pack
+    return list(found.values())
 
 
 def _choice_of_options(pack: Sequence[str], no_pack: Sequence[str]) -> packs.Choice:

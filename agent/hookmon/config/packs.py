@@ -1,12 +1,13 @@
-"""The shipped packs: found by listing their folder, read and checked by the code that reads the user's file.
+"""The packs: found by listing their folder, or named by their path; read and checked by the code that reads the user's file.
 
 A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` tables. Packs are on unless somebody turns them off.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hookmon.config.collect import Collected
@@ -21,7 +22,7 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Pack:
-    """The watches shipped for one library. `library` is what pip calls it, "" for the standard library."""
+    """The watches for one library. `library` is what pip calls it, "" for the standard library."""
 
     name: str
     library: str
@@ -31,13 +32,40 @@ class Pack:
 
 def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
     """Return the packs in `folder` by name; what is wrong in one is appended to `problems`, and that pack is left out."""
-    packs = (_read(path, problems) for path in sorted(folder.glob("*.toml")))
+    packs = (_read(path, f"packs/{path.name}", problems) for path in sorted(folder.glob("*.toml")))
     return [pack for pack in packs if pack]
 
 
-def _read(path: Path, problems: list[Problem]) -> Pack | None:
+def is_path(text: str) -> bool:
+    """Say whether what was given for a pack is the path of a file and not a name."""
+    return text.endswith(".toml") or os.sep in text
+
+
+def read_file(path: Path, label: str, problems: list[Problem]) -> Pack | None:
+    """Return the pack in a file that does not belong to hookmon; None, with the reasons appended to `problems`, for none.
+
+    Its adapters are the modules beside it, by their paths.
+    """
     own: list[Problem] = []
-    document = read_document(path, f"packs/{path.name}", own)
+    pack = _read(path, label, own)
+    folder = path.resolve().parent
+    watches = pack.content.watches if pack else []
+    for name in sorted({watch.adapter for watch in watches if watch.adapter}):
+        if not (folder / f"{name}.py").is_file():
+            mistake = Mistake(f"adapter {shown(name)} is not there", f"a file {name}.py beside the pack")
+            own.append(Problem(Place(label), mistake))
+    problems += own
+    if pack is None or own:
+        return None
+    pack.content.watches = [
+        replace(watch, adapter=str(folder / f"{watch.adapter}.py") if watch.adapter else "") for watch in watches
+    ]
+    return pack
+
+
+def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
+    own: list[Problem] = []
+    document = read_document(path, label, own)
     tables = check_document(document, PACK, own) if document else {}
     if document and not own and not tables["pack"]:
         own.append(Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack")))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         nested: bool  # recorded although a span of the same client kind is open around it
         pack: str  # the pack's name, "" for the user's own
         source: str  # "pack redis" or "hookmon.toml:12"
-        adapter: str  # module in hookmon.packs that patches what setattr cannot, "" for none
+        adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
 
     class PlanData(TypedDict):
         """What the probe reads at start."""
