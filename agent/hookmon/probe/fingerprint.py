@@ -15,17 +15,19 @@ _LONGEST_READ = 20_000
 _MOST_CACHED = 2_000
 
 _NAME = r"[A-Za-z_][\w$ -]*"
+_BEFORE_NAMES = (
+    "FROM|JOIN|INTO|UPDATE|TABLE|EXISTS|ONLY|AS|INDEX|VIEW|SAVEPOINT|SCHEMA|SEQUENCE|COPY|TRUNCATE|REFERENCES|CONSTRAINT|COLUMN"
+)
 _DROPPED = re.compile(
     rf"""
-      (?P<name> \b(?:FROM|JOIN|INTO|UPDATE|TABLE|EXISTS|ONLY|AS|INDEX|VIEW|SAVEPOINT|SCHEMA|SEQUENCE)\s+"{_NAME}"
+      (?P<name> \b(?:{_BEFORE_NAMES})\s+"{_NAME}"
               | "{_NAME}"(?=\.["\w*]) | (?<=["\w`]\.)"{_NAME}" | `{_NAME}` )
     | (?P<comment> --[^\n]* | \#(?![->]).* | /\*(?:(?!/\*).)*?\*/ | /\*.*  )
     | (?P<literal> "(?:[^"\\]|"")*(?:"|\\.*|\Z) | `[^`]*(?:`|\Z)
                  | [bxnBXNeE]?'(?:[^'\\]|'')*(?:'|\\.*|\Z)
                  | \$(?P<tag>\w*)\$.*?(?:\$(?P=tag)\$|\Z)
                  | %\([^()]*\)[sbt] | %[sbt]\b | \?\d* | \$\d+ | (?<![:\w]):[A-Za-z_]\w*
-                 | (?<![\w"`.])[+-]?(?:0[xX][0-9a-fA-F_]+|0[oObB][0-7_]+
-                                     |\d[\d_]*(?:\.[\d_]*)*(?:[eE][+-]?\d+)?|\.\d[\d_]*(?:[eE][+-]?\d+)?)(?!\w)  )
+                 | (?<![\w"`.])[+-]?\.?\d[\w.]*(?:(?<=e)[+-]\d+)?  )
     """,
     re.VERBOSE | re.DOTALL | re.IGNORECASE,
 )

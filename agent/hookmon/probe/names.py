@@ -226,7 +226,8 @@ def _statement(value: Any) -> str | None:
     if name == "SQL" and issubclass(type(inside), str):
         return _exactly(inside)
     if name == "Identifier" and type(inside) in (list, tuple):
-        return ".".join(f'"{_exactly(part)}"' for part in inside)
+        names = [_exactly(part) for part in inside]
+        return ".".join(name if name.isidentifier() else f'"{name}"' for name in names)
     if name == "Composed" and type(inside) is list:
         return "".join(_statement(part) or " ? " for part in inside[:_MOST_PARTS])
     return None
