@@ -9,7 +9,7 @@ WATCH = '[[watch]]\nmodule = "shop"\n'  # two lines; what is tested stands on li
 CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 KINDS = "request, task, sql, cache, http, rpc, queue, template, hook, function"
 
-WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, waits"
+WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, entry_body, waits"
 
 MISTAKES = {
     "overhead without a percent sign": (
@@ -140,7 +140,7 @@ MISTAKES = {
     "unknown filter": (
         WATCH + 'span = "q {arg0|uper}"\ncalls = ["a"]\n',
         "hookmon.toml:3: span \"q {arg0|uper}\": {arg0|uper}: there is no filter 'uper'; "
-        "allowed: upper, lower, word, command, host, sql",
+        "allowed: upper, lower, word, command, host, sql, method, route",
     ),
     "span with an open brace": (
         WATCH + 'span = "q {arg0"\ncalls = ["a"]\n',

@@ -192,7 +192,7 @@ SUSPECTS = [
     "{self|upper}",
     *("{arg0.price}", "{arg0.nothing}", "{arg0.a.b}", "{self.price}", "{class}", "{missing, arg0.price}"),
 ]
-FILTERS = ["", "|upper", "|lower", "|word", "|command", "|host", "|sql"]
+FILTERS = ["", "|upper", "|lower", "|word", "|command", "|host", "|sql", "|method", "|route"]
 
 
 @pytest.mark.parametrize("template", SUSPECTS)

@@ -11,9 +11,10 @@ program runs. Checked before the start, compiled in the probe.
 
 from __future__ import annotations
 
-FILTERS = ("upper", "lower", "word", "command", "host", "sql")
+FILTERS = ("upper", "lower", "word", "command", "host", "sql", "method", "route")
 """`command`: a Redis command in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first
-blank. `host`: host and port of a URL. `sql`: a statement without its literals."""
+blank. `host`: host and port of a URL. `sql`: a statement without its literals. `method`: a known
+HTTP method, or OTHER: what a client may write there has no bounds. `route`: with one slash before it."""
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:

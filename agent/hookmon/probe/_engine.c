@@ -2171,10 +2171,12 @@ marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
     PyObject *result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     if (result) {
         PyObject *answer = call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, result);
-        if (!answer) {
-            Py_CLEAR(result);
+        if (answer != Py_None) { /* a body that stands in for the result; or an error */
+            Py_SETREF(result, answer);
         }
-        Py_XDECREF(answer);
+        else {
+            Py_DECREF(answer);
+        }
     }
     return result;
 }

@@ -231,8 +231,8 @@ class Marked(Timed):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         result = self._self_function(*args, **kwargs)
-        self._self_name(args, kwargs, result)
-        return result
+        replaced = self._self_name(args, kwargs, result)
+        return result if replaced is None else replaced
 
 
 class MarkedBefore(Marked):

@@ -7,6 +7,7 @@ the watched process, about once a request. Nothing of the program runs for it, a
 from __future__ import annotations
 
 from hookmon.probe import transactions
+from hookmon.probe.bodies import replacer
 from hookmon.probe.guard import shielded
 from hookmon.probe.names import text_finder
 from hookmon.probe.steps import StandIn
@@ -18,19 +19,24 @@ if TYPE_CHECKING:
 
     from hookmon.probe.target import Target
 
-    Mark = Callable[[tuple[Any, ...], dict[str, Any], Any], None]
+    Mark = Callable[[tuple[Any, ...], dict[str, Any], Any], Any]
 
 
 def marker(target: Target, function: Any, is_method: bool) -> Mark:
-    """Return what is to be called with (args, kwargs, result) of each call. Raises ValueError for a bad template."""
-    name_template, status_template = target.marks
+    """Return what is to be called with (args, kwargs, result) of each call. Raises ValueError for a bad template.
+
+    What it returns is to be the call's result, unless it is None.
+    """
+    name_template, status_template, body_template = target.marks
     find_name = text_finder(name_template, target, function, is_method) if name_template else None
     find_status = text_finder(status_template, target, function, is_method) if status_template else None
+    replace_body = replacer(body_template, function, is_method) if body_template else None
 
     @shielded(None)
-    def mark(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        if transactions.current() is None:
-            return
+    def mark(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+        transaction = transactions.current()
+        if transaction is None:
+            return None
         values = {**kwargs, "result": result}
         if find_name is not None:
             name = find_name(args, values)
@@ -40,6 +46,7 @@ def marker(target: Target, function: Any, is_method: bool) -> Mark:
             status = find_status(args, values)[:3]
             if status.isdigit():
                 transactions.set_status(int(status))
+        return replace_body(args, values, transaction) if replace_body is not None else None
 
     return mark
 

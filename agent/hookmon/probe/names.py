@@ -126,14 +126,14 @@ def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, func
     if paths[0][0] == "function":
         constant = target.path.partition(":")[2]
         return lambda args, kwargs: constant
-    readers = [(_root_reader(root, function, is_method), attributes) for root, *attributes in paths]
+    readers = [(root_reader(root, function, is_method), attributes) for root, *attributes in paths]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         value: Any = _MISSING
         for root_of, attributes in readers:
             value = root_of(args, kwargs)
-            for attribute in attributes:
-                value = _attribute(value, attribute)
+            for name in attributes:
+                value = attribute(value, name)
             if value is not _MISSING:
                 break
         return apply(value)
@@ -141,7 +141,8 @@ def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, func
     return read
 
 
-def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, Any], Any]:
+def root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, Any], Any]:
+    """Return what reads the root of a field off (args, kwargs)."""
     if root in ("self", "class"):
 
         def own(args: Any, _: Any) -> Any:
@@ -174,7 +175,7 @@ def _parameters(function: Any) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 
 
-def _attribute(value: Any, name: str) -> Any:
+def attribute(value: Any, name: str) -> Any:
     """Return an attribute, or what a plain dictionary, list or tuple holds; _MISSING where code of the program would run."""
     if value is _MISSING:
         return value
@@ -183,21 +184,26 @@ def _attribute(value: Any, name: str) -> Any:
     if name.isdigit():
         is_there = type(value) in (tuple, list) and int(name) < len(value)
         return value[int(name)] if is_there else _MISSING
-    on_class: Any = _MISSING
-    for owner in type(value).__mro__:
-        on_class = owner.__dict__.get(name, _MISSING)
-        if on_class is not _MISSING:
-            break
+    on_class = on_class_of(value, name)
     if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
         return on_class.__get__(value)
     if not hasattr(type(on_class), "__set__"):
-        own = _own_dictionary(value).get(name, _MISSING)
+        own = own_dictionary(value).get(name, _MISSING)
         if own is not _MISSING:
             return own
     return on_class if type(on_class) in (str, int) else _MISSING
 
 
-def _own_dictionary(value: Any) -> Any:
+def on_class_of(value: Any, name: str) -> Any:
+    """Return what a value's class has by a name, as it stands in there."""
+    for owner in type(value).__mro__:
+        on_class = owner.__dict__.get(name, _MISSING)
+        if on_class is not _MISSING:
+            return on_class
+    return _MISSING
+
+
+def own_dictionary(value: Any) -> Any:
     """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
     for owner in type(value).__mro__:
         found = owner.__dict__.get("__dict__", _MISSING)
@@ -222,6 +228,8 @@ def _exactly(value: Any) -> str:
         return bytes.decode(value, "utf-8", "replace")
     if value is None or kind in (bool, int, float):
         return repr(value)
+    if issubclass(kind, int):  # an enumeration's
+        return int.__repr__(value)
     if value is _MISSING:
         return "?"
     return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
@@ -263,9 +271,9 @@ def _statement(value: Any) -> str | None:
     kind = type(value)
     if issubclass(kind, str | bytes):
         return _exactly(value)
-    inside = _attribute(value, "_obj")
+    inside = attribute(value, "_obj")
     if inside is _MISSING:
-        inside = _attribute(value, "_wrapped")
+        inside = attribute(value, "_wrapped")
     name = type.__getattribute__(kind, "__name__")
     if name == "SQL" and issubclass(type(inside), str):
         return _exactly(inside)
@@ -277,6 +285,20 @@ def _statement(value: Any) -> str | None:
     return None
 
 
+def _method(value: Any) -> str:
+    text = _text(value)
+    return text if text in _METHODS else text.upper() if text.upper() in _METHODS else "OTHER" if text != "?" else text
+
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
+_METHODS |= {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "PURGE"}
+"""HTTP methods: those of RFC 9110 and 5789, of WebDAV (RFC 4918, 5323), QUERY, and what caches understand."""
+
+
+def _route(value: Any) -> str:
+    return "?" if value is None or value is _MISSING else "/" + _text(value).lstrip("/")
+
+
 _FILTERS: dict[str, Callable[[Any], str]] = {
     "": _text,
     "upper": lambda value: _text(value).upper(),
@@ -285,4 +307,6 @@ _FILTERS: dict[str, Callable[[Any], str]] = {
     "word": lambda value: _text(value).partition(" ")[0],
     "host": _host,
     "sql": _sql,
+    "method": _method,
+    "route": _route,
 }

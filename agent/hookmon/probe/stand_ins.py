@@ -28,6 +28,8 @@ _COROUTINE_FLAG = 0x80
 _ITERABLE_COROUTINE_FLAG = 0x100
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 
+_PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
+
 if compiled:
     kinds: Any = compiled
     compiled.configure(
@@ -88,13 +90,13 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
         kind = kinds.TimedCallable
     if isinstance(function, FunctionType | kinds.Marked):
         return kind(function, span, name, position, target.sited)
-    if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ != "_lru_cache_wrapper":
+    if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
         return _proxy(function, kind(function, span, name, position, target.sited))
     return _named_after(kind, function)(function, span, name, position, target.sited)
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:
-    if not isinstance(function, FunctionType):
+    if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     mark = marker(target, function, is_method)
     if not _flags(function) & _COROUTINE_FLAG:

@@ -35,6 +35,7 @@ _SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
 _MOST_EXAMPLES = 2_000  # transactions' names of which slowest examples are kept: 7 kB each
 
 CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
+STREAMING = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(streaming)")
 AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(after)")
 
 
@@ -141,6 +142,23 @@ def join(lane: Lane, span: Span) -> Visit | None:
         return None
     lane.node = node
     lane.trace = trace
+    return Visit(lane)
+
+
+@shielded(None)
+def stream(transaction: Transaction) -> Visit | None:
+    """Put the caller's lane where the rest of an ended transaction's body is made; None where it is inside another call."""
+    if transaction.epoch != recorder.forks or not transaction.ended:
+        return None
+    try:
+        lane = recorder.here.lane
+    except AttributeError:
+        lane = recorder.enter_thread()
+    node = _child(transaction.node, STREAMING) if lane.node is recorder.root else None
+    if node is None:
+        return None
+    lane.node = node
+    lane.trace = None
     return Visit(lane)
 
 
