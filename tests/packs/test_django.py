@@ -1,0 +1,74 @@
+"""The pack of Django on real servers."""
+
+from __future__ import annotations
+
+import pytest
+from support.servers import Postgres, Valkey
+from support.web import GUNICORN
+
+from .web import holds, serve
+
+APP = """
+    import os
+    from django.conf import settings
+    from django.core.asgi import get_asgi_application
+    from django.core.wsgi import get_wsgi_application
+    from django.http import HttpResponse, StreamingHttpResponse
+    from django.template import Context, Engine
+    from django.urls import include, path, re_path
+
+    settings.configure(
+        SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__, DEBUG=False,
+        MIDDLEWARE=["django.middleware.common.CommonMiddleware", "app.counting"],
+        LOGGING_CONFIG=None,
+    )
+    import store
+
+    template = Engine().from_string("{{ text }}")
+    template.name = "user.html"
+
+    def counting(get_response):
+        def middleware(request):
+            return get_response(request)
+        return middleware
+
+    def user(request, name):
+        return HttpResponse(template.render(Context({"text": store.user(name)})))
+
+    def orders(request):
+        return HttpResponse(store.order(request.body))
+
+    def feed(request):
+        return StreamingHttpResponse(store.feed())
+
+    def boom(request):
+        raise ValueError
+
+    def busy(request):
+        return HttpResponse("later", status=503)
+
+    urlpatterns = [
+        path("users/", include([path("<str:name>", user)])),
+        re_path("^(?:orders)$", orders),
+        path("feed", feed), path("boom", boom), path("busy", busy),
+    ]
+    app = get_wsgi_application()
+    asgi = get_asgi_application()
+"""
+
+
+@pytest.mark.parametrize("worker", ["sync", "gthread"])
+def test_requests_are_counted_by_route_with_all_they_call(valkey: Valkey, postgres: Postgres, worker: str):
+    """On gunicorn with 2 workers, for 4 clients at once: the client's, PostgreSQL's and Valkey's own counts."""
+    command = (*GUNICORN, "--worker-class", worker, *(("--threads", "4") if worker == "gthread" else ()), "app:app")
+    one = serve(valkey, postgres, APP, needs="django", packs=["django", "wsgi"], command=command)
+    holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /^(?:orders)$")
+    named = {key: count for key, count in one.calls("template").items() if key[1] != "None"}  # those are of Django's error pages
+    assert named == {("GET /users/<str:name>", "user.html"): 40}
+
+
+def test_requests_over_asgi_are_counted_by_route_with_all_they_call(valkey: Valkey, postgres: Postgres):
+    """On uvicorn, where synchronous views run in threads; a body of a plain generator is read before the response."""
+    command = ("-m", "uvicorn", "--port", "0", "--log-level", "info", "--lifespan", "off", "app:asgi")
+    one = serve(valkey, postgres, APP, needs="django", packs=["django"], command=command)
+    holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /^(?:orders)$", streamed={})
