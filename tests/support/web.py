@@ -49,7 +49,10 @@ STORE = """
             yield b"line %d\\n" % number
 """
 
-TABLES = "DROP TABLE IF EXISTS person, orders, feed; CREATE TABLE person (name text); CREATE TABLE orders (body text); CREATE TABLE feed (number int)"
+TABLES = """
+    DROP TABLE IF EXISTS person, orders, feed;
+    CREATE TABLE person (name text); CREATE TABLE orders (body text); CREATE TABLE feed (number int)
+"""
 
 CLIENT = """
     import http.client, json, re, signal, subprocess, sys, threading, time

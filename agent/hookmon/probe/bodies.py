@@ -32,7 +32,7 @@ _others = Target("", "function", "", "", False).span("(other)")
 
 def replacer(template: str, function: Any, is_method: bool) -> Replace:
     """Return what puts a stand-in where a call has left a generator; it returns that where it is to be the call's result."""
-    field = parse(template)[0]  # the only one, and without a filter: config.checks.place
+    field: Any = parse(template)[0]  # the only one, and without a filter: config.checks.place
     root, *names = field[0][0]
     root_of = root_reader(root, function, is_method)
 
