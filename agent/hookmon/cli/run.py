@@ -34,7 +34,7 @@ _GRACE_S = 0.3
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml.")
 @click.option("--no-config", is_flag=True, help="Read no configuration file.")
 @click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total")
-@click.option("--pack", multiple=True, metavar="NAME", help="Switch a pack on.")
+@click.option("--pack", multiple=True, metavar="NAME|FILE", help="Switch a pack on; a path reads that pack.")
 @click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them.")
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
@@ -124,6 +124,7 @@ class _Session:
             "run_folder": str(folder),
             "wrapt_folder": _wrapt_folder(),
             "hookmon": version,
+            "redact": self._config.redact,
             "max_overhead": self._config.max_overhead,
             "watches": watches,
         }
@@ -163,7 +164,9 @@ class _Session:
 
     def _finish(self, collector: Collector, code: int) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
+        from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
+        from hookmon.collector.store import BlindSpot
 
         run = collector.run
         run.duration_ns = time.monotonic_ns() - run.started_ns
@@ -172,7 +175,9 @@ class _Session:
         while collector.something_runs() and time.monotonic() < deadline:
             time.sleep(0.02)
         run = collector.look(state="finished")
+        run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
         add_cost(run, collector.interpreter)
+        name_versions(run, self._config, collector.interpreter)
         try:
             collector.end()
         except RunFileError as error:

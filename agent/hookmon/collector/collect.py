@@ -8,7 +8,6 @@ file is deleted, so that a killed launcher loses nothing and 10,000 children lea
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import time
 from contextlib import suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 from time import monotonic_ns
 
 from hookmon.collector import hints
+from hookmon.collector.discard import discard
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.processes import SHADOWED, Processes, Watcher, exists, is_alive
 from hookmon.collector.shards import ShardData, ShardReader
@@ -252,14 +252,13 @@ class Collector:
         self.run.folded = []
         self._run_file.save(self.run)
         if not self.run.still_running:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            discard(self._folder)
         else:
             self._delete_folded()
 
     def _delete_folded(self) -> None:
         for name in self._folded:
-            with suppress(OSError):
-                (self._folder / name).unlink()
+            discard(self._folder / name)
 
     @property
     def interpreter(self) -> str:
