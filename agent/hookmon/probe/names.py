@@ -96,7 +96,7 @@ def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, func
             shown = apply(value)
             if shown:
                 return shown
-            if value is not _MISSING:
+            if value is not _MISSING and (value is not None or found is _MISSING):
                 found, text = value, shown
             elif text is None:
                 text = shown
