@@ -124,6 +124,7 @@ class _Session:
             "run_folder": str(folder),
             "wrapt_folder": _wrapt_folder(),
             "hookmon": version,
+            "redact": self._config.redact,
             "max_overhead": self._config.max_overhead,
             "watches": watches,
         }
