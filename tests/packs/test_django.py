@@ -63,7 +63,9 @@ def test_requests_are_counted_by_route_with_all_they_call(valkey: Valkey, postgr
     command = (*GUNICORN, "--worker-class", worker, *(("--threads", "4") if worker == "gthread" else ()), "app:app")
     one = serve(valkey, postgres, APP, needs="django", packs=["django", "wsgi"], command=command)
     holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /^(?:orders)$")
-    named = {key: count for key, count in one.calls("template").items() if key[1] != "django None"}  # those are of Django's error pages
+    named = {
+        key: count for key, count in one.calls("template").items() if key[1] != "django None"
+    }  # those are of Django's error pages
     assert named == {("GET /users/<str:name>", "django user.html"): 40}
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     FindSpan = Callable[[tuple[Any, ...], dict[str, Any]], Span]
     Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
+    Filter = Callable[[Any], str | None]  # None: there is nothing to show
 
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 100
@@ -31,6 +32,13 @@ _MISSING = object()
 
 redact = "literals"
 """What is taken out of SQL: "off", "literals" or "all"; the plan says it, before the first name is made."""
+
+
+def fixed_name(template: str) -> str:
+    """Return the name of every call, "" where the arguments have a say. Raises ValueError for a bad template."""
+    parts = parse(template)
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts)[:_LONGEST_NAME] if len(texts) == len(parts) else ""
 
 
 def span_finder(template: str, target: Target, function: Any, is_method: bool) -> tuple[FindSpan, int]:
@@ -54,12 +62,12 @@ def span_finder(template: str, target: Target, function: Any, is_method: bool) -
 def text_finder(
     template: str, target: Target, function: Any, is_method: bool
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
-    """Return the function that reads a template's text off a call, "" where one of its fields finds nothing.
+    """Return the function that reads a template's text off a call, "" where one of its fields finds no text.
 
     The keyword `result` is what the call has returned. Raises ValueError for a template that `core.span` refuses.
     """
     parts: list[str | Read] = [
-        part if isinstance(part, str) else _reader(part, target, function, is_method) for part in parse(template)
+        part if isinstance(part, str) else _reader(part, target, function, is_method, _nothing) for part in parse(template)
     ]
 
     def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -120,23 +128,39 @@ def _only_argument(fields: list[Any], is_method: bool) -> int:
     return int(root[3:]) + is_method
 
 
-def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool) -> Read:
+def _nothing(_value: Any) -> str:
+    return "?"
+
+
+def _reader(
+    field: tuple[tuple[tuple[str, ...], ...], str],
+    target: Target,
+    function: Any,
+    is_method: bool,
+    instead: Callable[[Any], str] | None = None,
+) -> Read:
     paths, filter_name = field
     apply = _FILTERS[filter_name]
     if paths[0][0] == "function":
-        constant = target.path.partition(":")[2]
+        constant = apply(target.path.partition(":")[2]) or ""
         return lambda args, kwargs: constant
     readers = [(root_reader(root, function, is_method), attributes) for root, *attributes in paths]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        value: Any = _MISSING
+        text: str | None = None
+        found: Any = _MISSING
         for root_of, attributes in readers:
             value = root_of(args, kwargs)
             for name in attributes:
                 value = attribute(value, name)
-            if value is not _MISSING:
-                break
-        return apply(value)
+            shown = apply(value)
+            if shown:
+                return shown
+            if value is not _MISSING and (value is not None or found is _MISSING):
+                found, text = value, shown
+            elif text is None:
+                text = shown
+        return (instead or _instead)(found) if text is None else text
 
     return read
 
@@ -212,32 +236,49 @@ def own_dictionary(value: Any) -> Any:
     return {}
 
 
-def _text(value: Any) -> str:
-    return _exactly(value)[:_LONGEST_VALUE]
-
-
-def _exactly(value: Any) -> str:
-    """Return a text or number as a plain str, the name of a class, or the name of a value's type.
+def _instead(value: Any) -> str:
+    """Return what stands for a value that has no text to show: the name of a class or of a value's type, "?" for nothing.
 
     The type is asked and never the value, whose `__class__` may be a property of the program.
     """
+    kind = type(value)
+    if value is _MISSING or issubclass(kind, str | bytes):
+        return "?"
+    if value is None:
+        return "None"
+    return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
+
+
+def _exactly(value: Any) -> str | None:
+    """Return a text or number as a plain str, None for anything else."""
     kind = type(value)
     if issubclass(kind, str):
         return str.__str__(value) if kind is str else "".join(str.__iter__(value))
     if issubclass(kind, bytes):
         return bytes.decode(value, "utf-8", "replace")
-    if value is None or kind in (bool, int, float):
+    if kind in (bool, int, float):
         return repr(value)
-    if issubclass(kind, int):  # an enumeration's
-        return int.__repr__(value)
-    if value is _MISSING:
-        return "?"
-    return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
+    return int.__repr__(value) if issubclass(kind, int) else None  # an enumeration's
 
 
-def _command(value: Any) -> str:
-    words = _text(value).upper().split(None, 2)
-    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else "?"
+def _text(value: Any) -> str | None:
+    text = _exactly(value)
+    return text and text[:_LONGEST_VALUE]
+
+
+def _changed(change: Callable[[str], str | None]) -> Filter:
+    """Return the filter that changes a text; None when it cannot be read, or is not what the filter is for."""
+
+    def apply(value: Any) -> str | None:
+        text = _text(value)
+        return None if text is None else change(text)
+
+    return apply
+
+
+def _command(text: str) -> str | None:
+    words = text.upper().split(None, 2)
+    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else None
 
 
 _CONTAINERS = frozenset(("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"))
@@ -245,18 +286,63 @@ _CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XG
 """Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
 
 
-def _host(value: Any) -> str:
-    """Return host and port of a URL, without user, path or query; a bare host is returned as it is."""
+def _host(value: Any) -> str | None:
+    """Return host and port of a URL, without user, path or query; the port only when it is not the scheme's own.
+
+    The URL is a text, or an object that keeps its pieces as yarl's does (`_scheme`, `_netloc`). None for anything else: a
+    path may stand where a URL is expected, and is nobody's business.
+    """
     if not issubclass(type(value), str | bytes):
-        return _text(value)
-    url = _exactly(value)
-    rest = url.partition("://")[2] or url
+        scheme, rest = _exactly(attribute(value, "_scheme")), _exactly(attribute(value, "_netloc"))
+        return _place(scheme, rest) if scheme and rest else _text(value)
+    url = _exactly(value) or ""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes or not scheme.translate(_IN_SCHEMES).isalnum():
+        return None
     for end in "/?#":
         rest = rest.partition(end)[0]
-    return rest.rpartition("@")[2][:_LONGEST_VALUE]
+    return _place(scheme, rest)
 
 
-def _sql(value: Any) -> str:
+def _place(scheme: str, rest: str) -> str | None:
+    place = rest.rpartition("@")[2][:_LONGEST_VALUE]
+    host, colon, port = place.rpartition(":")
+    if not colon or "]" in port:
+        return place or None
+    if port in ("", _OWN_PORTS.get(scheme.lower())):
+        return host
+    return place if port.isdigit() else None  # what a password with a slash in it leaves behind
+
+
+_IN_SCHEMES = str.maketrans("", "", "+-.")
+_OWN_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+
+
+def _port(value: Any) -> str:
+    text = _text(value)
+    return f":{text}" if text and text.isdigit() and text not in ("80", "443") else ""
+
+
+def _program(value: Any) -> str | None:
+    """Return the name of the program that a command line starts, None where its first word is no plain name.
+
+    What follows it is never looked at; `PASSWORD=x make` begins with no name.
+    """
+    kind = type(value)
+    if issubclass(kind, list | tuple):
+        each: Any = list if issubclass(kind, list) else tuple
+        text = _exactly(each.__getitem__(value, 0)) if each.__len__(value) else None
+    else:
+        text = _exactly(value)
+        text = text and text.strip().partition(" ")[0]
+    name = (text or "").rpartition("/")[2][:_LONGEST_VALUE]
+    return name if name.translate(_IN_PROGRAMS).isalnum() else None
+
+
+_IN_PROGRAMS = str.maketrans("", "", "+-._")
+
+
+def _sql(value: Any) -> str | None:
     from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
 
     statement = _statement(value)
@@ -278,35 +364,34 @@ def _statement(value: Any) -> str | None:
     if name == "SQL" and issubclass(type(inside), str):
         return _exactly(inside)
     if name == "Identifier" and type(inside) in (list, tuple):
-        names = [_exactly(part) for part in inside]
+        names = [_exactly(part) or "" for part in inside]
         return ".".join(name if name.isidentifier() else f'"{name}"' for name in names)
     if name == "Composed" and type(inside) is list:
         return "".join(_statement(part) or " ? " for part in inside[:_MOST_PARTS])
     return None
 
 
-def _method(value: Any) -> str:
-    text = _text(value)
-    return text if text in _METHODS else text.upper() if text.upper() in _METHODS else "OTHER" if text != "?" else text
+def _method(text: str) -> str:
+    """Return one of the methods that there are: what a client may write has no bounds."""
+    return text if text in _METHODS else text.upper() if text.upper() in _METHODS else "OTHER"
 
 
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
 _METHODS |= {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "PURGE"}
-"""HTTP methods: those of RFC 9110 and 5789, of WebDAV (RFC 4918, 5323), QUERY, and what caches understand."""
+"""HTTP's (RFC 9110, 5789, QUERY), WebDAV's (RFC 4918, 5323), and what caches understand."""
 
 
-def _route(value: Any) -> str:
-    return "?" if value is None or value is _MISSING else "/" + _text(value).lstrip("/")
-
-
-_FILTERS: dict[str, Callable[[Any], str]] = {
+_FILTERS: dict[str, Filter] = {
     "": _text,
-    "upper": lambda value: _text(value).upper(),
-    "lower": lambda value: _text(value).lower(),
-    "command": _command,
-    "word": lambda value: _text(value).partition(" ")[0],
+    "upper": _changed(str.upper),
+    "lower": _changed(str.lower),
+    "command": _changed(_command),
+    "word": _changed(lambda text: text.partition(" ")[0]),
     "host": _host,
+    "port": _port,
+    "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
+    "program": _program,
     "sql": _sql,
-    "method": _method,
-    "route": _route,
+    "method": _changed(_method),
+    "route": _changed(lambda text: "/" + text.lstrip("/")),
 }

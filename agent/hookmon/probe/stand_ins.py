@@ -14,7 +14,7 @@ from hookmon.core import layout
 from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
-from hookmon.probe.names import span_finder
+from hookmon.probe.names import fixed_name, span_finder
 from hookmon.probe.target import is_own, located, note_maker
 
 TYPE_CHECKING = False
@@ -76,8 +76,9 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
         function = _marked(function, target, is_method)
         if not target.entry:
             return function
-    span = None if template else target.span(target.path.partition(":")[2])
-    name, position = span_finder(template, target, function, is_method) if template else (None, -1)
+    always = fixed_name(template) if template else target.path.partition(":")[2]
+    span = target.span(always) if always else None
+    name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
