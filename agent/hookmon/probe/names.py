@@ -77,19 +77,22 @@ def text_finder(
     return find
 
 
-def remembering(find: FindSpan, position: int) -> FindSpan:
-    """Return a `find` that remembers spans by the hash of the argument that decides: the values are not kept."""
+def remembering(find: FindSpan, position: int, key: str | None = None) -> FindSpan:
+    """Return a `find` that remembers spans by the hash of the argument, or of its key, that decides: the values are not kept."""
     known: dict[int, Span] = {}
 
     def find_quickly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
-        if len(args) > position and type(args[position]) is str:
-            key = hash(args[position])
-            if key in known:
-                return known[key]
+        value: Any = args[position] if len(args) > position else None
+        if key is not None:
+            value = value.get(key) if type(value) is dict else None
+        if type(value) is str:
+            hashed = hash(value)
+            if hashed in known:
+                return known[hashed]
             span = find(args, kwargs)
             if len(known) >= _MOST_KNOWN:
                 known.clear()
-            known[key] = span
+            known[hashed] = span
             return span
         return find(args, kwargs)
 
@@ -126,6 +129,33 @@ def _only_argument(fields: list[Any], is_method: bool) -> int:
     if len(paths) > 1 or len(paths[0]) > 1 or not (root.startswith("arg") and root[3:].isdigit()):
         return -1
     return int(root[3:]) + is_method
+
+
+def only_key(template: str, function: Any, is_method: bool) -> tuple[int, str | None]:
+    """Return the position of an argument and the one key of it that alone decides, as in `{environ.REQUEST_METHOD}`, or -1."""
+    fields = plain_fields([part for part in parse(template) if not isinstance(part, str)], function, is_method)
+    if fields is not None and len(fields) == 1:
+        position, names = fields[0]
+        if position >= 0 and len(names) == 1 and type(names[0]) is str:
+            return position, names[0]
+    return -1, None
+
+
+def plain_fields(fields: list[Any], function: Any, is_method: bool) -> tuple[tuple[int, tuple[str | int, ...]], ...] | None:
+    """Return (position, names) of each field, with position -1 for the result; None where one is not that simple."""
+    found = []
+    for paths, _ in fields:
+        root, *names = paths[0]
+        if root in _parameters(function):
+            position = _parameters(function).index(root)
+        elif root.startswith("arg") and root[3:].isdigit():
+            position = int(root[3:]) + is_method
+        else:
+            position = {"self": 0 if is_method else -2, "result": -1}.get(root, -2)
+        if position < -1 or len(paths) > 1:
+            return None
+        found.append((position, tuple(int(name) if name.isdigit() else name for name in names)))
+    return tuple(found)
 
 
 def _nothing(_value: Any) -> str:

@@ -13,8 +13,8 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from hookmon.core import layout
 from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
-from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
-from hookmon.probe.names import fixed_name, span_finder
+from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading
+from hookmon.probe.names import fixed_name, only_key, span_finder
 from hookmon.probe.target import is_own, located, note_maker
 
 TYPE_CHECKING = False
@@ -41,6 +41,8 @@ if compiled:
             members=transactions.members,
             join=transactions.join,
             begin=transactions.begin,
+            rename=transactions.rename,
+            keep_if_slow=transactions.keep_if_slow,
             new_per=trace.new_per,
             located=located,
             is_own=is_own,
@@ -79,6 +81,7 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
     always = fixed_name(template) if template else target.path.partition(":")[2]
     span = target.span(always) if always else None
     name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
+    position, key = (position, None) if span is not None or position >= 0 else only_key(template, function, is_method)
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
@@ -90,10 +93,10 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
     elif not hasattr(type(function), "__get__"):
         kind = kinds.TimedCallable
     if isinstance(function, FunctionType | kinds.Marked):
-        return kind(function, span, name, position, target.sited)
+        return kind(function, span, name, position, target.sited, key)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
-        return _proxy(function, kind(function, span, name, position, target.sited))
-    return _named_after(kind, function)(function, span, name, position, target.sited)
+        return _proxy(function, kind(function, span, name, position, target.sited, key))
+    return _named_after(kind, function)(function, span, name, position, target.sited, key)
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:
@@ -101,7 +104,7 @@ def _marked(function: Any, target: Target, is_method: bool) -> Any:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     mark = marker(target, function, is_method)
     if not _flags(function) & _COROUTINE_FLAG:
-        return kinds.Marked(function, None, mark, -1)
+        return kinds.Marked(function, None, mark, -1, False, quick_reading(target, function, is_method))
     if not needs_result(target):
         return kinds.MarkedBefore(function, None, mark, -1)
 

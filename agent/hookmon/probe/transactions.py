@@ -1,7 +1,8 @@
 """Requests, jobs and tests: who a call belongs to, and by what name.
 
 In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes, the
-slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it.
+slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it. The compiled
+one has Transaction and Member of its own, of the same shape.
 
 Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
 started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
@@ -16,6 +17,7 @@ from _contextvars import ContextVar
 
 from hookmon.core import layout
 from hookmon.probe import recorder
+from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target
 from hookmon.probe.trace import RETURNED, Trace, give, settle
@@ -52,7 +54,7 @@ class Transaction:
         self.ended = False
         trace = Trace()
         self.traces: list[Any] = [trace]
-        self.member = Member(self, lane, trace)
+        self.member: Member | None = Member(self, lane, trace)
         self.before = members.get(None)
 
     @shielded(None)
@@ -64,6 +66,7 @@ class Transaction:
         if members.get(None) is self.member:
             members.set(self.before)
         self.traces = []
+        self.member = self.before = None  # or the two would be a cycle
         own = traces[0].take_last() if self.epoch == recorder.forks else None
         if own is None or own[0] is not self.node:
             return
@@ -71,7 +74,8 @@ class Transaction:
         if self.status >= FAILED_FROM and outcome == RETURNED:
             recorder.words[node.total + layout.NODE_ERRORS - layout.NODE_TOTAL_NS] += 1
         settle(traces)
-        _keep_if_slow(node, started_ns, duration_ns, self.status, traces)
+        if duration_ns > node.floor_ns:
+            keep_if_slow(node, started_ns, duration_ns, self.status, traces)
 
 
 class Member:
@@ -84,6 +88,11 @@ class Member:
         self.lane = lane
         self.task = lane.task
         self.trace = trace
+
+
+if compiled:
+    Transaction = compiled.Transaction  # type: ignore[misc]  # C has no annotations
+    Member = compiled.Member  # type: ignore[misc]
 
 
 class Visit:
@@ -270,8 +279,12 @@ _examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the rec
 _examples_of = 0  # recorder.forks, when they were written
 
 
-def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
-    """Write a transaction into the shard when it is one of the slowest of its name."""
+@shielded(None)
+def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
+    """Write a transaction into the shard when it is one of the slowest of its name.
+
+    The node knows from then on which durations need not be asked for any more.
+    """
     global _examples_of
     if _examples_of != recorder.forks:  # those belong to the parent's shard
         _examples.clear()
@@ -279,6 +292,7 @@ def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, tr
     kept = _examples.get(node)
     if kept is None:
         if len(_examples) >= _MOST_EXAMPLES:
+            node.floor_ns = 1 << 62
             return
         kept = _examples[node] = []
     if len(kept) < layout.EXAMPLES:
@@ -294,6 +308,8 @@ def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, tr
         return
     kept.append((duration_ns, at))
     kept.sort()
+    if len(kept) >= layout.EXAMPLES:
+        node.floor_ns = kept[0][0]
     _write_example(at, started_ns, duration_ns, status, traces)
 
 
