@@ -105,6 +105,11 @@ class Processes:
             if sample is not None:
                 self.samples.append(sample)
 
+    def thin_samples(self) -> None:
+        """Keep the samples of every second moment, with all processes of that moment."""
+        kept = set(sorted({sample.at_ns for sample in self.samples})[::2])
+        self.samples = [sample for sample in self.samples if sample.at_ns in kept]
+
     def _sample(self, watcher: Watcher, now_ns: int) -> Sample | None:
         process, row = watcher.process, watcher.row
         try:

@@ -12,10 +12,12 @@ from typing import Any, TextIO
 
 from hookmon.report.calls import CallRow, Figures, TreeRow, tree
 from hookmon.report.model import Report
+from hookmon.report.series import CallPoints, Point, over_time, usage
 
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
+_POINT = tuple(each.name for each in fields(Point))
 _FIGURES = tuple(each.name for each in fields(Figures))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
@@ -25,7 +27,7 @@ def as_json(report: Report) -> dict[str, Any]:
     header = report.header
     return {
         "schema": SCHEMA,
-        "run": {each.name: getattr(header, each.name) for each in fields(header)},
+        "run": {each.name: getattr(header, each.name) for each in fields(header)} | {"interval_ns": report.interval_ns},
         "kinds": [asdict(row) for row in report.kinds],
         "calls": [_row(row, ("name", "kind", "target")) for row in report.calls],
         "tree": [_row(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)],
@@ -38,6 +40,8 @@ def as_json(report: Report) -> dict[str, Any]:
         ],
         "still_running": report.still_running,
         "notes": [*report.nothing, *map(str, report.notes)],
+        "series": [_series(row) for row in over_time(report.series, report.interval_ns)],
+        "usage": [asdict(row) for row in usage(report.samples, report.interval_ns)],
     }
 
 
@@ -56,3 +60,9 @@ def _value(value: Any) -> str:
 def _row(row: CallRow | TreeRow, names: tuple[str, ...]) -> dict[str, Any]:
     own = {name: getattr(row, name) for name in names}
     return own | {name: getattr(row.figures, name) for name in _FIGURES}
+
+
+def _series(row: CallPoints) -> dict[str, Any]:
+    """Return a series as columns: an array for each key of its points, which takes a quarter of the room."""
+    own = {"name": row.name, "kind": row.kind, "target": row.target}
+    return own | {name: [getattr(point, name) for point in row.points] for name in _POINT}
