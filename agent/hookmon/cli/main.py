@@ -79,8 +79,8 @@ def main() -> None:
     try:
         answer = hookmon.main(prog_name="hookmon", standalone_mode=False)
     except HookmonError as error:
-        for line in str(error).splitlines():
-            click.echo(f"hookmon: {inert(line)}", err=True)
+        for line, code in error.lines():
+            click.echo(f"hookmon: {inert(line)}" + (f" [{code}]" if code else ""), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hookmon.cli import _output
 from hookmon.core.errors import HookmonError, LaunchError, RunFileError
 from hookmon.report import FORMATS
 
@@ -39,6 +40,7 @@ _GRACE_S = 0.3
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
+@_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
@@ -50,6 +52,7 @@ def command(
     name: str,
     format: str,
     output: Path | None,
+    as_json: bool,
     quiet: bool,
     command: tuple[str, ...],
 ) -> int:
@@ -61,9 +64,12 @@ def command(
     """
     from hookmon.config.load import load
 
+    format = _output.chosen_format(format, as_json)
     checked = load(Path.cwd(), config=config, no_config=no_config, watch=watch, pack=pack, no_pack=no_pack)
     if output is not None:
         _check_output(output)
+    elif not quiet:
+        _output.refuse_binary_without_file(format)
     session = _Session(list(command), name, checked)
     code, run = session.run()
     if output is not None or not quiet:
@@ -97,7 +103,7 @@ class _Session:
                 pid = launch.start(self._command, launch.environment(os.environ, folder), before)
             except OSError as error:
                 self._withdraw(folder)
-                raise LaunchError(f"the run cannot be prepared: {error}", 125) from error
+                raise LaunchError(f"the run cannot be prepared: {error}", 125, code="no-run-folder") from error
             except BaseException:
                 self._withdraw(folder)
                 raise
@@ -187,7 +193,11 @@ def _run_folder() -> Path:
                 return Path(tempfile.mkdtemp(prefix="hookmon-", dir=place))
             except OSError:
                 continue
-    raise LaunchError("no place for the run folder: /dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written", 125)
+    raise LaunchError(
+        "no place for the run folder: /dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written",
+        125,
+        code="no-run-folder",
+    )
 
 
 def _write_privately(path: Path, content: bytes) -> None:
@@ -206,11 +216,11 @@ def _check_output(output: Path) -> None:
     """Refuse now what could not be written after the run."""
     folder = output.parent
     if output.is_dir():
-        raise HookmonError(f"--output {output}: that is a folder")
+        raise HookmonError(f"--output {output}: that is a folder", code="output")
     if not folder.is_dir():
-        raise HookmonError(f"--output {output}: there is no folder {folder}")
+        raise HookmonError(f"--output {output}: there is no folder {folder}", code="output")
     if not os.access(output if output.exists() else folder, os.W_OK):
-        raise HookmonError(f"--output {output}: it cannot be written")
+        raise HookmonError(f"--output {output}: it cannot be written", code="output")
 
 
 def _report(run: Run, format: str, output: Path | None) -> None:

@@ -246,7 +246,7 @@ class RunFile:
                         [[_pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
                     )
         except (sqlite3.Error, OSError, OverflowError) as error:
-            raise RunFileError(f"{self.path}: the run cannot be saved: {error}") from error
+            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def load(self) -> Run:
         """Return the run.
@@ -262,14 +262,16 @@ class RunFile:
     def _load(self, tables: dict[str, type]) -> Run:
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise RunFileError(f"{self.path}: not a run file (not a regular file)")
+                raise RunFileError(f"{self.path}: not a run file (not a regular file)", code="not-a-run-file")
             with closing(sqlite3.connect(f"file:{_quoted(self.path)}?mode=ro", uri=True, timeout=10)) as connection:
                 (application,) = connection.execute("PRAGMA application_id").fetchone()
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if application != _APPLICATION_ID:
-                    raise RunFileError(f"{self.path}: not a run file of hookmon")
+                    raise RunFileError(f"{self.path}: not a run file of hookmon", code="not-a-run-file")
                 if version != SCHEMA:
-                    raise RunFileError(f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}")
+                    raise RunFileError(
+                        f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version"
+                    )
                 scalars = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM run")}
                 run = Run(**scalars)
                 missing = _LATER_TABLES - {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -280,9 +282,9 @@ class RunFile:
                     setattr(run, table, [_unpack(row_type, row) for row in rows])
                 return run
         except FileNotFoundError as error:
-            raise RunFileError(f"{self.path}: there is no such run file") from error
+            raise RunFileError(f"{self.path}: there is no such run file", code="no-such-run") from error
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise RunFileError(f"{self.path}: not a readable run file: {error}") from error
+            raise RunFileError(f"{self.path}: not a readable run file: {error}", code="not-a-run-file") from error
 
 
 def _quoted(path: Path) -> str:
@@ -338,7 +340,7 @@ class Store:
                 except FileExistsError:
                     number += 1
         except OSError as error:
-            raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}") from error
+            raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}", code="not-saved") from error
         for old in self.numbers()[:-KEPT_RUNS]:
             with suppress(OSError):
                 self.run_file(old).path.unlink()

@@ -24,14 +24,17 @@ def module(name: str) -> Iterator[Mistake]:
         guess = name.strip().removesuffix(".py").replace("/", ".").replace("-", "_")
         meant = guess if _is_dotted(guess) else ""
         yield Mistake(
-            f"module {shown(name)} is not a module name", 'a dotted name as in an import, "shop.pricing", or "__main__"', meant
+            f"module {shown(name)} is not a module name",
+            'a dotted name as in an import, "shop.pricing", or "__main__"',
+            meant,
+            code="not-a-module",
         )
 
 
 def calls(names: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each name that cannot be a call; globs are those of `fnmatch`."""
     if not names:
-        yield Mistake("calls is empty", f"one or more of {_CALLS_ALLOWED}")
+        yield Mistake("calls is empty", f"one or more of {_CALLS_ALLOWED}", code="no-calls")
     for index, name in enumerate(names):
         if isinstance(name, str):
             yield from _call(name, index)
@@ -41,11 +44,13 @@ def _call(name: str, index: int) -> Iterator[Mistake]:
     parents, dot, last = name.rpartition(".")
     literal = _GLOB_PARTS.sub("_", last)  # what a glob stands for could be a letter, so it must leave an identifier
     if any(char in parents for char in "*?[]"):
-        yield Mistake(f"call {shown(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,))
+        yield Mistake(f"call {shown(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,), code="not-a-call")
     elif "[" in literal or "]" in literal:
-        yield Mistake(f"call {shown(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,))
+        yield Mistake(
+            f"call {shown(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,), code="not-a-call"
+        )
     elif not _is_dotted(parents + dot + literal):
-        yield Mistake(f"call {shown(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,))
+        yield Mistake(f"call {shown(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,), code="not-a-call")
 
 
 def _call_meant(name: str) -> str:
@@ -58,19 +63,19 @@ def span(template: str) -> Iterator[Mistake]:
     try:
         span_template.parse(template)
     except ValueError as error:
-        yield Mistake(f"span {shown(template)}: {error}")
+        yield Mistake(f"span {shown(template)}: {error}", code="not-a-span")
 
 
 def kind(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's kinds."""
     if name not in KINDS:
-        yield Mistake(f"kind {shown(name)} is unknown", ", ".join(KINDS), closest(name, KINDS))
+        yield Mistake(f"kind {shown(name)} is unknown", ", ".join(KINDS), closest(name, KINDS), code="unknown-kind")
 
 
 def adapter(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` can be a module in hookmon.packs."""
     if not name.isidentifier():
-        yield Mistake(f"adapter {shown(name)} is not a name", "the name of a module beside the pack")
+        yield Mistake(f"adapter {shown(name)} is not a name", "the name of a module beside the pack", code="not-a-module")
 
 
 def _is_dotted(name: str) -> bool:
@@ -87,7 +92,7 @@ def share(value: str) -> Iterator[Mistake]:
     except ValueError:
         is_share = False
     if not is_share:
-        yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"')
+        yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"', code="not-a-share")
 
 
 def share_of(value: str) -> float:

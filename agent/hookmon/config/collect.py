@@ -41,7 +41,7 @@ class Collected:
             self.placed += [((module.strip(), call), place) for call in calls]
             mistakes = [*checks.module(module.strip()), *checks.calls(calls)]
         else:
-            mistakes = [Mistake(f"there is no colon in {shown(text)}", "MODULE:CALL or MODULE:CALL,CALL")]
+            mistakes = [Mistake(f"there is no colon in {shown(text)}", "MODULE:CALL or MODULE:CALL,CALL", code="no-colon")]
         if mistakes:
             problems += [Problem(place, mistake) for mistake in mistakes]
             return

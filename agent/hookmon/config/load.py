@@ -55,7 +55,9 @@ def load(
     """
     problems: list[Problem] = []
     if config and no_config:
-        problems.append(Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both")))
+        problems.append(
+            Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both", code="contradiction"))
+        )
     path = None if no_config else (config or find_config(start))
     document = read_document(path, _label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
@@ -76,7 +78,8 @@ def load(
     problems += duplicates(placed for each in active for placed in each.content.placed)
 
     if problems:
-        raise ConfigError([str(problem) for problem in in_order(problems)])
+        ordered = in_order(problems)
+        raise ConfigError([str(each) for each in ordered], [each.mistake.code for each in ordered])
     watches = override(
         own.watches,
         [item for each in active for item in each.content.watches],

@@ -40,7 +40,9 @@ def _read(path: Path, problems: list[Problem]) -> Pack | None:
     document = read_document(path, f"packs/{path.name}", own)
     tables = check_document(document, PACK, own) if document else {}
     if document and not own and not tables["pack"]:
-        own.append(Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack")))
+        own.append(
+            Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack", code="no-table"))
+        )
     problems += own
     if document is None or own:
         return None
@@ -82,8 +84,10 @@ def _check_choice(choice: Choice, names: list[str], problems: list[Problem]) -> 
         for name, place in written:
             if name not in known:
                 allowed = ", ".join(known)
-                problems.append(Problem(place, Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known))))
+                problems.append(
+                    Problem(place, Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known), code="unknown-pack"))
+                )
     for name, place in choice.disable:
         if name in enabled and name in names:
             found = f"pack {shown(name)} is turned off here and turned on at {enabled[name]}"
-            problems.append(Problem(place, Mistake(found, "one of both")))
+            problems.append(Problem(place, Mistake(found, "one of both", code="contradiction")))

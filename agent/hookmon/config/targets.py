@@ -18,7 +18,7 @@ def duplicates(placed: Iterable[tuple[Target, Place]]) -> Iterator[Problem]:
     for (module, call), place in placed:
         if (module, call) in first:
             found = f'"{call}" of module "{module}" is watched a second time, first at {first[module, call]}'
-            yield Problem(place, Mistake(found, "each target once"))
+            yield Problem(place, Mistake(found, "each target once", code="watched-twice"))
         else:
             first[module, call] = place
 

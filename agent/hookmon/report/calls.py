@@ -116,7 +116,7 @@ def by_name(nodes: list[Node]) -> list[CallRow]:
     A node adds to its name's total unless an ancestor has the same name and target; its self time counts always.
     """
     sums: dict[tuple[str, str, str], _Sum] = {}
-    for node, is_outermost in _outermost(nodes):
+    for node, is_outermost in outermost(nodes):
         key = (node.name, node.kind, node.target)
         if key not in sums:
             sums[key] = _Sum()
@@ -126,7 +126,7 @@ def by_name(nodes: list[Node]) -> list[CallRow]:
     return rows
 
 
-def _outermost(nodes: list[Node]) -> Iterator[tuple[Node, bool]]:
+def outermost(nodes: list[Node]) -> Iterator[tuple[Node, bool]]:
     """Yield each node, and whether none of its ancestors has its name and target; a walk in depth, without recursion."""
     children: list[list[int]] = [[] for _ in nodes]
     roots: list[int] = []

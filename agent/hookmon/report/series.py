@@ -53,7 +53,7 @@ def over_time(series: list[CallSeries], interval_ns: int) -> list[CallPoints]:
     try:
         return [CallPoints(row.name, row.kind, row.target, _points(row.points, interval_ns)) for row in series]
     except (ValueError, TypeError, IndexError, RecursionError) as error:
-        raise RunFileError(f"the series of this run cannot be read: {error}") from error
+        raise RunFileError(f"the series of this run cannot be read: {error}", code="not-a-run-file") from error
 
 
 def _points(text: str, interval_ns: int) -> list[Point]:
