@@ -216,9 +216,9 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
         executable = Path(process.exe()).name
     except (psutil.Error, OSError):
         executable = name
-    if not _is_python(executable) and not _is_python(name):
+    if not is_python(executable) and not is_python(name):
         return f"{name or executable} is not a Python program"
-    flags = _interpreter_flags(command)
+    flags = interpreter_flags(command)
     for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
         if flag in flags:
             return f"Python was started with -{flag} ({text})"
@@ -243,11 +243,12 @@ def _shadowed_reason(environment: dict[str, str]) -> str:
     return ""
 
 
-def _is_python(name: str) -> bool:
+def is_python(name: str) -> bool:
+    """Say whether a file is called as a Python interpreter is."""
     return name.startswith(("python", "pypy")) or name in ("Python",)
 
 
-def _interpreter_flags(command: list[str]) -> str:
+def interpreter_flags(command: list[str]) -> str:
     """Return the letters of Python's own options, those before the script, -c or -m."""
     letters = ""
     skip = False

@@ -21,6 +21,7 @@ from hookmon.core.errors import RunFileError
 
 SCHEMA = 1
 KEPT_RUNS = 20
+FOLDER_PREFIX = "hookmon-"  # of the name of a run folder
 _APPLICATION_ID = 0x686B6D6E  # "hkmn", SQLite's own place to say whose file it is
 
 
@@ -246,6 +247,15 @@ class RunFile:
                         [[_pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
                     )
         except (sqlite3.Error, OSError, OverflowError) as error:
+            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
+
+    def rename(self, name: str) -> None:
+        """Give the run another name. Raises RunFileError when it cannot be read or written."""
+        self.head()
+        try:
+            with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+                connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
+        except sqlite3.Error as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def load(self) -> Run:

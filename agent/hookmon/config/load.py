@@ -59,7 +59,7 @@ def load(
             Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both", code="contradiction"))
         )
     path = None if no_config else (config or find_config(start))
-    document = read_document(path, _label(path, start) if config is None else str(config), problems) if path else None
+    document = read_document(path, label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
 
     own = Collected()
@@ -70,9 +70,9 @@ def load(
     problems += duplicates(own.placed)
 
     shipped = packs.read_packs(problems)
-    choices = [_choice_of_options(pack, no_pack)]
+    choices = [choice_of_options(pack, no_pack)]
     if document:
-        choices += [_choice_of_file(document, table) for table in tables["packs"]]
+        choices += [choice_of_file(document, table) for table in tables["packs"]]
     names = packs.choose([each.name for each in shipped], choices, problems)
     active = [each for each in shipped if each.name in names]
     problems += duplicates(placed for each in active for placed in each.content.placed)
@@ -90,17 +90,20 @@ def load(
     return Config(watches, names, path, path.resolve().parent if path else find_project(start), max_overhead)
 
 
-def _label(path: Path, start: Path) -> str:
+def label(path: Path, start: Path) -> str:
     """Return the name of a file that was found, as the user would type it from the start folder."""
     return os.path.relpath(path, start.resolve())
 
 
-def _choice_of_options(pack: Sequence[str], no_pack: Sequence[str]) -> packs.Choice:
+def choice_of_options(pack: Sequence[str], no_pack: Sequence[str]) -> packs.Choice:
+    """Return what --pack and --no-pack say."""
     enable = [(name, Place(f"--pack {name}")) for name in pack]
     return packs.Choice(enable, [(name, Place(f"--no-pack {name}")) for name in no_pack])
 
 
-def _choice_of_file(document: Document, table: Table) -> packs.Choice:
+def choice_of_file(document: Document, table: Table) -> packs.Choice:
+    """Return what the table [packs] of a file says."""
+
     def placed(key: str) -> list[tuple[str, Place]]:
         names = table.values.get(key, [])
         return [(name, document.place((*table.path, key, index))) for index, name in enumerate(names)]
