@@ -29,7 +29,7 @@ _SAMPLE_NS = 1_000_000_000
 _FOLD_NS = 500_000_000
 _SERIES_NS = 5_000_000_000
 _SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
-_MOST_SAMPLES = 50_000
+_MOST_SAMPLES = 20_000
 _MOST_PROCESS_ROWS = 2_000
 _TOO_SHORT_NS = 400_000_000
 

