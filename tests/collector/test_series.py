@@ -26,7 +26,7 @@ def raw(name: str, durations_ns: Iterable[int], *, parent: int = -1, errors: int
     buckets: dict[int, int] = {}
     for each in durations:
         buckets[bucket_of(each)] = buckets.get(bucket_of(each), 0) + 1
-    return RawNode(parent, name, "sql", f"m:{name}", "", False, sum(durations), 1, 2, 0, errors, 0, 0, untimed, buckets)
+    return RawNode(parent, name, "sql", f"m:{name}", "", 0, sum(durations), 1, 2, 0, errors, 0, 0, untimed, buckets)
 
 
 def shard(*nodes: RawNode) -> ShardData:
@@ -77,6 +77,20 @@ def test_shards_of_several_processes_add_up():
     take(series, 500, b=shard(raw("q", [MS] * 6)), c=shard(raw("q", [MS] * 10)))
     series.store()
     assert [point.calls for point in rows(run)["q"].points] == [7, 11]
+
+
+def test_counters_that_moved_while_they_were_read_end_right():
+    """A transaction gets its name: for a moment its calls stand under two, and at the end under one."""
+    run = a_run()
+    series = Series(run)
+    take(series, 250, a=shard(raw("request", [MS] * 2)))
+    take(series, 500, a=shard(raw("request", [MS] * 3), raw("GET /", [MS] * 3)))
+    take(series, 750, a=shard(raw("GET /", [MS] * 4)))
+    series.take("a", shard(raw("request", [MS]), raw("GET /", [MS] * 4)), is_scaled=False)
+    series.note(800 * MS, is_last=True)
+    series.store()
+    found = {name: [point.calls for point in row.points] for name, row in rows(run).items()}
+    assert found == {"request": [1], "GET /": [3, 1]}
 
 
 def test_a_recursion_counts_once_in_a_total():

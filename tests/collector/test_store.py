@@ -73,16 +73,23 @@ def test_saving_again_replaces(run_file: RunFile):
     assert run_file.load() == Run(8, "", [], "", "0.1.0")
 
 
-def test_a_run_file_from_before_there_were_series_still_loads(run_file: RunFile):
-    """Without them."""
+LATER_COLUMNS = ("sited", "entry", "waits", "detached", "transactions", "most", "repeated", "repeated_calls", "repeated_ns")
+
+
+def test_a_run_file_from_before_there_were_transactions_and_series_still_loads(run_file: RunFile):
+    """What it has not is at its default."""
     run = full_run()
     run_file.save(run)
     connection = sqlite3.connect(run_file.path)
+    connection.execute("PRAGMA user_version = 1")
     connection.execute("DROP TABLE series")
+    connection.execute("DROP TABLE examples")
+    for column in (*LATER_COLUMNS, "most_repeated"):
+        connection.execute(f"ALTER TABLE nodes DROP COLUMN {column}")
     connection.execute("DELETE FROM run WHERE key = 'interval_ns'")
     connection.commit()
     connection.close()
-    run.series, run.interval_ns = [], 0
+    run.series, run.interval_ns, run.examples = [], 0, []
     assert run_file.load() == run
 
 

@@ -91,10 +91,12 @@ class Series:
             for point in points.values():
                 self._known[key].add(point)
         self._pooled: set[_Key] = set()
+        self._is_continued = bool(run.series)
         self._takes_names = OTHER not in self._points  # names that an earlier launcher pooled cannot be told from new ones
         self._ended = sums_of(run.nodes)  # shards that are folded
         self._shards: dict[str, _Sums] = {}  # shards that still grow, as they were read last
         self._contents: dict[str, int] = {}
+        self._is_last = False
         self._last = max((index for points in self._points.values() for index in points), default=0)
         self._next_ns = 0
         self._cost_ns = 0  # of the last look
@@ -140,11 +142,14 @@ class Series:
                 self._ended[key] = _Sum()
             self._ended[key].add(total)
 
-    def note(self, now_ns: int, *, unattended: bool = False) -> None:
+    def note(self, now_ns: int, *, unattended: bool = False, is_last: bool = False) -> None:
         """Put what came since the last time into one interval: that in the middle between the two times.
 
-        `unattended`: nobody knows when it came, so it stands in the last interval that was seen.
+        `unattended`: nobody knows when it came, so it stands in the last interval that was seen. `is_last`: nothing will come
+        any more. A look may fall into the moment in which a transaction gets its name and its counters move, and see
+        them twice; that is waited out, and what is left of it at the end is taken from the newest points.
         """
+        self._is_last = is_last
         if not unattended:
             at_ns = max(self._noted_ns, now_ns - self._run.started_ns)
             middle_ns = (self._noted_ns + at_ns) // 2
@@ -163,10 +168,11 @@ class Series:
             growth.add(known, -1)
             known.add(growth)
             points = self._points[key]
-            if self._last in points:
-                points[self._last].add(growth)
-            else:
-                points[self._last] = growth
+            at = self._last
+            while growth.calls < 0 and points:
+                at = max(points)
+                growth.add(points.pop(at))
+            points.setdefault(at, _Sum()).add(growth)
         if len(self._points) > MOST_NAMES:
             self._pool()
 
@@ -184,8 +190,8 @@ class Series:
         calls = sum(part.calls for part in parts)
         if known is None:
             return calls > 0
-        if calls < known.calls:
-            return False  # a shard was lost that had been read: what is known of it stands
+        if calls < known.calls and (self._is_continued or not self._is_last):
+            return False  # or a shard was lost that another launcher had read: what is known of it stands
         now = (calls, sum(part.errors for part in parts), sum(part.total_ns for part in parts))
         return now != (known.calls, known.errors, known.total_ns)
 
@@ -212,7 +218,7 @@ class Series:
     def store(self) -> None:
         """Put the series into the run."""
         self._run.interval_ns = self.interval_ns
-        self._run.series = [CallSeries(*key, _text(points)) for key, points in self._points.items()]
+        self._run.series = [CallSeries(*key, _text(points)) for key, points in self._points.items() if self._known[key].calls]
 
 
 def _text(points: dict[int, _Sum]) -> str:

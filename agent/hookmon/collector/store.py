@@ -19,7 +19,8 @@ from typing import Any
 
 from hookmon.core.errors import RunFileError
 
-SCHEMA = 1
+SCHEMA = 2
+_READABLE = (1, SCHEMA)  # a column that a file of before has not is at its default
 KEPT_RUNS = 20
 FOLDER_PREFIX = "hookmon-"  # of the name of a run folder
 _APPLICATION_ID = 0x686B6D6E  # "hkmn", SQLite's own place to say whose file it is
@@ -45,7 +46,34 @@ class Node:
     active_ns: int = 0  # time in steps, for coroutines and async generators
     steps: int = 0
     untimed: int = 0  # of `calls`: counted without being timed
+    sited: bool = False  # `call_site` tells this node from others of its name
+    entry: bool = False  # a transaction, unless there is one above it
+    waits: bool = False  # for a pool or an executor
+    detached: str = ""  # "concurrent", "after": stands for what runs beside or after the transaction above it
+    transactions: int = 0  # in which it was called
+    most: int = 0  # calls in one transaction
+    repeated: int = 0  # lanes of transactions in which it was called five times or more, one after the other
+    repeated_calls: int = 0  # how often, there
+    repeated_ns: int = 0  # the time of those
+    most_repeated: int = 0  # the most of them
     buckets: dict[int, int] = field(default_factory=dict)  # core.histogram's {bucket: count}
+
+
+@dataclass
+class Example:
+    """One of the slowest transactions of its name, whole.
+
+    `node` is an index into the run's nodes. `spans` are (index of a node, lane, start since the transaction's, duration), by
+    their starts; lane 0 is the transaction's own. `left_out` says how many shorter ones there was no room for.
+    """
+
+    node: int
+    started_ns: int  # CLOCK_MONOTONIC
+    duration_ns: int
+    status: int  # of the response, 0 where there is none
+    left_out: int
+    pid: int
+    spans: list[tuple[int, int, int, int]]
 
 
 @dataclass
@@ -157,6 +185,7 @@ class Run:
     unnamed_calls: int = 0  # counted under flat nodes because the tree was full
     processes: list[Process] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)  # a parent stands before its children
+    examples: list[Example] = field(default_factory=list)  # the slowest first
     watched: list[Watched] = field(default_factory=list)
     blind_spots: list[BlindSpot] = field(default_factory=list)
     in_flight: list[InFlight] = field(default_factory=list)
@@ -171,13 +200,14 @@ class Run:
 _TABLES = {
     "processes": Process,
     "nodes": Node,
+    "examples": Example,
     "watched": Watched,
     "blind_spots": BlindSpot,
     "in_flight": InFlight,
     "samples": Sample,
     "series": CallSeries,
 }
-_LATER_TABLES = frozenset(("series",))  # a run file of before has none
+_LATER_TABLES = frozenset(("series", "examples"))  # a run file of before has none
 
 
 def _columns(row_type: type) -> list[str]:
@@ -193,19 +223,24 @@ def _pack(value: Any) -> Any:
     return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
-def _unpack(row_type: type, rows: list[tuple[Any, ...]]) -> list[Any]:
-    """Return the rows of a table as objects: column by column, since 5,000 rows one by one take three times as long."""
+def _unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> list[Any]:
+    """Return the rows of a table as objects: column by column, since 5,000 rows one by one take three times as long.
+
+    `names` are the columns that the file has; what an older one has not is at its default.
+    """
     columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
-    for at, name in enumerate(_columns(row_type) if rows else ()):
-        if name in ("buckets", "stack", "command"):
+    for at, name in enumerate(names if rows else ()):
+        if name in ("buckets", "stack", "spans", "command"):
             columns[at] = json.loads(f"[{','.join(columns[at])}]")
         if name == "buckets":
             columns[at] = [{int(bucket): count for bucket, count in each.items()} for each in columns[at]]
-        elif name == "stack":
-            columns[at] = [[(name, since_ns) for name, since_ns in each] for each in columns[at]]
-        elif name in ("flat", "killed"):
+        elif name in ("stack", "spans"):
+            columns[at] = [[tuple(each) for each in row] for row in columns[at]]
+        elif name in ("flat", "sited", "entry", "waits", "killed"):
             columns[at] = map(bool, columns[at])
-    return [row_type(*values) for values in zip(*columns, strict=True)]
+    if names == _columns(row_type):
+        return [row_type(*values) for values in zip(*columns, strict=True)]
+    return [row_type(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
 
 
 class RunFile:
@@ -278,18 +313,19 @@ class RunFile:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if application != _APPLICATION_ID:
                     raise RunFileError(f"{self.path}: not a run file of hookmon", code="not-a-run-file")
-                if version != SCHEMA:
+                if version not in _READABLE:
                     raise RunFileError(
                         f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version"
                     )
                 scalars = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM run")}
                 run = Run(**scalars)
-                missing = _LATER_TABLES - {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
                 for table, row_type in tables.items():
-                    if table in missing:
+                    there = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
+                    if not there and table in _LATER_TABLES:
                         continue
-                    rows = connection.execute(f"SELECT {', '.join(_columns(row_type))} FROM {table} ORDER BY rowid")
-                    setattr(run, table, _unpack(row_type, rows.fetchall()))
+                    names = [name for name in _columns(row_type) if name in there]
+                    rows = connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid").fetchall()
+                    setattr(run, table, _unpack(row_type, names, rows))
                 return run
         except FileNotFoundError as error:
             raise RunFileError(f"{self.path}: there is no such run file", code="no-such-run") from error

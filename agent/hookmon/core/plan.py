@@ -26,6 +26,10 @@ if TYPE_CHECKING:
         nested: bool  # recorded although a span of the same client kind is open around it
         pack: str  # the pack's name, "" for the user's own
         source: str  # "pack redis" or "hookmon.toml:12"
+        entry: bool  # the calls are transactions, unless one is open already
+        entry_name: str  # template that names the open transaction when the call returns, "" for none
+        entry_status: str  # template of the open transaction's status, "" for none
+        waits: bool  # the calls wait for a pool or an executor
         adapter: str  # module in hookmon.packs that patches what setattr cannot, "" for none
 
     class PlanData(TypedDict):
