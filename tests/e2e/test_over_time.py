@@ -97,4 +97,4 @@ def test_processes_are_in_it(tmp_path: Path):
     """Memory and CPU time of all of them together."""
     report = run(tmp_path, "end = time.time() + 1.5\nwhile time.time() < end: pass\nall_of_it(1)")
     assert report["usage"][-1]["rss_bytes"] > 1_000_000
-    assert 500_000_000 < sum(row["cpu_ns"] for row in report["usage"]) < 3_000_000_000
+    assert 50_000_000 < sum(row["cpu_ns"] for row in report["usage"]) < 3_000_000_000

@@ -11,12 +11,12 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hookmon.collector.columns import columns_of, pack, unpack
 from hookmon.core.errors import RunFileError
 
 SCHEMA = 2
@@ -210,39 +210,6 @@ _TABLES = {
 _LATER_TABLES = frozenset(("series", "examples"))  # a run file of before has none
 
 
-def _columns(row_type: type) -> list[str]:
-    return [each.name for each in fields(row_type)]
-
-
-def _pack(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, list | dict):
-        return json.dumps(value, separators=(",", ":"))
-    # a surrogate from a file name or an argument that is not UTF-8
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> list[Any]:
-    """Return the rows of a table as objects: column by column, since 5,000 rows one by one take three times as long.
-
-    `names` are the columns that the file has; what an older one has not is at its default.
-    """
-    columns: list[Iterable[Any]] = list(zip(*rows, strict=True))
-    for at, name in enumerate(names if rows else ()):
-        if name in ("buckets", "stack", "spans", "command"):
-            columns[at] = json.loads(f"[{','.join(columns[at])}]")
-        if name == "buckets":
-            columns[at] = [{int(bucket): count for bucket, count in each.items()} for each in columns[at]]
-        elif name in ("stack", "spans"):
-            columns[at] = [[tuple(each) for each in row] for row in columns[at]]
-        elif name in ("flat", "sited", "entry", "waits", "killed"):
-            columns[at] = map(bool, columns[at])
-    if names == _columns(row_type):
-        return [row_type(*values) for values in zip(*columns, strict=True)]
-    return [row_type(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
-
-
 class RunFile:
     """One run file on disk."""
 
@@ -274,12 +241,12 @@ class RunFile:
                     "INSERT INTO run VALUES (?, ?)", [(key, json.dumps(value)) for key, value in scalars.items()]
                 )
                 for table, row_type in tables.items():
-                    columns = _columns(row_type)
+                    columns = columns_of(row_type)
                     connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
                     connection.execute(f"DELETE FROM {table}")
                     connection.executemany(
                         f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})",
-                        [[_pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
+                        [[pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
                     )
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
@@ -323,9 +290,9 @@ class RunFile:
                     there = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
                     if not there and table in _LATER_TABLES:
                         continue
-                    names = [name for name in _columns(row_type) if name in there]
+                    names = [name for name in columns_of(row_type) if name in there]
                     rows = connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid").fetchall()
-                    setattr(run, table, _unpack(row_type, names, rows))
+                    setattr(run, table, unpack(row_type, names, rows))
                 return run
         except FileNotFoundError as error:
             raise RunFileError(f"{self.path}: there is no such run file", code="no-such-run") from error
