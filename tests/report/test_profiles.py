@@ -152,6 +152,20 @@ def test_slices_of_a_chrome_trace_lie_inside_each_other():
     assert {event["pid"] for event in events} == set(tracks)
 
 
+def test_each_slow_example_has_a_track_of_its_own_in_a_chrome_trace():
+    """With its real starts and lanes; calls of one lane lie inside each other."""
+    run = runs.web()
+    events = json.loads(written(run, "chrome"))["traceEvents"]
+    tracks = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
+    assert len(tracks) == 1 + len(run.examples)
+    shown = [event for event in events if event["ph"] == "X" and event["pid"] > 1]
+    assert len(shown) == len(run.examples) + sum(len(example.spans) for example in run.examples)
+    example = max(run.examples, key=lambda each: each.duration_ns)
+    first = next(event for event in shown if event["dur"] == example.duration_ns / 1_000 and event["ts"] == 0)
+    starts = sorted(event["ts"] * 1_000 for event in shown if event["pid"] == first["pid"])
+    assert starts == pytest.approx(sorted([0, *(start_ns for _, _, start_ns, _ in example.spans)]))
+
+
 @pytest.mark.parametrize("format", ["speedscope", "chrome", "collapsed"])
 def test_hostile_names_are_inert_in_profiles(format: str):
     """Viewers put them into pages and terminals."""

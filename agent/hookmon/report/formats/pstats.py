@@ -26,7 +26,8 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     """Write the bytes to the buffer below the text file."""
     functions: dict[_Function, _Figures] = {}  # (calls that are no recursion, calls, self, total)
     callers: dict[_Function, dict[_Function, _Figures]] = {}
-    for node, is_outermost in outermost(report.nodes):
+    for index, is_outermost in outermost(report.nodes):
+        node = report.nodes[index]
         figures = _figures(node, is_outermost)
         function = _function(node)
         functions[function] = _added(functions.get(function), figures)
