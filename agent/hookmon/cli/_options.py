@@ -12,7 +12,7 @@ _OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml."),
     click.option("--no-config", is_flag=True, help="Read no configuration file."),
     click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total"),
-    click.option("--pack", multiple=True, metavar="NAME", help="Switch a pack on."),
+    click.option("--pack", multiple=True, metavar="NAME|FILE", help="Switch a pack on; a path reads that pack."),
     click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them."),
 )
 

@@ -23,6 +23,7 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "run_folder": str(folder),
         "wrapt_folder": _wrapt_folder(),
         "hookmon": version,
+        "redact": config.redact,
         "max_overhead": config.max_overhead,
         "watches": watches,
     }

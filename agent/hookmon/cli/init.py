@@ -31,6 +31,7 @@ def command(python: str, as_json: bool) -> None:
 
     The interpreter is started once and asked for its libraries. A file that is there is never overwritten.
     """
+    from hookmon.cli._versions import installed
     from hookmon.collector.hints import module_names
     from hookmon.collector.interpreter import ask
     from hookmon.config.find import HOOKMON_TOML, find_config
@@ -42,10 +43,13 @@ def command(python: str, as_json: bool) -> None:
         raise HookmonError(f"{there}: there is a configuration already", code="file-exists")
     interpreter = _interpreter(python)
     answer = ask([interpreter], os.environ)
-    packs: list[tuple[Pack, str | None]] = []
-    for pack in read_packs([]):
-        installed = answer.libraries.get(pack.library.lower().replace("_", "-"))
-        packs.append((pack, "" if not pack.library else installed))
+    shipped = read_packs([])
+    there_are = installed(interpreter, shipped) if answer.is_supported else {}
+    packs: list[tuple[Pack, str | None]] = []  # with what is installed: "" for the standard library, None for nothing
+    for pack in shipped:
+        name, version = there_are.get(pack.library, ("", ""))
+        found = f"{name} {version}" if name else None
+        packs.append((pack, found if pack.library else ""))
     modules = [name for name in module_names(here) if not name.startswith(("test", "setup", "conftest"))]
     modules.sort(key=lambda name: (name.count(".") == 0, name))  # what is imported from rather than what is started
     text = _text(f"{answer.name} {answer.version}", packs, modules)
@@ -109,7 +113,7 @@ def _text(python: str, packs: list[tuple[Pack, str | None]], modules: list[str])
     lines += ["", f"## Packs, for what is installed for {python}:"]
     for pack, version in packs:
         if version is not None:
-            lines.append(f"##   {pack.name}: {pack.description}" + (f" ({pack.library} {version})" if version else ""))
+            lines.append(f"##   {pack.name}: {pack.description}" + (f" ({version})" if version else ""))
     absent = [pack.name for pack, version in packs if version is None]
     lines += [f"## Not installed there, and at work once they are: {', '.join(absent)}."] if absent else []
     lines += ["# [packs]"]

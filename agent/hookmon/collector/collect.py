@@ -8,7 +8,6 @@ file is deleted, so that a killed launcher loses nothing and 10,000 children lea
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -16,6 +15,7 @@ from time import monotonic_ns
 
 from hookmon.collector import hints
 from hookmon.collector.births import Birth, read_birth
+from hookmon.collector.discard import discard
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.processes import SHADOWED, Processes, Watcher, is_alive
 from hookmon.collector.series import Series
@@ -260,14 +260,13 @@ class Collector:
         self.run.folded = []
         self._run_file.save(self.run)
         if not self.run.still_running:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            discard(self._folder)
         else:
             self._delete_folded()
 
     def _delete_folded(self) -> None:
         for name in self._folded:
-            with suppress(OSError):
-                (self._folder / name).unlink()
+            discard(self._folder / name)
 
     @property
     def interpreter(self) -> str:

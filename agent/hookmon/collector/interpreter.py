@@ -18,7 +18,10 @@ _TIMEOUT_S = 30
 _MARK = "hookmon says: "  # whatever a sitecustomize prints stands elsewhere
 
 _ASK = """
-import json, sys
+import sys
+if sys.path and sys.path[0] == "":
+    del sys.path[0]  # the folder that this was started in may have a json.py of its own
+import json
 found = {"version": ".".join(map(str, sys.version_info[:3])), "executable": sys.executable, "prefix": sys.prefix}
 found["name"] = getattr(getattr(sys, "implementation", None), "name", "cpython")
 loaded = sorted(set(name.partition(".")[0] for name in list(sys.modules)))

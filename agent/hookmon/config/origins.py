@@ -5,16 +5,13 @@ In: what `load` gets. Out: rows for `hookmon config`. Raises what `load` raises,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hookmon.config import packs
 from hookmon.config.document import Document, read_document
-from hookmon.config.load import Config, choice_of_file, choice_of_options, label, load
+from hookmon.config.load import Config, label, load
 from hookmon.config.settings import REPEATED_TABLES, ROOT, USER, settings_of, tables_of
-from hookmon.config.validate import check_document
 from hookmon.config.watch import Watch
 
 DEFAULT = "default"
@@ -57,7 +54,7 @@ def origins(start: Path, **options: Any) -> Origins:
     document = None
     if config.path is not None:
         document = read_document(config.path, label(config.path, start) if not options.get("config") else str(config.path), [])
-    return Origins(config, [*_plain(document), *_watches(config.watches)], _packs(config, document, options))
+    return Origins(config, [*_plain(document), *_watches(config.watches)], _packs(config))
 
 
 def _plain(document: Document | None) -> list[Value]:
@@ -86,19 +83,8 @@ def _watches(watches: list[Watch]) -> list[Value]:
     return rows
 
 
-def _packs(config: Config, document: Document | None, options: dict[str, Any]) -> list[PackState]:
-    by_options = choice_of_options(options.get("pack", ()), options.get("no_pack", ()))
-    choices = [by_options]
-    if document:
-        choices += [choice_of_file(document, table) for table in check_document(document, USER, [])["packs"]]
-    rows = []
-    for each in packs.read_packs([]):
-        origin = next((_said(choice, each.name) for choice in choices if choice.verdict(each.name) is not None), DEFAULT)
-        rows.append(PackState(each.name, each.library, each.description, each.name in config.packs, origin))
-    return rows
-
-
-def _said(choice: packs.Choice, name: str) -> str:
-    """Return where a choice says what it says about a pack."""
-    written: Sequence[Any] = [*choice.enable, *choice.disable]
-    return next(str(place) for each, place in written if each in (name, packs.ALL))
+def _packs(config: Config) -> list[PackState]:
+    return [
+        PackState(each.name, each.library, each.description, each.name in config.packs, str(verdict.place or DEFAULT))
+        for each, verdict in config.offered
+    ]

@@ -6,7 +6,7 @@ from typing import Any
 
 from hookmon.config import checks
 from hookmon.config.settings import FLAG, REPEATED_TABLES, ROOT, TEXT, TEXTS, USER, Setting, settings_of, tables_of
-from hookmon.core.plan import KINDS
+from hookmon.core.plan import KINDS, REDACTIONS
 
 _TYPES: dict[str, dict[str, Any]] = {
     TEXT: {"type": "string"},
@@ -16,6 +16,7 @@ _TYPES: dict[str, dict[str, Any]] = {
 
 _NARROWER: dict[Any, dict[str, Any]] = {
     checks.kind: {"enum": list(KINDS)},
+    checks.redact: {"enum": list(REDACTIONS)},
     checks.share: {"pattern": r"^(off|\s*[0-9.]+\s*%\s*)$"},
     checks.calls: {"minItems": 1},
 }

@@ -40,6 +40,7 @@ class Setting:
 
 SETTINGS = (
     Setting(ROOT, "max_overhead", TEXT, "5%", checks.share, 'share of a process that a target may cost, "off" for any', (USER,)),
+    Setting(ROOT, "redact", TEXT, "literals", checks.redact, 'what of SQL is not shown: "off", "literals" or "all"', (USER,)),
     Setting("watch", "module", TEXT, None, checks.module, 'the module as it is imported, or "__main__"'),
     Setting("watch", "calls", TEXTS, None, checks.calls, "functions and methods in it, globs in the last part"),
     Setting("watch", "span", TEXT, "", checks.span, 'the name in the report, "quote {arg0}"; empty: the target\'s own'),
@@ -53,6 +54,7 @@ SETTINGS = (
     Setting("packs", "enable", TEXTS, [], checks.anything, 'packs that stay on although disable names them by "*"', (USER,)),
     Setting("packs", "disable", TEXTS, [], checks.anything, 'packs to leave out, "*" for all', (USER,)),
     Setting("pack", "library", TEXT, "", checks.anything, "what pip calls it; empty: the standard library", (PACK,)),
+    Setting("pack", "tested", TEXTS, [], checks.anything, "versions of the library that the pack was tested with", (PACK,)),
     Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
 )
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         entry_name: str  # template that names the open transaction when the call returns, "" for none
         entry_status: str  # template of the open transaction's status, "" for none
         waits: bool  # the calls wait for a pool or an executor
-        adapter: str  # module in hookmon.packs that patches what setattr cannot, "" for none
+        adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
 
     class PlanData(TypedDict):
         """What the probe reads at start."""
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         run_folder: str
         wrapt_folder: str  # of hookmon's own environment, used where the program has none
         hookmon: str  # version
+        redact: str  # what is taken out of SQL, one of REDACTIONS
         max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
 
@@ -47,6 +48,9 @@ KINDS = ("request", "task", "sql", "cache", "http", "rpc", "queue", "template", 
 
 CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
+
+REDACTIONS = ("off", "literals", "all")
+"""What of a statement is not shown: nothing, its literals, or all but its verb and tables."""
 
 CALLS_A_LOOK = 4_096
 """After so many calls in one bucket of a node, the probe looks at what its target costs."""

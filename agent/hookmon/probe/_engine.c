@@ -491,6 +491,19 @@ event_tuple(Event *event)
 }
 
 static PyObject *
+trace_add_for_python(Trace *self, PyObject *args)
+{
+    Node *node;
+    unsigned long long started_ns, duration_ns;
+    int outcome;
+    if (!PyArg_ParseTuple(args, "O!KKi", NodeType, &node, &started_ns, &duration_ns, &outcome)) {
+        return NULL;
+    }
+    trace_add(self, node, started_ns, duration_ns, outcome);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 trace_take_last(Trace *self, PyObject *Py_UNUSED(ignored))
 {
     if (!self->count) {
@@ -560,6 +573,7 @@ trace_dealloc(Trace *self)
 }
 
 static PyMethodDef trace_methods[] = {
+    {"add", (PyCFunction)trace_add_for_python, METH_VARARGS, "Note a completed call."},
     {"take_last", (PyCFunction)trace_take_last, METH_NOARGS, "Remove and return the call that ended last."},
     {"events", (PyCFunction)trace_events, METH_NOARGS, "Return the calls by their ends."},
     {"replace", (PyCFunction)trace_replace, METH_O, "Put other calls in the place of those that are known."},

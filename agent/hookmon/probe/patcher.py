@@ -95,15 +95,30 @@ def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
 
 
 def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
-    """Let the pack's adapter, a module of hookmon.packs, do what setting an attribute cannot."""
-    adapter_name = f"hookmon.packs.{watch['adapter']}"
-    __import__(adapter_name)
-    adapter = sys.modules[adapter_name]
+    """Let the pack's adapter, a module of hookmon.packs or a file of somebody else's, do what setting an attribute cannot."""
+    adapter = _adapter(watch["adapter"])
 
     def timed(function: Any, qualified_name: str) -> Any:
         return stand_in(function, target_of(name, qualified_name, watch), watch["span"], is_method=True)
 
     adapter.patch(module, call, timed, patches)
+
+
+def _adapter(name: str) -> Any:
+    if not name.endswith(".py"):
+        __import__(f"hookmon.packs.{name}")
+        return sys.modules[f"hookmon.packs.{name}"]
+    if name not in _adapters:
+        # By its name it is one of ours: no call site lies in it, and what fails in it is caught. No byte code is written.
+        adapter = ModuleType(f"hookmon.packs.{name.rpartition('/')[2].removesuffix('.py')}")
+        with open(name, "rb") as file:
+            exec(compile(file.read(), name, "exec", dont_inherit=True), vars(adapter))
+        _adapters[name] = adapter
+    return _adapters[name]
+
+
+_adapters: dict[str, ModuleType] = {}
+"""Adapters that came by their path."""
 
 
 def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:

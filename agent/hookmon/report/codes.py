@@ -140,6 +140,7 @@ _CONFIGURATION = (
     ),
     ("unknown-kind", "There is no such kind of span.", "The line lists the kinds; function is for everything else."),
     ("unknown-pack", "There is no pack of that name.", "The line lists the packs."),
+    ("unknown-redaction", "redact has no such value.", 'Write "off", "literals" or "all".'),
     ("unreadable-file", "The file cannot be read.", "Check its name and permissions, or leave --config away."),
     ("watched-twice", "Two watches name the same function.", "Remove one of them: each function is watched once."),
     ("wrong-type", "The value is of a type that this key cannot have.", "The line says which is allowed."),
@@ -179,6 +180,11 @@ _BLIND_SPOTS = (
         "own-failure",
         "Something in hookmon failed inside the program, which was left alone; a watch may be missing.",
         "Please report it with the line.",
+    ),
+    (
+        "pack",
+        "A pack found a version of its library that lacks something it watches; the rest of the pack works.",
+        "hookmon packs says with which versions it was tested.",
     ),
     (
         "run-folder",
