@@ -134,11 +134,15 @@ def _company(command: list[str], answer: Interpreter) -> Iterator[Check]:
 
 
 def _packs(answer: Interpreter, found: Origins) -> Iterator[Check]:
+    from hookmon.config.origins import DEFAULT
+
     targets = {watch.pack: watch.module.partition(".")[0] for watch in found.config.watches}
     for pack in found.packs:
         name = f"pack {pack.name}"
         if not pack.is_on:
-            yield Check(name, NO, f"switched off: {pack.origin}", is_needed=False)
+            by_itself = pack.origin == DEFAULT
+            why = f"off by itself; --pack {pack.name} switches it on" if by_itself else f"switched off: {pack.origin}"
+            yield Check(name, NO, why, is_needed=False)
         elif not pack.library:
             yield Check(name, YES, "of the standard library", is_needed=False)
         elif pack.name in targets and targets[pack.name] not in answer.importable:

@@ -61,7 +61,7 @@ def command(python: str, as_json: bool) -> None:
         raise HookmonError(f"{path}: there is a configuration already", code="file-exists") from None
     except OSError as error:
         raise _output.written(path, "the configuration", error) from error
-    active = [pack.name for pack, version in packs if version is not None]
+    active = [pack.name for pack, version in packs if version is not None and pack.on]
     if as_json:
         _output.print_json({"path": str(path), "python": answer.executable, "version": answer.version, "packs": active})
         return
@@ -112,9 +112,11 @@ def _text(python: str, packs: list[tuple[Pack, str | None]], modules: list[str])
             lines.append(f"# {setting.key} = {json.dumps(setting.default)}  # {setting.help}")
     lines += ["", f"## Packs, for what is installed for {python}:"]
     for pack, version in packs:
-        if version is not None:
+        if version is not None and pack.on:
             lines.append(f"##   {pack.name}: {pack.description}" + (f" ({version})" if version else ""))
-    absent = [pack.name for pack, version in packs if version is None]
+    silent = [pack.name for pack, version in packs if not pack.on]
+    lines += [f"## Off until enable names them: {', '.join(silent)}."] if silent else []
+    absent = [pack.name for pack, version in packs if version is None and pack.on]
     lines += [f"## Not installed there, and at work once they are: {', '.join(absent)}."] if absent else []
     lines += ["# [packs]"]
     for setting in settings_of("packs", USER).values():

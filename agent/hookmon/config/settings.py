@@ -51,10 +51,19 @@ SETTINGS = (
     Setting("watch", "entry_status", TEXT, "", checks.span, "the open transaction's status; from 500 on it is an error"),
     Setting("watch", "waits", FLAG, False, checks.anything, "its calls wait for a pool or an executor"),
     Setting("watch", "adapter", TEXT, "", checks.adapter, "module that patches what setattr cannot", (PACK,)),
-    Setting("packs", "enable", TEXTS, [], checks.anything, 'packs that stay on although disable names them by "*"', (USER,)),
+    Setting(
+        "packs",
+        "enable",
+        TEXTS,
+        [],
+        checks.anything,
+        'packs that are on although off by themselves, or by "*" in disable',
+        (USER,),
+    ),
     Setting("packs", "disable", TEXTS, [], checks.anything, 'packs to leave out, "*" for all', (USER,)),
     Setting("pack", "library", TEXT, "", checks.anything, "what pip calls it; empty: the standard library", (PACK,)),
     Setting("pack", "tested", TEXTS, [], checks.anything, "versions of the library that the pack was tested with", (PACK,)),
+    Setting("pack", "on", FLAG, True, checks.anything, "on by itself; false: only when --pack or enable names it", (PACK,)),
     Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
 )
 

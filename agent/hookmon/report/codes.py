@@ -183,8 +183,8 @@ _BLIND_SPOTS = (
     ),
     (
         "pack",
-        "A pack found a version of its library that lacks something it watches; the rest of the pack works.",
-        "hookmon packs says with which versions it was tested.",
+        "A pack that an installed package brings cannot be used, because of a mistake in it; the others work.",
+        "The line says which; tell those who made the package, or leave the pack out with --no-pack NAME.",
     ),
     (
         "run-folder",
