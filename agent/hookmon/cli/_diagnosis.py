@@ -25,6 +25,9 @@ YES = "yes"
 NO = "no"
 NOTE = "note"
 
+ABSENT = "not installed there"
+"""How the detail of a pack ends whose library is missing."""
+
 _AGENTS = ("ddtrace", "newrelic", "elasticapm", "opentelemetry", "sentry_sdk", "scout_apm", "wrapture", "coverage")
 """Modules of other tools that come in at the start of an interpreter."""
 
@@ -146,7 +149,7 @@ def _packs(answer: Interpreter, found: Origins) -> Iterator[Check]:
         elif not pack.library:
             yield Check(name, YES, "of the standard library", is_needed=False)
         elif pack.name in targets and targets[pack.name] not in answer.importable:
-            yield Check(name, NO, f"{pack.library} is not installed there", is_needed=False)
+            yield Check(name, NO, f"{pack.library} is {ABSENT}", is_needed=False)
         else:
             version = answer.libraries.get(pack.library.lower().replace("_", "-"), "")
             yield Check(name, YES, f"{pack.library} {version}".strip(), is_needed=False)

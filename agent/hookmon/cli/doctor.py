@@ -26,7 +26,7 @@ def command(command: tuple[str, ...], as_json: bool, **options: Any) -> int:
 
     Its interpreter is started once and asked; COMMAND itself is not started. Exit code 0: it would be watched; 1: it would not.
     """
-    from hookmon.cli._diagnosis import NO, diagnose
+    from hookmon.cli._diagnosis import ABSENT, NO, NOTE, Check, diagnose
     from hookmon.config.origins import origins
 
     checks = diagnose(list(command), origins(Path.cwd(), **options))
@@ -42,6 +42,10 @@ def command(command: tuple[str, ...], as_json: bool, **options: Any) -> int:
     verdict = ("would be watched", "green") if is_watched else ("would not be watched", "red")
     screen.flow([(join(command), "bold"), verdict])
     screen.line()
+    absent = [check for check in checks if check.detail.endswith(ABSENT)]  # dozens of packs: one line on a screen
+    names = ", ".join(check.what.removeprefix("pack ") for check in absent)
+    checks = [check for check in checks if check not in absent]
+    checks += [Check("packs", NOTE, f"{ABSENT}: {names}", is_needed=False)] if absent else []
     widest = max(len(check.what) for check in checks)
     for check in checks:
         style = "" if check.answer != NO else "red" if check.is_needed else "yellow"
