@@ -19,18 +19,21 @@ class Collected:
 
     watches: list[Watch] = field(default_factory=list)
     placed: list[tuple[Target, Place]] = field(default_factory=list)
+    placed_hooks: list[tuple[Target, Place]] = field(default_factory=list)
 
     def add_tables(self, document: Document, tables: list[Table], pack: str = "") -> None:
-        """Add the [[watch]] tables of `document`; `pack` is the pack's name, "" for the user's file."""
+        """Add the [[watch]] or [[hook]] tables of `document`; `pack` is the pack's name, "" for the user's file."""
         for table in tables:
             values = table.values
             calls = table.written.get("calls")
             if "module" in values and isinstance(calls, list):
                 targets = [((values["module"], call), (*table.path, "calls", index)) for index, call in enumerate(calls)]
-                self.placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
+                placed = self.placed_hooks if table.path[0] == "hook" else self.placed
+                placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
             if table.is_sound:
                 source = f"pack {pack}" if pack else str(table.place)
-                self.watches.append(Watch(**{**values, "calls": tuple(values["calls"])}, pack=pack, source=source))
+                frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+                self.watches.append(Watch(**{"nested": False, **frozen}, pack=pack, source=source))
 
     def add_option(self, text: str, problems: list[Problem]) -> None:
         """Add the watch that `--watch text` asks for; what is wrong with it is appended to `problems`."""

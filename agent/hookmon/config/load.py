@@ -62,10 +62,10 @@ def load(
 
     own = Collected()
     if document:
-        own.add_tables(document, tables["watch"])
+        own.add_tables(document, [*tables["watch"], *tables["hook"]])
     for text in watch:
         own.add_option(text, problems)
-    problems += duplicates(own.placed)
+    problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
 
     shipped = _with_files(packs.read_packs(problems), pack, problems)
     pack = [Path(each).stem if packs.is_path(each) else each for each in pack]
@@ -75,6 +75,7 @@ def load(
     names = packs.choose([each.name for each in shipped], choices, problems)
     active = [each for each in shipped if each.name in names]
     problems += duplicates(placed for each in active for placed in each.content.placed)
+    problems += duplicates(placed for each in active for placed in each.content.placed_hooks)
 
     if problems:
         raise ConfigError([str(problem) for problem in in_order(problems)])

@@ -46,13 +46,21 @@ SETTINGS = (
     Setting("watch", "kind", TEXT, "function", checks.kind, "what the time is spent on"),
     Setting("watch", "nested", FLAG, False, checks.anything, "record it also inside a call of the same client kind"),
     Setting("watch", "adapter", TEXT, "", checks.adapter, "module that patches what setattr cannot", (PACK,)),
+    Setting("hook", "module", TEXT, None, checks.module, "the module with the calls, as it is imported"),
+    Setting("hook", "calls", TEXTS, None, checks.calls, "functions with which callbacks are registered"),
+    Setting("hook", "callable", TEXT, "arg0", checks.callback, "where these have the callback: an argument, or what else is allowed"),
+    Setting("hook", "methods", TEXTS, [], checks.methods, "the callback is an object, and these are its methods, with globs"),
+    Setting("hook", "base", TEXT, "", checks.base, 'class whose own methods are no callbacks, "framework.plugin:Plugin"'),
+    Setting("hook", "unregister", TEXTS, [], checks.names, "functions that forget callbacks, or look them up"),
+    Setting("hook", "span", TEXT, "{callable}", checks.span, 'the name in the report, "{event}: {callable}"'),
+    Setting("hook", "kind", TEXT, "hook", checks.kind, "what the time is spent on"),
     Setting("packs", "enable", TEXTS, [], checks.anything, 'packs that stay on although disable names them by "*"', (USER,)),
     Setting("packs", "disable", TEXTS, [], checks.anything, 'packs to leave out, "*" for all', (USER,)),
     Setting("pack", "library", TEXT, "", checks.anything, "what pip calls it; empty: the standard library", (PACK,)),
     Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
 )
 
-REPEATED_TABLES = frozenset(("watch",))
+REPEATED_TABLES = frozenset(("watch", "hook"))
 """Tables written as `[[…]]`; all others stand at most once."""
 
 

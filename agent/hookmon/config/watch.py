@@ -1,4 +1,4 @@
-"""The noun that everything else asks for: one checked `[[watch]]` table."""
+"""The noun that everything else asks for: one checked `[[watch]]` or `[[hook]]` table."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watch:
-    """One `[[watch]]` after checking, from the user's file, from --watch or from a pack.
+    """One `[[watch]]` or `[[hook]]` after checking, from the user's file, from --watch or from a pack.
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
+    A hook is one with a `callable`: its calls are not timed themselves, the callbacks are that they register.
     """
 
     module: str
@@ -24,6 +25,10 @@ class Watch:
     pack: str = ""
     source: str = ""
     adapter: str = ""
+    callable: str = ""
+    methods: tuple[str, ...] = ()
+    base: str = ""
+    unregister: tuple[str, ...] = ()
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""
@@ -37,4 +42,8 @@ class Watch:
             "pack": self.pack,
             "source": self.source,
             "adapter": self.adapter,
+            "callable": self.callable,
+            "methods": list(self.methods),
+            "base": self.base,
+            "unregister": list(self.unregister),
         }

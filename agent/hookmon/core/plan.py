@@ -26,6 +26,10 @@ if TYPE_CHECKING:
         nested: bool  # recorded although a span of the same client kind is open around it
         pack: str  # the pack's name, "" for the user's own
         source: str  # "pack redis" or "hookmon.toml:12"
+        callable: str  # of a [[hook]]: where its calls have the callback, see config.checks.callback; "" for a [[watch]]
+        methods: list[str]  # of a [[hook]]: the callback is an object, and these are its methods
+        base: str  # of a [[hook]]: "module:Class" whose own methods are no callbacks, "" for none
+        unregister: list[str]  # of a [[hook]]: functions that get callbacks to forget them or to look them up
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
 
     class PlanData(TypedDict):

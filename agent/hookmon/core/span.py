@@ -9,9 +9,11 @@ property, no `__str__` and no `__getattr__` of the program runs. Checked before 
 
 from __future__ import annotations
 
-FILTERS = ("upper", "lower", "word", "command", "host", "sql")
+FILTERS = ("upper", "lower", "word", "command", "host", "sql", "name", "test", "callable")
 """`command`: a Redis command in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first
-blank. `host`: host and port of a URL. `sql`: a statement without its literals."""
+blank. `host`: host and port of a URL. `sql`: a statement without its literals. `name`: a path as it is seen from the folder
+that the program was started in, and digits are none: the next path counts. `test`: the identifier of a test without its
+parameters. `callable`: the qualified name of a callable."""
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:

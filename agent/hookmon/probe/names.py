@@ -7,9 +7,11 @@ numbers, anything else shows its type. Runs in the watched process, on the hot p
 
 from __future__ import annotations
 
+import os
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 
 from hookmon.core.span import parse
+from hookmon.probe.callables import called
 from hookmon.probe.guard import shielded
 
 TYPE_CHECKING = False
@@ -28,14 +30,19 @@ _MOST_KNOWN = 10_000
 _MISSING = object()
 
 
-def span_finder(template: str, target: Target, function: Any, is_method: bool) -> tuple[FindSpan, int]:
+def span_finder(
+    template: str, target: Target, function: Any, is_method: bool, given: tuple[str, ...] = ()
+) -> tuple[FindSpan, int]:
     """Return the function that finds the span of a call, and the position of the argument that alone decides, or -1.
 
-    `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. A field that finds
-    nothing reads "?". Raises ValueError for a template that `core.span` refuses.
+    `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. `given` are roots that the
+    caller of `find` adds to its keywords. A field that finds nothing reads "?". Raises ValueError for a template that
+    `core.span` refuses.
     """
     fields = parse(template)
-    parts: list[str | Read] = [part if isinstance(part, str) else _reader(part, target, function, is_method) for part in fields]
+    parts: list[str | Read] = [
+        part if isinstance(part, str) else _reader(part, target, function, is_method, given) for part in fields
+    ]
     fallback = target.span(target.path.partition(":")[2])
 
     @shielded(fallback)
@@ -77,28 +84,34 @@ def _only_argument(fields: list[Any], is_method: bool) -> int:
     return int(root[3:]) + is_method
 
 
-def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool) -> Read:
+def _reader(
+    field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool, given: tuple[str, ...]
+) -> Read:
     paths, filter_name = field
     apply = _FILTERS[filter_name]
     if paths[0][0] == "function":
         constant = target.path.partition(":")[2]
         return lambda args, kwargs: constant
-    readers = [(_root_reader(root, function, is_method), attributes) for root, *attributes in paths]
+    readers = [(_root_reader(root, function, is_method, given), attributes) for root, *attributes in paths]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
-        value: Any = _MISSING
+        text: str | None = None
         for root_of, attributes in readers:
-            value = root_of(args, kwargs)
-            for attribute in attributes:
-                value = _attribute(value, attribute)
+            value: Any = root_of(args, kwargs)
+            for name in attributes:
+                value = attribute(value, name)
             if value is not _MISSING:
-                break
-        return apply(value)
+                text = apply(value)
+                if text is not None:
+                    break
+        return "?" if text is None else text
 
     return read
 
 
-def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, Any], Any]:
+def _root_reader(root: str, function: Any, is_method: bool, given: tuple[str, ...]) -> Callable[[Any, Any], Any]:
+    if root in given:
+        return lambda args, kwargs: kwargs.get(root, _MISSING)
     if root in ("self", "class"):
 
         def own(args: Any, _: Any) -> Any:
@@ -110,11 +123,11 @@ def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, An
         return own
     if root.startswith("arg") and root[3:].isdigit():
         position = int(root[3:]) + is_method
-        names = _parameters(function)
+        names = parameters(function)
         keyword = names[position] if position < len(names) else ""
     else:
         keyword = root
-        names = _parameters(function)
+        names = parameters(function)
         position = names.index(root) if root in names else 1_000_000
 
     def argument(args: Any, kwargs: Any) -> Any:
@@ -123,7 +136,7 @@ def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, An
     return argument
 
 
-def _parameters(function: Any) -> tuple[str, ...]:
+def parameters(function: Any) -> tuple[str, ...]:
     """Return the names of the positional parameters of a Python function, none for anything else."""
     while isinstance(getattr(function, "__wrapped__", None), FunctionType):
         function = function.__wrapped__
@@ -131,7 +144,7 @@ def _parameters(function: Any) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 
 
-def _attribute(value: Any, name: str) -> Any:
+def attribute(value: Any, name: str) -> Any:
     """Return an attribute that can be read without running code of the program, else _MISSING."""
     if value is _MISSING:
         return value
@@ -143,13 +156,13 @@ def _attribute(value: Any, name: str) -> Any:
     if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
         return on_class.__get__(value)
     if not hasattr(type(on_class), "__set__"):
-        own = _own_dictionary(value).get(name, _MISSING)
+        own = own_dictionary(value).get(name, _MISSING)
         if own is not _MISSING:
             return own
     return on_class if type(on_class) in (str, int) else _MISSING
 
 
-def _own_dictionary(value: Any) -> Any:
+def own_dictionary(value: Any) -> Any:
     """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
     for owner in type(value).__mro__:
         found = owner.__dict__.get("__dict__", _MISSING)
@@ -200,13 +213,34 @@ def _host(value: Any) -> str:
     return rest.rpartition("@")[2][:_LONGEST_VALUE]
 
 
+def _name(value: Any) -> str | None:
+    """Return a path as it is seen from the folder that the process was in at first; None for digits, which name nothing."""
+    text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _exactly(value)
+    if text.isdigit():
+        return None
+    return text.removeprefix(_here)[:_LONGEST_VALUE]
+
+
+_here = os.getcwd().rstrip("/") + "/"
+
+
+def _test(value: Any) -> str:
+    """Return the identifier of a test without its parameters, which may hold data."""
+    path, colons, name = _exactly(value).partition("::")
+    return f"{path}{colons}{name.partition('[')[0]}"[:_LONGEST_NAME]
+
+
+def _callable(value: Any) -> str:
+    return str.__str__(called(value))[:_LONGEST_VALUE]
+
+
 def _sql(value: Any) -> str:
     from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
 
     return fingerprint(_exactly(value)) if issubclass(type(value), str | bytes) else _text(value)
 
 
-_FILTERS: dict[str, Callable[[Any], str]] = {
+_FILTERS: dict[str, Callable[[Any], str | None]] = {
     "": _text,
     "upper": lambda value: _text(value).upper(),
     "lower": lambda value: _text(value).lower(),
@@ -214,4 +248,7 @@ _FILTERS: dict[str, Callable[[Any], str]] = {
     "word": lambda value: _text(value).partition(" ")[0],
     "host": _host,
     "sql": _sql,
+    "name": _name,
+    "test": _test,
+    "callable": _callable,
 }
