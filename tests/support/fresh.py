@@ -32,7 +32,7 @@ _watches = []
 def watch(module, *calls, span="", kind="function", nested=False, pack=""):
     _watches.append(len(_watches) + 1)
     plan = {"id": _watches[-1], "module": module.__name__, "calls": list(calls), "span": span, "kind": kind,
-            "nested": nested, "pack": pack, "source": "test", "adapter": "", "callable": "", "methods": [], "base": "",
+            "nested": nested, "pack": pack, "source": "test", "adapter": "", "callable": "", "methods": [], "base": "", "skip": [],
             "unregister": []}
     patch_module(module, module.__name__, [plan], patches)
 

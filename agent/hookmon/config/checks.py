@@ -57,6 +57,13 @@ def callback(where: str) -> Iterator[Mistake]:
         )
 
 
+def packages(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that cannot be a package."""
+    for index, name in enumerate(names):
+        if isinstance(name, str) and not _is_dotted(name):
+            yield Mistake(f"{shown(name)} is not a package", 'a dotted name as in an import, "sqlalchemy.orm"', at=(index,))
+
+
 def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each pattern that cannot be the name of a method."""
     for index, pattern in enumerate(patterns):

@@ -28,6 +28,7 @@ class Watch:
     callable: str = ""
     methods: tuple[str, ...] = ()
     base: str = ""
+    skip: tuple[str, ...] = ()
     unregister: tuple[str, ...] = ()
 
     def to_plan(self, watch_id: int) -> WatchPlan:
@@ -45,5 +46,6 @@ class Watch:
             "callable": self.callable,
             "methods": list(self.methods),
             "base": self.base,
+            "skip": list(self.skip),
             "unregister": list(self.unregister),
         }

@@ -89,6 +89,7 @@ class _Callbacks:
         self._takes_out = takes_out
         self._methods = watch["methods"]
         self._base = watch["base"]
+        self._skipped = tuple(f"{name}." for name in watch["skip"])
         self._known = _known.setdefault(watch["id"], {})
         self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object"))
 
@@ -147,8 +148,11 @@ class _Callbacks:
         if self._takes_out and len(known) == 1:
             made = known[0][1]()
         else:
+            name = called(value)
+            if self._skipped and f"{name.module}.".startswith(self._skipped):
+                return None
             owner = value.__self__ if kind is MethodType else value if owner is None else owner
-            span = self._find_span(args, {**kwargs, "callable": called(value), "object": owner})
+            span = self._find_span(args, {**kwargs, "callable": name, "object": owner})
             made = next((each() for one, each in known if one is span), None)
             if made is None and not self._takes_out:
                 made = self._make(function, span)

@@ -91,6 +91,8 @@ def _reader(
     apply = _FILTERS[filter_name]
     if paths[0][0] == "function":
         constant = target.path.partition(":")[2]
+        if paths[0][1:] == ("name",):
+            constant = constant.rpartition(".")[2]
         return lambda args, kwargs: constant
     readers = [(_root_reader(root, function, is_method, given), attributes) for root, *attributes in paths]
 
