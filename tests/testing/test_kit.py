@@ -166,6 +166,7 @@ def test_a_mistake_in_a_pack_is_told(packs: list[str], expected: str, tmp_path: 
     with pytest.raises(HookmonError) as caught:
         run("print(1)", packs=packs)
     assert expected in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_program_that_hangs_is_ended():

@@ -163,6 +163,7 @@ class _Session:
     def _finish(self, collector: Collector, code: int) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
         from hookmon.collector.cost import add_cost
+        from hookmon.collector.store import BlindSpot
 
         run = collector.run
         run.duration_ns = time.monotonic_ns() - run.started_ns
@@ -171,6 +172,7 @@ class _Session:
         while collector.something_runs() and time.monotonic() < deadline:
             time.sleep(0.02)
         run = collector.look(state="finished")
+        run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
         add_cost(run, collector.interpreter)
         try:
             collector.end()

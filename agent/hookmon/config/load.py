@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hookmon.config import checks, packs
 from hookmon.config.collect import Collected
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
+from hookmon.config.installed import LeftOut, read_installed, without_doubles
+from hookmon.config.packs import Pack, Verdict
 from hookmon.config.problem import Mistake, Place, Problem, in_order
 from hookmon.config.settings import ROOT, USER
 from hookmon.config.targets import duplicates, override
@@ -27,7 +29,8 @@ class Config:
 
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was
     read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
-    a process's time that a target may cost before it is timed by samples, 0.0 for any.
+    a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
+    with who switched it on or off, `left_out` those of installed packages that could not be used.
     """
 
     watches: list[Watch]
@@ -35,6 +38,8 @@ class Config:
     path: Path | None
     project: Path
     max_overhead: float = DEFAULT_MAX_OVERHEAD
+    offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def load(
@@ -67,13 +72,19 @@ def load(
         own.add_option(text, problems)
     problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
 
-    shipped = _with_files(packs.read_packs(problems), pack, problems)
-    pack = [Path(each).stem if packs.is_path(each) else each for each in pack]
+    shipped, left_out = _all_packs(pack, problems)
+    names = [each.name for each in shipped]
+    files = {each: Path(each).stem for each in pack if packs.is_path(each)}  # one that has a mistake is told of already
+    pack = [files.get(each, each) for each in pack if each not in files or files[each] in names]
     choices = [_choice_of_options(pack, no_pack)]
     if document:
         choices += [_choice_of_file(document, table) for table in tables["packs"]]
-    names = packs.choose([each.name for each in shipped], choices, problems)
-    active = [each for each in shipped if each.name in names]
+    broken = [each for each in left_out if each.name not in names]
+    verdicts = packs.choose([*names, *(each.name for each in broken)], choices, problems)
+    named = {name for name, verdict in verdicts.items() if verdict.is_on and verdict.place}
+    problems += [problem for each in broken if each.name in named for problem in each.problems]
+    active, doubles = without_doubles([each for each in shipped if verdicts[each.name].is_on], named)
+    left_out += doubles
     problems += duplicates(placed for each in active for placed in each.content.placed)
     problems += duplicates(placed for each in active for placed in each.content.placed_hooks)
 
@@ -86,7 +97,9 @@ def load(
     )
     share = tables[ROOT][0].values["max_overhead"] if document else None
     max_overhead = DEFAULT_MAX_OVERHEAD if share is None else checks.share_of(share)
-    return Config(watches, names, path, path.resolve().parent if path else find_project(start), max_overhead)
+    project = path.resolve().parent if path else find_project(start)
+    offered = [(each, verdicts[each.name]) for each in shipped]
+    return Config(watches, [each.name for each in active], path, project, max_overhead, offered, left_out)
 
 
 def _label(path: Path, start: Path) -> str:
@@ -94,15 +107,15 @@ def _label(path: Path, start: Path) -> str:
     return os.path.relpath(path, start.resolve())
 
 
-def _with_files(shipped: list[packs.Pack], named: Sequence[str], problems: list[Problem]) -> list[packs.Pack]:
-    """Add the packs that are named by their path; one that has the name of a shipped pack stands in its place."""
-    found = {pack.name: pack for pack in shipped}
-    for text in named:
-        if packs.is_path(text):
-            pack = packs.read_file(Path(text), text, problems)
-            if pack:
-                found[pack.name] = pack
-    return list(found.values())
+def _all_packs(named: Sequence[str], problems: list[Problem]) -> tuple[list[Pack], list[LeftOut]]:
+    """Return the shipped packs, those of installed packages, and those that are named by their path, which replace others."""
+    found = {pack.name: pack for pack in packs.read_packs(problems)}
+    installed, left_out = read_installed(found)
+    found |= {pack.name: pack for pack in installed}
+    paths = [Path(text) for text in named if packs.is_path(text)]
+    given = [packs.read_file(path, str(path), str(path), problems) for path in paths]
+    found |= {pack.name: pack for pack in given if pack}
+    return list(found.values()), [each for each in left_out if each.name not in {path.stem for path in paths}]
 
 
 def _choice_of_options(pack: Sequence[str], no_pack: Sequence[str]) -> packs.Choice:

@@ -22,12 +22,23 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Pack:
-    """The watches for one library. `library` is what pip calls it, "" for the standard library."""
+    """The watches for one library.
+
+    `library` is what pip calls it, "" for the standard library; `tested` are versions of it. `origin` is who brings the
+    pack, "acme 1.2" for a package that is installed, the path of a file, or "" for hookmon itself.
+    """
 
     name: str
     library: str
+    tested: list[str]
     description: str
     content: Collected
+    origin: str = ""
+
+    @property
+    def targets(self) -> list[str]:
+        """What it watches, as `module:call`, in the order of the file."""
+        return [f"{watch.module}:{call}" for watch in self.content.watches for call in watch.calls]
 
 
 def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
@@ -41,7 +52,7 @@ def is_path(text: str) -> bool:
     return text.endswith(".toml") or os.sep in text
 
 
-def read_file(path: Path, label: str, problems: list[Problem]) -> Pack | None:
+def read_file(path: Path, label: str, origin: str, problems: list[Problem]) -> Pack | None:
     """Return the pack in a file that does not belong to hookmon; None, with the reasons appended to `problems`, for none.
 
     Its adapters are the modules beside it, by their paths.
@@ -60,7 +71,7 @@ def read_file(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     pack.content.watches = [
         replace(watch, adapter=str(folder / f"{watch.adapter}.py") if watch.adapter else "") for watch in watches
     ]
-    return pack
+    return replace(pack, origin=origin)
 
 
 def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
@@ -75,7 +86,7 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     content = Collected()
     content.add_tables(document, [*tables["watch"], *tables["hook"]], pack=path.stem)
     header = tables["pack"][0].values
-    return Pack(path.stem, header["library"], header["description"], content)
+    return Pack(path.stem, header["library"], header["tested"], header["description"], content)
 
 
 @dataclass(frozen=True)
@@ -85,23 +96,33 @@ class Choice:
     enable: Sequence[tuple[str, Place]]
     disable: Sequence[tuple[str, Place]]
 
-    def verdict(self, name: str) -> bool | None:
+    def verdict(self, name: str) -> Verdict | None:
         """Return whether the pack is on; None when this writer leaves it open."""
-        if any(each == name for each, _ in self.enable):
-            return True
-        return False if any(each in (name, ALL) for each, _ in self.disable) else None
+        for is_on, written, names in ((True, self.enable, (name,)), (False, self.disable, (name, ALL))):
+            place = next((place for each, place in written if each in names), None)
+            if place:
+                return Verdict(is_on, place)
+        return None
 
 
-def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem]) -> list[str]:
-    """Return the names of the packs that are on: the first choice with a verdict wins, without one a pack is on.
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a pack is on, and who said so; `place` is None when nobody did."""
+
+    is_on: bool
+    place: Place | None
+
+
+def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem]) -> dict[str, Verdict]:
+    """Return which packs are on: the first choice with a verdict wins, without one a pack is on.
 
     Unknown names, and names that one writer both enables and disables, are appended to `problems`.
     """
     choices = list(choices)
     for choice in choices:
         _check_choice(choice, names, problems)
-    verdicts = {name: [choice.verdict(name) for choice in choices] for name in names}
-    return [name for name in names if next((each for each in verdicts[name] if each is not None), True)]
+    given = {name: [choice.verdict(name) for choice in choices] for name in names}
+    return {name: next(filter(None, verdicts), Verdict(True, None)) for name, verdicts in given.items()}
 
 
 def _check_choice(choice: Choice, names: list[str], problems: list[Problem]) -> None:

@@ -1,0 +1,148 @@
+"""`hookmon packs`: lists the packs, whether each is on and why, and which version of its library is there to be watched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hookmon.core.errors import HookmonError
+from hookmon.report.texts import inert
+
+if TYPE_CHECKING:
+    from hookmon.config.load import Config
+    from hookmon.config.packs import Pack
+
+_LOOK_UP = """
+import json, sys
+from importlib import metadata
+found, modules = {}, None
+for library, module in json.load(sys.stdin):
+    try:
+        found[library] = [library, metadata.version(library)]
+    except metadata.PackageNotFoundError:
+        if modules is None:
+            modules = metadata.packages_distributions()
+        for name in modules.get(module, [])[:1]:
+            found[library] = [name, metadata.version(name)]
+json.dump(found, sys.stdout)
+"""
+"""From [[library, module]] on stdin to {library: [distribution, version]}: psycopg2 may be installed as psycopg2-binary."""
+
+
+@click.command("packs", short_help="List the packs and what they watch.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--python", "python", metavar="PYTHON", help="Look for libraries where this interpreter does.")
+@click.option("--pack", multiple=True, metavar="NAME|FILE", help="As for hookmon run.")
+@click.option("--no-pack", multiple=True, metavar="NAME", help="As for hookmon run.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--markdown", is_flag=True, help="Write the table of the documentation: what does not depend on this machine.")
+def command(
+    names: tuple[str, ...], python: str | None, pack: tuple[str, ...], no_pack: tuple[str, ...], as_json: bool, markdown: bool
+) -> None:
+    """List the packs: on or off and why, the library's version that is installed, and the number of targets.
+
+    With NAMEs, only those, each with all its targets.
+    """
+    from hookmon.config.load import load
+
+    config = load(Path.cwd(), pack=pack, no_pack=no_pack)
+    if markdown:
+        click.echo(table(config), nl=False)
+        return
+    known = [each.name for each, _ in config.offered]
+    for name in names:
+        if name not in known:
+            raise HookmonError(f"there is no pack {name}; there are {', '.join(known)}")
+    rows = [row for row in _rows(config, python) if not names or row["name"] in names]
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"packs": rows, "left_out": [str(each) for each in config.left_out]}, indent=1))
+        return
+    _print(rows, with_targets=bool(names))
+    for each in config.left_out:
+        click.echo(inert(str(each)))
+
+
+def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
+    """Return what there is to say of each pack."""
+    versions = _versions([each for each, _ in config.offered], python)
+    rows = []
+    for each, verdict in config.offered:
+        distribution, version = versions.get(each.library, ("", ""))
+        is_on = verdict.is_on and each.name in config.packs
+        left_out = verdict.is_on and not is_on
+        rows.append(
+            {
+                "name": each.name,
+                "state": "on" if is_on else "off",
+                "why": "left out" if left_out else str(verdict.place) if verdict.place else "by default",
+                "library": each.library,
+                "distribution": distribution,
+                "version": version,
+                "tested": each.tested,
+                "origin": each.origin,
+                "description": each.description,
+                "targets": each.targets,
+            }
+        )
+    return rows
+
+
+def _versions(packs: list[Pack], python: str | None) -> dict[str, tuple[str, str]]:
+    """Return {library: (distribution, version)} of what is installed for an interpreter, by default the one that runs us."""
+    import json
+    import os
+    import subprocess
+    import sys
+
+    interpreter = python or sys.executable
+    if os.sep in interpreter:
+        interpreter = os.path.abspath(interpreter)
+    wanted = [(each.library, each.content.watches[0].module.partition(".")[0]) for each in packs if each.library]
+    try:
+        line = [interpreter, "-c", _LOOK_UP]
+        # at the root there is no json.py of the project that could come in the way
+        done = subprocess.run(line, input=json.dumps(wanted), capture_output=True, text=True, check=True, cwd=os.sep)
+        found: dict[str, list[str]] = json.loads(done.stdout)
+    except subprocess.CalledProcessError as error:
+        reason = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
+        raise HookmonError(f"--python {interpreter}: it cannot say what is installed: {reason[-1]}") from error
+    except (OSError, ValueError) as error:
+        raise HookmonError(f"--python {interpreter}: this is no Python that can be asked: {error}") from error
+    return {library: (name, version) for library, (name, version) in found.items()}
+
+
+def _print(rows: list[dict[str, Any]], *, with_targets: bool) -> None:
+    cells = []
+    for row in rows:
+        version = f"{row['distribution']} {row['version']}" if row["version"] else "not installed"
+        library = version if row["library"] else "standard library"
+        why = "" if row["why"] == "by default" else f" ({row['why']})"
+        count = len(row["targets"])
+        cells.append((row["name"], row["state"] + why, library, f"{count} target{'s' if count > 1 else ''}"))
+    widths = [max((len(line[column]) for line in cells), default=0) for column in range(4)]
+    for row, line in zip(rows, cells, strict=True):
+        click.echo(inert("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()))
+        if with_targets:
+            click.echo(inert(f"  {row['description']}"))
+            for target in row["targets"]:
+                click.echo(inert(f"    {target}"))
+
+
+def table(config: Config) -> str:
+    """Return the packs that hookmon ships as a table of Markdown, the same on every machine."""
+    lines = ["| pack | kinds | targets | hold | tested with | shows |", "|---|---|---|---|---|---|"]
+    shipped = [each for each, _ in config.offered if not each.origin]
+    for each in shipped:
+        watches = each.content.watches
+        kinds = ", ".join(dict.fromkeys(watch.kind for watch in watches))
+        modules = len({watch.module for watch in watches})
+        targets = f"{len(each.targets)} in {modules} module{'s' if modules > 1 else ''}"
+        hold = " and ".join(sorted({"adapter" if watch.adapter else "attributes" for watch in watches}, reverse=True))
+        tested = ", ".join(each.tested) if each.library else "the interpreters"
+        description = each.description.replace("|", "\\|")
+        lines.append(f"| `{each.name}` | {kinds} | {targets} | {hold} | {tested} | {description} |")
+    return "\n".join([*lines, "", f"{len(shipped)} packs.", ""])
