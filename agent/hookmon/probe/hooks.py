@@ -91,7 +91,7 @@ class _Callbacks:
         self._base = watch["base"]
         self._skipped = tuple(f"{name}." for name in watch["skip"])
         self._known = _known.setdefault(watch["id"], {})
-        self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object"))
+        self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object", "method"))
 
     @shielded(None)
     def swap(self, value: Any, args: Args, kwargs: KwArgs) -> Any:
@@ -103,7 +103,7 @@ class _Callbacks:
             for each in _all_in(value, 0):
                 self._time_methods(each, args, kwargs)
             return None
-        return self._stand_in(value, value, args, kwargs)
+        return self._stand_in(value, args, kwargs)
 
     @shielded(None)
     def swap_inside(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> Any:
@@ -123,7 +123,7 @@ class _Callbacks:
             return None
         if kind is tuple:
             return self.copy(value, args, kwargs, depth)
-        return self._stand_in(value, None, args, kwargs)
+        return self._stand_in(value, args, kwargs)
 
     @shielded(None)
     def copy(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> Any:
@@ -139,23 +139,27 @@ class _Callbacks:
             return {key: each if made[key] is None else made[key] for key, each in value.items()}
         return self.swap(value, args, kwargs)
 
-    def _stand_in(self, value: Any, owner: Any, args: Args, kwargs: KwArgs) -> Any:
+    def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: Any = None, method: str = "") -> Any:
         kind = type(value)
         function = value.__func__ if kind is MethodType else value
         if not hasattr(kind, "__call__") or issubclass(kind, type) or is_timed(function):  # noqa: B004 - callable() asks for this
             return None
         known = self._known.get(id(function), ())
-        if self._takes_out and len(known) == 1:
-            made = known[0][1]()
+        if self._takes_out and len(known) < 2:
+            made = known[0][1]() if known else None
         else:
             name = called(value)
             if self._skipped and f"{name.module}.".startswith(self._skipped):
                 return None
-            owner = value.__self__ if kind is MethodType else value if owner is None else owner
-            span = self._find_span(args, {**kwargs, "callable": name, "object": owner})
-            made = next((each() for one, each in known if one is span), None)
-            if made is None and not self._takes_out:
-                made = self._make(function, span)
+            if owner is None:
+                owner = value.__self__ if kind is MethodType else value
+            span = self._find_span(args, {**kwargs, "callable": name, "object": owner, "method": method or name.name})
+            if self._takes_out:  # what was registered under this name, else what was registered last
+                made = next((each() for one, each in known if one.name == span.name), known[-1][1]())
+            else:
+                made = next((each() for one, each in known if one is span), None)
+                if made is None:
+                    made = self._make(function, span)
         if made is None:
             return None
         return MethodType(made, value.__self__) if kind is MethodType else made
@@ -185,7 +189,7 @@ class _Callbacks:
         """
         own = owner.__dict__ if isinstance(owner, ModuleType) else own_dictionary(owner)
         for name, method in _methods_of(owner, own, self._methods, self._base):
-            made = self._stand_in(method, owner, args, kwargs)
+            made = self._stand_in(method, args, kwargs, owner, name)
             if made is not None:
                 own[name] = made
                 if not isinstance(owner, ModuleType) and own_dictionary(owner).get(name) is not made:
