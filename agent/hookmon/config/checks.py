@@ -47,21 +47,20 @@ def callback(where: str) -> Iterator[Mistake]:
     """Yield a mistake unless `where` says where a registration function has its callback.
 
     That is an argument ("listener", "arg0"), what the returned decorator is put on ("decorated"), what is returned or yielded
-    ("result"), or an attribute in which it stands, alone or among others ("self.listeners", "module.LISTENERS").
+    ("result"), or an attribute in which it stands, alone or among others ("self.listeners", "arg0.function", "module.LISTENERS").
     """
-    root, dot, _ = where.partition(".")
-    if not _is_dotted(where) or (dot and root not in ("self", "module")):
+    if not _is_dotted(where):
         yield Mistake(
             f"callable {shown(where)} is no place of a callback",
-            '"parameter", "arg0", "decorated", "result", "self.attribute", "module.NAME"',
+            '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
         )
 
 
-def packages(names: Sequence[object]) -> Iterator[Mistake]:
-    """Yield a mistake for each name that cannot be a package."""
+def skipped(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that can be neither a package nor a callable with its module."""
     for index, name in enumerate(names):
-        if isinstance(name, str) and not _is_dotted(name):
-            yield Mistake(f"{shown(name)} is not a package", 'a dotted name as in an import, "sqlalchemy.orm"', at=(index,))
+        if isinstance(name, str) and not all(_is_dotted(part) for part in name.split(":", 1)):
+            yield Mistake(f"{shown(name)} is not a package or callable", '"shop.plugins", "shop.plugins:on_save"', at=(index,))
 
 
 def methods(patterns: Sequence[object]) -> Iterator[Mistake]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         callable: str  # of a [[hook]]: where its calls have the callback, see config.checks.callback; "" for a [[watch]]
         methods: list[str]  # of a [[hook]]: the callback is an object, and these are its methods
         base: str  # of a [[hook]]: "module:Class" whose own methods are no callbacks, "" for none
-        skip: list[str]  # of a [[hook]]: packages whose callables are no callbacks
+        skip: list[str]  # of a [[hook]]: packages, "module:name" for one, whose callables are left alone
         unregister: list[str]  # of a [[hook]]: functions that get callbacks to forget them or to look them up
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
 

@@ -22,6 +22,8 @@ from hookmon.probe.reference import reduced
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
 from hookmon.probe.target import note_maker
 
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -14,6 +14,8 @@ from hookmon.probe.engine import compiled
 from hookmon.probe.guard import serialised, shielded
 from hookmon.probe.steps import ACTIVE, STEPS, Awaitable, Frame, StandIn
 
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

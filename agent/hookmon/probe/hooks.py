@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sys
 from _weakref import ref
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
 from hookmon.probe import recorder
 from hookmon.probe.callables import called, is_partial
@@ -20,6 +20,8 @@ from hookmon.probe.finder import among_importlib
 from hookmon.probe.guard import shielded
 from hookmon.probe.names import attribute, own_dictionary, parameters, span_finder
 from hookmon.probe.stand_ins import RefusedError, is_timed, stand_in
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,8 +66,9 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
         register = _result(function, callbacks)
     elif where == "decorated":
         register = _decorator(function, callbacks)
-    elif root in ("self", "module") and (dot or watch["methods"]):
-        register = _holder(function, callbacks, root, rest.split(".") if rest else [])
+    elif dot or root == "self":
+        position, keyword = (0, "") if root == "self" else (-1, "") if root == "module" else _place(function, root, is_method)
+        register = _holder(function, callbacks, position, keyword, rest.split(".") if rest else [])
     else:
         register = _argument(function, callbacks, *_place(function, where, is_method))
     _registrations.add(_like(register, function))
@@ -89,7 +92,7 @@ class _Callbacks:
         self._takes_out = takes_out
         self._methods = watch["methods"]
         self._base = watch["base"]
-        self._skipped = tuple(f"{name}." for name in watch["skip"])
+        self._skipped = watch["skip"]
         self._known = _known.setdefault(watch["id"], {})
         self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object", "method"))
 
@@ -149,7 +152,8 @@ class _Callbacks:
             made = known[0][1]() if known else None
         else:
             name = called(value)
-            if self._skipped and f"{name.module}.".startswith(self._skipped):
+            path = f"{name.module}:{name}"
+            if any(path == each or path.startswith((f"{each}.", f"{each}:")) for each in self._skipped):
                 return None
             if owner is None:
                 owner = value.__self__ if kind is MethodType else value
@@ -307,21 +311,24 @@ def _result(function: Any, callbacks: _Callbacks) -> Any:
     return register_once
 
 
-def _holder(function: Any, callbacks: _Callbacks, root: str, names: list[str]) -> Any:
-    """The callbacks are in an attribute, before the call or after it."""
+def _holder(function: Any, callbacks: _Callbacks, position: int, keyword: str, names: list[str]) -> Any:
+    """The callbacks are in an attribute of an argument, or of the module for position -1, before the call or after it."""
+    module = ModuleType(function.__module__)
+    inside = function.__globals__
 
     @shielded(None)
     def look(args: Args, kwargs: KwArgs) -> None:
-        owner = (args[0] if args else _MISSING) if root == "self" else _MISSING
-        value: Any = owner
-        for index, name in enumerate(names):
+        value: Any = module if position < 0 else args[position] if position < len(args) else kwargs.get(keyword, _MISSING)
+        owner = value
+        for name in names:
             owner = value
-            value = function.__globals__.get(name, _MISSING) if root == "module" and not index else attribute(value, name)
-        if value is _MISSING:
-            return
-        made = callbacks.swap_inside(value, args, kwargs)
-        if made is not None and names:
-            (function.__globals__ if owner is _MISSING else own_dictionary(owner))[names[-1]] = made
+            value = inside.get(name, _MISSING) if owner is module else attribute(owner, name)
+        if value is not _MISSING:
+            made = callbacks.swap_inside(value, args, kwargs)
+            if made is not None and owner is module:
+                inside[names[-1]] = made
+            elif made is not None and names:
+                _put(owner, names[-1], made)
 
     def register(*args: Any, **kwargs: Any) -> Any:
         look(args, kwargs)
@@ -330,6 +337,15 @@ def _holder(function: Any, callbacks: _Callbacks, root: str, names: list[str]) -
         return result
 
     return register
+
+
+def _put(owner: Any, name: str, value: Any) -> None:
+    """Set an attribute in its slot or in the object's own dictionary, past any code of the program."""
+    slot = next((vars(each)[name] for each in type(owner).__mro__ if name in vars(each)), None)
+    if type(slot) is MemberDescriptorType:
+        slot.__set__(owner, value)
+    else:
+        own_dictionary(owner)[name] = value
 
 
 def _like(register: Callable[..., Any], function: Any) -> Any:

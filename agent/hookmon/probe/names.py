@@ -226,8 +226,10 @@ def _name(value: Any) -> str | None:
 _here = os.getcwd().rstrip("/") + "/"
 
 
-def _test(value: Any) -> str:
+def _test(value: Any) -> str | None:
     """Return the identifier of a test without its parameters, which may hold data."""
+    if value is None:
+        return None
     path, colons, name = _exactly(value).partition("::")
     return f"{path}{colons}{name.partition('[')[0]}"[:_LONGEST_NAME]
 

@@ -16,6 +16,8 @@ from hookmon.probe.engine import compiled
 from hookmon.probe.names import span_finder
 from hookmon.probe.target import note_maker
 
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -18,6 +18,8 @@ from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
