@@ -20,11 +20,15 @@ MISTAKES = {
     ),
     "unknown table": (
         '[[wach]]\nmodule = "shop"\n',
-        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs, max_overhead; did you mean "watch"?',
+        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs, max_overhead, redact; did you mean "watch"?',
     ),
     "unknown key far from all": (
         "# one\n\nzzz = 1\n",
-        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs, max_overhead',
+        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs, max_overhead, redact',
+    ),
+    "unknown redaction": (
+        'redact = "literal"\n',
+        'hookmon.toml:1: redact "literal" is unknown; allowed: "off", "literals", "all"; did you mean "literals"?',
     ),
     "unknown key of a watch": (
         WATCH + 'cals = ["a"]\ncalls = ["a"]\n',
@@ -150,8 +154,7 @@ MISTAKES = {
     ),
     "unknown pack": (
         '[packs]\ndisable = [\n  "redsi",\n]\n',
-        'hookmon.toml:3: there is no pack "redsi"; allowed: http, httpx, redis, requests, sqlite3, valkey, *; '
-        'did you mean "redis"?',
+        'hookmon.toml:3: there is no pack "redsi"; allowed: a name that hookmon packs lists, or "*"; did you mean "redis"?',
     ),
     "pack enabled and disabled": (
         '[packs]\nenable = ["redis"]\ndisable = ["redis"]\n',
@@ -256,7 +259,7 @@ OPTION_MISTAKES = {
     ),
     "unknown pack": (
         {"pack": ["htpx"]},
-        '--pack htpx: there is no pack "htpx"; allowed: http, httpx, redis, requests, sqlite3, valkey; did you mean "httpx"?',
+        '--pack htpx: there is no pack "htpx"; allowed: a name that hookmon packs lists; did you mean "httpx"?',
     ),
     "pack on and off": (
         {"pack": ["redis"], "no_pack": ["redis"]},

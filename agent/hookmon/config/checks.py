@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from hookmon.config.problem import Mistake, closest, shown
 from hookmon.core import span as span_template
-from hookmon.core.plan import KINDS
+from hookmon.core.plan import KINDS, REDACTIONS
 
 _CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 _GLOB_PARTS = re.compile(r"[*?]|\[[^\[\]]+\]")
@@ -105,6 +105,14 @@ def kind(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's kinds."""
     if name not in KINDS:
         yield Mistake(f"kind {shown(name)} is unknown", ", ".join(KINDS), closest(name, KINDS))
+
+
+def redact(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is one of core.plan's redactions."""
+    if name not in REDACTIONS:
+        yield Mistake(
+            f"redact {shown(name)} is unknown", ", ".join(f'"{each}"' for each in REDACTIONS), closest(name, REDACTIONS)
+        )
 
 
 def adapter(name: str) -> Iterator[Mistake]:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hookmon.config import checks, packs
 from hookmon.config.collect import Collected
@@ -14,13 +15,11 @@ from hookmon.config.find import find_config, find_project
 from hookmon.config.installed import LeftOut, read_installed, without_doubles
 from hookmon.config.packs import Pack, Verdict
 from hookmon.config.problem import Mistake, Place, Problem, in_order
-from hookmon.config.settings import ROOT, USER
+from hookmon.config.settings import ROOT, USER, settings_of
 from hookmon.config.targets import duplicates, override
 from hookmon.config.validate import Table, check_document
 from hookmon.config.watch import Watch
 from hookmon.core.errors import ConfigError
-
-DEFAULT_MAX_OVERHEAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,16 @@ class Config:
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was
     read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
     a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
-    with who switched it on or off, `left_out` those of installed packages that could not be used.
+    with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
+    is not shown.
     """
 
     watches: list[Watch]
     packs: list[str]
     path: Path | None
     project: Path
-    max_overhead: float = DEFAULT_MAX_OVERHEAD
+    max_overhead: float
+    redact: str
     offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
 
@@ -95,11 +96,12 @@ def load(
         [item for each in active for item in each.content.watches],
         [item for each in shipped for item in each.content.watches],
     )
-    share = tables[ROOT][0].values["max_overhead"] if document else None
-    max_overhead = DEFAULT_MAX_OVERHEAD if share is None else checks.share_of(share)
+    root: dict[str, Any] = {key: each.default for key, each in settings_of(ROOT, USER).items()}
+    root |= tables[ROOT][0].values if document else {}
+    max_overhead = checks.share_of(root["max_overhead"])
     project = path.resolve().parent if path else find_project(start)
     offered = [(each, verdicts[each.name]) for each in shipped]
-    return Config(watches, [each.name for each in active], path, project, max_overhead, offered, left_out)
+    return Config(watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out)
 
 
 def _label(path: Path, start: Path) -> str:

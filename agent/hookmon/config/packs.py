@@ -127,10 +127,10 @@ def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem])
 
 def _check_choice(choice: Choice, names: list[str], problems: list[Problem]) -> None:
     enabled = dict(reversed(choice.enable))
-    for written, known in ((choice.enable, names), (choice.disable, [*names, ALL])):
+    listed = "a name that hookmon packs lists"
+    for written, known, allowed in ((choice.enable, names, listed), (choice.disable, [*names, ALL], f'{listed}, or "{ALL}"')):
         for name, place in written:
             if name not in known:
-                allowed = ", ".join(known)
                 problems.append(Problem(place, Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known))))
     for name, place in choice.disable:
         if name in enabled and name in names:

@@ -40,6 +40,7 @@ class Setting:
 
 SETTINGS = (
     Setting(ROOT, "max_overhead", TEXT, "5%", checks.share, 'share of a process that a target may cost, "off" for any', (USER,)),
+    Setting(ROOT, "redact", TEXT, "literals", checks.redact, 'what of SQL is not shown: "off", "literals" or "all"', (USER,)),
     Setting("watch", "module", TEXT, None, checks.module, 'the module as it is imported, or "__main__"'),
     Setting("watch", "calls", TEXTS, None, checks.calls, "functions and methods in it, globs in the last part"),
     Setting("watch", "span", TEXT, "", checks.span, 'the name in the report, "quote {arg0}"; empty: the target\'s own'),

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         run_folder: str
         wrapt_folder: str  # of hookmon's own environment, used where the program has none
         hookmon: str  # version
+        redact: str  # what is taken out of SQL, one of REDACTIONS
         max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
 
@@ -48,6 +49,9 @@ KINDS = ("request", "task", "sql", "cache", "http", "rpc", "queue", "template", 
 
 CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
+
+REDACTIONS = ("off", "literals", "all")
+"""What of a statement is not shown: nothing, its literals, or all but its verb and tables."""
 
 CALLS_A_LOOK = 4_096
 """After so many calls in one bucket of a node, the probe looks at what its target costs."""

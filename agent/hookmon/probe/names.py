@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 100
 _MOST_KNOWN = 10_000
+_MOST_PARTS = 1_000
 _MISSING = object()
+
+redact = "literals"
+"""What is taken out of SQL: "off", "literals" or "all"; the plan says it, before the first name is made."""
 
 
 def span_finder(
@@ -241,7 +245,30 @@ def _callable(value: Any) -> str:
 def _sql(value: Any) -> str:
     from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
 
-    return fingerprint(_exactly(value)) if issubclass(type(value), str | bytes) else _text(value)
+    statement = _statement(value)
+    return _text(value) if statement is None else fingerprint(statement, redact)
+
+
+def _statement(value: Any) -> str | None:
+    """Return the text of a statement, also of one that psycopg's `sql` module has composed; None for anything else.
+
+    Its classes keep what they are made of in `_obj` (psycopg 3.1 to 3.3) or `_wrapped` (psycopg2 2.9).
+    """
+    kind = type(value)
+    if issubclass(kind, str | bytes):
+        return _exactly(value)
+    inside = _attribute(value, "_obj")
+    if inside is _MISSING:
+        inside = _attribute(value, "_wrapped")
+    name = type.__getattribute__(kind, "__name__")
+    if name == "SQL" and issubclass(type(inside), str):
+        return _exactly(inside)
+    if name == "Identifier" and type(inside) in (list, tuple):
+        names = [_exactly(part) for part in inside]
+        return ".".join(name if name.isidentifier() else f'"{name}"' for name in names)
+    if name == "Composed" and type(inside) is list:
+        return "".join(_statement(part) or " ? " for part in inside[:_MOST_PARTS])
+    return None
 
 
 _FILTERS: dict[str, Callable[[Any], str | None]] = {

@@ -91,7 +91,7 @@ def test_the_screen_says_it_in_a_line_for_each(tmp_path: Path):
     ]
     result = hookmon(["packs", "nothing"], cwd=tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "there is no pack nothing; there are http, " in result.stderr
+    assert "there is no pack nothing; there are " in result.stderr
 
 
 def test_the_table_in_the_docs_is_that_of_the_code(tmp_path: Path):
