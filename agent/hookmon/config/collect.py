@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from hookmon.config import checks
 from hookmon.config.document import Document
@@ -10,7 +10,7 @@ from hookmon.config.problem import Mistake, Place, Problem, shown
 from hookmon.config.settings import USER, settings_of
 from hookmon.config.targets import Target
 from hookmon.config.validate import Table
-from hookmon.config.watch import Watch
+from hookmon.config.watch import Hook, Watch
 
 
 @dataclass
@@ -32,8 +32,11 @@ class Collected:
                 placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
             if table.is_sound:
                 source = f"pack {pack}" if pack else str(table.place)
-                frozen = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-                self.watches.append(Watch(**{"nested": False, **frozen}, pack=pack, source=source))
+                values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+                if table.path[0] == "hook":
+                    hook = Hook(**{each.name: values.pop(each.name) for each in fields(Hook)})
+                    values |= {"nested": False, "hook": hook}
+                self.watches.append(Watch(**values, pack=pack, source=source))
 
     def add_option(self, text: str, problems: list[Problem]) -> None:
         """Add the watch that `--watch text` asks for; what is wrong with it is appended to `problems`."""

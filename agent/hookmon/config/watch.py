@@ -10,11 +10,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """What a `[[hook]]` table says more than a `[[watch]]`, by the names of the settings."""
+
+    callable: str
+    methods: tuple[str, ...]
+    base: str
+    skip: tuple[str, ...]
+    unregister: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Watch:
     """One `[[watch]]` or `[[hook]]` after checking, from the user's file, from --watch or from a pack.
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
-    A hook is one with a `callable`: its calls are not timed themselves, the callbacks are that they register.
+    With a `hook` its calls are not timed themselves, but the callbacks that they register.
     """
 
     module: str
@@ -25,15 +36,11 @@ class Watch:
     pack: str = ""
     source: str = ""
     adapter: str = ""
-    callable: str = ""
-    methods: tuple[str, ...] = ()
-    base: str = ""
-    skip: tuple[str, ...] = ()
-    unregister: tuple[str, ...] = ()
+    hook: Hook | None = None
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""
-        return {
+        plan: WatchPlan = {
             "id": watch_id,
             "module": self.module,
             "calls": list(self.calls),
@@ -43,9 +50,14 @@ class Watch:
             "pack": self.pack,
             "source": self.source,
             "adapter": self.adapter,
-            "callable": self.callable,
-            "methods": list(self.methods),
-            "base": self.base,
-            "skip": list(self.skip),
-            "unregister": list(self.unregister),
         }
+        if self.hook is not None:
+            hook = self.hook
+            plan["hook"] = {
+                "callable": hook.callable,
+                "methods": list(hook.methods),
+                "base": hook.base,
+                "skip": list(hook.skip),
+                "unregister": list(hook.unregister),
+            }
+        return plan

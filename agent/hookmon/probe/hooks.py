@@ -60,7 +60,7 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     if function.__code__.co_flags & _CODE_FLAGS:
         raise RefusedError("it is a coroutine function, through which no callback can be registered")
     callbacks = _Callbacks(function, target, watch, is_method, takes_out)
-    where = watch["callable"]
+    where = watch["hook"]["callable"]
     root, dot, rest = where.partition(".")
     if where == "result":
         register = _result(function, callbacks)
@@ -90,9 +90,10 @@ class _Callbacks:
     def __init__(self, function: Any, target: Target, watch: WatchPlan, is_method: bool, takes_out: bool) -> None:
         self._target = target
         self._takes_out = takes_out
-        self._methods = watch["methods"]
-        self._base = watch["base"]
-        self._skipped = watch["skip"]
+        hook = watch["hook"]
+        self._methods = hook["methods"]
+        self._base = hook["base"]
+        self._skipped = hook["skip"]
         self._known = _known.setdefault(watch["id"], {})
         self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object", "method"))
 

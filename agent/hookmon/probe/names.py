@@ -257,9 +257,9 @@ def _statement(value: Any) -> str | None:
     kind = type(value)
     if issubclass(kind, str | bytes):
         return _exactly(value)
-    inside = _attribute(value, "_obj")
+    inside = attribute(value, "_obj")
     if inside is _MISSING:
-        inside = _attribute(value, "_wrapped")
+        inside = attribute(value, "_wrapped")
     name = type.__getattribute__(kind, "__name__")
     if name == "SQL" and issubclass(type(inside), str):
         return _exactly(inside)

@@ -75,7 +75,7 @@ def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patche
 
 
 def _pairs(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
-    return [(watch, call) for watch in watches for call in (*watch["calls"], *watch["unregister"])]
+    return [(watch, call) for watch in watches for call in (*watch["calls"], *(watch["hook"]["unregister"] if "hook" in watch else ()))]
 
 
 @shielded(None)
@@ -147,7 +147,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
         found = True
         qualified = ".".join((*classes, name))
         target = target_of(module_name, qualified, watch)
-        if watch["callable"]:
+        if "hook" in watch:
             _patch_hook(owner, name, raw, target, watch, patches)
         elif isinstance(raw, type):
             _patch_class(raw, target, watch["span"], patches)
@@ -175,7 +175,7 @@ def _patch_hook(owner: Any, name: str, raw: Any, target: Target, watch: WatchPla
 def _through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
     from hookmon.probe import hooks  # only who has hooks pays for it
 
-    takes_out = target.path.partition(":")[2] in watch["unregister"]
+    takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
     return hooks.replaced(raw, target, watch, is_method=is_method, takes_out=takes_out)
 
 
@@ -277,7 +277,7 @@ class MainPatcher:
 
         @shielded(None)
         def timed(function: Any) -> Any:
-            if watch["callable"]:
+            if "hook" in watch:
                 made = _through(function, target, watch, is_method="." in name)
             else:
                 made = stand_in(function, target, watch["span"], is_method="." in name)
