@@ -20,11 +20,11 @@ MISTAKES = {
     ),
     "unknown table": (
         '[[wach]]\nmodule = "shop"\n',
-        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs, max_overhead, redact; did you mean "watch"?',
+        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, hook, packs, max_overhead, redact; did you mean "watch"?',
     ),
     "unknown key far from all": (
         "# one\n\nzzz = 1\n",
-        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs, max_overhead, redact',
+        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, hook, packs, max_overhead, redact',
     ),
     "unknown redaction": (
         'redact = "literal"\n',
@@ -138,7 +138,7 @@ MISTAKES = {
     "unknown filter": (
         WATCH + 'span = "q {arg0|uper}"\ncalls = ["a"]\n',
         "hookmon.toml:3: span \"q {arg0|uper}\": {arg0|uper}: there is no filter 'uper'; "
-        "allowed: upper, lower, word, command, host, sql",
+        "allowed: upper, lower, word, command, host, sql, name, test, callable",
     ),
     "span with an open brace": (
         WATCH + 'span = "q {arg0"\ncalls = ["a"]\n',

@@ -75,7 +75,8 @@ def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patche
 
 
 def _pairs(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
-    return [(watch, call) for watch in watches for call in (*watch["calls"], *(watch["hook"]["unregister"] if "hook" in watch else ()))]
+    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+    return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
 
 
 @shielded(None)
