@@ -21,7 +21,9 @@ ADAPTED = {
 TARGETS = [
     (pack.name, watch.module, call, watch.span) for pack in PACKS for watch in pack.content.watches for call in watch.calls
 ]
-HOOKS = {(watch.module, call): watch.hook for pack in PACKS for watch in pack.content.watches if watch.hook for call in watch.calls}
+HOOKS = {
+    (watch.module, call): watch.hook for pack in PACKS for watch in pack.content.watches if watch.hook for call in watch.calls
+}
 OF_HOOKS = {"callable", "object", "method", "function", "class"}
 """What the span of a hook may use besides the parameters."""
 

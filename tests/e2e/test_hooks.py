@@ -542,3 +542,15 @@ def test_names_of_hooks_hold_no_values(watched):
     )
     assert found.calls("hook") == {"a: Keeper": 1, "a: f": 1}
     assert found.leaks(secret) == []
+
+
+def test_the_example_shows_each_listener():
+    """examples/plugins.py with the hook that README.md explains."""
+    examples = Path(__file__).parents[2] / "examples"
+    program = (examples / "plugins.py").read_text()
+    found = run(program, packs=[], config=(examples / "plugins.toml").read_text())
+    assert found.stdout.splitlines()[:2] == ["1 tea, 39, the first tea of the day", "1 tea, 38"]
+    assert found.calls() == {"sold: Warehouse.take_out": 30, "sold: write_receipt": 30, "sold: greet": 1}
+    rows = {row["name"]: row for row in found.report["calls"]}
+    assert found.report["calls"][0] == rows["sold: Warehouse.take_out"]
+    assert rows["sold: Warehouse.take_out"]["self_ns"] >= 30 * 10_000_000

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
-from pathlib import Path
 
-import pytest
-from support.runs import PYTHON, bare_run, write
+from .hooked import Both, both, require
 
-from hookmon.testing import Recorded, run
+__all__ = ["both"]
 
 KERAS = """
 import collections, copy, json, os
@@ -43,7 +40,8 @@ by_lambda = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: own.
 stopping = keras.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=1e9)  # after the second epoch
 lists = keras.callbacks.CallbackList([count])
 print(lists._async_train, keras.callbacks.CallbackList([batches])._async_train)
-history = model.fit(x, y, epochs=5, batch_size=16, verbose=0, callbacks=[count, batches, by_lambda, stopping], validation_split=0.25)
+callbacks = [count, batches, by_lambda, stopping]
+history = model.fit(x, y, epochs=5, batch_size=16, verbose=0, callbacks=callbacks, validation_split=0.25)
 model.evaluate(x, y, verbose=0, callbacks=[batches])
 model.predict(x, verbose=0, callbacks=[batches])
 print(history.epoch, [round(loss, 4) for loss in history.history["loss"]], stopping.stopped_epoch)
@@ -78,7 +76,8 @@ class Count(Hook):
     priority = "LOW"
     def __init__(self): self.seen = collections.Counter()
     def before_train_epoch(self, runner): self.seen["Count.before_train_epoch (LOW)"] += 1
-    def _after_iter(self, runner, batch_idx, data_batch=None, outputs=None, mode="train"): self.seen["Count._after_iter (LOW)"] += 1
+    def _after_iter(self, runner, batch_idx, data_batch=None, outputs=None, mode="train"):
+        self.seen["Count._after_iter (LOW)"] += 1
     def after_run(self, runner): self.seen["Count.after_run (LOW)"] += 1
 @HOOKS.register_module()
 class Built(Hook):
@@ -99,7 +98,8 @@ count = Count()
 first = runner(count, dict(type="Built", priority=77))
 first.train()
 print(first.epoch, first.iter, [(type(each).__name__, str(each.priority)) for each in first._hooks])
-print(sorted(count.get_triggered_stages()), [is_method_overridden(name, Hook, count) for name in ("after_run", "before_run", "_after_iter")])
+print(sorted(count.get_triggered_stages()))
+print([is_method_overridden(name, Hook, count) for name in ("after_run", "before_run", "_after_iter")])
 try:
     runner(Wrong()).train()
 except TypeError as error:
@@ -108,24 +108,10 @@ print(json.dumps([count.seen, Built.SEEN]))
 """
 
 
-@pytest.fixture(params=["compiled", "pure"])
-def both(request: pytest.FixtureRequest, tmp_path: Path):
-    """Run a program bare and with one pack; what it prints is the same."""
-
-    def start(program: str, pack: str) -> Recorded:
-        bare = bare_run([PYTHON, "app.py"], cwd=write(tmp_path, {"app.py": program}), timeout=120)
-        assert bare.exit_code == 0, bare.stderr
-        found = run(program, packs=[pack], env={"HOOKMON_ENGINE": request.param}, timeout_s=120)
-        assert (found.stdout, found.exit_code) == (bare.stdout, 0)
-        return found
-
-    return start
-
-
-@pytest.mark.skipif(not (find_spec("keras") and find_spec("jax")), reason="keras with jax is not installed")
-def test_callbacks_of_keras_are_counted(both):
+def test_callbacks_of_keras_are_counted(both: Both) -> None:
     """Those of the program, of Keras itself, and lambdas; against their own counts and the history of the training."""
-    found = both(KERAS, "keras")
+    require("keras", "jax")
+    found = both(KERAS, "keras", timeout_s=120)
     count, batches, own = json.loads(found.stdout.splitlines()[-1])
     calls = found.calls()
     seen = {name: number for name, number in {**count, **batches}.items() if name != "Count.on_epoch_begin"}
@@ -133,22 +119,24 @@ def test_callbacks_of_keras_are_counted(both):
     assert calls["Count.on_epoch_begin"] == count["Count.on_epoch_begin"] == 2
     assert calls["Batches.on_epoch_begin"] == 2  # of the class of the object, though the counting is its base's
     assert calls["LambdaCallback.on_epoch_end"] == len(own) == 2
-    assert calls["EarlyStopping.on_epoch_end"] == 2 and calls["History.on_epoch_end"] == 4  # and two of the last training
+    assert calls["EarlyStopping.on_epoch_end"] == 2
+    assert calls["History.on_epoch_end"] == 4  # and two of the last training
     assert calls["Batches.on_train_batch_end"] == 2 * 3  # 48 of 64 rows by 16
     assert (calls["keras fit"], calls["keras evaluate"], calls["keras predict"]) == (2, 3, 1)  # two evaluations belong to epochs
     assert found.errors() == {"Stop.on_epoch_end": 1, "keras fit": 1}
     assert found.leaks("s3cr3t-of-a-callback") == []
 
 
-@pytest.mark.skipif(not find_spec("mmengine"), reason="mmengine is not installed")
-def test_hooks_of_mmengine_are_counted(both):
+def test_hooks_of_mmengine_are_counted(both: Both) -> None:
     """By stage and priority, against their own counts and the runner's epochs and iterations."""
-    found = both(MMENGINE, "mmengine")
+    require("mmengine")
+    found = both(MMENGINE, "mmengine", timeout_s=120)
     count, built = json.loads(found.stdout.splitlines()[-1])
     calls = found.calls()
     seen = {**count, **built}
     assert {name: calls.get(name) for name in seen} == seen
-    assert calls["mmengine train epoch"] == 2 * 3 and calls["mmengine EpochBasedTrainLoop.run_iter"] == 2 * 3 * 4
+    assert calls["mmengine train epoch"] == 2 * 3
+    assert calls["mmengine EpochBasedTrainLoop.run_iter"] == 2 * 3 * 4
     assert calls["IterTimerHook._before_iter (NORMAL)"] == 2 * 3 * 4
     assert not [name for name in calls if name.startswith("Count.") and name not in seen]
     assert found.errors()["Wrong.after_train (NORMAL)"] == 1

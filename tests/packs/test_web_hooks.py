@@ -4,31 +4,18 @@ from __future__ import annotations
 
 import ast
 import json
-from pathlib import Path
 
-import pytest
-from support.runs import PYTHON, bare_run, write
+from hookmon.testing import run
 
-from hookmon.testing import Recorded, run
+from .conftest import PYTHON
+from .hooked import Both, both, require
 
-
-@pytest.fixture(params=["compiled", "pure"])
-def both(request: pytest.FixtureRequest, tmp_path: Path):
-    """Run a program bare and with these packs; what it prints is the same."""
-
-    def start(program: str, *packs: str, **options) -> Recorded:
-        bare = bare_run([PYTHON, "app.py"], cwd=write(tmp_path, {"app.py": program}))
-        assert bare.exit_code == 0, bare.stderr
-        found = run(program, packs=packs, env={"HOOKMON_ENGINE": request.param}, **options)
-        assert (found.stdout, found.stderr, found.exit_code) == (bare.stdout, bare.stderr, 0)
-        return found
-
-    return start
+__all__ = ["both"]
 
 
-def test_functions_around_a_request_of_flask_are_counted(both):
+def test_functions_around_a_request_of_flask_are_counted(both: Both) -> None:
     """Before, after, teardown and error handlers, of the application and of a blueprint; as many as they counted themselves."""
-    pytest.importorskip("flask")
+    require("flask")
     found = both(
         """
         import flask, collections
@@ -130,9 +117,9 @@ def test_functions_around_a_request_of_flask_are_counted(both):
     assert found.leaks("s3cr3t-of-an-error") == found.leaks("s3cr3t-of-an-article") == []
 
 
-def test_receivers_of_blinker_are_counted(both):
+def test_receivers_of_blinker_are_counted(both: Both) -> None:
     """By signal; weak references end, and disconnecting works, as they do without us."""
-    pytest.importorskip("blinker")
+    require("blinker")
     found = both(
         """
         import asyncio, blinker, gc
@@ -184,9 +171,9 @@ def test_receivers_of_blinker_are_counted(both):
     assert found.leaks("s3cr3t-of-a-signal") == []
 
 
-def test_signals_that_flask_sends_are_counted(both):
+def test_signals_that_flask_sends_are_counted(both: Both) -> None:
     """Through both packs at once."""
-    pytest.importorskip("flask")
+    require("flask")
     found = both(
         """
         import flask
@@ -272,22 +259,22 @@ print(json.dumps(COUNTED))
 """
 
 
-def test_middleware_and_signals_of_django_are_counted(both):
+def test_middleware_and_signals_of_django_are_counted(both: Both) -> None:
     """Classes, functions and what a middleware does for views and errors, in synchronous and asynchronous requests."""
-    pytest.importorskip("django")
+    require("django")
     found = both(DJANGO, "django_hooks")
     printed = json.loads(found.stdout.splitlines()[-1])
     calls = {name.removeprefix("middleware "): number for name, number in found.calls("hook").items()}
     assert {name: calls.get(name, 0) for name in printed} == printed
     assert calls["CommonMiddleware"] == calls["Counting"] == 5
-    assert calls["ClientHandler._get_response"] == 4 and calls["AsyncClientHandler._get_response_async"] == 1
+    assert (calls["ClientHandler._get_response"], calls["AsyncClientHandler._get_response_async"]) == (4, 1)
     for secret in ("s3cr3t-of-django", "s3cr3t-of-an-error", "s3cr3t-of-a-signal"):
         assert found.leaks(secret) == []
 
 
-def test_signals_of_celery_are_counted(both):
+def test_signals_of_celery_are_counted(both: Both) -> None:
     """Those around a task that runs at once."""
-    pytest.importorskip("celery")
+    require("celery")
     found = both(
         """
         import celery, collections
@@ -317,9 +304,9 @@ def test_signals_of_celery_are_counted(both):
     assert found.calls("hook") == {"task_prerun: before": 5, "task_postrun: after": 4, "task_failure: failed": 1}
 
 
-def test_event_listeners_of_sqlalchemy_are_counted(both):
+def test_event_listeners_of_sqlalchemy_are_counted(both: Both) -> None:
     """Of an engine, a session, a mapper and an attribute; contains() and remove() find a listener again."""
-    pytest.importorskip("sqlalchemy")
+    require("sqlalchemy")
     found = both(
         """
         import collections, sqlalchemy as sa
@@ -373,9 +360,9 @@ def test_event_listeners_of_sqlalchemy_are_counted(both):
     assert found.leaks("s3cr3t-of-user") == []
 
 
-def test_extensions_of_stevedore_are_counted(both):
+def test_extensions_of_stevedore_are_counted(both: Both) -> None:
     """Loading and calling, by name."""
-    pytest.importorskip("stevedore")
+    require("stevedore")
     found = both(
         """
         from stevedore import ExtensionManager
@@ -391,9 +378,10 @@ def test_extensions_of_stevedore_are_counted(both):
     assert found.calls("hook") == {"extension first": 2, "extension second": 2}
 
 
-def test_a_pack_costs_nothing_without_its_library(tmp_path: Path):
+def test_a_pack_costs_nothing_without_its_library() -> None:
     """A program that imports none of them gets no shard, and not one of our modules more than without packs."""
     program = "import sys; print(sorted(name for name in sys.modules if name.startswith('hookmon')))"
-    assert run(program, packs=["flask_hooks", "pluggy", "blinker"]).stdout == run(program, packs=["redis"]).stdout
-
-
+    assert (
+        run(program, packs=["flask_hooks", "pluggy", "blinker"], python=PYTHON).stdout
+        == run(program, packs=["redis"], python=PYTHON).stdout
+    )

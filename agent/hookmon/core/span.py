@@ -2,9 +2,10 @@
 
 A template is text with fields in braces; `{{` and `}}` are braces. A field is a root, attribute names and at most one
 filter: `{arg0}`, `{sku}`, `{self.table}`, `{request.url|host}`; of several paths with commas between, the first that is there
-is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name
-of a parameter, `self`, `class` (the name of self's class) and `function` (the target's name; `function.name` is its last part). Fields are only read: no
-property, no `__str__` and no `__getattr__` of the program runs. Checked before the start, compiled in the probe.
+is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name of a parameter, `self`, `class` (the
+name of self's class) and `function` (the target's name; `function.name` is its last part). Where callbacks are registered there
+are besides `callable` (`callable.name`, `callable.module`), `object` (what it is a method of) and `method`. Fields are only read:
+no property, no `__str__` and no `__getattr__` of the program runs. Checked before the start, compiled in the probe.
 """
 
 from __future__ import annotations

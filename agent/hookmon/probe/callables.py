@@ -36,7 +36,7 @@ def called(value: Any) -> Called:
         value = value.func
     owner = ""
     if type(value) is MethodType:
-        own = value.__self__
+        own: Any = value.__self__
         owner = _class_name(own if issubclass(type(own), type) else type(own))
         value = value.__func__
     function = _function(value)
@@ -46,7 +46,7 @@ def called(value: Any) -> Called:
     elif isinstance(value, BuiltinFunctionType):
         qualified, name, module = value.__qualname__, value.__name__, value.__module__
     else:
-        kind = value if issubclass(type(value), type) else type(value)
+        kind: Any = value if issubclass(type(value), type) else type(value)
         qualified = name = _class_name(kind)
         module = type.__getattribute__(kind, "__module__")
     found = Called(f"{owner}.{name}" if owner else qualified.replace("<locals>.", ""))

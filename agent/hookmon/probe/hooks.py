@@ -1,7 +1,7 @@
 """Times callbacks: what a framework is given to call later, each under its own name.
 
-In: the function with which callbacks are registered, and a `[[hook]]` that says where in it the callback is. Out: a function in its
-place that hands on a timed stand-in for each callback; the program keeps its own. Runs in the watched process, when a
+In: the function with which callbacks are registered, and a `[[hook]]` that says where in it the callback is. Out: a function
+in its place that hands on a timed stand-in for each callback; the program keeps its own. Runs in the watched process, when a
 module is patched and at each registration; a call of a callback is a call of a stand-in and nothing else.
 
 The same callback under the same name gets the same stand-in as long as that lives, so a framework that compares by identity
@@ -44,7 +44,8 @@ _registrations: set[Any] = set()
 """The functions that stand in for those with which callbacks are registered."""
 
 _known: dict[int, dict[int, list[tuple[Span, Any]]]] = {}
-"""{watch: {id of a callback: [(span, weak reference to its stand-in)]}}; an entry goes with its stand-in, which holds the callback."""
+"""{watch: {id of a callback: [(span, weak reference to its stand-in)]}}; an entry goes with its stand-in, which holds the
+callback: the id is nobody else's until then."""
 
 
 def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> Any:
@@ -144,11 +145,11 @@ class _Callbacks:
         return self.swap(value, args, kwargs)
 
     def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: Any = None, method: str = "") -> Any:
-        kind = type(value)
+        kind: Any = type(value)
         function = value.__func__ if kind is MethodType else value
         if not hasattr(kind, "__call__") or issubclass(kind, type) or is_timed(function):  # noqa: B004 - callable() asks for this
             return None
-        known = self._known.get(id(function), ())
+        known = self._known.get(id(function), [])
         if self._takes_out and len(known) < 2:
             made = known[0][1]() if known else None
         else:
