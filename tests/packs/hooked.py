@@ -15,14 +15,15 @@ from support.runs import environment, write
 
 from hookmon.testing import Recorded, run
 
-from .conftest import PYTHON, _has
+from .conftest import PYTHON
 
 Both = Callable[..., Recorded]
 
 
 def require(*modules: str) -> None:
-    """Skip the test unless the interpreter can import these modules."""
-    missing = _has(modules)
+    """Skip the test unless the interpreter has these modules, none of which is imported: keras wants its backend said before."""
+    code = "import sys; from importlib.util import find_spec; print(*[name for name in sys.argv[1:] if not find_spec(name)])"
+    missing = subprocess.run([PYTHON, "-c", code, *modules], capture_output=True, text=True, check=True).stdout.strip()
     if missing:
         pytest.skip(f"not installed for {PYTHON}: {missing}")
 

@@ -295,9 +295,11 @@ class Bad:
 class Worse:
     @impl
     def price(self, nothing): return 1
+strict = pluggy.PluginManager("shop")
+strict.add_hookspecs(Spec)
 for bad in (Bad(), Worse()):
     try:
-        manager.register(bad, name=type(bad).__name__)
+        strict.register(bad, name=type(bad).__name__)
     except pluggy.PluginValidationError as error:
         print(str(error).replace(str(id(bad)), ""))
 manager.unregister(rebate)
