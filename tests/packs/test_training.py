@@ -29,7 +29,7 @@ class Batches(Count):
     def on_predict_end(self, logs=None): self.seen["Batches.on_predict_end"] += 1
 class Stop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
-        if epoch == 1: raise KeyError("s3cr3t-of-a-callback")
+        if epoch == 1: raise KeyError("s3cr3t-4f1e77aa99d0")
 
 keras.utils.set_random_seed(1)
 model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(1)])
@@ -39,7 +39,7 @@ count, batches, own = Count(), Batches(), []
 by_lambda = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: own.append(epoch))
 stopping = keras.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=1e9)  # after the second epoch
 lists = keras.callbacks.CallbackList([count])
-print(lists._async_train, keras.callbacks.CallbackList([batches])._async_train)
+print([getattr(each, "_async_train", None) for each in (lists, keras.callbacks.CallbackList([batches]))])
 callbacks = [count, batches, by_lambda, stopping]
 history = model.fit(x, y, epochs=5, batch_size=16, verbose=0, callbacks=callbacks, validation_split=0.25)
 model.evaluate(x, y, verbose=0, callbacks=[batches])
@@ -125,7 +125,7 @@ def test_callbacks_of_keras_are_counted(both: Both) -> None:
     assert calls["Batches.on_train_batch_end"] == 2 * 3  # 48 of 64 rows by 16
     assert (calls["keras fit"], calls["keras evaluate"], calls["keras predict"]) == (2, 3, 1)  # two evaluations belong to epochs
     assert found.errors() == {"Stop.on_epoch_end": 1, "keras fit": 1}
-    assert found.leaks("s3cr3t-of-a-callback") == []
+    assert found.leaks("s3cr3t-4f1e77aa99d0") == []
 
 
 def test_hooks_of_mmengine_are_counted(both: Both) -> None:
