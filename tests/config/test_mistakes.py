@@ -11,6 +11,8 @@ HOOK = '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
 CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 KINDS = "request, task, sql, cache, http, rpc, queue, template, hook, function"
 
+WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, waits"
+
 MISTAKES = {
     "overhead without a percent sign": (
         'max_overhead = "3"\n',
@@ -35,11 +37,11 @@ MISTAKES = {
     ),
     "unknown key of a watch": (
         WATCH + 'cals = ["a"]\ncalls = ["a"]\n',
-        'hookmon.toml:3: there is no key "cals" in watch; allowed: module, calls, span, kind, nested; did you mean "calls"?',
+        f'hookmon.toml:3: there is no key "cals" in watch; allowed: {WATCH_KEYS}; did you mean "calls"?',
     ),
     "adapter outside a pack": (
         WATCH + 'adapter = "sqlite3"\ncalls = ["a"]\n',
-        'hookmon.toml:3: there is no key "adapter" in watch; allowed: module, calls, span, kind, nested',
+        f'hookmon.toml:3: there is no key "adapter" in watch; allowed: {WATCH_KEYS}',
     ),
     "callable that is no place": (
         HOOK + 'callable = "the listener"\n',

@@ -56,7 +56,7 @@ class Collector:
         self._run_file = run_file
         self._folder = Path(run.run_folder)
         self.processes = Processes(run.started_ns)
-        self._tree = Tree(run.nodes)
+        self._tree = Tree(run.nodes, run.examples)
         self._births: dict[tuple[int, int], Birth] = {}
         self._readers: dict[str, ShardReader] = {}
         self._broken: dict[str, str] = {}
@@ -193,7 +193,7 @@ class Collector:
 
     def _save_progress(self) -> None:
         """Save what is final, and delete the shards that are in it."""
-        self.run.nodes = self._tree.nodes
+        self._tree.write_to(self.run)
         self.run.folded = list(self._folded)
         self.run.processes = [self._finished(each) for each in self.processes.all()][-_MOST_PROCESS_ROWS:]
         self.run.processes += list(self._rows.values())[: _MOST_PROCESS_ROWS - len(self.run.processes)]
@@ -234,7 +234,7 @@ class Collector:
                     self._broken[name] = str(error)
         run = self.run
         run.state = state
-        run.nodes = whole.nodes
+        whole.write_to(run)
         run.samples = self.processes.samples or run.samples
         self._describe_processes()
         run.watched = list(self._watched())

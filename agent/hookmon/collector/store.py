@@ -19,7 +19,7 @@ from typing import Any
 
 from hookmon.core.errors import RunFileError
 
-SCHEMA = 1
+SCHEMA = 2
 KEPT_RUNS = 20
 _APPLICATION_ID = 0x686B6D6E  # "hkmn", SQLite's own place to say whose file it is
 
@@ -44,7 +44,34 @@ class Node:
     active_ns: int = 0  # time in steps, for coroutines and async generators
     steps: int = 0
     untimed: int = 0  # of `calls`: counted without being timed
+    sited: bool = False  # `call_site` tells this node from others of its name
+    entry: bool = False  # a transaction, unless there is one above it
+    waits: bool = False  # for a pool or an executor
+    detached: str = ""  # "concurrent", "after": stands for what runs beside or after the transaction above it
+    transactions: int = 0  # in which it was called
+    most: int = 0  # calls in one transaction
+    repeated: int = 0  # lanes of transactions in which it was called five times or more, one after the other
+    repeated_calls: int = 0  # how often, there
+    repeated_ns: int = 0  # the time of those
+    most_repeated: int = 0  # the most of them
     buckets: dict[int, int] = field(default_factory=dict)  # core.histogram's {bucket: count}
+
+
+@dataclass
+class Example:
+    """One of the slowest transactions of its name, whole.
+
+    `node` is an index into the run's nodes. `spans` are (index of a node, lane, start since the transaction's, duration), by
+    their starts; lane 0 is the transaction's own. `left_out` says how many shorter ones there was no room for.
+    """
+
+    node: int
+    started_ns: int  # CLOCK_MONOTONIC
+    duration_ns: int
+    status: int  # of the response, 0 where there is none
+    left_out: int
+    pid: int
+    spans: list[tuple[int, int, int, int]]
 
 
 @dataclass
@@ -125,6 +152,7 @@ class Run:
     command: list[str]
     started_at: str  # ISO 8601 with offset
     hookmon: str
+    project: str = ""  # the folder that call sites are told relative to
     run_folder: str = ""
     launcher_pid: int = 0
     launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
@@ -141,6 +169,7 @@ class Run:
     unnamed_calls: int = 0  # counted under flat nodes because the tree was full
     processes: list[Process] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)  # a parent stands before its children
+    examples: list[Example] = field(default_factory=list)  # the slowest first
     watched: list[Watched] = field(default_factory=list)
     blind_spots: list[BlindSpot] = field(default_factory=list)
     in_flight: list[InFlight] = field(default_factory=list)
@@ -153,6 +182,7 @@ class Run:
 _TABLES = {
     "processes": Process,
     "nodes": Node,
+    "examples": Example,
     "watched": Watched,
     "blind_spots": BlindSpot,
     "in_flight": InFlight,
@@ -175,14 +205,16 @@ def _pack(value: Any) -> Any:
 
 def _unpack(row_type: type, row: Iterable[Any]) -> Any:
     values = dict(zip(_columns(row_type), row, strict=True))
-    for name in ("buckets", "stack", "command"):
+    for name in ("buckets", "stack", "spans", "command"):
         if name in values:
             values[name] = json.loads(values[name])
     if "buckets" in values:
         values["buckets"] = {int(bucket): count for bucket, count in values["buckets"].items()}
     if "stack" in values:
         values["stack"] = [(name, since_ns) for name, since_ns in values["stack"]]
-    for name in ("flat", "killed"):
+    if "spans" in values:
+        values["spans"] = [tuple(span) for span in values["spans"]]
+    for name in ("flat", "sited", "entry", "waits", "killed"):
         if name in values:
             values[name] = bool(values[name])
     return row_type(**values)

@@ -33,6 +33,10 @@ class Watch:
     span: str
     kind: str
     nested: bool
+    entry: bool = False
+    entry_name: str = ""
+    entry_status: str = ""
+    waits: bool = False
     pack: str = ""
     source: str = ""
     adapter: str = ""
@@ -47,6 +51,10 @@ class Watch:
             "span": self.span,
             "kind": self.kind,
             "nested": self.nested,
+            "entry": self.entry,
+            "entry_name": self.entry_name,
+            "entry_status": self.entry_status,
+            "waits": self.waits,
             "pack": self.pack,
             "source": self.source,
             "adapter": self.adapter,

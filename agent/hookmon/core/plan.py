@@ -35,6 +35,10 @@ if TYPE_CHECKING:
         nested: bool  # recorded although a span of the same client kind is open around it
         pack: str  # the pack's name, "" for the user's own
         source: str  # "pack redis" or "hookmon.toml:12"
+        entry: bool  # the calls are transactions, unless one is open already
+        entry_name: str  # template that names the open transaction when the call returns, "" for none
+        entry_status: str  # template of the open transaction's status, "" for none
+        waits: bool  # the calls wait for a pool or an executor
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 

@@ -2,10 +2,12 @@
 
 A template is text with fields in braces; `{{` and `}}` are braces. A field is a root, attribute names and at most one
 filter: `{arg0}`, `{sku}`, `{self.table}`, `{request.url|host}`; of several paths with commas between, the first that is there
-is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name of a parameter, `self`, `class` (the
-name of self's class) and `function` (the target's name; `function.name` is its last part). Where callbacks are registered there
-are besides `callable` (`callable.name`, `callable.module`), `object` (what it is a method of) and `method`. Fields are only read:
-no property, no `__str__` and no `__getattr__` of the program runs. Checked before the start, compiled in the probe.
+is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name
+of a parameter, `self`, `class` (the name of self's class), `function` (the target's name; `function.name` is its last part), and
+where a call has returned `result`. Where callbacks are registered there are besides `callable` (`callable.name`,
+`callable.module`), `object` (what it is a method of) and `method`. After the root, a name is that of an attribute or the key of a
+dictionary, a number the place in a tuple or list: `{environ.REQUEST_METHOD}`, `{result.0.rule}`. Fields are only read: no
+property, no `__str__` and no `__getattr__` of the program runs. Checked before the start, compiled in the probe.
 """
 
 from __future__ import annotations
@@ -58,9 +60,13 @@ def _field(inside: str) -> Field:
     text, bar, filter_name = inside.partition("|")
     paths = tuple(tuple(path.strip().split(".")) for path in text.split(","))
     filter_name = filter_name.strip()
-    if not all(name.isidentifier() for path in paths for name in path):
+    if not all(path[0].isidentifier() and all(_is_step(name) for name in path[1:]) for path in paths):
         allowed = "{arg0}, {parameter}, {self.attribute}, {class}, {function}"
         raise ValueError(f"{{{inside}}} is not a field; allowed: {allowed}")
     if bar and filter_name not in FILTERS:
         raise ValueError(f"{{{inside}}}: there is no filter {filter_name!r}; allowed: {', '.join(FILTERS)}")
     return paths, filter_name
+
+
+def _is_step(name: str) -> bool:
+    return name.isidentifier() or (name.isascii() and name.isdigit())

@@ -14,7 +14,7 @@ import sys
 from _weakref import ref
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
-from hookmon.probe import recorder
+from hookmon.probe import notes
 from hookmon.probe.callables import called, is_partial
 from hookmon.probe.finder import among_importlib
 from hookmon.probe.guard import shielded
@@ -174,7 +174,7 @@ class _Callbacks:
         try:
             made = stand_in(function, self._target, "", is_method=False, span=span)
         except RefusedError as refusal:
-            recorder.note("hook", f"{span.name} is not timed: {refusal}")
+            notes.note("hook", f"{span.name} is not timed: {refusal}")
             return None
         known, key = self._known, id(function)
 
@@ -199,7 +199,7 @@ class _Callbacks:
             if made is not None:
                 own[name] = made
                 if not isinstance(owner, ModuleType) and own_dictionary(owner).get(name) is not made:
-                    recorder.note("hook", f"{called(method)} is not timed: its class has __slots__ and no room for a stand-in")
+                    notes.note("hook", f"{called(method)} is not timed: its class has __slots__ and no room for a stand-in")
                     return
 
 

@@ -13,6 +13,7 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from hookmon.core.span import parse
 from hookmon.probe.callables import called
 from hookmon.probe.guard import shielded
+from hookmon.probe.target import own_place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,6 +58,24 @@ def span_finder(
     return find, _only_argument(fields, is_method)
 
 
+def text_finder(
+    template: str, target: Target, function: Any, is_method: bool
+) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
+    """Return the function that reads a template's text off a call, "" where one of its fields finds nothing.
+
+    The keyword `result` is what the call has returned. Raises ValueError for a template that `core.span` refuses.
+    """
+    parts: list[str | Read] = [
+        part if isinstance(part, str) else _reader(part, target, function, is_method, ()) for part in parse(template)
+    ]
+
+    def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+        found = [part if isinstance(part, str) else part(args, kwargs) for part in parts]
+        return "" if "?" in found else "".join(found)[:_LONGEST_NAME]
+
+    return find
+
+
 def remembering(find: FindSpan, position: int) -> FindSpan:
     """Return a `find` that remembers spans by the hash of the argument that decides: the values are not kept."""
     known: dict[int, Span] = {}
@@ -74,6 +93,26 @@ def remembering(find: FindSpan, position: int) -> FindSpan:
         return find(args, kwargs)
 
     return find_quickly if position >= 0 else find
+
+
+def locating(find: FindSpan) -> FindSpan:
+    """Return a `find` that tells spans apart by the line of the program's own code that calls."""
+    known: dict[tuple[Span, str, int], Span] = {}
+
+    def find_there(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+        span = find(args, kwargs)
+        filename, line = own_place()
+        if not filename:
+            return span
+        key = (span, filename, line)
+        found = known.get(key)
+        if found is None:
+            if len(known) >= _MOST_KNOWN:
+                known.clear()
+            found = known[key] = span.target.span(span.name, f"{filename}:{line}")
+        return found
+
+    return find_there
 
 
 def _only_argument(fields: list[Any], is_method: bool) -> int:
@@ -151,9 +190,14 @@ def parameters(function: Any) -> tuple[str, ...]:
 
 
 def attribute(value: Any, name: str) -> Any:
-    """Return an attribute that can be read without running code of the program, else _MISSING."""
+    """Return an attribute, or what a plain dictionary, list or tuple holds; _MISSING where code of the program would run."""
     if value is _MISSING:
         return value
+    if type(value) is dict:
+        return value.get(name, _MISSING)
+    if name.isdigit():
+        is_there = type(value) in (tuple, list) and int(name) < len(value)
+        return value[int(name)] if is_there else _MISSING
     on_class: Any = _MISSING
     for owner in type(value).__mro__:
         on_class = owner.__dict__.get(name, _MISSING)

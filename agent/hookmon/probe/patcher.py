@@ -11,7 +11,7 @@ import sys
 from types import FunctionType, ModuleType
 
 from hookmon.core import layout
-from hookmon.probe import recorder
+from hookmon.probe import notes
 from hookmon.probe.guard import failures, shielded
 from hookmon.probe.stand_ins import RefusedError, is_timed, stand_in
 from hookmon.probe.target import Target
@@ -70,7 +70,7 @@ def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patche
     for watch, call in sorted(_pairs(watches), key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
         _apply(module, name, watch, call, patches)
     for failure in failures:
-        recorder.note("hookmon", failure)
+        notes.note("hookmon", failure)
     failures.clear()
 
 
@@ -87,15 +87,15 @@ def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
         if watch["adapter"]:
             _adapt(module, name, watch, call, patches)
         elif not _patch_call(module, name, watch, call, patches):
-            recorder.note_watch(number, path, layout.TARGET_NOT_FOUND, "\n".join(_names_there(module, call))[:3900])
+            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, "\n".join(_names_there(module, call))[:3900])
             return
     except RefusedError as refusal:
-        recorder.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
+        notes.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
     except Exception as error:
-        recorder.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
+        notes.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
         raise
     else:
-        recorder.note_watch(number, path, layout.TARGET_ACTIVE)
+        notes.note_watch(number, path, layout.TARGET_ACTIVE)
 
 
 def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
@@ -128,7 +128,17 @@ _adapters: dict[str, ModuleType] = {}
 def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
     """Return the Target of one callable."""
     package = module_name.partition(".")[0] if watch["pack"] else ""
-    return Target(f"{module_name}:{call}", watch["kind"], watch["pack"], package, watch["nested"])
+    path = f"{module_name}:{call}"
+    return Target(
+        path,
+        watch["kind"],
+        watch["pack"],
+        package,
+        watch["nested"],
+        entry=watch["entry"],
+        marks=(watch["entry_name"], watch["entry_status"]),
+        waits=watch["waits"],
+    )
 
 
 def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, patches: Patches) -> bool:
@@ -282,7 +292,7 @@ class MainPatcher:
                 made = _through(function, target, watch, is_method="." in name)
             else:
                 made = stand_in(function, target, watch["span"], is_method="." in name)
-            recorder.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)
+            notes.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)
             return made
 
         return lambda function: timed(function) or function
@@ -294,9 +304,9 @@ class MainPatcher:
             if not any(_names(call, name) for name in names):
                 if call in names:
                     reason = f"{call} is a class without an __init__ of its own, whose making cannot be timed"
-                    recorder.note_watch(watch["id"], path, layout.TARGET_REFUSED, reason)
+                    notes.note_watch(watch["id"], path, layout.TARGET_REFUSED, reason)
                 else:
-                    recorder.note_watch(watch["id"], path, layout.TARGET_NOT_FOUND, "\n".join(names)[:3900])
+                    notes.note_watch(watch["id"], path, layout.TARGET_NOT_FOUND, "\n".join(names)[:3900])
 
 
 def _names(call: str, name: str) -> bool:
@@ -335,13 +345,13 @@ def _note_early_references(module: ModuleType, module_name: str, name: str, raw:
             for alias, value in list(space.items()):
                 if value is raw:
                     found = True
-                    recorder.note(
+                    notes.note(
                         "early reference",
                         f"{other_name}.{alias} was taken from {module_name}:{name} before it was watched; "
                         f"calls through it are not counted",
                     )
     if not found:
-        recorder.note(
+        notes.note(
             "early reference",
             f"{module_name}:{name} was handed on before it was watched, to a decorator or a table (a route, a registered task); "
             f"calls through that are not counted",

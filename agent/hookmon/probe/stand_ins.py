@@ -11,10 +11,11 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, SimpleNamespace, WrapperDescriptorType
 
 from hookmon.core import layout
-from hookmon.probe import generators, recorder, steps, tree
+from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
+from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
 from hookmon.probe.names import span_finder
-from hookmon.probe.target import note_maker
+from hookmon.probe.target import is_own, located, note_maker
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -37,6 +38,12 @@ if compiled:
             awaited=steps.awaited,
             note_maker=note_maker,
             timed_generator=generators.timed_generator,
+            members=transactions.members,
+            join=transactions.join,
+            begin=transactions.begin,
+            new_per=trace.new_per,
+            located=located,
+            is_own=is_own,
         ),
         recorder.root,
         tree.no_children,
@@ -63,8 +70,12 @@ def is_timed(value: Any) -> bool:
 def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
     """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
-    Raises RefusedError for what none is for, ValueError for a bad template.
+    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
     """
+    if any(target.marks):
+        function = _marked(function, target, is_method)
+        if not target.entry:
+            return function
     if span is None and not template:
         span = target.span(target.path.partition(":")[2])
     name, position = span_finder(template, target, function, is_method) if template else (None, -1)
@@ -78,11 +89,26 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         kind = kinds.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         kind = kinds.TimedCallable
-    if isinstance(function, FunctionType):
-        return kind(function, span, name, position)
+    if isinstance(function, FunctionType | kinds.Marked):
+        return kind(function, span, name, position, target.sited)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ != "_lru_cache_wrapper":
-        return _proxy(function, kind(function, span, name, position))
-    return _named_after(kind, function)(function, span, name, position)
+        return _proxy(function, kind(function, span, name, position, target.sited))
+    return _named_after(kind, function)(function, span, name, position, target.sited)
+
+
+def _marked(function: Any, target: Target, is_method: bool) -> Any:
+    if not isinstance(function, FunctionType):
+        raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
+    mark = marker(target, function, is_method)
+    if not _flags(function) & _COROUTINE_FLAG:
+        return kinds.Marked(function, None, mark, -1)
+    if not needs_result(target):
+        return kinds.MarkedBefore(function, None, mark, -1)
+
+    def follow(args: Any, kwargs: Any, coroutine: Any) -> Any:
+        return MarkedCoroutine(coroutine, mark, args, kwargs)
+
+    return kinds.MarkedCoroutineFunction(function, None, follow, -1)
 
 
 def _named_after(kind: Any, function: Any, **members: Any) -> Any:
@@ -116,6 +142,7 @@ def _proxy(function: Any, timed: Any) -> Any:
 
 
 def _flags(function: Any) -> int:
+    function = function.__wrapped__ if isinstance(function, kinds.Marked) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 

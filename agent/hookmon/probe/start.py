@@ -96,7 +96,7 @@ class _Session:
             if plan["max_overhead"]:
                 overhead.begin(plan["max_overhead"])
             recorder.start(self._run_folder, plan["hookmon"])
-            if not recorder.is_recording():
+            if recorder.arena() is None:
                 raise OSError("the shard cannot be made in the run folder")
             watches: dict[str, Any] = {}
             for watch in plan["watches"]:
