@@ -135,6 +135,11 @@ def counted(folder: Path) -> tuple[Counter[str], Counter[str]]:
     return own, called
 
 
+def tests_of(found: Recorded) -> dict[str, int]:
+    """Return how often the own code of each test ran."""
+    return {name: number for name, number in found.calls("function").items() if "::" in name}
+
+
 @pytest.fixture
 def session(both: Both) -> Both:
     """Run pytest bare and under hookmon; exit code and output are the same."""
@@ -157,15 +162,15 @@ def test_a_session_is_as_without_us_and_counted_exactly(session: Both) -> None:
     for name, number in found.calls("hook").items():
         by_hook[name.rpartition(": ")[2]] += number
     assert {name: by_hook[name] for name in called} == called
-    assert calls["test body"] == sum(RAN.values())
+    assert tests_of(found) == RAN
     cases = ElementTree.parse(work / "junit.xml").findall(".//testcase")
-    names = Counter(case.get("name", "").partition("[")[0] for case in cases)
-    assert Counter({name.rpartition("::")[2]: number for name, number in found.calls("task").items()}) == names
-    assert found.calls("task") == {**RAN, "test_it.py::test_error": 1, "test_it.py::test_skipped": 1}
+    assert found.calls("task") == {"tests of test_it.py": len(cases)} == {"tests of test_it.py": 9}
+    ran = Counter({name.rpartition("::")[2]: number for name, number in RAN.items()})
+    assert Counter(case.get("name", "").partition("[")[0] for case in cases) - ran == Counter(["test_skipped", "test_error"])
     transactions = {each["name"]: each["calls"] for each in found.report["transactions"] if each["name"] != "(main)"}
-    assert transactions == found.calls("task")
+    assert transactions == {"tests of test_it.py": 9}
     assert found.errors()["fixture broken"] == 1
-    assert found.errors()["test body"] == 2  # one fails, one fails as expected
+    assert found.errors()["test_it.py::test_that_fails"] == found.errors()["test_it.py::test_expected"] == 1
     assert {"import conftest.py", "import test_it.py"} <= set(calls)
     assert [spot for spot in found.blind_spots if not spot.startswith("not watched")] == []
 
@@ -200,7 +205,7 @@ def test_a_wrapper_is_timed_without_what_it_wraps(session: Both) -> None:
     rows = {row["name"]: row for row in found.report["calls"]}
     assert 50e6 <= rows["conftest.py: pytest_runtest_call"]["self_ns"] < 300e6
     assert 10e6 <= rows["conftest.py: pytest_runtest_setup"]["self_ns"] < 300e6
-    assert rows["test body"]["self_ns"] >= 400e6
+    assert rows["test_it.py::test_slow"]["self_ns"] >= 400e6
 
 
 def test_workers_of_xdist_are_counted_together(session: Both) -> None:
@@ -210,7 +215,8 @@ def test_workers_of_xdist_are_counted_together(session: Both) -> None:
     own, _ = counted(found.folder / "work")
     calls = found.calls()
     assert {name: calls.get(name, 0) for name in own} == own
-    assert found.calls("task") == {**RAN, "test_it.py::test_error": 1, "test_it.py::test_skipped": 1}
+    assert tests_of(found) == RAN
+    assert found.calls("task") == {"tests of test_it.py": 9}
     assert re.search(r"1 failed, 5 passed, 1 skipped, 1 xfailed, 1 error in", found.stdout)
 
 
@@ -234,9 +240,9 @@ def test_asynchronous_tests_and_fixtures_are_counted(session: Both) -> None:
         "pytest.ini": FILES["pytest.ini"],
     }
     found = session(files=files)
-    assert found.calls("task") == {"test_it.py::test_later": 2}
-    assert found.calls()["fixture made"] == found.calls()["test body"] == 2
-    assert found.errors()["test body"] == 1
+    assert tests_of(found) == {"test_it.py::test_later": 2}
+    assert found.calls()["fixture made"] == 2
+    assert found.errors()["test_it.py::test_later"] == 1
 
 
 @pytest.mark.parametrize(
