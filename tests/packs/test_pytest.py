@@ -135,7 +135,7 @@ def counted(folder: Path) -> tuple[Counter[str], Counter[str]]:
     return own, called
 
 
-def tests_of(found: Recorded) -> dict[str, int]:
+def bodies_of(found: Recorded) -> dict[str, int]:
     """Return how often the own code of each test ran."""
     return {name: number for name, number in found.calls("function").items() if "::" in name}
 
@@ -162,7 +162,7 @@ def test_a_session_is_as_without_us_and_counted_exactly(session: Both) -> None:
     for name, number in found.calls("hook").items():
         by_hook[name.rpartition(": ")[2]] += number
     assert {name: by_hook[name] for name in called} == called
-    assert tests_of(found) == RAN
+    assert bodies_of(found) == RAN
     cases = ElementTree.parse(work / "junit.xml").findall(".//testcase")
     assert found.calls("task") == {"tests of test_it.py": len(cases)} == {"tests of test_it.py": 9}
     ran = Counter({name.rpartition("::")[2]: number for name, number in RAN.items()})
@@ -215,7 +215,7 @@ def test_workers_of_xdist_are_counted_together(session: Both) -> None:
     own, _ = counted(found.folder / "work")
     calls = found.calls()
     assert {name: calls.get(name, 0) for name in own} == own
-    assert tests_of(found) == RAN
+    assert bodies_of(found) == RAN
     assert found.calls("task") == {"tests of test_it.py": 9}
     assert re.search(r"1 failed, 5 passed, 1 skipped, 1 xfailed, 1 error in", found.stdout)
 
@@ -240,7 +240,7 @@ def test_asynchronous_tests_and_fixtures_are_counted(session: Both) -> None:
         "pytest.ini": FILES["pytest.ini"],
     }
     found = session(files=files)
-    assert tests_of(found) == {"test_it.py::test_later": 2}
+    assert bodies_of(found) == {"test_it.py::test_later": 2}
     assert found.calls()["fixture made"] == 2
     assert found.errors()["test_it.py::test_later"] == 1
 
