@@ -50,6 +50,7 @@ try:
     model.fit(x, y, epochs=3, verbose=0, callbacks=[Stop()])
 except KeyError as error:
     print(repr(error))
+count.set_model(None)
 again = copy.deepcopy(count)
 again.on_epoch_end(1)
 print(again.seen["Count.on_epoch_end"] - count.seen["Count.on_epoch_end"], Count.on_epoch_end is vars(Count)["on_epoch_end"])
