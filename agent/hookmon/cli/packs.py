@@ -105,5 +105,6 @@ def table(config: Config) -> str:
         hold = " and ".join(sorted({"adapter" if watch.adapter else "attributes" for watch in watches}, reverse=True))
         tested = ", ".join(each.tested) if each.library else "the interpreters"
         description = each.description.replace("|", "\\|")
-        lines.append(f"| `{each.name}` | {kinds} | {targets} | {hold} | {tested} | {description} |")
+        off = "" if each.on else " (off)"
+        lines.append(f"| `{each.name}`{off} | {kinds} | {targets} | {hold} | {tested} | {description} |")
     return "\n".join([*lines, "", f"{len(shipped)} packs.", ""])

@@ -81,7 +81,8 @@ def load(
     if document:
         choices += [_choice_of_file(document, table) for table in tables["packs"]]
     broken = [each for each in left_out if each.name not in names]
-    verdicts = packs.choose([*names, *(each.name for each in broken)], choices, problems)
+    off = [each.name for each in shipped if not each.on]
+    verdicts = packs.choose([*names, *(each.name for each in broken)], choices, problems, off)
     named = {name for name, verdict in verdicts.items() if verdict.is_on and verdict.place}
     problems += [problem for each in broken if each.name in named for problem in each.problems]
     active, doubles = without_doubles([each for each in shipped if verdicts[each.name].is_on], named)

@@ -1,12 +1,13 @@
 """The packs: found by listing their folder, or named by their path; read and checked by the code that reads the user's file.
 
-A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` and `[[hook]]` tables. Packs are on unless somebody turns them off.
+A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` and `[[hook]]` tables. Packs are on unless somebody turns them off;
+one that says `on = false` is off unless somebody names it.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ class Pack:
     """The watches for one library.
 
     `library` is what pip calls it, "" for the standard library; `tested` are versions of it. `origin` is who brings the
-    pack, "acme 1.2" for a package that is installed, the path of a file, or "" for hookmon itself.
+    pack, "acme 1.2" for a package that is installed, the path of a file, or "" for hookmon itself. `on`: by itself.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Pack:
     description: str
     content: Collected
     origin: str = ""
+    on: bool = True
 
     @property
     def targets(self) -> list[str]:
@@ -86,7 +88,7 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     content = Collected()
     content.add_tables(document, [*tables["watch"], *tables["hook"]], pack=path.stem)
     header = tables["pack"][0].values
-    return Pack(path.stem, header["library"], header["tested"], header["description"], content)
+    return Pack(path.stem, header["library"], header["tested"], header["description"], content, on=header["on"])
 
 
 @dataclass(frozen=True)
@@ -113,8 +115,8 @@ class Verdict:
     place: Place | None
 
 
-def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem]) -> dict[str, Verdict]:
-    """Return which packs are on: the first choice with a verdict wins, without one a pack is on.
+def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem], off: Collection[str] = ()) -> dict[str, Verdict]:
+    """Return which packs are on: the first choice with a verdict wins, without one a pack is on, but those in `off`.
 
     Unknown names, and names that one writer both enables and disables, are appended to `problems`.
     """
@@ -122,7 +124,7 @@ def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem])
     for choice in choices:
         _check_choice(choice, names, problems)
     given = {name: [choice.verdict(name) for choice in choices] for name in names}
-    return {name: next(filter(None, verdicts), Verdict(True, None)) for name, verdicts in given.items()}
+    return {name: next(filter(None, verdicts), Verdict(name not in off, None)) for name, verdicts in given.items()}
 
 
 def _check_choice(choice: Choice, names: list[str], problems: list[Problem]) -> None:

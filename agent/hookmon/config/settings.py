@@ -64,10 +64,19 @@ SETTINGS = (
     Setting("hook", "unregister", TEXTS, [], checks.names, "functions that forget callbacks, or look them up"),
     Setting("hook", "span", TEXT, "{callable}", checks.span, 'the name in the report, "{event}: {callable}"'),
     Setting("hook", "kind", TEXT, "hook", checks.kind, "what the time is spent on"),
-    Setting("packs", "enable", TEXTS, [], checks.anything, 'packs that stay on although disable names them by "*"', (USER,)),
+    Setting(
+        "packs",
+        "enable",
+        TEXTS,
+        [],
+        checks.anything,
+        'packs that are on although off by themselves, or by "*" in disable',
+        (USER,),
+    ),
     Setting("packs", "disable", TEXTS, [], checks.anything, 'packs to leave out, "*" for all', (USER,)),
     Setting("pack", "library", TEXT, "", checks.anything, "what pip calls it; empty: the standard library", (PACK,)),
     Setting("pack", "tested", TEXTS, [], checks.anything, "versions of the library that the pack was tested with", (PACK,)),
+    Setting("pack", "on", FLAG, True, checks.anything, "on by itself; false: only when --pack or enable names it", (PACK,)),
     Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
 )
 

@@ -43,7 +43,7 @@ def called(value: Any) -> Called:
     if function is not None:
         qualified = _lambda_name(function) if function.__name__ == "<lambda>" else function.__qualname__
         name, module = function.__name__, function.__module__
-    elif isinstance(value, BuiltinFunctionType):
+    elif type(value) is BuiltinFunctionType:
         qualified, name, module = value.__qualname__, value.__name__, value.__module__
     else:
         kind: Any = value if issubclass(type(value), type) else type(value)
@@ -65,7 +65,9 @@ def _function(value: Any) -> Any:
     """Return a function as it is, one with a stand-in of ours as what that stands for, None for anything else."""
     if type(value) is FunctionType:
         return value
-    if isinstance(value, FunctionType) and type(value).__module__.startswith("hookmon."):
+    kind = type(value)
+    is_ours = type.__getattribute__(kind, "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
+    if is_ours and isinstance(value, FunctionType):
         return value.__wrapped__  # type: ignore[attr-defined]
     return None
 

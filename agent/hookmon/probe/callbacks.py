@@ -201,7 +201,7 @@ def _methods_of(owner: Any, own: Any, patterns: list[str], base: str) -> Iterato
         if not any(fnmatchcase(name, pattern) for pattern in patterns):
             continue
         if name in own:
-            if isinstance(own[name], FunctionType | MethodType):
+            if type(own[name]) in (FunctionType, MethodType):
                 yield name, own[name]
             continue
         definer = next(each for each in type(owner).__mro__ if name in vars(each))

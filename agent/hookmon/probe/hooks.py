@@ -123,7 +123,7 @@ def _decorator(function: Any, callbacks: Callbacks) -> Any:
 
 def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs) -> Any:
     """Return a decorator that hands stand-ins on to a decorator; anything that cannot be one is returned as it is."""
-    if not isinstance(decorate, FunctionType | MethodType) and not is_partial(decorate):
+    if type(decorate) not in (FunctionType, MethodType) and not is_partial(decorate):
         return decorate
 
     def register(own: Any, /, *more: Any, **named: Any) -> Any:

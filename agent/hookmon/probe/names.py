@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     FindSpan = Callable[[tuple[Any, ...], dict[str, Any]], Span]
     Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
+    Filter = Callable[[Any], str | None]  # None: there is nothing to show
 
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 100
@@ -136,20 +137,25 @@ def _reader(
         constant = target.path.partition(":")[2]
         if paths[0][1:] == ("name",):
             constant = constant.rpartition(".")[2]
+        constant = apply(constant) or ""
         return lambda args, kwargs: constant
     readers = [(_root_reader(root, function, is_method, given), attributes) for root, *attributes in paths]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         text: str | None = None
+        found: Any = _MISSING
         for root_of, attributes in readers:
-            value: Any = root_of(args, kwargs)
+            value = root_of(args, kwargs)
             for name in attributes:
                 value = attribute(value, name)
-            if value is not _MISSING:
-                text = apply(value)
-                if text is not None:
-                    break
-        return "?" if text is None else text
+            shown = apply(value)
+            if shown:
+                return shown
+            if value is not _MISSING and (value is not None or found is _MISSING):
+                found, text = value, shown
+            elif text is None:
+                text = shown
+        return _instead(found) if text is None else text
 
     return read
 
@@ -221,30 +227,47 @@ def own_dictionary(value: Any) -> Any:
     return {}
 
 
-def _text(value: Any) -> str:
-    return _exactly(value)[:_LONGEST_VALUE]
-
-
-def _exactly(value: Any) -> str:
-    """Return a text or number as a plain str, the name of a class, or the name of a value's type.
+def _instead(value: Any) -> str:
+    """Return what stands for a value that has no text to show: the name of a class or of a value's type, "?" for nothing.
 
     The type is asked and never the value, whose `__class__` may be a property of the program.
     """
+    kind = type(value)
+    if value is _MISSING or issubclass(kind, str | bytes):
+        return "?"
+    if value is None:
+        return "None"
+    return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
+
+
+def _exactly(value: Any) -> str | None:
+    """Return a text or number as a plain str, None for anything else."""
     kind = type(value)
     if issubclass(kind, str):
         return str.__str__(value) if kind is str else "".join(str.__iter__(value))
     if issubclass(kind, bytes):
         return bytes.decode(value, "utf-8", "replace")
-    if value is None or kind in (bool, int, float):
-        return repr(value)
-    if value is _MISSING:
-        return "?"
-    return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
+    return repr(value) if kind in (bool, int, float) else None
 
 
-def _command(value: Any) -> str:
-    words = _text(value).upper().split(None, 2)
-    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else "?"
+def _text(value: Any) -> str | None:
+    text = _exactly(value)
+    return text and text[:_LONGEST_VALUE]
+
+
+def _changed(change: Callable[[str], str | None]) -> Filter:
+    """Return the filter that changes a text; None when it cannot be read, or is not what the filter is for."""
+
+    def apply(value: Any) -> str | None:
+        text = _text(value)
+        return None if text is None else change(text)
+
+    return apply
+
+
+def _command(text: str) -> str | None:
+    words = text.upper().split(None, 2)
+    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else None
 
 
 _CONTAINERS = frozenset(("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"))
@@ -252,21 +275,28 @@ _CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XG
 """Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
 
 
-def _host(value: Any) -> str:
-    """Return host and port of a URL, without user, path or query; a bare host is returned as it is."""
+def _host(value: Any) -> str | None:
+    """Return host and port of a URL, without user, path or query; the port only when it is not the scheme's own.
+
+    The URL is a text, or an object that keeps its pieces as yarl's does (`_scheme`, `_netloc`). None for anything else: a
+    path may stand where a URL is expected, and is nobody's business.
+    """
     if not issubclass(type(value), str | bytes):
-        return _text(value)
-    url = _exactly(value)
-    rest = url.partition("://")[2] or url
+        scheme, rest = _exactly(attribute(value, "_scheme")), _exactly(attribute(value, "_netloc"))
+        return _place(scheme, rest) if scheme and rest else _text(value)
+    url = _exactly(value) or ""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes or not scheme.translate(_IN_SCHEMES).isalnum():
+        return None
     for end in "/?#":
         rest = rest.partition(end)[0]
-    return rest.rpartition("@")[2][:_LONGEST_VALUE]
+    return _place(scheme, rest)
 
 
 def _name(value: Any) -> str | None:
     """Return a path as it is seen from the folder that the process was in at first; None for digits, which name nothing."""
     text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _exactly(value)
-    if text.isdigit():
+    if text is None or text.isdigit():
         return None
     return text.removeprefix(_here)[:_LONGEST_VALUE]
 
@@ -276,17 +306,52 @@ _here = os.getcwd().rstrip("/") + "/"
 
 def _test(value: Any) -> str | None:
     """Return the identifier of a test without its parameters, which may hold data."""
-    if value is None:
+    text = _exactly(value)
+    if value is None or text is None:
         return None
-    path, colons, name = _exactly(value).partition("::")
+    path, colons, name = text.partition("::")
     return f"{path}{colons}{name.partition('[')[0]}"[:_LONGEST_NAME]
 
 
-def _callable(value: Any) -> str:
-    return str.__str__(called(value))[:_LONGEST_VALUE]
+def _place(scheme: str, rest: str) -> str | None:
+    place = rest.rpartition("@")[2][:_LONGEST_VALUE]
+    host, colon, port = place.rpartition(":")
+    if not colon or "]" in port:
+        return place or None
+    if port in ("", _OWN_PORTS.get(scheme.lower())):
+        return host
+    return place if port.isdigit() else None  # what a password with a slash in it leaves behind
 
 
-def _sql(value: Any) -> str:
+_IN_SCHEMES = str.maketrans("", "", "+-.")
+_OWN_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+
+
+def _port(value: Any) -> str:
+    text = _text(value)
+    return f":{text}" if text and text.isdigit() and text not in ("80", "443") else ""
+
+
+def _program(value: Any) -> str | None:
+    """Return the name of the program that a command line starts, None where its first word is no plain name.
+
+    What follows it is never looked at; `PASSWORD=x make` begins with no name.
+    """
+    kind = type(value)
+    if issubclass(kind, list | tuple):
+        each: Any = list if issubclass(kind, list) else tuple
+        text = _exactly(each.__getitem__(value, 0)) if each.__len__(value) else None
+    else:
+        text = _exactly(value)
+        text = text and text.strip().partition(" ")[0]
+    name = (text or "").rpartition("/")[2][:_LONGEST_VALUE]
+    return name if name.translate(_IN_PROGRAMS).isalnum() else None
+
+
+_IN_PROGRAMS = str.maketrans("", "", "+-._")
+
+
+def _sql(value: Any) -> str | None:
     from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
 
     statement = _statement(value)
@@ -308,22 +373,25 @@ def _statement(value: Any) -> str | None:
     if name == "SQL" and issubclass(type(inside), str):
         return _exactly(inside)
     if name == "Identifier" and type(inside) in (list, tuple):
-        names = [_exactly(part) for part in inside]
+        names = [_exactly(part) or "" for part in inside]
         return ".".join(name if name.isidentifier() else f'"{name}"' for name in names)
     if name == "Composed" and type(inside) is list:
         return "".join(_statement(part) or " ? " for part in inside[:_MOST_PARTS])
     return None
 
 
-_FILTERS: dict[str, Callable[[Any], str | None]] = {
+_FILTERS: dict[str, Filter] = {
     "": _text,
-    "upper": lambda value: _text(value).upper(),
-    "lower": lambda value: _text(value).lower(),
-    "command": _command,
-    "word": lambda value: _text(value).partition(" ")[0],
+    "upper": _changed(str.upper),
+    "lower": _changed(str.lower),
+    "command": _changed(_command),
+    "word": _changed(lambda text: text.partition(" ")[0]),
     "host": _host,
+    "port": _port,
+    "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
+    "program": _program,
     "sql": _sql,
     "name": _name,
     "test": _test,
-    "callable": _callable,
+    "callable": lambda value: None if value is _MISSING else str.__str__(called(value))[:_LONGEST_VALUE],
 }
