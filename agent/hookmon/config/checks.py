@@ -40,6 +40,46 @@ def calls(names: Sequence[object]) -> Iterator[Mistake]:
             yield from _call(name, index)
 
 
+def names(values: Sequence[object]) -> Iterator[Mistake]:
+    """Yield what `calls` does, but for an empty array."""
+    if values:
+        yield from calls(values)
+
+
+def callback(where: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `where` says where a registration function has its callback.
+
+    That is an argument ("listener", "arg0"), what the returned decorator is put on ("decorated"), what is returned or yielded
+    ("result"), or an attribute in which it stands, alone or among others ("self.listeners", "arg0.function", "module.LISTENERS").
+    """
+    if not _is_dotted(where):
+        yield Mistake(
+            f"callable {shown(where)} is no place of a callback",
+            '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
+        )
+
+
+def skipped(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that can be neither a package nor a callable with its module."""
+    for index, name in enumerate(names):
+        if isinstance(name, str) and not all(_is_dotted(part) for part in name.split(":", 1)):
+            yield Mistake(f"{shown(name)} is not a package or callable", '"shop.plugins", "shop.plugins:on_save"', at=(index,))
+
+
+def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each pattern that cannot be the name of a method."""
+    for index, pattern in enumerate(patterns):
+        if isinstance(pattern, str) and not _GLOB_PARTS.sub("_", pattern).isidentifier():
+            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,))
+
+
+def base(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is a class with its module, or nothing."""
+    module_name, colon, class_name = name.partition(":")
+    if name and not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
+        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"')
+
+
 def _call(name: str, index: int) -> Iterator[Mistake]:
     parents, dot, last = name.rpartition(".")
     literal = _GLOB_PARTS.sub("_", last)  # what a glob stands for could be a letter, so it must leave an identifier

@@ -70,10 +70,10 @@ def load(
 
     own = Collected()
     if document:
-        own.add_tables(document, tables["watch"])
+        own.add_tables(document, [*tables["watch"], *tables["hook"]])
     for text in watch:
         own.add_option(text, problems)
-    problems += duplicates(own.placed)
+    problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
 
     shipped, left_out = _all_packs(pack, problems)
     names = [each.name for each in shipped]
@@ -90,6 +90,7 @@ def load(
     active, doubles = without_doubles([each for each in shipped if verdicts[each.name].is_on], named)
     left_out += doubles
     problems += duplicates(placed for each in active for placed in each.content.placed)
+    problems += duplicates(placed for each in active for placed in each.content.placed_hooks)
 
     if problems:
         ordered = in_order(problems)
