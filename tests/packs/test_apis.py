@@ -146,7 +146,7 @@ def test_an_asynchronous_call_of_elasticsearch_is_one_call(api: HttpStub, compar
 
 OPENAI = """
     import asyncio, os, openai, platform
-    platform.processor = str  # which older releases ask, and which starts uname
+    platform.platform = str  # which the library asks, and which starts uname
     messages = [{"role": "user", "content": SECRET}]
     where = dict(api_key=SECRET, base_url=os.environ["URL"] + "/v1", max_retries=0, default_headers={"X-Key": SECRET})
     client = openai.OpenAI(**where)
@@ -167,7 +167,7 @@ OPENAI = """
 """
 ANTHROPIC = """
     import asyncio, os, anthropic, platform
-    platform.processor = str  # which older releases ask, and which starts uname
+    platform.platform = str  # which the library asks, and which starts uname
     what = dict(max_tokens=9, system=SECRET, messages=[{"role": "user", "content": SECRET}])
     where = dict(api_key=SECRET, base_url=os.environ["URL"], max_retries=0, default_headers={"X-Key": SECRET})
     client = anthropic.Anthropic(**where)

@@ -61,7 +61,7 @@ APP = """
 def test_requests_are_counted_by_route_with_all_they_call(valkey: Valkey, postgres: Postgres, worker: str):
     """On gunicorn with 2 workers, for 4 clients at once: the client's, PostgreSQL's and Valkey's own counts."""
     command = (*GUNICORN, "--worker-class", worker, *(("--threads", "4") if worker == "gthread" else ()), "app:app")
-    one = serve(valkey, postgres, APP, needs="django", packs=["django", "wsgi"], command=command)
+    one = serve(valkey, postgres, APP, needs="django", packs=["django", "django_hooks", "wsgi"], command=command)
     holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /^(?:orders)$")
     named = {
         key: count for key, count in one.calls("template").items() if key[1] != "django None"

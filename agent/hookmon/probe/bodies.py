@@ -10,8 +10,9 @@ from __future__ import annotations
 from types import CodeType, GeneratorType, MemberDescriptorType
 
 from hookmon.core.span import parse
+from hookmon.probe.attributes import attribute, on_class_of, own_dictionary
 from hookmon.probe.generators import timed_generator
-from hookmon.probe.names import attribute, on_class_of, own_dictionary, root_reader
+from hookmon.probe.names import root_reader
 from hookmon.probe.steps import StandIn
 from hookmon.probe.target import Span, Target
 from hookmon.probe.transactions import stream

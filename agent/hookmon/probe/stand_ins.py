@@ -17,11 +17,13 @@ from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_rea
 from hookmon.probe.names import fixed_name, only_key, span_finder
 from hookmon.probe.target import is_own, located, note_maker
 
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.target import Target
+    from hookmon.probe.target import Span, Target
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
 _COROUTINE_FLAG = 0x80
@@ -69,17 +71,18 @@ def is_timed(value: Any) -> bool:
     return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
 
 
-def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
-    """Return the timed stand-in for a callable; one that only tells of a transaction is not timed.
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+    """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
-    Raises RefusedError for what none is for, ValueError for a bad template.
+    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
     """
     if any(target.marks):
         function = _marked(function, target, is_method)
         if not target.entry:
             return function
-    always = fixed_name(template) if template else target.path.partition(":")[2]
-    span = target.span(always) if always else None
+    if span is None:
+        always = fixed_name(template) if template else target.path.partition(":")[2]
+        span = target.span(always) if always else None
     name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
     position, key = (position, None) if span is not None or position >= 0 else only_key(template, function, is_method)
     flags = _flags(function)
