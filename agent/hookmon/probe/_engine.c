@@ -484,6 +484,19 @@ trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, in
 }
 
 static PyObject *
+trace_add_for_python(Trace *self, PyObject *args)
+{
+    Node *node;
+    unsigned long long started_ns, duration_ns;
+    int outcome;
+    if (!PyArg_ParseTuple(args, "O!KKi", NodeType, &node, &started_ns, &duration_ns, &outcome)) {
+        return NULL;
+    }
+    trace_add(self, node, started_ns, duration_ns, outcome);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 event_tuple(Event *event)
 {
     return Py_BuildValue("OKKII", (PyObject *)event->node, (unsigned long long)event->started_ns,
@@ -560,6 +573,7 @@ trace_dealloc(Trace *self)
 }
 
 static PyMethodDef trace_methods[] = {
+    {"add", (PyCFunction)trace_add_for_python, METH_VARARGS, "Note a completed call: (node, start, nanoseconds, outcome)."},
     {"take_last", (PyCFunction)trace_take_last, METH_NOARGS, "Remove and return the call that ended last."},
     {"events", (PyCFunction)trace_events, METH_NOARGS, "Return the calls by their ends."},
     {"replace", (PyCFunction)trace_replace, METH_O, "Put other calls in the place of those that are known."},

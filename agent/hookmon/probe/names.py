@@ -346,6 +346,16 @@ def _statement(value: Any) -> str | None:
     return None
 
 
+def method_of(text: str) -> str:
+    """Return a method of HTTP in capitals; OTHER for what is none, as anybody may send any. WEBSOCKET is that scope of ASGI."""
+    text = text.upper()
+    return text if text in _METHODS else "OTHER"
+
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "WEBSOCKET"))
+_METHODS |= {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "QUERY"}
+
+
 _FILTERS: dict[str, Filter] = {
     "": _text,
     "upper": _changed(str.upper),
@@ -356,5 +366,6 @@ _FILTERS: dict[str, Filter] = {
     "port": _port,
     "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
     "program": _program,
+    "method": _changed(method_of),
     "sql": _sql,
 }
