@@ -16,7 +16,7 @@ from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.guard import shielded
 from hookmon.probe.trace import RETURNED, UNTIMED
-from hookmon.probe.transactions import AFTER, child, current
+from hookmon.probe.transactions import AFTER, Transaction, child, current
 from hookmon.probe.tree import SCRATCH_LANE
 
 TYPE_CHECKING = False
@@ -27,13 +27,13 @@ _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 
 
 @shielded(None)
-def finish() -> None:
-    """Settle the open transaction now: its response has ended for the client.
+def finish(transaction: Transaction | None = None) -> None:
+    """Settle a transaction, the caller's own if none is given: its response has ended for the client.
 
     Does nothing where the calls that are open cannot be told: in a lane that has found no place in the shard.
     """
-    transaction = current()
-    if transaction is None or transaction.lane.base == SCRATCH_LANE:
+    transaction = transaction or current()
+    if transaction is None or transaction.ended or transaction.epoch != recorder.forks or transaction.lane.base == SCRATCH_LANE:
         return
     lane = transaction.lane
     calls = _open_calls(lane, transaction.node)
