@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from hookmon.config.find import find_config
-from hookmon.config.packs import FOLDER
+from hookmon.config.packs import read_packs
 from hookmon.config.watch import Watch
 
-ALL = sorted(path.stem for path in FOLDER.glob("*.toml"))
+ALL = [pack.name for pack in read_packs([]) if pack.on]
 
 
 def all_but(*names):
-    """Return the names of the shipped packs without these, as a line."""
+    """Return the names of the packs that are on by themselves without these, as a line."""
     return " ".join(name for name in ALL if name not in names)
 
 
@@ -58,8 +58,9 @@ def test_an_option_watches_like_the_file(folder):
 
 
 def test_nothing_configured_means_all_packs(folder):
-    """Without a configuration every shipped pack is on and there are no other watches."""
+    """Without a configuration every shipped pack is on that does not say otherwise, and there are no other watches."""
     config = folder.load()
+    assert not {"json", "pickle"} & {*config.packs}
     assert config.path is None
     assert config.packs == ALL
     assert {watch.pack for watch in config.watches} == set(config.packs)
@@ -178,6 +179,13 @@ CHOICES = {
     "option turns on what the file disables": ("disable = ['*']", {"pack": ["redis"]}, "redis"),
     "option turns off what the file enables": ("enable = ['redis']", {"no_pack": ["*"]}, ""),
     "option turns off all but one": ("", {"pack": ["httpx"], "no_pack": ["*"]}, "httpx"),
+    "option turns on what is off by itself": ("", {"pack": ["json"]}, " ".join(sorted([*ALL, "json"]))),
+    "file turns on what is off by itself": (
+        "enable = ['json']",
+        {"no_pack": ["redis"]},
+        " ".join(sorted({*ALL, "json"} - {"redis"})),
+    ),
+    "option turns off what is off by itself": ("enable = ['json']", {"no_pack": ["*"]}, ""),
     "option turns one off": ("disable = ['http']", {"no_pack": ["redis"]}, all_but("http", "redis")),
 }
 

@@ -51,12 +51,16 @@ def test_each_target_exists_in_the_installed_library(pack, module, call, span):
     roots = {path[0] for part in parse(span) if not isinstance(part, str) for path in part[0]}
     if not roots:
         return
-    parameters = ["self", *inspect.signature(owner).parameters]
+    parameters = ["self", "class", "function", *inspect.signature(owner).parameters]
     assert {root for root in roots if not root.startswith("arg")} <= {*parameters}
 
 
 STORED = {
-    "httpx": (lambda: importlib.import_module("httpx").Request("GET", "http://shop.test/a"), "request", ["GET", "shop.test"]),
+    "httpx": (
+        lambda: importlib.import_module("httpx").Request("GET", "http://shop.test/a"),
+        "request",
+        ["GET", "shop.test", None],
+    ),
     "requests": (
         lambda: importlib.import_module("requests").Request("GET", "http://shop.test/a").prepare(),
         "request",

@@ -19,6 +19,9 @@ import pytest
 from hookmon.testing import Recorded, run
 
 PYTHON = os.environ.get("HOOKMON_PACKS_PYTHON", sys.executable)
+ENGINE = {name: value for name, value in os.environ.items() if name == "HOOKMON_ENGINE"}
+"""The engine that this run of the tests asks for."""
+
 SECRET = "hush4111-9f27c8e1"
 """Stands in every argument that can carry one; 16 characters, so that a part of it is found as well."""
 
@@ -54,7 +57,7 @@ def compared() -> Compared:
                 [PYTHON, "-c", program], capture_output=True, text=True, env=os.environ | env, cwd=folder, timeout=60
             )
         before()
-        under = run(program, python=PYTHON, env=env, **more)  # type: ignore[arg-type]
+        under = run(program, python=PYTHON, env=ENGINE | env, **more)  # type: ignore[arg-type]
         assert (bare.returncode, bare.stderr) == (0, "")
         assert (under.exit_code, under.stdout, under.stderr) == (0, bare.stdout, "")
         for secret in secrets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from packs.conftest import Compared
+from .conftest import Compared
 
 PROGRAM = """
     import asyncio, aiosqlite, sqlite3

@@ -1,4 +1,4 @@
-"""The packs of HTTP clients: a request is one call by method and host, whatever lies below; the server's own count is the truth."""
+"""The packs of HTTP clients: a request is one call by method and host, and the server's own count is the truth."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from support.stubs import Answer, HttpStub, json_answer
 
-from packs.conftest import SECRET, Compared
+from packs.conftest import Compared
 
 
 def answer(method: str, path: str, body: bytes) -> Answer:
@@ -49,6 +49,30 @@ CLIENTS = {  # library, program, {name: calls}, {name: errors}, by how much the 
         {"urlopen 127.0.0.1:PORT": 6, "urlopen ?": 2},
         {"urlopen 127.0.0.1:PORT": 1, "urlopen ?": 1},
         1 - 2,  # what is no URL of the server does not reach it
+    ),
+    "http.client": (
+        "http.client",
+        """
+        import http.client
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        for method in ("GET", "GET", "POST", "HEAD"):
+            connection.request(method, "/there/" + SECRET, body=SECRET if method == "POST" else None, headers=headers)
+            print(len(connection.getresponse().read()))
+        connection.request("GET", "/closes")
+        try: connection.getresponse()
+        except http.client.RemoteDisconnected as error: print(error)
+        connection.close()
+        """,
+        {
+            "GET 127.0.0.1:PORT": 3,
+            "POST 127.0.0.1:PORT": 1,
+            "HEAD 127.0.0.1:PORT": 1,
+            "GET 127.0.0.1:PORT send": 3,
+            "POST 127.0.0.1:PORT send": 1,
+            "HEAD 127.0.0.1:PORT send": 1,
+        },
+        {"GET 127.0.0.1:PORT": 1},
+        -5,  # sending and waiting are two calls
     ),
     "requests": (
         "requests",

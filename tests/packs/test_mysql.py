@@ -9,7 +9,8 @@ import pytest
 from support.servers import MariaDb
 
 from hookmon.probe.fingerprint import fingerprint
-from packs.conftest import SECRET, Compared
+
+from .conftest import SECRET, Compared
 
 PROGRAM = """
     import os, {module} as driver

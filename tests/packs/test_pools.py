@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from support.servers import Postgres
 
-from packs.conftest import Compared
-from packs.test_postgres import counted, dsn
+from .conftest import Compared
+from .test_postgres import counted, dsn
 
 PSYCOPG = """
     import os, threading, time

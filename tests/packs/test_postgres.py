@@ -8,7 +8,8 @@ import pytest
 from support.servers import Postgres
 
 from hookmon.probe.fingerprint import fingerprint
-from packs.conftest import SECRET, Compared
+
+from .conftest import SECRET, Compared
 
 PSYCOPG = """
     import os, psycopg

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.servers import Postgres
 
-from packs.conftest import SECRET, Compared
-from packs.test_postgres import counted
+from .conftest import SECRET, Compared
+from .test_postgres import counted
 
 MODELS = """
     import os, sqlalchemy as sa

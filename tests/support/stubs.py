@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -64,7 +64,7 @@ class HttpStub:
                     return b"".join(parts)
                 return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer
+            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - http.server looks for these
 
             def log_message(self, *args: Any) -> None:
                 pass
@@ -168,3 +168,60 @@ class MongoStub:
 def json_answer(content: object, status: int = 200, **headers: str) -> Answer:
     """Return an answer of JSON."""
     return status, headers, json.dumps(content).encode()
+
+
+class AmqpStub:
+    """Answers as much of AMQP 0-9-1 as a publisher needs; `published` counts messages by exchange."""
+
+    _ANSWERS: ClassVar[dict[tuple[int, int], bytes]] = {  # {method of the client: method that answers it, with its arguments}
+        (10, 11): struct.pack(">HHHIH", 10, 30, 2047, 131072, 0),  # start-ok: tune
+        (10, 40): struct.pack(">HHB", 10, 41, 0),  # open: open-ok
+        (10, 50): struct.pack(">HH", 10, 51),  # close: close-ok
+        (20, 10): struct.pack(">HHI", 20, 11, 0),  # channel open: open-ok
+        (20, 40): struct.pack(">HH", 20, 41),  # channel close: close-ok
+    }
+
+    def __init__(self) -> None:
+        self.published: Counter[str] = Counter()
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def _handler(self) -> type[socketserver.BaseRequestHandler]:
+        stub = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.rfile.read(8)  # "AMQP" and the version
+                mechanisms, locales = b"PLAIN", b"en_US"
+                start = struct.pack(">HHBBI", 10, 10, 0, 9, 0)
+                self.send(0, start + struct.pack(">I", 5) + mechanisms + struct.pack(">I", 5) + locales)
+                while head := self.rfile.read(7):
+                    kind, channel, size = struct.unpack(">BHI", head)
+                    body = self.rfile.read(size + 1)
+                    if kind == 1:
+                        self.answer(channel, body)
+
+            def answer(self, channel: int, body: bytes) -> None:
+                method: tuple[int, int] = struct.unpack(">HH", body[:4])
+                if method == (60, 40):  # basic.publish: reserved, exchange, routing key, flags
+                    stub.published[body[7 : 7 + body[6]].decode()] += 1
+                elif method in stub._ANSWERS:
+                    self.send(channel, stub._ANSWERS[method])
+
+            def send(self, channel: int, body: bytes) -> None:
+                self.wfile.write(struct.pack(">BHI", 1, channel, len(body)) + body + b"\xce")
+
+        return Handler
+
+    def reset(self) -> None:
+        """Forget the counts."""
+        self.published.clear()
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hookmon.cli._versions import installed
 from hookmon.core.errors import HookmonError
 from hookmon.report.texts import inert
 
 if TYPE_CHECKING:
     from hookmon.config.load import Config
-    from hookmon.config.packs import Pack
-
-_LOOK_UP = """
-import json, sys
-from importlib import metadata
-found, modules = {}, None
-for library, module in json.load(sys.stdin):
-    try:
-        found[library] = [library, metadata.version(library)]
-    except metadata.PackageNotFoundError:
-        if modules is None:
-            modules = metadata.packages_distributions()
-        for name in modules.get(module, [])[:1]:
-            found[library] = [name, metadata.version(name)]
-json.dump(found, sys.stdout)
-"""
-"""From [[library, module]] on stdin to {library: [distribution, version]}: psycopg2 may be installed as psycopg2-binary."""
 
 
 @click.command("packs", short_help="List the packs and what they watch.")
@@ -68,7 +53,7 @@ def command(
 
 def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
     """Return what there is to say of each pack."""
-    versions = _versions([each for each, _ in config.offered], python)
+    versions = installed(python or sys.executable, [each for each, _ in config.offered])
     rows = []
     for each, verdict in config.offered:
         distribution, version = versions.get(each.library, ("", ""))
@@ -89,30 +74,6 @@ def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def _versions(packs: list[Pack], python: str | None) -> dict[str, tuple[str, str]]:
-    """Return {library: (distribution, version)} of what is installed for an interpreter, by default the one that runs us."""
-    import json
-    import os
-    import subprocess
-    import sys
-
-    interpreter = python or sys.executable
-    if os.sep in interpreter:
-        interpreter = os.path.abspath(interpreter)
-    wanted = [(each.library, each.content.watches[0].module.partition(".")[0]) for each in packs if each.library]
-    try:
-        line = [interpreter, "-c", _LOOK_UP]
-        # at the root there is no json.py of the project that could come in the way
-        done = subprocess.run(line, input=json.dumps(wanted), capture_output=True, text=True, check=True, cwd=os.sep)
-        found: dict[str, list[str]] = json.loads(done.stdout)
-    except subprocess.CalledProcessError as error:
-        reason = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
-        raise HookmonError(f"--python {interpreter}: it cannot say what is installed: {reason[-1]}") from error
-    except (OSError, ValueError) as error:
-        raise HookmonError(f"--python {interpreter}: this is no Python that can be asked: {error}") from error
-    return {library: (name, version) for library, (name, version) in found.items()}
 
 
 def _print(rows: list[dict[str, Any]], *, with_targets: bool) -> None:

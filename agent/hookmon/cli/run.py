@@ -163,6 +163,7 @@ class _Session:
 
     def _finish(self, collector: Collector, code: int) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
+        from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
         from hookmon.collector.store import BlindSpot
 
@@ -175,6 +176,7 @@ class _Session:
         run = collector.look(state="finished")
         run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
         add_cost(run, collector.interpreter)
+        name_versions(run, self._config, collector.interpreter)
         try:
             collector.end()
         except RunFileError as error:

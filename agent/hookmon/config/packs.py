@@ -115,9 +115,7 @@ class Verdict:
     place: Place | None
 
 
-def choose(
-    names: list[str], choices: Iterable[Choice], problems: list[Problem], off: Collection[str] = ()
-) -> dict[str, Verdict]:
+def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem], off: Collection[str] = ()) -> dict[str, Verdict]:
     """Return which packs are on: the first choice with a verdict wins, without one a pack is on, but those in `off`.
 
     Unknown names, and names that one writer both enables and disables, are appended to `problems`.

@@ -15,12 +15,14 @@ _LONGEST_READ = 20_000
 _MOST_CACHED = 2_000
 
 _NAME = r"[A-Za-z_][\w$ -]*"
+_QUOTED = rf"""(?:"{_NAME}"|`{_NAME}`)"""
 _BEFORE_NAMES = (
     "FROM|JOIN|INTO|UPDATE|TABLE|EXISTS|ONLY|AS|INDEX|VIEW|SAVEPOINT|SCHEMA|SEQUENCE|COPY|TRUNCATE|REFERENCES|CONSTRAINT|COLUMN"
 )
 _DROPPED = re.compile(
     rf"""
-      (?P<name> \b(?:{_BEFORE_NAMES})\s+"{_NAME}"
+      (?P<name> \bINTO\s+(?:[\w.]+|{_QUOTED}(?:\.{_QUOTED})?)\s*\(\s*"{_NAME}"(?:\s*,\s*"{_NAME}")*\s*\)
+              | \b(?:{_BEFORE_NAMES})\s+"{_NAME}" | \bSET\s+"{_NAME}"(?=\s*=)
               | "{_NAME}"(?=\.["\w*]) | (?<=["\w`]\.)"{_NAME}" | `{_NAME}` )
     | (?P<comment> --[^\n]* | \#(?![->]).* | /\*(?:(?!/\*).)*?\*/ | /\*.*  )
     | (?P<literal> "(?:[^"\\]|"")*(?:"|\\.*|\Z) | `[^`]*(?:`|\Z)
