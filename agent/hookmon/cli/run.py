@@ -144,6 +144,7 @@ class _Session:
             command=self._command,
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=version,
+            project=str(find_project(Path.cwd()).resolve()),
             run_folder=str(folder),
             launcher_pid=os.getpid(),
             launcher_started=psutil.Process().create_time(),

@@ -152,6 +152,7 @@ class Run:
     command: list[str]
     started_at: str  # ISO 8601 with offset
     hookmon: str
+    project: str = ""  # the folder that call sites are told relative to
     run_folder: str = ""
     launcher_pid: int = 0
     launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid

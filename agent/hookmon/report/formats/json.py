@@ -12,6 +12,7 @@ from typing import Any, TextIO
 
 from hookmon.report.calls import CallRow, Figures, TreeRow, tree
 from hookmon.report.model import Report
+from hookmon.report.transactions import TransactionRow
 
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
@@ -28,6 +29,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "run": {each.name: getattr(header, each.name) for each in fields(header)},
         "kinds": [asdict(row) for row in report.kinds],
         "calls": [_row(row, ("name", "kind", "target")) for row in report.calls],
+        "transactions": [_transaction(row) for row in report.transactions],
+        "findings": [asdict(finding) for finding in report.findings],
         "tree": [_row(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)],
         "processes": [asdict(process) for process in report.processes],
         "watched": [asdict(row) for row in report.watched],
@@ -51,6 +54,18 @@ def _value(value: Any) -> str:
     if isinstance(value, list) and value:
         return "[\n  " + ",\n  ".join(map(_encode, value)) + "\n]"
     return _encode(value)
+
+
+def _transaction(row: TransactionRow) -> dict[str, Any]:
+    own: dict[str, Any] = {"name": row.name, "kind": row.kind}
+    own |= {name: getattr(row.figures, name) for name in _FIGURES}
+    own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "children": [], "examples": []}
+    for child in row.children:
+        figures = {name: getattr(child.figures, name) for name in _FIGURES}
+        rest = {each.name: getattr(child, each.name) for each in fields(child) if each.name != "figures"}
+        own["children"].append(rest | figures)
+    own["examples"] = [asdict(example) for example in row.examples]
+    return own
 
 
 def _row(row: CallRow | TreeRow, names: tuple[str, ...]) -> dict[str, Any]:
