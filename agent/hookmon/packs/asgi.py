@@ -38,26 +38,29 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         def called(scope: Any, receive: Any, send: Any, *rest: Any) -> Any:
             if scope["type"] not in ("http", "websocket") or is_inside():
                 return app(scope, receive, send, *rest)
-            return entry(app, scope, receive, _Send(send), *rest)
+            return entry(app, scope, receive, _telling(send), *rest)
 
         return called
 
     if plain.__code__.co_varnames[1] == "scope":
 
-        def method(self: Any, scope: Any, *rest: Any) -> Any:
-            return watched(plain.__get__(self))(scope, *rest)
+        async def method(self: Any, scope: Any, *rest: Any) -> Any:
+            return await watched(plain.__get__(self))(scope, *rest)
 
     else:
 
-        def method(self: Any, app: Any) -> Any:
-            return plain(self, watched(app))
+        async def method(self: Any, app: Any) -> Any:
+            return await plain(self, watched(app))
 
-    method.__name__ = name
-    method.__qualname__ = plain.__qualname__
-    method.__doc__ = plain.__doc__
-    method.__module__ = plain.__module__
-    method.__wrapped__ = plain  # type: ignore[attr-defined]
-    patches.replace(owner, name, method)
+    patches.replace(owner, name, like(method, plain))
+
+
+def like(function: Any, original: Any) -> Any:
+    """Give a function the names, the text and the signature of what it stands in for."""
+    for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(function, attribute, getattr(original, attribute))
+    function.__wrapped__ = original
+    return function
 
 
 def is_inside() -> bool:
@@ -66,7 +69,7 @@ def is_inside() -> bool:
     return transaction is not None and transaction.node.span.target.kind == "request"
 
 
-def _Send(send: Any) -> Any:  # noqa: N802
+def _telling(send: Any) -> Any:
     """Return a `send` that tells of what goes by."""
 
     def tell(message: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from hookmon.packs.asgi import like
 from hookmon.probe import transactions
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
@@ -35,7 +36,4 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     def build_tracer(name: str, *args: Any, **kwargs: Any) -> Any:
         return partial(entry, plain(name, *args, **kwargs), name)
 
-    build_tracer.__doc__ = plain.__doc__
-    build_tracer.__module__ = plain.__module__
-    build_tracer.__wrapped__ = plain  # type: ignore[attr-defined]
-    patches.replace(module, call, build_tracer)
+    patches.replace(module, call, like(build_tracer, plain))

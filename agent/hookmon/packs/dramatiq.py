@@ -7,6 +7,7 @@ in the watched process.
 from __future__ import annotations
 
 from hookmon.probe import transactions
+from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -20,14 +21,8 @@ if TYPE_CHECKING:
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let `MessageProxy.stuff_exception` tell the open transaction."""
     owner: Any = vars(module)["MessageProxy"]
-    plain = owner.stuff_exception
 
-    def stuff_exception(self: Any, exception: BaseException) -> None:
+    def stuffed(args: Any, kwargs: Any, result: Any) -> None:
         transactions.fail()
-        plain(self, exception)
 
-    stuff_exception.__doc__ = plain.__doc__
-    stuff_exception.__qualname__ = plain.__qualname__
-    stuff_exception.__module__ = plain.__module__
-    stuff_exception.__wrapped__ = plain  # type: ignore[attr-defined]
-    patches.replace(owner, "stuff_exception", stuff_exception)
+    patches.replace(owner, "stuff_exception", told(owner.stuff_exception, stuffed))

@@ -7,6 +7,7 @@ releases without it have routes of Starlette that know theirs. Runs in the watch
 from __future__ import annotations
 
 from hookmon.packs.starlette import routed
+from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -20,12 +21,10 @@ if TYPE_CHECKING:
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let the selection of a route tell of its pattern; a mounted application's is told by Starlette's `Mount.handle`."""
     plain = vars(module).get("_route_selected")
-    if plain is None:
-        return
 
-    def _route_selected(*args: Any, **kwargs: Any) -> Any:
+    def selected(args: Any, kwargs: Any, result: Any) -> None:
         if not kwargs.get("mount"):
-            routed(kwargs.get("scope"), kwargs.get("path"))
-        return plain(*args, **kwargs)
+            routed(kwargs["scope"], kwargs["path"])
 
-    patches.replace(module, "_route_selected", _route_selected)
+    if plain is not None:
+        patches.replace(module, "_route_selected", told(plain, selected))

@@ -7,6 +7,7 @@ watched process.
 from __future__ import annotations
 
 from hookmon.probe import transactions
+from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let `TaskWrapper.create_task` make such classes."""
     owner: Any = vars(module)["TaskWrapper"]
-    plain = owner.create_task
 
-    def create_task(self: Any, *args: Any, **kwargs: Any) -> Any:
-        made = plain(self, *args, **kwargs)
-        run = made.execute
+    def made(args: Any, kwargs: Any, result: Any) -> None:
+        run = result.execute
 
         def execute(self: Any) -> Any:
             try:
@@ -33,11 +32,6 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
                 transactions.fail()
                 raise
 
-        made.execute = execute
-        return made
+        result.execute = execute
 
-    create_task.__doc__ = plain.__doc__
-    create_task.__qualname__ = plain.__qualname__
-    create_task.__module__ = plain.__module__
-    create_task.__wrapped__ = plain  # type: ignore[attr-defined]
-    patches.replace(owner, "create_task", create_task)
+    patches.replace(owner, "create_task", told(owner.create_task, made))

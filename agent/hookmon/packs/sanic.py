@@ -7,6 +7,8 @@ the watched process.
 
 from __future__ import annotations
 
+from hookmon.packs.asgi import like
+
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +33,4 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         handler = self.request_handler
         self.request_handler = lambda request: entry(handler, request)
 
-    __init__.__doc__ = plain.__doc__
-    __init__.__qualname__ = plain.__qualname__
-    __init__.__wrapped__ = plain  # type: ignore[attr-defined]
-    patches.replace(owner, "__init__", __init__)
+    patches.replace(owner, "__init__", like(__init__, plain))

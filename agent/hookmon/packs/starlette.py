@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from hookmon.packs.asgi import is_inside
 from hookmon.probe import transactions
-from hookmon.probe.guard import shielded
 from hookmon.probe.names import method_of
+from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -24,22 +24,16 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     """Let `Mount.handle` or another class's `handle`, as `call` says, tell of the pattern."""
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
-    plain = vars(owner)[name]
-    tell = mounted if class_name == "Mount" else routed
+    tell, pattern = (_mounted, "path") if class_name == "Mount" else (routed, "path_format")
 
-    def handle(self: Any, scope: Any, receive: Any, send: Any) -> Any:
-        tell(scope, vars(self).get("path" if tell is mounted else "path_format"))
-        return plain(self, scope, receive, send)
+    def handled(args: Any, kwargs: Any, result: Any) -> None:
+        route, scope = args[:2]
+        tell(scope, vars(route).get(pattern))
 
-    handle.__qualname__ = plain.__qualname__
-    handle.__doc__ = plain.__doc__
-    handle.__module__ = plain.__module__
-    handle.__wrapped__ = plain  # type: ignore[attr-defined]
-    patches.replace(owner, name, handle)
+    patches.replace(owner, name, told(vars(owner)[name], handled))
 
 
-@shielded(None)
-def mounted(scope: Any, path: Any) -> None:
+def _mounted(scope: Any, path: Any) -> None:
     """Tell the open request that an application below this pattern has it now; its own route may say more."""
     transaction = transactions.current()
     if type(path) is str and transaction is not None and not transaction.is_routed and is_inside():
@@ -47,7 +41,6 @@ def mounted(scope: Any, path: Any) -> None:
         transactions.rename(f"{_method(scope)} {transaction.route}/{{path}}")
 
 
-@shielded(None)
 def routed(scope: Any, path: Any) -> None:
     """Tell the open request its route. The first one stays: a handler may call another application."""
     transaction = transactions.current()

@@ -7,9 +7,11 @@ websocket is one transaction, as long as it lasts. Runs in the watched process.
 
 from __future__ import annotations
 
+from hookmon.packs.asgi import like
 from hookmon.probe import response, transactions
 from hookmon.probe.guard import shielded
 from hookmon.probe.names import method_of
+from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -28,10 +30,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
     plain = vars(owner)[name]
-    made = _MAKERS[name](plain, timed, call)
-    for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
-        setattr(made, attribute, getattr(plain, attribute))
-    made.__wrapped__ = plain
+    made = told(plain, _finished) if name == "finish" else like(_MAKERS[name](plain, timed, call), plain)
     patches.replace(owner, name, made)
 
 
@@ -47,22 +46,19 @@ def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
 
     entry = timed(request, call)
 
-    def _execute(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return entry(self, _name(self), args, kwargs)
+    async def _execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await entry(self, _name(self), args, kwargs)
 
     return _execute
 
 
-def _finish_maker(plain: Any, timed: Any, call: str) -> Any:
-    def finish(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = plain(self, *args, **kwargs)
-        transaction = _open.get(id(self))
-        if transaction is not None:
-            transaction.status = self._status_code
+def _finished(args: Any, kwargs: Any, result: Any) -> None:
+    handler = args[0]
+    transaction = _open.get(id(handler))
+    if transaction is not None:
+        transaction.status = handler._status_code
+        if transaction.status != 101:  # the handshake of a websocket
             response.finish(transaction)
-        return result
-
-    return finish
 
 
 def _fetch_maker(plain: Any, timed: Any, call: str) -> Any:
@@ -79,7 +75,7 @@ def _fetch_maker(plain: Any, timed: Any, call: str) -> Any:
     return fetch
 
 
-_MAKERS = {"_execute": _execute_maker, "finish": _finish_maker, "fetch": _fetch_maker}
+_MAKERS = {"_execute": _execute_maker, "fetch": _fetch_maker}
 
 
 @shielded("GET (no route)")
