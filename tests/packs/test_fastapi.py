@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from support.servers import Postgres, Valkey
-from support.clients import program
+from support.clients import children, interleaved, place_of, program, transactions
 
 from hookmon.probe.fingerprint import fingerprint
-from hookmon.testing import Recorded
 
-from .conftest import SECRET, Compared
+from .conftest import Compared
 
 PACKS = ["fastapi", "starlette", "uvicorn", "asyncpg", "redis", "executors"]
 NEEDS = ["fastapi", "uvicorn", "h11", "asyncpg", "redis"]
@@ -108,22 +107,6 @@ SERVE = """
 """
 
 
-def transactions(recorded: Recorded) -> dict[str, tuple[int, int]]:
-    """Return {name: (calls, errors)} of the requests."""
-    return {row["name"]: (row["calls"], row["errors"]) for row in recorded.report["transactions"] if row["kind"] == "request"}
-
-
-def children(recorded: Recorded, *kinds: str) -> dict[tuple[str, str, str], int]:
-    """Return {(transaction, place, name): calls} of the calls of these kinds."""
-    found: dict[tuple[str, str, str], int] = {}
-    for row in recorded.report["transactions"]:
-        for child in row["children"]:
-            if child["kind"] in kinds and child["calls"]:
-                key = (row["name"], child["place"], child["name"])
-                found[key] = found.get(key, 0) + child["calls"]
-    return found
-
-
 @pytest.mark.parametrize("engine", ["pure", "compiled"])
 def test_requests_of_fastapi_are_exact_with_two_workers_and_four_clients(
     compared: Compared, postgres: Postgres, valkey: Valkey, engine: str
@@ -167,7 +150,7 @@ def test_requests_of_fastapi_are_exact_with_two_workers_and_four_clients(
         ("GET /items/{item_id}", "concurrent", "redis GET"): commands["get"],
         ("POST /shop/orders/{order_id}", "", "redis INCRBY"): commands["incrby"],
         ("GET /sync/{name}", "concurrent", "redis EXISTS"): commands["exists"],
-        ("GET /stream", cached_place(cached, "redis STRLEN"), "redis STRLEN"): commands["strlen"],
+        ("GET /stream", place_of(cached, "redis STRLEN"), "redis STRLEN"): commands["strlen"],
         ("GET /background", "", "redis APPEND"): commands["append"],
         ("GET /background", "after", "redis TTL"): commands["ttl"],
         ("GET /background", "after", "redis PTTL"): commands["pttl"],
@@ -175,11 +158,6 @@ def test_requests_of_fastapi_are_exact_with_two_workers_and_four_clients(
     rows = {row["name"]: row for row in under.report["transactions"]}
     assert rows["GET /background"]["p50_ns"] < 150e6, "the response does not wait for the background task of 200 ms"
     assert rows["GET /stream"]["min_ns"] > 40e6, "the body is part of the response"
-
-
-def cached_place(found: dict[tuple[str, str, str], int], name: str) -> str:
-    """Return where a call was made: releases of Starlette run a streamed body in the request's task or in one of its own."""
-    return next(place for _, place, each in found if each == name)
 
 
 MIXED = """
@@ -228,11 +206,5 @@ def test_no_call_is_charged_to_another_request_of_a_hundred(compared: Compared, 
             (f"GET /mixed{n}/{{name}}", "concurrent", f"load {n}"): (100, 1, 1),
             (f"GET /plain{n}/{{name}}", "concurrent", f"load {n}"): (100 * n, n, n),
         }
-    found = {
-        (row["name"], child["place"], child["name"]): (child["calls"], child["per_call_mean"], child["per_call_max"])
-        for row in under.report["transactions"]
-        for child in row["children"]
-        if child["kind"] == "function"
-    }
+    found = interleaved(under)
     assert found == expected
-    assert SECRET not in json.dumps(under.report)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from textwrap import dedent
 
+from hookmon.testing import Recorded
+
 _DRIVER = '''
 import collections, http.client, json, os, socket, subprocess, sys, threading, time
 
@@ -53,3 +55,34 @@ def program(application: str, call: str) -> str:
     """Return a program that writes `application` to shop.py, and then runs `call`, in which `serve` is known."""
     write = f"open('shop.py', 'w').write({dedent(application)!r})"
     return f"{_DRIVER}\n{write}\n{dedent(call)}"
+
+
+def transactions(recorded: Recorded) -> dict[str, tuple[int, int]]:
+    """Return {name: (calls, errors)} of the requests."""
+    return {row["name"]: (row["calls"], row["errors"]) for row in recorded.report["transactions"] if row["kind"] == "request"}
+
+
+def children(recorded: Recorded, *kinds: str) -> dict[tuple[str, str, str], int]:
+    """Return {(transaction, place, name): calls} of the calls of these kinds."""
+    found: dict[tuple[str, str, str], int] = {}
+    for row in recorded.report["transactions"]:
+        for child in row["children"]:
+            if child["kind"] in kinds and child["calls"]:
+                key = (row["name"], child["place"], child["name"])
+                found[key] = found.get(key, 0) + child["calls"]
+    return found
+
+
+def place_of(found: dict[tuple[str, str, str], int], name: str) -> str:
+    """Return where a call was made: releases of Starlette run a streamed body in the request's task or in one of its own."""
+    return next(place for _, place, each in found if each == name)
+
+
+def interleaved(recorded: Recorded) -> dict[tuple[str, str, str], tuple[int, float, int]]:
+    """Return {(transaction, place, name): (calls, mean in one transaction, most in one transaction)} of the program's own functions."""
+    return {
+        (row["name"], child["place"], child["name"]): (child["calls"], child["per_call_mean"], child["per_call_max"])
+        for row in recorded.report["transactions"]
+        for child in row["children"]
+        if child["kind"] == "function"
+    }
