@@ -76,7 +76,8 @@ SHOP = """
 
 SERVE = """
     serve(
-        ["-m", "gunicorn", "shop:app", "-b", "127.0.0.1:PORT", "-w", "2", "-k", "aiohttp.GunicornWebWorker", "--log-level", "critical"],
+        ["-m", "gunicorn", "shop:app", "-b", "127.0.0.1:PORT", "-w", "2", "-k", "aiohttp.GunicornWebWorker",
+         "--log-level", "critical"],
         [
             ("item", "GET", f"/items/{SECRET}?q={SECRET}", None),
             ("order", "POST", f"/shop/orders/{SECRET}", SECRET),

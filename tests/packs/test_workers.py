@@ -36,7 +36,8 @@ CELERY = """
     sys.path.insert(0, "")
     from shop import again, lose, pay
     options = ["-P", POOL, "-c", "2", "-l", "critical", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-    worker = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "celery", "-A", "shop", "worker", *options], stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "shop", "worker", *options]
+    worker = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     sent = [pay.delay(SECRET) for _ in range(20)] + [lose.delay(SECRET) for _ in range(3)] + [again.delay(SECRET)]
     for each in sent: each.get(timeout=30, propagate=False)
     time.sleep(0.5)
@@ -142,7 +143,11 @@ HUEY = """
 @ENGINES
 @pytest.mark.parametrize(
     ("library", "text", "names"),
-    [("rq", program(RQ_JOBS, RQ), ("shop.pay", "shop.lose")), ("dramatiq", DRAMATIQ, ("pay", "lose")), ("huey", HUEY, ("pay", "lose"))],
+    [
+        ("rq", program(RQ_JOBS, RQ), ("shop.pay", "shop.lose")),
+        ("dramatiq", DRAMATIQ, ("pay", "lose")),
+        ("huey", HUEY, ("pay", "lose")),
+    ],
     ids=["rq", "dramatiq", "huey"],
 )
 def test_jobs_are_transactions_in_the_worker(

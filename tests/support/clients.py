@@ -79,7 +79,7 @@ def place_of(found: dict[tuple[str, str, str], int], name: str) -> str:
 
 
 def interleaved(recorded: Recorded) -> dict[tuple[str, str, str], tuple[int, float, int]]:
-    """Return {(transaction, place, name): (calls, mean in one transaction, most in one transaction)} of the program's own functions."""
+    """Return {(transaction, place, name): (calls, mean in one transaction, most)} of the program's own functions."""
     return {
         (row["name"], child["place"], child["name"]): (child["calls"], child["per_call_mean"], child["per_call_max"])
         for row in recorded.report["transactions"]

@@ -1,9 +1,10 @@
-"""Makes each HTTP request and each websocket of an ASGI application a transaction, from the application's call to its response's end.
+"""Makes each HTTP request and each websocket of an ASGI application a transaction, up to the end of its response.
 
-In: the module of a server or a framework, just imported, and the name of one of two methods: the one by which a server calls
-an application, `(self, app)`, or an application itself, `(self, scope, receive, send, …)`. Out: the method, which calls the
+In: the module of a server or a framework, just imported, and the name of one of two methods: the one by which a server calls an
+application, `(self, app)`, or an application itself, `(self, scope, receive, send, …)`. Out: the method, which calls the
 application with a `send` that reads status and end off the messages and passes them on as they are. Where both are there, the
-server's counts: in an open request nothing is done. Runs in the watched process. Source: ASGI 3.0, "HTTP & WebSocket Message Format".
+server's counts: in an open request nothing is done. Runs in the watched process. Source: ASGI 3.0, "HTTP & WebSocket Message
+Format".
 """
 
 from __future__ import annotations
@@ -42,16 +43,13 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
 
         return called
 
-    if plain.__code__.co_varnames[1] == "scope":
+    async def application(self: Any, scope: Any, *rest: Any) -> Any:
+        return await watched(plain.__get__(self))(scope, *rest)
 
-        async def method(self: Any, scope: Any, *rest: Any) -> Any:
-            return await watched(plain.__get__(self))(scope, *rest)
+    async def server(self: Any, app: Any) -> Any:
+        return await plain(self, watched(app))
 
-    else:
-
-        async def method(self: Any, app: Any) -> Any:
-            return await plain(self, watched(app))
-
+    method = application if plain.__code__.co_varnames[1] == "scope" else server
     patches.replace(owner, name, like(method, plain))
 
 

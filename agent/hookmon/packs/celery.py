@@ -7,8 +7,6 @@ again, which are errors here; ignored and rejected tasks are none. Runs in the w
 
 from __future__ import annotations
 
-from functools import partial
-
 from hookmon.packs.asgi import like
 from hookmon.probe import transactions
 
@@ -34,6 +32,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     entry = timed(run, call)
 
     def build_tracer(name: str, *args: Any, **kwargs: Any) -> Any:
-        return partial(entry, plain(name, *args, **kwargs), name)
+        tracer = plain(name, *args, **kwargs)
+        return lambda *task, **more: entry(tracer, name, *task, **more)
 
     patches.replace(module, call, like(build_tracer, plain))

@@ -1,7 +1,7 @@
 """Lets the job that Dramatiq runs be an error when its actor has raised, also when it will be tried again: the worker catches it.
 
-In: `dramatiq.broker`, just imported. Out: `MessageProxy.stuff_exception`, with which the worker keeps what an actor has raised. Runs
-in the watched process.
+In: `dramatiq.broker`, just imported. Out: `MessageProxy.stuff_exception`, with which the worker keeps what an actor has raised.
+Runs in the watched process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Lets greenlets of gevent belong to the request, job or test in which they were spawned: gevent gives each a context of its own.
 
-In: `gevent.greenlet`, just imported. Out: a callback that gevent calls when a greenlet is started, and that puts our context variable,
-and no other, into the context that the greenlet will begin with. Runs in the watched process.
+In: `gevent.greenlet`, just imported. Out: a callback that gevent calls when a greenlet is started, and that puts our context
+variable, and no other, into the context that the greenlet will begin with. Runs in the watched process.
 """
 
 from __future__ import annotations

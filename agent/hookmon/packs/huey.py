@@ -1,7 +1,7 @@
 """Lets the job that Huey runs be an error when its function has raised, also when it will be tried again: Huey catches it.
 
-In: `huey.api`, just imported. Out: `TaskWrapper.create_task`, whose classes have an `execute` that tells of exceptions. Runs in the
-watched process.
+In: `huey.api`, just imported. Out: `TaskWrapper.create_task`, whose classes have an `execute` that tells of exceptions. Runs in
+the watched process.
 """
 
 from __future__ import annotations

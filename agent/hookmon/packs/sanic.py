@@ -1,8 +1,8 @@
 """Makes each request of Sanic's server a transaction.
 
-In: `sanic.server.protocols.http_protocol`, just imported. Out: its `HttpProtocol`, whose instances call the application's handler as
-an entry. Sanic.handle_request itself cannot be watched: Sanic makes it anew from its source when it starts ("touchup"). Runs in
-the watched process.
+In: `sanic.server.protocols.http_protocol`, just imported. Out: its `HttpProtocol`, whose instances call the application's
+handler as an entry. Sanic.handle_request itself cannot be watched: Sanic makes it anew from its source when it starts
+("touchup"). Runs in the watched process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Names requests of Starlette by their routes: the patterns of mounted applications and of the route, joined.
 
-In: `starlette.routing`, just imported, and `Route.handle`, `WebSocketRoute.handle` or `Mount.handle`. Out: the method, which tells the
-open request of its pattern. Nothing is timed here. Runs in the watched process.
+In: `starlette.routing`, just imported, and `Route.handle`, `WebSocketRoute.handle` or `Mount.handle`. Out: the method, which
+tells the open request of its pattern. Nothing is timed here. Runs in the watched process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Makes each request of Tornado a transaction named by its rule's pattern, which ends when `finish` has been called.
 
-In: `tornado.web` or `tornado.httpclient`, just imported. Out: `RequestHandler._execute` (the transaction), `RequestHandler.finish` (its
-end; what the handler does after it is counted apart) and `AsyncHTTPClient.fetch`, which is timed until its future is done. A
-websocket is one transaction, as long as it lasts. Runs in the watched process.
+In: `tornado.web` or `tornado.httpclient`, just imported. Out: `RequestHandler._execute` (the transaction),
+`RequestHandler.finish` (its end; what the handler does after it is counted apart) and `AsyncHTTPClient.fetch`, which is timed
+until its future is done. A websocket is one transaction, as long as it lasts. Runs in the watched process.
 """
 
 from __future__ import annotations

@@ -94,7 +94,10 @@ class Transaction:
 
 
 class Member:
-    """One lane's part in a transaction: what the context variable holds there. `beside` is how many of its futures are not done."""
+    """One lane's part in a transaction: what the context variable holds there.
+
+    `beside` is how many of its futures are not done.
+    """
 
     __slots__ = ("beside", "lane", "task", "trace", "transaction")
 
