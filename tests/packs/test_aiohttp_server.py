@@ -27,6 +27,8 @@ SHOP = """
         pool = await asyncpg.create_pool(os.environ["PG"], min_size=1, max_size=3)
         cache, plain = redis.asyncio.Redis.from_url(os.environ["URL"]), redis.Redis.from_url(os.environ["URL"])
 
+    async def stop(app): await cache.aclose()
+
     @routes.get("/items/{item_id}")
     async def item(request):
         for n in range(3): await pool.fetchval("SELECT $1::int + 1", n)
@@ -66,6 +68,7 @@ SHOP = """
     def main():
         app, shop = web.Application(), web.Application()
         app.on_startup.append(start)
+        app.on_cleanup.append(stop)
         app.add_routes(routes)
         app.router.add_static("/static", ".")
         shop.router.add_post("/orders/{order_id}", order)

@@ -37,7 +37,7 @@ CELERY = """
     from shop import again, lose, pay
     options = ["-P", POOL, "-c", "2", "-l", "critical", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "shop", "worker", *options]
-    worker = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     sent = [pay.delay(SECRET) for _ in range(20)] + [lose.delay(SECRET) for _ in range(3)] + [again.delay(SECRET)]
     for each in sent: each.get(timeout=30, propagate=False)
     time.sleep(0.5)
