@@ -145,7 +145,8 @@ def test_an_asynchronous_call_of_elasticsearch_is_one_call(api: HttpStub, compar
 
 
 OPENAI = """
-    import asyncio, os, openai
+    import asyncio, os, openai, platform
+    platform.platform = str  # which the library asks, and which starts uname
     messages = [{"role": "user", "content": SECRET}]
     where = dict(api_key=SECRET, base_url=os.environ["URL"] + "/v1", max_retries=0, default_headers={"X-Key": SECRET})
     client = openai.OpenAI(**where)
@@ -165,7 +166,8 @@ OPENAI = """
     asyncio.run(main())
 """
 ANTHROPIC = """
-    import asyncio, os, anthropic
+    import asyncio, os, anthropic, platform
+    platform.platform = str  # which the library asks, and which starts uname
     what = dict(max_tokens=9, system=SECRET, messages=[{"role": "user", "content": SECRET}])
     where = dict(api_key=SECRET, base_url=os.environ["URL"], max_retries=0, default_headers={"X-Key": SECRET})
     client = anthropic.Anthropic(**where)

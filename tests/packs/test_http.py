@@ -155,7 +155,7 @@ CLIENTS = {  # library, program, {name: calls}, {name: errors}, by how much the 
                 try: await session.get(SECRET)
                 except aiohttp.InvalidURL: print("no URL")
             async with aiohttp.ClientSession(base_url=url) as session:
-                for path in ("/missing/" + SECRET, "there"):
+                for path in ("/missing/" + SECRET, "/there"):
                     async with session.get(path) as answer: print(answer.status)
         asyncio.run(main())
         """,

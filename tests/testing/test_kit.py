@@ -67,6 +67,19 @@ def test_counts_come_by_name_and_by_kind(tmp_path: Path):
     assert result.report["run"]["exit_code"] == 0
 
 
+def test_what_is_called_in_a_transaction_is_told_apart(tmp_path: Path):
+    """By the transaction's name; what is outside belongs to the rest of the program."""
+    entry = '\n[[watch]]\nmodule = "till"\ncalls = ["serve"]\nspan = "served"\nkind = "request"\nentry = true\n'
+    (tmp_path / "till.toml").write_text(PACK.replace("{SPAN}", "goods") + entry)
+    library = LIBRARY + "\ndef serve(till):\n    for n in range(6):\n        till.sell('tea', n)\n"
+    program = "import till\neach = till.connect('')\neach.sell('tea', 1)\ntill.serve(each)\ntill.serve(each)\n"
+    result = run(program, packs=[tmp_path / "till.toml"], files={"till.py": library})
+    assert result.transactions == {"served": 2}
+    assert result.calls_in("served") == {"sell goods": 12}
+    assert result.calls_in("(main)") == {"sell goods": 1}
+    assert any("sell goods" in title for title in result.findings)
+
+
 def test_a_pack_that_keeps_values_to_itself_leaks_nothing(tmp_path: Path):
     """Neither an argument, nor an attribute, nor an exception."""
     result = recorded(tmp_path, "goods")

@@ -57,9 +57,9 @@ def installed(python: str, packs: Iterable[Pack]) -> dict[str, tuple[str, str]]:
         found: dict[str, list[str]] = json.loads(done.stdout)
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
-        raise HookmonError(f"{interpreter}: it cannot say what is installed: {reason[-1]}") from error
+        raise HookmonError(f"{interpreter}: it cannot say what is installed: {reason[-1]}", code="interpreter") from error
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        raise HookmonError(f"{interpreter}: this is no Python that can be asked: {error}") from error
+        raise HookmonError(f"{interpreter}: this is no Python that can be asked: {error}", code="interpreter") from error
     return {library: (name, version) for library, (name, version) in found.items()}
 
 

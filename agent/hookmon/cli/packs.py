@@ -39,7 +39,7 @@ def command(
     known = [each.name for each, _ in config.offered]
     for name in names:
         if name not in known:
-            raise HookmonError(f"there is no pack {name}; there are {', '.join(known)}")
+            raise HookmonError(f"there is no pack {name}; there are {', '.join(known)}", code="unknown-pack")
     rows = [row for row in _rows(config, python) if not names or row["name"] in names]
     if as_json:
         import json

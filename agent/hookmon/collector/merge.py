@@ -45,9 +45,7 @@ class Tree:
         for lane in data.lanes:
             for index, since_ns in lane.stack:
                 data.nodes[index].in_flight_ns += max(0, now_ns - since_ns)
-        if not data.full:  # else calls went untimed for want of space
-            for node in data.nodes:
-                _scale(node)
+        scale(data)
         own_ns = _self_times(data.nodes)
         places: list[int] = []
         for raw, self_ns in zip(data.nodes, own_ns, strict=True):
@@ -109,11 +107,14 @@ def _self_times(nodes: list[RawNode]) -> list[int]:
     return [0 if node.flags & flat else max(0, min(value, node.total_ns)) for value, node in zip(own, nodes, strict=True)]
 
 
-def _scale(node: RawNode) -> None:
-    """Scale the time of a node that was timed by samples up to all its calls."""
-    timed = sum(node.buckets.values())
-    if node.untimed and timed:
-        node.total_ns = node.total_ns * (timed + node.untimed) // timed
+def scale(data: ShardData) -> None:
+    """Scale the time of nodes that were timed by samples up to all their calls. Once for each reading of a shard."""
+    if data.full:
+        return  # calls went untimed for want of space
+    for node in data.nodes:
+        if node.untimed:
+            timed = sum(node.buckets.values())
+            node.total_ns = node.total_ns * (timed + node.untimed) // timed if timed else node.total_ns
 
 
 def _add(node: Node, raw: RawNode, self_ns: int) -> None:

@@ -87,6 +87,19 @@ class ShardData:
     damaged: bool = False  # some records could not be read
 
 
+@dataclass(frozen=True)
+class Content:
+    """A shard's bytes: `head` is its first page, `body` all of it, `promised` how many bytes there should be."""
+
+    head: bytes
+    body: bytes
+    promised: int
+
+    def parsed(self) -> ShardData:
+        """Return what they say."""
+        return _parse(self.head, self.body, self.promised)
+
+
 class ShardReader:
     """One shard, open for reading."""
 
@@ -103,6 +116,10 @@ class ShardReader:
 
         Raises ShardError when it is no shard of this version.
         """
+        return self.content().parsed()
+
+    def content(self) -> Content:
+        """Return the bytes of the shard as they are now. Raises ShardError as `read` does."""
         try:
             size = min(os.fstat(self._descriptor).st_size, layout.LARGEST_BYTES)
             head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
@@ -122,7 +139,7 @@ class ShardReader:
                 content += chunk
         except OSError as error:
             raise ShardError(f"{self.path}: {error.strerror}") from error
-        return _parse(head, content[: len(content) // 8 * 8], words[layout.HEADER_USED] * 8)
+        return Content(head, content[: len(content) // 8 * 8], words[layout.HEADER_USED] * 8)
 
     def close(self) -> None:
         """Close the file."""

@@ -43,7 +43,9 @@ def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
         pack = None
         place = Place(f"entry point {entry.name}")
         if entry.name in taken or entry.name in packs:
-            problems.append(Problem(place, Mistake(f"there is another pack {entry.name}", "a name of its own")))
+            problems.append(
+                Problem(place, Mistake(f"there is another pack {entry.name}", "a name of its own", code="contradiction"))
+            )
         else:
             pack = _read(entry, place, origin, problems)
         if pack:
@@ -56,7 +58,11 @@ def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
 def _read(entry: metadata.EntryPoint, place: Place, origin: str, problems: list[Problem]) -> Pack | None:
     folder = _folder_of(entry.value)
     if folder is None:
-        problems.append(Problem(place, Mistake(f"{entry.value} is no folder of an installed package", "package.subpackage")))
+        problems.append(
+            Problem(
+                place, Mistake(f"{entry.value} is no folder of an installed package", "package.subpackage", code="unknown-pack")
+            )
+        )
         return None
     return read_file(folder / f"{entry.name}.toml", f"{folder.name}/{entry.name}.toml", origin, problems)
 

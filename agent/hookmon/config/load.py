@@ -61,17 +61,19 @@ def load(
     """
     problems: list[Problem] = []
     if config and no_config:
-        problems.append(Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both")))
+        problems.append(
+            Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both", code="contradiction"))
+        )
     path = None if no_config else (config or find_config(start))
-    document = read_document(path, _label(path, start) if config is None else str(config), problems) if path else None
+    document = read_document(path, label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
 
     own = Collected()
     if document:
-        own.add_tables(document, tables["watch"])
+        own.add_tables(document, [*tables["watch"], *tables["hook"]])
     for text in watch:
         own.add_option(text, problems)
-    problems += duplicates(own.placed)
+    problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
 
     shipped, left_out = _all_packs(pack, problems)
     names = [each.name for each in shipped]
@@ -88,9 +90,11 @@ def load(
     active, doubles = without_doubles([each for each in shipped if verdicts[each.name].is_on], named)
     left_out += doubles
     problems += duplicates(placed for each in active for placed in each.content.placed)
+    problems += duplicates(placed for each in active for placed in each.content.placed_hooks)
 
     if problems:
-        raise ConfigError([str(problem) for problem in in_order(problems)])
+        ordered = in_order(problems)
+        raise ConfigError([str(each) for each in ordered], [each.mistake.code for each in ordered])
     watches = override(
         own.watches,
         [item for each in active for item in each.content.watches],
@@ -104,7 +108,7 @@ def load(
     return Config(watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out)
 
 
-def _label(path: Path, start: Path) -> str:
+def label(path: Path, start: Path) -> str:
     """Return the name of a file that was found, as the user would type it from the start folder."""
     return os.path.relpath(path, start.resolve())
 

@@ -1,6 +1,6 @@
 """The packs: found by listing their folder, or named by their path; read and checked by the code that reads the user's file.
 
-A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` tables. Packs are on unless somebody turns them off;
+A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` and `[[hook]]` tables. Packs are on unless somebody turns them off;
 one that says `on = false` is off unless somebody names it.
 """
 
@@ -65,7 +65,7 @@ def read_file(path: Path, label: str, origin: str, problems: list[Problem]) -> P
     watches = pack.content.watches if pack else []
     for name in sorted({watch.adapter for watch in watches if watch.adapter}):
         if not (folder / f"{name}.py").is_file():
-            mistake = Mistake(f"adapter {shown(name)} is not there", f"a file {name}.py beside the pack")
+            mistake = Mistake(f"adapter {shown(name)} is not there", f"a file {name}.py beside the pack", code="not-a-module")
             own.append(Problem(Place(label), mistake))
     problems += own
     if pack is None or own:
@@ -81,12 +81,14 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     document = read_document(path, label, own)
     tables = check_document(document, PACK, own) if document else {}
     if document and not own and not tables["pack"]:
-        own.append(Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack")))
+        own.append(
+            Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack", code="no-table"))
+        )
     problems += own
     if document is None or own:
         return None
     content = Collected()
-    content.add_tables(document, tables["watch"], pack=path.stem)
+    content.add_tables(document, [*tables["watch"], *tables["hook"]], pack=path.stem)
     header = tables["pack"][0].values
     return Pack(path.stem, header["library"], header["tested"], header["description"], content, on=header["on"])
 
@@ -133,8 +135,9 @@ def _check_choice(choice: Choice, names: list[str], problems: list[Problem]) -> 
     for written, known, allowed in ((choice.enable, names, listed), (choice.disable, [*names, ALL], f'{listed}, or "{ALL}"')):
         for name, place in written:
             if name not in known:
-                problems.append(Problem(place, Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known))))
+                mistake = Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known), code="unknown-pack")
+                problems.append(Problem(place, mistake))
     for name, place in choice.disable:
         if name in enabled and name in names:
             found = f"pack {shown(name)} is turned off here and turned on at {enabled[name]}"
-            problems.append(Problem(place, Mistake(found, "one of both")))
+            problems.append(Problem(place, Mistake(found, "one of both", code="contradiction")))

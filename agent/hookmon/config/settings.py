@@ -51,6 +51,19 @@ SETTINGS = (
     Setting("watch", "entry_status", TEXT, "", checks.span, "the open transaction's status; from 500 on it is an error"),
     Setting("watch", "waits", FLAG, False, checks.anything, "its calls wait for a pool or an executor"),
     Setting("watch", "adapter", TEXT, "", checks.adapter, "module that patches what setattr cannot", (PACK,)),
+    Setting("hook", "module", TEXT, None, checks.module, "the module with the calls, as it is imported"),
+    Setting("hook", "calls", TEXTS, None, checks.calls, "functions with which callbacks are registered"),
+    Setting(
+        "hook", "callable", TEXT, "arg0", checks.callback, "where these have the callback: an argument, or what else is allowed"
+    ),
+    Setting("hook", "methods", TEXTS, [], checks.methods, "the callback is an object, and these are its methods, with globs"),
+    Setting("hook", "base", TEXT, "", checks.base, 'class whose own methods are no callbacks, "framework.plugin:Plugin"'),
+    Setting(
+        "hook", "skip", TEXTS, [], checks.skipped, 'packages, or single callables, "shop.plugins:on_save", that are left alone'
+    ),
+    Setting("hook", "unregister", TEXTS, [], checks.names, "functions that forget callbacks, or look them up"),
+    Setting("hook", "span", TEXT, "{callable}", checks.span, 'the name in the report, "{event}: {callable}"'),
+    Setting("hook", "kind", TEXT, "hook", checks.kind, "what the time is spent on"),
     Setting(
         "packs",
         "enable",
@@ -67,7 +80,7 @@ SETTINGS = (
     Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
 )
 
-REPEATED_TABLES = frozenset(("watch",))
+REPEATED_TABLES = frozenset(("watch", "hook"))
 """Tables written as `[[…]]`; all others stand at most once."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hookmon.packs.asgi import is_inside
 from hookmon.probe import transactions
-from hookmon.probe.names import method_of
+from hookmon.probe.methods import method_of
 from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms

@@ -18,11 +18,13 @@ from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
 from hookmon.probe.names import span_finder
 from hookmon.probe.target import is_own, located, note_maker
 
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.target import Target
+    from hookmon.probe.target import Span, Target
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
 _COROUTINE_FLAG = 0x80
@@ -66,16 +68,17 @@ def is_timed(value: Any) -> bool:
     return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
 
 
-def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
-    """Return the timed stand-in for a callable; one that only tells of a transaction is not timed.
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+    """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
-    Raises RefusedError for what none is for, ValueError for a bad template.
+    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
     """
     if any(target.marks):
         function = _marked(function, target, is_method)
         if not target.entry:
             return function
-    span = None if template else target.span(target.path.partition(":")[2])
+    if span is None and not template:
+        span = target.span(target.path.partition(":")[2])
     name, position = span_finder(template, target, function, is_method) if template else (None, -1)
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hookmon.collector.store import BlindSpot, InFlight, Node, Process, Run, Watched
+from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name
 from hookmon.report.findings import Finding, findings
@@ -60,6 +60,9 @@ class Report:
     nothing: list[str]  # why nothing was recorded, empty where something was
     notes: list[notes.Note]  # sentences on what is wrong with the program or with the figures
     next: list[tuple[str, str]]  # commands, and what they are for
+    series: list[CallSeries]  # packed: `report.series` has the functions that unpack it and the samples
+    interval_ns: int
+    samples: list[Sample]
 
 
 def build(run: Run) -> Report:
@@ -85,6 +88,9 @@ def build(run: Run) -> Report:
         nothing=[] if calls else notes.nothing(run, groups),
         notes=notes.remarks(run, calls),
         next=notes.next_commands(run, recorded=bool(calls)),
+        series=run.series,
+        interval_ns=run.interval_ns,
+        samples=run.samples,
     )
 
 

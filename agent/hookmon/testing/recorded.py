@@ -13,6 +13,8 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from hookmon.report.transactions import MAIN
+
 _SHORTEST_PIECE = 8
 
 
@@ -52,6 +54,26 @@ class Recorded:
         for row in self.report["calls"]:
             found[row["target"]] += row["calls"]
         return dict(found)
+
+    @property
+    def transactions(self) -> dict[str, int]:
+        """{name: calls} of requests, jobs and tests, without the rest of the program."""
+        return {name: row["calls"] for name, row in self._transactions().items() if name != MAIN}
+
+    def calls_in(self, transaction: str) -> dict[str, int]:
+        """Return {name: calls} of what was called within one transaction, "(main)" for the rest of the program."""
+        found: Counter[str] = Counter()
+        for child in self._transactions()[transaction]["children"]:
+            found[child["name"]] += child["calls"]
+        return dict(found)
+
+    def _transactions(self) -> dict[str, dict[str, Any]]:
+        return {row["name"]: row for row in self.report["transactions"]}
+
+    @property
+    def findings(self) -> list[str]:
+        """The titles of what the report finds wrong, the worst first."""
+        return [finding["title"] for finding in self.report["findings"]]
 
     @property
     def kinds(self) -> dict[str, int]:

@@ -12,11 +12,13 @@ from typing import Any, TextIO
 
 from hookmon.report.calls import CallRow, Figures, TreeRow, tree
 from hookmon.report.model import Report
+from hookmon.report.series import CallPoints, Point, over_time, usage
 from hookmon.report.transactions import TransactionRow
 
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
+_POINT = tuple(each.name for each in fields(Point))
 _FIGURES = tuple(each.name for each in fields(Figures))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
@@ -26,7 +28,7 @@ def as_json(report: Report) -> dict[str, Any]:
     header = report.header
     return {
         "schema": SCHEMA,
-        "run": {each.name: getattr(header, each.name) for each in fields(header)},
+        "run": {each.name: getattr(header, each.name) for each in fields(header)} | {"interval_ns": report.interval_ns},
         "kinds": [asdict(row) for row in report.kinds],
         "calls": [_row(row, ("name", "kind", "target")) for row in report.calls],
         "transactions": [_transaction(row) for row in report.transactions],
@@ -41,6 +43,8 @@ def as_json(report: Report) -> dict[str, Any]:
         ],
         "still_running": report.still_running,
         "notes": [*report.nothing, *map(str, report.notes)],
+        "series": [_series(row) for row in over_time(report.series, report.interval_ns)],
+        "usage": [asdict(row) for row in usage(report.samples, report.interval_ns)],
     }
 
 
@@ -71,3 +75,9 @@ def _transaction(row: TransactionRow) -> dict[str, Any]:
 def _row(row: CallRow | TreeRow, names: tuple[str, ...]) -> dict[str, Any]:
     own = {name: getattr(row, name) for name in names}
     return own | {name: getattr(row.figures, name) for name in _FIGURES}
+
+
+def _series(row: CallPoints) -> dict[str, Any]:
+    """Return a series as columns: an array for each key of its points, which takes a quarter of the room."""
+    own = {"name": row.name, "kind": row.kind, "target": row.target}
+    return own | {name: [getattr(point, name) for point in row.points] for name in _POINT}
