@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from support.servers import Postgres, Valkey
 from support.web import GUNICORN
@@ -63,10 +65,14 @@ def test_requests_are_counted_by_route_with_all_they_call(valkey: Valkey, postgr
     command = (*GUNICORN, "--worker-class", worker, *(("--threads", "4") if worker == "gthread" else ()), "app:app")
     one = serve(valkey, postgres, APP, needs="django", packs=["django", "django_hooks", "wsgi"], command=command)
     holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /^(?:orders)$")
-    named = {
-        key: count for key, count in one.calls("template").items() if key[1] != "django None"
-    }  # those are of Django's error pages
-    assert named == {("GET /users/<str:name>", "django user.html"): 40}
+    made = {key: count for key, count in one.calls("template").items() if key[0].startswith("GET /users")}
+    assert made == {("GET /users/<str:name>", "django user.html"): 40}
+    views = {key[1]: count for key, count in one.calls("function").items() if key[1].startswith("view ")}
+    assert views == {"view user": 40, "view orders": 12, "view feed": 8, "view boom": 4, "view busy": 4}
+    middleware: Counter[str] = Counter()
+    for (_, name), count in one.calls("hook").items():
+        middleware[name] += count
+    assert middleware["middleware CommonMiddleware"] == middleware["middleware counting.<locals>.middleware"] == 80
 
 
 def test_requests_over_asgi_are_counted_by_route_with_all_they_call(valkey: Valkey, postgres: Postgres):

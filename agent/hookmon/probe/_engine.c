@@ -38,6 +38,7 @@
 #define MOST_EVENTS 4096 /* trace.py */
 #define REPEATED 5       /* core.layout */
 #define FAILED_FROM 500  /* transactions.py */
+#define MOST_TRACES 1000
 #define MOST_FRAMES 100  /* target.py */
 #define MOST_FILES 1024
 
@@ -45,6 +46,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *parent;   /* Node or None */
     PyObject *span;     /* recorder.Span or None */
+    PyObject *kind;     /* of its target, or NULL */
     PyObject *children; /* dict: Span -> Node or None; shared among flat nodes */
     unsigned long long number;
     Py_ssize_t total; /* index of the total; minimum and maximum follow */
@@ -97,7 +99,10 @@ typedef struct {
     PyObject *member; /* Member; NULL once it has ended, or the two would be a cycle */
     PyObject *before; /* what the context variable held */
     long epoch;
+    PyObject *route; /* what adapters know of it */
     long status;
+    char is_routed;
+    char failed;
     char ended;
 } Transaction;
 
@@ -107,6 +112,7 @@ typedef struct {
     PyObject *lane;
     PyObject *task;
     PyObject *trace; /* Trace or None */
+    long beside;     /* futures of it that are not done */
 } Member;
 
 typedef struct {
@@ -197,8 +203,9 @@ static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *Ma
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
-static PyObject *name_note_maker, *name_timed_generator, *name_rename;
+static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
 static PyObject *name_join, *name_begin, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
+static PyObject *no_text;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
 
 /* Offsets from a node's total, as in core.layout. */
@@ -341,6 +348,7 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     if (span != Py_None) {
         PyObject *target = PyObject_GetAttr(span, name_target);
         PyObject *flag = target ? PyObject_GetAttr(target, name_entry) : NULL;
+        Py_XSETREF(self->kind, flag ? PyObject_GetAttr(target, name_kind) : NULL);
         entry = flag ? PyObject_IsTrue(flag) : -1;
         Py_XDECREF(flag);
         Py_XDECREF(target);
@@ -423,6 +431,7 @@ node_dealloc(Node *self)
     Py_TRASHCAN_BEGIN(self, node_dealloc)
     Py_CLEAR(self->parent);
     Py_CLEAR(self->span);
+    Py_CLEAR(self->kind);
     Py_CLEAR(self->children);
     type->tp_free(self);
     Py_DECREF(type);
@@ -771,8 +780,13 @@ lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
         PyErr_SetString(PyExc_TypeError, "what moved is a dict or None");
         return -1;
     }
-    if (value != Py_None && (!self->moved || self->node->depth > self->moved_depth)) {
-        self->moved_depth = self->node->depth;
+    PyObject *node, *place;
+    Py_ssize_t at = 0;
+    self->moved_depth = -1;
+    while (value != Py_None && PyDict_Next(value, &at, &node, &place)) {
+        if (Py_IS_TYPE(node, NodeType) && ((Node *)node)->depth > self->moved_depth) {
+            self->moved_depth = ((Node *)node)->depth;
+        }
     }
     Py_XSETREF(self->moved, value == Py_None ? NULL : Py_NewRef(value));
     return 0;
@@ -1069,6 +1083,7 @@ static PyMemberDef member_members[] = {
     {"lane", Py_T_OBJECT_EX, offsetof(Member, lane), Py_READONLY, NULL},
     {"task", Py_T_OBJECT_EX, offsetof(Member, task), Py_READONLY, NULL},
     {"trace", Py_T_OBJECT_EX, offsetof(Member, trace), Py_READONLY, NULL},
+    {"beside", Py_T_LONG, offsetof(Member, beside), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -1082,6 +1097,7 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
     self->lane = (Lane *)Py_NewRef(lane);
     self->node = (Node *)Py_NewRef(node);
     self->epoch = (long)state.epoch;
+    self->route = Py_NewRef(no_text);
     PyObject *trace = TraceType->tp_alloc(TraceType, 0);
     self->traces = trace ? PyList_New(1) : NULL;
     if (!self->traces) {
@@ -1143,11 +1159,31 @@ transaction_dealloc(Transaction *self)
     Py_CLEAR(self->lane);
     Py_CLEAR(self->node);
     Py_CLEAR(self->traces);
+    Py_CLEAR(self->route);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-/* Settle what was counted: the entry's call has ended, and is the last in its trace. */
+/* Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it. -1 with an error. */
+static int
+settle_transaction(Transaction *self, PyObject *traces, const Event *own)
+{
+    Node *node = own->node;
+    if ((self->status >= FAILED_FROM || self->failed) && (own->outcome & ~(uint32_t)UNTIMED_CALL) == RETURNED) {
+        self->failed = 1;
+        state.words[node->total + ERRORS]++;
+    }
+    PyObject *answer = settle(NULL, traces);
+    if (answer && !(own->outcome & UNTIMED_CALL) && own->duration_ns > node->floor_ns) {
+        Py_SETREF(answer, PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)node,
+                                              (unsigned long long)own->started_ns, (unsigned long long)own->duration_ns,
+                                              self->status, traces));
+    }
+    Py_XDECREF(answer);
+    return answer ? 0 : -1;
+}
+
+/* The entry's call has ended, and is the last in its trace. */
 static PyObject *
 transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
 {
@@ -1158,50 +1194,80 @@ transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
     if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
         return NULL;
     }
-    int is_own = member == self->member;
+    if (member == self->member) {
+        PyObject *token = PyContextVar_Set(state.members, self->before);
+        Py_XDECREF(token);
+    }
     Py_DECREF(member);
-    PyObject *token = is_own ? PyContextVar_Set(state.members, self->before ? self->before : Py_None) : Py_NewRef(Py_None);
-    Py_XDECREF(token);
     Py_CLEAR(self->member);
-    Py_CLEAR(self->before);
+    PyObject *rest = PyErr_Occurred() ? NULL : PyList_New(0);
+    if (!rest) {
+        return NULL;
+    }
     PyObject *traces = self->traces;
-    self->traces = PyList_New(0);
-    Trace *own = traces && PyList_GET_SIZE(traces) ? (Trace *)PyList_GET_ITEM(traces, 0) : NULL;
-    if (token && self->traces && self->epoch == (long)state.epoch && own && own->count) {
+    self->traces = rest;
+    Trace *own = PyList_GET_SIZE(traces) ? (Trace *)PyList_GET_ITEM(traces, 0) : NULL;
+    if (self->epoch == (long)state.epoch && own && own->count) {
         Event last = own->events[--own->count];
         if (last.node == self->node) {
-            if (self->status >= FAILED_FROM && last.outcome == RETURNED) {
-                state.words[last.node->total + ERRORS]++;
-            }
-            PyObject *answer = settle(NULL, traces);
-            if (answer && last.duration_ns > last.node->floor_ns) {
-                Py_SETREF(answer, PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)last.node,
-                                                      (unsigned long long)last.started_ns,
-                                                      (unsigned long long)last.duration_ns, self->status, traces));
-            }
-            Py_XDECREF(answer);
+            (void)settle_transaction(self, traces, &last);
         }
         Py_DECREF(last.node);
     }
-    Py_XDECREF(traces);
+    Py_DECREF(traces);
     if (PyErr_Occurred()) {
         return NULL;
     }
     Py_RETURN_NONE;
 }
 
+static PyObject *
+transaction_settle(Transaction *self, PyObject *args)
+{
+    PyObject *traces;
+    Node *node;
+    unsigned long long started_ns, duration_ns;
+    unsigned outcome, calls;
+    if (!PyArg_ParseTuple(args, "O!(O!KKII)", &PyList_Type, &traces, NodeType, &node, &started_ns, &duration_ns, &outcome, &calls)) {
+        return NULL;
+    }
+    Event own = {node, started_ns, duration_ns, outcome, calls};
+    if (settle_transaction(self, traces, &own) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
+{
+    if (PyList_GET_SIZE(self->traces) >= MOST_TRACES) {
+        Py_RETURN_NONE;
+    }
+    PyObject *trace = TraceType->tp_alloc(TraceType, 0);
+    if (!trace || PyList_Append(self->traces, trace) < 0) {
+        Py_XDECREF(trace);
+        return NULL;
+    }
+    return trace;
+}
+
 static PyMethodDef transaction_methods[] = {
     {"close", (PyCFunction)transaction_close, METH_NOARGS, "Settle what was counted: the entry's call has ended."},
+    {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "Write down what was counted: (traces, the entry's call)."},
+    {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "Return a trace of its own for what runs beside the others."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyMemberDef transaction_members[] = {
     {"lane", Py_T_OBJECT_EX, offsetof(Transaction, lane), Py_READONLY, NULL},
-    {"traces", Py_T_OBJECT_EX, offsetof(Transaction, traces), Py_READONLY, NULL},
+    {"route", Py_T_OBJECT_EX, offsetof(Transaction, route), 0, NULL},
+    {"is_routed", Py_T_BOOL, offsetof(Transaction, is_routed), 0, NULL},
+    {"failed", Py_T_BOOL, offsetof(Transaction, failed), 0, NULL},
     {"member", Py_T_OBJECT_EX, offsetof(Transaction, member), Py_READONLY, NULL},
     {"epoch", Py_T_LONG, offsetof(Transaction, epoch), Py_READONLY, NULL},
     {"status", Py_T_LONG, offsetof(Transaction, status), 0, NULL},
-    {"ended", Py_T_BOOL, offsetof(Transaction, ended), Py_READONLY, NULL},
+    {"ended", Py_T_BOOL, offsetof(Transaction, ended), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -1222,8 +1288,26 @@ transaction_set_node(Transaction *self, PyObject *value, void *Py_UNUSED(closure
     return 0;
 }
 
+static PyObject *
+transaction_get_traces(Transaction *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->traces);
+}
+
+static int
+transaction_set_traces(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !PyList_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError, "a transaction's traces are a list");
+        return -1;
+    }
+    Py_SETREF(self->traces, Py_NewRef(value));
+    return 0;
+}
+
 static PyGetSetDef transaction_getset[] = {
     {"node", (getter)transaction_get_node, (setter)transaction_set_node, NULL, NULL},
+    {"traces", (getter)transaction_get_traces, (setter)transaction_set_traces, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -2557,7 +2641,8 @@ rename_transaction(Transaction *transaction, PyObject *told)
     return 0;
 }
 
-/* Tell of the open transaction what is known by its values: `detail` is (read, fields, field of the body or None), and a list
+/* Tell of the open transaction what is known by its values: `detail` is (read, fields, field of the body or None, kind of
+ * transaction or None for any), and a list
  * as above is remembered by the hash of what the fields lead to. 0 where Python is to look, -1 with an error. */
 static int
 tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *result)
@@ -2567,6 +2652,11 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *result)
         return PyErr_Occurred() ? -1 : 1;
     }
     int answer = 0;
+    PyObject *kind = PyTuple_GET_ITEM(self->detail, 3); /* None for any */
+    if (kind != Py_None && transaction->node->kind != kind && PyObject_RichCompareBool(transaction->node->kind, kind, Py_EQ) != 1) {
+        Py_DECREF(transaction);
+        return PyErr_Occurred() ? -1 : 1;
+    }
     PyObject *body = PyTuple_GET_ITEM(self->detail, 2);
     PyObject *fields = PyTuple_GET_ITEM(self->detail, 1);
     if (body != Py_None) {
@@ -3074,7 +3164,7 @@ fill_module(PyObject *module)
     if (PyModule_AddIntConstant(module, "LAYOUT", 2) < 0) { /* core.layout.VERSION */
         return -1;
     }
-    if (add_name(&name_rename, "rename") < 0) {
+    if (add_name(&no_text, "") < 0 || add_name(&name_kind, "kind") < 0 || add_name(&name_rename, "rename") < 0) {
         return -1;
     }
     if (add_name(&name_join, "join") < 0 || add_name(&name_begin, "begin") < 0 || add_name(&name_located, "located") < 0 ||

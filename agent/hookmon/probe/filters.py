@@ -9,6 +9,7 @@ import os
 
 from hookmon.probe.attributes import MISSING, attribute
 from hookmon.probe.callables import called
+from hookmon.probe.methods import method_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -167,16 +168,6 @@ def _statement(value: Any) -> str | None:
     return None
 
 
-def _method(text: str) -> str:
-    """Return one of the methods that there are: what a client may write has no bounds."""
-    return text if text in _METHODS else text.upper() if text.upper() in _METHODS else "OTHER"
-
-
-_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "QUERY"))
-_METHODS |= {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "PURGE"}
-"""HTTP's (RFC 9110, 5789, QUERY), WebDAV's (RFC 4918, 5323), and what caches understand."""
-
-
 FILTERS: dict[str, Filter] = {
     "": _text,
     "upper": _changed(str.upper),
@@ -191,6 +182,6 @@ FILTERS: dict[str, Filter] = {
     "name": _name,
     "test": _test,
     "callable": lambda value: None if value is MISSING else str.__str__(called(value))[:_LONGEST_VALUE],
-    "method": _changed(_method),
+    "method": _changed(method_of),
     "route": _changed(lambda text: "/" + text.lstrip("/")),
 }

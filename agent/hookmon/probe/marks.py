@@ -33,11 +33,13 @@ def marker(target: Target, function: Any, is_method: bool) -> Mark:
     find_status = text_finder(status_template, target, function, is_method) if status_template else None
     replace_body = replacer(body_template, function, is_method) if body_template else None
 
+    kind = target.kind
+
     @shielded(None)
     def mark(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
         transaction = transactions.current()
-        if transaction is None:
-            return None
+        if transaction is None or kind not in ("function", transaction.node.span.target.kind):
+            return None  # a test that calls a view is not named by the view's route
         values = {**kwargs, "result": result}
         if find_name is not None:
             name = find_name(args, values)
@@ -53,7 +55,8 @@ def marker(target: Target, function: Any, is_method: bool) -> Mark:
 
 
 def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
-    """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None); None for no.
+    """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
+    or None for any); None for no.
 
     `read` is a function of (args, result) that gives [name or None, status or -1, None, None] or None, and all that decides is
     what the fields, (position or -1 for the result, names), lead to. The engine puts nodes into the list.
@@ -74,7 +77,7 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
         status = find_status(args, values)[:3] if find_status is not None else ""
         return [name or None, int(status) if status.isdigit() else -1, None, None]
 
-    return read, fields, bodies[0] if bodies else None
+    return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind
 
 
 class MarkedCoroutine(StandIn):
