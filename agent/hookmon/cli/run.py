@@ -19,6 +19,7 @@ from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
     from hookmon.collector.collect import Collector
+    from hookmon.collector.machine import Machine
     from hookmon.collector.store import Run, RunFile
     from hookmon.config.load import Config
 
@@ -85,6 +86,7 @@ class _Session:
         """
         from hookmon.collector import launch
         from hookmon.collector.collect import Collector
+        from hookmon.collector.machine import Machine
 
         folder = _plan.run_folder()
         before = launch.block_signals()
@@ -98,13 +100,14 @@ class _Session:
             except BaseException:
                 self._withdraw(folder)
                 raise
+            machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             collector = Collector(run, self._run_file)
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
         finally:
             launch.unblock_signals(before)
-        return code, self._finish(collector, code)
+        return code, self._finish(collector, machine, code)
 
     def _begin(self, folder: Path) -> Run:
         """Write the plan and reserve a run file."""
@@ -147,7 +150,7 @@ class _Session:
         if hasattr(self, "_run_file"):
             self._run_file.path.unlink(missing_ok=True)
 
-    def _finish(self, collector: Collector, code: int) -> Run:
+    def _finish(self, collector: Collector, machine: Machine, code: int) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
         from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
@@ -160,6 +163,7 @@ class _Session:
         while collector.something_runs() and time.monotonic() < deadline:
             time.sleep(0.02)
         run = collector.look(state="finished")
+        machine.describe(run)
         run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
         add_cost(run, collector.interpreter)
         name_versions(run, self._config, collector.interpreter)
