@@ -70,7 +70,7 @@ ROOMS = {  # room: (rooms of ours, libraries of others)
     "core": ({"core"}, set()),
     "probe": ({"probe", "core"}, set()),
     "packs": (set(), set()),
-    "testing": ({"testing", "report", "collector", "config", "core"}, set()),
+    "testing": ({"testing", "report", "collector", "config", "core"}, {"pytest"}),
 }
 
 
