@@ -63,14 +63,14 @@ def room_of(name: str) -> str:
 
 ROOMS = {  # room: (rooms of ours, libraries of others)
     "": (set(), set()),
-    "cli": ({"cli", "report", "collector", "config", "core"}, {"click", "psutil"}),
+    "cli": ({"cli", "report", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
     "report": ({"report", "collector", "core"}, {"rich"}),
     "collector": ({"collector", "core"}, {"psutil"}),
     "config": ({"config", "core"}, set()),
     "core": ({"core"}, set()),
     "probe": ({"probe", "core"}, set()),
     "packs": ({"packs", "probe"}, set()),
-    "testing": ({"testing", "report", "collector", "config", "core"}, set()),
+    "testing": ({"testing", "report", "collector", "config", "core"}, {"pytest"}),
 }
 
 
