@@ -112,6 +112,17 @@ def span(template: str) -> Iterator[Mistake]:
         yield Mistake(f"span {shown(template)}: {error}", code="not-a-span")
 
 
+def place(template: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `template` is one plain field, or empty."""
+    try:
+        parts = span_template.parse(template)
+    except ValueError as error:
+        yield Mistake(f"{shown(template)}: {error}")
+        return
+    if parts and (len(parts) > 1 or isinstance(parts[0], str) or len(parts[0][0]) > 1 or parts[0][1]):
+        yield Mistake(f"{shown(template)} is not one place", 'a field without a filter, "{result.response}"')
+
+
 def kind(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's kinds."""
     if name not in KINDS:
