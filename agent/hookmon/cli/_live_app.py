@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.css.query import NoMatches
 from textual.screen import ModalScreen, Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
@@ -119,7 +121,8 @@ class LiveApp(App[None]):
             snapshot = await asyncio.to_thread(self.live.look, time.monotonic_ns())
             self.history.add(snapshot)
             if not self.is_paused:
-                self.draw()
+                with suppress(NoMatches):  # the view is just being taken down
+                    self.draw()
             if snapshot.ended:
                 return
             await asyncio.sleep(max(self._interval, (time.monotonic() - began) * _REST))
