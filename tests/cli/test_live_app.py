@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import html
+import os
+import pty
+import select
+import struct
+import subprocess
 import sys
+import termios
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import hookmon_start, wait_until, watch, write
+from support.runs import HOOKMON, environment, hookmon_start, wait_until, watch, write
 
 from hookmon.collector.live import LiveRun, running
 from hookmon.collector.store import Store
@@ -89,6 +98,11 @@ def calls_of(app: LiveApp, name: str) -> int:
     return next(int(row[8].replace(",", "")) for row in cells(app, "calls") if row[0] == name)
 
 
+def picture(app: LiveApp) -> str:
+    """Return what is drawn, as an SVG with its text as it is."""
+    return html.unescape(app.export_screenshot()).replace("\xa0", " ")
+
+
 def test_it_shows_calls_flights_and_processes(tmp_path: Path):
     """Names are text, whatever stands in them."""
 
@@ -102,10 +116,8 @@ def test_it_shows_calls_flights_and_processes(tmp_path: Path):
         assert float(rate.replace(",", "")) > 0
         assert "run 1  running" in head(app)
         assert "calls/s  p50" in head(app)
-        shown = app.export_screenshot()
-        assert "[red]b[/red]" in shown.replace("&#160;", " ")
-        assert "\x1b" not in shown
-        assert "\u202e" not in shown
+        await until(lambda: HOSTILE in picture(app))
+        assert not set(picture(app)) & set("\x1b\u202e")
 
     driven(tmp_path, drive)
 
@@ -200,7 +212,7 @@ def test_every_size_is_drawn(tmp_path: Path, size: tuple[int, int]):
     """Also a small one."""
 
     async def drive(app: LiveApp, pilot: Any) -> None:
-        assert "run 1" in app.export_screenshot().replace("&#160;", " ")
+        assert "run 1" in picture(app)
 
     driven(tmp_path, drive, size=size)
 
@@ -216,3 +228,33 @@ def test_the_last_figures_stay_when_the_run_ends(tmp_path: Path):
         await pilot.press("q")
 
     driven(tmp_path, drive)
+
+
+def test_a_terminal_is_left_as_it_was(tmp_path: Path):
+    """With the real driver: drawn, and gone with q."""
+    write(tmp_path, {"app.py": PROGRAM})
+    (tmp_path / ".git").mkdir()
+    run = hookmon_start([sys.executable, "app.py"], cwd=tmp_path, config=CONFIG)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+    before = termios.tcgetattr(theirs)
+    try:
+        wait_until((tmp_path / "ready").exists, "the program")
+        env = environment(tmp_path, {"TERM": "xterm-256color"})
+        command = [HOOKMON, "top", "--interval", "0.1"]
+        with subprocess.Popen(command, cwd=tmp_path, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+            drawn = b""
+            deadline = time.monotonic() + 30
+            while process.poll() is None and time.monotonic() < deadline:
+                if select.select([ours], [], [], 0.1)[0]:
+                    drawn += os.read(ours, 65536)
+                if b"render" in drawn:
+                    os.write(ours, b"q")
+            process.kill()
+        assert process.returncode == 0
+        assert b"run 1" in drawn
+        assert termios.tcgetattr(theirs) == before
+    finally:
+        os.close(ours)
+        os.close(theirs)
+        run.kill()

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from support.runs import Started, hookmon_start, wait_until, watch, write
 
-from hookmon.collector.live import LiveRun, Snapshot, has_process, is_running, running
-from hookmon.collector.store import Store
+from hookmon.cli._live_rows import summary
+from hookmon.collector.live import LiveRun, Snapshot, has_process, is_running, running, totals_of
+from hookmon.collector.store import Node, Store
+from hookmon.collector.windows import History
 
 PROGRAM = """
 import os, sys, threading, time
@@ -174,3 +176,25 @@ def test_only_reading_is_done(tmp_path: Path):
         (tmp_path / "end").touch()
         run.finish()
         live.close()
+
+
+def test_transactions_are_counted_once():
+    """One within another is a part of it; a recursion counts once in its name's total."""
+    nodes = [
+        Node(-1, "GET /", "request", "m:app", entry=True, calls=3, errors=1, total_ns=30, buckets={10: 3}),
+        Node(0, "GET /inner", "request", "m:app", entry=True, calls=3, total_ns=20, buckets={9: 3}),
+        Node(1, "deep", "function", "m:deep", calls=3, total_ns=10, self_ns=4, call_site="a.py:1", buckets={8: 3}),
+        Node(2, "deep", "function", "m:deep", calls=5, total_ns=6, self_ns=6, call_site="a.py:2", buckets={7: 5}),
+        Node(-1, "POST /", "request", "m:app", entry=True, calls=2, total_ns=8, buckets={10: 2}),
+        Node(4, "running", "function", "m:running"),
+    ]
+    totals = totals_of(nodes)
+    assert (totals.transactions.calls, totals.transactions.errors, totals.transactions.buckets) == (5, 1, {10: 5})
+    deep = totals.by_key["deep", "function", "m:deep"]
+    assert (deep.calls, deep.total_ns, deep.self_ns, deep.sites) == (8, 10, 10, {"a.py:1": 3, "a.py:2": 5})
+    assert {name for name, _, _ in totals.by_key} == {"GET /", "GET /inner", "deep", "POST /"}
+    history = History(0)
+    history.add(Snapshot(10**9, totals))
+    assert summary(history, "all")[0] == "req"
+    assert summary(history, "all")[1].calls == 5
+    assert summary(history, "all", "deep")[1].calls == 8
