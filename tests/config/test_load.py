@@ -49,6 +49,24 @@ def test_a_watch_becomes_the_dictionary_of_the_plan(folder):
     }
 
 
+def test_a_hook_is_in_the_plan_with_what_it_says_more(folder):
+    """The rest of it is that of a watch; a watch of the same function may stand beside it."""
+    folder.write(
+        '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\ncallable = "listener"\nunregister = ["Events.off"]\n'
+        '[[watch]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
+    )
+    watches = {bool(each.hook): each.to_plan(1) for each in folder.own_watches()}
+    assert "hook" not in watches[False]
+    assert watches[True]["hook"] == {
+        "callable": "listener",
+        "methods": [],
+        "base": "",
+        "skip": [],
+        "unregister": ["Events.off"],
+    }
+    assert (watches[True]["calls"], watches[True]["span"], watches[True]["kind"]) == (["Events.on"], "{callable}", "hook")
+
+
 def test_an_option_watches_like_the_file(folder):
     """--watch MODULE:CALLS gives a watch of its own with the defaults of the file."""
     (watch,) = folder.own_watches(watch=["shop.pricing: quote , Basket.*"])

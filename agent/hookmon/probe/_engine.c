@@ -171,7 +171,7 @@ static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *Ma
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
-static PyObject *name_note_maker, *name_timed_generator, *name_qualname;
+static PyObject *name_note_maker, *name_timed_generator;
 static PyObject *name_join, *name_begin, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
 
@@ -2335,12 +2335,15 @@ timed_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
     return PyMethod_New(self, instance);
 }
 
-/* By reference: whoever loads it finds us, or the function itself. */
+/* By reference, see reference.py. */
 static PyObject *
 timed_reduce(Timed *self, PyObject *protocol)
 {
     if (PyFunction_Check(self->function) || PyCFunction_Check(self->function)) {
-        return PyObject_GetAttr(self->function, name_qualname);
+        PyObject *module = PyImport_ImportModule("hookmon.probe.reference");
+        PyObject *answer = module ? PyObject_CallMethod(module, "reduced", "O", self->function) : NULL;
+        Py_XDECREF(module);
+        return answer;
     }
     return PyObject_CallMethod(self->function, "__reduce_ex__", "O", protocol);
 }
@@ -2622,7 +2625,7 @@ fill_module(PyObject *module)
         add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_wrapped, "__wrapped__") < 0 ||
         add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
         add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
-        add_name(&name_qualname, "__qualname__") < 0 || add_name(&name_asyncio, "_asyncio") < 0 ||
+        add_name(&name_asyncio, "_asyncio") < 0 ||
         add_name(&name_get_running_loop, "_get_running_loop") < 0 || add_name(&name_current_task, "current_task") < 0 ||
         add_name(&name_current_tasks, "_current_tasks") < 0) {
         return -1;

@@ -18,10 +18,13 @@ from hookmon.probe.generators import timed_generator
 from hookmon.probe.guard import FREE_THREADED
 from hookmon.probe.names import locating, remembering
 from hookmon.probe.proxy import load_object_proxy
+from hookmon.probe.reference import reduced
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
 from hookmon.probe.target import note_maker
 from hookmon.probe.trace import RETURNED, UNTIMED, outcome_of
 from hookmon.probe.transactions import begin, join
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,7 +155,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
     def __reduce_ex__(self, protocol: Any) -> Any:
         wrapped = self._self_function
         if isinstance(wrapped, FunctionType | BuiltinFunctionType):
-            return wrapped.__qualname__  # by reference: whoever loads it finds us, or the function itself
+            return reduced(wrapped)
         return wrapped.__reduce_ex__(protocol)
 
     def __reduce__(self) -> Any:

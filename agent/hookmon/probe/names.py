@@ -7,10 +7,13 @@ numbers, anything else shows its type. Runs in the watched process, on the hot p
 
 from __future__ import annotations
 
+import os
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 
 from hookmon.core.span import parse
+from hookmon.probe.callables import called
 from hookmon.probe.guard import shielded
+from hookmon.probe.methods import method_of
 from hookmon.probe.target import own_place
 
 TYPE_CHECKING = False
@@ -34,14 +37,19 @@ redact = "literals"
 """What is taken out of SQL: "off", "literals" or "all"; the plan says it, before the first name is made."""
 
 
-def span_finder(template: str, target: Target, function: Any, is_method: bool) -> tuple[FindSpan, int]:
+def span_finder(
+    template: str, target: Target, function: Any, is_method: bool, given: tuple[str, ...] = ()
+) -> tuple[FindSpan, int]:
     """Return the function that finds the span of a call, and the position of the argument that alone decides, or -1.
 
-    `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. A field that finds
-    nothing reads "?". Raises ValueError for a template that `core.span` refuses.
+    `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. `given` are roots that the
+    caller of `find` adds to its keywords. A field that finds nothing reads "?". Raises ValueError for a template that
+    `core.span` refuses.
     """
     fields = parse(template)
-    parts: list[str | Read] = [part if isinstance(part, str) else _reader(part, target, function, is_method) for part in fields]
+    parts: list[str | Read] = [
+        part if isinstance(part, str) else _reader(part, target, function, is_method, given) for part in fields
+    ]
     fallback = target.span(target.path.partition(":")[2])
 
     @shielded(fallback)
@@ -60,7 +68,7 @@ def text_finder(
     The keyword `result` is what the call has returned. Raises ValueError for a template that `core.span` refuses.
     """
     parts: list[str | Read] = [
-        part if isinstance(part, str) else _reader(part, target, function, is_method) for part in parse(template)
+        part if isinstance(part, str) else _reader(part, target, function, is_method, ()) for part in parse(template)
     ]
 
     def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -121,21 +129,26 @@ def _only_argument(fields: list[Any], is_method: bool) -> int:
     return int(root[3:]) + is_method
 
 
-def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool) -> Read:
+def _reader(
+    field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool, given: tuple[str, ...]
+) -> Read:
     paths, filter_name = field
     apply = _FILTERS[filter_name]
     if paths[0][0] == "function":
-        constant = apply(target.path.partition(":")[2]) or ""
+        constant = target.path.partition(":")[2]
+        if paths[0][1:] == ("name",):
+            constant = constant.rpartition(".")[2]
+        constant = apply(constant) or ""
         return lambda args, kwargs: constant
-    readers = [(_root_reader(root, function, is_method), attributes) for root, *attributes in paths]
+    readers = [(_root_reader(root, function, is_method, given), attributes) for root, *attributes in paths]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         text: str | None = None
         found: Any = _MISSING
         for root_of, attributes in readers:
             value = root_of(args, kwargs)
-            for attribute in attributes:
-                value = _attribute(value, attribute)
+            for name in attributes:
+                value = attribute(value, name)
             shown = apply(value)
             if shown:
                 return shown
@@ -148,7 +161,9 @@ def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, func
     return read
 
 
-def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, Any], Any]:
+def _root_reader(root: str, function: Any, is_method: bool, given: tuple[str, ...]) -> Callable[[Any, Any], Any]:
+    if root in given:
+        return lambda args, kwargs: kwargs.get(root, _MISSING)
     if root in ("self", "class"):
 
         def own(args: Any, _: Any) -> Any:
@@ -160,11 +175,11 @@ def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, An
         return own
     if root.startswith("arg") and root[3:].isdigit():
         position = int(root[3:]) + is_method
-        names = _parameters(function)
+        names = parameters(function)
         keyword = names[position] if position < len(names) else ""
     else:
         keyword = root
-        names = _parameters(function)
+        names = parameters(function)
         position = names.index(root) if root in names else 1_000_000
 
     def argument(args: Any, kwargs: Any) -> Any:
@@ -173,7 +188,7 @@ def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, An
     return argument
 
 
-def _parameters(function: Any) -> tuple[str, ...]:
+def parameters(function: Any) -> tuple[str, ...]:
     """Return the names of the positional parameters of a Python function, none for anything else."""
     while isinstance(getattr(function, "__wrapped__", None), FunctionType):
         function = function.__wrapped__
@@ -181,7 +196,7 @@ def _parameters(function: Any) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 
 
-def _attribute(value: Any, name: str) -> Any:
+def attribute(value: Any, name: str) -> Any:
     """Return an attribute, or what a plain dictionary, list or tuple holds; _MISSING where code of the program would run."""
     if value is _MISSING:
         return value
@@ -198,13 +213,13 @@ def _attribute(value: Any, name: str) -> Any:
     if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
         return on_class.__get__(value)
     if not hasattr(type(on_class), "__set__"):
-        own = _own_dictionary(value).get(name, _MISSING)
+        own = own_dictionary(value).get(name, _MISSING)
         if own is not _MISSING:
             return own
     return on_class if type(on_class) in (str, int) else _MISSING
 
 
-def _own_dictionary(value: Any) -> Any:
+def own_dictionary(value: Any) -> Any:
     """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
     for owner in type(value).__mro__:
         found = owner.__dict__.get("__dict__", _MISSING)
@@ -268,7 +283,7 @@ def _host(value: Any) -> str | None:
     path may stand where a URL is expected, and is nobody's business.
     """
     if not issubclass(type(value), str | bytes):
-        scheme, rest = _exactly(_attribute(value, "_scheme")), _exactly(_attribute(value, "_netloc"))
+        scheme, rest = _exactly(attribute(value, "_scheme")), _exactly(attribute(value, "_netloc"))
         return _place(scheme, rest) if scheme and rest else _text(value)
     url = _exactly(value) or ""
     scheme, slashes, rest = url.partition("://")
@@ -277,6 +292,26 @@ def _host(value: Any) -> str | None:
     for end in "/?#":
         rest = rest.partition(end)[0]
     return _place(scheme, rest)
+
+
+def _name(value: Any) -> str | None:
+    """Return a path as it is seen from the folder that the process was in at first; None for digits, which name nothing."""
+    text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _exactly(value)
+    if text is None or text.isdigit():
+        return None
+    return text.removeprefix(_here)[:_LONGEST_VALUE]
+
+
+_here = os.getcwd().rstrip("/") + "/"
+
+
+def _test(value: Any) -> str | None:
+    """Return the identifier of a test without its parameters, which may hold data."""
+    text = _exactly(value)
+    if value is None or text is None:
+        return None
+    path, colons, name = text.partition("::")
+    return f"{path}{colons}{name.partition('[')[0]}"[:_LONGEST_NAME]
 
 
 def _place(scheme: str, rest: str) -> str | None:
@@ -332,9 +367,9 @@ def _statement(value: Any) -> str | None:
     kind = type(value)
     if issubclass(kind, str | bytes):
         return _exactly(value)
-    inside = _attribute(value, "_obj")
+    inside = attribute(value, "_obj")
     if inside is _MISSING:
-        inside = _attribute(value, "_wrapped")
+        inside = attribute(value, "_wrapped")
     name = type.__getattribute__(kind, "__name__")
     if name == "SQL" and issubclass(type(inside), str):
         return _exactly(inside)
@@ -356,5 +391,9 @@ _FILTERS: dict[str, Filter] = {
     "port": _port,
     "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
     "program": _program,
+    "method": _changed(method_of),
     "sql": _sql,
+    "name": _name,
+    "test": _test,
+    "callable": lambda value: None if value is _MISSING else str.__str__(called(value))[:_LONGEST_VALUE],
 }

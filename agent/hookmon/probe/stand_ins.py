@@ -13,15 +13,18 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from hookmon.core import layout
 from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
+from hookmon.probe.guard import shielded
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
 from hookmon.probe.names import span_finder
 from hookmon.probe.target import is_own, located, note_maker
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.target import Target
+    from hookmon.probe.target import Span, Target
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
 _COROUTINE_FLAG = 0x80
@@ -65,16 +68,17 @@ def is_timed(value: Any) -> bool:
     return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
 
 
-def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
-    """Return the timed stand-in for a callable; one that only tells of a transaction is not timed.
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+    """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
-    Raises RefusedError for what none is for, ValueError for a bad template.
+    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
     """
     if any(target.marks):
         function = _marked(function, target, is_method)
         if not target.entry:
             return function
-    span = None if template else target.span(target.path.partition(":")[2])
+    if span is None and not template:
+        span = target.span(target.path.partition(":")[2])
     name, position = span_finder(template, target, function, is_method) if template else (None, -1)
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:
@@ -91,6 +95,15 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ != "_lru_cache_wrapper":
         return _proxy(function, kind(function, span, name, position, target.sited))
     return _named_after(kind, function)(function, span, name, position, target.sited)
+
+
+def told(function: Any, tell: Any) -> Any:
+    """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
+
+    A coroutine function tells when it is called, without a result, any other function when it has returned.
+    """
+    kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
+    return kind(function, None, shielded(None)(tell), -1)
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:
