@@ -56,6 +56,7 @@ def callback(where: str) -> Iterator[Mistake]:
         yield Mistake(
             f"callable {shown(where)} is no place of a callback",
             '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
+            code="not-a-hook",
         )
 
 
@@ -63,21 +64,26 @@ def skipped(names: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each name that can be neither a package nor a callable with its module."""
     for index, name in enumerate(names):
         if isinstance(name, str) and not all(_is_dotted(part) for part in name.split(":", 1)):
-            yield Mistake(f"{shown(name)} is not a package or callable", '"shop.plugins", "shop.plugins:on_save"', at=(index,))
+            yield Mistake(
+                f"{shown(name)} is not a package or callable",
+                '"shop.plugins", "shop.plugins:on_save"',
+                at=(index,),
+                code="not-a-hook",
+            )
 
 
 def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each pattern that cannot be the name of a method."""
     for index, pattern in enumerate(patterns):
         if isinstance(pattern, str) and not _GLOB_PARTS.sub("_", pattern).isidentifier():
-            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,))
+            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,), code="not-a-hook")
 
 
 def base(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is a class with its module, or nothing."""
     module_name, colon, class_name = name.partition(":")
     if name and not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
-        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"')
+        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"', code="not-a-hook")
 
 
 def _call(name: str, index: int) -> Iterator[Mistake]:

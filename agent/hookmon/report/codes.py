@@ -88,6 +88,16 @@ _ERRORS = (
         "The run could not be written: the disk is full, or the folder cannot be written.",
         "Free some space. The report of the run is printed all the same; what is in memory of a killed run stays there.",
     ),
+    (
+        "no-textual",
+        "The live view is drawn by the library Textual, which is not installed.",
+        "pip install 'hookmon[top]', or hookmon top --plain, which needs nothing.",
+    ),
+    (
+        "not-running",
+        "There is no such run or process that goes on now, so there is nothing to look at live.",
+        "Start one with hookmon run COMMAND; hookmon report shows runs that have ended.",
+    ),
     ("nothing-saved", "The run is just starting, or was ended before anything was saved of it.", "Wait a moment, or remove it."),
     (
         "other-version",
@@ -124,6 +134,11 @@ _CONFIGURATION = (
         "no-table",
         "The table that the file should have is not there.",
         "Begin the part of hookmon with [tool.hookmon] in pyproject.toml, or write a hookmon.toml.",
+    ),
+    (
+        "not-a-hook",
+        "A value of a [[hook]] table names no place of a callback, no method, no class or no package.",
+        "docs/packs.md lists what each key may be.",
     ),
     (
         "not-a-call",
@@ -170,6 +185,12 @@ _BLIND_SPOTS = (
         "A module took a function (from shop import quote), or a decorator stored it, before hookmon could wrap it: "
         "calls that go that way are not counted.",
         "Watch the function under the module that took it, or import that module later.",
+    ),
+    (
+        "hook",
+        "A callback could not be timed: it is a class, or an object whose class leaves no room for a stand-in. It is called as "
+        "without hookmon.",
+        "Watch the function that it calls.",
     ),
     (
         "lanes",
