@@ -83,11 +83,11 @@ CLIENT = """
     for thread in threads: thread.start()
     for thread in threads: thread.join()
     server.send_signal(signal.SIGTERM)
-    server.wait(30)
+    server.wait(60)
     print(json.dumps([got, "".join(lines)]))
 """
 
-GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--no-control-socket"]
+GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--no-control-socket", "--graceful-timeout", "3"]
 
 
 @dataclass

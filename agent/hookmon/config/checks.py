@@ -117,10 +117,10 @@ def place(template: str) -> Iterator[Mistake]:
     try:
         parts = span_template.parse(template)
     except ValueError as error:
-        yield Mistake(f"{shown(template)}: {error}")
+        yield Mistake(f"{shown(template)}: {error}", code="not-a-span")
         return
     if parts and (len(parts) > 1 or isinstance(parts[0], str) or len(parts[0][0]) > 1 or parts[0][1]):
-        yield Mistake(f"{shown(template)} is not one place", 'a field without a filter, "{result.response}"')
+        yield Mistake(f"{shown(template)} is not one place", 'a field without a filter, "{result.response}"', code="not-a-span")
 
 
 def kind(name: str) -> Iterator[Mistake]:
