@@ -113,6 +113,7 @@ class _Session:
         """Write the plan and reserve a run file."""
         import psutil
 
+        from hookmon.collector import launch
         from hookmon.collector.recover import sweep
         from hookmon.collector.store import Run, RunFile, Store, number_of
         from hookmon.config.find import find_project
@@ -124,6 +125,7 @@ class _Session:
             "run_folder": str(folder),
             "wrapt_folder": _wrapt_folder(),
             "hookmon": version,
+            "clock_source": launch.clock_source(),
             "max_overhead": self._config.max_overhead,
             "watches": watches,
         }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         run_folder: str
         wrapt_folder: str  # of hookmon's own environment, used where the program has none
         hookmon: str  # version
+        clock_source: str  # what the kernel keeps time by, "" where it does not tell
         max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
 

@@ -15,7 +15,7 @@ from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe import recorder
 from hookmon.probe.generators import timed_generator
-from hookmon.probe.guard import FREE_THREADED
+from hookmon.probe.guard import FREE_THREADED, serialised
 from hookmon.probe.names import remembering
 from hookmon.probe.proxy import load_object_proxy
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
@@ -84,7 +84,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
             if start:
-                recorder.fail(node, start, error)
+                recorder.end(node, start, error)
             raise
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
@@ -117,11 +117,13 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             result = self._self_function(*args, **kwargs)
         except BaseException as error:
             lane.node = parent
-            recorder.words[node.total + _UNTIMED] += 1
-            recorder.count_error(node, error)
+            _count_untimed(node, error)
             raise
         lane.node = parent
-        recorder.words[node.total + _UNTIMED] += 1
+        if FREE_THREADED:
+            _count_untimed(node, None)
+        else:
+            recorder.words[node.total + _UNTIMED] += 1
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -141,6 +143,13 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return repr(self._self_function)
+
+
+@serialised
+def _count_untimed(node: Node, error: BaseException | None) -> None:
+    recorder.words[node.total + _UNTIMED] += 1
+    if error is not None:
+        recorder.count_error(node, error)
 
 
 def _seldom(node: Node, count: int) -> None:

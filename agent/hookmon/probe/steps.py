@@ -254,17 +254,13 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
     if not _has(future, "add_done_callback") or future.done():
         node = recorder.new_node(recorder.here.lane.node, span)
         if node is not None:
-            duration_ns = clock() - start_ns
-            recorder.words[node.total] += duration_ns
-            recorder.finish(node, duration_ns, _outcome(future) if _has(future, "add_done_callback") else None)
+            recorder.end(node, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
         return
     node = recorder.new_node(recorder.root, span)
 
     def done(ended: Any) -> None:
         if node is not None:
-            duration_ns = clock() - start_ns
-            recorder.words[node.total] += duration_ns
-            recorder.finish(node, duration_ns, _outcome(ended))
+            recorder.end(node, start_ns, _outcome(ended))
 
     future.add_done_callback(done)
 
