@@ -21,6 +21,7 @@
 #define Py_T_ULONGLONG T_ULONGLONG
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_T_LONG T_LONG
+#define Py_T_INT T_INT
 #define Py_READONLY READONLY
 #endif
 
@@ -35,19 +36,35 @@
 #define ONE_TIMED_OF 64
 #define MOST_SPARE 32
 
+/* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
+ * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
+ * allocator, with the 16 bytes of its garbage collector before them, begins each on a line of its own; and what is rare is out
+ * of the way of what runs. */
+#define LIKELY(claim) __builtin_expect(!!(claim), 1)
+#define RARE __attribute__((cold, noinline))
+#if defined(__GLIBC__) /* which keeps some room for it; elsewhere a library that is loaded late cannot have it */
+#define OWN_TO_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define OWN_TO_THREAD static _Thread_local
+#endif
+
 typedef struct {
     PyObject_HEAD
-    PyObject *parent;   /* Node or None */
-    PyObject *span;     /* recorder.Span or None */
-    PyObject *children; /* dict: Span -> Node or None; shared among flat nodes */
     unsigned long long number;
     Py_ssize_t total; /* index of the total; minimum and maximum follow */
-    Py_ssize_t slot;  /* offset in a lane */
-    long depth;
     uint64_t min_ns;
     uint64_t max_ns;
-    long skip; /* 0: all calls are timed; else counts up to the next one that is */
+    int slot; /* offset in a lane */
+    int skip; /* 0: all calls are timed; else counts up to the next one that is */
+    int32_t recent;       /* the octave of a recent call, */
+    int32_t recent_first; /* and what `octave` says of it, 0: nothing */
+    /* a line of 64 bytes ends here */
     int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
+    PyObject *parent;        /* Node or None */
+    PyObject *span;          /* recorder.Span or None */
+    PyObject *children;      /* dict: Span -> Node or None; shared among flat nodes */
+    long depth;
+    uint64_t unused[2]; /* see above: the size */
 } Node;
 
 typedef struct {
@@ -64,19 +81,20 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
+    vectorcallfunc vectorcall;
     PyObject *function;
-    PyObject *span; /* NULL: `name` finds it */
-    PyObject *name; /* function of (args, kwargs), or NULL */
-    Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
-    Known *known;        /* spans by the hash of that argument */
-    Py_ssize_t known_size;
-    Py_ssize_t known_used;
+    PyObject *span;    /* NULL: `name` finds it */
     Node *last_parent; /* where the last call found its node */
-    PyObject *last_span;
     Node *last_node;
     unsigned last_epoch;
+    int32_t known_used;
+    /* a line of 64 bytes ends here */
+    PyObject *last_span;
+    Known *known;        /* spans by the hash of that argument */
+    Py_ssize_t known_size;
+    Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
+    PyObject *name;      /* function of (args, kwargs), or NULL */
     PyObject *weakrefs;
-    vectorcallfunc vectorcall;
 } Timed;
 
 typedef struct {
@@ -112,11 +130,13 @@ typedef struct {
 /* One process has one recorder; the module refuses to load into a second interpreter. */
 static struct {
     uint64_t *words;
+    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
+    unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
+    int spares;
     Py_buffer buffer;
     PyObject *recorder; /* the module, for what is rare */
     PyObject *steps;
     PyObject *root;
-    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
     PyObject *greenlet_lanes;
     Py_ssize_t scratch_total;
     Py_ssize_t scratch_bucket;
@@ -125,14 +145,12 @@ static struct {
     PyObject *current_task;  /* _asyncio.current_task, from 3.12 on */
     PyObject *current_tasks; /* or the dict that 3.11 keeps them in, by loop */
     Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
-    int spares;
     long deepest; /* nodes under each other at the most */
     PyObject *no_children;
-    unsigned epoch; /* counts forks: a lane of an earlier one is not ours */
-} state;
+} state __attribute__((aligned(64)));
 
-static _Thread_local Lane *thread_lane;
-static _Thread_local unsigned thread_epoch;
+OWN_TO_THREAD Lane *thread_lane;
+OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
 static PyTypeObject *CoroutineType, *GeneratorType;
@@ -154,7 +172,7 @@ enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNT
  * together meanwhile, and the rate. When counter and clock have ever gone apart (a suspend, a machine that has moved), we are
  * back at the system's clock for good. */
 
-static inline uint64_t
+static __attribute__((noinline)) uint64_t
 system_ns(void)
 {
     struct timespec now;
@@ -191,7 +209,7 @@ look_at_clocks(uint64_t *ticks, uint64_t *ns)
     return -1;
 }
 
-static uint64_t
+static RARE uint64_t
 correct_counter(void)
 {
     uint64_t ticks, ns;
@@ -219,9 +237,9 @@ correct_counter(void)
 static inline uint64_t
 now_ns(void)
 {
-    if (counter.limit) {
+    if (LIKELY(counter.limit)) {
         uint64_t since = __rdtsc() - counter.ticks;
-        if (__builtin_expect(since < counter.limit, 1)) {
+        if (LIKELY(since < counter.limit)) {
             return counter.ns + (uint64_t)((unsigned __int128)since * counter.rate >> 32);
         }
         return correct_counter();
@@ -242,8 +260,9 @@ since_ns(uint64_t start_ns)
 
 /* ---- histogram: core.histogram in integers ---- */
 
-static uint64_t threshold[64]; /* by the 6 bits behind the leading one: the bucket's limit within that 64th, if any */
-static uint8_t below[64];      /* how many limits lie below that 64th */
+/* By the 6 bits behind the leading one: the bucket's limit within that 64th, if any, and in its lowest 5 bits how many limits lie
+ * below that 64th. No duration of less than 2**48 ns has those bits, so they change no comparison. */
+static uint64_t threshold[64] __attribute__((aligned(64)));
 
 static void
 fill_histogram(void)
@@ -266,16 +285,17 @@ fill_histogram(void)
     for (int part = 0; part < 64; part++) {
         uint64_t first = (1ull << 63) + ((uint64_t)part << 57);
         uint64_t last = first + ((1ull << 57) - 1);
-        below[part] = 0;
-        threshold[part] = UINT64_MAX;
+        unsigned below = 0;
+        uint64_t within = UINT64_MAX;
         for (int i = 0; i < SUB_BUCKETS; i++) {
             if (limit[i] < first) {
-                below[part]++;
+                below++;
             }
             else if (limit[i] <= last) {
-                threshold[part] = limit[i];
+                within = limit[i];
             }
         }
+        threshold[part] = (within & ~31ull) | below;
     }
 }
 
@@ -288,7 +308,8 @@ bucket_of(uint64_t duration_ns)
     int octave = 63 - __builtin_clzll(duration_ns);
     uint64_t mantissa = duration_ns << (63 - octave);
     int part = (int)(mantissa >> 57) & 63;
-    int bucket = octave * SUB_BUCKETS + below[part] + (mantissa > threshold[part]);
+    uint64_t limit = threshold[part];
+    int bucket = octave * SUB_BUCKETS + (int)(limit & 31) + (mantissa > limit);
     return bucket < OCTAVES * SUB_BUCKETS ? bucket : OCTAVES * SUB_BUCKETS - 1;
 }
 
@@ -363,10 +384,11 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     self->number = number;
     self->total = at + 4; /* layout.NODE_TOTAL_NS */
     self->depth = depth;
-    self->slot = 2 * (depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
+    self->slot = 2 * (int)(depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
     self->min_ns = UINT64_MAX;
     self->max_ns = 0;
     self->skip = 0;
+    self->recent_first = 0;
     memset(self->octave, 0, sizeof self->octave);
     return 0;
 }
@@ -377,6 +399,7 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
     self->number = 0;
     self->total = state.scratch_total;
     self->slot = 0;
+    self->recent_first = 0;
     for (int i = 0; i < OCTAVES; i++) {
         self->octave[i] = (int32_t)state.scratch_bucket;
     }
@@ -436,9 +459,9 @@ static PyMemberDef node_members[] = {
     {"children", Py_T_OBJECT_EX, offsetof(Node, children), 0, NULL},
     {"number", Py_T_ULONGLONG, offsetof(Node, number), 0, NULL},
     {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
-    {"slot", Py_T_PYSSIZET, offsetof(Node, slot), 0, NULL},
+    {"slot", Py_T_INT, offsetof(Node, slot), 0, NULL},
     {"depth", Py_T_LONG, offsetof(Node, depth), 0, NULL},
-    {"skip", Py_T_LONG, offsetof(Node, skip), 0, NULL},
+    {"skip", Py_T_INT, offsetof(Node, skip), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -619,7 +642,7 @@ plain_dealloc(PyObject *self)
 /* ---- counting ---- */
 
 /* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
-static Py_ssize_t
+static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
     Raised raised;
@@ -640,7 +663,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
 }
 
 /* Have a look at what the node's target costs. An error that is set stays; another may be set. */
-static void
+static RARE void
 look(Node *node)
 {
     Raised raised;
@@ -650,13 +673,22 @@ look(Node *node)
     put_back_unless_new(&raised);
 }
 
-/* Count a completed call; its time is charged separately. An error that is set stays set. */
-static inline void
+/* Return where a node counts an octave that is not that of its recent call; 0: nowhere yet. */
+static __attribute__((noinline)) int32_t
+first_bucket(Node *node, int32_t octave)
+{
+    node->recent = octave;
+    return node->recent_first = node->octave[octave];
+}
+
+/* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */
+static inline int
 finish(Node *node, uint64_t duration_ns)
 {
     int bucket = bucket_of(duration_ns);
-    Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
-    Py_ssize_t at = first ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
+    int32_t octave = bucket / SUB_BUCKETS;
+    int32_t first = node->recent == octave && node->recent_first ? node->recent_first : first_bucket(node, octave);
+    Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
     uint64_t *words = state.words; /* only now: a fork may lie in between */
     Py_ssize_t total = node->total;
     uint64_t count = ++words[at];
@@ -666,13 +698,17 @@ finish(Node *node, uint64_t duration_ns)
     if (duration_ns > node->max_ns || !node->max_ns) {
         node->max_ns = words[total + MAX] = duration_ns;
     }
+    if (LIKELY(first && count % CALLS_A_LOOK)) {
+        return 0;
+    }
     if (count % CALLS_A_LOOK == 0) {
         look(node);
     }
+    return 1;
 }
 
 /* Count how a call ended that raised. */
-static void
+static RARE void
 count_raised(Node *node)
 {
     if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
@@ -682,7 +718,7 @@ count_raised(Node *node)
 }
 
 /* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
-static Node *
+static __attribute__((noinline)) Node *
 find_node(Node *parent, PyObject *span)
 {
     PyObject *found = PyDict_GetItemWithError(parent->children, span);
@@ -779,8 +815,19 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
     self->known_used++;
 }
 
+/* Return the span of a call, borrowed, where it is known; NULL without an error where it is to be found. */
+static inline PyObject *
+seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (self->span || self->position < 0 || self->position >= count || !PyUnicode_CheckExact(args[self->position])) {
+        return self->span;
+    }
+    Py_hash_t hash = ((PyASCIIObject *)args[self->position])->hash;
+    return hash == -1 ? NULL : known_span(self, hash);
+}
+
 /* Return the span of a call, a new reference; NULL with an error when it cannot be found. */
-static PyObject *
+static __attribute__((noinline)) PyObject *
 span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
     if (self->span) {
@@ -821,49 +868,99 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 
 /* ---- plain calls ---- */
 
+/* Call the watched function. */
+static inline PyObject *
+call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
+        return ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
+    }
+    return PyObject_Vectorcall(function, args, nargsf, kwnames);
+}
+
+/* Call without recording, where there is no lane; an error that is set, a signal handler's, is the answer. */
+static RARE PyObject *
+call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+}
+
+/* Find the node of a call, a new reference, when it is not that of the last one. NULL: not recorded, or an error. */
+static __attribute__((noinline)) Node *
+find_called(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    if (!span) {
+        return NULL;
+    }
+    Py_INCREF(parent);
+    Node *node = find_node(parent, span);
+    Py_DECREF(parent); /* the lane has it */
+    if (node) {
+        self->last_epoch = state.epoch;
+        Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(self->last_span, Py_NewRef(span));
+        Py_XSETREF(self->last_node, (Node *)Py_NewRef(node));
+    }
+    Py_DECREF(span);
+    return node;
+}
+
+/* Only count a call: its target costs too much. */
+static RARE PyObject *
+call_untimed(Timed *self, Lane *lane, Node *node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Node *parent = lane->node; /* whose reference is ours until it goes back */
+    node->skip++;
+    lane->node = (Node *)Py_NewRef(node);
+    PyObject *result = call(self->function, args, nargsf, kwnames);
+    Py_SETREF(lane->node, parent);
+    state.words[node->total + UNTIMED]++;
+    if (!result) {
+        count_raised(node);
+    }
+    return result;
+}
+
+/* Follow what can be awaited to its end. */
+static RARE PyObject *
+follow(PyObject *result, PyObject *span, uint64_t start_ns)
+{
+    PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
+    PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
+    Py_XDECREF(start);
+    Py_DECREF(result);
+    return followed;
+}
+
 /* The lane's reference to the parent is ours while the call lasts, and goes back to the lane after it. */
-static PyObject *
+static __attribute__((hot)) PyObject *
 timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
     Lane *lane = running_lane();
-    if (!lane) {
-        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    if (!LIKELY(lane)) {
+        return call_unrecorded(self, args, nargsf, kwnames);
     }
-    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
     Node *parent = lane->node;
     Node *node = NULL;
-    if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
-        node = (Node *)Py_NewRef(self->last_node);
-    }
-    else if (span) {
-        Py_INCREF(parent);
-        node = find_node(parent, span);
-        Py_DECREF(parent); /* the lane has it */
-        if (node) {
-            self->last_epoch = state.epoch;
-            Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
-            Py_XSETREF(self->last_span, Py_NewRef(span));
-            Py_XSETREF(self->last_node, (Node *)Py_NewRef(node));
-        }
-    }
     PyObject *result = NULL;
-    if (!node) {
-        if (!PyErr_Occurred()) {
-            result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
+        PyObject *span = seen_span(self, args, PyVectorcall_NARGS(nargsf));
+        if (LIKELY(span && (span == self->span || span == self->last_span))) {
+            node = (Node *)Py_NewRef(self->last_node);
         }
-        goto done;
+    }
+    if (!node) {
+        node = find_called(self, parent, args, nargsf, kwnames);
+        if (!node) {
+            result = call_unrecorded(self, args, nargsf, kwnames);
+            goto done;
+        }
     }
     if (node->skip) {
-        if (node->skip < ONE_TIMED_OF) { /* the target costs too much: count only */
-            node->skip++;
-            Py_SETREF(lane->node, (Node *)Py_NewRef(node));
-            result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-            Py_SETREF(lane->node, (Node *)Py_NewRef(parent));
-            state.words[node->total + UNTIMED]++;
-            if (!result) {
-                count_raised(node);
-            }
+        if (node->skip < ONE_TIMED_OF) {
+            result = call_untimed(self, lane, node, args, nargsf, kwnames);
             goto done;
         }
         node->skip = 1;
@@ -874,17 +971,14 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     words[slot] = node->number;
     uint64_t start_ns = now_ns();
     words[slot + 1] = start_ns;
-    result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    result = call(self->function, args, nargsf, kwnames);
     uint64_t duration_ns = since_ns(start_ns);
     Py_SETREF(lane->node, parent);
     state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
-    if (result) {
+    if (LIKELY(result)) {
         PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
         if (async && async->am_await) {
-            PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
-            PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
-            Py_XDECREF(start);
-            Py_SETREF(result, followed);
+            result = follow(result, node->span, start_ns);
             goto done;
         }
     }
@@ -892,13 +986,11 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         count_raised(node);
     }
     state.words[node->total] += duration_ns;
-    finish(node, duration_ns);
-    if (result && PyErr_Occurred()) {
+    if (finish(node, duration_ns) && result && PyErr_Occurred()) {
         Py_CLEAR(result);
     }
 done:
     Py_XDECREF(node);
-    Py_XDECREF(span);
     Py_DECREF(lane);
     return result;
 }
@@ -1939,6 +2031,7 @@ static PyType_Slot callable_slots[] = {
 };
 static PyType_Slot binding_slots[] = {
     SLOT(Py_tp_descr_get, timed_get),
+    SLOT(Py_tp_call, PyVectorcall_Call), /* inherited anyway; debug builds of CPython want it said */
     SLOT(Py_tp_members, timed_members),
     SLOT(Py_tp_getset, timed_getset),
     {0, NULL},
