@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from hookmon.core import layout
-from hookmon.probe.names import span_finder
+from hookmon.probe.names import fixed_name, span_finder
 from hookmon.probe.target import Target
 
 
@@ -321,3 +321,12 @@ watch(shop, "quote", span="quote {{arg0}}")
 for _ in range(3): shop.quote("{text}")
 """)
     assert sum(recorded.calls().values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [("redis pool wait", "redis pool wait"), ("{{a}}", "{a}"), ("x" * 300, name_of("x" * 300)), ("a {arg0}", ""), ("", "")],
+)
+def test_a_template_without_fields_is_the_name_of_every_call(template: str, name: str):
+    """So that no call has to find it: for the wait for a pooled connection that was 0.7 µs."""
+    assert fixed_name(template) == name

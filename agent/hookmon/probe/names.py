@@ -28,6 +28,13 @@ _MOST_KNOWN = 10_000
 _MISSING = object()
 
 
+def fixed_name(template: str) -> str:
+    """Return the name of every call, "" where the arguments have a say. Raises ValueError for a bad template."""
+    parts = parse(template)
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts)[:_LONGEST_NAME] if len(texts) == len(parts) else ""
+
+
 def span_finder(template: str, target: Target, function: Any, is_method: bool) -> tuple[FindSpan, int]:
     """Return the function that finds the span of a call, and the position of the argument that alone decides, or -1.
 

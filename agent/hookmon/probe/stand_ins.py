@@ -13,7 +13,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from hookmon.core import layout
 from hookmon.probe import generators, recorder, steps, tree
 from hookmon.probe.engine import compiled
-from hookmon.probe.names import span_finder
+from hookmon.probe.names import fixed_name, span_finder
 from hookmon.probe.target import note_maker
 
 TYPE_CHECKING = False
@@ -60,8 +60,9 @@ def is_timed(value: Any) -> bool:
 
 def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
     """Return the timed stand-in for a callable. Raises RefusedError for what none is for, ValueError for a bad template."""
-    span = None if template else target.span(target.path.partition(":")[2])
-    name, position = span_finder(template, target, function, is_method) if template else (None, -1)
+    always = fixed_name(template) if template else target.path.partition(":")[2]
+    span = target.span(always) if always else None
+    name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
