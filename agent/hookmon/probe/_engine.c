@@ -189,9 +189,10 @@ static struct {
     uint64_t ticks; /* the counter at the last look */
     uint64_t ns;    /* the time then */
     uint64_t rate;  /* ns a tick, times 2**32; 0 before the second look */
+    int failures;   /* looks in a row that something came into */
 } counter __attribute__((aligned(64)));
 
-enum { FIRST_LOOK_NS = 1000000, LAST_LOOK_NS = 1000000000, MOST_TICKS_BETWEEN = 10000 };
+enum { FIRST_LOOK_NS = 1000000, LAST_LOOK_NS = 1000000000, MOST_TICKS_BETWEEN = 1500, MOST_FAILURES = 1000 };
 
 /* Look at both clocks at once. -1: something came in between each time. */
 static int
@@ -214,8 +215,12 @@ correct_counter(void)
 {
     uint64_t ticks, ns;
     if (look_at_clocks(&ticks, &ns) < 0) {
+        if (++counter.failures > MOST_FAILURES) {
+            counter.limit = 0;
+        }
         return ns;
     }
+    counter.failures = 0;
     uint64_t ticks_since = ticks - counter.ticks, ns_since = ns - counter.ns;
     if (!counter.rate && ns_since < FIRST_LOOK_NS) {
         return ns;
