@@ -60,8 +60,12 @@ RAISING = "import click, hookmon.cli.report as verb; from hookmon.core.errors im
 @pytest.mark.parametrize(
     ("raised", "exit_code", "stderr"),
     [
-        ("ConfigError(['a is wrong', 'b\\x1b too'])", 2, "hookmon: a is wrong\nhookmon: b\\x1b too\n"),
-        ("LaunchError('not there', 127)", 127, "hookmon: not there\n"),
+        (
+            "ConfigError(['a is wrong', 'b\\x1b too'])",
+            2,
+            "hookmon: a is wrong [configuration]\nhookmon: b\\x1b too [configuration]\n",
+        ),
+        ("LaunchError('not there', 127)", 127, "hookmon: not there [launch]\n"),
         ("KeyboardInterrupt()", 130, "\n"),
         ("BrokenPipeError(32, 'gone')", 1, ""),
     ],

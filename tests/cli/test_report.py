@@ -67,14 +67,14 @@ def test_a_run_is_found_from_a_folder_inside(project: Path):
 @pytest.mark.parametrize(
     ("which", "message"),
     [
-        ("9", "there is no run 9; runs 2 to 4 are kept"),
-        ("nihgtly", "there is no run named nihgtly; did you mean nightly? (runs 2 to 4 are kept)"),
-        ("xyz", "there is no run named xyz (runs 2 to 4 are kept)"),
-        ("gone.sqlite", "gone.sqlite: there is no such run file"),
-        ("hookmon.toml", "hookmon.toml: not a run file of hookmon"),
-        ("foreign.sqlite", "foreign.sqlite: not a run file of hookmon"),
-        ("random.sqlite", "random.sqlite: not a readable run file: file is not a database"),
-        ("/dev/null", "/dev/null: not a run file (not a regular file)"),
+        ("9", "there is no run 9; runs 2 to 4 are kept [no-such-run]"),
+        ("nihgtly", "there is no run named nihgtly; did you mean nightly? (runs 2 to 4 are kept) [no-such-run]"),
+        ("xyz", "there is no run named xyz (runs 2 to 4 are kept) [no-such-run]"),
+        ("gone.sqlite", "gone.sqlite: there is no such run file [no-such-run]"),
+        ("hookmon.toml", "hookmon.toml: not a run file of hookmon [not-a-run-file]"),
+        ("foreign.sqlite", "foreign.sqlite: not a run file of hookmon [not-a-run-file]"),
+        ("random.sqlite", "random.sqlite: not a readable run file: file is not a database [not-a-run-file]"),
+        ("/dev/null", "/dev/null: not a run file (not a regular file) [not-a-run-file]"),
     ],
     ids=["number", "near name", "far name", "no file", "empty file", "foreign", "random", "device"],
 )
@@ -93,7 +93,9 @@ def test_before_the_first_run_it_says_how_to_make_one(tmp_path: Path):
     (tmp_path / ".git").mkdir()
     done = report(tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"hookmon: there is no run yet in {tmp_path / '.hookmon'}; hookmon run COMMAND makes one\n"
+    assert (
+        done.stderr == f"hookmon: there is no run yet in {tmp_path / '.hookmon'}; hookmon run COMMAND makes one [no-such-run]\n"
+    )
 
 
 def test_a_run_that_is_just_starting_is_named(project: Path):
@@ -122,7 +124,7 @@ def test_a_file_that_cannot_be_written_is_one_line(project: Path):
     """With the file's name."""
     done = report(project, "--output", "missing/out.txt")
     assert done.returncode == 2
-    assert done.stderr == "hookmon: missing/out.txt: the report cannot be written: No such file or directory\n"
+    assert done.stderr == "hookmon: missing/out.txt: the report cannot be written: No such file or directory [output]\n"
 
 
 def test_a_closed_pipe_ends_quietly(project: Path):

@@ -14,7 +14,7 @@ AGENT = Path(__file__).resolve().parents[2] / "agent"
 PROGRAM = """
 import os, sys
 from hookmon.core import layout
-from hookmon.probe import recorder
+from hookmon.probe import notes, recorder
 recorder.wrapt_folder = sys.argv[2]
 recorder.start(sys.argv[1], "0.1")
 from hookmon.probe.stand_ins import kinds
@@ -26,9 +26,9 @@ timed = [kinds.Timed(fail, target.span(f"quote {number} \\u00e4"), None, -1) for
 for depth in range(30):
     try: timed[0](depth)
     except ValueError: pass
-recorder.note_watch(1, "shop.pricing:quote", layout.TARGET_ACTIVE)
-recorder.note_watch(2, "shop.pricing:qoute", layout.TARGET_NOT_FOUND, "quote\\nother")
-recorder.note("early reference", "a.b was taken")
+notes.note_watch(1, "shop.pricing:quote", layout.TARGET_ACTIVE)
+notes.note_watch(2, "shop.pricing:qoute", layout.TARGET_NOT_FOUND, "quote\\nother")
+notes.note("early reference", "a.b was taken")
 kinds.Timed(lambda: os._exit(0), target.span("leave"), None, -1)()
 """
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.shards import RawLane, RawNode, ShardData
+from hookmon.core import layout
 from hookmon.core.histogram import bucket_of
 
 
@@ -19,7 +20,7 @@ def raw(parent: int, name: str, durations_ns: Iterable[int] = (), **more) -> Raw
         "kind": "function",
         "target": f"app:{name}",
         "call_site": "app.py:1",
-        "flat": False,
+        "flags": 0,
         "total_ns": sum(durations),
         "min_ns": min(durations, default=0),
         "max_ns": max(durations, default=0),
@@ -67,7 +68,7 @@ def test_a_completed_child_of_a_call_in_flight_takes_nothing_from_the_completed(
 
 def test_a_flat_node_has_no_self_time_and_takes_none():
     """Its time is inside its callers' self time."""
-    nodes = tree(data(raw(-1, "a", [100]), raw(-1, "b", [40], flat=True))).nodes
+    nodes = tree(data(raw(-1, "a", [100]), raw(-1, "b", [40], flags=layout.FLAG_FLAT))).nodes
     assert [node.self_ns for node in nodes] == [100, 0]
 
 

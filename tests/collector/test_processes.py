@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from hookmon.collector.processes import Processes, is_alive, unwatched_reason
+from hookmon.collector.store import Sample
 
 OURS = {"PATH": os.defpath, "HOOKMON_RUN": "/run", "PYTHONPATH": "/bootstrap"}
 SECOND_NS = 1_000_000_000
@@ -145,3 +146,11 @@ def test_memory_is_at_its_highest_also_between_two_samples():
         assert processes.watchers[child.pid].row.rss_max_bytes > 100_000_000
     finally:
         child.communicate()
+
+
+def test_thinned_samples_keep_every_process():
+    """Every second moment goes, whole."""
+    processes = Processes(0)
+    processes.samples = [Sample(at, pid, 0, 0, 0, 0, 0, 0, 0) for at in range(4) for pid in (1, 2)]
+    processes.thin_samples()
+    assert [(sample.at_ns, sample.pid) for sample in processes.samples] == [(0, 1), (0, 2), (2, 1), (2, 2)]

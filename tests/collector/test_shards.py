@@ -81,7 +81,7 @@ def test_a_truncated_shard_is_an_error_or_a_part(tmp_path: Path, shard: bytes, p
     ("word", "value", "said"),
     [
         (layout.HEADER_MAGIC, 0, "not a shard of hookmon"),
-        (layout.HEADER_VERSION, 2, "a shard of version 2, not 1"),
+        (layout.HEADER_VERSION, 3, "a shard of version 3, not 2"),
         (layout.HEADER_VERSION, 2**64 - 1, "a shard of version"),
     ],
 )
@@ -123,8 +123,8 @@ def test_flipped_bytes_are_an_error_or_a_shard(tmp_path: Path, shard: bytes, see
         assert data is None or len(data.nodes) < 1_000
 
 
-SIZES = [1, 2, 3, layout.NODE_WORDS, layout.BUCKETS_WORDS, layout.LANE_WORDS]
-RECORDS = [(kind, size) for kind in (*range(9), 255) for size in SIZES]
+SIZES = [1, 2, 3, layout.NODE_WORDS, layout.BUCKETS_WORDS, layout.LANE_WORDS, layout.PER_WORDS, layout.EXAMPLE_WORDS]
+RECORDS = [(kind, size) for kind in (*range(11), 255) for size in SIZES]
 
 
 @pytest.mark.parametrize(("kind", "size"), RECORDS)

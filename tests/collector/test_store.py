@@ -14,6 +14,7 @@ import pytest
 from hookmon.collector.store import (
     KEPT_RUNS,
     BlindSpot,
+    CallSeries,
     InFlight,
     Node,
     Process,
@@ -47,6 +48,8 @@ def full_run() -> Run:
         still_running=["5 sleep 9"],
         samples=[Sample(1, 2, 3, 4, 5, 6, 7, 8, 9)],
         plan=[{"id": 1, "module": "m", "calls": ["a"]}],
+        series=[CallSeries("a", "sql", "m:a", "[[0,4,0,12,[3,4]]]")],
+        interval_ns=250_000_000,
         folded=["1-2.shard"],
     )
 
@@ -68,6 +71,38 @@ def test_saving_again_replaces(run_file: RunFile):
     run_file.save(full_run())
     run_file.save(Run(8, "", [], "", "0.1.0"))
     assert run_file.load() == Run(8, "", [], "", "0.1.0")
+
+
+LATER_COLUMNS = ("sited", "entry", "waits", "detached", "transactions", "most", "repeated", "repeated_calls", "repeated_ns")
+
+
+def test_a_run_file_from_before_there_were_transactions_and_series_still_loads(run_file: RunFile):
+    """What it has not is at its default."""
+    run = full_run()
+    run_file.save(run)
+    connection = sqlite3.connect(run_file.path)
+    connection.execute("PRAGMA user_version = 1")
+    connection.execute("DROP TABLE series")
+    connection.execute("DROP TABLE examples")
+    for column in (*LATER_COLUMNS, "most_repeated"):
+        connection.execute(f"ALTER TABLE nodes DROP COLUMN {column}")
+    connection.execute("DELETE FROM run WHERE key = 'interval_ns'")
+    connection.commit()
+    connection.close()
+    run.series, run.interval_ns, run.examples = [], 0, []
+    assert run_file.load() == run
+
+
+def test_series_are_saved_alone(run_file: RunFile):
+    """While everything else can still be read from shards; the other tables stay as they were."""
+    run = full_run()
+    run_file.save(run)
+    run.series = []
+    run.samples.append(Sample(2, 2, 3, 4, 5, 6, 7, 8, 9))
+    nodes, run.nodes = run.nodes, []
+    run_file.save_tables(run, ("series", "samples"))
+    run.nodes = nodes
+    assert run_file.load() == run
 
 
 def test_the_head_comes_without_rows(run_file: RunFile):

@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 
 from hookmon.config.find import find_config
+from hookmon.config.packs import read_packs
 from hookmon.config.watch import Watch
+
+ALL = [pack.name for pack in read_packs([]) if pack.on]
+
+
+def all_but(*names):
+    """Return the names of the packs that are on by themselves without these, as a line."""
+    return " ".join(name for name in ALL if name not in names)
+
 
 SHOP = '[[watch]]\nmodule = "shop"\ncalls = ["quote"]\n'
 
@@ -30,10 +39,32 @@ def test_a_watch_becomes_the_dictionary_of_the_plan(folder):
         "span": "",
         "kind": "sql",
         "nested": True,
+        "entry": False,
+        "entry_name": "",
+        "entry_status": "",
+        "waits": False,
         "pack": "",
         "source": "hookmon.toml:1",
         "adapter": "",
     }
+
+
+def test_a_hook_is_in_the_plan_with_what_it_says_more(folder):
+    """The rest of it is that of a watch; a watch of the same function may stand beside it."""
+    folder.write(
+        '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\ncallable = "listener"\nunregister = ["Events.off"]\n'
+        '[[watch]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
+    )
+    watches = {bool(each.hook): each.to_plan(1) for each in folder.own_watches()}
+    assert "hook" not in watches[False]
+    assert watches[True]["hook"] == {
+        "callable": "listener",
+        "methods": [],
+        "base": "",
+        "skip": [],
+        "unregister": ["Events.off"],
+    }
+    assert (watches[True]["calls"], watches[True]["span"], watches[True]["kind"]) == (["Events.on"], "{callable}", "hook")
 
 
 def test_an_option_watches_like_the_file(folder):
@@ -45,10 +76,11 @@ def test_an_option_watches_like_the_file(folder):
 
 
 def test_nothing_configured_means_all_packs(folder):
-    """Without a configuration every shipped pack is on and there are no other watches."""
+    """Without a configuration every shipped pack is on that does not say otherwise, and there are no other watches."""
     config = folder.load()
+    assert not {"json", "pickle"} & {*config.packs}
     assert config.path is None
-    assert config.packs == ["http", "httpx", "redis", "requests", "sqlite3", "valkey"]
+    assert config.packs == ALL
     assert {watch.pack for watch in config.watches} == set(config.packs)
 
 
@@ -160,12 +192,19 @@ def test_the_project_is_the_folder_of_the_configuration(folder):
 
 
 CHOICES = {
-    "file disables": ("disable = ['redis', 'valkey']", {}, "http httpx requests sqlite3"),
+    "file disables": ("disable = ['redis', 'valkey']", {}, all_but("redis", "valkey")),
     "file disables all but one": ("disable = ['*']\nenable = ['sqlite3']", {}, "sqlite3"),
     "option turns on what the file disables": ("disable = ['*']", {"pack": ["redis"]}, "redis"),
     "option turns off what the file enables": ("enable = ['redis']", {"no_pack": ["*"]}, ""),
     "option turns off all but one": ("", {"pack": ["httpx"], "no_pack": ["*"]}, "httpx"),
-    "option turns one off": ("disable = ['http']", {"no_pack": ["redis"]}, "httpx requests sqlite3 valkey"),
+    "option turns on what is off by itself": ("", {"pack": ["json"]}, " ".join(sorted([*ALL, "json"]))),
+    "file turns on what is off by itself": (
+        "enable = ['json']",
+        {"no_pack": ["redis"]},
+        " ".join(sorted({*ALL, "json"} - {"redis"})),
+    ),
+    "option turns off what is off by itself": ("enable = ['json']", {"no_pack": ["*"]}, ""),
+    "option turns one off": ("disable = ['http']", {"no_pack": ["redis"]}, all_but("http", "redis")),
 }
 
 

@@ -6,8 +6,12 @@ import pytest
 
 WATCH = '[[watch]]\nmodule = "shop"\n'  # two lines; what is tested stands on line 3
 
+HOOK = '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
+
 CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 KINDS = "request, task, sql, cache, http, rpc, queue, template, hook, function"
+
+WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, waits"
 
 MISTAKES = {
     "overhead without a percent sign": (
@@ -20,19 +24,55 @@ MISTAKES = {
     ),
     "unknown table": (
         '[[wach]]\nmodule = "shop"\n',
-        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs, max_overhead; did you mean "watch"?',
+        'hookmon.toml:1: there is no table or key "wach"; '
+        'allowed: watch, hook, packs, max_overhead, redact; did you mean "watch"?',
     ),
     "unknown key far from all": (
         "# one\n\nzzz = 1\n",
-        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs, max_overhead',
+        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, hook, packs, max_overhead, redact',
+    ),
+    "unknown redaction": (
+        'redact = "literal"\n',
+        'hookmon.toml:1: redact "literal" is unknown; allowed: "off", "literals", "all"; did you mean "literals"?',
     ),
     "unknown key of a watch": (
         WATCH + 'cals = ["a"]\ncalls = ["a"]\n',
-        'hookmon.toml:3: there is no key "cals" in watch; allowed: module, calls, span, kind, nested; did you mean "calls"?',
+        f'hookmon.toml:3: there is no key "cals" in watch; allowed: {WATCH_KEYS}; did you mean "calls"?',
     ),
     "adapter outside a pack": (
         WATCH + 'adapter = "sqlite3"\ncalls = ["a"]\n',
-        'hookmon.toml:3: there is no key "adapter" in watch; allowed: module, calls, span, kind, nested',
+        f'hookmon.toml:3: there is no key "adapter" in watch; allowed: {WATCH_KEYS}',
+    ),
+    "callable that is no place": (
+        HOOK + 'callable = "the listener"\n',
+        'hookmon.toml:4: callable "the listener" is no place of a callback; allowed: "parameter", "arg0", "decorated", "result", '
+        '"self.attribute", "arg0.attribute", "module.NAME"',
+    ),
+    "method of a hook that is no name": (
+        HOOK + 'methods = ["on_*", "on save"]\n',
+        'hookmon.toml:4: method "on save" is not a name; allowed: "saved", "on_*"',
+    ),
+    "base without a module": (
+        HOOK + 'base = "Plugin"\n',
+        'hookmon.toml:4: base "Plugin" is not a class with its module; allowed: "framework.plugin:Plugin"',
+    ),
+    "what is skipped is no name": (
+        HOOK + 'skip = ["shop", "shop/plugins"]\n',
+        'hookmon.toml:4: "shop/plugins" is not a package or callable; allowed: "shop.plugins", "shop.plugins:on_save"',
+    ),
+    "unregister that is no name": (
+        HOOK + 'unregister = ["off()"]\n',
+        f'hookmon.toml:4: call "off()" is not a name; allowed: {CALLS}; did you mean "off"?',
+    ),
+    "key of a watch in a hook": (
+        HOOK + "nested = true\n",
+        'hookmon.toml:4: there is no key "nested" in hook; '
+        'allowed: module, calls, callable, methods, base, skip, unregister, span, kind; did you mean "unregister"?',
+    ),
+    "a registration function twice": (
+        HOOK + HOOK,
+        'hookmon.toml:6: "Events.on" of module "shop" is watched a second time, first at hookmon.toml:3; '
+        "allowed: each target once",
     ),
     "unknown key of packs": (
         '[packs]\ndisabled = ["redis"]\n',
@@ -134,7 +174,7 @@ MISTAKES = {
     "unknown filter": (
         WATCH + 'span = "q {arg0|uper}"\ncalls = ["a"]\n',
         "hookmon.toml:3: span \"q {arg0|uper}\": {arg0|uper}: there is no filter 'uper'; "
-        "allowed: upper, lower, word, command, host, sql",
+        "allowed: upper, lower, word, command, host, port, file, program, sql, name, test, callable",
     ),
     "span with an open brace": (
         WATCH + 'span = "q {arg0"\ncalls = ["a"]\n',
@@ -150,8 +190,7 @@ MISTAKES = {
     ),
     "unknown pack": (
         '[packs]\ndisable = [\n  "redsi",\n]\n',
-        'hookmon.toml:3: there is no pack "redsi"; allowed: http, httpx, redis, requests, sqlite3, valkey, *; '
-        'did you mean "redis"?',
+        'hookmon.toml:3: there is no pack "redsi"; allowed: a name that hookmon packs lists, or "*"; did you mean "redis"?',
     ),
     "pack enabled and disabled": (
         '[packs]\nenable = ["redis"]\ndisable = ["redis"]\n',
@@ -256,7 +295,7 @@ OPTION_MISTAKES = {
     ),
     "unknown pack": (
         {"pack": ["htpx"]},
-        '--pack htpx: there is no pack "htpx"; allowed: http, httpx, redis, requests, sqlite3, valkey; did you mean "httpx"?',
+        '--pack htpx: there is no pack "htpx"; allowed: a name that hookmon packs lists; did you mean "httpx"?',
     ),
     "pack on and off": (
         {"pack": ["redis"], "no_pack": ["redis"]},

@@ -10,7 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from hookmon.core import layout
-from hookmon.probe.names import fixed_name, span_finder
+from hookmon.core.span import FILTERS as ALL_FILTERS
+from hookmon.core.span import fixed_name
+from hookmon.probe.names import span_finder
 from hookmon.probe.target import Target
 
 
@@ -42,8 +44,34 @@ def name_of(template: str, *args: Any, function: Any = None, is_method: bool = F
         ("{arg0|command}", "", "?"),
         ("{arg0|host}", "https://bob:pw@shop.example:8443/path?key=1#x", "shop.example:8443"),
         ("{arg0|host}", b"http://shop.example/", "shop.example"),
-        ("{arg0|host}", "shop.example", "shop.example"),
         ("{arg0|host}", "https://[::1]:80/", "[::1]:80"),
+        ("{arg0|host}", "https://[::1]/", "[::1]"),
+        ("{arg0|host}", "HTTP://shop.example:80/", "shop.example"),
+        ("{arg0|host}", "https://shop.example:443?key=1", "shop.example"),
+        ("{arg0|host}", "redis://:pw@shop.example:6379/0", "shop.example:6379"),
+        ("{arg0|host}", "http://bob:p/w@shop.example/", "?"),
+        ("{arg0|host}", "users/bob", "?"),
+        ("{arg0|host}", "bob", "?"),
+        ("{arg0|host}", "data:text/plain;x=http://bob", "?"),
+        ("{arg0|host}", "", "?"),
+        ("a{arg0|port}", 8080, "a:8080"),
+        ("a{arg0|port}", "8080", "a:8080"),
+        ("a{arg0|port}", 80, "a"),
+        ("a{arg0|port}", 443, "a"),
+        ("a{arg0|port}", None, "a"),
+        ("a{arg9|port}", None, "a"),
+        ("a{arg0|port}", "secret", "a"),
+        ("{arg0|file}", "/srv/templates/my page.html", "my page.html"),
+        ("{arg0|file}", None, "None"),
+        ("{arg0|program}", "/usr/bin/git", "git"),
+        ("{arg0|program}", "/usr/bin/python3.11 -c secret", "python3.11"),
+        ("{arg0|program}", ["/opt/my app/run.sh", "secret"], "run.sh"),
+        ("{arg0|program}", ("git", "secret"), "git"),
+        ("{arg0|program}", [b"g++", "secret"], "g++"),
+        ("{arg0|program}", "PASSWORD=secret make", "?"),
+        ("{arg0|program}", "$SECRET", "?"),
+        ("{arg0|program}", "  ", "?"),
+        ("{arg0|program}", [], "list"),
         ("{arg0|host}", 5, "5"),
         ("{arg0|sql}", "SELECT 'x'", "SELECT ?"),
         ("{arg0|sql}", b"SELECT 1", "SELECT ?"),
@@ -51,6 +79,8 @@ def name_of(template: str, *args: Any, function: Any = None, is_method: bool = F
         ("a {arg0} {{b}}", "x", "a x {b}"),
         ("{function}", "x", "quote"),
         ("{missing, arg0}", "second", "second"),
+        ("{arg0.nothing, arg0.real, arg0}", "third", "third"),
+        ("{arg0, arg9}", "", ""),
         ("{arg9}", "x", "?"),
         ("{arg0.real}", "text", "?"),
     ],
@@ -192,7 +222,7 @@ SUSPECTS = [
     "{self|upper}",
     *("{arg0.price}", "{arg0.nothing}", "{arg0.a.b}", "{self.price}", "{class}", "{missing, arg0.price}"),
 ]
-FILTERS = ["", "|upper", "|lower", "|word", "|command", "|host", "|sql"]
+FILTERS = ["", *(f"|{name}" for name in ALL_FILTERS)]
 
 
 @pytest.mark.parametrize("template", SUSPECTS)
@@ -269,7 +299,7 @@ def test_a_kind_of_text_is_read_as_text(filter_name: str):
     assert Shouting.ran == []
 
 
-@pytest.mark.parametrize("filter_name", ["|host", "|sql"])
+@pytest.mark.parametrize("filter_name", ["|host", "|port", "|file", "|program", "|sql"])
 def test_a_kind_of_text_is_filtered_as_text(filter_name: str):
     """Methods that it has of its own do not run."""
     Shouting.ran.clear()
@@ -325,7 +355,7 @@ for _ in range(3): shop.quote("{text}")
 
 @pytest.mark.parametrize(
     ("template", "name"),
-    [("redis pool wait", "redis pool wait"), ("{{a}}", "{a}"), ("x" * 300, name_of("x" * 300)), ("a {arg0}", ""), ("", "")],
+    [("redis pool wait", "redis pool wait"), ("{{a}}", "{a}"), ("x" * 300, "x" * 300), ("a {arg0}", ""), ("", "")],
 )
 def test_a_template_without_fields_is_the_name_of_every_call(template: str, name: str):
     """So that no call has to find it: for the wait for a pooled connection that was 0.7 µs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hookmon.collector.store import BlindSpot, InFlight, Node, Process, Run, Watched
+from hookmon.collector.store import BlindSpot, Example, InFlight, Node, Process, Run, Watched
 from hookmon.core.histogram import bucket_of
 
 MS = 1_000_000
@@ -159,4 +159,43 @@ def hostile() -> Run:
         blind_spots=[BlindSpot(bad, bad)],
         in_flight=[InFlight(1, bad, [(bad, 5), (bad, 3)], 3)],
         still_running=[bad],
+    )
+
+
+def web() -> Run:
+    """Return a run of a web application: two routes, a loop of queries, work in threads and after the response."""
+    sql = {"kind": "sql", "target": "sqlite3:Cursor.execute", "sited": True}
+    http = {"kind": "http", "target": "requests:Session.send", "sited": True}
+    pool = {"kind": "function", "target": "pool:get", "waits": True}
+    nodes = [
+        node(-1, "GET /users/<id>", [50 * MS] * 10, children_ns=420 * MS, kind="request", target="flask", entry=True),
+        node(0, "view", [42 * MS] * 10, children_ns=410 * MS, target="app:view"),
+        node(
+            1,
+            "SELECT name",
+            [MS] * 200,
+            call_site="/srv/shop/views.py:31",
+            transactions=10,
+            most=21,
+            repeated=10,
+            repeated_calls=200,
+            repeated_ns=200 * MS,
+            most_repeated=21,
+            **sql,
+        ),
+        node(1, "SELECT name", [MS] * 10, call_site="/srv/shop/views.py:40", transactions=10, most=1, **sql),
+        node(1, "pool wait", [20 * MS] * 10, transactions=10, most=1, **pool),
+        node(0, "(concurrent)", [], detached="concurrent"),
+        node(5, "GET mail", [30 * MS] * 10, call_site="/srv/shop/mail.py:7", transactions=10, most=1, **http),
+        node(0, "(after)", [], detached="after"),
+        node(7, "GET mail", [9 * MS] * 10, call_site="/srv/shop/mail.py:9", **http),
+        node(-1, "GET /boom", [2 * MS] * 8, kind="request", target="flask", entry=True, errors=8),
+        node(-1, "SELECT 1", [MS] * 2, call_site="/srv/shop/start.py:3", **sql),
+    ]
+    spans = [(1, 0, MS, 42 * MS), (2, 0, 2 * MS, MS), (6, 1, 3 * MS, 30 * MS)]
+    return run(
+        project="/srv/shop",
+        nodes=nodes,
+        examples=[Example(0, 100, 50 * MS, 200, 18, 4711, spans)],
+        processes=[process(4711, calls=250)],
     )

@@ -30,6 +30,7 @@ SCREENS = {
     "shop": runs.shop,
     "killed": runs.killed,
     "hostile": runs.hostile,
+    "web": runs.web,
 }
 
 

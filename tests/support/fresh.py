@@ -29,10 +29,12 @@ from hookmon.probe.patcher import Patches, patch_module
 patches = Patches()
 _watches = []
 
-def watch(module, *calls, span="", kind="function", nested=False, pack=""):
+def watch(module, *calls, span="", kind="function", nested=False, pack="", entry=False, entry_name="", entry_status="",
+          waits=False):
     _watches.append(len(_watches) + 1)
     plan = {"id": _watches[-1], "module": module.__name__, "calls": list(calls), "span": span, "kind": kind,
-            "nested": nested, "pack": pack, "source": "test", "adapter": ""}
+            "nested": nested, "pack": pack, "source": "test", "adapter": "", "entry": entry, "entry_name": entry_name,
+            "entry_status": entry_status, "waits": waits}
     patch_module(module, module.__name__, [plan], patches)
 
 def module(source, name="shop"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import shutil
 import socket
 import subprocess
@@ -114,6 +115,73 @@ class Postgres:
             self._process.kill()
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class MariaDb:
+    """A MariaDB server on a free port, in a folder of its own, which logs each statement that it gets into a table."""
+
+    USER = "shop"
+
+    def __init__(self, password: str) -> None:
+        self._folder = tempfile.mkdtemp(prefix="mariadb-")
+        user = "root" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+        self.port = _free_port()
+        self._socket = os.path.join(self._folder, "socket")
+        data = os.path.join(self._folder, "data")
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": self._folder}
+        own = ["--no-defaults", f"--datadir={data}", f"--user={user}"]
+        make = ["mariadb-install-db", *own, "--auth-root-authentication-method=normal", "--skip-test-db"]
+        subprocess.run(make, check=True, **quiet)
+        options = ["--bind-address=127.0.0.1", f"--port={self.port}", f"--socket={self._socket}", "--skip-name-resolve"]
+        options += [f"--pid-file={self._folder}/pid", "--innodb-flush-log-at-trx-commit=0", "--log-output=TABLE"]
+        self._process = subprocess.Popen([_mariadbd(), *own, *options], **quiet)
+        self._wait()
+        self.execute(f"CREATE DATABASE shop; GRANT ALL ON shop.* TO '{self.USER}'@'%' IDENTIFIED BY '{password}'")
+
+    @staticmethod
+    def missing() -> str:
+        """Return which programs of the server are not on this machine, "" for none."""
+        return " ".join(name for name in ("mariadb-install-db", "mariadb", _mariadbd()) if not shutil.which(name))
+
+    def _wait(self) -> None:
+        end = time.monotonic() + 30
+        while True:
+            try:
+                self.execute("SELECT 1")
+                return
+            except subprocess.CalledProcessError:
+                if self._process.poll() is not None or time.monotonic() > end:
+                    raise
+                time.sleep(0.05)
+
+    def execute(self, statements: str) -> list[str]:
+        """Run statements as root and return the lines that come of them, their fields parted by tabs."""
+        line = ["mariadb", "--no-defaults", "-u", "root", "-S", self._socket, "-N", "-B", "-e", statements]
+        return subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    def reset(self) -> None:
+        """Forget the log and begin it anew."""
+        self.execute("SET GLOBAL general_log = 0; TRUNCATE mysql.general_log; SET GLOBAL general_log = 1")
+
+    def statements(self) -> list[str]:
+        """Return the text of each statement since the last reset that did not come from `execute`."""
+        wanted = "command_type = 'Query' AND user_host NOT LIKE 'root%'"
+        lines = self.execute(f"SET GLOBAL general_log = 0; SELECT argument FROM mysql.general_log WHERE {wanted}")
+        return [line.replace("\\n", "\n") for line in lines]
+
+    def stop(self) -> None:
+        """End the server and take its folder away."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _mariadbd() -> str:
+    return shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin:/usr/local/sbin") or "mariadbd"
 
 
 def _postgres_programs() -> Path:

@@ -27,12 +27,12 @@ def find(store: Store, which: str) -> Run:
     if which.endswith(".sqlite") or os.sep in which or (not which.isdecimal() and Path(which).is_file()):
         return _loaded(RunFile(Path(which)))
     if not numbers:
-        raise RunFileError(f"there is no run yet in {store.folder}; hookmon run COMMAND makes one")
+        raise RunFileError(f"there is no run yet in {store.folder}; hookmon run COMMAND makes one", code="no-such-run")
     if which == "last":
         return _loaded(store.run_file(numbers[-1]))
     if which.isdecimal() and which.isascii():
         if int(which) not in numbers:
-            raise RunFileError(f"there is no run {which}; {_kept(numbers)}")
+            raise RunFileError(f"there is no run {which}; {_kept(numbers)}", code="no-such-run")
         return _loaded(store.run_file(int(which)))
     return _named(store, numbers, which)
 
@@ -50,13 +50,15 @@ def _named(store: Store, numbers: list[int], name: str) -> Run:
         names.append(run.name)
     near = get_close_matches(name, [*filter(None, names), "last"], n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
-    raise RunFileError(f"there is no run named {name}{meant} ({_kept(numbers)})")
+    raise RunFileError(f"there is no run named {name}{meant} ({_kept(numbers)})", code="no-such-run")
 
 
 def _loaded(run_file: RunFile) -> Run:
     with suppress(OSError):
         if run_file.path.suffix == ".sqlite" and not run_file.path.stat().st_size:
-            raise RunFileError(f"{run_file.path}: nothing is saved of this run; it is just starting, or was never saved")
+            raise RunFileError(
+                f"{run_file.path}: nothing is saved of this run; it is just starting, or was never saved", code="nothing-saved"
+            )
     return _recovered(run_file, run_file.load())
 
 

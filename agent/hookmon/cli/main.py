@@ -7,7 +7,7 @@ whose name begins with an underscore is no verb.
 from __future__ import annotations
 
 import sys
-from importlib import import_module, metadata
+from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
 
@@ -15,7 +15,6 @@ import click
 
 from hookmon import cli
 from hookmon.core.errors import HookmonError
-from hookmon.report.texts import inert
 
 _INTERRUPTED = 130
 
@@ -61,6 +60,8 @@ def _print_version(verbose: bool) -> None:
 
 
 def _installed(package: str) -> str:
+    from importlib import metadata
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -79,8 +80,10 @@ def main() -> None:
     try:
         answer = hookmon.main(prog_name="hookmon", standalone_mode=False)
     except HookmonError as error:
-        for line in str(error).splitlines():
-            click.echo(f"hookmon: {inert(line)}", err=True)
+        from hookmon.report.texts import inert
+
+        for line, code in error.lines():
+            click.echo(f"hookmon: {inert(line)}" + (f" [{code}]" if code else ""), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
         error.show()

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from hookmon.cli import _runs
-from hookmon.core.errors import HookmonError
+from hookmon.cli import _output, _runs
 from hookmon.report import FORMATS, render
 
 
@@ -16,12 +15,16 @@ from hookmon.report import FORMATS, render
 @click.argument("run", default="last")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
+@_output.format_as_json
 @click.option("--all", "everything", is_flag=True, help="Show every name, process and watch.")
-def command(run: str, format: str, output: Path | None, everything: bool) -> None:
+def command(run: str, format: str, output: Path | None, as_json: bool, everything: bool) -> None:
     """Show a run again.
 
     RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means.
     """
+    format = _output.chosen_format(format, as_json)
+    if output is None:
+        _output.refuse_binary(format, sys.stdout)
     found = _runs.find(_runs.store_here(), run)
     if output is None:
         render(found, format, file=sys.stdout, everything=everything)
@@ -30,4 +33,4 @@ def command(run: str, format: str, output: Path | None, everything: bool) -> Non
         with output.open("w", encoding="utf-8", newline="\n") as file:
             render(found, format, file=file, everything=everything)
     except OSError as error:
-        raise HookmonError(f"{output}: the report cannot be written: {error.strerror}") from error
+        raise _output.written(output, "the report", error) from error

@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 import time
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from hookmon.cli import _options, _output, _plan
 from hookmon.core.errors import HookmonError, LaunchError, RunFileError
 from hookmon.report import FORMATS
 
@@ -31,27 +31,21 @@ _GRACE_S = 0.3
     short_help="Run a program and report where its time goes.",
     context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
 )
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml.")
-@click.option("--no-config", is_flag=True, help="Read no configuration file.")
-@click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total")
-@click.option("--pack", multiple=True, metavar="NAME", help="Switch a pack on.")
-@click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them.")
+@_options.configuration
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
+@_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
-    config: Path | None,
-    no_config: bool,
-    watch: tuple[str, ...],
-    pack: tuple[str, ...],
-    no_pack: tuple[str, ...],
     name: str,
     format: str,
     output: Path | None,
+    as_json: bool,
     quiet: bool,
     command: tuple[str, ...],
+    **configuration: Any,
 ) -> int:
     """Run COMMAND as always and report where its time went.
 
@@ -61,9 +55,12 @@ def command(
     """
     from hookmon.config.load import load
 
-    checked = load(Path.cwd(), config=config, no_config=no_config, watch=watch, pack=pack, no_pack=no_pack)
+    format = _output.chosen_format(format, as_json)
+    checked = load(Path.cwd(), **configuration)
     if output is not None:
         _check_output(output)
+    elif not quiet:
+        _output.refuse_binary_without_file(format)
     session = _Session(list(command), name, checked)
     code, run = session.run()
     if output is not None or not quiet:
@@ -89,7 +86,7 @@ class _Session:
         from hookmon.collector import launch
         from hookmon.collector.collect import Collector
 
-        folder = _run_folder()
+        folder = _plan.run_folder()
         before = launch.block_signals()
         try:
             try:
@@ -97,7 +94,7 @@ class _Session:
                 pid = launch.start(self._command, launch.environment(os.environ, folder), before)
             except OSError as error:
                 self._withdraw(folder)
-                raise LaunchError(f"the run cannot be prepared: {error}", 125) from error
+                raise LaunchError(f"the run cannot be prepared: {error}", 125, code="no-run-folder") from error
             except BaseException:
                 self._withdraw(folder)
                 raise
@@ -113,25 +110,12 @@ class _Session:
         """Write the plan and reserve a run file."""
         import psutil
 
-        from hookmon.collector import launch
         from hookmon.collector.recover import sweep
         from hookmon.collector.store import Run, RunFile, Store, number_of
         from hookmon.config.find import find_project
-        from hookmon.core import plan
 
         version = metadata.version("hookmon")
-        watches = [watch.to_plan(number) for number, watch in enumerate(self._config.watches, 1)]
-        content: plan.PlanData = {
-            "run_folder": str(folder),
-            "wrapt_folder": _wrapt_folder(),
-            "hookmon": version,
-            "clock_source": launch.clock_source(),
-            "max_overhead": self._config.max_overhead,
-            "watches": watches,
-        }
-        modules = sorted({watch["module"] for watch in watches})
-        _write_privately(folder / plan.FILE_NAME, plan.encode(content))
-        _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(modules).encode())
+        watches = _plan.write(folder, self._config, version)
         store = Store.of_project(find_project(Path.cwd()))
         sweep(store)
         try:
@@ -145,6 +129,7 @@ class _Session:
             command=self._command,
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=version,
+            project=str(find_project(Path.cwd()).resolve()),
             run_folder=str(folder),
             launcher_pid=os.getpid(),
             launcher_started=psutil.Process().create_time(),
@@ -164,7 +149,9 @@ class _Session:
 
     def _finish(self, collector: Collector, code: int) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
+        from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
+        from hookmon.collector.store import BlindSpot
 
         run = collector.run
         run.duration_ns = time.monotonic_ns() - run.started_ns
@@ -173,7 +160,9 @@ class _Session:
         while collector.something_runs() and time.monotonic() < deadline:
             time.sleep(0.02)
         run = collector.look(state="finished")
+        run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
         add_cost(run, collector.interpreter)
+        name_versions(run, self._config, collector.interpreter)
         try:
             collector.end()
         except RunFileError as error:
@@ -181,38 +170,15 @@ class _Session:
         return run
 
 
-def _run_folder() -> Path:
-    """Make the private folder for plan and shards, in memory where the system has a place for that."""
-    for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), None):  # None is the temporary folder, which may not exist
-        if place is None or (place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)):
-            try:
-                return Path(tempfile.mkdtemp(prefix="hookmon-", dir=place))
-            except OSError:
-                continue
-    raise LaunchError("no place for the run folder: /dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written", 125)
-
-
-def _write_privately(path: Path, content: bytes) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(content)
-
-
-def _wrapt_folder() -> str:
-    from importlib.util import find_spec
-
-    spec = find_spec("wrapt")
-    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
-
-
 def _check_output(output: Path) -> None:
     """Refuse now what could not be written after the run."""
     folder = output.parent
     if output.is_dir():
-        raise HookmonError(f"--output {output}: that is a folder")
+        raise HookmonError(f"--output {output}: that is a folder", code="output")
     if not folder.is_dir():
-        raise HookmonError(f"--output {output}: there is no folder {folder}")
+        raise HookmonError(f"--output {output}: there is no folder {folder}", code="output")
     if not os.access(output if output.exists() else folder, os.W_OK):
-        raise HookmonError(f"--output {output}: it cannot be written")
+        raise HookmonError(f"--output {output}: it cannot be written", code="output")
 
 
 def _report(run: Run, format: str, output: Path | None) -> None:

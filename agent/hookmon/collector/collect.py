@@ -8,18 +8,17 @@ file is deleted, so that a killed launcher loses nothing and 10,000 children lea
 from __future__ import annotations
 
 import os
-import shutil
-import stat
-import time
 from contextlib import suppress
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from time import monotonic_ns
 
 from hookmon.collector import hints
+from hookmon.collector.births import Birth, read_birth
+from hookmon.collector.discard import discard
 from hookmon.collector.merge import Tree, calls_of, in_flight
-from hookmon.collector.processes import SHADOWED, Processes, Watcher, exists, is_alive
+from hookmon.collector.processes import SHADOWED, Processes, Watcher, is_alive
+from hookmon.collector.series import Series
 from hookmon.collector.shards import ShardData, ShardReader
 from hookmon.collector.store import BlindSpot, Process, Run, RunFile, Watched
 from hookmon.core import layout
@@ -28,23 +27,11 @@ from hookmon.core.errors import RunFileError, ShardError
 _DISCOVER_NS = 100_000_000
 _SAMPLE_NS = 1_000_000_000
 _FOLD_NS = 500_000_000
-_MOST_SAMPLES = 50_000
+_SERIES_NS = 5_000_000_000
+_SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
+_MOST_SAMPLES = 20_000
 _MOST_PROCESS_ROWS = 2_000
-_WRITTEN_BY_NOW_S = 0.2
 _TOO_SHORT_NS = 400_000_000
-
-
-@dataclass
-class Birth:
-    """The note that a process with the probe left when it began."""
-
-    pid: int
-    parent_pid: int
-    started_ns: int
-    status: str  # "" or why it is not watched
-    python: str
-    executable: str
-    argv: list[str]
 
 
 class Collector:
@@ -56,15 +43,18 @@ class Collector:
         self._run_file = run_file
         self._folder = Path(run.run_folder)
         self.processes = Processes(run.started_ns)
-        self._tree = Tree(run.nodes)
+        self._tree = Tree(run.nodes, run.examples)
+        self._series = Series(run)
         self._births: dict[tuple[int, int], Birth] = {}
+        self._noted: set[str] = set()  # the files of these
         self._readers: dict[str, ShardReader] = {}
         self._broken: dict[str, str] = {}
         self._folded = list(run.folded)
         self._rows: dict[int, Process] = {}
         self._statuses: dict[tuple[int, str], dict[int, str]] = {}
         self._notes: dict[tuple[str, str], int] = {}
-        self._next = {"discover": 0, "sample": 0, "fold": 0}
+        self._next = {"discover": 0, "sample": 0, "fold": 0, "series": run.started_ns + _SERIES_NS}
+        self._series_ns = _SERIES_NS
         self._save_error = ""
         self._unattended = False
         self._engines: list[str] = []
@@ -93,11 +83,16 @@ class Collector:
         if self._due("sample", now_ns, _SAMPLE_NS):
             self.processes.sample(now_ns)
             if len(self.processes.samples) > _MOST_SAMPLES:
-                del self.processes.samples[::2]
+                self.processes.thin_samples()
         if self._due("fold", now_ns, _FOLD_NS):
             self._scan()
             if self._fold_ended(now_ns):
                 self._save_progress()
+        if self._series.is_due(now_ns):
+            self._scan()
+            self._series.look(self._readers, now_ns)
+            if self._due("series", now_ns, self._series_ns):
+                self._save_series(now_ns)
 
     def _due(self, what: str, now_ns: int, every_ns: int) -> bool:
         if now_ns < self._next[what]:
@@ -113,9 +108,10 @@ class Collector:
             return
         for name in entries:
             path = self._folder / name
-            if name.endswith(layout.BIRTH_SUFFIX):
-                birth = _read_birth(path)
-                if birth is not None and (birth.pid, birth.started_ns) not in self._births:
+            if name.endswith(layout.BIRTH_SUFFIX) and name not in self._noted:
+                birth = read_birth(path)
+                if birth is not None:
+                    self._noted.add(name)
                     self._births[birth.pid, birth.started_ns] = birth
                     self.processes.add(birth.pid, monotonic_ns())
             elif name.endswith(layout.SHARD_SUFFIX) and name not in self._readers and name not in self._folded:
@@ -138,6 +134,7 @@ class Collector:
 
     def _close(self, name: str, reader: ShardReader) -> None:
         reader.close()
+        self._series.fold(name)
         del self._readers[name]
         self._folded.append(name)
 
@@ -145,6 +142,7 @@ class Collector:
         """Add one shard to a tree, and what it says of its process, targets and blind spots to the run."""
         end_ns = now_ns if alive else self._end_of(data, now_ns)
         tree.add(data, end_ns)
+        self._series.take(name, data, is_scaled=True)
         replaced = any(pid == data.pid and started_ns > data.started_ns for pid, started_ns in self._births)
         if not replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
@@ -193,7 +191,7 @@ class Collector:
 
     def _save_progress(self) -> None:
         """Save what is final, and delete the shards that are in it."""
-        self.run.nodes = self._tree.nodes
+        self._tree.write_to(self.run)
         self.run.folded = list(self._folded)
         self.run.processes = [self._finished(each) for each in self.processes.all()][-_MOST_PROCESS_ROWS:]
         self.run.processes += list(self._rows.values())[: _MOST_PROCESS_ROWS - len(self.run.processes)]
@@ -204,6 +202,14 @@ class Collector:
             return  # the shards stay: they are all there is
         self._delete_folded()
         self._folded.clear()
+
+    def _save_series(self, now_ns: int) -> None:
+        """Save what would be lost with a killed launcher: everything else can be read again from the shards."""
+        self._series.store()
+        self.run.samples = self.processes.samples
+        with suppress(RunFileError):
+            self._run_file.save_tables(self.run, ("series", "samples"))
+        self._series_ns = max(_SERIES_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def add_processes_of_folder(self) -> None:
         """Follow the processes that left something in the run folder and still run."""
@@ -234,8 +240,10 @@ class Collector:
                     self._broken[name] = str(error)
         run = self.run
         run.state = state
-        run.nodes = whole.nodes
+        whole.write_to(run)
         run.samples = self.processes.samples or run.samples
+        self._series.note(now_ns, unattended=unattended, is_last=True)
+        self._series.store()
         self._describe_processes()
         run.watched = list(self._watched())
         run.blind_spots = self._blind_spots()
@@ -252,14 +260,13 @@ class Collector:
         self.run.folded = []
         self._run_file.save(self.run)
         if not self.run.still_running:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            discard(self._folder)
         else:
             self._delete_folded()
 
     def _delete_folded(self) -> None:
         for name in self._folded:
-            with suppress(OSError):
-                (self._folder / name).unlink()
+            discard(self._folder / name)
 
     @property
     def interpreter(self) -> str:
@@ -377,24 +384,3 @@ def _pid_of(name: str) -> int:
 
 def _shard_wall_ns(reader: ShardReader) -> int:
     return reader.read().started_wall_ns
-
-
-def _read_birth(path: Path) -> Birth | None:
-    """Return a birth note; None for one that is being written, and for garbage that somebody put there."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        try:
-            status = os.fstat(descriptor)
-            content = os.read(descriptor, 65536) if stat.S_ISREG(status.st_mode) else b"?"
-        finally:
-            os.close(descriptor)
-        pid, _, started_ns = path.stem.partition("-")
-        if not content and (time.time() - status.st_mtime > _WRITTEN_BY_NOW_S or not exists(int(pid))):
-            return Birth(
-                int(pid), 0, int(started_ns), "the probe failed and could not write why: no space, or a limit", "", "", []
-            )
-        fields = content.decode("utf-8", "replace").split("\0")
-        pid, parent_pid, started, reason, python, executable, *argv = fields
-        return Birth(int(pid), int(parent_pid), int(started), reason, python, executable, argv)
-    except (OSError, ValueError):
-        return None

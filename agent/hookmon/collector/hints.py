@@ -18,14 +18,14 @@ def near_name(call: str, names: list[str]) -> str:
 
 def near_module(module: str, project: Path) -> str:
     """Return "did you mean …?" for a module that was never imported, from the Python files below a folder."""
-    names = _module_names(project)
+    names = module_names(project)
     if module in names:
         return ""
     near = get_close_matches(module, names, n=1, cutoff=0.75)
     return f"did you mean {near[0]}?" if near else ""
 
 
-def _module_names(project: Path) -> list[str]:
+def module_names(project: Path) -> list[str]:
     """Return the dotted names under which the files of a folder, or of its src folder, could be imported."""
     names: list[str] = []
     seen = 0

@@ -35,7 +35,7 @@ def environment(base: Mapping[str, str], run_folder: Path) -> dict[str, str]:
 
     spec = find_spec("hookmon_bootstrap")
     if spec is None or spec.origin is None:
-        raise LaunchError("the folder hookmon_bootstrap is missing; install hookmon again", 125)
+        raise LaunchError("the folder hookmon_bootstrap is missing; install hookmon again", 125, code="installation")
     bootstrap = str(Path(spec.origin).parent)
     agent = str(Path(__file__).resolve().parents[2])
     result = dict(base)
@@ -65,10 +65,10 @@ def start(command: list[str], environment: Mapping[str, str], blocked: set[signa
     path = shutil.which(name, path=environment.get("PATH"))
     if path is None:
         if os.path.isdir(name):
-            raise LaunchError(f"{name}: a folder cannot be run", 126)
+            raise LaunchError(f"{name}: a folder cannot be run", 126, code="not-executable")
         if os.sep in name and os.path.exists(name):
-            raise LaunchError(f"{name}: no permission to execute it", 126)
-        raise LaunchError(f"{name}: there is no such command", 127)
+            raise LaunchError(f"{name}: no permission to execute it", 126, code="not-executable")
+        raise LaunchError(f"{name}: there is no such command", 127, code="no-such-command")
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by whoever started us
             stream.flush()
@@ -77,10 +77,14 @@ def start(command: list[str], environment: Mapping[str, str], blocked: set[signa
         return os.posix_spawn(path, command, dict(environment), setsigmask=blocked, setsigdef=defaults)
     except OSError as error:
         if error.errno == errno.ENOEXEC:
-            raise LaunchError(f"{name}: neither a program nor a script with #! in its first line", 126) from error
+            raise LaunchError(
+                f"{name}: neither a program nor a script with #! in its first line", 126, code="not-executable"
+            ) from error
         missing = error.errno == errno.ENOENT
         text = "its interpreter (#! line) does not exist" if missing else error.strerror
-        raise LaunchError(f"{name}: {text}", 127 if missing else 126) from error
+        raise LaunchError(
+            f"{name}: {text}", 127 if missing else 126, code="no-such-command" if missing else "not-executable"
+        ) from error
 
 
 def block_signals() -> set[signal.Signals]:
@@ -110,7 +114,9 @@ def wait(pid: int, tick: Callable[[], None], ended: Callable[[], None]) -> int:
             try:
                 state = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                raise LaunchError("somebody else waited for the program; its exit code is lost", 125) from None
+                raise LaunchError(
+                    "somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost"
+                ) from None
             if state is None:
                 break
             if state.si_pid == pid:

@@ -8,48 +8,88 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hookmon.collector.shards import RawNode, ShardData
-from hookmon.collector.store import InFlight, Node
+from hookmon.collector.shards import RawExample, RawNode, ShardData
+from hookmon.collector.store import Example, InFlight, Node, Run
+from hookmon.core import layout
 
-_Key = tuple[int, str, str, bool]  # parent, name, target, flat
+_Key = tuple[int, str, str, bool, str]  # parent, name, target, flat, call site where that tells nodes apart
+_DETACHED = {layout.FLAG_CONCURRENT: "concurrent", layout.FLAG_AFTER: "after"}
 
 
 class Tree:
     """The call tree of a run, to which shards are added."""
 
-    def __init__(self, nodes: Iterable[Node] = ()) -> None:
-        """Begin with the nodes of an earlier state of the run, if there is one."""
+    def __init__(self, nodes: Iterable[Node] = (), examples: Iterable[Example] = ()) -> None:
+        """Begin with the nodes and examples of an earlier state of the run, if there is one."""
         self.nodes: list[Node] = list(nodes)
+        self.examples: list[Example] = list(examples)
         self._index: dict[_Key, int] = {
-            (node.parent, node.name, node.target, node.flat): index for index, node in enumerate(self.nodes)
+            (node.parent, node.name, node.target, node.flat, node.call_site if node.sited else ""): index
+            for index, node in enumerate(self.nodes)
         }
 
     def copy(self) -> Tree:
         """Return a tree that can be added to without changing this one."""
         fresh = Tree()
         fresh.nodes = [Node(**{**vars(node), "buckets": dict(node.buckets)}) for node in self.nodes]
+        fresh.examples = list(self.examples)
         fresh._index = dict(self._index)
         return fresh
+
+    def write_to(self, run: Run) -> None:
+        """Make this the tree of a run."""
+        run.nodes, run.examples = self.nodes, self.examples
 
     def add(self, data: ShardData, now_ns: int) -> None:
         """Add one process. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC."""
         for lane in data.lanes:
             for index, since_ns in lane.stack:
                 data.nodes[index].in_flight_ns += max(0, now_ns - since_ns)
-        if not data.full:  # else calls went untimed for want of space
-            for node in data.nodes:
-                _scale(node)
+        scale(data)
         own_ns = _self_times(data.nodes)
         places: list[int] = []
         for raw, self_ns in zip(data.nodes, own_ns, strict=True):
             parent = places[raw.parent] if raw.parent >= 0 else -1
-            key = (parent, raw.name, raw.target, raw.flat)
+            flat = bool(raw.flags & layout.FLAG_FLAT)
+            sited = bool(raw.flags & layout.FLAG_SITED)
+            key = (parent, raw.name, raw.target, flat, raw.call_site if sited else "")
             place = self._index.get(key)
             if place is None:
                 place = self._index[key] = len(self.nodes)
-                self.nodes.append(Node(parent, raw.name, raw.kind, raw.target, raw.call_site, raw.flat))
+                self.nodes.append(_new_node(parent, raw))
             places.append(place)
             _add(self.nodes[place], raw, self_ns)
+        self._add_examples(data.examples, places, data.pid)
+
+    def _add_examples(self, raws: list[RawExample], places: list[int], pid: int) -> None:
+        """Keep the slowest of each name."""
+        for raw in raws:
+            spans = [(places[node], lane, start_ns, length_ns) for node, lane, start_ns, length_ns in raw.spans]
+            self.examples.append(Example(places[raw.node], raw.started_ns, raw.duration_ns, raw.status, raw.left_out, pid, spans))
+        if raws:
+            kept: dict[str, int] = {}
+            slowest = []
+            for example in sorted(self.examples, key=lambda each: -each.duration_ns):
+                name = self.nodes[example.node].name
+                kept[name] = kept.get(name, 0) + 1
+                if kept[name] <= layout.EXAMPLES:
+                    slowest.append(example)
+            self.examples = slowest
+
+
+def _new_node(parent: int, raw: RawNode) -> Node:
+    return Node(
+        parent,
+        raw.name,
+        raw.kind,
+        raw.target,
+        raw.call_site,
+        bool(raw.flags & layout.FLAG_FLAT),
+        sited=bool(raw.flags & layout.FLAG_SITED),
+        entry=bool(raw.flags & layout.FLAG_ENTRY),
+        waits=bool(raw.flags & layout.FLAG_WAITS),
+        detached=next((word for flag, word in _DETACHED.items() if raw.flags & flag), ""),
+    )
 
 
 def _self_times(nodes: list[RawNode]) -> list[int]:
@@ -57,20 +97,24 @@ def _self_times(nodes: list[RawNode]) -> list[int]:
 
     A completed child of a call that is still in flight has its time in no completed total yet, so the time in flight is
     counted for the difference; the answer stays between 0 and the total of the completed calls. The time of a flat node
-    is inside its callers' self time already.
+    is inside its callers' self time already, and so may that be of what runs beside a transaction.
     """
     own = [node.total_ns + node.in_flight_ns for node in nodes]
     for node in nodes:
         if node.parent >= 0:
             own[node.parent] -= node.total_ns + node.in_flight_ns
-    return [0 if node.flat else max(0, min(value, node.total_ns)) for value, node in zip(own, nodes, strict=True)]
+    flat = layout.FLAG_FLAT
+    return [0 if node.flags & flat else max(0, min(value, node.total_ns)) for value, node in zip(own, nodes, strict=True)]
 
 
-def _scale(node: RawNode) -> None:
-    """Scale the time of a node that was timed by samples up to all its calls."""
-    timed = sum(node.buckets.values())
-    if node.untimed and timed:
-        node.total_ns = node.total_ns * (timed + node.untimed) // timed
+def scale(data: ShardData) -> None:
+    """Scale the time of nodes that were timed by samples up to all their calls. Once for each reading of a shard."""
+    if data.full:
+        return  # calls went untimed for want of space
+    for node in data.nodes:
+        if node.untimed:
+            timed = sum(node.buckets.values())
+            node.total_ns = node.total_ns * (timed + node.untimed) // timed if timed else node.total_ns
 
 
 def _add(node: Node, raw: RawNode, self_ns: int) -> None:
@@ -86,6 +130,13 @@ def _add(node: Node, raw: RawNode, self_ns: int) -> None:
     node.active_ns += raw.active_ns
     node.steps += raw.steps
     node.untimed += raw.untimed
+    transactions, most, repeated, repeated_calls, repeated_ns, most_repeated = raw.per
+    node.transactions += transactions
+    node.most = max(node.most, most)
+    node.repeated += repeated
+    node.repeated_calls += repeated_calls
+    node.repeated_ns += repeated_ns
+    node.most_repeated = max(node.most_repeated, most_repeated)
     for bucket, count in raw.buckets.items():
         node.buckets[bucket] = node.buckets.get(bucket, 0) + count
 

@@ -105,6 +105,11 @@ class Processes:
             if sample is not None:
                 self.samples.append(sample)
 
+    def thin_samples(self) -> None:
+        """Keep the samples of every second moment, with all processes of that moment."""
+        kept = set(sorted({sample.at_ns for sample in self.samples})[::2])
+        self.samples = [sample for sample in self.samples if sample.at_ns in kept]
+
     def _sample(self, watcher: Watcher, now_ns: int) -> Sample | None:
         process, row = watcher.process, watcher.row
         try:
@@ -211,9 +216,9 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
         executable = Path(process.exe()).name
     except (psutil.Error, OSError):
         executable = name
-    if not _is_python(executable) and not _is_python(name):
+    if not is_python(executable) and not is_python(name):
         return f"{name or executable} is not a Python program"
-    flags = _interpreter_flags(command)
+    flags = interpreter_flags(command)
     for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
         if flag in flags:
             return f"Python was started with -{flag} ({text})"
@@ -238,11 +243,12 @@ def _shadowed_reason(environment: dict[str, str]) -> str:
     return ""
 
 
-def _is_python(name: str) -> bool:
+def is_python(name: str) -> bool:
+    """Say whether a file is called as a Python interpreter is."""
     return name.startswith(("python", "pypy")) or name in ("Python",)
 
 
-def _interpreter_flags(command: list[str]) -> str:
+def interpreter_flags(command: list[str]) -> str:
     """Return the letters of Python's own options, those before the script, -c or -m."""
     letters = ""
     skip = False

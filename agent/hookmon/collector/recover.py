@@ -14,7 +14,7 @@ from time import monotonic_ns
 import psutil
 
 from hookmon.collector.collect import Collector
-from hookmon.collector.store import BlindSpot, Run, RunFile, Store
+from hookmon.collector.store import FOLDER_PREFIX, BlindSpot, Run, RunFile, Store
 from hookmon.core.errors import RunFileError
 
 
@@ -24,7 +24,7 @@ def recovered(run_file: RunFile, run: Run) -> Run:
     While its launcher lives, or one of its processes, this is a look at the moment: nothing is saved or deleted.
     Raises RunFileError when the run is over and cannot be saved.
     """
-    launched = _launcher_is_alive(run)
+    launched = launcher_is_alive(run)
     note = BlindSpot("launcher killed", "hookmon itself was killed: exit codes, CPU time and memory are not known")
     if not launched and not Path(run.run_folder).is_dir():
         run.state = "recovered"
@@ -55,7 +55,9 @@ def sweep(store: Store) -> None:
         with suppress(RunFileError):
             run = run_file.head()
             folder = Path(run.run_folder)
-            if not run.run_folder or not folder.is_dir() or _launcher_is_alive(run) or _has_processes(folder):
+            if not folder.name.startswith(FOLDER_PREFIX):
+                continue  # what is deleted below is one of ours, whatever a run file says
+            if not folder.is_dir() or launcher_is_alive(run) or _has_processes(folder):
                 continue
             if run.state == "running":
                 recovered(run_file, run_file.load())
@@ -69,7 +71,8 @@ def _has_processes(folder: Path) -> bool:
     return any(pid.isdecimal() and psutil.pid_exists(int(pid)) for pid in pids)
 
 
-def _launcher_is_alive(run: Run) -> bool:
+def launcher_is_alive(run: Run) -> bool:
+    """Say whether the `hookmon run` that made a run is still there."""
     try:
         return abs(psutil.Process(run.launcher_pid).create_time() - run.launcher_started) < 1
     except psutil.Error:

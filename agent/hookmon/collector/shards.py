@@ -29,7 +29,7 @@ class RawNode:
     kind: str
     target: str
     call_site: str
-    flat: bool
+    flags: int  # layout.FLAG_…
     total_ns: int
     min_ns: int
     max_ns: int
@@ -39,7 +39,20 @@ class RawNode:
     steps: int
     untimed: int
     buckets: dict[int, int] = field(default_factory=dict)
+    per: tuple[int, ...] = (0,) * (layout.PER_WORDS - 1)  # layout.PER_… from PER_TRANSACTIONS on
     in_flight_ns: int = 0  # filled in by the merger
+
+
+@dataclass
+class RawExample:
+    """One transaction, whole. `spans` are (index of the node, lane, start since the transaction's, duration), by their starts."""
+
+    node: int
+    started_ns: int
+    duration_ns: int
+    status: int
+    left_out: int
+    spans: list[tuple[int, int, int, int]]
 
 
 @dataclass
@@ -68,9 +81,23 @@ class ShardData:
     hidden_lanes: int
     nodes: list[RawNode] = field(default_factory=list)
     lanes: list[RawLane] = field(default_factory=list)
+    examples: list[RawExample] = field(default_factory=list)
     watches: dict[tuple[int, str], tuple[int, str]] = field(default_factory=dict)  # (watch, target): (status, detail)
     notes: list[tuple[str, str]] = field(default_factory=list)
     damaged: bool = False  # some records could not be read
+
+
+@dataclass(frozen=True)
+class Content:
+    """A shard's bytes: `head` is its first page, `body` all of it, `promised` how many bytes there should be."""
+
+    head: bytes
+    body: bytes
+    promised: int
+
+    def parsed(self) -> ShardData:
+        """Return what they say."""
+        return _parse(self.head, self.body, self.promised)
 
 
 class ShardReader:
@@ -89,6 +116,10 @@ class ShardReader:
 
         Raises ShardError when it is no shard of this version.
         """
+        return self.content().parsed()
+
+    def content(self) -> Content:
+        """Return the bytes of the shard as they are now. Raises ShardError as `read` does."""
         try:
             size = min(os.fstat(self._descriptor).st_size, layout.LARGEST_BYTES)
             head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
@@ -108,7 +139,7 @@ class ShardReader:
                 content += chunk
         except OSError as error:
             raise ShardError(f"{self.path}: {error.strerror}") from error
-        return _parse(head, content[: len(content) // 8 * 8], words[layout.HEADER_USED] * 8)
+        return Content(head, content[: len(content) // 8 * 8], words[layout.HEADER_USED] * 8)
 
     def close(self) -> None:
         """Close the file."""
@@ -152,11 +183,13 @@ class _Records:
         self._targets: dict[int, tuple[str, str]] = {0: ("", "")}  # number: (path, kind)
         self._nodes: dict[int, int] = {0: -1}  # number: index
         self._buckets: dict[int, dict[int, int]] = {}
+        self._per: dict[int, tuple[int, ...]] = {}
 
     def read(self) -> None:
         words, data = self._words, self._data
         nodes: list[int] = []
         lanes: list[int] = []
+        examples: list[int] = []
         later: list[tuple[int, int]] = []
         at = layout.SCRATCH
         end = len(words)
@@ -175,6 +208,10 @@ class _Records:
                 nodes.append(at)
             elif kind == layout.LANE and size == layout.LANE_WORDS:
                 lanes.append(at)
+            elif kind == layout.PER and size == layout.PER_WORDS:
+                self._per[head >> 32] = tuple(min(value, _LARGEST) for value in words[at + 1 : at + size])
+            elif kind == layout.EXAMPLE and size == layout.EXAMPLE_WORDS:
+                examples.append(at)
             elif kind in (layout.TARGET, layout.WATCH, layout.NOTE) and size >= 3:
                 later.append((kind, at))
             at += size
@@ -184,6 +221,8 @@ class _Records:
             self._read_node(at)
         for at in lanes:
             self._read_lane(at)
+        for at in examples:
+            self._read_example(at)
 
     def _read_string(self, at: int, size: int, number: int) -> None:
         length = min(self._words[at + 1], (size - 2) * 8)
@@ -229,7 +268,7 @@ class _Records:
                 kind=kind or "function",
                 target=target,
                 call_site=self._text(row[layout.NODE_TARGET_SITE] >> 32),
-                flat=bool(row[layout.NODE_FLAGS] & layout.FLAG_FLAT),
+                flags=row[layout.NODE_FLAGS],
                 total_ns=row[layout.NODE_TOTAL_NS],
                 min_ns=row[layout.NODE_MIN_NS],
                 max_ns=row[layout.NODE_MAX_NS],
@@ -239,6 +278,7 @@ class _Records:
                 steps=row[layout.NODE_STEPS],
                 untimed=row[layout.NODE_UNTIMED],
                 buckets=self._buckets.get(number, {}),
+                per=self._per.get(number, (0,) * (layout.PER_WORDS - 1)),
             )
         )
 
@@ -252,6 +292,22 @@ class _Records:
                 stack.append((index, words[pair + 1]))
         if stack:
             self._data.lanes.append(RawLane(words[at + layout.LANE_IDENT], self._text(words[at + layout.LANE_KIND]), stack))
+
+    def _read_example(self, at: int) -> None:
+        words = self._words[at : at + layout.EXAMPLE_WORDS]
+        node = self._nodes.get(words[0] >> 32, -1)
+        turn = words[layout.EXAMPLE_TURN]
+        if node < 0 or not turn or turn & 1:  # nothing there yet, or just being written
+            return
+        spans = []
+        count = min(words[layout.EXAMPLE_SPANS], layout.EXAMPLE_MOST_SPANS)
+        for place in range(layout.EXAMPLE_FIRST, layout.EXAMPLE_FIRST + 3 * count, 3):
+            index = self._nodes.get(words[place] & _LOW, -1)
+            if index >= 0:
+                spans.append((index, words[place] >> 32, min(words[place + 1], _LARGEST), min(words[place + 2], _LARGEST)))
+        fields = (layout.EXAMPLE_STARTED_NS, layout.EXAMPLE_DURATION_NS, layout.EXAMPLE_STATUS, layout.EXAMPLE_LEFT_OUT)
+        started_ns, duration_ns, status, left_out = (min(words[each], _LARGEST) for each in fields)
+        self._data.examples.append(RawExample(node, started_ns, duration_ns, status, left_out, spans))
 
     def _text(self, number: int) -> str:
         return self._strings.get(number, "")

@@ -11,16 +11,18 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hookmon.collector.columns import columns_of, pack, unpack
 from hookmon.core.errors import RunFileError
 
-SCHEMA = 1
+SCHEMA = 2
+_READABLE = (1, SCHEMA)  # a column that a file of before has not is at its default
 KEPT_RUNS = 20
+FOLDER_PREFIX = "hookmon-"  # of the name of a run folder
 _APPLICATION_ID = 0x686B6D6E  # "hkmn", SQLite's own place to say whose file it is
 
 
@@ -44,7 +46,34 @@ class Node:
     active_ns: int = 0  # time in steps, for coroutines and async generators
     steps: int = 0
     untimed: int = 0  # of `calls`: counted without being timed
+    sited: bool = False  # `call_site` tells this node from others of its name
+    entry: bool = False  # a transaction, unless there is one above it
+    waits: bool = False  # for a pool or an executor
+    detached: str = ""  # "concurrent", "after": stands for what runs beside or after the transaction above it
+    transactions: int = 0  # in which it was called
+    most: int = 0  # calls in one transaction
+    repeated: int = 0  # lanes of transactions in which it was called five times or more, one after the other
+    repeated_calls: int = 0  # how often, there
+    repeated_ns: int = 0  # the time of those
+    most_repeated: int = 0  # the most of them
     buckets: dict[int, int] = field(default_factory=dict)  # core.histogram's {bucket: count}
+
+
+@dataclass
+class Example:
+    """One of the slowest transactions of its name, whole.
+
+    `node` is an index into the run's nodes. `spans` are (index of a node, lane, start since the transaction's, duration), by
+    their starts; lane 0 is the transaction's own. `left_out` says how many shorter ones there was no room for.
+    """
+
+    node: int
+    started_ns: int  # CLOCK_MONOTONIC
+    duration_ns: int
+    status: int  # of the response, 0 where there is none
+    left_out: int
+    pid: int
+    spans: list[tuple[int, int, int, int]]
 
 
 @dataclass
@@ -117,6 +146,21 @@ class Sample:
 
 
 @dataclass
+class CallSeries:
+    """How the counters of one name grew over the run.
+
+    `points` is JSON text, `[[interval, calls, errors, total_ns, [bucket, calls, bucket, calls, …]], …]`, which only a report
+    that draws it unpacks: 30,000 points take longer than all the rest of a run file. Intervals without growth are left out.
+    The buckets are those of core.histogram at scale 2. Where timing was sampled, a `total_ns` may be a little below zero.
+    """
+
+    name: str
+    kind: str
+    target: str
+    points: str
+
+
+@dataclass
 class Run:
     """One `hookmon run` with all its processes. `state` is running, finished or recovered (its launcher was killed)."""
 
@@ -125,6 +169,7 @@ class Run:
     command: list[str]
     started_at: str  # ISO 8601 with offset
     hookmon: str
+    project: str = ""  # the folder that call sites are told relative to
     run_folder: str = ""
     launcher_pid: int = 0
     launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
@@ -141,51 +186,29 @@ class Run:
     unnamed_calls: int = 0  # counted under flat nodes because the tree was full
     processes: list[Process] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)  # a parent stands before its children
+    examples: list[Example] = field(default_factory=list)  # the slowest first
     watched: list[Watched] = field(default_factory=list)
     blind_spots: list[BlindSpot] = field(default_factory=list)
     in_flight: list[InFlight] = field(default_factory=list)
     still_running: list[str] = field(default_factory=list)  # "pid command" of what outlived the main process
     samples: list[Sample] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)  # the watches that were asked for
+    series: list[CallSeries] = field(default_factory=list)
+    interval_ns: int = 0  # of the series
     folded: list[str] = field(default_factory=list)  # shards that are in `nodes` already and may still lie in the run folder
 
 
 _TABLES = {
     "processes": Process,
     "nodes": Node,
+    "examples": Example,
     "watched": Watched,
     "blind_spots": BlindSpot,
     "in_flight": InFlight,
     "samples": Sample,
+    "series": CallSeries,
 }
-
-
-def _columns(row_type: type) -> list[str]:
-    return [each.name for each in fields(row_type)]
-
-
-def _pack(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    if isinstance(value, list | dict):
-        return json.dumps(value, separators=(",", ":"))
-    # a surrogate from a file name or an argument that is not UTF-8
-    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
-
-
-def _unpack(row_type: type, row: Iterable[Any]) -> Any:
-    values = dict(zip(_columns(row_type), row, strict=True))
-    for name in ("buckets", "stack", "command"):
-        if name in values:
-            values[name] = json.loads(values[name])
-    if "buckets" in values:
-        values["buckets"] = {int(bucket): count for bucket, count in values["buckets"].items()}
-    if "stack" in values:
-        values["stack"] = [(name, since_ns) for name, since_ns in values["stack"]]
-    for name in ("flat", "killed"):
-        if name in values:
-            values[name] = bool(values[name])
-    return row_type(**values)
+_LATER_TABLES = frozenset(("series", "examples"))  # a run file of before has none
 
 
 class RunFile:
@@ -199,6 +222,13 @@ class RunFile:
 
         Raises RunFileError when the disk is full or the file cannot be written.
         """
+        self._save(run, _TABLES)
+
+    def save_tables(self, run: Run, names: tuple[str, ...]) -> None:
+        """Write the run's single values and some of its tables. Raises RunFileError as `save` does."""
+        self._save(run, {name: _TABLES[name] for name in names})
+
+    def _save(self, run: Run, tables: dict[str, type]) -> None:
         try:
             with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
                 connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -211,16 +241,25 @@ class RunFile:
                 connection.executemany(
                     "INSERT INTO run VALUES (?, ?)", [(key, json.dumps(value)) for key, value in scalars.items()]
                 )
-                for table, row_type in _TABLES.items():
-                    columns = _columns(row_type)
+                for table, row_type in tables.items():
+                    columns = columns_of(row_type)
                     connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
                     connection.execute(f"DELETE FROM {table}")
                     connection.executemany(
                         f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})",
-                        [[_pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
+                        [[pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
                     )
         except (sqlite3.Error, OSError, OverflowError) as error:
-            raise RunFileError(f"{self.path}: the run cannot be saved: {error}") from error
+            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
+
+    def rename(self, name: str) -> None:
+        """Give the run another name. Raises RunFileError when it cannot be read or written."""
+        self.head()
+        try:
+            with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+                connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
+        except sqlite3.Error as error:
+            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def load(self) -> Run:
         """Return the run.
@@ -236,24 +275,30 @@ class RunFile:
     def _load(self, tables: dict[str, type]) -> Run:
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise RunFileError(f"{self.path}: not a run file (not a regular file)")
+                raise RunFileError(f"{self.path}: not a run file (not a regular file)", code="not-a-run-file")
             with closing(sqlite3.connect(f"file:{_quoted(self.path)}?mode=ro", uri=True, timeout=10)) as connection:
                 (application,) = connection.execute("PRAGMA application_id").fetchone()
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if application != _APPLICATION_ID:
-                    raise RunFileError(f"{self.path}: not a run file of hookmon")
-                if version != SCHEMA:
-                    raise RunFileError(f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}")
+                    raise RunFileError(f"{self.path}: not a run file of hookmon", code="not-a-run-file")
+                if version not in _READABLE:
+                    raise RunFileError(
+                        f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version"
+                    )
                 scalars = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM run")}
                 run = Run(**scalars)
                 for table, row_type in tables.items():
-                    rows = connection.execute(f"SELECT {', '.join(_columns(row_type))} FROM {table} ORDER BY rowid")
-                    setattr(run, table, [_unpack(row_type, row) for row in rows])
+                    there = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
+                    if not there and table in _LATER_TABLES:
+                        continue
+                    names = [name for name in columns_of(row_type) if name in there]
+                    rows = connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid").fetchall()
+                    setattr(run, table, unpack(row_type, names, rows))
                 return run
         except FileNotFoundError as error:
-            raise RunFileError(f"{self.path}: there is no such run file") from error
+            raise RunFileError(f"{self.path}: there is no such run file", code="no-such-run") from error
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise RunFileError(f"{self.path}: not a readable run file: {error}") from error
+            raise RunFileError(f"{self.path}: not a readable run file: {error}", code="not-a-run-file") from error
 
 
 def _quoted(path: Path) -> str:
@@ -309,7 +354,7 @@ class Store:
                 except FileExistsError:
                     number += 1
         except OSError as error:
-            raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}") from error
+            raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}", code="not-saved") from error
         for old in self.numbers()[:-KEPT_RUNS]:
             with suppress(OSError):
                 self.run_file(old).path.unlink()

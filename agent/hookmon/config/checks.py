@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from hookmon.config.problem import Mistake, closest, shown
 from hookmon.core import span as span_template
-from hookmon.core.plan import KINDS
+from hookmon.core.plan import KINDS, REDACTIONS
 
 _CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 _GLOB_PARTS = re.compile(r"[*?]|\[[^\[\]]+\]")
@@ -24,28 +24,73 @@ def module(name: str) -> Iterator[Mistake]:
         guess = name.strip().removesuffix(".py").replace("/", ".").replace("-", "_")
         meant = guess if _is_dotted(guess) else ""
         yield Mistake(
-            f"module {shown(name)} is not a module name", 'a dotted name as in an import, "shop.pricing", or "__main__"', meant
+            f"module {shown(name)} is not a module name",
+            'a dotted name as in an import, "shop.pricing", or "__main__"',
+            meant,
+            code="not-a-module",
         )
 
 
 def calls(names: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each name that cannot be a call; globs are those of `fnmatch`."""
     if not names:
-        yield Mistake("calls is empty", f"one or more of {_CALLS_ALLOWED}")
+        yield Mistake("calls is empty", f"one or more of {_CALLS_ALLOWED}", code="no-calls")
     for index, name in enumerate(names):
         if isinstance(name, str):
             yield from _call(name, index)
+
+
+def names(values: Sequence[object]) -> Iterator[Mistake]:
+    """Yield what `calls` does, but for an empty array."""
+    if values:
+        yield from calls(values)
+
+
+def callback(where: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `where` says where a registration function has its callback.
+
+    That is an argument ("listener", "arg0"), what the returned decorator is put on ("decorated"), what is returned or yielded
+    ("result"), or an attribute in which it stands, alone or among others ("self.listeners", "arg0.function", "module.LISTENERS").
+    """
+    if not _is_dotted(where):
+        yield Mistake(
+            f"callable {shown(where)} is no place of a callback",
+            '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
+        )
+
+
+def skipped(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that can be neither a package nor a callable with its module."""
+    for index, name in enumerate(names):
+        if isinstance(name, str) and not all(_is_dotted(part) for part in name.split(":", 1)):
+            yield Mistake(f"{shown(name)} is not a package or callable", '"shop.plugins", "shop.plugins:on_save"', at=(index,))
+
+
+def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each pattern that cannot be the name of a method."""
+    for index, pattern in enumerate(patterns):
+        if isinstance(pattern, str) and not _GLOB_PARTS.sub("_", pattern).isidentifier():
+            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,))
+
+
+def base(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is a class with its module, or nothing."""
+    module_name, colon, class_name = name.partition(":")
+    if name and not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
+        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"')
 
 
 def _call(name: str, index: int) -> Iterator[Mistake]:
     parents, dot, last = name.rpartition(".")
     literal = _GLOB_PARTS.sub("_", last)  # what a glob stands for could be a letter, so it must leave an identifier
     if any(char in parents for char in "*?[]"):
-        yield Mistake(f"call {shown(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,))
+        yield Mistake(f"call {shown(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,), code="not-a-call")
     elif "[" in literal or "]" in literal:
-        yield Mistake(f"call {shown(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,))
+        yield Mistake(
+            f"call {shown(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,), code="not-a-call"
+        )
     elif not _is_dotted(parents + dot + literal):
-        yield Mistake(f"call {shown(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,))
+        yield Mistake(f"call {shown(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,), code="not-a-call")
 
 
 def _call_meant(name: str) -> str:
@@ -58,19 +103,30 @@ def span(template: str) -> Iterator[Mistake]:
     try:
         span_template.parse(template)
     except ValueError as error:
-        yield Mistake(f"span {shown(template)}: {error}")
+        yield Mistake(f"span {shown(template)}: {error}", code="not-a-span")
 
 
 def kind(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's kinds."""
     if name not in KINDS:
-        yield Mistake(f"kind {shown(name)} is unknown", ", ".join(KINDS), closest(name, KINDS))
+        yield Mistake(f"kind {shown(name)} is unknown", ", ".join(KINDS), closest(name, KINDS), code="unknown-kind")
+
+
+def redact(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is one of core.plan's redactions."""
+    if name not in REDACTIONS:
+        yield Mistake(
+            f"redact {shown(name)} is unknown",
+            ", ".join(f'"{each}"' for each in REDACTIONS),
+            closest(name, REDACTIONS),
+            code="unknown-redaction",
+        )
 
 
 def adapter(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` can be a module in hookmon.packs."""
     if not name.isidentifier():
-        yield Mistake(f"adapter {shown(name)} is not a name", "the name of a module beside the pack")
+        yield Mistake(f"adapter {shown(name)} is not a name", "the name of a module beside the pack", code="not-a-module")
 
 
 def _is_dotted(name: str) -> bool:
@@ -87,7 +143,7 @@ def share(value: str) -> Iterator[Mistake]:
     except ValueError:
         is_share = False
     if not is_share:
-        yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"')
+        yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"', code="not-a-share")
 
 
 def share_of(value: str) -> float:

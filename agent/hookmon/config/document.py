@@ -42,16 +42,19 @@ def read_document(path: Path, label: str, problems: list[Problem]) -> Document |
         text = path.read_bytes().decode("utf-8")
         data = tomllib.loads(text)
     except OSError as error:
-        problems.append(Problem(Place(label), Mistake(f"cannot be read ({error.strerror})")))
+        problems.append(Problem(Place(label), Mistake(f"cannot be read ({error.strerror})", code="unreadable-file")))
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         problems.append(
-            Problem(Place(label, line), Mistake(f"byte 0x{error.object[error.start]:02x} is not UTF-8", "UTF-8 text"))
+            Problem(
+                Place(label, line),
+                Mistake(f"byte 0x{error.object[error.start]:02x} is not UTF-8", "UTF-8 text", code="not-utf-8"),
+            )
         )
     except tomllib.TOMLDecodeError as error:
         problems.append(_broken(str(error), text, label))
     except RecursionError:
-        problems.append(Problem(Place(label), Mistake("arrays or tables are nested too deeply")))
+        problems.append(Problem(Place(label), Mistake("arrays or tables are nested too deeply", code="not-toml")))
     else:
         return _document(data, text, path, label, problems)
     return None
@@ -66,7 +69,9 @@ def _document(data: dict[str, Any], text: str, path: Path, label: str, problems:
         return Document(label, found, lines, _ROOT_IN_PYPROJECT)
     what = "there is no [tool.hookmon]" if found is None else "tool.hookmon is not a table"
     place = Place(label, lines.get(_ROOT_IN_PYPROJECT, 0))
-    problems.append(Problem(place, Mistake(what, "[tool.hookmon] in pyproject.toml, or a file of its own, hookmon.toml")))
+    problems.append(
+        Problem(place, Mistake(what, "[tool.hookmon] in pyproject.toml, or a file of its own, hookmon.toml", code="no-table"))
+    )
     return None
 
 
@@ -80,10 +85,11 @@ def _broken(message: str, text: str, label: str) -> Problem:
     """Return tomllib's error as a problem; the position is only in its message before Python 3.14."""
     match = _POSITION.fullmatch(message)
     if not match:
-        return Problem(Place(label), Mistake(f"this is not TOML: {message}"))
+        return Problem(Place(label), Mistake(f"this is not TOML: {message}", code="not-toml"))
     what, line, column = match.groups()
     if line is None:
         return Problem(
-            Place(label, text.rstrip("\n").count("\n") + 1), Mistake(f"this is not TOML: {what} at the end of the file")
+            Place(label, text.rstrip("\n").count("\n") + 1),
+            Mistake(f"this is not TOML: {what} at the end of the file", code="not-toml"),
         )
-    return Problem(Place(label, int(line)), Mistake(f"this is not TOML: {what} at column {column}"))
+    return Problem(Place(label, int(line)), Mistake(f"this is not TOML: {what} at column {column}", code="not-toml"))

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hookmon.config import checks, packs
 from hookmon.config.collect import Collected
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
+from hookmon.config.installed import LeftOut, read_installed, without_doubles
+from hookmon.config.packs import Pack, Verdict
 from hookmon.config.problem import Mistake, Place, Problem, in_order
-from hookmon.config.settings import ROOT, USER
+from hookmon.config.settings import ROOT, USER, settings_of
 from hookmon.config.targets import duplicates, override
 from hookmon.config.validate import Table, check_document
 from hookmon.config.watch import Watch
 from hookmon.core.errors import ConfigError
-
-DEFAULT_MAX_OVERHEAD = 0.05
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,19 @@ class Config:
 
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was
     read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
-    a process's time that a target may cost before it is timed by samples, 0.0 for any.
+    a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
+    with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
+    is not shown.
     """
 
     watches: list[Watch]
     packs: list[str]
     path: Path | None
     project: Path
-    max_overhead: float = DEFAULT_MAX_OVERHEAD
+    max_overhead: float
+    redact: str
+    offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
 
 
 def load(
@@ -55,41 +61,67 @@ def load(
     """
     problems: list[Problem] = []
     if config and no_config:
-        problems.append(Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both")))
+        problems.append(
+            Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both", code="contradiction"))
+        )
     path = None if no_config else (config or find_config(start))
-    document = read_document(path, _label(path, start) if config is None else str(config), problems) if path else None
+    document = read_document(path, label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
 
     own = Collected()
     if document:
-        own.add_tables(document, tables["watch"])
+        own.add_tables(document, [*tables["watch"], *tables["hook"]])
     for text in watch:
         own.add_option(text, problems)
-    problems += duplicates(own.placed)
+    problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
 
-    shipped = packs.read_packs(problems)
+    shipped, left_out = _all_packs(pack, problems)
+    names = [each.name for each in shipped]
+    files = {each: Path(each).stem for each in pack if packs.is_path(each)}  # one that has a mistake is told of already
+    pack = [files.get(each, each) for each in pack if each not in files or files[each] in names]
     choices = [_choice_of_options(pack, no_pack)]
     if document:
         choices += [_choice_of_file(document, table) for table in tables["packs"]]
-    names = packs.choose([each.name for each in shipped], choices, problems)
-    active = [each for each in shipped if each.name in names]
+    broken = [each for each in left_out if each.name not in names]
+    off = [each.name for each in shipped if not each.on]
+    verdicts = packs.choose([*names, *(each.name for each in broken)], choices, problems, off)
+    named = {name for name, verdict in verdicts.items() if verdict.is_on and verdict.place}
+    problems += [problem for each in broken if each.name in named for problem in each.problems]
+    active, doubles = without_doubles([each for each in shipped if verdicts[each.name].is_on], named)
+    left_out += doubles
     problems += duplicates(placed for each in active for placed in each.content.placed)
+    problems += duplicates(placed for each in active for placed in each.content.placed_hooks)
 
     if problems:
-        raise ConfigError([str(problem) for problem in in_order(problems)])
+        ordered = in_order(problems)
+        raise ConfigError([str(each) for each in ordered], [each.mistake.code for each in ordered])
     watches = override(
         own.watches,
         [item for each in active for item in each.content.watches],
         [item for each in shipped for item in each.content.watches],
     )
-    share = tables[ROOT][0].values["max_overhead"] if document else None
-    max_overhead = DEFAULT_MAX_OVERHEAD if share is None else checks.share_of(share)
-    return Config(watches, names, path, path.resolve().parent if path else find_project(start), max_overhead)
+    root: dict[str, Any] = {key: each.default for key, each in settings_of(ROOT, USER).items()}
+    root |= tables[ROOT][0].values if document else {}
+    max_overhead = checks.share_of(root["max_overhead"])
+    project = path.resolve().parent if path else find_project(start)
+    offered = [(each, verdicts[each.name]) for each in shipped]
+    return Config(watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out)
 
 
-def _label(path: Path, start: Path) -> str:
+def label(path: Path, start: Path) -> str:
     """Return the name of a file that was found, as the user would type it from the start folder."""
     return os.path.relpath(path, start.resolve())
+
+
+def _all_packs(named: Sequence[str], problems: list[Problem]) -> tuple[list[Pack], list[LeftOut]]:
+    """Return the shipped packs, those of installed packages, and those that are named by their path, which replace others."""
+    found = {pack.name: pack for pack in packs.read_packs(problems)}
+    installed, left_out = read_installed(found)
+    found |= {pack.name: pack for pack in installed}
+    paths = [Path(text) for text in named if packs.is_path(text)]
+    given = [packs.read_file(path, str(path), str(path), problems) for path in paths]
+    found |= {pack.name: pack for pack in given if pack}
+    return list(found.values()), [each for each in left_out if each.name not in {path.stem for path in paths}]
 
 
 def _choice_of_options(pack: Sequence[str], no_pack: Sequence[str]) -> packs.Choice:

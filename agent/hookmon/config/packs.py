@@ -1,12 +1,14 @@
-"""The shipped packs: found by listing their folder, read and checked by the code that reads the user's file.
+"""The packs: found by listing their folder, or named by their path; read and checked by the code that reads the user's file.
 
-A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` tables. Packs are on unless somebody turns them off.
+A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` and `[[hook]]` tables. Packs are on unless somebody turns them off;
+one that says `on = false` is off unless somebody names it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hookmon.config.collect import Collected
@@ -21,33 +23,74 @@ ALL = "*"
 
 @dataclass(frozen=True)
 class Pack:
-    """The watches shipped for one library. `library` is what pip calls it, "" for the standard library."""
+    """The watches for one library.
+
+    `library` is what pip calls it, "" for the standard library; `tested` are versions of it. `origin` is who brings the
+    pack, "acme 1.2" for a package that is installed, the path of a file, or "" for hookmon itself. `on`: by itself.
+    """
 
     name: str
     library: str
+    tested: list[str]
     description: str
     content: Collected
+    origin: str = ""
+    on: bool = True
+
+    @property
+    def targets(self) -> list[str]:
+        """What it watches, as `module:call`, in the order of the file."""
+        return [f"{watch.module}:{call}" for watch in self.content.watches for call in watch.calls]
 
 
 def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
     """Return the packs in `folder` by name; what is wrong in one is appended to `problems`, and that pack is left out."""
-    packs = (_read(path, problems) for path in sorted(folder.glob("*.toml")))
+    packs = (_read(path, f"packs/{path.name}", problems) for path in sorted(folder.glob("*.toml")))
     return [pack for pack in packs if pack]
 
 
-def _read(path: Path, problems: list[Problem]) -> Pack | None:
+def is_path(text: str) -> bool:
+    """Say whether what was given for a pack is the path of a file and not a name."""
+    return text.endswith(".toml") or os.sep in text
+
+
+def read_file(path: Path, label: str, origin: str, problems: list[Problem]) -> Pack | None:
+    """Return the pack in a file that does not belong to hookmon; None, with the reasons appended to `problems`, for none.
+
+    Its adapters are the modules beside it, by their paths.
+    """
     own: list[Problem] = []
-    document = read_document(path, f"packs/{path.name}", own)
+    pack = _read(path, label, own)
+    folder = path.resolve().parent
+    watches = pack.content.watches if pack else []
+    for name in sorted({watch.adapter for watch in watches if watch.adapter}):
+        if not (folder / f"{name}.py").is_file():
+            mistake = Mistake(f"adapter {shown(name)} is not there", f"a file {name}.py beside the pack", code="not-a-module")
+            own.append(Problem(Place(label), mistake))
+    problems += own
+    if pack is None or own:
+        return None
+    pack.content.watches = [
+        replace(watch, adapter=str(folder / f"{watch.adapter}.py") if watch.adapter else "") for watch in watches
+    ]
+    return replace(pack, origin=origin)
+
+
+def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
+    own: list[Problem] = []
+    document = read_document(path, label, own)
     tables = check_document(document, PACK, own) if document else {}
     if document and not own and not tables["pack"]:
-        own.append(Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack")))
+        own.append(
+            Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack", code="no-table"))
+        )
     problems += own
     if document is None or own:
         return None
     content = Collected()
-    content.add_tables(document, tables["watch"], pack=path.stem)
+    content.add_tables(document, [*tables["watch"], *tables["hook"]], pack=path.stem)
     header = tables["pack"][0].values
-    return Pack(path.stem, header["library"], header["description"], content)
+    return Pack(path.stem, header["library"], header["tested"], header["description"], content, on=header["on"])
 
 
 @dataclass(frozen=True)
@@ -57,33 +100,44 @@ class Choice:
     enable: Sequence[tuple[str, Place]]
     disable: Sequence[tuple[str, Place]]
 
-    def verdict(self, name: str) -> bool | None:
+    def verdict(self, name: str) -> Verdict | None:
         """Return whether the pack is on; None when this writer leaves it open."""
-        if any(each == name for each, _ in self.enable):
-            return True
-        return False if any(each in (name, ALL) for each, _ in self.disable) else None
+        for is_on, written, names in ((True, self.enable, (name,)), (False, self.disable, (name, ALL))):
+            place = next((place for each, place in written if each in names), None)
+            if place:
+                return Verdict(is_on, place)
+        return None
 
 
-def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem]) -> list[str]:
-    """Return the names of the packs that are on: the first choice with a verdict wins, without one a pack is on.
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a pack is on, and who said so; `place` is None when nobody did."""
+
+    is_on: bool
+    place: Place | None
+
+
+def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem], off: Collection[str] = ()) -> dict[str, Verdict]:
+    """Return which packs are on: the first choice with a verdict wins, without one a pack is on, but those in `off`.
 
     Unknown names, and names that one writer both enables and disables, are appended to `problems`.
     """
     choices = list(choices)
     for choice in choices:
         _check_choice(choice, names, problems)
-    verdicts = {name: [choice.verdict(name) for choice in choices] for name in names}
-    return [name for name in names if next((each for each in verdicts[name] if each is not None), True)]
+    given = {name: [choice.verdict(name) for choice in choices] for name in names}
+    return {name: next(filter(None, verdicts), Verdict(name not in off, None)) for name, verdicts in given.items()}
 
 
 def _check_choice(choice: Choice, names: list[str], problems: list[Problem]) -> None:
     enabled = dict(reversed(choice.enable))
-    for written, known in ((choice.enable, names), (choice.disable, [*names, ALL])):
+    listed = "a name that hookmon packs lists"
+    for written, known, allowed in ((choice.enable, names, listed), (choice.disable, [*names, ALL], f'{listed}, or "{ALL}"')):
         for name, place in written:
             if name not in known:
-                allowed = ", ".join(known)
-                problems.append(Problem(place, Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known))))
+                mistake = Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known), code="unknown-pack")
+                problems.append(Problem(place, mistake))
     for name, place in choice.disable:
         if name in enabled and name in names:
             found = f"pack {shown(name)} is turned off here and turned on at {enabled[name]}"
-            problems.append(Problem(place, Mistake(found, "one of both")))
+            problems.append(Problem(place, Mistake(found, "one of both", code="contradiction")))

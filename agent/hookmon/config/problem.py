@@ -24,12 +24,16 @@ class Place:
 
 @dataclass(frozen=True)
 class Mistake:
-    """What a check says about one value. `at` leads from that value to the part that is wrong."""
+    """What a check says about one value.
+
+    `at` leads from that value to the part that is wrong; `code` is the word that `hookmon help` explains.
+    """
 
     found: str
     allowed: str = ""
     meant: str = ""
     at: KeyPath = ()
+    code: str = "configuration"
 
 
 @dataclass(frozen=True)

@@ -40,19 +40,47 @@ class Setting:
 
 SETTINGS = (
     Setting(ROOT, "max_overhead", TEXT, "5%", checks.share, 'share of a process that a target may cost, "off" for any', (USER,)),
+    Setting(ROOT, "redact", TEXT, "literals", checks.redact, 'what of SQL is not shown: "off", "literals" or "all"', (USER,)),
     Setting("watch", "module", TEXT, None, checks.module, 'the module as it is imported, or "__main__"'),
     Setting("watch", "calls", TEXTS, None, checks.calls, "functions and methods in it, globs in the last part"),
     Setting("watch", "span", TEXT, "", checks.span, 'the name in the report, "quote {arg0}"; empty: the target\'s own'),
     Setting("watch", "kind", TEXT, "function", checks.kind, "what the time is spent on"),
     Setting("watch", "nested", FLAG, False, checks.anything, "record it also inside a call of the same client kind"),
+    Setting("watch", "entry", FLAG, False, checks.anything, "its calls are transactions: requests, jobs, tests"),
+    Setting("watch", "entry_name", TEXT, "", checks.span, "names the open transaction when a call returns, {result}"),
+    Setting("watch", "entry_status", TEXT, "", checks.span, "the open transaction's status; from 500 on it is an error"),
+    Setting("watch", "waits", FLAG, False, checks.anything, "its calls wait for a pool or an executor"),
     Setting("watch", "adapter", TEXT, "", checks.adapter, "module that patches what setattr cannot", (PACK,)),
-    Setting("packs", "enable", TEXTS, [], checks.anything, 'packs that stay on although disable names them by "*"', (USER,)),
+    Setting("hook", "module", TEXT, None, checks.module, "the module with the calls, as it is imported"),
+    Setting("hook", "calls", TEXTS, None, checks.calls, "functions with which callbacks are registered"),
+    Setting(
+        "hook", "callable", TEXT, "arg0", checks.callback, "where these have the callback: an argument, or what else is allowed"
+    ),
+    Setting("hook", "methods", TEXTS, [], checks.methods, "the callback is an object, and these are its methods, with globs"),
+    Setting("hook", "base", TEXT, "", checks.base, 'class whose own methods are no callbacks, "framework.plugin:Plugin"'),
+    Setting(
+        "hook", "skip", TEXTS, [], checks.skipped, 'packages, or single callables, "shop.plugins:on_save", that are left alone'
+    ),
+    Setting("hook", "unregister", TEXTS, [], checks.names, "functions that forget callbacks, or look them up"),
+    Setting("hook", "span", TEXT, "{callable}", checks.span, 'the name in the report, "{event}: {callable}"'),
+    Setting("hook", "kind", TEXT, "hook", checks.kind, "what the time is spent on"),
+    Setting(
+        "packs",
+        "enable",
+        TEXTS,
+        [],
+        checks.anything,
+        'packs that are on although off by themselves, or by "*" in disable',
+        (USER,),
+    ),
     Setting("packs", "disable", TEXTS, [], checks.anything, 'packs to leave out, "*" for all', (USER,)),
     Setting("pack", "library", TEXT, "", checks.anything, "what pip calls it; empty: the standard library", (PACK,)),
+    Setting("pack", "tested", TEXTS, [], checks.anything, "versions of the library that the pack was tested with", (PACK,)),
+    Setting("pack", "on", FLAG, True, checks.anything, "on by itself; false: only when --pack or enable names it", (PACK,)),
     Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
 )
 
-REPEATED_TABLES = frozenset(("watch",))
+REPEATED_TABLES = frozenset(("watch", "hook"))
 """Tables written as `[[…]]`; all others stand at most once."""
 
 

@@ -70,7 +70,10 @@ def _entries(document: Document, name: str, problems: list[Problem]) -> list[tup
     for path, each in wrong:
         meant = header if isinstance(each, (dict, list)) else ""
         problems.append(
-            Problem(document.place(path), Mistake(f"{name} is {_word(each)}", f"tables that begin with {header}", meant))
+            Problem(
+                document.place(path),
+                Mistake(f"{name} is {_word(each)}", f"tables that begin with {header}", meant, code="wrong-type"),
+            )
         )
     return [(path, each) for path, each in entries if isinstance(each, dict)]
 
@@ -88,7 +91,9 @@ def _check_table(
                 values[key] = data[key]
         elif setting.default is None:
             required = [each.key for each in settings.values() if each.default is None]
-            mistake = Mistake(f'there is no key "{key}" in this {path[0]}', f"{path[0]} with {' and '.join(required)}")
+            mistake = Mistake(
+                f'there is no key "{key}" in this {path[0]}', f"{path[0]} with {' and '.join(required)}", code="missing-key"
+            )
             problems.append(Problem(document.place(path), mistake))
         else:
             values[key] = setting.default
@@ -99,12 +104,14 @@ def _check_value(setting: Setting, value: Any) -> Iterator[Mistake]:
     if setting.type == TEXTS and isinstance(value, list):
         wrong = [(index, each) for index, each in enumerate(value) if not isinstance(each, str)]
         for index, each in wrong:
-            yield Mistake(f"{setting.key} has {_word(each)} in it, {shown(each)}", TEXTS, at=(index,))
+            yield Mistake(f"{setting.key} has {_word(each)} in it, {shown(each)}", TEXTS, at=(index,), code="wrong-type")
         yield from setting.check(value)
     elif (setting.type == TEXT and isinstance(value, str)) or (setting.type == FLAG and isinstance(value, bool)):
         yield from setting.check(value)
     else:
-        yield Mistake(f"{setting.key} is {_word(value)}, {shown(value)}", setting.type, _meant_value(setting, value))
+        yield Mistake(
+            f"{setting.key} is {_word(value)}, {shown(value)}", setting.type, _meant_value(setting, value), code="wrong-type"
+        )
 
 
 def _meant_value(setting: Setting, value: Any) -> str:
@@ -118,7 +125,7 @@ def _meant_value(setting: Setting, value: Any) -> str:
 def _unknown(document: Document, path: KeyPath, known: Iterable[str]) -> Problem:
     key = str(path[-1])
     found = f"there is no key {shown(key)} in {path[0]}" if len(path) > 1 else f"there is no table or key {shown(key)}"
-    return Problem(document.place(path), Mistake(found, ", ".join(known), closest(key, known)))
+    return Problem(document.place(path), Mistake(found, ", ".join(known), closest(key, known), code="unknown-key"))
 
 
 def _word(value: Any) -> str:

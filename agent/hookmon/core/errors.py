@@ -9,38 +9,63 @@ from __future__ import annotations
 class HookmonError(Exception):
     """A mistake that its maker can mend: the text says where, what was found and what is allowed.
 
-    `exit_code` is what the command line ends with.
+    `exit_code` is what the command line ends with; `code` is a word that `hookmon help` explains.
     """
 
     exit_code = 2
+    code = "error"
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        self.code = code or self.code
+        super().__init__(message)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return each problem on a line, with its code."""
+        *others, last = str(self).splitlines() or [""]
+        return [*((line, "") for line in others), (last, self.code)]
 
 
 class ConfigError(HookmonError):
     """Everything that is wrong with a configuration, found in one pass.
 
-    `problems` holds one text for each mistake, in the order of the file.
+    `problems` holds one text for each mistake, in the order of the file; `codes` the code of each.
     """
 
-    def __init__(self, problems: list[str]) -> None:
+    code = "configuration"
+
+    def __init__(self, problems: list[str], codes: list[str] | None = None) -> None:
         self.problems = problems
+        self.codes = codes or [self.code] * len(problems)
         super().__init__("\n".join(problems))
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Return each problem with its code."""
+        return list(zip(self.problems, self.codes, strict=True))
 
 
 class PlanError(HookmonError):
     """A plan file is damaged or was written by another version."""
 
+    code = "plan"
+
 
 class ShardError(HookmonError):
     """A shard is not one: truncated header, foreign magic or another version."""
+
+    code = "shard"
 
 
 class RunFileError(HookmonError):
     """A run cannot be found, or its file is unreadable, foreign or from another version."""
 
+    code = "run-file"
+
 
 class LaunchError(HookmonError):
     """The program could not be started. `exit_code` follows the shells: 127 not found, 126 not executable, 125 our own."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
+    code = "launch"
+
+    def __init__(self, message: str, exit_code: int, *, code: str = "") -> None:
         self.exit_code = exit_code
-        super().__init__(message)
+        super().__init__(message, code=code)

@@ -16,15 +16,22 @@ reserved and is still being filled.
     LANE        1: thread ident     2: string (kind of lane)    4…: LANE_DEPTH pairs (node, since) by depth; node 0 = none
     WATCH       1: string (target) | status << 32     2: string (detail); the number is the watch's, the last one holds
     NOTE        1: string (kind)    2: string (detail): something that could not be seen
+    PER         see PER_…           how often a node is called in one transaction; the number is the node's
+    EXAMPLE     see EXAMPLE_…       one of the slowest transactions, whole; the number is its node's
 
 A node's self time is not kept: within one lane it is the node's total less the totals of its children, and a reader can
 take the difference. Neither are its calls: each completed call is in one bucket, or in NODE_UNTIMED.
+
+A transaction is a node with FLAG_ENTRY that has no such node above it. What runs for it in other threads and tasks hangs
+below a node of its own, FLAG_CONCURRENT or, once the transaction has ended, FLAG_AFTER: such a node has no calls and no time
+itself, and its children's time is no part of its parent's. When a transaction gets its name, what it has counted so far
+moves to the node of that name: the only case in which counters shrink.
 """
 
 from __future__ import annotations
 
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
-VERSION = 1
+VERSION = 2
 PAGE_BYTES = 4096
 
 # header words
@@ -60,6 +67,8 @@ BUCKETS = 4
 LANE = 5
 WATCH = 6
 NOTE = 7
+PER = 8
+EXAMPLE = 9
 
 # words of a node
 NODE_PARENT_NAME = 1  # parent node | string << 32; parent 0 = a root of its lane
@@ -76,6 +85,32 @@ NODE_UNTIMED = 11  # calls that were counted and not timed
 NODE_WORDS = 12
 
 FLAG_FLAT = 1  # the tree was full: this node stands for all callers; its time is inside their self time
+FLAG_ENTRY = 2
+FLAG_CONCURRENT = 4
+FLAG_AFTER = 8
+FLAG_SITED = 16  # the call site is part of what the node is: another line that calls the same has another node
+FLAG_WAITS = 32  # what is timed is waiting for a pool or an executor
+
+PER_TRANSACTIONS = 1  # with at least one call
+PER_MOST = 2  # calls in one transaction
+PER_REPEATED = 3  # lanes of transactions that called it REPEATED times or more, one after the other
+PER_REPEATED_CALLS = 4
+PER_REPEATED_NS = 5
+PER_MOST_REPEATED = 6
+PER_WORDS = 7
+
+REPEATED = 5
+
+EXAMPLE_TURN = 1  # odd while it is being written
+EXAMPLE_STARTED_NS = 2
+EXAMPLE_DURATION_NS = 3
+EXAMPLE_STATUS = 4  # of a response, 0 = none
+EXAMPLE_SPANS = 5
+EXAMPLE_LEFT_OUT = 6  # spans for which there was no room: the shortest
+EXAMPLE_FIRST = 7  # three words for each span: node | lane << 32, start since the transaction's, duration
+EXAMPLE_MOST_SPANS = 100
+EXAMPLE_WORDS = EXAMPLE_FIRST + 3 * EXAMPLE_MOST_SPANS
+EXAMPLES = 3  # of each transaction
 
 BUCKETS_OCTAVE = 1
 BUCKETS_FIRST = 2

@@ -13,10 +13,19 @@ from hookmon.core.errors import PlanError
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:
-    from typing import Any, TypedDict
+    from typing import Any, NotRequired, TypedDict
+
+    class HookPlan(TypedDict):
+        """What a `[[hook]]` table says more than a `[[watch]]`."""
+
+        callable: str  # where its calls have the callback, see config.checks.callback
+        methods: list[str]  # the callback is an object, and these are its methods
+        base: str  # "module:Class" whose own methods are no callbacks, "" for none
+        skip: list[str]  # packages, or "module:name" for one callable, that are left alone
+        unregister: list[str]  # functions that get callbacks to forget them or to look them up
 
     class WatchPlan(TypedDict):
-        """One `[[watch]]` table after checking."""
+        """One `[[watch]]` or `[[hook]]` table after checking."""
 
         id: int
         module: str
@@ -26,7 +35,12 @@ if TYPE_CHECKING:
         nested: bool  # recorded although a span of the same client kind is open around it
         pack: str  # the pack's name, "" for the user's own
         source: str  # "pack redis" or "hookmon.toml:12"
-        adapter: str  # module in hookmon.packs that patches what setattr cannot, "" for none
+        entry: bool  # the calls are transactions, unless one is open already
+        entry_name: str  # template that names the open transaction when the call returns, "" for none
+        entry_status: str  # template of the open transaction's status, "" for none
+        waits: bool  # the calls wait for a pool or an executor
+        adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
+        hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
     class PlanData(TypedDict):
         """What the probe reads at start."""
@@ -34,6 +48,7 @@ if TYPE_CHECKING:
         run_folder: str
         wrapt_folder: str  # of hookmon's own environment, used where the program has none
         hookmon: str  # version
+        redact: str  # what is taken out of SQL, one of REDACTIONS
         clock_source: str  # what the kernel keeps time by, "" where it does not tell
         max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
@@ -44,6 +59,9 @@ KINDS = ("request", "task", "sql", "cache", "http", "rpc", "queue", "template", 
 
 CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
+
+REDACTIONS = ("off", "literals", "all")
+"""What of a statement is not shown: nothing, its literals, or all but its verb and tables."""
 
 CALLS_A_LOOK = 4_096
 """After so many calls in one bucket of a node, the probe looks at what its target costs."""

@@ -1,17 +1,24 @@
 """Span templates, `"quote {arg0}"`: what a name may be made of.
 
 A template is text with fields in braces; `{{` and `}}` are braces. A field is a root, attribute names and at most one
-filter: `{arg0}`, `{sku}`, `{self.table}`, `{request.url|host}`; of several paths with commas between, the first that is there
-is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name
-of a parameter, `self`, `class` (the name of self's class) and `function` (the target's name). Fields are only read: no
+filter: `{arg0}`, `{sku}`, `{self.table}`, `{request.url|host}`; of several paths with commas between, the first that leads to
+a text or number that is not empty is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name
+of a parameter, `self`, `class` (the name of self's class), `function` (the target's name; `function.name` is its last part), and
+where a call has returned `result`. Where callbacks are registered there are besides `callable` (`callable.name`,
+`callable.module`), `object` (what it is a method of) and `method`. After the root, a name is that of an attribute or the key of a
+dictionary, a number the place in a tuple or list: `{environ.REQUEST_METHOD}`, `{result.0.rule}`. Fields are only read: no
 property, no `__str__` and no `__getattr__` of the program runs. Checked before the start, compiled in the probe.
 """
 
 from __future__ import annotations
 
-FILTERS = ("upper", "lower", "word", "command", "host", "sql")
+FILTERS = ("upper", "lower", "word", "command", "host", "port", "file", "program", "sql", "name", "test", "callable")
 """`command`: a Redis command in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first
-blank. `host`: host and port of a URL. `sql`: a statement without its literals."""
+blank. `host`: host of a URL, with its port unless that is the scheme's own. `port`: a port to stand behind a host, `:8080`;
+nothing for 80, 443 and none. `file`: the last part of a path. `program`: of a command line, text or list, the name of the
+program. `sql`: a statement without its literals. `name`: a path as it is seen from the folder that the program was started in;
+digits are none, the next path counts. `test`: the identifier of a test without its parameters. `callable`: the qualified name
+of a callable."""
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:
@@ -51,13 +58,24 @@ def parse(template: str) -> list[Part]:
     return parts
 
 
+def fixed_name(template: str) -> str:
+    """Return the name that the template gives to everything, "" where it has fields. Raises ValueError as `parse` does."""
+    parts = parse(template)
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if len(texts) == len(parts) else ""
+
+
 def _field(inside: str) -> Field:
     text, bar, filter_name = inside.partition("|")
     paths = tuple(tuple(path.strip().split(".")) for path in text.split(","))
     filter_name = filter_name.strip()
-    if not all(name.isidentifier() for path in paths for name in path):
+    if not all(path[0].isidentifier() and all(_is_step(name) for name in path[1:]) for path in paths):
         allowed = "{arg0}, {parameter}, {self.attribute}, {class}, {function}"
         raise ValueError(f"{{{inside}}} is not a field; allowed: {allowed}")
     if bar and filter_name not in FILTERS:
         raise ValueError(f"{{{inside}}}: there is no filter {filter_name!r}; allowed: {', '.join(FILTERS)}")
     return paths, filter_name
+
+
+def _is_step(name: str) -> bool:
+    return name.isidentifier() or (name.isascii() and name.isdigit())

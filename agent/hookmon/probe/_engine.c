@@ -20,8 +20,9 @@
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_ULONGLONG T_ULONGLONG
 #define Py_T_PYSSIZET T_PYSSIZET
-#define Py_T_LONG T_LONG
 #define Py_T_INT T_INT
+#define Py_T_SHORT T_SHORT
+#define Py_T_BOOL T_BOOL
 #define Py_READONLY READONLY
 #endif
 
@@ -35,6 +36,10 @@
 #define CALLS_A_LOOK 4096 /* core.plan */
 #define ONE_TIMED_OF 64
 #define MOST_SPARE 32
+#define MOST_EVENTS 4096 /* trace.py */
+#define REPEATED 5       /* core.layout */
+#define MOST_FRAMES 100  /* target.py */
+#define MOST_FILES 1024
 
 /* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
  * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
@@ -54,8 +59,9 @@ typedef struct {
     Py_ssize_t total; /* index of the total; minimum and maximum follow */
     uint64_t min_ns;
     uint64_t max_ns;
-    int slot; /* offset in a lane */
-    int skip; /* 0: all calls are timed; else counts up to the next one that is */
+    int slot;   /* offset in a lane */
+    short skip; /* 0: all calls are timed; else counts up to the next one that is */
+    char entry; /* its calls are transactions */
     int32_t recent;       /* the octave of a recent call, */
     int32_t recent_first; /* and what `octave` says of it, 0: nothing */
     /* a line of 64 bytes ends here */
@@ -63,16 +69,40 @@ typedef struct {
     PyObject *parent;        /* Node or None */
     PyObject *span;          /* recorder.Span or None */
     PyObject *children;      /* dict: Span -> Node or None; shared among flat nodes */
-    long depth;
-    uint64_t unused[2]; /* see above: the size */
+    int depth;
+    int32_t per;       /* index of its calls per transaction, 0 = none yet */
+    uint64_t tally_ns; /* of `settle` and `fold`, 0 in between, as these */
+    uint32_t tally;
+    uint32_t whole;
 } Node;
+_Static_assert(sizeof(Node) == 5 * 64 - 16, "see above");
+
+/* A completed call in a transaction. */
+typedef struct {
+    Node *node;
+    uint64_t started_ns; /* 0: several calls in one */
+    uint64_t duration_ns;
+    uint32_t outcome;
+    uint32_t calls;
+} Event;
+
+typedef struct {
+    PyObject_HEAD
+    Event *events;
+    Py_ssize_t count;
+    Py_ssize_t room;
+} Trace;
 
 typedef struct {
     PyObject_HEAD
     Node *node;
     Py_ssize_t base;
-    PyObject *task; /* None for a thread's own lane */
+    PyObject *task;  /* None for a thread's own lane */
+    Trace *trace;    /* set while a transaction is open */
+    PyObject *moved; /* dict: Node -> Node, since that got its name; NULL most of the time */
+    uint64_t unused[7];
 } Lane;
+_Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
 
 typedef struct {
     Py_hash_t hash;
@@ -83,19 +113,21 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *function;
-    PyObject *span;    /* NULL: `name` finds it */
+    PyObject *span; /* NULL: `name` finds it */
     Node *last_parent; /* where the last call found its node */
     Node *last_node;
     unsigned last_epoch;
-    int32_t known_used;
+    int sited; /* the calling line tells spans apart */
     /* a line of 64 bytes ends here */
     PyObject *last_span;
-    Known *known;        /* spans by the hash of that argument */
-    Py_ssize_t known_size;
+    Known *known; /* spans by the hash of that argument */
+    int32_t known_size;
+    int32_t known_used;
     Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
     PyObject *name;      /* function of (args, kwargs), or NULL */
     PyObject *weakrefs;
 } Timed;
+_Static_assert(sizeof(Timed) == 2 * 64 - 16, "see above");
 
 typedef struct {
     PyObject_HEAD
@@ -104,7 +136,8 @@ typedef struct {
     Lane *lane;  /* set while the coroutine has begun and not ended */
     Lane *outer; /* what ran before this step */
     Node *parent;
-    Node *node; /* NULL: not recorded */
+    Node *node;       /* NULL: not recorded */
+    PyObject *opened; /* the transaction that this is, or the visit to another one */
     int owns_lane;
     int stepping;
     int ended;
@@ -131,12 +164,14 @@ typedef struct {
 static struct {
     uint64_t *words;
     PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
+    PyObject *root;
     unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
+    int joining;          /* there has been a transaction */
+    /* a line of 64 bytes ends before here */
     int spares;
     Py_buffer buffer;
     PyObject *recorder; /* the module, for what is rare */
     PyObject *steps;
-    PyObject *root;
     PyObject *greenlet_lanes;
     Py_ssize_t scratch_total;
     Py_ssize_t scratch_bucket;
@@ -147,17 +182,19 @@ static struct {
     Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
     long deepest; /* nodes under each other at the most */
     PyObject *no_children;
+    PyObject *members; /* context variable: who belongs to which transaction */
 } state __attribute__((aligned(64)));
 
 OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *CoroutineType, *GeneratorType;
+static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
-static PyObject *name_note_maker, *name_timed_generator, *name_qualname;
+static PyObject *name_note_maker, *name_timed_generator;
+static PyObject *name_join, *name_begin, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
 
 /* Offsets from a node's total, as in core.layout. */
@@ -363,6 +400,18 @@ put_back_unless_new(Raised *raised)
     }
 }
 
+/* Call one of the rare functions of Python with one argument, an error that is set staying set; another may be set. */
+static void
+call_aside(PyObject *owner, PyObject *name, PyObject *argument)
+{
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer =
+        argument ? PyObject_CallMethodOneArg(owner, name, argument) : PyObject_CallMethodNoArgs(owner, name);
+    Py_XDECREF(answer);
+    put_back_unless_new(&raised);
+}
+
 /* ---- nodes ---- */
 
 static int
@@ -379,16 +428,29 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTuple(args, "OOKnl", &parent, &span, &number, &at, &depth)) {
         return -1;
     }
+    int entry = 0;
+    if (span != Py_None) {
+        PyObject *target = PyObject_GetAttr(span, name_target);
+        PyObject *flag = target ? PyObject_GetAttr(target, name_entry) : NULL;
+        entry = flag ? PyObject_IsTrue(flag) : -1;
+        Py_XDECREF(flag);
+        Py_XDECREF(target);
+        if (entry < 0) {
+            return -1;
+        }
+    }
     PyObject *children = PyDict_New();
     if (!children) {
         return -1;
     }
+    self->entry = (char)entry;
+    self->per = 0;
     Py_XSETREF(self->children, children);
     Py_XSETREF(self->parent, Py_NewRef(parent));
     Py_XSETREF(self->span, Py_NewRef(span));
     self->number = number;
     self->total = at + 4; /* layout.NODE_TOTAL_NS */
-    self->depth = depth;
+    self->depth = (int)depth;
     self->slot = 2 * (int)(depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
     self->min_ns = UINT64_MAX;
     self->max_ns = 0;
@@ -402,6 +464,7 @@ static PyObject *
 node_retire(Node *self, PyObject *Py_UNUSED(ignored))
 {
     self->number = 0;
+    self->per = 0;
     self->total = state.scratch_total;
     self->slot = 0;
     self->recent_first = 0;
@@ -465,8 +528,10 @@ static PyMemberDef node_members[] = {
     {"number", Py_T_ULONGLONG, offsetof(Node, number), 0, NULL},
     {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
     {"slot", Py_T_INT, offsetof(Node, slot), 0, NULL},
-    {"depth", Py_T_LONG, offsetof(Node, depth), 0, NULL},
-    {"skip", Py_T_INT, offsetof(Node, skip), 0, NULL},
+    {"depth", Py_T_INT, offsetof(Node, depth), 0, NULL},
+    {"skip", Py_T_SHORT, offsetof(Node, skip), 0, NULL},
+    {"per", Py_T_INT, offsetof(Node, per), 0, NULL},
+    {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -475,6 +540,237 @@ static PyMethodDef node_methods[] = {
     {"add_octave", (PyCFunction)node_add_octave, METH_VARARGS, "Say where the buckets of an octave are."},
     {NULL, NULL, 0, NULL},
 };
+
+/* ---- traces: as in trace.py ---- */
+
+enum { RETURNED = 0, RAISED = 1, INTERRUPTED_CALL = 2, UNTIMED_CALL = 4 };
+
+static void
+forget_events(Trace *self)
+{
+    Py_ssize_t count = self->count;
+    self->count = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_DECREF(self->events[i].node);
+    }
+}
+
+/* Add the calls up by node. */
+static void
+fold(Trace *self)
+{
+    Event *events = self->events;
+    Py_ssize_t kept = 0;
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        events[i].node->tally += events[i].calls;
+        events[i].node->tally_ns += events[i].duration_ns;
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Node *node = events[i].node;
+        if (node->tally) {
+            events[kept++] = (Event){node, 0, node->tally_ns, RETURNED, (uint32_t)node->tally};
+            node->tally = node->tally_ns = 0;
+        }
+        else {
+            Py_DECREF(node); /* never the last one: the event that was kept has one */
+        }
+    }
+    self->count = kept;
+    if (kept > MOST_EVENTS / 2) { /* thousands of names in one transaction: what is per transaction begins anew */
+        forget_events(self);
+    }
+}
+
+static void
+trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, int outcome)
+{
+    if (self->count >= self->room) {
+        if (self->room >= MOST_EVENTS) {
+            fold(self);
+        }
+        else {
+            Py_ssize_t room = self->room ? 4 * self->room : 16;
+            Event *events = PyMem_Realloc(self->events, (size_t)room * sizeof *events);
+            if (!events) {
+                return;
+            }
+            self->events = events;
+            self->room = room;
+        }
+    }
+    self->events[self->count++] =
+        (Event){(Node *)Py_NewRef(node), started_ns, duration_ns, (uint32_t)outcome, 1};
+}
+
+static PyObject *
+event_tuple(Event *event)
+{
+    return Py_BuildValue("OKKII", (PyObject *)event->node, (unsigned long long)event->started_ns,
+                         (unsigned long long)event->duration_ns, (unsigned)event->outcome, (unsigned)event->calls);
+}
+
+static PyObject *
+trace_add_for_python(Trace *self, PyObject *args)
+{
+    Node *node;
+    unsigned long long started_ns, duration_ns;
+    int outcome;
+    if (!PyArg_ParseTuple(args, "O!KKi", NodeType, &node, &started_ns, &duration_ns, &outcome)) {
+        return NULL;
+    }
+    trace_add(self, node, started_ns, duration_ns, outcome);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+trace_take_last(Trace *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->count) {
+        Py_RETURN_NONE;
+    }
+    Event *last = &self->events[--self->count];
+    PyObject *answer = event_tuple(last);
+    Py_DECREF(last->node);
+    return answer;
+}
+
+static PyObject *
+trace_events(Trace *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *answer = PyList_New(0);
+    for (Py_ssize_t i = 0; answer && i < self->count; i++) {
+        PyObject *event = event_tuple(&self->events[i]);
+        if (!event || PyList_Append(answer, event) < 0) {
+            Py_CLEAR(answer);
+        }
+        Py_XDECREF(event);
+    }
+    return answer;
+}
+
+static PyObject *
+trace_replace(Trace *self, PyObject *events)
+{
+    if (!PyList_Check(events) || PyList_GET_SIZE(events) > self->room) {
+        PyErr_SetString(PyExc_ValueError, "as many events as there were, or fewer");
+        return NULL;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(events);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Event event;
+        Node *node;
+        unsigned long long started_ns, duration_ns;
+        unsigned outcome, calls;
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(events, i), "O!KKII", NodeType, &node, &started_ns, &duration_ns, &outcome, &calls)) {
+            return NULL;
+        }
+        event = (Event){(Node *)Py_NewRef(node), started_ns, duration_ns, outcome, calls};
+        if (i < self->count) {
+            Node *before = self->events[i].node;
+            self->events[i] = event;
+            Py_DECREF(before);
+        }
+        else {
+            self->events[i] = event;
+            self->count = i + 1;
+        }
+    }
+    while (self->count > count) {
+        Py_DECREF(self->events[--self->count].node);
+    }
+    Py_RETURN_NONE;
+}
+
+static void
+trace_dealloc(Trace *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    forget_events(self);
+    PyMem_Free(self->events);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef trace_methods[] = {
+    {"add", (PyCFunction)trace_add_for_python, METH_VARARGS, "Note a completed call."},
+    {"take_last", (PyCFunction)trace_take_last, METH_NOARGS, "Remove and return the call that ended last."},
+    {"events", (PyCFunction)trace_events, METH_NOARGS, "Return the calls by their ends."},
+    {"replace", (PyCFunction)trace_replace, METH_O, "Put other calls in the place of those that are known."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Offsets in a record of calls per transaction, as in core.layout. */
+enum { PER_TRANSACTIONS = 1, PER_MOST, PER_REPEATED, PER_REPEATED_CALLS, PER_REPEATED_NS, PER_MOST_REPEATED };
+
+static inline void
+raise_to(uint64_t *word, uint64_t value)
+{
+    if (*word < value) {
+        *word = value;
+    }
+}
+
+/* Write down how often each node was called in one transaction, whose lanes these are. First all that calls Python; what comes
+ * then, with its sums in the nodes, nobody can interrupt. */
+static PyObject *
+settle(PyObject *Py_UNUSED(module), PyObject *traces)
+{
+    if (!PyList_Check(traces)) {
+        PyErr_SetString(PyExc_TypeError, "a list of traces");
+        return NULL;
+    }
+    Py_ssize_t lanes = PyList_GET_SIZE(traces);
+    for (Py_ssize_t k = 0; k < lanes; k++) {
+        Trace *trace = (Trace *)PyList_GET_ITEM(traces, k);
+        if (!Py_IS_TYPE(trace, TraceType)) {
+            PyErr_SetString(PyExc_TypeError, "a list of traces");
+            return NULL;
+        }
+        for (Py_ssize_t i = 0; i < trace->count; i++) {
+            Node *node = trace->events[i].node;
+            if (!node->per && node->number) {
+                Py_INCREF(node);
+                PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_new_per, (PyObject *)node);
+                Py_DECREF(node);
+                if (!answer) {
+                    return NULL;
+                }
+                Py_DECREF(answer);
+            }
+        }
+    }
+    uint64_t *words = state.words;
+    for (Py_ssize_t k = 0; k < lanes; k++) {
+        Trace *trace = (Trace *)PyList_GET_ITEM(traces, k);
+        for (Py_ssize_t i = 0; i < trace->count; i++) {
+            trace->events[i].node->tally += trace->events[i].calls;
+            trace->events[i].node->tally_ns += trace->events[i].duration_ns;
+        }
+        for (Py_ssize_t i = 0; i < trace->count; i++) {
+            Node *node = trace->events[i].node;
+            if (node->tally >= REPEATED && node->per) {
+                words[node->per + PER_REPEATED]++;
+                words[node->per + PER_REPEATED_CALLS] += node->tally;
+                words[node->per + PER_REPEATED_NS] += node->tally_ns;
+                raise_to(&words[node->per + PER_MOST_REPEATED], node->tally);
+            }
+            node->whole += node->tally;
+            node->tally = node->tally_ns = 0;
+        }
+    }
+    for (Py_ssize_t k = 0; k < lanes; k++) {
+        Trace *trace = (Trace *)PyList_GET_ITEM(traces, k);
+        for (Py_ssize_t i = 0; i < trace->count; i++) {
+            Node *node = trace->events[i].node;
+            if (node->whole && node->per) {
+                words[node->per + PER_TRANSACTIONS]++;
+                raise_to(&words[node->per + PER_MOST], node->whole);
+            }
+            node->whole = 0;
+        }
+    }
+    Py_RETURN_NONE;
+}
 
 /* ---- lanes ---- */
 
@@ -502,6 +798,7 @@ lane_traverse(Lane *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->node);
     Py_VISIT(self->task);
+    Py_VISIT(self->moved);
     return 0;
 }
 
@@ -512,6 +809,8 @@ lane_dealloc(Lane *self)
     PyObject_GC_UnTrack(self);
     Py_CLEAR(self->node);
     Py_CLEAR(self->task);
+    Py_CLEAR(self->trace);
+    Py_CLEAR(self->moved);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -533,7 +832,43 @@ lane_set_node(Lane *self, PyObject *value, void *Py_UNUSED(closure))
     return 0;
 }
 
+static PyObject *
+lane_get_trace(Lane *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->trace ? (PyObject *)self->trace : Py_None);
+}
+
+static int
+lane_set_trace(Lane *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || (value != Py_None && !Py_IS_TYPE(value, TraceType))) {
+        PyErr_SetString(PyExc_TypeError, "a lane's trace is a Trace or None");
+        return -1;
+    }
+    Py_XSETREF(self->trace, value == Py_None ? NULL : (Trace *)Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+lane_get_moved(Lane *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->moved ? self->moved : Py_None);
+}
+
+static int
+lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || (value != Py_None && !PyDict_Check(value))) {
+        PyErr_SetString(PyExc_TypeError, "what moved is a dict or None");
+        return -1;
+    }
+    Py_XSETREF(self->moved, value == Py_None ? NULL : Py_NewRef(value));
+    return 0;
+}
+
 static PyGetSetDef lane_getset[] = {
+    {"trace", (getter)lane_get_trace, (setter)lane_set_trace, NULL, NULL},
+    {"moved", (getter)lane_get_moved, (setter)lane_set_moved, NULL, NULL},
     {"node", (getter)lane_get_node, (setter)lane_set_node, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -561,6 +896,17 @@ present_lane(void)
         return NULL;
     }
     return (Lane *)lane;
+}
+
+/* The same with an error set, which stays set. */
+static Lane *
+present_lane_aside(void)
+{
+    Raised raised;
+    put_aside(&raised);
+    Lane *lane = present_lane();
+    put_back(&raised);
+    return lane;
 }
 
 /* What the rare functions of `recorder` and `steps` raise is never ours, they are shielded: it comes from a signal handler of
@@ -712,14 +1058,104 @@ finish(Node *node, uint64_t duration_ns)
     return 1;
 }
 
-/* Count how a call ended that raised. */
-static RARE void
+/* Count how a call ended that raised, and return it. */
+static RARE int
 count_raised(Node *node)
 {
     if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
-        return;
+        return RETURNED;
     }
-    state.words[node->total + (PyErr_ExceptionMatches(PyExc_Exception) ? ERRORS : INTERRUPTED)]++;
+    int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? RAISED : INTERRUPTED_CALL;
+    state.words[node->total + (outcome == RAISED ? ERRORS : INTERRUPTED)]++;
+    return outcome;
+}
+
+/* Let one completed call of a node be another's: (node, other, nanoseconds, outcome). */
+static PyObject *
+give(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    static const struct { int flag, offset; } endings[] = {
+        {RAISED, ERRORS}, {INTERRUPTED_CALL, INTERRUPTED}, {UNTIMED_CALL, UNTIMED}};
+    Node *node, *other;
+    unsigned long long duration_ns;
+    int outcome;
+    if (!PyArg_ParseTuple(args, "O!O!Ki", NodeType, &node, NodeType, &other, &duration_ns, &outcome)) {
+        return NULL;
+    }
+    uint64_t *words = state.words;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(endings); i++) {
+        if (outcome & endings[i].flag) {
+            words[node->total + endings[i].offset]--;
+            words[other->total + endings[i].offset]++;
+        }
+    }
+    if (!(outcome & UNTIMED_CALL)) {
+        int bucket = bucket_of(duration_ns);
+        Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
+        words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
+        words[node->total] -= duration_ns;
+        words[other->total] += duration_ns;
+        finish(other, duration_ns);
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- transactions: what is rare of them is in transactions.py ---- */
+
+/* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
+ * none. */
+static PyObject *
+join(Lane *lane, PyObject *span)
+{
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        PyErr_Clear();
+        return NULL;
+    }
+    PyObject *visit = NULL;
+    if (member != Py_None) {
+        visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
+    }
+    Py_DECREF(member);
+    if (visit == Py_None) {
+        Py_CLEAR(visit);
+    }
+    return visit;
+}
+
+/* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
+static PyObject *
+begin(Lane *lane, Node *node)
+{
+    PyObject *opened = PyObject_CallMethodObjArgs(state.steps, name_begin, (PyObject *)lane, (PyObject *)node, NULL);
+    if (opened == Py_None) {
+        Py_CLEAR(opened);
+    }
+    return opened;
+}
+
+static void
+close_opened(PyObject *opened)
+{
+    call_aside(opened, name_close, NULL);
+    Py_DECREF(opened);
+}
+
+/* Replace a node by the one that stands for it since its transaction got its name. The reference is ours. */
+static void
+follow(Lane *lane, Node **node)
+{
+    Raised raised;
+    put_aside(&raised);
+    PyObject *place = PyDict_GetItemWithError(lane->moved, (PyObject *)*node);
+    if (place && Py_IS_TYPE(place, NodeType)) {
+        Py_SETREF(*node, (Node *)Py_NewRef(place));
+    }
+    PyErr_Clear();
+    put_back(&raised);
 }
 
 /* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
@@ -824,6 +1260,9 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
 static inline PyObject *
 seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
+    if (self->sited) {
+        return NULL;
+    }
     if (self->span || self->position < 0 || self->position >= count || !PyUnicode_CheckExact(args[self->position])) {
         return self->span;
     }
@@ -831,15 +1270,124 @@ seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
     return hash == -1 ? NULL : known_span(self, hash);
 }
 
-/* Return the span of a call, a new reference; NULL with an error when it cannot be found. */
-static __attribute__((noinline)) PyObject *
+/* Files that code came from, by the address of their names, and whether they are the program's own. */
+static struct {
+    PyObject *name;
+    int is_own;
+} files[MOST_FILES];
+static int known_files;
+
+static int
+is_own(PyObject *filename)
+{
+    size_t at = ((size_t)filename >> 4) % MOST_FILES;
+    for (; files[at].name; at = (at + 1) % MOST_FILES) {
+        if (files[at].name == filename) {
+            return files[at].is_own;
+        }
+    }
+    PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_is_own, filename);
+    int own = answer ? answer == Py_True : 0;
+    Py_XDECREF(answer);
+    PyErr_Clear();
+    if (known_files < MOST_FILES / 2) {
+        at = ((size_t)filename >> 4) % MOST_FILES; /* again: Python has run */
+        while (files[at].name && files[at].name != filename) {
+            at = (at + 1) % MOST_FILES;
+        }
+        if (!files[at].name) {
+            files[at].name = Py_NewRef(filename);
+            files[at].is_own = own;
+            known_files++;
+        }
+    }
+    return own;
+}
+
+static inline uint64_t
+mixed(uint64_t a, uint64_t b)
+{
+    a ^= b + 0x9E3779B97F4A7C15ull + (a << 6) + (a >> 2);
+    return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
+}
+
+/* Return what tells the innermost line of the program's own code from all others, 0 when there is none. */
+static uint64_t
+site_key(void)
+{
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    uint64_t key = 0;
+    for (int depth = 0; frame && !key && depth < MOST_FRAMES; depth++) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        if (is_own(code->co_filename)) {
+            key = mixed((uint64_t)PyObject_Hash(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)PyFrame_GetLasti(frame));
+        }
+        Py_DECREF(code);
+        PyFrameObject *back = key ? NULL : PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF((PyObject *)frame);
+    return key;
+}
+
+static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *, int);
+
+/* Return the span of a call and of the line that calls, a new reference; NULL with an error when it cannot be found. */
+static PyObject *
 span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
-    if (self->span) {
-        return Py_NewRef(self->span);
+    if (!self->sited) {
+        return self->span ? Py_NewRef(self->span) : span_by_name(self, args, count, kwnames, 1);
     }
+    uint64_t site = site_key();
+    Py_hash_t name = 0;
+    PyObject *span = NULL;
+    if (self->span) {
+        span = Py_NewRef(self->span);
+    }
+    else if (self->position >= 0 && self->position < count && PyUnicode_CheckExact(args[self->position])) {
+        name = PyObject_Hash(args[self->position]);
+    }
+    else {
+        span = span_by_name(self, args, count, kwnames, 1);
+        if (!span) {
+            return NULL;
+        }
+    }
+    if (span) {
+        name = (Py_hash_t)((uintptr_t)span >> 4);
+    }
+    Py_hash_t key = (Py_hash_t)mixed((uint64_t)name, site);
+    PyObject *known = known_span(self, key);
+    if (known) {
+        Py_XDECREF(span);
+        return Py_NewRef(known);
+    }
+    if (!span) {
+        span = span_by_name(self, args, count, kwnames, 0);
+        if (!span) {
+            return NULL;
+        }
+    }
+    if (site) {
+        PyObject *there = PyObject_CallMethodOneArg(state.steps, name_located, span);
+        Py_DECREF(span);
+        if (!there) {
+            return NULL;
+        }
+        span = there;
+    }
+    remember_span(self, key, span);
+    return span;
+}
+
+/* Return the span that the arguments name, wherever the call comes from. `remembers`: by the argument that decides. */
+static PyObject *
+span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, int remembers)
+{
     Py_hash_t hash = -1;
-    if (self->position >= 0 && self->position < count && PyUnicode_CheckExact(args[self->position])) {
+    if (remembers && self->position >= 0 && self->position < count && PyUnicode_CheckExact(args[self->position])) {
         hash = PyObject_Hash(args[self->position]);
         PyObject *known = known_span(self, hash);
         if (known) {
@@ -898,6 +1446,10 @@ find_called(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyO
     if (!span) {
         return NULL;
     }
+    if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
+        Py_DECREF(span);
+        return (Node *)Py_NewRef(self->last_node);
+    }
     Py_INCREF(parent);
     Node *node = find_node(parent, span);
     Py_DECREF(parent); /* the lane has it */
@@ -913,29 +1465,44 @@ find_called(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyO
 
 /* Only count a call: its target costs too much. */
 static RARE PyObject *
-call_untimed(Timed *self, Lane *lane, Node *node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Node *parent = lane->node; /* whose reference is ours until it goes back */
-    node->skip++;
-    lane->node = (Node *)Py_NewRef(node);
+    (*node)->skip++;
+    lane->node = (Node *)Py_NewRef(*node);
     PyObject *result = call(self->function, args, nargsf, kwnames);
+    if (lane->moved) {
+        follow(lane, node);
+        follow(lane, &parent);
+    }
     Py_SETREF(lane->node, parent);
-    state.words[node->total + UNTIMED]++;
-    if (!result) {
-        count_raised(node);
+    state.words[(*node)->total + UNTIMED]++;
+    int outcome = result ? RETURNED : count_raised(*node);
+    if (lane->trace) {
+        trace_add(lane->trace, *node, 0, 0, UNTIMED_CALL | outcome);
     }
     return result;
 }
 
 /* Follow what can be awaited to its end. */
 static RARE PyObject *
-follow(PyObject *result, PyObject *span, uint64_t start_ns)
+follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
 {
     PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
     PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
     Py_XDECREF(start);
     Py_DECREF(result);
     return followed;
+}
+
+/* See `join`. */
+static RARE PyObject *
+join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    PyObject *opened = span ? join(lane, span) : NULL;
+    Py_XDECREF(span);
+    return opened;
 }
 
 /* The lane's reference to the parent is ours while the call lasts, and goes back to the lane after it. */
@@ -947,9 +1514,19 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     if (!LIKELY(lane)) {
         return call_unrecorded(self, args, nargsf, kwnames);
     }
+    PyObject *opened = NULL;
+    if (state.joining && (PyObject *)lane->node == state.root) {
+        opened = join_call(self, lane, args, nargsf, kwnames);
+        if (!opened && PyErr_Occurred()) { /* it must reach the program */
+            Py_DECREF(lane);
+            return NULL;
+        }
+    }
     Node *parent = lane->node;
     Node *node = NULL;
     PyObject *result = NULL;
+    PyObject *moved = NULL; /* the span of a call whose node is another one now */
+    int outcome = RETURNED;
     if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
         PyObject *span = seen_span(self, args, PyVectorcall_NARGS(nargsf));
         if (LIKELY(span && (span == self->span || span == self->last_span))) {
@@ -959,13 +1536,23 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     if (!node) {
         node = find_called(self, parent, args, nargsf, kwnames);
         if (!node) {
+            if (opened) { /* covered by a call around it: what is inside asks again */
+                close_opened(opened);
+                opened = NULL;
+            }
             result = call_unrecorded(self, args, nargsf, kwnames);
+            goto done;
+        }
+    }
+    if (node->entry && !lane->trace && !opened) {
+        opened = begin(lane, node);
+        if (!opened && PyErr_Occurred()) {
             goto done;
         }
     }
     if (node->skip) {
         if (node->skip < ONE_TIMED_OF) {
-            result = call_untimed(self, lane, node, args, nargsf, kwnames);
+            result = call_untimed(self, lane, &node, args, nargsf, kwnames);
             goto done;
         }
         node->skip = 1;
@@ -978,23 +1565,40 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     words[slot + 1] = start_ns;
     result = call(self->function, args, nargsf, kwnames);
     uint64_t duration_ns = since_ns(start_ns);
+    if (lane->moved) {
+        moved = Py_NewRef(node->span);
+        follow(lane, &node);
+        follow(lane, &parent);
+    }
     Py_SETREF(lane->node, parent);
     state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
     if (LIKELY(result)) {
         PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
         if (async && async->am_await) {
-            result = follow(result, node->span, start_ns);
+            result = follow_awaitable(result, moved ? moved : node->span, start_ns);
             goto done;
         }
     }
     else {
-        count_raised(node);
+        outcome = count_raised(node);
     }
     state.words[node->total] += duration_ns;
-    if (finish(node, duration_ns) && result && PyErr_Occurred()) {
+    int rare = finish(node, duration_ns);
+    if (lane->trace) {
+        trace_add(lane->trace, node, start_ns, duration_ns, outcome);
+        rare = 1;
+    }
+    if (rare && result && PyErr_Occurred()) {
         Py_CLEAR(result);
     }
 done:
+    if (opened) {
+        close_opened(opened);
+        if (result && PyErr_Occurred()) {
+            Py_CLEAR(result);
+        }
+    }
+    Py_XDECREF(moved);
     Py_XDECREF(node);
     Py_DECREF(lane);
     return result;
@@ -1076,6 +1680,8 @@ leave_lane(Lane *lane)
 {
     if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
         Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
+        Py_CLEAR(lane->trace);
+        Py_CLEAR(lane->moved);
         state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
         return;
     }
@@ -1118,9 +1724,23 @@ coroutine_open(Coroutine *self)
     Py_DECREF(task);
     self->lane = lane;
     self->parent = (Node *)Py_NewRef(lane->node);
-    self->node = find_node(self->parent, self->span);
+    if (state.joining && (PyObject *)lane->node == state.root) {
+        self->opened = join(lane, self->span);
+    }
+    if (!PyErr_Occurred()) {
+        Node *above = (Node *)Py_NewRef(lane->node);
+        self->node = find_node(above, self->span);
+        Py_DECREF(above);
+    }
+    if (!self->node && self->opened) {
+        close_opened(self->opened);
+        self->opened = NULL;
+    }
+    else if (self->node && self->node->entry && !lane->trace && !self->opened) {
+        self->opened = begin(lane, self->node);
+    }
     self->started_ns = now_ns();
-    if (!self->node && PyErr_Occurred()) {
+    if (PyErr_Occurred()) {
         return -1;
     }
     if (self->node) {
@@ -1190,13 +1810,14 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     self->ended = 1;
     uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
     if (node) {
+        if (lane->moved) {
+            follow(lane, &self->node);
+            follow(lane, &self->parent);
+            node = self->node;
+        }
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
         state.words[lane->base + node->slot] = 0;
-    }
-    if (self->owns_lane) {
-        leave_lane(lane);
-    }
-    if (node) {
+        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
         uint64_t *words = state.words;
         words[node->total] += duration_ns;
         words[node->total + ACTIVE] += self->active_ns;
@@ -1205,9 +1826,20 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
             words[node->total + INTERRUPTED]++;
         }
         else if (PyErr_Occurred()) {
-            count_raised(node);
+            outcome = count_raised(node);
         }
         finish(node, duration_ns);
+        if (lane->trace) {
+            trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
+        }
+    }
+    if (self->opened) {
+        PyObject *opened = self->opened;
+        self->opened = NULL;
+        close_opened(opened);
+    }
+    if (self->owns_lane) {
+        leave_lane(lane);
     }
     Py_DECREF(lane);
 }
@@ -1319,12 +1951,14 @@ coroutine_traverse(Coroutine *self, visitproc visit, void *arg)
     Py_VISIT(self->outer);
     Py_VISIT(self->parent);
     Py_VISIT(self->node);
+    Py_VISIT(self->opened);
     return 0;
 }
 
 static int
 coroutine_clear(Coroutine *self)
 {
+    Py_CLEAR(self->opened);
     Py_CLEAR(self->lane);
     Py_CLEAR(self->outer);
     Py_CLEAR(self->parent);
@@ -1452,6 +2086,7 @@ typedef struct {
     Lane *lane;
     Node *parent;
     Node *node;
+    PyObject *opened; /* the visit to a transaction */
     uint64_t start_ns;
 } Step;
 
@@ -1459,10 +2094,22 @@ static int
 generator_enter(Generator *self, Step *step)
 {
     step->parent = step->node = NULL;
+    step->opened = NULL;
     step->lane = running_lane();
     if (step->lane) {
         step->parent = (Node *)Py_NewRef(step->lane->node);
-        step->node = find_node(step->parent, self->span);
+        if (state.joining && (PyObject *)step->parent == state.root) {
+            step->opened = join(step->lane, self->span);
+        }
+        if (!PyErr_Occurred()) {
+            Node *above = (Node *)Py_NewRef(step->lane->node);
+            step->node = find_node(above, self->span);
+            Py_DECREF(above);
+        }
+    }
+    if (!step->node && step->opened) {
+        close_opened(step->opened);
+        step->opened = NULL;
     }
     if (!step->node && PyErr_Occurred()) {
         Py_XDECREF(step->parent);
@@ -1496,10 +2143,15 @@ generator_end(Generator *self, int interrupted)
         if (interrupted) {
             words[total + INTERRUPTED]++;
         }
-        else if (PyErr_Occurred()) {
-            count_raised(self->node);
+        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
+        if (!interrupted && PyErr_Occurred()) {
+            outcome = count_raised(self->node);
         }
         finish(self->node, self->used_ns);
+        Lane *lane = present_lane_aside();
+        if (lane && lane->trace) {
+            trace_add(lane->trace, self->node, now_ns() - self->used_ns, self->used_ns, outcome);
+        }
     }
 }
 
@@ -1511,10 +2163,17 @@ generator_leave(Generator *self, Step *step)
     self->steps++;
     self->stepping = 0;
     if (step->node) {
+        if (step->lane->moved) {
+            follow(step->lane, &step->node);
+            follow(step->lane, &step->parent);
+        }
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
         state.words[step->lane->base + step->node->slot] = 0;
         state.words[step->node->total] += duration_ns;
         Py_XSETREF(self->node, (Node *)Py_NewRef(step->node));
+    }
+    if (step->opened) {
+        close_opened(step->opened);
     }
     Py_XDECREF(step->node);
     Py_XDECREF(step->parent);
@@ -1702,6 +2361,67 @@ generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
     return timed;
 }
 
+/* ---- functions that tell of the open transaction: see marks.py ---- */
+
+/* Call `name` with (args, kwargs, result). */
+static PyObject *
+call_mark(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+{
+    PyObject *positional = PyTuple_New(count);
+    PyObject *keywords = PyDict_New();
+    PyObject *answer = NULL;
+    if (positional && keywords) {
+        for (Py_ssize_t i = 0; i < count; i++) {
+            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+        }
+        int failed = 0;
+        for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames) && !failed; i++) {
+            failed = PyDict_SetItem(keywords, PyTuple_GET_ITEM(kwnames, i), args[count + i]) < 0;
+        }
+        answer = failed ? NULL : PyObject_CallFunctionObjArgs(self->name, positional, keywords, result, NULL);
+    }
+    Py_XDECREF(positional);
+    Py_XDECREF(keywords);
+    return answer;
+}
+
+static PyObject *
+marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    PyObject *result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    if (result) {
+        PyObject *answer = call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, result);
+        if (!answer) {
+            Py_CLEAR(result);
+        }
+        Py_XDECREF(answer);
+    }
+    return result;
+}
+
+static PyObject *
+marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    PyObject *answer = call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
+    if (!answer) {
+        return NULL;
+    }
+    Py_DECREF(answer);
+    return PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+}
+
+static PyObject *
+marked_coroutine_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    PyObject *made = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    PyObject *followed = made ? call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
+    Py_XDECREF(made);
+    return followed;
+}
+
 /* ---- the stand-in for a callable ---- */
 
 static PyObject *
@@ -1709,11 +2429,12 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *function, *span, *name;
     Py_ssize_t position;
+    int sited = 0;
     if (kwargs && PyDict_GET_SIZE(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "a stand-in takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OOOn", &function, &span, &name, &position)) {
+    if (!PyArg_ParseTuple(args, "OOOn|p", &function, &span, &name, &position, &sited)) {
         return NULL;
     }
     Timed *self = (Timed *)type->tp_alloc(type, 0);
@@ -1724,8 +2445,12 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->span = span == Py_None ? NULL : Py_NewRef(span);
     self->name = name == Py_None ? NULL : Py_NewRef(name);
     self->position = position;
+    self->sited = sited;
     self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
                        : PyType_IsSubtype(type, GeneratorFunctionType) ? generator_function_call
+                       : PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
+                       : PyType_IsSubtype(type, MarkedCoroutineType)   ? marked_coroutine_call
+                       : PyType_IsSubtype(type, MarkedType)            ? marked_call
                                                                        : timed_call;
     return (PyObject *)self;
 }
@@ -1817,12 +2542,15 @@ timed_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
     return PyMethod_New(self, instance);
 }
 
-/* By reference: whoever loads it finds us, or the function itself. */
+/* By reference, see reference.py. */
 static PyObject *
 timed_reduce(Timed *self, PyObject *protocol)
 {
     if (PyFunction_Check(self->function) || PyCFunction_Check(self->function)) {
-        return PyObject_GetAttr(self->function, name_qualname);
+        PyObject *module = PyImport_ImportModule("hookmon.probe.reference");
+        PyObject *answer = module ? PyObject_CallMethod(module, "reduced", "O", self->function) : NULL;
+        Py_XDECREF(module);
+        return answer;
     }
     return PyObject_CallMethod(self->function, "__reduce_ex__", "O", protocol);
 }
@@ -1906,6 +2634,11 @@ configure(PyObject *Py_UNUSED(module), PyObject *args)
     state.scratch_lane = scratch_lane;
     state.deepest = deepest;
     Py_XSETREF(state.recorder, Py_NewRef(recorder));
+    PyObject *members = PyObject_GetAttrString(steps, "members");
+    if (!members) {
+        return NULL;
+    }
+    Py_XSETREF(state.members, members);
     Py_XSETREF(state.steps, Py_NewRef(steps));
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));
@@ -1995,10 +2728,20 @@ now_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromUnsignedLongLong(now_ns());
 }
 
+static PyObject *
+join_from_now_on(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    state.joining = 1;
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef module_methods[] = {
     {"use_counter", use_counter, METH_NOARGS, "Keep time by the processor's time-stamp counter, where there is one."},
     {"uses_counter", uses_counter, METH_NOARGS, "Say whether time is kept by the counter; it no more is once it was wrong."},
     {"now_ns", now_for_python, METH_NOARGS, "Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."},
+    {"settle", settle, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
+    {"give", give, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
+    {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
     {"set_words", set_words, METH_O, "Write into this memoryview from now on."},
     {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "Keep lanes by greenlet: (getcurrent, {id: Lane})."},
@@ -2020,6 +2763,9 @@ static PyType_Slot lane_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),  SLOT(Py_tp_init, lane_init),   SLOT(Py_tp_dealloc, lane_dealloc),
     SLOT(Py_tp_traverse, lane_traverse), SLOT(Py_tp_members, lane_members), SLOT(Py_tp_getset, lane_getset),
     {0, NULL},
+};
+static PyType_Slot trace_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_dealloc, trace_dealloc), SLOT(Py_tp_methods, trace_methods), {0, NULL},
 };
 static PyType_Slot here_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),
@@ -2065,6 +2811,7 @@ static PyType_Slot generator_slots[] = {
 
 static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, PLAIN_FLAGS, node_slots};
 static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};
+static PyType_Spec trace_spec = {"hookmon.probe._engine.Trace", sizeof(Trace), 0, Py_TPFLAGS_DEFAULT, trace_slots};
 static PyType_Spec here_spec = {"hookmon.probe._engine.Here", sizeof(Here), 0, Py_TPFLAGS_DEFAULT, here_slots};
 static PyType_Spec callable_spec = {
     "hookmon.probe._engine.TimedCallable", sizeof(Timed), 0, TIMED_FLAGS, callable_slots};
@@ -2104,12 +2851,20 @@ fill_module(PyObject *module)
         return -1;
     }
     fill_histogram();
+    if (PyModule_AddIntConstant(module, "LAYOUT", 2) < 0) { /* core.layout.VERSION */
+        return -1;
+    }
+    if (add_name(&name_join, "join") < 0 || add_name(&name_begin, "begin") < 0 || add_name(&name_located, "located") < 0 ||
+        add_name(&name_is_own, "is_own") < 0 || add_name(&name_new_per, "new_per") < 0 || add_name(&name_entry, "entry") < 0 ||
+        add_name(&name_target, "target") < 0) {
+        return -1;
+    }
     if (add_name(&name_look, "look") < 0 || add_name(&name_new_node, "new_node") < 0 || add_name(&name_new_bucket, "new_bucket") < 0 ||
         add_name(&name_enter_thread, "enter_thread") < 0 || add_name(&name_free_lane, "free_lane") < 0 ||
         add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_wrapped, "__wrapped__") < 0 ||
         add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
         add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
-        add_name(&name_qualname, "__qualname__") < 0 || add_name(&name_asyncio, "_asyncio") < 0 ||
+        add_name(&name_asyncio, "_asyncio") < 0 ||
         add_name(&name_get_running_loop, "_get_running_loop") < 0 || add_name(&name_current_task, "current_task") < 0 ||
         add_name(&name_current_tasks, "_current_tasks") < 0) {
         return -1;
@@ -2117,11 +2872,15 @@ fill_module(PyObject *module)
     PyTypeObject *here_type;
     if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
+        add_type(module, &TraceType, &trace_spec, NULL, "Trace") < 0 ||
         add_type(module, &here_type, &here_spec, NULL, "Here") < 0 ||
         add_type(module, &TimedCallableType, &callable_spec, NULL, "TimedCallable") < 0 ||
         add_type(module, &TimedType, &timed_spec, TimedCallableType, "Timed") < 0 ||
         add_type(module, &CoroutineFunctionType, &timed_spec, TimedType, "TimedCoroutineFunction") < 0 ||
         add_type(module, &GeneratorFunctionType, &timed_spec, TimedType, "TimedGeneratorFunction") < 0 ||
+        add_type(module, &MarkedType, &timed_spec, TimedType, "Marked") < 0 ||
+        add_type(module, &MarkedBeforeType, &timed_spec, MarkedType, "MarkedBefore") < 0 ||
+        add_type(module, &MarkedCoroutineType, &timed_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
         add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {
         return -1;

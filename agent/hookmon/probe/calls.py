@@ -16,10 +16,15 @@ from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe import recorder
 from hookmon.probe.generators import timed_generator
 from hookmon.probe.guard import FREE_THREADED, serialised
-from hookmon.probe.names import remembering
+from hookmon.probe.names import locating, remembering
 from hookmon.probe.proxy import load_object_proxy
+from hookmon.probe.reference import reduced
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
 from hookmon.probe.target import note_maker
+from hookmon.probe.trace import RETURNED, UNTIMED, outcome_of
+from hookmon.probe.transactions import begin, join
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,15 +50,21 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
 
     __slots__ = ("_self_function", "_self_name", "_self_span")
 
-    def __init__(self, function: Any, span: Span | None, name: FindSpan | None, position: int) -> None:
+    def __init__(self, function: Any, span: Span | None, name: FindSpan | None, position: int, sited: bool = False) -> None:
         """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
 
-        `position` is that of the one argument that decides, -1 when it is not that simple.
+        `position` is that of the one argument that decides, -1 when it is not that simple. `sited`: the calling line tells
+        spans apart.
         """
         super().__init__(function)
         self._self_function = function
+        find: Any = remembering(name, position) if name is not None else None
+        if sited:
+            fixed: Any = span
+            find = locating(find or (lambda args, kwargs: fixed))
+            span = None
         self._self_span: Any = span
-        self._self_name: Any = remembering(name, position) if name is not None else None
+        self._self_name: Any = find
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -64,14 +75,22 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         if span is None:
             span = self._self_name(args, kwargs)
         parent = lane.node
+        opened: Any = None
+        if recorder.joining and parent is recorder.root:
+            opened = join(lane, span)
+            parent = lane.node
         try:
             node = parent.children[span]
         except KeyError:
             node = recorder.new_node(parent, span)
         if node is None:
+            if opened is not None:
+                opened.close()
             return self._self_function(*args, **kwargs)
+        if node.entry and lane.trace is None and opened is None:
+            opened = begin(lane, node)
         if node.skip and node.skip < ONE_TIMED_OF:
-            return self._counted(lane, parent, node, args, kwargs)
+            return self._counted(lane, parent, node, opened, args, kwargs)
         start = 0
         slot = lane.base + node.slot
         lane.node = node
@@ -81,17 +100,29 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             result = self._self_function(*args, **kwargs)
             duration_ns = clock() - start
         except BaseException as error:
+            if lane.moved is not None:
+                parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
             if start:
-                recorder.end(node, start, error)
+                duration_ns = recorder.end(node, start, error)
+                if lane.trace is not None:
+                    lane.trace.add(node, start, duration_ns, outcome_of(error))
+            if opened is not None:
+                opened.close()
             raise
+        if lane.moved is not None:
+            parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
+        if lane.trace is not None:
+            lane.trace.add(node, start, duration_ns, RETURNED)
         if type(result) not in _PLAIN and can_be_awaited(result):
             return awaited(result, span, start)
-        if FREE_THREADED:
+        if FREE_THREADED or opened is not None:
             recorder.succeed(node, duration_ns)
+            if opened is not None:
+                opened.close()
             return result
         try:
             bucket = node.buckets[SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)]
@@ -109,27 +140,22 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             _seldom(node, count)
         return result
 
-    def _counted(self, lane: Lane, parent: Node, node: Node, args: Any, kwargs: Any) -> Any:
+    def _counted(self, lane: Lane, parent: Node, node: Node, opened: Any, args: Any, kwargs: Any) -> Any:
         """Call without timing: the target costs too much (see `overhead`)."""
         node.skip += 1
         lane.node = node
         try:
             result = self._self_function(*args, **kwargs)
         except BaseException as error:
-            lane.node = parent
-            _count_untimed(node, error)
+            _leave_counted(lane, parent, node, opened, error)
             raise
-        lane.node = parent
-        if FREE_THREADED:
-            _count_untimed(node, None)
-        else:
-            recorder.words[node.total + _UNTIMED] += 1
+        _leave_counted(lane, parent, node, opened, None)
         return result
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         wrapped = self._self_function
         if isinstance(wrapped, FunctionType | BuiltinFunctionType):
-            return wrapped.__qualname__  # by reference: whoever loads it finds us, or the function itself
+            return reduced(wrapped)
         return wrapped.__reduce_ex__(protocol)
 
     def __reduce__(self) -> Any:
@@ -150,6 +176,17 @@ def _count_untimed(node: Node, error: BaseException | None) -> None:
     recorder.words[node.total + _UNTIMED] += 1
     if error is not None:
         recorder.count_error(node, error)
+
+
+def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Any, error: BaseException | None) -> None:
+    if lane.moved is not None:
+        parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+    lane.node = parent
+    _count_untimed(node, error)
+    if lane.trace is not None:
+        lane.trace.add(node, 0, 0, UNTIMED | outcome_of(error))
+    if opened is not None:
+        opened.close()
 
 
 def _seldom(node: Node, count: int) -> None:
@@ -189,3 +226,37 @@ class TimedGeneratorFunction(Timed):
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         made = self._self_function(*args, **kwargs)
         return timed_generator(made, self._self_span or self._self_name(args, kwargs))
+
+
+class Marked(Timed):
+    """A function that tells of the open transaction when it returns: `name` is called with (args, kwargs, result)."""
+
+    __slots__ = ()
+
+    def __init__(self, function: Any, span: None, name: Any, position: int) -> None:
+        super().__init__(function, span, None, position)
+        self._self_name = name
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        result = self._self_function(*args, **kwargs)
+        self._self_name(args, kwargs, result)
+        return result
+
+
+class MarkedBefore(Marked):
+    """A coroutine function that tells when it is called."""
+
+    __slots__ = ()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        self._self_name(args, kwargs, None)
+        return self._self_function(*args, **kwargs)
+
+
+class MarkedCoroutineFunction(Marked):
+    """A coroutine function whose coroutines are replaced with what `name` returns."""
+
+    __slots__ = ()
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._self_name(args, kwargs, self._self_function(*args, **kwargs))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+from hookmon.core import layout
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -20,7 +22,7 @@ def _load() -> Any:
         from hookmon.probe import _engine  # type: ignore[attr-defined]
     except ImportError:  # not built, built for another interpreter, free-threaded, or a subinterpreter
         return None
-    return _engine
+    return _engine if getattr(_engine, "LAYOUT", 0) == layout.VERSION else None  # else left over from another version
 
 
 compiled: Any = _load()

@@ -13,6 +13,10 @@ from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import serialised, shielded
 from hookmon.probe.steps import ACTIVE, STEPS, Awaitable, Frame, StandIn
+from hookmon.probe.trace import outcome_of
+from hookmon.probe.transactions import join
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,6 +52,9 @@ class _Body:
                 words[node.total + STEPS] += self.steps
                 words[node.total + ACTIVE] += self.active_ns
                 recorder.finish(node, self.used_ns, error)
+                lane = recorder.here.lane
+                if lane.trace is not None:
+                    lane.trace.add(node, clock() - self.used_ns, self.used_ns, outcome_of(error))
 
 
 class TimedGenerator(StandIn):
@@ -121,13 +128,17 @@ def _drop(stand_in: TimedGenerator | TimedAsyncGenerator) -> None:
     stand_in._body.end(GeneratorExit())
 
 
-def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
-    """Push the generator's span for one step; return (lane, what was there before, node, start)."""
+def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Any]:
+    """Push the generator's span for one step; return (lane, what was there before, node, start, visit to a transaction)."""
     try:
         lane = recorder.here.lane
     except AttributeError:
         lane = recorder.enter_thread()
-    parent = lane.node
+    outer = parent = lane.node
+    visit = None
+    if recorder.joining and parent is recorder.root:
+        visit = join(lane, body.span)
+        parent = lane.node
     node = parent.children.get(body.span) or recorder.new_node(parent, body.span)
     body.started = body.stepping = True
     started_ns = clock()
@@ -136,13 +147,15 @@ def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int]:
         recorder.since[slot] = started_ns
         recorder.words[slot] = node.number
         lane.node = node
-    return lane, parent, node, started_ns
+    return lane, outer, node, started_ns, visit
 
 
 @serialised
-def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int], error: BaseException | None) -> None:
-    lane, parent, node, started_ns = entered
+def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Any], error: BaseException | None) -> None:
+    lane, parent, node, started_ns, visit = entered
     duration_ns = clock() - started_ns
+    if lane.moved is not None and node is not None:
+        parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if node is not None:
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0
@@ -154,6 +167,8 @@ def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int], error: Bas
     body.stepping = False
     if error is not None:
         body.end(error)
+    if visit is not None:
+        visit.close()
 
 
 class TimedAsyncGenerator(StandIn):
@@ -201,6 +216,7 @@ class _AsyncStep(Awaitable):
         if frame.lane is None:
             return
         body.started = True
+        frame.follow()
         body.node = frame.node or body.node
         duration_ns = clock() - frame.started_ns
         body.used_ns += duration_ns
@@ -208,9 +224,9 @@ class _AsyncStep(Awaitable):
         body.steps += frame.steps
         if frame.node is not None:
             recorder.words[frame.node.total] += duration_ns
-        frame.give_back()
         if not isinstance(error, StopIteration):  # which is how a step hands its value over
             body.end(error)
+        frame.leave_place()
 
 
 _generator: Any = compiled.TimedGenerator if compiled else TimedGenerator

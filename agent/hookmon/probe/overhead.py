@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import process_time_ns
 
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
-from hookmon.probe import recorder
+from hookmon.probe import notes, recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 
@@ -47,7 +47,7 @@ def _look(node: Node) -> None:
         for each in recorder.all_nodes():
             if each.span.target is target:
                 each.skip = 1
-        recorder.note(
+        notes.note(
             "sampled timing",
             f"{target.path} was called so often that timing each call would cost {share:.0%} of its process's time "
             f"(max_overhead is {_limit:.0%}): from {spent_ns / 1e9:.1f} s of CPU time on, 1 of {ONE_TIMED_OF} calls is timed; "

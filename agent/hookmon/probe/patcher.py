@@ -11,7 +11,7 @@ import sys
 from types import FunctionType, ModuleType
 
 from hookmon.core import layout
-from hookmon.probe import recorder
+from hookmon.probe import notes
 from hookmon.probe.guard import failures, shielded
 from hookmon.probe.stand_ins import RefusedError, is_timed, stand_in
 from hookmon.probe.target import Target
@@ -67,12 +67,16 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
-    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
-    for watch, call in sorted(pairs, key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
+    for watch, call in sorted(_pairs(watches), key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
         _apply(module, name, watch, call, patches)
     for failure in failures:
-        recorder.note("hookmon", failure)
+        notes.note("hookmon", failure)
     failures.clear()
+
+
+def _pairs(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
+    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+    return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
 
 
 @shielded(None)
@@ -83,22 +87,20 @@ def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
         if watch["adapter"]:
             _adapt(module, name, watch, call, patches)
         elif not _patch_call(module, name, watch, call, patches):
-            recorder.note_watch(number, path, layout.TARGET_NOT_FOUND, "\n".join(_names_there(module, call))[:3900])
+            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, "\n".join(_names_there(module, call))[:3900])
             return
     except RefusedError as refusal:
-        recorder.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
+        notes.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
     except Exception as error:
-        recorder.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
+        notes.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
         raise
     else:
-        recorder.note_watch(number, path, layout.TARGET_ACTIVE)
+        notes.note_watch(number, path, layout.TARGET_ACTIVE)
 
 
 def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
-    """Let the pack's adapter, a module of hookmon.packs, do what setting an attribute cannot."""
-    adapter_name = f"hookmon.packs.{watch['adapter']}"
-    __import__(adapter_name)
-    adapter = sys.modules[adapter_name]
+    """Let the pack's adapter, a module of hookmon.packs or a file of somebody else's, do what setting an attribute cannot."""
+    adapter = _adapter(watch["adapter"])
 
     def timed(function: Any, qualified_name: str) -> Any:
         return stand_in(function, target_of(name, qualified_name, watch), watch["span"], is_method=True)
@@ -106,10 +108,37 @@ def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
     adapter.patch(module, call, timed, patches)
 
 
+def _adapter(name: str) -> Any:
+    if not name.endswith(".py"):
+        __import__(f"hookmon.packs.{name}")
+        return sys.modules[f"hookmon.packs.{name}"]
+    if name not in _adapters:
+        # By its name it is one of ours: no call site lies in it, and what fails in it is caught. No byte code is written.
+        adapter = ModuleType(f"hookmon.packs.{name.rpartition('/')[2].removesuffix('.py')}")
+        with open(name, "rb") as file:
+            exec(compile(file.read(), name, "exec", dont_inherit=True), vars(adapter))
+        _adapters[name] = adapter
+    return _adapters[name]
+
+
+_adapters: dict[str, ModuleType] = {}
+"""Adapters that came by their path."""
+
+
 def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
     """Return the Target of one callable."""
     package = module_name.partition(".")[0] if watch["pack"] else ""
-    return Target(f"{module_name}:{call}", watch["kind"], watch["pack"], package, watch["nested"])
+    path = f"{module_name}:{call}"
+    return Target(
+        path,
+        watch["kind"],
+        watch["pack"],
+        package,
+        watch["nested"],
+        entry=watch["entry"],
+        marks=(watch["entry_name"], watch["entry_status"]),
+        waits=watch["waits"],
+    )
 
 
 def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, patches: Patches) -> bool:
@@ -129,7 +158,9 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
         found = True
         qualified = ".".join((*classes, name))
         target = target_of(module_name, qualified, watch)
-        if isinstance(raw, type):
+        if "hook" in watch:
+            _patch_hook(owner, name, raw, target, watch, patches)
+        elif isinstance(raw, type):
             _patch_class(raw, target, watch["span"], patches)
         elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
             if not is_timed(raw.func):
@@ -141,6 +172,22 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
                 if is_taken:
                     _note_early_references(module, module_name, name, raw)
     return found
+
+
+def _patch_hook(owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, patches: Patches) -> None:
+    """Take callbacks on their way through a registration function; a class's is its `__init__`."""
+    if isinstance(raw, type):
+        owner, name, raw = raw, "__init__", _raw(raw, "__init__")
+    value = _through(raw, target, watch, is_method=isinstance(owner, type))
+    if value is not raw:
+        patches.replace(owner, name, value)
+
+
+def _through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
+    from hookmon.probe import hooks  # only who has hooks pays for it
+
+    takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
+    return hooks.replaced(raw, target, watch, is_method=is_method, takes_out=takes_out)
 
 
 def _raw(owner: Any, name: str) -> Any:
@@ -222,7 +269,7 @@ class MainPatcher:
     """Applies the watches of `__main__` to definitions, one at a time, as the started script makes them."""
 
     def __init__(self, watches: list[WatchPlan]) -> None:
-        self._pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+        self._pairs = _pairs(watches)
 
     def wants(self, name: str) -> bool:
         """Say whether a qualified name is to be watched: itself, or as the `__init__` of a class that is."""
@@ -241,8 +288,11 @@ class MainPatcher:
 
         @shielded(None)
         def timed(function: Any) -> Any:
-            made = stand_in(function, target, watch["span"], is_method="." in name)
-            recorder.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)
+            if "hook" in watch:
+                made = _through(function, target, watch, is_method="." in name)
+            else:
+                made = stand_in(function, target, watch["span"], is_method="." in name)
+            notes.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)
             return made
 
         return lambda function: timed(function) or function
@@ -254,9 +304,9 @@ class MainPatcher:
             if not any(_names(call, name) for name in names):
                 if call in names:
                     reason = f"{call} is a class without an __init__ of its own, whose making cannot be timed"
-                    recorder.note_watch(watch["id"], path, layout.TARGET_REFUSED, reason)
+                    notes.note_watch(watch["id"], path, layout.TARGET_REFUSED, reason)
                 else:
-                    recorder.note_watch(watch["id"], path, layout.TARGET_NOT_FOUND, "\n".join(names)[:3900])
+                    notes.note_watch(watch["id"], path, layout.TARGET_NOT_FOUND, "\n".join(names)[:3900])
 
 
 def _names(call: str, name: str) -> bool:
@@ -295,13 +345,13 @@ def _note_early_references(module: ModuleType, module_name: str, name: str, raw:
             for alias, value in list(space.items()):
                 if value is raw:
                     found = True
-                    recorder.note(
+                    notes.note(
                         "early reference",
                         f"{other_name}.{alias} was taken from {module_name}:{name} before it was watched; "
                         f"calls through it are not counted",
                     )
     if not found:
-        recorder.note(
+        notes.note(
             "early reference",
             f"{module_name}:{name} was handed on before it was watched, to a decorator or a table (a route, a registered task); "
             f"calls through that are not counted",

@@ -47,8 +47,7 @@ here: Any = compiled.Here() if compiled else _local()
 _lane_kind = "thread"
 _current_greenlet: Callable[[], object] = object
 
-wrapt_folder = ""
-"""Where wrapt is when the program has none; set before `calls` is loaded."""
+wrapt_folder = ""  # where wrapt is when the program has none; set before `calls` is loaded
 
 words = blank_words()
 since = words[1:]
@@ -60,6 +59,10 @@ _folder = ""
 _version = ""
 _nodes: list[Node] = []
 _flat: dict[Span, Node | None] = {}
+forks = 0
+"""How often this process is a fork of one that recorded: what was begun before belongs to the parent."""
+joining = False
+"""Whether a call at the root of its lane may belong to a transaction: from the first transaction on."""
 _lanes: list[Lane] = []
 _free_lanes: list[Lane] = []
 _targets: list[Target] = []
@@ -77,9 +80,9 @@ def start(folder: str, version: str) -> None:
     _open()
 
 
-def is_recording() -> bool:
-    """Say whether this process has a shard."""
-    return _arena is not None
+def arena() -> Arena | None:
+    """Return the shard of this process, None where there is none."""
+    return _arena
 
 
 def _open() -> None:
@@ -118,7 +121,8 @@ def _after_fork() -> None:
     What was in flight goes on and ends in the scratch record: the parent counts it. A child of root gets its shard at
     once, since it may change its user before its first call and could not write into the run folder after that.
     """
-    global _arena, _opened, here
+    global _arena, _opened, forks, here
+    forks += 1
     if _arena is not None:
         _arena.close_in_child()
     _arena = None
@@ -136,8 +140,7 @@ def _after_fork() -> None:
     if compiled:
         compiled.after_fork()
     if _lane_kind == "greenlet":
-        here = GreenletStorage(_current_greenlet)
-        _share_greenlets()
+        _begin_greenlets()
     else:
         here = type(here)()
     if os.geteuid() == 0:
@@ -201,6 +204,7 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
     names = arena.string(span.name) << 32
     target = _target_number(arena, span.target)
     site = arena.string(call_site(span)) << 32
+    flags |= span.target.flags | layout.FLAG_SITED * bool(span.site)
     values = [parent.number | names, target | site, flags, *[0] * (layout.NODE_WORDS - 4)]
     at = arena.record(layout.NODE, number, values)
     if not at:
@@ -222,6 +226,15 @@ def _target_number(arena: Arena, target: Target) -> int:
             _targets.append(target)
             target.number = number
     return target.number
+
+
+def join_from_now_on() -> None:
+    """Let calls at the root of their lane ask whether they belong to a transaction."""
+    global joining
+    if not joining:
+        joining = True
+        if compiled:
+            compiled.join_from_now_on()
 
 
 def new_bucket(node: Node, duration_ns: int) -> int:
@@ -252,8 +265,7 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     return place
 
 
-_spare_lane = Lane(SCRATCH_LANE, None, root)
-"""Where there was no memory for a lane."""
+_spare_lane = Lane(SCRATCH_LANE, None, root)  # where there was no memory for a lane
 
 
 @shielded(_spare_lane)
@@ -290,6 +302,7 @@ def new_lane(task: int | None = None) -> Lane:
 def free_lane(lane: Lane) -> None:
     """Give the lane of a task or thread back that has ended; the next one gets it."""
     lane.node = root
+    lane.trace = None
     if lane.base != SCRATCH_LANE:
         _free_lanes.append(lane)
 
@@ -315,26 +328,27 @@ def enter_thread() -> Lane:
 
 def use_greenlets() -> None:
     """Keep a lane for each greenlet instead of each thread, from now on: the program has imported greenlet."""
-    global here, _current_greenlet, _lane_kind
+    global _current_greenlet, _lane_kind
     if _lane_kind != "greenlet":
         _current_greenlet = sys.modules["greenlet"].getcurrent
         _lane_kind = "greenlet"
-        here = GreenletStorage(_current_greenlet)
-        _share_greenlets()
+        _begin_greenlets()
 
 
-def _share_greenlets() -> None:
-    """Let the compiled engine look where each greenlet's lane is."""
+def _begin_greenlets() -> None:
+    global here
+    here = GreenletStorage(_current_greenlet)
     if compiled:
         compiled.use_greenlets(_current_greenlet, here.lanes)
 
 
 @serialised
-def end(node: Node, start_ns: int, error: BaseException | None) -> None:
-    """Count a plain call that ends now, not in one straight line, and charge its time."""
+def end(node: Node, start_ns: int, error: BaseException | None) -> int:
+    """Count a plain call that ends now, not in one straight line, charge its time and return it."""
     duration_ns = max(0, monotonic_ns() - start_ns)  # the stamp may be by the engine's clock, microseconds ahead
     words[node.total] += duration_ns
     finish(node, duration_ns, error)
+    return duration_ns
 
 
 @serialised
@@ -384,15 +398,3 @@ def succeed(node: Node, duration_ns: int) -> None:
     """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
     words[node.total] += duration_ns
     _count(node, duration_ns)
-
-
-def note_watch(number: int, target: str, status: int, detail: str = "") -> None:
-    """Tell the collector what became of a target."""
-    if _arena is not None:
-        _arena.record(layout.WATCH, number, [_arena.string(target) | status << 32, _arena.string(detail)])
-
-
-def note(kind: str, detail: str) -> None:
-    """Tell the collector of something that could not be seen."""
-    if _arena is not None:
-        _arena.record(layout.NOTE, 0, [_arena.string(kind), _arena.string(detail)])

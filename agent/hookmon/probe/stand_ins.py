@@ -11,16 +11,20 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, SimpleNamespace, WrapperDescriptorType
 
 from hookmon.core import layout
-from hookmon.probe import generators, recorder, steps, tree
+from hookmon.core.span import fixed_name
+from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
-from hookmon.probe.names import fixed_name, span_finder
-from hookmon.probe.target import note_maker
+from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
+from hookmon.probe.names import LONGEST_NAME, span_finder
+from hookmon.probe.target import is_own, located, note_maker
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.target import Target
+    from hookmon.probe.target import Span, Target
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
 _COROUTINE_FLAG = 0x80
@@ -35,6 +39,12 @@ if compiled:
             awaited=steps.awaited,
             note_maker=note_maker,
             timed_generator=generators.timed_generator,
+            members=transactions.members,
+            join=transactions.join,
+            begin=transactions.begin,
+            new_per=trace.new_per,
+            located=located,
+            is_own=is_own,
         ),
         recorder.root,
         tree.no_children,
@@ -58,10 +68,18 @@ def is_timed(value: Any) -> bool:
     return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
 
 
-def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
-    """Return the timed stand-in for a callable. Raises RefusedError for what none is for, ValueError for a bad template."""
-    always = fixed_name(template) if template else target.path.partition(":")[2]
-    span = target.span(always) if always else None
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+    """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
+
+    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
+    """
+    if any(target.marks):
+        function = _marked(function, target, is_method)
+        if not target.entry:
+            return function
+    always = fixed_name(template)[:LONGEST_NAME] if template else target.path.partition(":")[2]
+    if span is None and always:
+        span = target.span(always)
     name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:
@@ -73,11 +91,26 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
         kind = kinds.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         kind = kinds.TimedCallable
-    if isinstance(function, FunctionType):
-        return kind(function, span, name, position)
+    if isinstance(function, FunctionType | kinds.Marked):
+        return kind(function, span, name, position, target.sited)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ != "_lru_cache_wrapper":
-        return _proxy(function, kind(function, span, name, position))
-    return _named_after(kind, function)(function, span, name, position)
+        return _proxy(function, kind(function, span, name, position, target.sited))
+    return _named_after(kind, function)(function, span, name, position, target.sited)
+
+
+def _marked(function: Any, target: Target, is_method: bool) -> Any:
+    if not isinstance(function, FunctionType):
+        raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
+    mark = marker(target, function, is_method)
+    if not _flags(function) & _COROUTINE_FLAG:
+        return kinds.Marked(function, None, mark, -1)
+    if not needs_result(target):
+        return kinds.MarkedBefore(function, None, mark, -1)
+
+    def follow(args: Any, kwargs: Any, coroutine: Any) -> Any:
+        return MarkedCoroutine(coroutine, mark, args, kwargs)
+
+    return kinds.MarkedCoroutineFunction(function, None, follow, -1)
 
 
 def _named_after(kind: Any, function: Any, **members: Any) -> Any:
@@ -111,6 +144,7 @@ def _proxy(function: Any, timed: Any) -> Any:
 
 
 def _flags(function: Any) -> int:
+    function = function.__wrapped__ if isinstance(function, kinds.Marked) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 

@@ -90,12 +90,14 @@ class _Session:
 
             engine.use_clock(plan.get("clock_source", ""))
             recorder.wrapt_folder = plan["wrapt_folder"]
+            from hookmon.probe import names
             from hookmon.probe.patcher import Patches
 
+            names.redact = plan["redact"]
             if plan["max_overhead"]:
                 overhead.begin(plan["max_overhead"])
             recorder.start(self._run_folder, plan["hookmon"])
-            if not recorder.is_recording():
+            if recorder.arena() is None:
                 raise OSError("the shard cannot be made in the run folder")
             watches: dict[str, Any] = {}
             for watch in plan["watches"]:

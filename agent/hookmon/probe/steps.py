@@ -17,6 +17,10 @@ from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
+from hookmon.probe.trace import outcome_of
+from hookmon.probe.transactions import begin, join
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,13 +45,27 @@ def running_task() -> int:
 class Frame:
     """A span that outlives one step: where it stands in its lane's tree, and the time it has used."""
 
-    __slots__ = ("active_ns", "ended", "lane", "node", "outer", "owns_lane", "parent", "span", "started_ns", "stepping", "steps")
+    __slots__ = (
+        "active_ns",
+        "ended",
+        "lane",
+        "node",
+        "opened",
+        "outer",
+        "owns_lane",
+        "parent",
+        "span",
+        "started_ns",
+        "stepping",
+        "steps",
+    )
 
     def __init__(self, span: Span) -> None:
         self.span = span
         self.node: Node | None = None
         self.lane: Lane | None = None
         self.outer: Lane | None = None
+        self.opened: Any = None  # the transaction that this is, or the visit to another one
         self.parent: Node = recorder.root
         self.owns_lane = False
         self.stepping = False
@@ -69,8 +87,17 @@ class Frame:
             self.owns_lane = True
         self.lane = lane
         self.parent = parent = lane.node
+        if recorder.joining and parent is recorder.root:
+            self.opened = join(lane, self.span)
+            parent = lane.node
         node = parent.children.get(self.span) or recorder.new_node(parent, self.span)
         self.node = node
+        if node is None:
+            if self.opened is not None:
+                self.opened.close()
+                self.opened = None
+        elif node.entry and lane.trace is None and self.opened is None:
+            self.opened = begin(lane, node)
         self.started_ns = clock()
         if node is not None:
             slot = lane.base + node.slot
@@ -78,17 +105,26 @@ class Frame:
             recorder.words[slot] = node.number
             lane.node = node
 
-    def give_back(self) -> None:
-        """Leave the place in the tree; the next task gets an owned lane."""
+    def leave_place(self) -> None:
+        """Leave the place in the tree; the next task gets an owned lane. All has been counted by now."""
         lane, node = self.lane, self.node
         self.lane = None
         self.ended = True
         if lane is not None:
             if node is not None:
-                lane.node = self.parent
+                lane.node = lane.moved.get(self.parent, self.parent) if lane.moved is not None else self.parent
                 recorder.words[lane.base + node.slot] = 0
+            if self.opened is not None:
+                self.opened.close()
+                self.opened = None
             if self.owns_lane:
                 recorder.free_lane(lane)
+
+    def follow(self) -> None:
+        """Take the node that stands for this one since its transaction got its name."""
+        lane = self.lane
+        if lane is not None and lane.moved is not None and self.node is not None:
+            self.node = lane.moved.get(self.node, self.node)
 
     def enter_step(self) -> None:
         """Make the owned lane the running one; the first time, find a place. After the end nothing is recorded any more."""
@@ -198,7 +234,7 @@ class Awaitable(StandIn):
         if frame.ended:
             return
         duration_ns = clock() - frame.started_ns
-        frame.give_back()
+        frame.follow()
         node = frame.node
         if node is not None:
             words = recorder.words
@@ -206,6 +242,9 @@ class Awaitable(StandIn):
             words[node.total + ACTIVE] += frame.active_ns
             words[node.total + STEPS] += frame.steps
             recorder.finish(node, duration_ns, error)
+            if frame.lane is not None and frame.lane.trace is not None:
+                frame.lane.trace.add(node, frame.started_ns, duration_ns, outcome_of(error))
+        frame.leave_place()
 
     @shielded(None)
     def _abandon(self) -> None:

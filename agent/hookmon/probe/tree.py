@@ -16,6 +16,7 @@ SCRATCH_BUCKET = SCRATCH_TOTAL + layout.NODE_WORDS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from hookmon.probe.target import Span
 
@@ -44,18 +45,20 @@ class Node:
 
     `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
     `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
-    `buckets` maps a bucket to the index of its counter. `skip` is 0 where all calls are timed, else it counts up to the next
-    one that is (see `overhead`).
+    `buckets` maps a bucket to the index of its counter, `per` is the index of its calls per transaction, 0 where there are none
+    yet. `skip` is 0 where all calls are timed, else it counts up to the next one that is (see `overhead`).
     """
 
     __slots__ = (
         "buckets",
         "children",
         "depth",
+        "entry",
         "max_ns",
         "min_ns",
         "number",
         "parent",
+        "per",
         "skip",
         "slot",
         "span",
@@ -74,6 +77,8 @@ class Node:
         self.min_ns = _NEVER_NS
         self.max_ns = -1
         self.skip = 0
+        self.entry = span is not None and span.target.entry
+        self.per = 0
 
     def add_octave(self, octave: int, first: int) -> None:
         """Say where the buckets of an octave are."""
@@ -84,7 +89,7 @@ class Node:
 
     def retire(self) -> None:
         """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
-        self.number = 0
+        self.number = self.per = 0
         self.total = SCRATCH_TOTAL
         self.slot = 0
         self.buckets = _scratch_buckets
@@ -93,14 +98,20 @@ class Node:
 
 
 class Lane:
-    """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own."""
+    """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own.
 
-    __slots__ = ("base", "node", "task")
+    `trace` is where its calls are noted while a transaction is open, else None; `moved` maps nodes that open calls know to those
+    that stand for them since the transaction got its name, and is None most of the time.
+    """
+
+    __slots__ = ("base", "moved", "node", "task", "trace")
 
     def __init__(self, base: int, task: int | None, node: Node) -> None:
         self.base = base
         self.node = node
         self.task = task
+        self.trace: Any = None
+        self.moved: dict[Node, Node] | None = None
 
 
 class Ending:

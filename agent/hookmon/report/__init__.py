@@ -1,7 +1,8 @@
 """A run becomes plain rows, and the rows become a screen or an export. Runs on the launcher's side only.
 
 In: a Run of the collector's store. Out: text in one of FORMATS. `model` holds the rows, `formats` one module for each
-format, which is found by listing: it exposes `write(report, file, *, width, everything)`.
+format, which is found by listing: it exposes `write(report, file, *, width, everything)`, and `IS_BINARY = True` when what it
+writes is no text.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ from hookmon.report import formats
 
 FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
 """What `render` can be asked for."""
+
+
+def is_binary(format: str) -> bool:
+    """Say whether a format is bytes, which no terminal should get."""
+    return bool(getattr(import_module(f"{formats.__name__}.{format}"), "IS_BINARY", False))
 
 
 def render(run: Run, format: str, *, file: TextIO, width: int | None = None, everything: bool = False) -> None:

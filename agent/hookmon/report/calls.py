@@ -68,7 +68,7 @@ class KindRow:
 
 
 @dataclass(slots=True)
-class _Sum:
+class Sum:
     """Figures in the making.
 
     `spent_ns` is the duration of all calls, recursive ones once each, `spent_calls` how many those are: the calls of places
@@ -81,6 +81,7 @@ class _Sum:
     buckets: dict[int, int] = field(default_factory=dict)
 
     def add(self, node: Node, is_outermost: bool) -> None:
+        """Add the calls of a node; `is_outermost` says that no call around it is counted here."""
         figures = self.figures
         timed = node.calls - node.untimed
         self.spent_calls += node.calls if timed else 0
@@ -102,6 +103,7 @@ class _Sum:
             self.buckets[bucket] = self.buckets.get(bucket, 0) + calls
 
     def done(self) -> Figures:
+        """Return the figures with mean and percentiles."""
         figures = self.figures
         figures.mean_ns = round(self.spent_ns / self.spent_calls) if self.spent_calls else 0
         figures.p50_ns, figures.p95_ns, figures.p99_ns = (
@@ -115,19 +117,20 @@ def by_name(nodes: list[Node]) -> list[CallRow]:
 
     A node adds to its name's total unless an ancestor has the same name and target; its self time counts always.
     """
-    sums: dict[tuple[str, str, str], _Sum] = {}
-    for node, is_outermost in _outermost(nodes):
+    sums: dict[tuple[str, str, str], Sum] = {}
+    for index, is_outermost in outermost(nodes):
+        node = nodes[index]
         key = (node.name, node.kind, node.target)
         if key not in sums:
-            sums[key] = _Sum()
+            sums[key] = Sum()
         sums[key].add(node, is_outermost)
     rows = [CallRow(*key, total.done()) for key, total in sums.items() if total.figures.calls]
     rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.total_ns, row.name, row.target))
     return rows
 
 
-def _outermost(nodes: list[Node]) -> Iterator[tuple[Node, bool]]:
-    """Yield each node, and whether none of its ancestors has its name and target; a walk in depth, without recursion."""
+def outermost(nodes: list[Node]) -> Iterator[tuple[int, bool]]:
+    """Yield each node's index, and whether none of its ancestors has its name and target; a walk in depth, without recursion."""
     children: list[list[int]] = [[] for _ in nodes]
     roots: list[int] = []
     for index, node in enumerate(nodes):
@@ -141,7 +144,7 @@ def _outermost(nodes: list[Node]) -> Iterator[tuple[Node, bool]]:
         if is_left:
             above[key] -= 1
             continue
-        yield node, not above.get(key)
+        yield index, not above.get(key)
         if children[index]:
             above[key] = above.get(key, 0) + 1
             waiting.append((index, True))
@@ -152,7 +155,7 @@ def tree(nodes: list[Node]) -> list[TreeRow]:
     """Return one row for each node, in the order of the nodes."""
     rows = []
     for node in nodes:
-        total = _Sum()
+        total = Sum()
         total.add(node, True)
         total.buckets = node.buckets
         rows.append(TreeRow(node.parent, node.name, node.kind, node.target, node.call_site, node.flat, total.done()))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hookmon.collector.store import BlindSpot, InFlight, Node, Process, Run, Watched
+from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name
+from hookmon.report.findings import Finding, findings
+from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
 
 
@@ -17,6 +19,7 @@ class Header:
     id: int
     name: str
     command: list[str]
+    project: str  # the folder that `location` of findings is relative to
     started_at: str
     state: str
     duration_ns: int
@@ -45,6 +48,8 @@ class Report:
     header: Header
     kinds: list[KindRow]  # most self time first
     calls: list[CallRow]  # most self time first
+    transactions: list[TransactionRow]  # most time first, the rest of the program last
+    findings: list[Finding]  # the worst first
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
     processes: list[Process]  # the main process first, then as they were started
     watched: list[Watched]
@@ -55,17 +60,24 @@ class Report:
     nothing: list[str]  # why nothing was recorded, empty where something was
     notes: list[notes.Note]  # sentences on what is wrong with the program or with the figures
     next: list[tuple[str, str]]  # commands, and what they are for
+    series: list[CallSeries]  # packed: `report.series` has the functions that unpack it and the samples
+    interval_ns: int
+    samples: list[Sample]
 
 
 def build(run: Run) -> Report:
     """Return the report of a run."""
     calls = by_name(run.nodes)
-    groups = fold(run.watched, {node.target for node in run.nodes})
+    watched_processes = sum(bool(process.python) for process in run.processes)
+    rows = transactions(run.nodes, run.examples, watched_processes)
+    groups = fold(run.watched, {node.target for node in run.nodes} | _telling(run))
     in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
     return Report(
         header=_header(run),
         kinds=by_kind(calls),
         calls=calls,
+        transactions=rows,
+        findings=findings(rows, run.project),
         nodes=run.nodes,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
         watched=run.watched,
@@ -76,7 +88,16 @@ def build(run: Run) -> Report:
         nothing=[] if calls else notes.nothing(run, groups),
         notes=notes.remarks(run, calls),
         next=notes.next_commands(run, recorded=bool(calls)),
+        series=run.series,
+        interval_ns=run.interval_ns,
+        samples=run.samples,
     )
+
+
+def _telling(run: Run) -> set[str]:
+    """Return the targets that only tell names and statuses of transactions: they have no calls of their own."""
+    watches = [watch for watch in run.plan if not watch.get("entry") and (watch.get("entry_name") or watch.get("entry_status"))]
+    return {f"{watch['module']}:{call}" for watch in watches for call in watch["calls"]}
 
 
 def _header(run: Run) -> Header:
@@ -86,6 +107,7 @@ def _header(run: Run) -> Header:
         id=run.id,
         name=run.name,
         command=run.command,
+        project=run.project,
         started_at=run.started_at,
         state=run.state,
         duration_ns=run.duration_ns,

@@ -12,10 +12,13 @@ from typing import Any, TextIO
 
 from hookmon.report.calls import CallRow, Figures, TreeRow, tree
 from hookmon.report.model import Report
+from hookmon.report.series import CallPoints, Point, over_time, usage
+from hookmon.report.transactions import TransactionRow
 
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
+_POINT = tuple(each.name for each in fields(Point))
 _FIGURES = tuple(each.name for each in fields(Figures))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
@@ -25,9 +28,11 @@ def as_json(report: Report) -> dict[str, Any]:
     header = report.header
     return {
         "schema": SCHEMA,
-        "run": {each.name: getattr(header, each.name) for each in fields(header)},
+        "run": {each.name: getattr(header, each.name) for each in fields(header)} | {"interval_ns": report.interval_ns},
         "kinds": [asdict(row) for row in report.kinds],
         "calls": [_row(row, ("name", "kind", "target")) for row in report.calls],
+        "transactions": [_transaction(row) for row in report.transactions],
+        "findings": [asdict(finding) for finding in report.findings],
         "tree": [_row(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)],
         "processes": [asdict(process) for process in report.processes],
         "watched": [asdict(row) for row in report.watched],
@@ -38,6 +43,8 @@ def as_json(report: Report) -> dict[str, Any]:
         ],
         "still_running": report.still_running,
         "notes": [*report.nothing, *map(str, report.notes)],
+        "series": [_series(row) for row in over_time(report.series, report.interval_ns)],
+        "usage": [asdict(row) for row in usage(report.samples, report.interval_ns)],
     }
 
 
@@ -53,6 +60,24 @@ def _value(value: Any) -> str:
     return _encode(value)
 
 
+def _transaction(row: TransactionRow) -> dict[str, Any]:
+    own: dict[str, Any] = {"name": row.name, "kind": row.kind}
+    own |= {name: getattr(row.figures, name) for name in _FIGURES}
+    own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "children": [], "examples": []}
+    for child in row.children:
+        figures = {name: getattr(child.figures, name) for name in _FIGURES}
+        rest = {each.name: getattr(child, each.name) for each in fields(child) if each.name != "figures"}
+        own["children"].append(rest | figures)
+    own["examples"] = [asdict(example) for example in row.examples]
+    return own
+
+
 def _row(row: CallRow | TreeRow, names: tuple[str, ...]) -> dict[str, Any]:
     own = {name: getattr(row, name) for name in names}
     return own | {name: getattr(row.figures, name) for name in _FIGURES}
+
+
+def _series(row: CallPoints) -> dict[str, Any]:
+    """Return a series as columns: an array for each key of its points, which takes a quarter of the room."""
+    own = {"name": row.name, "kind": row.kind, "target": row.target}
+    return own | {name: [getattr(point, name) for point in row.points] for name in _POINT}

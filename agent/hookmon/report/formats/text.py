@@ -10,8 +10,10 @@ from rich.cells import cell_len
 from hookmon.collector.store import Process
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
+from hookmon.report.requests import write_details, write_findings, write_requests
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, size
+from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
 
 MOST_CALLS = 25
@@ -34,6 +36,12 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         screen.line()
     for line in report.nothing:
         screen.paragraph(line, _ODD if line == report.nothing[0] else "")
+    if any(row.name != MAIN for row in report.transactions):
+        _more(screen, report, write_requests(screen, report.transactions, everything=everything))
+        _more(screen, report, write_findings(screen, report.findings, everything=everything))
+        write_details(screen, report.transactions, report.header.project, everything=everything)
+    elif report.findings:
+        _more(screen, report, write_findings(screen, report.findings, everything=everything))
     if report.calls:
         _kinds(screen, report)
         _calls(screen, report, everything)

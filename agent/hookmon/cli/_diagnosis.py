@@ -1,0 +1,186 @@
+"""Whether a command would be watched, check by check. In: a command and a configuration. Out: rows for `hookmon doctor`.
+
+The interpreter of the command is started once, with the environment of a run and with its own options, and asked; the program is
+not started.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING
+
+from hookmon.core.errors import HookmonError
+
+if TYPE_CHECKING:
+    from hookmon.collector.interpreter import Interpreter
+    from hookmon.config.origins import Origins
+
+YES = "yes"
+NO = "no"
+NOTE = "note"
+
+ABSENT = "not installed there"
+"""How the detail of a pack ends whose library is missing."""
+
+_AGENTS = ("ddtrace", "newrelic", "elasticapm", "opentelemetry", "sentry_sdk", "scout_apm", "wrapture", "coverage")
+"""Modules of other tools that come in at the start of an interpreter."""
+
+_WRAPPERS = ("opentelemetry-instrument", "newrelic-admin", "elasticapm-run")
+"""Commands that put a sitecustomize of their own before ours."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One answer. `answer` is yes, no or note; a "no" of `is_needed` means that the program would not be watched."""
+
+    what: str
+    answer: str
+    detail: str
+    is_needed: bool = True
+
+
+def diagnose(command: list[str], found: Origins) -> list[Check]:
+    """Return all checks of a command, in the order in which they depend on each other."""
+    from hookmon.collector.command import resolve
+
+    checks: list[Check] = []
+    resolved = resolve(command, os.environ)
+    trail = " → ".join(resolved.trail) or join(command)
+    if not resolved.interpreter:
+        more = "" if not resolved.trail else "; Python programs that it starts are watched"
+        checks.append(Check("command", NO, f"{trail}: {resolved.reason}{more}"))
+    else:
+        checks.append(Check("command", YES, trail))
+        checks += _interpreter(command, resolved.interpreter, found)
+    checks += _places()
+    checks.append(_configuration(found, resolved.arguments if resolved.interpreter else ["-m"]))
+    return checks
+
+
+def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> Iterator[Check]:
+    from hookmon.cli import _plan
+    from hookmon.collector.interpreter import ask
+    from hookmon.collector.launch import environment
+
+    folder = _plan.run_folder()
+    try:
+        _plan.write(folder, found.config, metadata.version("hookmon"))
+        modules = sorted({watch.module.partition(".")[0] for watch in found.config.watches} - {"__main__"})
+        answer = ask(interpreter, environment(os.environ, folder), importable=[*modules, "greenlet"], loaded=_AGENTS)
+        status = _status(folder)
+    except (HookmonError, OSError) as error:
+        yield Check("interpreter", NO, str(error))
+        return
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    yield Check("interpreter", YES if answer.is_supported else NO, f"{answer.name} {answer.version}, {answer.executable}")
+    yield _probe(answer, interpreter, status)
+    if answer.probe:
+        slow = (
+            "" if answer.engine == "compiled" else ": no compiled one is built for this interpreter; a call costs 1 µs, not 0.1"
+        )
+        yield Check("engine", YES, answer.engine + slow, is_needed=False)
+    yield from _company(command, answer)
+    yield from _packs(answer, found)
+
+
+def _status(folder: Path) -> str | None:
+    """Return what the birth note of the trial says, None when there is none."""
+    from hookmon.collector.births import read_birth
+    from hookmon.core.layout import BIRTH_SUFFIX
+
+    births = [read_birth(path) for path in sorted(folder.glob(f"*{BIRTH_SUFFIX}"))]
+    return next((birth.status for birth in births if birth), None)
+
+
+def _probe(answer: Interpreter, interpreter: list[str], status: str | None) -> Check:
+    from hookmon.collector.processes import interpreter_flags
+
+    if answer.probe and not status:
+        return Check("probe", YES, "starts with the interpreter")
+    flags = interpreter_flags([*interpreter, "-c"])
+    for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
+        if flag in flags:
+            return Check("probe", NO, f"the interpreter is started with -{flag} ({text})")
+    if os.environ.get("HOOKMON_DISABLE", "0") not in ("", "0"):
+        return Check("probe", NO, "HOOKMON_DISABLE is set")
+    if status:
+        return Check("probe", NO, status)
+    other = f": {answer.sitecustomize} comes first" if answer.sitecustomize else ""
+    return Check("probe", NO, f"the interpreter does not look at PYTHONPATH, or finds another sitecustomize first{other}")
+
+
+def _company(command: list[str], answer: Interpreter) -> Iterator[Check]:
+    wrapper = next((os.path.basename(word) for word in command if os.path.basename(word) in _WRAPPERS), "")
+    if wrapper:
+        yield Check(
+            "other tools", NO, f"{wrapper} puts a sitecustomize before ours; start it first: {wrapper} … hookmon run COMMAND"
+        )
+    elif answer.loaded:
+        yield Check(
+            "other tools", NOTE, f"{', '.join(answer.loaded)} at the start of the interpreter; both work", is_needed=False
+        )
+    else:
+        yield Check("other tools", YES, "none at the start of the interpreter", is_needed=False)
+    if answer.probe and answer.sitecustomize:
+        yield Check("sitecustomize", NOTE, f"{answer.sitecustomize} runs after ours", is_needed=False)
+    if "greenlet" in answer.importable:
+        version = answer.libraries.get("gevent")
+        what = f"gevent {version}" if version else "greenlet"
+        yield Check("greenlets", YES, f"{what} is installed; each greenlet is a lane of its own", is_needed=False)
+
+
+def _packs(answer: Interpreter, found: Origins) -> Iterator[Check]:
+    from hookmon.config.origins import DEFAULT
+
+    targets = {watch.pack: watch.module.partition(".")[0] for watch in found.config.watches}
+    for pack in found.packs:
+        name = f"pack {pack.name}"
+        if not pack.is_on:
+            by_itself = pack.origin == DEFAULT
+            why = f"off by itself; --pack {pack.name} switches it on" if by_itself else f"switched off: {pack.origin}"
+            yield Check(name, NO, why, is_needed=False)
+        elif not pack.library:
+            yield Check(name, YES, "of the standard library", is_needed=False)
+        elif pack.name in targets and targets[pack.name] not in answer.importable:
+            yield Check(name, NO, f"{pack.library} is {ABSENT}", is_needed=False)
+        else:
+            version = answer.libraries.get(pack.library.lower().replace("_", "-"), "")
+            yield Check(name, YES, f"{pack.library} {version}".strip(), is_needed=False)
+
+
+def _places() -> Iterator[Check]:
+    from hookmon.cli import _plan, _runs
+
+    try:
+        folder = _plan.run_folder()
+        folder.rmdir()
+        yield Check("run folder", YES, f"in {folder.parent}")
+    except HookmonError as error:
+        yield Check("run folder", NO, str(error))
+    except OSError as error:
+        yield Check("run folder", NO, f"{error.filename}: {error.strerror}")
+    store = _runs.store_here().folder
+    above = next((each for each in (store, *store.parents) if each.exists()), store)
+    if os.access(above, os.W_OK | os.X_OK):
+        yield Check("runs", YES, f"are kept in {store}", is_needed=False)
+    else:
+        yield Check("runs", NO, f"{store} cannot be written: runs are reported and not kept", is_needed=False)
+
+
+def _configuration(found: Origins, arguments: list[str]) -> Check:
+    config = found.config
+    own = sum(not watch.pack for watch in config.watches)
+    text = f"{config.path or 'no hookmon.toml'}, {own} of your own watches, {len(config.packs)} packs"
+    in_main = any(watch.module == "__main__" for watch in config.watches)
+    if in_main and (not arguments or (arguments[0].startswith(("-c", "-")) and not arguments[0].startswith("-m"))):
+        return Check(
+            "configuration", NOTE, f"{text}; __main__ cannot be watched: no script or module is started", is_needed=False
+        )
+    return Check("configuration", YES, text, is_needed=False)

@@ -1,0 +1,24 @@
+"""The options that choose a configuration: the same for every verb that has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+_OPTIONS = (
+    click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml."),
+    click.option("--no-config", is_flag=True, help="Read no configuration file."),
+    click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total"),
+    click.option("--pack", multiple=True, metavar="NAME|FILE", help="Switch a pack on; a path reads that pack."),
+    click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them."),
+)
+
+
+def configuration(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the parameters `config`, `no_config`, `watch`, `pack` and `no_pack`, as `config.load` takes them."""
+    for option in reversed(_OPTIONS):
+        verb = option(verb)
+    return verb

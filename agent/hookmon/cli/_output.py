@@ -1,0 +1,49 @@
+"""What the verbs print, and in which form: options and writers that several of them share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TextIO
+
+import click
+
+from hookmon.core.errors import HookmonError
+
+as_json: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+"""The option of verbs that have no --format."""
+
+format_as_json: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+
+
+def chosen_format(format: str, as_json: bool) -> str:
+    """Return the format that --format and --json ask for. Raises UsageError when they disagree."""
+    if as_json and format not in ("text", "json"):
+        raise click.UsageError(f"--json and --format {format} ask for two formats")
+    return "json" if as_json else format
+
+
+def refuse_binary(format: str, file: TextIO) -> None:
+    """Raise HookmonError when a format of bytes would go to a terminal."""
+    if format == "text" or not file.isatty():
+        return  # importing the screen here would only delay the start of a program
+    refuse_binary_without_file(format)
+
+
+def refuse_binary_without_file(format: str) -> None:
+    """Raise HookmonError when a format needs a file of its own."""
+    from hookmon.report import is_binary
+
+    if format != "text" and is_binary(format):
+        raise HookmonError(f"--format {format} is binary: it needs --output FILE", code="binary-format")
+
+
+def print_json(document: Any) -> None:
+    """Print a document on stdout, in ASCII: foreign text in it cannot act on a terminal."""
+    click.echo(json.dumps(document, indent=2))
+
+
+def written(path: Path, what: str, error: OSError) -> HookmonError:
+    """Return the error for a file that cannot be written."""
+    return HookmonError(f"{path}: {what} cannot be written: {error.strerror}", code="output")

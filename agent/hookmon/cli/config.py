@@ -1,0 +1,75 @@
+"""`hookmon config`: the configuration that a run would have here, each value with who decided it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hookmon.cli import _options, _output
+
+
+@click.command("config", short_help="Show the configuration, and where each value comes from.")
+@_options.configuration
+@click.option("--schema", is_flag=True, help="Print a JSON Schema of hookmon.toml, for editors.")
+@click.option("--all", "everything", is_flag=True, help="Show the watches of the packs, too.")
+@_output.as_json
+def command(schema: bool, everything: bool, as_json: bool, **options: Any) -> None:
+    """Show every value that a run started here would have, and where it comes from.
+
+    The options are those of hookmon run. A configuration with mistakes is refused as there, with exit code 2.
+    """
+    if schema:
+        _print_schema()
+        return
+    from hookmon.config.origins import Origins, origins
+
+    found: Origins = origins(Path.cwd(), **options)
+    if as_json:
+        _output.print_json(
+            {
+                "path": str(found.config.path) if found.config.path else None,
+                "project": str(found.config.project),
+                "values": [asdict(each) for each in found.values],
+                "packs": [asdict(each) for each in found.packs],
+            }
+        )
+        return
+    from hookmon.report.screen import Column, Piece, Screen
+
+    screen = Screen(sys.stdout)
+    path = found.config.path
+    screen.line((f"{path}" if path else "no hookmon.toml: the defaults, and all packs", "bold"))
+    own = {number for number, watch in enumerate(found.config.watches, 1) if not watch.pack}
+    rows: list[list[Piece]] = []
+    for each in found.values:
+        if each.number and each.number not in own and not everything:
+            continue
+        table = f"{each.table} {each.number}: " if each.number else f"{each.table}." if each.table else ""
+        key = table + each.key
+        rows.append([(key, ""), (json.dumps(each.value, ensure_ascii=False), "cyan"), (each.origin, "dim")])
+    screen.title("Values")
+    screen.table([Column("", least=12), Column("", least=16), Column("", least=10)], rows)
+    screen.title("Packs")
+    packs: list[list[Piece]] = [
+        [
+            (each.name, ""),
+            ("on" if each.is_on else "off", "" if each.is_on else "yellow"),
+            (each.origin, "dim"),
+            (each.description, "dim"),
+        ]
+        for each in found.packs
+    ]
+    screen.table([Column("", least=10), Column("", least=3), Column("", least=10), Column("", rank=1, least=20)], packs)
+    screen.write()
+
+
+def _print_schema() -> None:
+    from hookmon.config.packs import read_packs
+    from hookmon.config.schema import schema
+
+    _output.print_json(schema([pack.name for pack in read_packs([])]))

@@ -1,0 +1,110 @@
+"""`hookmon packs`: lists the packs, whether each is on and why, and which version of its library is there to be watched."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hookmon.cli._versions import installed
+from hookmon.core.errors import HookmonError
+from hookmon.report.texts import inert
+
+if TYPE_CHECKING:
+    from hookmon.config.load import Config
+
+
+@click.command("packs", short_help="List the packs and what they watch.")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--python", "python", metavar="PYTHON", help="Look for libraries where this interpreter does.")
+@click.option("--pack", multiple=True, metavar="NAME|FILE", help="As for hookmon run.")
+@click.option("--no-pack", multiple=True, metavar="NAME", help="As for hookmon run.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+@click.option("--markdown", is_flag=True, help="Write the table of the documentation: what does not depend on this machine.")
+def command(
+    names: tuple[str, ...], python: str | None, pack: tuple[str, ...], no_pack: tuple[str, ...], as_json: bool, markdown: bool
+) -> None:
+    """List the packs: on or off and why, the library's version that is installed, and the number of targets.
+
+    With NAMEs, only those, each with all its targets.
+    """
+    from hookmon.config.load import load
+
+    config = load(Path.cwd(), pack=pack, no_pack=no_pack)
+    if markdown:
+        click.echo(table(config), nl=False)
+        return
+    known = [each.name for each, _ in config.offered]
+    for name in names:
+        if name not in known:
+            raise HookmonError(f"there is no pack {name}; there are {', '.join(known)}", code="unknown-pack")
+    rows = [row for row in _rows(config, python) if not names or row["name"] in names]
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"packs": rows, "left_out": [str(each) for each in config.left_out]}, indent=1))
+        return
+    _print(rows, with_targets=bool(names))
+    for each in config.left_out:
+        click.echo(inert(str(each)))
+
+
+def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
+    """Return what there is to say of each pack."""
+    versions = installed(python or sys.executable, [each for each, _ in config.offered])
+    rows = []
+    for each, verdict in config.offered:
+        distribution, version = versions.get(each.library, ("", ""))
+        is_on = verdict.is_on and each.name in config.packs
+        left_out = verdict.is_on and not is_on
+        rows.append(
+            {
+                "name": each.name,
+                "state": "on" if is_on else "off",
+                "why": "left out" if left_out else str(verdict.place) if verdict.place else "by default",
+                "library": each.library,
+                "distribution": distribution,
+                "version": version,
+                "tested": each.tested,
+                "origin": each.origin,
+                "description": each.description,
+                "targets": each.targets,
+            }
+        )
+    return rows
+
+
+def _print(rows: list[dict[str, Any]], *, with_targets: bool) -> None:
+    cells = []
+    for row in rows:
+        version = f"{row['distribution']} {row['version']}" if row["version"] else "not installed"
+        library = version if row["library"] else "standard library"
+        why = "" if row["why"] == "by default" else f" ({row['why']})"
+        count = len(row["targets"])
+        cells.append((row["name"], row["state"] + why, library, f"{count} target{'s' if count > 1 else ''}"))
+    widths = [max((len(line[column]) for line in cells), default=0) for column in range(4)]
+    for row, line in zip(rows, cells, strict=True):
+        click.echo(inert("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()))
+        if with_targets:
+            click.echo(inert(f"  {row['description']}"))
+            for target in row["targets"]:
+                click.echo(inert(f"    {target}"))
+
+
+def table(config: Config) -> str:
+    """Return the packs that hookmon ships as a table of Markdown, the same on every machine."""
+    lines = ["| pack | kinds | targets | hold | tested with | shows |", "|---|---|---|---|---|---|"]
+    shipped = [each for each, _ in config.offered if not each.origin]
+    for each in shipped:
+        watches = each.content.watches
+        kinds = ", ".join(dict.fromkeys(watch.kind for watch in watches))
+        modules = len({watch.module for watch in watches})
+        targets = f"{len(each.targets)} in {modules} module{'s' if modules > 1 else ''}"
+        hold = " and ".join(sorted({"adapter" if watch.adapter else "attributes" for watch in watches}, reverse=True))
+        tested = ", ".join(each.tested) if each.library else "the interpreters"
+        description = each.description.replace("|", "\\|")
+        off = "" if each.on else " (off)"
+        lines.append(f"| `{each.name}`{off} | {kinds} | {targets} | {hold} | {tested} | {description} |")
+    return "\n".join([*lines, "", f"{len(shipped)} packs.", ""])

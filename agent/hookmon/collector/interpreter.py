@@ -1,0 +1,99 @@
+"""What an interpreter says of itself: version, installed libraries, what comes in at its start.
+
+In: an interpreter with its options, and an environment. Out: an Interpreter, asked of the interpreter itself in a process of its
+own, which runs no program. Runs on the launcher's side.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from hookmon.core.errors import HookmonError
+
+_TIMEOUT_S = 30
+_MARK = "hookmon says: "  # whatever a sitecustomize prints stands elsewhere
+
+_ASK = """
+import sys
+if sys.path and sys.path[0] == "":
+    del sys.path[0]  # the folder that this was started in may have a json.py of its own
+import json
+found = {"version": ".".join(map(str, sys.version_info[:3])), "executable": sys.executable, "prefix": sys.prefix}
+found["name"] = getattr(getattr(sys, "implementation", None), "name", "cpython")
+loaded = sorted(set(name.partition(".")[0] for name in list(sys.modules)))
+found["sitecustomize"] = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
+found["probe"] = "hookmon.probe.start" in sys.modules
+engine = ""
+if found["probe"]:
+    import hookmon.probe.engine
+    engine = hookmon.probe.engine.NAME
+found["engine"] = engine
+found["loaded"] = [name for name in json.loads(sys.argv[2]) if name in loaded]
+found["importable"] = []
+found["libraries"] = {}
+try:
+    from importlib.util import find_spec
+    from importlib.metadata import distributions
+except ImportError:
+    pass
+else:
+    for name in json.loads(sys.argv[1]):
+        try:
+            if find_spec(name) is not None:
+                found["importable"].append(name)
+        except (ImportError, ValueError, AttributeError):
+            pass
+    for each in distributions():
+        name = each.metadata["Name"]
+        if name:
+            found["libraries"][name.lower().replace("_", "-")] = each.version
+sys.stdout.write("\\n" + sys.argv[3] + json.dumps(found) + "\\n")
+"""
+
+
+@dataclass
+class Interpreter:
+    """One interpreter as it starts. `importable` and `loaded` are those of the modules asked about."""
+
+    version: str
+    name: str  # cpython, pypy …
+    executable: str
+    prefix: str
+    sitecustomize: str  # its path, "" for none
+    probe: bool  # hookmon's probe was started in it
+    engine: str  # the recorder that serves in it, "" without the probe
+    importable: list[str] = field(default_factory=list)
+    loaded: list[str] = field(default_factory=list)  # at its start
+    libraries: dict[str, str] = field(default_factory=dict)  # {name as pip says it, in small letters: version}
+
+    @property
+    def is_supported(self) -> bool:
+        """Say whether the probe runs on this version."""
+        numbers = tuple(int(part) for part in self.version.split(".")[:2])
+        return numbers >= (3, 11) and self.name == "cpython"
+
+
+def ask(
+    interpreter: list[str], environment: Mapping[str, str], *, importable: Iterable[str] = (), loaded: Iterable[str] = ()
+) -> Interpreter:
+    """Start an interpreter and return what it says. Raises HookmonError when it cannot be started or says nothing."""
+    command = [*interpreter, "-c", _ASK, json.dumps(list(importable)), json.dumps(list(loaded)), _MARK]
+    try:
+        done = subprocess.run(
+            command, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise HookmonError(f"{interpreter[0]}: it cannot be asked: {error}", code="interpreter") from error
+    lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.startswith(_MARK)]
+    if not lines:
+        reason = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise HookmonError(f"{interpreter[0]}: it is no Python that can be asked: {reason[:200]}", code="interpreter")
+    try:
+        answer: dict[str, Any] = json.loads(lines[-1].removeprefix(_MARK))
+        return Interpreter(**answer)
+    except (ValueError, TypeError) as error:
+        raise HookmonError(f"{interpreter[0]}: its answer cannot be read: {error}", code="interpreter") from error

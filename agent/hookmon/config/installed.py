@@ -1,0 +1,95 @@
+"""Packs that come with installed packages: their entry points of the group `hookmon.packs`.
+
+In: the metadata of what is installed beside hookmon. Out: packs, and the ones that had to be left out. An entry point is
+`NAME = "package.subpackage"`: the pack is the file `NAME.toml` in that folder, which is found without importing anything of
+the package. What came by being installed may step aside, so a mistake in such a pack costs that pack only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from hookmon.config.packs import Pack, read_file
+from hookmon.config.problem import Mistake, Place, Problem
+from hookmon.config.targets import Target, duplicates
+
+GROUP = "hookmon.packs"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A pack of an installed package that cannot be used, and why."""
+
+    name: str
+    origin: str
+    problems: list[Problem]
+
+    def __str__(self) -> str:
+        reasons = "; ".join(str(problem) for problem in self.problems)
+        return f"the pack {self.name} of {self.origin} is left out: {reasons}"
+
+
+def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
+    """Return the packs of installed packages by name; `taken` are the names that they cannot have."""
+    packs: dict[str, Pack] = {}
+    left_out = []
+    for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
+        origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
+        problems: list[Problem] = []
+        pack = None
+        place = Place(f"entry point {entry.name}")
+        if entry.name in taken or entry.name in packs:
+            problems.append(
+                Problem(place, Mistake(f"there is another pack {entry.name}", "a name of its own", code="contradiction"))
+            )
+        else:
+            pack = _read(entry, place, origin, problems)
+        if pack:
+            packs[entry.name] = pack
+        else:
+            left_out.append(LeftOut(entry.name, origin, problems))
+    return list(packs.values()), left_out
+
+
+def _read(entry: metadata.EntryPoint, place: Place, origin: str, problems: list[Problem]) -> Pack | None:
+    folder = _folder_of(entry.value)
+    if folder is None:
+        problems.append(
+            Problem(
+                place, Mistake(f"{entry.value} is no folder of an installed package", "package.subpackage", code="unknown-pack")
+            )
+        )
+        return None
+    return read_file(folder / f"{entry.name}.toml", f"{folder.name}/{entry.name}.toml", origin, problems)
+
+
+def _folder_of(package: str) -> Path | None:
+    """Return the folder of a package; only the search for its top is Python's own, since that imports nothing."""
+    top, *below = package.split(".")
+    try:
+        spec = find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    places = spec.submodule_search_locations if spec else None
+    folders = (Path(place, *below) for place in places or ())
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def without_doubles(packs: list[Pack], named: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
+    """Return the packs, less those of installed packages that watch what another one does, unless the user has named them."""
+    kept: list[Pack] = []
+    left_out = []
+    placed: list[tuple[Target, Place]] = []
+    for pack in sorted(packs, key=lambda pack: (bool(pack.origin), pack.name not in named)):
+        own = list(pack.content.placed)
+        problems = list(duplicates([*placed, *own]))
+        if pack.origin and pack.name not in named and problems:
+            left_out.append(LeftOut(pack.name, pack.origin, problems))
+        else:
+            kept.append(pack)
+            placed += own
+    return [pack for pack in packs if pack in kept], left_out

@@ -1,0 +1,90 @@
+"""Every value of a configuration with who decided it: the file and line, an option, a pack, or the default.
+
+In: what `load` gets. Out: rows for `hookmon config`. Raises what `load` raises, so what comes out is what a run would have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from hookmon.config.document import Document, read_document
+from hookmon.config.load import Config, label, load
+from hookmon.config.settings import REPEATED_TABLES, ROOT, USER, settings_of, tables_of
+from hookmon.config.watch import Watch
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value. `table` is "" for what stands at the top, `number` tells the watches apart, from 1 on."""
+
+    table: str
+    key: str
+    value: Any
+    origin: str
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class PackState:
+    """One pack, whether it is on, and who decided that."""
+
+    name: str
+    library: str
+    description: str
+    is_on: bool
+    origin: str
+
+
+@dataclass(frozen=True)
+class Origins:
+    """All of a configuration. `config` is what a run gets of it."""
+
+    config: Config
+    values: list[Value]
+    packs: list[PackState]
+
+
+def origins(start: Path, **options: Any) -> Origins:
+    """Return every value; the options are those of `load`. Raises ConfigError with every mistake."""
+    config = load(start, **options)
+    document = None
+    if config.path is not None:
+        document = read_document(config.path, label(config.path, start) if not options.get("config") else str(config.path), [])
+    return Origins(config, [*_plain(document), *_watches(config.watches)], _packs(config))
+
+
+def _plain(document: Document | None) -> list[Value]:
+    """Return the values of all tables that stand once; the packs have rows of their own."""
+    rows = []
+    for table in [ROOT, *(name for name in tables_of(USER) if name != "packs" and name not in REPEATED_TABLES)]:
+        written = document.data.get(table, {}) if document and table else document.data if document else {}
+        path = (table,) if table else ()
+        for key, setting in settings_of(table, USER).items():
+            origin = str(document.place((*path, key))) if document and key in written else DEFAULT
+            rows.append(Value(table, key, written.get(key, setting.default), origin))
+    return rows
+
+
+def _watches(watches: list[Watch]) -> list[Value]:
+    keys = [each.name for each in fields(Watch) if each.name not in ("pack", "source")]
+    rows = []
+    for number, watch in enumerate(watches, 1):
+        defaults = {key: each.default for key, each in settings_of("watch", USER).items()}
+        for key in keys:
+            value = getattr(watch, key)
+            value = list(value) if isinstance(value, tuple) else value
+            if value or key in defaults:
+                is_default = value == defaults.get(key)
+                rows.append(Value("watch", key, value, DEFAULT if is_default else watch.source, number))
+    return rows
+
+
+def _packs(config: Config) -> list[PackState]:
+    return [
+        PackState(each.name, each.library, each.description, each.name in config.packs, str(verdict.place or DEFAULT))
+        for each, verdict in config.offered
+    ]

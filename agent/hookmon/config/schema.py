@@ -1,0 +1,47 @@
+"""A JSON Schema of hookmon.toml, made from the table of settings, for editors that complete and check TOML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hookmon.config import checks
+from hookmon.config.settings import FLAG, REPEATED_TABLES, ROOT, TEXT, TEXTS, USER, Setting, settings_of, tables_of
+from hookmon.core.plan import KINDS, REDACTIONS
+
+_TYPES: dict[str, dict[str, Any]] = {
+    TEXT: {"type": "string"},
+    FLAG: {"type": "boolean"},
+    TEXTS: {"type": "array", "items": {"type": "string"}},
+}
+
+_NARROWER: dict[Any, dict[str, Any]] = {
+    checks.kind: {"enum": list(KINDS)},
+    checks.redact: {"enum": list(REDACTIONS)},
+    checks.share: {"pattern": r"^(off|\s*[0-9.]+\s*%\s*)$"},
+    checks.calls: {"minItems": 1},
+}
+"""What a schema can say of a check; the rest `hookmon config` says."""
+
+
+def schema(packs: list[str]) -> dict[str, Any]:
+    """Return the schema of the user's file; `packs` are the names that may be enabled and disabled."""
+    root = _table(ROOT)
+    for name in tables_of(USER):
+        table = _table(name)
+        root["properties"][name] = {"type": "array", "items": table} if name in REPEATED_TABLES else table
+    for key, names in (("enable", packs), ("disable", [*packs, "*"])):
+        root["properties"]["packs"]["properties"][key]["items"] = {"enum": names}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "hookmon.toml", **root}
+
+
+def _table(name: str) -> dict[str, Any]:
+    settings = settings_of(name, USER)
+    table: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    table["properties"] = {key: _setting(each) for key, each in settings.items()}
+    required = [key for key, each in settings.items() if each.default is None]
+    return table | ({"required": required} if required else {})
+
+
+def _setting(setting: Setting) -> dict[str, Any]:
+    found = {"description": setting.help, **_TYPES.get(setting.type, {}), **_NARROWER.get(setting.check, {})}
+    return found if setting.default is None else found | {"default": setting.default}

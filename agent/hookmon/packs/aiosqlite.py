@@ -1,0 +1,63 @@
+"""Lets aiosqlite be timed where all it does passes through, and keeps sqlite3's own pack from counting it again.
+
+In: `aiosqlite.core`, just imported. Out: `Connection._execute`, which hands a function of sqlite3 to the connection's thread,
+passes those that work on statements through what is timed; `connect` asks for sqlite3's plain connection, whose
+statements nobody else counts. A connection of the program's own making (`factory=`) stays what it is. Runs in the watched
+process.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from hookmon.probe.patcher import Patches
+
+_FUNCTIONS = {"execute": ("execute", "_execute_insert", "_execute_fetchall")}
+"""The functions that aiosqlite hands to its thread, by the call that is watched; others go by the call's own name."""
+
+
+def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+    """Time what one call hands to the thread, `call` being "Connection.execute"; the ways there are laid the first time."""
+    connection: Any = vars(module)["Connection"]
+    plain_execute, routes = _routes(module, connection, patches)
+    name = call.partition(".")[2]
+    getattr(connection, name)  # one that is gone is told
+    way = timed(plain_execute, call)
+    routes.update(dict.fromkeys(_FUNCTIONS.get(name, (name,)), way))
+
+
+def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any, dict[str, Any]]:
+    """Return the real `_execute` and the timed ones by function, putting our `_execute` and `connect` in their places once."""
+    present = vars(connection)["_execute"]
+    if hasattr(present, "hookmon_routes"):
+        return present.__wrapped__, present.hookmon_routes
+    routes: dict[str, Any] = {}
+
+    def _execute(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
+        return routes.get(getattr(fn, "__name__", ""), present)(self, fn, *args, **kwargs)
+
+    _execute.hookmon_routes = routes  # type: ignore[attr-defined]
+    patches.replace(connection, "_execute", _like(_execute, present))
+    plain_connection = vars(module)["sqlite3"].Connection.__mro__[-2]  # the C type, whatever was derived from it
+    plain_connect = vars(module)["connect"]
+
+    def connect(*args: Any, **kwargs: Any) -> Any:
+        kwargs.setdefault("factory", plain_connection)
+        return plain_connect(*args, **kwargs)
+
+    patches.replace(module, "connect", _like(connect, plain_connect))
+    return present, routes
+
+
+def _like(function: Any, original: Any) -> Any:
+    """Give a function the name and the text of what it stands in for."""
+    function.__name__ = original.__name__
+    function.__qualname__ = original.__qualname__
+    function.__doc__ = original.__doc__
+    function.__module__ = original.__module__
+    function.__wrapped__ = original
+    return function

@@ -1,0 +1,69 @@
+"""Times how long work waits for a thread of a pool: from the making of its work item to the item's run.
+
+In: `concurrent.futures.thread`, just imported. Out: work items that carry a `_Wait`, which ends when a thread takes them. To the
+recorder a `_Wait` is the future that a call has returned: it counts that call when the future is done. An item that is
+dropped, by a shutdown say, is never counted. Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from hookmon.probe.patcher import Patches
+
+_NAME = "_hookmon_wait"
+
+
+class _Wait:
+    """As much of a future as the recorder asks for. Done by one thread only, the one that takes the work."""
+
+    __slots__ = ("_callback",)
+
+    _exception = None
+
+    def __init__(self) -> None:
+        self._callback: Callable[[_Wait], None] | None = None
+
+    def __await__(self) -> Any:
+        raise RuntimeError("nobody waits for this")
+
+    def add_done_callback(self, callback: Callable[[_Wait], None]) -> None:
+        """Keep the recorder's callback."""
+        self._callback = callback
+
+    def done(self) -> bool:
+        """Say that it is not, which it never is when the recorder asks."""
+        return False
+
+    def cancelled(self) -> bool:
+        """Say that it was not; work that was cancelled has waited as well."""
+        return False
+
+    def end(self) -> None:
+        """Count the wait."""
+        if self._callback is not None:
+            self._callback(self)
+
+
+def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+    """Give the work items of a thread pool their waits, `call` being "_WorkItem.run"."""
+    item: Any = vars(module)["_WorkItem"]
+    plain_init, plain_run = item.__init__, item.run
+    begin = timed(lambda item: _Wait(), call)
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes one
+        plain_init(self, *args, **kwargs)
+        vars(self)[_NAME] = begin(self)
+
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        wait = vars(self).pop(_NAME, None)
+        if wait is not None:
+            wait.end()
+        return plain_run(self, *args, **kwargs)
+
+    patches.replace(item, "__init__", __init__)
+    patches.replace(item, "run", run)

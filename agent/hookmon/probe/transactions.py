@@ -1,0 +1,306 @@
+"""Requests, jobs and tests: who a call belongs to, and by what name.
+
+In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes, the
+slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it.
+
+Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
+started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
+
+The name of a request is known only when it has been routed, and calls may be open or over by then: the open ones are led to
+the new place when they end (`Lane.moved`), the others are moved there with their counts.
+"""
+
+from __future__ import annotations
+
+from _contextvars import ContextVar
+
+from hookmon.core import layout
+from hookmon.probe import recorder
+from hookmon.probe.guard import shielded
+from hookmon.probe.target import Span, Target
+from hookmon.probe.trace import RETURNED, Trace, give, settle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.recorder import Lane, Node
+    from hookmon.probe.trace import Event
+
+FAILED_FROM = 500
+"""Statuses from here on are errors."""
+
+_MOST_TRACES = 1_000
+_SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
+_MOST_EXAMPLES = 2_000  # transactions' names of which slowest examples are kept: 7 kB each
+
+CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
+AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(after)")
+
+
+class Transaction:
+    """One request, job or test, from the entry's call to its return. It closes itself when the entry's stand-in says so."""
+
+    __slots__ = ("before", "ended", "epoch", "lane", "member", "node", "status", "traces")
+
+    def __init__(self, lane: Lane, node: Node) -> None:
+        self.lane = lane
+        self.node = node
+        self.epoch = recorder.forks
+        self.status = 0
+        self.ended = False
+        trace = Trace()
+        self.traces: list[Any] = [trace]
+        self.member = Member(self, lane, trace)
+        self.before = members.get(None)
+
+    @shielded(None)
+    def close(self) -> None:
+        """Settle what was counted: the entry's call has ended, and is the last in its trace."""
+        self.ended = True
+        lane, traces = self.lane, self.traces
+        lane.trace = lane.moved = None
+        if members.get(None) is self.member:
+            members.set(self.before)
+        self.traces = []
+        own = traces[0].take_last() if self.epoch == recorder.forks else None
+        if own is None or own[0] is not self.node:
+            return
+        node, started_ns, duration_ns, outcome, _ = own
+        if self.status >= FAILED_FROM and outcome == RETURNED:
+            recorder.words[node.total + layout.NODE_ERRORS - layout.NODE_TOTAL_NS] += 1
+        settle(traces)
+        _keep_if_slow(node, started_ns, duration_ns, self.status, traces)
+
+
+class Member:
+    """One lane's part in a transaction: what the context variable holds there."""
+
+    __slots__ = ("lane", "task", "trace", "transaction")
+
+    def __init__(self, transaction: Transaction, lane: Lane, trace: Any) -> None:
+        self.transaction = transaction
+        self.lane = lane
+        self.task = lane.task
+        self.trace = trace
+
+
+class Visit:
+    """A call at the root of a lane that belongs to a transaction begun elsewhere, while it lasts."""
+
+    __slots__ = ("_lane",)
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+
+    def close(self) -> None:
+        """Leave the lane as it was."""
+        self._lane.node = recorder.root
+        self._lane.trace = None
+
+
+members: ContextVar[Member | None] = ContextVar("hookmon")
+
+
+@shielded(None)
+def begin(lane: Lane, node: Node) -> Transaction | None:
+    """Open a transaction with the entry's node, in a lane that has none open."""
+    transaction = Transaction(lane, node)
+    lane.trace = transaction.traces[0]
+    lane.moved = None
+    members.set(transaction.member)
+    recorder.join_from_now_on()
+    return transaction
+
+
+@shielded(None)
+def join(lane: Lane, span: Span) -> Visit | None:
+    """Put a lane that is at its root below the transaction that its context belongs to; None where there is none.
+
+    `span` is what is called there: an entry, such as a job of a worker that the first request has started, is no afterthought
+    of a transaction that has ended.
+    """
+    member = members.get(None)
+    if member is None:
+        return None
+    transaction = member.transaction
+    if transaction.epoch != recorder.forks:
+        return None
+    if transaction.ended:
+        if span.target.entry:
+            return None
+        node = _child(transaction.node, AFTER)
+        trace = None
+    else:
+        if member.lane is not lane or member.task != lane.task:
+            member = _new_member(transaction, lane)
+            members.set(member)
+        node = _child(transaction.node, CONCURRENT)
+        trace = member.trace
+    if node is None:
+        return None
+    lane.node = node
+    lane.trace = trace
+    return Visit(lane)
+
+
+def _new_member(transaction: Transaction, lane: Lane) -> Member:
+    trace = None
+    if len(transaction.traces) < _MOST_TRACES:
+        trace = Trace()
+        transaction.traces.append(trace)
+    return Member(transaction, lane, trace)
+
+
+def current() -> Transaction | None:
+    """Return the open transaction that the caller belongs to, None when there is none."""
+    member = members.get(None)
+    if member is None or member.transaction.ended or member.transaction.epoch != recorder.forks:
+        return None
+    return member.transaction
+
+
+def set_status(status: int) -> None:
+    """Say how the open transaction's response begins: its status code."""
+    transaction = current()
+    if transaction is not None:
+        transaction.status = status
+
+
+@shielded(None)
+def rename(name: str) -> None:
+    """Give the open transaction its name. Calls that are open or over move there."""
+    transaction = current()
+    if transaction is None:
+        return
+    old = transaction.node
+    new = _twin(old, old.parent, old.span.target.span(name)) if old.parent is not None else None
+    if new is None or new is old:
+        return
+    lane = transaction.lane
+    moved = {old: new}
+    _move_open(lane, old, moved)
+    for trace in transaction.traces:
+        events = trace.events()
+        if events:
+            trace.replace([_move(event, moved) for event in events])
+    before = lane.moved or {}
+    lane.moved = {key: moved.get(node, node) for key, node in before.items()} | moved
+    transaction.node = new
+
+
+def _move_open(lane: Lane, old: Node, moved: dict[Node, Node]) -> None:
+    """Lead the calls that are open in a lane below `old` to where they belong now."""
+    chain = []
+    node = lane.node
+    while node is not old:
+        if node is None or node is recorder.root:
+            return  # the caller's lane is not the transaction's own any more
+        chain.append(node)
+        node = node.parent
+    for node in (old, *reversed(chain)):
+        place = _place(node, moved)
+        if place is None:
+            return
+        recorder.words[lane.base + place.slot] = place.number
+        lane.node = place
+
+
+def _place(node: Node, moved: dict[Node, Node]) -> Node | None:
+    """Return where a node below a renamed one belongs; itself when it is not below one."""
+    if node in moved:
+        return moved[node]
+    if node.parent is None or node.parent is recorder.root:
+        return node
+    above = _place(node.parent, moved)
+    if above is node.parent or above is None:
+        return node
+    place = _twin(node, above, node.span)
+    if place is not None:
+        moved[node] = place
+    return place or node
+
+
+def _twin(node: Node, parent: Node, span: Span) -> Node | None:
+    """Return a span's node under a parent; one that is made for it has the call site of `node`, for which it stands."""
+    twin = parent.children.get(span)
+    if twin is None:
+        twin = recorder.new_node(parent, span)
+        if twin is not None:
+            words = recorder.words
+            words[twin.total + _SITE] = words[twin.total + _SITE] & 0xFFFFFFFF | words[node.total + _SITE] >> 32 << 32
+    return twin
+
+
+def _move(event: Event, moved: dict[Node, Node]) -> Event:
+    node, started_ns, duration_ns, outcome, calls = event
+    place = _place(node, moved)
+    if place is None or place is node or calls != 1:
+        return event
+    give(node, place, duration_ns, outcome)
+    return place, started_ns, duration_ns, outcome, calls
+
+
+def _child(parent: Node, span: Span) -> Node | None:
+    node = parent.children.get(span)
+    return node if node is not None else recorder.new_node(parent, span)
+
+
+# ---- the slowest examples ----
+
+_examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the record), fastest first
+_examples_of = 0  # recorder.forks, when they were written
+
+
+def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
+    """Write a transaction into the shard when it is one of the slowest of its name."""
+    global _examples_of
+    if _examples_of != recorder.forks:  # those belong to the parent's shard
+        _examples.clear()
+        _examples_of = recorder.forks
+    kept = _examples.get(node)
+    if kept is None:
+        if len(_examples) >= _MOST_EXAMPLES:
+            return
+        kept = _examples[node] = []
+    if len(kept) < layout.EXAMPLES:
+        arena = recorder.arena()
+        if arena is None or not node.number:
+            return
+        at = arena.record(layout.EXAMPLE, node.number, [0] * (layout.EXAMPLE_WORDS - 1))
+        if not at:
+            return
+    elif duration_ns > kept[0][0]:
+        _, at = kept.pop(0)
+    else:
+        return
+    kept.append((duration_ns, at))
+    kept.sort()
+    _write_example(at, started_ns, duration_ns, status, traces)
+
+
+def _write_example(at: int, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
+    spans = [
+        (length_ns, began_ns, node.number | lane << 32)
+        for lane, trace in enumerate(traces)
+        for node, began_ns, length_ns, _, _ in trace.events()
+        if began_ns >= started_ns
+    ]
+    calls = sum(event[4] for trace in traces for event in trace.events())
+    spans.sort(reverse=True)
+    del spans[layout.EXAMPLE_MOST_SPANS :]
+    spans.sort(key=lambda span: span[1])
+    words = recorder.words
+    words[at + layout.EXAMPLE_TURN] |= 1
+    words[at + layout.EXAMPLE_STARTED_NS] = started_ns
+    words[at + layout.EXAMPLE_DURATION_NS] = duration_ns
+    words[at + layout.EXAMPLE_STATUS] = status
+    words[at + layout.EXAMPLE_SPANS] = len(spans)
+    words[at + layout.EXAMPLE_LEFT_OUT] = calls - len(spans)
+    place = at + layout.EXAMPLE_FIRST
+    for length_ns, began_ns, number in spans:
+        words[place] = number
+        words[place + 1] = began_ns - started_ns
+        words[place + 2] = length_ns
+        place += 3
+    words[at + layout.EXAMPLE_TURN] = (words[at + layout.EXAMPLE_TURN] | 1) + 1

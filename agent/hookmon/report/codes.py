@@ -1,0 +1,272 @@
+"""Every code that hookmon prints, with what it means and what to do: the text behind `hookmon help CODE`.
+
+A code is a word. That of an error or of a mistake in a configuration stands in brackets at the end of the line; that of a blind
+spot or of a watch is the text before the colon in the report, with hyphens for blanks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+ERROR = "errors"
+CONFIGURATION = "mistakes in a configuration"
+BLIND_SPOT = "blind spots"
+WATCH = "states of a watch"
+EXIT = "exit codes of hookmon run"
+
+
+@dataclass(frozen=True)
+class Code:
+    """One code. `cause` says what happened, `remedy` what to do about it."""
+
+    name: str
+    group: str
+    cause: str
+    remedy: str
+
+
+_ERRORS = (
+    ("error", "Something is wrong that has no code of its own.", "The line says what was found and what is allowed."),
+    (
+        "binary-format",
+        "The format asked for is bytes, and would have gone to a terminal or between the program's own output.",
+        "Name a file with --output FILE, or pipe hookmon report into a program.",
+    ),
+    (
+        "exit-code-lost",
+        "Another part of the system waited for the program, so its exit code never reached hookmon.",
+        "Start hookmon run without a supervisor that reaps its children (a container's init is fine).",
+    ),
+    (
+        "file-exists",
+        "A file of that name is there, and hookmon overwrites nothing.",
+        "Choose another name, or move the file away.",
+    ),
+    ("installation", "A part of hookmon itself is missing.", "Install it again: pip install --force-reinstall hookmon."),
+    (
+        "interpreter",
+        "The interpreter that was to be looked at cannot be run, or is no Python.",
+        "Give the path of a Python from 3.11 on with --python.",
+    ),
+    ("launch", "The program could not be started.", "The line says why; try the command without hookmon."),
+    (
+        "no-run-folder",
+        "There is no place for the files of the run: /dev/shm, XDG_RUNTIME_DIR and the temporary folder are full or "
+        "cannot be written.",
+        "Free some space, or set TMPDIR to a folder that can be written.",
+    ),
+    (
+        "no-such-command",
+        "The command is not on PATH, or the interpreter in its first line does not exist.",
+        "Check the spelling, activate the virtual environment, or give the whole path.",
+    ),
+    (
+        "no-such-run",
+        "There is no run of that number, name or path in this project.",
+        "hookmon runs lists those that are kept: the last 20 of each project, found from the folder you are in.",
+    ),
+    ("not-a-name", "A run cannot be called that: a number, last, or a path means another run.", "Choose a word."),
+    ("not-a-run-file", "The file is damaged, or not a run file of hookmon.", "hookmon runs lists the runs that can be read."),
+    (
+        "not-executable",
+        "The command is a folder, has no permission to be executed, or is no program.",
+        "chmod +x it, or start it with its interpreter: hookmon run python FILE.",
+    ),
+    (
+        "not-saved",
+        "The run could not be written: the disk is full, or the folder cannot be written.",
+        "Free some space. The report of the run is printed all the same; what is in memory of a killed run stays there.",
+    ),
+    ("nothing-saved", "The run is just starting, or was ended before anything was saved of it.", "Wait a moment, or remove it."),
+    (
+        "other-version",
+        "The run was saved by a hookmon whose run files are of another version.",
+        "Read it with that version, or export it there as JSON.",
+    ),
+    (
+        "output",
+        "The file that was to be written cannot be: its folder is missing, or there is no permission or space.",
+        "Choose another file.",
+    ),
+    (
+        "plan",
+        "The configuration that was handed to the program is damaged, or of another version.",
+        "Two versions of hookmon are mixed: install one of them again.",
+    ),
+    ("run-file", "A run file cannot be found, read or written.", "hookmon runs lists those that can be read."),
+    (
+        "shard",
+        "A file into which a process counted is damaged, or of another version.",
+        "What other processes counted is in the report; this one's counts are lost.",
+    ),
+    ("still-running", "The run goes on.", "Wait for its end; hookmon report shows its figures so far."),
+    ("unknown-code", "There is no such code and no such verb.", "hookmon help lists them all."),
+)
+
+_CONFIGURATION = (
+    ("configuration", "Something in the configuration is wrong.", "The line says what is allowed."),
+    ("contradiction", "Two settings or options say the opposite of each other.", "Keep one of both."),
+    ("missing-key", "A table lacks a key that it needs.", "Add it: hookmon config --schema describes all of them."),
+    ("no-calls", "A watch names no function.", 'Name some: calls = ["quote", "Basket.*"].'),
+    ("no-colon", "--watch has no colon between the module and the functions.", "--watch shop.pricing:quote,Basket.total"),
+    (
+        "no-table",
+        "The table that the file should have is not there.",
+        "Begin the part of hookmon with [tool.hookmon] in pyproject.toml, or write a hookmon.toml.",
+    ),
+    (
+        "not-a-call",
+        "The name of a function cannot be that.",
+        'Write "name", "Class.name" or "Class.*", as in the module, without brackets or arguments.',
+    ),
+    (
+        "not-a-module",
+        "The name of a module cannot be that.",
+        'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__".',
+    ),
+    ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off".'),
+    (
+        "not-a-span",
+        "The template of a span cannot be read.",
+        "Fields: {arg0}, {parameter}, {self.attribute}, {class}, {function}; at most one filter each, {url|host}. {{ is a brace.",
+    ),
+    ("not-toml", "The file is no TOML from this line on.", "Often a quote or a bracket is missing there or just before."),
+    ("not-utf-8", "TOML files are UTF-8, and this byte is not.", "Save the file as UTF-8."),
+    (
+        "unknown-key",
+        "There is no such key or table.",
+        "The line lists the known ones; hookmon config --schema describes them.",
+    ),
+    ("unknown-kind", "There is no such kind of span.", "The line lists the kinds; function is for everything else."),
+    ("unknown-pack", "There is no pack of that name.", "The line lists the packs."),
+    ("unknown-redaction", "redact has no such value.", 'Write "off", "literals" or "all".'),
+    ("unreadable-file", "The file cannot be read.", "Check its name and permissions, or leave --config away."),
+    ("watched-twice", "Two watches name the same function.", "Remove one of them: each function is watched once."),
+    ("wrong-type", "The value is of a type that this key cannot have.", "The line says which is allowed."),
+)
+
+_BLIND_SPOTS = (
+    (
+        "main",
+        "Functions of __main__ were to be watched, and no script was started that can be: python -c, standard input, or no "
+        "Python at all.",
+        "Put the functions into a module, or start a file.",
+    ),
+    (
+        "early-reference",
+        "A module took a function (from shop import quote), or a decorator stored it, before hookmon could wrap it: "
+        "calls that go that way are not counted.",
+        "Watch the function under the module that took it, or import that module later.",
+    ),
+    (
+        "lanes",
+        "More threads, tasks or greenlets were alive at once than have a place: what they do at a moment is not shown. Their "
+        "calls are counted.",
+        "Nothing needs to be done.",
+    ),
+    (
+        "launcher-killed",
+        "hookmon itself was killed during the run. The counts are whole; exit codes, CPU time and memory are not known.",
+        "Give the launcher time to end: it ends right after the program.",
+    ),
+    (
+        "not-watched",
+        "A process of the run was not watched: it is no Python, or its interpreter was told to ignore the environment "
+        "(-I, -E, -S, a cleared environment), or is older than 3.11.",
+        "The line says which. hookmon doctor COMMAND tells it before the start.",
+    ),
+    (
+        "own-failure",
+        "Something in hookmon failed inside the program, which was left alone; a watch may be missing.",
+        "Please report it with the line.",
+    ),
+    (
+        "pack",
+        "A pack that an installed package brings cannot be used, because of a mistake in it; the others work.",
+        "The line says which; tell those who made the package, or leave the pack out with --no-pack NAME.",
+    ),
+    (
+        "run-folder",
+        "The folder with the files of the run was deleted while it lasted.",
+        "Keep cleaners of /dev/shm and of the temporary folder away from hookmon-*.",
+    ),
+    (
+        "sampled-timing",
+        "A function was called so often that timing each call would have cost more than max_overhead: one of 64 calls is "
+        "timed, all are counted, and times are scaled up.",
+        'Raise max_overhead, set it to "off", or do not watch that function.',
+    ),
+    ("shard-damaged", "A part of what a process counted cannot be read.", "Its other counts are in the report."),
+    (
+        "shard-full",
+        "A process found no more space for new names: they are counted together, without the place they came from.",
+        "Choose span templates with fewer values: a route, not a path; a table, not a key.",
+    ),
+    (
+        "shard-unreadable",
+        "What a process counted cannot be read at all.",
+        "The line says why; other processes are in the report.",
+    ),
+)
+
+_WATCHES = (
+    ("active", "The function was found, watched and called.", "Nothing needs to be done."),
+    ("unused", "The function was found and watched, and no call came.", "Does this run reach the code that calls it?"),
+    ("never-imported", "The program did not import the module.", "Check its name: it is written as in an import."),
+    ("not-found", "The module was imported and has no such function.", "Check the name; the line may say which one is near."),
+    (
+        "refused",
+        "The function is there and cannot be wrapped: a C type, or an object that cannot be changed.",
+        "Watch a Python function that calls it.",
+    ),
+)
+
+_EXITS = (
+    ("exit-2", "The options or the configuration are wrong; nothing was started.", "The lines say where."),
+    ("exit-125", "hookmon itself failed before the program was started.", "The line says why."),
+    ("exit-126", "The command is there and cannot be executed.", "See not-executable."),
+    ("exit-127", "The command is not there.", "See no-such-command."),
+    ("exit-130", "The program, or hookmon, was interrupted with Ctrl-C.", "Nothing needs to be done."),
+    (
+        "exit-128+n",
+        "Signal N killed the program: 137 is SIGKILL (often the memory limit), 139 SIGSEGV, 143 SIGTERM.",
+        "hookmon report shows what was in flight at that moment.",
+    ),
+)
+
+CODES = {
+    name: Code(name, group, cause, remedy)
+    for group, rows in (
+        (ERROR, _ERRORS),
+        (CONFIGURATION, _CONFIGURATION),
+        (BLIND_SPOT, _BLIND_SPOTS),
+        (WATCH, _WATCHES),
+        (EXIT, _EXITS),
+    )
+    for name, cause, remedy in rows
+}
+"""All codes by name, group by group."""
+
+
+def find(text: str) -> Code | None:
+    """Return the code that is meant by a word, or by what a report prints before a colon; None when there is none."""
+    name = slug(text)
+    if (
+        name.removeprefix("exit-").isdecimal()
+        and 128 < int(name.removeprefix("exit-")) <= 192
+        and name not in ("130", "exit-130")
+    ):
+        name = "exit-128+n"
+    return CODES.get(name) or CODES.get("exit-" + name)
+
+
+def slug(text: str) -> str:
+    """Return the code of a text from a report."""
+    return text.strip().strip("[]:_").lower().replace(" ", "-").replace("_", "-")
+
+
+def near(text: str, others: list[str]) -> str:
+    """Return the code, or the one of `others`, that is nearest to a text; "" when none is near."""
+    found = get_close_matches(slug(text), [*CODES, *others], n=1)
+    return found[0] if found else ""

@@ -1,0 +1,124 @@
+"""The part of the screen that answers first: which requests are slow, is it SQL, HTTP or the code, and from which line.
+
+In: the transactions and findings of a report. Out: lines on a Screen.
+"""
+
+from __future__ import annotations
+
+from hookmon.core.plan import CLIENT_KINDS
+from hookmon.report.findings import Finding, location
+from hookmon.report.screen import Column, Piece, Screen
+from hookmon.report.texts import count, duration, percent
+from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
+
+MOST_ROWS = 8
+MOST_FINDINGS = 4
+MOST_CHILDREN = 6
+
+_STYLES = {"high": "red", "medium": "yellow", "low": "dim"}
+_TITLES = {"request": "Requests", "task": "Tasks"}
+_CODE = "code"
+
+
+def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bool) -> int:
+    """Write the table of transactions; return how many were left out."""
+    own = [row for row in rows if row.name != MAIN]
+    shown = own if everything else own[:MOST_ROWS]
+    kinds = {row.kind for row in own}
+    title = _TITLES.get(next(iter(kinds)), "Transactions") if len(kinds) == 1 else "Transactions"
+    screen.title(title, "most time first; share of the time, and calls in each")
+    columns = [
+        Column("name", least=max(18, screen.width // 5)),
+        Column("calls"),
+        Column("errors", rank=2),
+        Column("p50", rank=1),
+        Column("p95"),
+        Column("p99", rank=4),
+        Column("max", rank=3),
+        Column("total", rank=5),
+        Column("spent on", least=24),
+    ]
+    screen.table(columns, [_request(row) for row in shown])
+    return len(own) - len(shown)
+
+
+def _request(row: TransactionRow) -> list[Piece]:
+    of = row.figures
+    cells: list[Piece] = [(row.name, "bold"), (count(of.calls), ""), (count(of.errors), "red" if of.errors else "dim")]
+    cells += [(duration(each), "") for each in (of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns, of.total_ns)]
+    return [*cells, (spent_on(row), "")]
+
+
+def spent_on(row: TransactionRow) -> str:
+    """Return the split of a transaction's time in words: `sql 71 % (52), cache 4 % (5), code 25 %`."""
+    whole_ns = sum(row.by_kind.values()) or 1
+    shares: dict[str, int] = {}
+    for kind, own_ns in row.by_kind.items():
+        label = kind if kind in CLIENT_KINDS else _CODE
+        shares[label] = shares.get(label, 0) + own_ns
+    calls: dict[str, float] = {}
+    for child in row.children:
+        if child.kind in CLIENT_KINDS and child.place != "after":
+            calls[child.kind] = calls.get(child.kind, 0) + child.per_call_mean
+    for kind in calls:
+        shares.setdefault(kind, 0)
+    parts = [
+        f"{label} {percent(own_ns / whole_ns)}" + (f" ({calls[label]:.3g})" if label in calls else "")
+        for label, own_ns in sorted(shares.items(), key=lambda item: -item[1])
+    ]
+    return ", ".join(parts)
+
+
+def write_findings(screen: Screen, found: list[Finding], *, everything: bool) -> int:
+    """Write the findings; return how many were left out."""
+    shown = found if everything else found[:MOST_FINDINGS]
+    if shown:
+        screen.title("Findings", "what was recorded, the worst first")
+    for finding in shown:
+        screen.line((f"{finding.severity:<7}", _STYLES[finding.severity]), (finding.title, "bold"))
+        aside: list[Piece] = [(finding.location, "cyan")] if finding.location else []
+        if finding.saving_ns:
+            aside.append((f"saves up to {duration(finding.saving_ns)} in the run", ""))
+        aside.append((finding.id, "dim"))
+        pieces = [piece for each in aside for piece in ((" · ", "dim"), each)][1:]
+        screen.line((" " * 7, ""), *pieces)
+        if everything:
+            screen.paragraph(finding.evidence, indent=0)
+    return len(found) - len(shown)
+
+
+def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, everything: bool) -> None:
+    """Write what is called inside of transactions: of all, or of the one that takes most time."""
+    own = [row for row in rows if row.name != MAIN and row.children]
+    for row in own if everything else own[:1]:
+        shown = row.children if everything else row.children[:MOST_CHILDREN]
+        hidden = len(row.children) - len(shown)
+        more = f", {count(hidden)} more with --all" if hidden else ""
+        screen.title(f"Inside {screen.clean(row.name)}", f"most self time first{more}")
+        columns = [
+            Column("call", least=max(20, screen.width // 4)),
+            Column("each"),
+            Column("most", rank=2),
+            Column("self"),
+            Column("share", rank=1),
+            Column("p95", rank=3),
+            Column("errors", rank=4),
+            Column("from", least=20),
+        ]
+        screen.table(columns, [_child(row, child, project) for child in shown])
+
+
+def _child(row: TransactionRow, child: ChildRow, project: str) -> list[Piece]:
+    of = child.figures
+    share = of.self_ns / row.figures.total_ns if row.figures.total_ns else 0.0
+    place = {"": "", "concurrent": " (beside)", "after": " (after)"}[child.place]
+    return [
+        (child.name + place, ""),
+        (f"{child.per_call_mean:.3g}", ""),
+        (count(child.per_call_max) if child.per_call_max else "–", ""),
+        (duration(of.self_ns), "bold"),
+        (percent(share), ""),
+        (duration(of.p95_ns), ""),
+        (count(of.errors), "red" if of.errors else "dim"),
+        (location(child.call_site, project), "cyan"),
+    ]

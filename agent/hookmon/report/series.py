@@ -1,0 +1,100 @@
+"""The run over time, for whoever draws it: how often each name was called in each interval, and what the processes used.
+
+In: the series and samples of a run. Out: points in the order of time. Intervals in which nothing happened are left out.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from math import ceil
+
+from hookmon.collector.store import CallSeries, Sample
+from hookmon.core.errors import RunFileError
+
+_SUB_BUCKETS = 4  # in an octave: core.histogram at scale 2
+
+
+@dataclass(slots=True)
+class Point:
+    """What ended within one interval. `at_ns` is its beginning, from the start of the run; percentiles are within 9 %."""
+
+    at_ns: int
+    calls: int
+    errors: int
+    total_ns: int
+    p50_ns: int
+    p95_ns: int
+    p99_ns: int
+
+
+@dataclass(slots=True)
+class CallPoints:
+    """The points of one name; `(other)` stands for all that have no row of their own."""
+
+    name: str
+    kind: str
+    target: str
+    points: list[Point]
+
+
+@dataclass(slots=True)
+class Usage:
+    """What all processes used together in one interval; `rss_bytes` is the most at any moment of it."""
+
+    at_ns: int
+    cpu_ns: int
+    rss_bytes: int
+    processes: int
+
+
+def over_time(series: list[CallSeries], interval_ns: int) -> list[CallPoints]:
+    """Return one row for each series. Raises RunFileError when one cannot be read."""
+    try:
+        return [CallPoints(row.name, row.kind, row.target, _points(row.points, interval_ns)) for row in series]
+    except (ValueError, TypeError, IndexError, RecursionError) as error:
+        raise RunFileError(f"the series of this run cannot be read: {error}", code="not-a-run-file") from error
+
+
+def _points(text: str, interval_ns: int) -> list[Point]:
+    points = []
+    for index, calls, errors, total_ns, buckets in json.loads(text):
+        figures = (_quantile_ns(buckets, share) for share in (0.50, 0.95, 0.99))
+        points.append(Point(index * interval_ns, calls, errors, total_ns, *figures))
+    return points
+
+
+def _quantile_ns(buckets: list[int], share: float) -> int:
+    """Return the middle of the bucket that holds the rank, 0 for none; `buckets` is [bucket, calls, bucket, calls, …]."""
+    whole = sum(buckets[1::2])
+    if whole <= 0:
+        return 0
+    rank = max(1, ceil(share * whole - 1e-9))
+    seen = at = 0
+    while at < len(buckets) - 2 and seen + buckets[at + 1] < rank:
+        seen += buckets[at + 1]
+        at += 2
+    return round(float(2.0 ** ((buckets[at] - 0.5) / _SUB_BUCKETS)))
+
+
+def usage(samples: list[Sample], interval_ns: int) -> list[Usage]:
+    """Return what the processes used in each interval in which they were sampled.
+
+    CPU time between two samples of a process belongs to the interval of the second.
+    """
+    moments: dict[int, tuple[int, int]] = {}  # at_ns: (memory, processes)
+    spent: dict[int, int] = {}  # interval: CPU time
+    before: dict[int, int] = {}  # pid: CPU time
+    for sample in sorted(samples, key=lambda each: each.at_ns):
+        rss_bytes, processes = moments.get(sample.at_ns, (0, 0))
+        moments[sample.at_ns] = (rss_bytes + sample.rss_bytes, processes + 1)
+        index = sample.at_ns // interval_ns if interval_ns else 0
+        spent[index] = spent.get(index, 0) + max(0, sample.cpu_ns - before.get(sample.pid, 0))
+        before[sample.pid] = sample.cpu_ns
+    rows: dict[int, Usage] = {}
+    for at_ns, (rss_bytes, processes) in moments.items():
+        index = at_ns // interval_ns if interval_ns else 0
+        row = rows.setdefault(index, Usage(index * interval_ns, spent[index], 0, 0))
+        row.rss_bytes = max(row.rss_bytes, rss_bytes)
+        row.processes = max(row.processes, processes)
+    return [rows[index] for index in sorted(rows)]

@@ -1,0 +1,221 @@
+"""The call tree, cut into requests, jobs and tests. In: nodes and examples of a run. Out: one row for each transaction's name.
+
+Calls that ran in other threads and tasks for a transaction are its own, but their time may have passed side by side: in the split
+by kind they share what the transaction itself spent waiting or working, and never more than that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hookmon.collector.store import Example, Node
+from hookmon.core.plan import CLIENT_KINDS
+from hookmon.report.calls import Figures, Sum, outermost
+
+MAIN = "(main)"
+"""The name of what belongs to no transaction."""
+
+
+@dataclass(slots=True)
+class ChildRow:
+    """All calls of one name within transactions of one name; of a client's calls those from one line.
+
+    `place` is "" for calls in the transaction's own thread or task, "concurrent" for those in others, "after" for those that
+    began when it had ended. `per_call_max` is the most in one transaction. `repeated` says in how many threads and tasks of
+    transactions it was called five times or more, `repeated_calls` and `repeated_ns` how often and how long there.
+    """
+
+    name: str
+    kind: str
+    target: str
+    call_site: str
+    place: str
+    waits: bool
+    figures: Figures
+    per_call_mean: float
+    per_call_max: int
+    transactions: int
+    repeated: int
+    repeated_calls: int
+    repeated_ns: int
+    most_repeated: int
+
+
+@dataclass(slots=True)
+class SpanRow:
+    """One call of an example. `depth` 1 is called by the transaction itself; lane 0 is the transaction's own."""
+
+    name: str
+    kind: str
+    call_site: str
+    depth: int
+    lane: int
+    start_ns: int
+    duration_ns: int
+
+
+@dataclass(slots=True)
+class ExampleRow:
+    """One of the slowest, whole; `left_out` shorter calls found no room."""
+
+    started_ns: int
+    duration_ns: int
+    status: int
+    pid: int
+    left_out: int
+    spans: list[SpanRow]
+
+
+@dataclass(slots=True)
+class TransactionRow:
+    """All transactions of one name. `by_kind` splits `figures.total_ns`; `children` come by their self time."""
+
+    name: str
+    kind: str
+    figures: Figures
+    by_kind: dict[str, int]
+    children: list[ChildRow]
+    examples: list[ExampleRow]
+    after_ns: int  # spent on its behalf when it had ended
+
+
+@dataclass(slots=True)
+class _Child:
+    total: Sum = field(default_factory=Sum)
+    most: int = 0
+    transactions: int = 0
+    repeated: int = 0
+    repeated_calls: int = 0
+    repeated_ns: int = 0
+    most_repeated: int = 0
+
+
+_ChildKey = tuple[str, str, str, str, str, bool]  # name, kind, target, call site, place, waits
+
+
+@dataclass(slots=True)
+class _Group:
+    total: Sum = field(default_factory=Sum)
+    children: dict[_ChildKey, _Child] = field(default_factory=dict)
+    sites: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    own_ns: dict[str, int] = field(default_factory=dict)  # self time by kind, in line
+    beside_ns: dict[str, int] = field(default_factory=dict)  # the same, in other threads and tasks
+    after_ns: int = 0
+
+
+def transactions(nodes: list[Node], examples: Iterable[Example], processes: int) -> list[TransactionRow]:
+    """Return a row for each name of transactions, most time first, and one for the rest of the program last."""
+    entries, places = _belongings(nodes)
+    groups: dict[tuple[str, str], _Group] = {}
+    first = dict(outermost(nodes))
+    for index, node in enumerate(nodes):
+        entry = entries[index]
+        key = (nodes[entry].name, nodes[entry].kind) if entry >= 0 else (MAIN, "")
+        group = groups.setdefault(key, _Group())
+        if entry == index:
+            group.total.add(node, True)
+            group.own_ns[node.kind] = group.own_ns.get(node.kind, 0) + node.self_ns
+        elif node.calls:
+            _add_child(group, node, places[index], first[index])
+            if entry < 0 and node.parent < 0:
+                group.total.figures.total_ns += node.total_ns
+    main = groups.pop((MAIN, ""), None)
+    found: dict[tuple[str, str], list[ExampleRow]] = {}
+    for example in examples:
+        named = nodes[example.node]
+        found.setdefault((named.name, named.kind), []).append(_example(nodes, example))
+    rows = [_row(*key, group, found.get(key, [])) for key, group in groups.items() if group.total.figures.calls or group.children]
+    rows.sort(key=lambda row: (-row.figures.total_ns, row.name))
+    if main is not None and main.children:
+        main.total.figures.calls = processes
+        rows.append(_row(MAIN, "", main, []))
+    return rows
+
+
+def _belongings(nodes: list[Node]) -> tuple[list[int], list[str]]:
+    """Return for each node the index of its transaction's entry, -1 for none, and its place in it: "", "concurrent", "after"."""
+    entries: list[int] = []
+    places: list[str] = []
+    for index, node in enumerate(nodes):
+        above = entries[node.parent] if node.parent >= 0 else -1
+        place = places[node.parent] if above >= 0 else ""
+        if above < 0 and node.entry:
+            above, place = index, ""
+        if node.detached and place != "after":
+            place = node.detached
+        entries.append(above)
+        places.append(place)
+    return entries, places
+
+
+def _add_child(group: _Group, node: Node, place: str, is_outermost: bool) -> None:
+    named = (node.name, node.kind, node.target)
+    site = node.call_site if node.sited else group.sites.setdefault(named, node.call_site)
+    child = group.children.setdefault((*named, site, place, node.waits), _Child())
+    child.total.add(node, is_outermost)
+    child.most = max(child.most, node.most)
+    child.transactions = max(child.transactions, node.transactions)
+    child.repeated += node.repeated
+    child.repeated_calls += node.repeated_calls
+    child.repeated_ns += node.repeated_ns
+    child.most_repeated = max(child.most_repeated, node.most_repeated)
+    if place == "after":
+        group.after_ns += node.self_ns
+    else:
+        side = group.beside_ns if place else group.own_ns
+        side[node.kind] = side.get(node.kind, 0) + node.self_ns
+
+
+def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> TransactionRow:
+    figures = group.total.done()
+    calls = figures.calls or 1
+    children = [
+        ChildRow(
+            *key,
+            child.total.done(),
+            round(child.total.figures.calls / calls, 3),
+            child.most,
+            child.transactions,
+            child.repeated,
+            child.repeated_calls,
+            child.repeated_ns,
+            child.most_repeated,
+        )
+        for key, child in group.children.items()
+    ]
+    children.sort(key=lambda row: (-row.figures.self_ns, row.name, row.call_site))
+    return TransactionRow(name, kind, figures, _by_kind(group), children, examples, group.after_ns)
+
+
+def _by_kind(group: _Group) -> dict[str, int]:
+    """Split a transaction's time: what was in line as it is, what was beside scaled to the time that is nobody else's."""
+    split = dict(group.own_ns)
+    beside_ns = sum(group.beside_ns.values())
+    free = {kind: own_ns for kind, own_ns in split.items() if kind not in CLIENT_KINDS}
+    free_ns = sum(free.values())
+    if beside_ns and free_ns:
+        used_ns = min(beside_ns, free_ns)
+        for kind, own_ns in free.items():
+            split[kind] -= own_ns * used_ns // free_ns
+        for kind, own_ns in group.beside_ns.items():
+            split[kind] = split.get(kind, 0) + own_ns * used_ns // beside_ns
+    return dict(sorted(((kind, own_ns) for kind, own_ns in split.items() if own_ns), key=lambda item: -item[1]))
+
+
+def _example(nodes: list[Node], example: Example) -> ExampleRow:
+    spans = []
+    for index, lane, start_ns, duration_ns in example.spans:
+        node = nodes[index]
+        spans.append(
+            SpanRow(node.name, node.kind, node.call_site, _depth(nodes, index, example.node), lane, start_ns, duration_ns)
+        )
+    return ExampleRow(example.started_ns, example.duration_ns, example.status, example.pid, example.left_out, spans)
+
+
+def _depth(nodes: list[Node], index: int, entry: int) -> int:
+    depth = 0
+    while index >= 0 and index != entry:
+        depth += not nodes[index].detached
+        index = nodes[index].parent
+    return depth

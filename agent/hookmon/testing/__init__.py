@@ -1,0 +1,16 @@
+"""The pack test kit: runs a program under a real `hookmon run` and gives back what was recorded, for tests of packs.
+
+In: the text of a program. Out: a `Recorded`, which answers for counts and searches all that hookmon wrote for a planted
+secret. For tests of any framework; docs/packs.md shows how. Runs on the launcher's side only.
+
+    recorded = run("import shop; shop.quote('s3cr3t')", packs=["shop.toml"])
+    assert recorded.calls("function") == {"quote": 1}
+    assert recorded.leaks("s3cr3t") == []
+"""
+
+from __future__ import annotations
+
+from hookmon.testing.recorded import Recorded
+from hookmon.testing.run import run
+
+__all__ = ["Recorded", "run"]

@@ -1,0 +1,141 @@
+"""`hookmon help`, and that every code in the source has its text."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.runs import hookmon
+
+from hookmon.core import errors
+from hookmon.report.codes import CODES, find, slug
+from hookmon.report.watches import ABSENT, ACTIVE
+
+AGENT = Path(__file__).resolve().parents[2] / "agent" / "hookmon"
+
+
+def constants(node: ast.AST) -> Iterator[str]:
+    """Yield the texts that an argument may be: itself, or both ends of a conditional."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value:
+        yield node.value
+    elif isinstance(node, ast.IfExp):
+        yield from constants(node.body)
+        yield from constants(node.orelse)
+
+
+def codes_in(path: Path) -> Iterator[str]:
+    """Yield every code that a module can print: `code=` of errors and mistakes, and the kinds of notes and blind spots."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if not isinstance(node, ast.Call):
+            continue
+        for keyword in node.keywords:
+            if keyword.arg == "code":
+                yield from constants(keyword.value)
+        name = ast.unparse(node.func).rpartition(".")[2]
+        if name in ("BlindSpot", "note") and node.args:
+            yield from (slug(kind) for kind in constants(node.args[0]) if kind != "hookmon")  # becomes "own failure"
+        if name in ("append",) and node.args and isinstance(node.args[0], ast.Tuple) and path.name == "collect.py":
+            yield from (slug(kind) for kind in constants(node.args[0].elts[0]))
+
+
+USED = sorted({code for path in AGENT.rglob("*.py") for code in codes_in(path)})
+
+
+def test_the_codes_of_the_source_were_found():
+    """Else the next test would hold nothing."""
+    assert {"no-such-run", "unknown-kind", "early-reference", "not-watched", "shard-full", "not-executable"} <= set(USED)
+
+
+@pytest.mark.parametrize("code", USED)
+def test_every_code_in_the_source_is_explained(code: str):
+    """With a cause and a remedy."""
+    assert CODES[code].cause.endswith(".")
+    assert CODES[code].remedy
+
+
+def test_every_kind_of_error_has_a_code():
+    """Its own, or the one it was raised with."""
+    kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.HookmonError)]
+    assert len(kinds) >= 6
+    assert {kind.code for kind in kinds} <= set(CODES)
+
+
+def test_every_state_of_a_watch_is_explained():
+    """As the report calls it."""
+    for state in (*ACTIVE, *ABSENT, "not found", "refused"):
+        assert find(state) is not None
+
+
+def test_every_mistake_in_a_configuration_has_a_code():
+    """None is left with the one for all."""
+    bare = [
+        f"{path.name}:{node.lineno}"
+        for path in (AGENT / "config").glob("*.py")
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Mistake" and "code" not in {key.arg for key in node.keywords}
+    ]
+    assert bare == []
+
+
+def test_no_code_is_explained_that_nothing_prints():
+    """A code that went takes its text with it; exit codes and states are not in the source as such."""
+    spoken = {*USED, *(kind.code for kind in vars(errors).values() if isinstance(kind, type) and hasattr(kind, "code"))}
+    silent = [code.name for code in CODES.values() if code.group in ("errors", "mistakes in a configuration", "blind spots")]
+    assert set(silent) - spoken == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("not-watched", "not-watched"),
+        ("not watched", "not-watched"),
+        ("Not Watched:", "not-watched"),
+        ("[no-such-run]", "no-such-run"),
+        ("__main__", "main"),
+        ("127", "exit-127"),
+        ("137", "exit-128+n"),
+        ("130", "exit-130"),
+    ],
+)
+def test_a_code_is_found_as_it_is_printed(text: str, code: str):
+    """Copied from wherever it stands."""
+    found = find(text)
+    assert found is not None
+    assert found.name == code
+
+
+def test_an_error_names_a_code_that_help_explains(tmp_path: Path):
+    """From one line to the next step."""
+    line = hookmon(["report"], cwd=tmp_path).stderr.strip()
+    code = line.rpartition("[")[2].rstrip("]")
+    assert "hookmon runs" in hookmon(["help", code], cwd=tmp_path).stdout
+
+
+def test_mistakes_carry_their_own_codes(tmp_path: Path):
+    """Each line its own."""
+    (tmp_path / "hookmon.toml").write_text('kindd = 1\n[[watch]]\nmodule = "a"\ncalls = ["b"]\nkind = "sqll"\n')
+    lines = hookmon(["config"], cwd=tmp_path).stderr.splitlines()
+    assert [line.rpartition(" ")[2] for line in lines] == ["[unknown-key]", "[unknown-kind]"]
+
+
+def test_help_lists_all_codes(tmp_path: Path):
+    """And says how to ask for one."""
+    screen = hookmon(["help"], cwd=tmp_path).stdout
+    assert screen.startswith("hookmon help CODE")
+    assert all(code in screen for code in CODES)
+    assert {row["name"] for row in json.loads(hookmon(["help", "--json"], cwd=tmp_path).stdout)} == set(CODES)
+
+
+def test_a_verb_is_explained_too(tmp_path: Path):
+    """As by its own --help."""
+    assert hookmon(["help", "run"], cwd=tmp_path).stdout == hookmon(["run", "--help"], cwd=tmp_path).stdout
+
+
+def test_an_unknown_code_is_one_line(tmp_path: Path):
+    """With the one that is near."""
+    done = hookmon(["help", "early-refrence"], cwd=tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == ("hookmon: there is no code or verb 'early-refrence'; did you mean early-reference? [unknown-code]\n")

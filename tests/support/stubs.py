@@ -1,0 +1,227 @@
+"""Servers that speak just enough of a protocol for a client library, and count what reaches them."""
+
+from __future__ import annotations
+
+import json
+import socketserver
+import struct
+import threading
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class HttpStub:
+    """An HTTP server on a free port of 127.0.0.1 that answers with what `answer(method, path, body)` returns.
+
+    `/moved` redirects to `/there`, `/closes` closes the connection without an answer.
+    """
+
+    def __init__(self, answer: Callable[[str, str, bytes], Answer] = lambda *_: (200, {}, b"{}")) -> None:
+        self.answer = answer
+        self.requests: Counter[str] = Counter()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        stub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def answer(self) -> None:
+                body = self._body()
+                path = self.path.partition("?")[0]
+                stub.requests[f"{self.command} {path}"] += 1
+                if path == "/closes":
+                    self.close_connection = True
+                    return
+                status, headers, content = stub.answer(self.command, path, body)
+                if path == "/moved":
+                    status, headers = 302, {"Location": "/there"}
+                self.send_response(status)
+                for name, value in ({"Content-Type": "application/json"} | headers).items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                if self.command != "HEAD":
+                    self.wfile.write(content)
+
+            def _body(self) -> bytes:
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    parts = []
+                    while size := int(self.rfile.readline().split(b";")[0], 16):
+                        parts.append(self.rfile.read(size))
+                        self.rfile.readline()
+                    self.rfile.readline()
+                    return b"".join(parts)
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+            do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = answer  # noqa: N815 - http.server looks for these
+
+            def log_message(self, *args: Any) -> None:
+                pass
+
+        return Handler
+
+    def reset(self) -> None:
+        """Forget the counts."""
+        self.requests.clear()
+
+    def total(self) -> int:
+        """Return the number of requests since the last reset."""
+        return sum(self.requests.values())
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class MongoStub:
+    """Answers MongoDB's wire protocol (OP_MSG, and OP_QUERY for the first greeting) with a few canned documents.
+
+    `commands` counts what came in, by command, without what drivers send by themselves. It encodes with pymongo's own bson.
+    """
+
+    def __init__(self) -> None:
+        self.commands: Counter[str] = Counter()
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler(), bind_and_activate=True)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def _handler(self) -> type[socketserver.BaseRequestHandler]:
+        stub = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                import bson
+
+                while head := self.rfile.read(16):
+                    length, number, _, code = struct.unpack("<iiii", head)
+                    body = self.rfile.read(length - 16)
+                    if code == 2004:  # OP_QUERY: flags, collection, skip, limit, document
+                        document = bson.decode(body[body.index(b"\0", 4) + 9 :])
+                        reply = struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(stub.answer(document))
+                        kind = 1
+                    else:  # OP_MSG: flags, then the section of the document, then those of what it writes
+                        size = struct.unpack("<i", body[5:9])[0]
+                        document = bson.decode(body[5 : 5 + size])
+                        reply = struct.pack("<iB", 0, 0) + bson.encode(stub.answer(document))
+                        kind = 2013
+                    self.wfile.write(struct.pack("<iiii", 16 + len(reply), 0, number, kind) + reply)
+
+        return Handler
+
+    def answer(self, document: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to a command."""
+        command = next(iter(document))
+        if command.lower() in ("ismaster", "hello"):
+            return {
+                "ok": 1.0,
+                "helloOk": True,
+                "ismaster": True,
+                "isWritablePrimary": True,
+                "maxBsonObjectSize": 16777216,
+                "maxMessageSizeBytes": 48000000,
+                "maxWriteBatchSize": 100000,
+                "minWireVersion": 0,
+                "maxWireVersion": 21,
+                "readOnly": False,
+            }
+        if command == "endSessions":
+            return {"ok": 1.0}
+        self.commands[command] += 1
+        name = f"shop.{document.get(command)}"
+        if command == "find" and "batchSize" in document:
+            return {"ok": 1.0, "cursor": {"id": 7, "ns": name, "firstBatch": [{"n": 1}, {"n": 2}]}}
+        if command == "getMore":
+            name = f"shop.{document['collection']}"
+            return {"ok": 1.0, "cursor": {"id": 0, "ns": name, "nextBatch": [{"n": 3}]}}
+        if command in ("find", "aggregate"):
+            return {"ok": 1.0, "cursor": {"id": 0, "ns": name, "firstBatch": [{"n": 1}]}}
+        if command == "findAndModify":
+            return {"ok": 1.0, "value": {"n": 1}, "lastErrorObject": {"updatedExisting": True, "n": 1}}
+        if command == "distinct":
+            return {"ok": 1.0, "values": [1, 2]}
+        if command == "nonsense":
+            return {"ok": 0.0, "errmsg": "no such command", "code": 59, "codeName": "CommandNotFound"}
+        return {"ok": 1.0, "n": 1, "nModified": 1}
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def json_answer(content: object, status: int = 200, **headers: str) -> Answer:
+    """Return an answer of JSON."""
+    return status, headers, json.dumps(content).encode()
+
+
+class AmqpStub:
+    """Answers as much of AMQP 0-9-1 as a publisher needs; `published` counts messages by exchange."""
+
+    _ANSWERS: ClassVar[dict[tuple[int, int], bytes]] = {  # {method of the client: method that answers it, with its arguments}
+        (10, 11): struct.pack(">HHHIH", 10, 30, 2047, 131072, 0),  # start-ok: tune
+        (10, 40): struct.pack(">HHB", 10, 41, 0),  # open: open-ok
+        (10, 50): struct.pack(">HH", 10, 51),  # close: close-ok
+        (20, 10): struct.pack(">HHI", 20, 11, 0),  # channel open: open-ok
+        (20, 40): struct.pack(">HH", 20, 41),  # channel close: close-ok
+    }
+
+    def __init__(self) -> None:
+        self.published: Counter[str] = Counter()
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def _handler(self) -> type[socketserver.BaseRequestHandler]:
+        stub = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.rfile.read(8)  # "AMQP" and the version
+                mechanisms, locales = b"PLAIN", b"en_US"
+                start = struct.pack(">HHBBI", 10, 10, 0, 9, 0)
+                self.send(0, start + struct.pack(">I", 5) + mechanisms + struct.pack(">I", 5) + locales)
+                while head := self.rfile.read(7):
+                    kind, channel, size = struct.unpack(">BHI", head)
+                    body = self.rfile.read(size + 1)
+                    if kind == 1:
+                        self.answer(channel, body)
+
+            def answer(self, channel: int, body: bytes) -> None:
+                method: tuple[int, int] = struct.unpack(">HH", body[:4])
+                if method == (60, 40):  # basic.publish: reserved, exchange, routing key, flags
+                    stub.published[body[7 : 7 + body[6]].decode()] += 1
+                elif method in stub._ANSWERS:
+                    self.send(channel, stub._ANSWERS[method])
+
+            def send(self, channel: int, body: bytes) -> None:
+                self.wfile.write(struct.pack(">BHI", 1, channel, len(body)) + body + b"\xce")
+
+        return Handler
+
+    def reset(self) -> None:
+        """Forget the counts."""
+        self.published.clear()
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
