@@ -146,6 +146,66 @@ def share(value: str) -> Iterator[Mistake]:
         yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"', code="not-a-share")
 
 
+_UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|min)\s*")
+_PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_GROWTH = re.compile(r"\s*\+\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_FEWEST_REPEATED = 4
+
+
+def duration(value: str) -> Iterator[Mistake]:
+    """A duration with its unit, "60ms"."""
+    if value and not _DURATION.fullmatch(value):
+        yield Mistake(f"{shown(value)} is no duration", 'a number with ns, us, ms, s or min, "60ms"', code="not-a-duration")
+
+
+def duration_ns_of(value: str) -> float:
+    """Return the nanoseconds that a checked duration stands for."""
+    match = _DURATION.fullmatch(value)
+    assert match is not None
+    return float(match[1]) * _UNITS_NS[match[2]]
+
+
+def part(value: str) -> Iterator[Mistake]:
+    """A share in per cent, "1%"; none is "0%"."""
+    if value and (not _PART.fullmatch(value) or part_of(value) > 1):
+        yield Mistake(f"{shown(value)} is no share", 'a percentage from 0 to 100, "1%"', code="not-a-share")
+
+
+def part_of(value: str) -> float:
+    """Return the share, 0.0 to 1.0, that a checked one stands for."""
+    match = _PART.fullmatch(value)
+    assert match is not None
+    return float(match[1]) / 100
+
+
+def growth(value: str) -> Iterator[Mistake]:
+    """By how much something may grow, "+10%"."""
+    if value and not _GROWTH.fullmatch(value):
+        meant = f"+{value.strip()}" if _PART.fullmatch(value) else ""
+        yield Mistake(f"{shown(value)} is no growth", 'a percentage with its sign, "+10%"', meant, code="not-a-share")
+
+
+def growth_of(value: str) -> float:
+    """Return what a checked growth allows to multiply by: 1.1 for "+10%"."""
+    match = _GROWTH.fullmatch(value)
+    assert match is not None
+    return 1 + float(match[1]) / 100
+
+
+def amount(value: float) -> Iterator[Mistake]:
+    """A number of calls, 0 for none at all."""
+    if not 0 <= value < float("inf"):
+        yield Mistake(f"{shown(value)} is no number of calls", "a number from 0 on", code="not-an-amount")
+
+
+def repetition(value: float) -> Iterator[Mistake]:
+    """A number of repetitions: fewer than five are not told apart."""
+    if not _FEWEST_REPEATED <= value < float("inf"):
+        found = f"max_repetition {shown(value)} cannot be checked"
+        yield Mistake(found, f"a number from {_FEWEST_REPEATED} on: fewer than five are not counted", code="not-an-amount")
+
+
 def share_of(value: str) -> float:
     """Return the share that a checked value stands for, 0.0 for "off"."""
     return 0.0 if value == "off" else float(value.strip().removesuffix("%")) / 100

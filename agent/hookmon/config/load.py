@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hookmon.config import checks, packs
+from hookmon.config.budgets import Budget, budgets
 from hookmon.config.collect import Collected
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
@@ -30,7 +31,8 @@ class Config:
     read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
     a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
     with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
-    is not shown.
+    is not shown. `budgets` are what `hookmon check`
+    enforces, in the order of the file.
     """
 
     watches: list[Watch]
@@ -41,6 +43,7 @@ class Config:
     redact: str
     offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    budgets: tuple[Budget, ...] = ()
 
 
 def load(
@@ -105,7 +108,8 @@ def load(
     max_overhead = checks.share_of(root["max_overhead"])
     project = path.resolve().parent if path else find_project(start)
     offered = [(each, verdicts[each.name]) for each in shipped]
-    return Config(watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out)
+    limits = budgets(document, tables["budget"]) if document else ()
+    return Config(watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out, limits)
 
 
 def label(path: Path, start: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from hookmon.config.document import Document, read_document
 from hookmon.config.load import Config, label, load
-from hookmon.config.settings import REPEATED_TABLES, ROOT, USER, settings_of, tables_of
+from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, USER, settings_of, tables_of
 from hookmon.config.watch import Watch
 
 DEFAULT = "default"
@@ -54,13 +54,13 @@ def origins(start: Path, **options: Any) -> Origins:
     document = None
     if config.path is not None:
         document = read_document(config.path, label(config.path, start) if not options.get("config") else str(config.path), [])
-    return Origins(config, [*_plain(document), *_watches(config.watches)], _packs(config))
+    return Origins(config, [*_plain(document), *_watches(config.watches), *_budgets(config)], _packs(config))
 
 
 def _plain(document: Document | None) -> list[Value]:
     """Return the values of all tables that stand once; the packs have rows of their own."""
     rows = []
-    for table in [ROOT, *(name for name in tables_of(USER) if name != "packs" and name not in REPEATED_TABLES)]:
+    for table in [ROOT, *(name for name in tables_of(USER) if name != "packs" and name not in REPEATED_TABLES | NAMED_TABLES)]:
         written = document.data.get(table, {}) if document and table else document.data if document else {}
         path = (table,) if table else ()
         for key, setting in settings_of(table, USER).items():
@@ -81,6 +81,14 @@ def _watches(watches: list[Watch]) -> list[Value]:
                 is_default = value == defaults.get(key)
                 rows.append(Value("watch", key, value, DEFAULT if is_default else watch.source, number))
     return rows
+
+
+def _budgets(config: Config) -> list[Value]:
+    return [
+        Value(f'budget."{budget.name}"', limit.key, limit.text, str(limit.place))
+        for budget in config.budgets
+        for limit in budget.limits
+    ]
 
 
 def _packs(config: Config) -> list[PackState]:

@@ -13,6 +13,7 @@ from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
 from hookmon.core.span import parse
 from hookmon.probe.callables import called
 from hookmon.probe.guard import shielded
+from hookmon.probe.methods import method_of
 from hookmon.probe.target import own_place
 
 TYPE_CHECKING = False
@@ -390,6 +391,7 @@ _FILTERS: dict[str, Filter] = {
     "port": _port,
     "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
     "program": _program,
+    "method": _changed(method_of),
     "sql": _sql,
     "name": _name,
     "test": _test,

@@ -14,6 +14,7 @@ from hookmon.core import layout
 from hookmon.core.span import fixed_name
 from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
+from hookmon.probe.guard import shielded
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
 from hookmon.probe.names import LONGEST_NAME, span_finder
 from hookmon.probe.target import is_own, located, note_maker
@@ -96,6 +97,15 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ != "_lru_cache_wrapper":
         return _proxy(function, kind(function, span, name, position, target.sited))
     return _named_after(kind, function)(function, span, name, position, target.sited)
+
+
+def told(function: Any, tell: Any) -> Any:
+    """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
+
+    A coroutine function tells when it is called, without a result, any other function when it has returned.
+    """
+    kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
+    return kind(function, None, shielded(None)(tell), -1)
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:

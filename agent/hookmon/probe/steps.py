@@ -18,7 +18,7 @@ from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.trace import outcome_of
-from hookmon.probe.transactions import begin, join
+from hookmon.probe.transactions import begin, beside, join
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -295,11 +295,15 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
         if node is not None:
             recorder.end(node, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
         return
-    node = recorder.new_node(recorder.root, span)
+    apart = beside()
 
     def done(ended: Any) -> None:
+        node, trace = apart.leave(span) if apart is not None else (recorder.new_node(recorder.root, span), None)
         if node is not None:
-            recorder.end(node, start_ns, _outcome(ended))
+            error = _outcome(ended)
+            duration_ns = recorder.end(node, start_ns, error)
+            if trace is not None:
+                trace.add(node, start_ns, duration_ns, outcome_of(error))
 
     future.add_done_callback(done)
 

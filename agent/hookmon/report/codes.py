@@ -13,7 +13,7 @@ ERROR = "errors"
 CONFIGURATION = "mistakes in a configuration"
 BLIND_SPOT = "blind spots"
 WATCH = "states of a watch"
-EXIT = "exit codes of hookmon run"
+EXIT = "exit codes"
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,16 @@ _ERRORS = (
         "no-such-run",
         "There is no run of that number, name or path in this project.",
         "hookmon runs lists those that are kept: the last 20 of each project, found from the folder you are in.",
+    ),
+    (
+        "no-budget",
+        "hookmon check found nothing to judge: no budget is configured, or the run has no figures for one.",
+        'Write a [budget."NAME"] table, or let hookmon check --update write the figures of a run.',
+    ),
+    (
+        "no-such-finding",
+        "The run has no finding of that id.",
+        "hookmon report RUN --all shows its findings; the id stands at the end of each.",
     ),
     ("not-a-name", "A run cannot be called that: a number, last, or a path means another run.", "Choose a word."),
     ("not-a-run-file", "The file is damaged, or not a run file of hookmon.", "hookmon runs lists the runs that can be read."),
@@ -125,7 +135,9 @@ _CONFIGURATION = (
         "The name of a module cannot be that.",
         'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__".',
     ),
-    ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off".'),
+    ("not-a-duration", "A duration needs a number and a unit.", 'Write "60ms", "1.5s", or with ns, us or min.'),
+    ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off"; of a growth "+10%".'),
+    ("not-an-amount", "A number of calls must be 0 or more.", "The line says from which number on."),
     (
         "not-a-span",
         "The template of a span cannot be read.",
@@ -223,6 +235,12 @@ _WATCHES = (
 )
 
 _EXITS = (
+    ("exit-1", "Of hookmon check and hookmon run --check: a budget is broken.", "The lines above say which, and by how much."),
+    (
+        "exit-3",
+        "Of hookmon check and hookmon run --check: nothing could be judged.",
+        "See no-budget, or the reasons in the lines.",
+    ),
     ("exit-2", "The options or the configuration are wrong; nothing was started.", "The lines say where."),
     ("exit-125", "hookmon itself failed before the program was started.", "The line says why."),
     ("exit-126", "The command is there and cannot be executed.", "See not-executable."),
