@@ -42,6 +42,7 @@ def test_a_watch_becomes_the_dictionary_of_the_plan(folder):
         "entry": False,
         "entry_name": "",
         "entry_status": "",
+        "entry_body": "",
         "waits": False,
         "pack": "",
         "source": "hookmon.toml:1",

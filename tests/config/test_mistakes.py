@@ -17,7 +17,7 @@ BUDGET_KEYS = (
     "cache_per_request, http_per_request, rpc_per_request, queue_per_request, template_per_request, max_repetition, errors, "
     "overhead"
 )
-WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, waits"
+WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, entry_body, waits"
 
 MISTAKES = {
     "overhead without a percent sign": (
@@ -227,7 +227,7 @@ MISTAKES = {
     "unknown filter": (
         WATCH + 'span = "q {arg0|uper}"\ncalls = ["a"]\n',
         "hookmon.toml:3: span \"q {arg0|uper}\": {arg0|uper}: there is no filter 'uper'; "
-        "allowed: upper, lower, word, command, host, port, file, program, method, sql, name, test, callable",
+        "allowed: upper, lower, word, command, host, port, file, program, method, route, sql, name, test, callable",
     ),
     "span with an open brace": (
         WATCH + 'span = "q {arg0"\ncalls = ["a"]\n',

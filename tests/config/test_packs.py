@@ -43,6 +43,7 @@ def test_packs_are_shipped_as_package_data():
     assert "packs/*.toml" in pyproject["tool"]["setuptools"]["package-data"]["hookmon"]
 
 
+@pytest.mark.filterwarnings("ignore:'cgi' is deprecated:DeprecationWarning")  # webob 1.8
 @pytest.mark.parametrize(("pack", "module", "call", "span"), TARGETS, ids=[f"{each[1]}:{each[2]}" for each in TARGETS])
 def test_each_target_exists_in_the_installed_library(pack, module, call, span):
     """A target is defined where the pack says, and the names in its span are parameters of it."""

@@ -56,6 +56,7 @@ def callback(where: str) -> Iterator[Mistake]:
         yield Mistake(
             f"callable {shown(where)} is no place of a callback",
             '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
+            code="not-a-hook",
         )
 
 
@@ -63,21 +64,26 @@ def skipped(names: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each name that can be neither a package nor a callable with its module."""
     for index, name in enumerate(names):
         if isinstance(name, str) and not all(_is_dotted(part) for part in name.split(":", 1)):
-            yield Mistake(f"{shown(name)} is not a package or callable", '"shop.plugins", "shop.plugins:on_save"', at=(index,))
+            yield Mistake(
+                f"{shown(name)} is not a package or callable",
+                '"shop.plugins", "shop.plugins:on_save"',
+                at=(index,),
+                code="not-a-hook",
+            )
 
 
 def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each pattern that cannot be the name of a method."""
     for index, pattern in enumerate(patterns):
         if isinstance(pattern, str) and not _GLOB_PARTS.sub("_", pattern).isidentifier():
-            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,))
+            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,), code="not-a-hook")
 
 
 def base(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is a class with its module, or nothing."""
     module_name, colon, class_name = name.partition(":")
     if name and not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
-        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"')
+        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"', code="not-a-hook")
 
 
 def _call(name: str, index: int) -> Iterator[Mistake]:
@@ -104,6 +110,17 @@ def span(template: str) -> Iterator[Mistake]:
         span_template.parse(template)
     except ValueError as error:
         yield Mistake(f"span {shown(template)}: {error}", code="not-a-span")
+
+
+def place(template: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `template` is one plain field, or empty."""
+    try:
+        parts = span_template.parse(template)
+    except ValueError as error:
+        yield Mistake(f"{shown(template)}: {error}")
+        return
+    if parts and (len(parts) > 1 or isinstance(parts[0], str) or len(parts[0][0]) > 1 or parts[0][1]):
+        yield Mistake(f"{shown(template)} is not one place", 'a field without a filter, "{result.response}"')
 
 
 def kind(name: str) -> Iterator[Mistake]:

@@ -70,16 +70,18 @@ def _plain(document: Document | None) -> list[Value]:
 
 
 def _watches(watches: list[Watch]) -> list[Value]:
-    keys = [each.name for each in fields(Watch) if each.name not in ("pack", "source")]
     rows = []
     for number, watch in enumerate(watches, 1):
-        defaults = {key: each.default for key, each in settings_of("watch", USER).items()}
-        for key in keys:
-            value = getattr(watch, key)
+        table = "hook" if watch.hook else "watch"
+        defaults = {key: each.default for key, each in settings_of(table, USER).items()}
+        values = {each.name: getattr(watch, each.name) for each in fields(Watch) if each.name not in ("hook", "pack", "source")}
+        if watch.hook:
+            values = {key: value for key, value in (values | vars(watch.hook)).items() if key in defaults}
+        for key, value in values.items():
             value = list(value) if isinstance(value, tuple) else value
             if value or key in defaults:
                 is_default = value == defaults.get(key)
-                rows.append(Value("watch", key, value, DEFAULT if is_default else watch.source, number))
+                rows.append(Value(table, key, value, DEFAULT if is_default else watch.source, number))
     return rows
 
 

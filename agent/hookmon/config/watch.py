@@ -36,6 +36,7 @@ class Watch:
     entry: bool = False
     entry_name: str = ""
     entry_status: str = ""
+    entry_body: str = ""
     waits: bool = False
     pack: str = ""
     source: str = ""
@@ -54,6 +55,7 @@ class Watch:
             "entry": self.entry,
             "entry_name": self.entry_name,
             "entry_status": self.entry_status,
+            "entry_body": self.entry_body,
             "waits": self.waits,
             "pack": self.pack,
             "source": self.source,

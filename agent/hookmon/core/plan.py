@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         entry: bool  # the calls are transactions, unless one is open already
         entry_name: str  # template that names the open transaction when the call returns, "" for none
         entry_status: str  # template of the open transaction's status, "" for none
+        entry_body: str  # field of the open transaction's body, a generator, once the call has returned, "" for none
         waits: bool  # the calls wait for a pool or an executor
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks

@@ -12,11 +12,15 @@ property, no `__str__` and no `__getattr__` of the program runs. Checked before 
 
 from __future__ import annotations
 
-FILTERS = ("upper", "lower", "word", "command", "host", "port", "file", "program", "method", "sql", "name", "test", "callable")
+FILTERS = (
+    *("upper", "lower", "word", "command", "host", "port", "file", "program", "method", "route", "sql", "name", "test"),
+    "callable",
+)
 """`command`: a Redis command in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first
 blank. `host`: host of a URL, with its port unless that is the scheme's own. `port`: a port to stand behind a host, `:8080`;
 nothing for 80, 443 and none. `file`: the last part of a path. `program`: of a command line, text or list, the name of the
-program. `method`: a method of HTTP in capitals, OTHER for one that is not known. `sql`: a statement without its literals.
+program. `method`: a method of HTTP in capitals, OTHER for one that is not known. `route`: with one slash
+before it. `sql`: a statement without its literals.
 `name`: a path as it is seen from the folder that the program was started in; digits are none, the next path counts. `test`:
 the identifier of a test without its parameters. `callable`: the qualified name of a callable."""
 

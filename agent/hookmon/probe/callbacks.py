@@ -14,9 +14,10 @@ from types import FunctionType, MethodType, ModuleType
 
 from hookmon.core.span import parse
 from hookmon.probe import notes
+from hookmon.probe.attributes import own_dictionary
 from hookmon.probe.callables import called
 from hookmon.probe.guard import shielded
-from hookmon.probe.names import own_dictionary, span_finder
+from hookmon.probe.names import span_finder
 from hookmon.probe.stand_ins import RefusedError, is_timed, stand_in
 
 TYPE_CHECKING = False

@@ -50,15 +50,17 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
 
     __slots__ = ("_self_function", "_self_name", "_self_span")
 
-    def __init__(self, function: Any, span: Span | None, name: FindSpan | None, position: int, sited: bool = False) -> None:
+    def __init__(
+        self, function: Any, span: Span | None, name: FindSpan | None, position: int, sited: bool = False, key: str | None = None
+    ) -> None:
         """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
 
-        `position` is that of the one argument that decides, -1 when it is not that simple. `sited`: the calling line tells
-        spans apart.
+        `position` is that of the one argument that decides, or whose `key` decides where it is a dict; -1 when it is not that
+        simple. `sited`: the calling line tells spans apart.
         """
         super().__init__(function)
         self._self_function = function
-        find: Any = remembering(name, position) if name is not None else None
+        find: Any = remembering(name, position, key) if name is not None else None
         if sited:
             fixed: Any = span
             find = locating(find or (lambda args, kwargs: fixed))
@@ -228,14 +230,14 @@ class Marked(Timed):
 
     __slots__ = ()
 
-    def __init__(self, function: Any, span: None, name: Any, position: int) -> None:
+    def __init__(self, function: Any, span: None, name: Any, position: int, *_for_c: Any) -> None:
         super().__init__(function, span, None, position)
         self._self_name = name
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         result = self._self_function(*args, **kwargs)
-        self._self_name(args, kwargs, result)
-        return result
+        replaced = self._self_name(args, kwargs, result)
+        return result if replaced is None else replaced
 
 
 class MarkedBefore(Marked):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import sys
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
+from hookmon.probe.attributes import attribute, own_dictionary
 from hookmon.probe.callables import is_partial
 from hookmon.probe.callbacks import Callbacks
 from hookmon.probe.finder import among_importlib
 from hookmon.probe.guard import shielded
-from hookmon.probe.names import attribute, own_dictionary, parameters
+from hookmon.probe.names import parameters
 from hookmon.probe.stand_ins import RefusedError
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure

@@ -136,7 +136,7 @@ def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
         package,
         watch["nested"],
         entry=watch["entry"],
-        marks=(watch["entry_name"], watch["entry_status"]),
+        marks=(watch["entry_name"], watch["entry_status"], watch["entry_body"]),
         waits=watch["waits"],
     )
 

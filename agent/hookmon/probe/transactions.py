@@ -1,7 +1,8 @@
 """Requests, jobs and tests: who a call belongs to, and by what name.
 
 In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes, the
-slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it.
+slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it. The compiled
+one has Transaction and Member of its own, of the same shape.
 
 Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
 started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
@@ -16,6 +17,7 @@ from _contextvars import ContextVar
 
 from hookmon.core import layout
 from hookmon.probe import recorder
+from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target
 from hookmon.probe.trace import RETURNED, UNTIMED, Trace, give, settle
@@ -36,6 +38,7 @@ _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 _MOST_EXAMPLES = 2_000  # transactions' names of which slowest examples are kept: 7 kB each
 
 CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
+STREAMING = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(streaming)")
 AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(after)")
 
 
@@ -59,7 +62,7 @@ class Transaction:
         self.ended = False
         trace = Trace()
         self.traces: list[Any] = [trace]
-        self.member = Member(self, lane, trace)
+        self.member: Member | None = Member(self, lane, trace)
         self.before = members.get(None)
 
     def new_trace(self) -> Any:
@@ -78,6 +81,7 @@ class Transaction:
         if members.get(None) is self.member:
             members.set(self.before)
         self.traces = []
+        self.member = self.before = None  # or the two would be a cycle
         own = traces[0].take_last() if traces and self.epoch == recorder.forks else None
         if own is not None and own[0] is self.node:
             self.settle(traces, own)
@@ -89,8 +93,8 @@ class Transaction:
             self.failed = True
             recorder.words[node.total + _ERRORS] += 1
         settle(traces)
-        if not outcome & UNTIMED:
-            _keep_if_slow(node, started_ns, duration_ns, self.status, traces)
+        if not outcome & UNTIMED and duration_ns > node.floor_ns:
+            keep_if_slow(node, started_ns, duration_ns, self.status, traces)
 
 
 class Member:
@@ -125,6 +129,11 @@ class Beside:
         transaction = self._member.transaction
         above = child(transaction.node, AFTER if transaction.ended else CONCURRENT)
         return child(above, span) if above is not None else None, None if transaction.ended else self._trace
+
+
+if compiled:
+    Transaction = compiled.Transaction  # type: ignore[misc]  # C has no annotations
+    Member = compiled.Member  # type: ignore[misc]
 
 
 class Visit:
@@ -183,6 +192,23 @@ def join(lane: Lane, span: Span) -> Visit | None:
         return None
     lane.node = node
     lane.trace = trace
+    return Visit(lane)
+
+
+@shielded(None)
+def stream(transaction: Transaction) -> Visit | None:
+    """Put the caller's lane where the rest of an ended transaction's body is made; None where it is inside another call."""
+    if transaction.epoch != recorder.forks or not transaction.ended:
+        return None
+    try:
+        lane = recorder.here.lane
+    except AttributeError:
+        lane = recorder.enter_thread()
+    node = child(transaction.node, STREAMING) if lane.node is recorder.root else None
+    if node is None:
+        return None
+    lane.node = node
+    lane.trace = None
     return Visit(lane)
 
 
@@ -305,8 +331,12 @@ _examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the rec
 _examples_of = 0  # recorder.forks, when they were written
 
 
-def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
-    """Write a transaction into the shard when it is one of the slowest of its name."""
+@shielded(None)
+def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
+    """Write a transaction into the shard when it is one of the slowest of its name.
+
+    The node knows from then on which durations need not be asked for any more.
+    """
     global _examples_of
     if _examples_of != recorder.forks:  # those belong to the parent's shard
         _examples.clear()
@@ -314,6 +344,7 @@ def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, tr
     kept = _examples.get(node)
     if kept is None:
         if len(_examples) >= _MOST_EXAMPLES:
+            node.floor_ns = 1 << 62
             return
         kept = _examples[node] = []
     if len(kept) < layout.EXAMPLES:
@@ -329,6 +360,8 @@ def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, tr
         return
     kept.append((duration_ns, at))
     kept.sort()
+    if len(kept) >= layout.EXAMPLES:
+        node.floor_ns = kept[0][0]
     _write_example(at, started_ns, duration_ns, status, traces)
 
 

@@ -126,6 +126,11 @@ _CONFIGURATION = (
         "Begin the part of hookmon with [tool.hookmon] in pyproject.toml, or write a hookmon.toml.",
     ),
     (
+        "not-a-hook",
+        "A value of a [[hook]] table names no place of a callback, no method, no class or no package.",
+        "docs/packs.md lists what each key may be.",
+    ),
+    (
         "not-a-call",
         "The name of a function cannot be that.",
         'Write "name", "Class.name" or "Class.*", as in the module, without brackets or arguments.',
@@ -170,6 +175,12 @@ _BLIND_SPOTS = (
         "A module took a function (from shop import quote), or a decorator stored it, before hookmon could wrap it: "
         "calls that go that way are not counted.",
         "Watch the function under the module that took it, or import that module later.",
+    ),
+    (
+        "hook",
+        "A callback could not be timed: it is a class, or an object whose class leaves no room for a stand-in. It is called as "
+        "without hookmon.",
+        "Watch the function that it calls.",
     ),
     (
         "lanes",
