@@ -63,6 +63,7 @@ class Report:
     series: list[CallSeries]  # packed: `report.series` has the functions that unpack it and the samples
     interval_ns: int
     samples: list[Sample]
+    started_ns: int  # CLOCK_MONOTONIC: what the times of examples and processes are counted from
 
 
 def build(run: Run) -> Report:
@@ -91,6 +92,7 @@ def build(run: Run) -> Report:
         series=run.series,
         interval_ns=run.interval_ns,
         samples=run.samples,
+        started_ns=run.started_ns,
     )
 
 
