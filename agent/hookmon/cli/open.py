@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hookmon.cli import _output, _runs
+from hookmon.core.errors import RunFileError
 
 if TYPE_CHECKING:
     from hookmon.collector.store import Run, Store
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 @click.command("open", short_help="Show a run as a page in the browser.")
 @click.argument("run", default="last")
 @click.option("--no-browser", is_flag=True, help="Write the page and print its path, no more.")
-def command(run: str, no_browser: bool) -> None:
+@_output.as_json
+def command(run: str, no_browser: bool, as_json: bool) -> None:
     """Write a run as one page, print its path, and open it in the browser.
 
     RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means. The page lies
@@ -30,7 +32,10 @@ def command(run: str, no_browser: bool) -> None:
     store = _runs.store_here()
     found = _runs.find(store, run)
     path = _write(store, found)
-    click.echo(str(path))
+    if as_json:
+        _output.print_json({"run": found.id, "path": str(path)})
+    else:
+        click.echo(str(path))
     if not no_browser and _has_display():
         import webbrowser
 
@@ -41,7 +46,7 @@ def _write(store: Store, run: Run) -> Path:
     """Write the page, whole or not at all, readable by its owner only, and return where it is."""
     from hookmon.report import render
 
-    is_kept = run.id in store.numbers()
+    is_kept = _is_kept(store, run)
     folder = store.folder if is_kept and os.access(store.folder, os.W_OK) else Path(tempfile.gettempdir())
     try:
         number, name = tempfile.mkstemp(prefix="hookmon-", suffix=".html", dir=folder)
@@ -49,20 +54,18 @@ def _write(store: Store, run: Run) -> Path:
             render(run, "html", file=file)
         if folder != store.folder:
             return Path(name)
-        path = store.run_file(run.id).path.with_suffix(".html")
+        path = store.run_file(run.id).page
         os.replace(name, path)
     except OSError as error:
         raise _output.written(folder, "the page", error) from error
-    _drop_orphans(store)
     return path
 
 
-def _drop_orphans(store: Store) -> None:
-    """Delete the pages of runs that are gone."""
-    for path in store.folder.glob("run-*.html"):
-        if not path.with_suffix(".sqlite").exists():
-            with suppress(OSError):
-                path.unlink()
+def _is_kept(store: Store, run: Run) -> bool:
+    """Say whether a run is one of this project's: a run file from elsewhere may have the same number."""
+    with suppress(RunFileError):
+        return run.id in store.numbers() and store.run_file(run.id).head().started_at == run.started_at
+    return False
 
 
 def _has_display() -> bool:

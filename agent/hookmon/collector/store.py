@@ -217,6 +217,16 @@ class RunFile:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @property
+    def page(self) -> Path:
+        """Where the page of the run lies, if somebody opened it; it goes with the run."""
+        return self.path.with_suffix(".html")
+
+    def delete(self) -> None:
+        """Delete the run and its page; what is gone already is no error. Raises OSError."""
+        self.page.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
+
     def save(self, run: Run) -> None:
         """Write the whole run in one transaction: a reader sees the old or the new one.
 
@@ -357,7 +367,7 @@ class Store:
             raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}", code="not-saved") from error
         for old in self.numbers()[:-KEPT_RUNS]:
             with suppress(OSError):
-                self.run_file(old).path.unlink()
+                self.run_file(old).delete()
         return run_file
 
 

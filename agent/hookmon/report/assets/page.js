@@ -50,12 +50,12 @@ function drawFindings() {
   const whole = new Map(data.transactions.map((row) => [row.name, row.total_ns]));
   const cards = data.findings.map((finding) => {
     const of = whole.get(finding.transaction);
-    const share = finding.saving_ns && of ? ` (${percent(finding.saving_ns / of)} of ${finding.transaction})` : "";
+    const share = finding.saving_ns && of ? `, ${percent(finding.saving_ns / of)} of its time` : "";
     return el("article", { class: `panel finding tone-${finding.severity}` },
-      el("div", { class: "head" }, el("h3", {}, finding.title), finding.saving_ns ? el("span", { class: "saves" }, `saves up to ${duration(finding.saving_ns)}`) : null),
+      el("div", { class: "head" }, el("h3", {}, finding.title), finding.saving_ns ? el("span", { class: "saves" }, `saves up to ${duration(finding.saving_ns)}${share}`) : null),
       finding.location ? el("p", {}, el("code", { class: "place" }, finding.location)) : null,
       el("p", {}, finding.evidence),
-      el("div", { class: "meta" }, el("span", {}, `${finding.severity} \u00b7 ${finding.kind}`), share ? el("span", {}, `saving${share}`) : null, el("span", {}, finding.id)));
+      el("div", { class: "meta" }, el("span", {}, el("span", { class: "severity" }, finding.severity), ` \u00b7 ${finding.kind}`), el("span", {}, finding.id)));
   });
   const shown = 8;
   box.append(...cards.slice(0, shown));

@@ -49,11 +49,21 @@ function figuresOf(points) {
   return sum;
 }
 
+/** The points of a series, none where the run file holds something else. */
+function pointsOf(text) {
+  try {
+    return JSON.parse(text).filter((point) => Array.isArray(point) && Array.isArray(point[4]));
+  } catch {
+    return [];
+  }
+}
+
 const keyOf = (row) => JSON.stringify([row.name, row.kind, row.target ?? ""]);
 let seriesByKey = null;
 let seriesByName = null;
 
 function indexSeries() {
+  for (const row of data.series) row.points = pointsOf(row.points);
   seriesByKey = new Map(data.series.map((row) => [keyOf(row), row]));
   seriesByName = new Map();
   for (const row of data.series) {

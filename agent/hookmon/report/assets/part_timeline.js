@@ -32,7 +32,7 @@ function timelineColumns(series, intervals) {
     const figures = figuresOf(points);
     columns.at.push((index + 0.5) * step / 1e9);
     columns.calls.push(figures.calls * 1e9 / step);
-    columns.errors.push(figures.errors * 1e9 / step);
+    columns.errors.push(figures.errors ? figures.errors * 1e9 / step : null);
     for (const key of ["p50", "p95", "p99"]) columns[key].push(figures.calls ? figures[key + "_ns"] / 1e6 : null);
   });
   return columns;
@@ -115,12 +115,12 @@ function drawTimeline() {
     return new uPlot({
       width: Math.max(240, charts.clientWidth - 2 * parseFloat(getComputedStyle(charts).paddingLeft)),
       height, bands, legend: { show: false },
-      padding: [6, 8, 0, 0],
+      padding: [6, 24, 0, 0],
       cursor: { sync: { key: "run" }, drag: { x: true, y: false, setScale: false }, points: { size: 5 } },
       scales: { x: { time: false, range: [0, intervals * step / 1e9] }, y: { range: (plot, least, most) => [0, most > 0 ? most * 1.12 : 1] } },
       axes: [
-        { ...axis, size: 24, values: (plot, ticks) => ticks.map((tick) => tick === 0 ? "0" : duration(tick * 1e9).replace(/\.?0+ /, " ")) },
-        { ...axis, size: 68, space: 26, values: (plot, ticks) => ticks.map((tick) => tick === 0 ? "0" : write(tick)) },
+        { ...axis, size: 24, values: (plot, ticks) => ticks.map((tick) => tick === 0 ? "0" : duration(tick * 1e9).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ")) },
+        { ...axis, size: 68, space: 26, values: (plot, ticks) => ticks.map((tick) => tick === 0 ? "0" : write(tick).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ")) },
       ],
       series: [{}, ...series.map((each) => ({ ...each, points: { show: isPoint && !each.fill } }))],
       hooks: {

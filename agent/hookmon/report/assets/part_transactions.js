@@ -1,5 +1,7 @@
 // Transactions: their figures, what is inside, and the slowest ones as waterfalls. Queries: what clients were asked, and from where.
 
+const LOOP = 4; // equal spans in a row, from which on they share one
+
 function drawTransactions() {
   const rows = data.transactions.filter((row) => row.kind || row.children.length);
   const named = rows.filter((row) => row.kind);
@@ -42,7 +44,7 @@ function transactionDetail(row) {
     { key: "self", title: "self", fixed: true, value: (child) => child.self_ns, cell: (child) => shareCell(child.self_ns, row.total_ns, duration(child.self_ns), child.kind) },
     { key: "p95", title: "p95", fixed: true, rank: 1, value: (child) => child.p95_ns, cell: (child) => duration(child.p95_ns) },
   ], { rows: () => row.children, limit: 12, key: (child) => child.name + child.call_site + child.place });
-  made.append(children);
+  if (row.children.length) made.append(children);
   if (row.examples.length) made.append(waterfalls(row));
   return made;
 }
@@ -74,19 +76,36 @@ function waterfalls(row) {
 function waterfall(row, example) {
   const made = el("div", { class: "waterfall" });
   const whole = Math.max(example.duration_ns, ...example.spans.map((span) => span.start_ns + span.duration_ns), 1);
-  const line = (span, depth, isBeside) => el("div", { class: isBeside ? "row beside" : "row" },
-    el("div", { class: "label", title: [span.name, place(span.call_site || "")].filter(Boolean).join("  ") }, indent(depth), span.name),
-    el("div", { class: "track" }, el("i", { tint: span.kind, left: `${100 * span.start_ns / whole}%`, width: `${100 * span.duration_ns / whole}%`,
-      title: `${span.name}: ${duration(span.duration_ns)}, from ${duration(span.start_ns)}` })),
-    el("div", { class: "num" }, duration(span.duration_ns)));
-  made.append(line({ name: row.name, kind: row.kind, start_ns: 0, duration_ns: example.duration_ns }, 0, false));
+  const mark = (span) => el("i", { tint: span.kind, left: `${100 * span.start_ns / whole}%`, width: `${100 * span.duration_ns / whole}%`,
+    title: `${span.name}: ${duration(span.duration_ns)}, from ${duration(span.start_ns)}` });
+  const line = (spans) => {
+    const [span] = spans;
+    const spent = spans.reduce((sum, each) => sum + each.duration_ns, 0);
+    return el("div", { class: span.lane ? "row beside" : "row" },
+      el("div", { class: "label", title: [span.name, place(span.call_site || "")].filter(Boolean).join("  ") }, indent(span.depth),
+        spans.length > 1 ? el("span", { class: "times" }, `${count(spans.length)} \u00d7 `) : null, span.name),
+      el("div", { class: "track" }, spans.map(mark)),
+      el("div", { class: "num" }, duration(spent)));
+  };
+  made.append(line([{ name: row.name, kind: row.kind, depth: 0, lane: 0, start_ns: 0, duration_ns: example.duration_ns }]));
   const spans = [...example.spans].sort((a, b) => a.start_ns - b.start_ns || a.depth - b.depth);
-  for (const span of spans) made.append(line(span, span.depth, span.lane !== 0));
+  for (const group of alike(spans)) made.append(line(group));
   const at = data.run.started_ns ? `, ${duration(Math.max(0, example.started_ns - data.run.started_ns))} after the start` : "";
   const status = example.status ? `, status ${example.status}` : "";
   const rest = example.left_out ? `, ${count(example.left_out, "shorter call")} not kept` : "";
   made.append(el("p", { class: "note" }, `process ${example.pid}${status}${at}${rest}`));
   return made;
+}
+
+/** Spans in the order of time, those of one name and line that follow each other directly as one group: a loop is one row. */
+function alike(spans) {
+  const groups = [];
+  for (const span of spans) {
+    const last = groups.length ? groups[groups.length - 1] : null;
+    if (last && ["name", "kind", "call_site", "depth", "lane"].every((key) => last[0][key] === span[key])) last.push(span);
+    else groups.push([span]);
+  }
+  return groups.flatMap((group) => group.length < LOOP ? group.map((span) => [span]) : [group]);
 }
 
 function indent(depth) {

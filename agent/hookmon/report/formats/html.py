@@ -23,12 +23,13 @@ from hookmon.report.texts import inert
 ASSETS = Path(__file__).parents[1] / "assets"
 
 _SCRIPTS = ("uplot.min.js", "page.js")  # each in an element of its own
+_ESCAPE = re.compile(r"\\u[0-9a-f]{4}(?:(?<=\\ud[89ab]..)\\ud[c-f]..)?|\\.")  # a pair of surrogates is one character
 _PARTS = "part_*.js"  # of page.js, found by listing: functions, called by what stands in page.js
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the page."""
-    data = json.dumps(document(report), separators=(",", ":")).replace("<", "\\u003c")
+    data = _ESCAPE.sub(_inert_escape, json.dumps(document(report), separators=(",", ":"))).replace("<", "\\u003c")
     header = report.header
     title = header.name or (f"run {header.id}" if header.id else "a run")
     file.write(page({"title": escape(inert(f"{title} - {join(header.command)}"))}, data))
@@ -50,6 +51,11 @@ def page(texts: dict[str, str], data: str) -> str:
     }
     text = re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], _asset("page.html"))
     return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def _inert_escape(found: re.Match[str]) -> str:
+    """Return an escape of JSON as it is, or as one of its text where `inert` would write the character out."""
+    return json.dumps(inert(json.loads(f'"{found[0]}"')))[1:-1] if found[0] not in ('\\"', "\\\\") else found[0]
 
 
 def _script(name: str) -> str:
