@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import socket
@@ -16,6 +17,7 @@ from browser import Visit, chromium, visit, written
 from runs import MS, S, node
 
 from hookmon.collector.store import CallSeries, Run, Sample
+from hookmon.report import render
 from hookmon.report.formats.html import ASSETS, page
 from hookmon.report.texts import inert
 
@@ -128,10 +130,6 @@ def test_a_large_page_takes_no_longer_than_the_json_report():
     run = runs.run(nodes=[node(at // 2 - 1, f"name {at}", [MS, 2 * MS, 3 * MS]) for at in range(5_000)])
 
     def fastest(format: str) -> float:
-        import io
-
-        from hookmon.report import render
-
         spans = []
         for _ in range(3):
             started = time.perf_counter()
@@ -265,6 +263,26 @@ def test_a_transaction_opens_with_its_slowest_example(look: Callable[..., Visit]
     lefts = seen.page.evaluate("[...document.querySelectorAll('.waterfall .track i')].map(i => i.style.left)")
     assert lefts == ["0%", "2%", "4%", "6%"]
     assert "18 shorter calls not kept" in seen.page.inner_text(".waterfall .note")
+
+
+def test_a_loop_is_one_row_of_a_waterfall(look: Callable[..., Visit]):
+    """Four equal calls in a row or more share one, with a bar for each."""
+    run = busy()
+    spans = [(1, 0, 0, 49 * MS), *((2, 0, at * MS, MS) for at in range(20)), *((4, 0, at * MS, MS) for at in range(30, 33))]
+    run.examples[0].spans = spans
+    seen = look(run)
+    seen.page.click("#transactions .open >> nth=0")
+    assert seen.texts(".waterfall .label")[2:] == ["20 × SELECT name", "pool wait", "pool wait", "pool wait"]
+    assert seen.texts(".waterfall .num")[2] == "20.0 ms"
+    assert seen.page.locator(".waterfall .row >> nth=2").locator("i").count() == 20
+
+
+def test_a_finding_leads_to_its_transaction(look: Callable[..., Visit]):
+    """Opened, and with the keyboard in it."""
+    seen = look(busy())
+    seen.page.click("#findings .finding >> nth=0 >> text=Show the transaction")
+    assert seen.page.evaluate("document.activeElement.textContent") == "GET /users/<id>"
+    assert seen.page.is_visible(".waterfall")
 
 
 def test_a_query_opens_with_its_lines(look: Callable[..., Visit]):

@@ -51,11 +51,13 @@ function drawFindings() {
   const cards = data.findings.map((finding) => {
     const of = whole.get(finding.transaction);
     const share = finding.saving_ns && of ? `, ${percent(finding.saving_ns / of)} of its time` : "";
+    const row = data.transactions.find((each) => each.name === finding.transaction && each.kind);
+    const reveal = row ? el("button", { class: "plain", type: "button", on: { click: () => revealTransaction(row) } }, "Show the transaction") : null;
     return el("article", { class: `panel finding tone-${finding.severity}` },
       el("div", { class: "head" }, el("h3", {}, finding.title), finding.saving_ns ? el("span", { class: "saves" }, `saves up to ${duration(finding.saving_ns)}${share}`) : null),
       finding.location ? el("p", {}, el("code", { class: "place" }, finding.location)) : null,
       el("p", {}, finding.evidence),
-      el("div", { class: "meta" }, el("span", {}, el("span", { class: "severity" }, finding.severity), ` \u00b7 ${finding.kind}`), el("span", {}, finding.id)));
+      el("div", { class: "meta" }, el("span", {}, el("span", { class: "severity" }, finding.severity), ` \u00b7 ${finding.kind}`), el("span", {}, finding.id), reveal));
   });
   const shown = 8;
   box.append(...cards.slice(0, shown));
@@ -92,7 +94,7 @@ function drawCalls() {
     { key: "kind", title: "kind", text: true, rank: 2, value: (row) => row.kind, cell: (row) => kindMark(row.kind) },
     { key: "calls", title: "calls", value: (row) => row.calls, cell: (row) => count(row.calls) },
     { key: "errors", title: "errors", rank: 1, value: (row) => row.errors, cell: errorCell },
-    { key: "self", title: "self", value: (row) => row.self_ns, cell: (row) => shareCell(row.self_ns, most, dash(row.self_ns), row.kind) },
+    { key: "self", title: "self", value: (row) => row.self_ns ?? row.total_ns, cell: (row) => shareCell(row.self_ns, most, dash(row.self_ns), row.kind) },
     { key: "total", title: "total", rank: 1, value: (row) => row.total_ns, cell: (row) => dash(row.total_ns) },
     { key: "p50", title: "p50", rank: 1, value: (row) => row.p50_ns, cell: (row) => dash(row.p50_ns) },
     { key: "p95", title: "p95", value: (row) => row.p95_ns, cell: (row) => dash(row.p95_ns) },
@@ -113,7 +115,7 @@ function drawProcesses() {
   };
   const again = table(box, [
     { key: "command", title: "command", text: true, value: (row) => row.command.join(" "), cell: (row) => el("code", {}, row.command.join(" ")) },
-    { key: "pid", title: "pid", value: (row) => row.pid, cell: (row) => String(row.pid) },
+    { key: "pid", title: "pid", rank: 1, value: (row) => row.pid, cell: (row) => String(row.pid) },
     { key: "state", title: "end", text: true, value: (row) => row.state, cell: (row) => el("span", { class: row.exit_code ? "bad" : "" }, row.exit_code === null ? row.state : row.exit_code < 0 ? `signal ${-row.exit_code}` : `exit ${row.exit_code}`) },
     { key: "python", title: "python", text: true, rank: 2, value: (row) => row.python, cell: (row) => row.python || el("span", { class: "dim" }, "not watched") },
     { key: "calls", title: "calls", rank: 1, value: (row) => row.calls, cell: (row) => count(row.calls) },

@@ -83,8 +83,9 @@ function drawFlame() {
     graph.style.height = `${(deepest + 1) * ROW}px`;
     graph.replaceChildren(...made);
     back.hidden = focus === all;
-    const hidden = many - (boxes.length - (boxes.some(([index]) => index === all) ? 1 : 0));
-    found.textContent = text ? `${count(matching, "place")} here` : hidden || tree.left_out ? `${count(many, "place")}, the narrowest not drawn` : count(many, "place");
+    const isWhole = focus === all && boxes.length === many + 1 && !tree.left_out;
+    found.textContent = text ? `${count(matching, "place")} found here` : isWhole ? count(many, "place")
+      : `${count(boxes.length - 1)} of ${count(many + tree.left_out, "place")}` + (focus === all ? ", the narrowest are not drawn" : "");
     if (!status.childNodes.length) status.replaceChildren(...describe(focus));
   }
 

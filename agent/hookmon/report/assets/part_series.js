@@ -95,6 +95,6 @@ function rangeBar(sticky = false) {
   const text = `Only from ${duration(range.from * step)} to ${duration((range.to + 1) * step)}. `;
   return el("div", { class: sticky ? "range fixed" : "range" },
     el("b", {}, text),
-    el("span", { class: "dim" }, "What ended in it; percentiles within 9 %. Self time, findings and the call tree are kept for the whole run."),
+    sticky ? el("span", { class: "dim" }, "What ended in it; percentiles within 9 %. Self time, findings and the call tree are kept for the whole run only.") : null,
     el("button", { class: "plain", type: "button", on: { click: () => brush(null) } }, "Whole run (Esc)"));
 }

@@ -21,7 +21,7 @@ function table(box, columns, options) {
   box.append(holder);
   const classes = (column, more = "") => [column.text && "text", column.rank && `r${column.rank}`, more].filter(Boolean).join(" ") || null;
 
-  function head(again) {
+  function head() {
     return el("tr", {}, columns.map((column) => {
       if (column.fixed) return el("th", { class: classes(column), scope: "col" }, el("span", {}, column.title));
       const way = state.sort === column.key ? "ascending" : state.sort === "-" + column.key ? "descending" : null;
@@ -73,9 +73,18 @@ function table(box, columns, options) {
     }
     if (!rows.length) body.append(el("tr", {}, el("td", { class: "text dim", colspan: columns.length }, state.text ? "Nothing is called that." : "Nothing here.")));
     const rest = rows.length - limit;
-    holder.replaceChildren(el("div", { class: "scroll", tabindex: rows.length ? null : null }, el("table", {}, el("thead", {}, head()), body),
+    holder.replaceChildren(el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head()), body),
       rest > 0 && !state.all && el("div", { class: "more" }, el("button", { class: "plain", type: "button", on: { click: () => { state.all = true; draw(); } } }, `Show ${count(rest)} more`))));
   }
+  /** Open a row by its key, and go there. */
+  draw.reveal = (key) => {
+    state.open.add(key);
+    state.all = true;
+    draw();
+    const row = [...holder.querySelectorAll(".open")].find((each) => each.dataset.row === key);
+    row?.scrollIntoView({ block: "start" });
+    row?.focus({ preventScroll: true });
+  };
   draw();
   return draw;
 }

@@ -69,10 +69,11 @@ function rate(perSecond) {
   return perSecond >= 99.5 ? count(perSecond) : perSecond >= 1 ? perSecond.toFixed(1) : perSecond.toPrecision(2);
 }
 
-/** A call site within the project, told from its folder. */
+/** A call site, told from the folder of the project or of the installed libraries. */
 function place(site) {
   const project = data.run.project;
-  return project && site.startsWith(project + "/") ? site.slice(project.length + 1) : site;
+  const installed = site.lastIndexOf("/site-packages/");
+  return installed >= 0 ? site.slice(installed + 1) : project && site.startsWith(project + "/") ? site.slice(project.length + 1) : site;
 }
 
 /** Show a section, and say what stands beside its heading. */

@@ -20,9 +20,13 @@ function drawTransactions() {
     { key: "max", title: "max", rank: 2, value: (row) => row.max_ns, cell: (row) => row.max_ns === null ? "\u2013" : duration(row.max_ns) },
     { key: "total", title: "total", rank: 1, value: (row) => row.total_ns, cell: (row) => shareCell(row.total_ns, most(), duration(row.total_ns), row.kind) },
   ], { rows: () => brushed(named, true), sort: "-total", search: (row) => row.name, placeholder: "Search transactions", noun: "transaction",
-    key: (row) => JSON.stringify([row.name, row.kind]), detail: (row) => transactionDetail(row.whole || row) });
+    key: transactionKey, detail: (row) => transactionDetail(row.whole || row) });
   whenBrushed(() => { range.replaceChildren(...[rangeBar()].filter(Boolean)); again(); });
+  revealTransaction = (row) => { brush(null); again.reveal(transactionKey(row)); };
 }
+
+let revealTransaction = () => {};
+const transactionKey = (row) => JSON.stringify([row.name, row.kind]);
 
 function errorCell(row) {
   return el("span", { class: row.errors ? "bad" : "dim" }, count(row.errors));
