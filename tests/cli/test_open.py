@@ -125,3 +125,17 @@ def test_no_run_is_an_error(tmp_path: Path):
     done = hookmon(tmp_path, "open")
     assert done.returncode == 2
     assert done.stderr.endswith("[no-such-run]\n")
+
+
+def test_a_run_keeps_who_decided_its_configuration(tmp_path: Path):
+    """The file with the line, and options; what nobody set is a default."""
+    (tmp_path / "hookmon.toml").write_text('# ours\nredact = "all"\n[packs]\ndisable = ["jinja2"]\n', "utf-8")
+    done = hookmon(tmp_path, "run", "--no-pack", "sqlite3", "--", sys.executable, "-c", "pass")
+    assert done.returncode == 0
+    run = Store.of_project(tmp_path).run_file(1).load()
+    found = {(row["table"], row["key"]): (row["value"], row["origin"]) for row in run.settings}
+    assert found["", "redact"] == ("all", "hookmon.toml:2")
+    assert found["", "max_overhead"][1] == "default"
+    assert found["packs", "jinja2"] == (False, "hookmon.toml:4")
+    assert found["packs", "sqlite3"] == (False, "--no-pack sqlite3")
+    assert run.config == str(tmp_path / "hookmon.toml")

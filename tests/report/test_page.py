@@ -322,6 +322,19 @@ def test_dark_is_what_the_system_says_until_the_reader_chooses(look: Callable[..
     assert dark.background() == before
 
 
+def test_the_configuration_is_told_with_its_origins(look: Callable[..., Visit]):
+    """What was set, and by which line or option."""
+    run = runs.run(config="/srv/shop/hookmon.toml", project="/srv/shop")
+    run.settings = [
+        {"table": "", "key": "redact", "value": "all", "origin": "hookmon.toml:2"},
+        {"table": "packs", "key": "redis", "value": False, "origin": "--no-pack redis"},
+    ]
+    seen = look(run)
+    rows = seen.texts("#environment tbody tr")
+    assert rows == ['redact\t"all"\thookmon.toml:2', "packs.redis\tfalse\t--no-pack redis"]
+    assert "hookmon.toml" in seen.texts("#environment dd")
+
+
 def test_hostile_names_do_nothing(look: Callable[..., Visit]):
     """They are read as they were written, with what is invisible written out."""
     run = runs.web()

@@ -193,6 +193,8 @@ class Run:
     still_running: list[str] = field(default_factory=list)  # "pid command" of what outlived the main process
     samples: list[Sample] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)  # the watches that were asked for
+    settings: list[dict[str, Any]] = field(default_factory=list)  # table, key, value, origin: the rest of the configuration
+    config: str = ""  # the file that was read, "" for none
     series: list[CallSeries] = field(default_factory=list)
     interval_ns: int = 0  # of the series
     folded: list[str] = field(default_factory=list)  # shards that are in `nodes` already and may still lie in the run folder

@@ -30,7 +30,7 @@ class Config:
     read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
     a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
     with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
-    is not shown.
+    is not shown. `document` is what stood in the file.
     """
 
     watches: list[Watch]
@@ -41,6 +41,7 @@ class Config:
     redact: str
     offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    document: Document | None = None
 
 
 def load(
@@ -104,7 +105,9 @@ def load(
     max_overhead = checks.share_of(root["max_overhead"])
     project = path.resolve().parent if path else find_project(start)
     offered = [(each, verdicts[each.name]) for each in shipped]
-    return Config(watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out)
+    return Config(
+        watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out, document
+    )
 
 
 def label(path: Path, start: Path) -> str:

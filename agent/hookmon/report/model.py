@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
@@ -63,6 +64,8 @@ class Report:
     series: list[CallSeries]  # packed: `report.series` has the functions that unpack it and the samples
     interval_ns: int
     samples: list[Sample]
+    settings: list[dict[str, Any]]  # table, key, value, origin: the configuration without its watches
+    config: str  # the file that was read, "" for none
     started_ns: int  # CLOCK_MONOTONIC: what the times of examples and processes are counted from
 
 
@@ -92,6 +95,8 @@ def build(run: Run) -> Report:
         series=run.series,
         interval_ns=run.interval_ns,
         samples=run.samples,
+        settings=run.settings,
+        config=run.config,
         started_ns=run.started_ns,
     )
 

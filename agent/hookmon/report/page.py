@@ -6,6 +6,7 @@ with any version.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import Any
 
@@ -35,6 +36,8 @@ def document(report: Report) -> dict[str, Any]:
         }
         for group in report.groups
     ]
+    own["settings"] = [row | {"value": json.dumps(row["value"], ensure_ascii=False)} for row in report.settings]
+    own["config"] = report.config
     histograms = _histograms(report)
     for row in own["calls"]:
         row["buckets"] = histograms[row["name"], row["kind"], row["target"]]

@@ -48,7 +48,7 @@ function drawFindings() {
   if (!data.findings.length) return;
   const box = section("findings", count(data.findings.length));
   const whole = new Map(data.transactions.map((row) => [row.name, row.total_ns]));
-  const cards = data.findings.map((finding) => {
+  const card = (finding) => {
     const of = whole.get(finding.transaction);
     const share = finding.saving_ns && of ? `, ${percent(finding.saving_ns / of)} of its time` : "";
     const row = data.transactions.find((each) => each.name === finding.transaction && each.kind);
@@ -58,10 +58,20 @@ function drawFindings() {
       finding.location ? el("p", {}, el("code", { class: "place" }, finding.location)) : null,
       el("p", {}, finding.evidence),
       el("div", { class: "meta" }, el("span", {}, el("span", { class: "severity" }, finding.severity), ` \u00b7 ${finding.kind}`), el("span", {}, finding.id), reveal));
-  });
+  };
   const shown = 8;
-  box.append(...cards.slice(0, shown));
-  if (cards.length > shown) box.append(el("details", { class: "panel" }, el("summary", {}, `${count(cards.length - shown)} more`), cards.slice(shown)));
+  const rest = data.findings.slice(shown);
+  box.append(...data.findings.slice(0, shown).map(card));
+  if (rest.length) {
+    box.append(el("div", { class: "panel" }, el("button", { class: "plain", type: "button", on: { click: (event) => {
+      const next = rest.splice(0, 50).map(card);
+      event.target.parentNode.before(...next);
+      if (rest.length) event.target.textContent = `Show more: ${count(rest.length)} left`;
+      else event.target.parentNode.remove();
+      next[0].tabIndex = -1;
+      next[0].focus({ preventScroll: true });
+    } } }, `Show ${count(rest.length)} more`)));
+  }
 }
 
 function drawTime() {
@@ -148,6 +158,7 @@ function drawEnvironment() {
     ["command", el("code", {}, run.command.join(" "))],
     ["started", run.started_at],
     ["project", run.project && el("code", {}, run.project)],
+    ["configuration", data.config ? el("code", {}, place(data.config)) : data.settings.length ? "no file: the defaults, and all packs" : ""],
     ["Python", run.python],
     ["hookmon", `${run.hookmon}, ${run.engine || "no"} engine`],
     ["overhead", `${duration(run.overhead_ns)}: ${duration(run.call_cost_ns)} a call, measured on this machine, ${finePercent(run.overhead_share)} of the ${run.cpu_ns ? "CPU" : "run"} time`],
@@ -155,6 +166,7 @@ function drawEnvironment() {
   ].filter(([, value]) => value);
   const box = section("environment");
   box.append(el("div", { class: "panel" }, el("dl", { class: "facts" }, facts.map(([key, value]) => [el("dt", {}, key), el("dd", {}, value)]))));
+  drawSettings(box);
   if (!data.watched.length) return;
   const used = data.groups.filter((group) => group.called || group.uncalled);
   const absent = data.groups.filter((group) => !group.called && !group.uncalled && group.pack).map((group) => group.pack);
@@ -173,6 +185,19 @@ function drawEnvironment() {
       { key: "detail", title: "why", text: true, rank: 1, value: (row) => row.detail },
     ], { rows: () => data.watched, search: (row) => `${row.target} ${row.status} ${row.source} ${row.pack}`, placeholder: "Search watches", noun: "watch", key: (row) => `${row.target} ${row.source}` });
   } } }, el("summary", {}, `All ${count(data.watched.length)} watches, and where each comes from`), all));
+  box.append(panel);
+}
+
+/** Each value of the configuration with who decided it. */
+function drawSettings(box) {
+  if (!data.settings.length) return;
+  const panel = el("div");
+  table(panel, [
+    { key: "key", title: "setting", text: true, fixed: true, value: (row) => row.key, cell: (row) => el("code", {}, row.table ? `${row.table}.${row.key}` : row.key) },
+    { key: "value", title: "value", text: true, fixed: true, value: (row) => row.value, cell: (row) => el("code", {}, row.value) },
+    { key: "origin", title: "comes from", text: true, fixed: true, value: (row) => row.origin, cell: (row) => el("span", { class: row.origin === "default" ? "dim" : "" }, row.origin) },
+  ], { rows: () => data.settings, key: (row) => `${row.table}.${row.key}` });
+  panel.style.margin = "12px 0";
   box.append(panel);
 }
 
