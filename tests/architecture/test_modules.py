@@ -86,11 +86,12 @@ ALSO_OTHER_THINGS = {"http", "json"}
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in (AGENT / "packs").glob("*.toml")} - ALSO_OTHER_THINGS))
 def test_no_module_names_a_pack(name: str):
-    """What is special about a library stands in its pack."""
+    """What is special about a library stands in its pack. The doctor looks for some of them by name."""
     naming = [
         str(path)
         for path in MODULES
         if path.parent.name != "packs"
+        and path.name != "_diagnosis.py"
         and any(isinstance(node, ast.Constant) and node.value == name for node in ast.walk(ast.parse(path.read_bytes())))
     ]
     assert naming == []

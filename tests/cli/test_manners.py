@@ -30,6 +30,15 @@ VERBS = {
     "collapsed": ["report", "--format", "collapsed"],
     "json": ["report", "--json"],
     "list as json": ["runs", "--json"],
+    "diff": ["diff", "1", "1", "--all"],
+    "diff as markdown": ["diff", "1", "1", "--all", "--format", "markdown"],
+    "diff as json": ["diff", "1", "1", "--json"],
+    "check": ["check"],
+    "check as markdown": ["check", "--format", "markdown"],
+    "check as junit": ["check", "--format", "junit"],
+    "check for github": ["check", "--format", "github"],
+    "check for gitlab": ["check", "--format", "gitlab"],
+    "check as json": ["check", "--json"],
     "schema": ["config", "--schema"],
     "codes as json": ["help", "--json"],
     "completion": ["completion", "zsh"],
@@ -39,7 +48,9 @@ VERBS = {
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project whose run and configuration are full of what a terminal would act on."""
-    (tmp_path / "hookmon.toml").write_text('[[watch]]\nmodule = "größe"\ncalls = ["é"]\nspan = "\\u001b[31m\\u202e é"\n', "utf-8")
+    (tmp_path / "hookmon.toml").write_text(
+        '[[watch]]\nmodule = "größe"\ncalls = ["é"]\nspan = "\\u001b[31m\\u202e é"\n[budget."*"]\ncalls = 9\n', "utf-8"
+    )
     run_file = Store.of_project(tmp_path).reserve()
     nodes = [Node(-1, HOSTILE, "sql", HOSTILE, HOSTILE, calls=1, total_ns=5, self_ns=5000, min_ns=5, max_ns=5, buckets={38: 1})]
     run_file.save(Run(1, HOSTILE, ["python", HOSTILE], HOSTILE, "0.1.0", state="finished", nodes=nodes))
@@ -80,14 +91,14 @@ def test_a_locale_without_unicode_gets_what_it_can_show(project: Path, verb: str
     assert done.stdout.isascii()
 
 
-@pytest.mark.parametrize("verb", ["runs", "config", "doctor", "help", "help of a code", "report"])
+@pytest.mark.parametrize("verb", ["runs", "config", "doctor", "help", "help of a code", "report", "diff", "check"])
 def test_a_narrow_screen_is_kept(project: Path, verb: str):
     """60 columns."""
     lines = hookmon(VERBS[verb], cwd=project, env={"COLUMNS": "60"}).stdout.splitlines()
     assert [line for line in lines if len(line) > 60] == []
 
 
-@pytest.mark.parametrize("verb", ["runs", "config", "doctor", "help", "help of a code"])
+@pytest.mark.parametrize("verb", ["runs", "config", "doctor", "help", "help of a code", "diff", "check"])
 def test_colours_are_asked_for_and_refused(project: Path, verb: str):
     """FORCE_COLOR, and NO_COLOR before it."""
     plain = hookmon(VERBS[verb], cwd=project).stdout

@@ -42,11 +42,30 @@ def test_a_watch_becomes_the_dictionary_of_the_plan(folder):
         "entry": False,
         "entry_name": "",
         "entry_status": "",
+        "entry_body": "",
         "waits": False,
         "pack": "",
         "source": "hookmon.toml:1",
         "adapter": "",
     }
+
+
+def test_a_hook_is_in_the_plan_with_what_it_says_more(folder):
+    """The rest of it is that of a watch; a watch of the same function may stand beside it."""
+    folder.write(
+        '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\ncallable = "listener"\nunregister = ["Events.off"]\n'
+        '[[watch]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
+    )
+    watches = {bool(each.hook): each.to_plan(1) for each in folder.own_watches()}
+    assert "hook" not in watches[False]
+    assert watches[True]["hook"] == {
+        "callable": "listener",
+        "methods": [],
+        "base": "",
+        "skip": [],
+        "unregister": ["Events.off"],
+    }
+    assert (watches[True]["calls"], watches[True]["span"], watches[True]["kind"]) == (["Events.on"], "{callable}", "hook")
 
 
 def test_an_option_watches_like_the_file(folder):

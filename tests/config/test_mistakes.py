@@ -6,10 +6,18 @@ import pytest
 
 WATCH = '[[watch]]\nmodule = "shop"\n'  # two lines; what is tested stands on line 3
 
+HOOK = '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
+
 CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 KINDS = "request, task, sql, cache, http, rpc, queue, template, hook, function"
 
-WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, waits"
+TABLES = "watch, hook, packs, budget, max_overhead, redact"
+BUDGET_KEYS = (
+    "p50, p95, p99, max, mean, total, p50_vs_base, p95_vs_base, mean_vs_base, calls, calls_per_request, sql_per_request, "
+    "cache_per_request, http_per_request, rpc_per_request, queue_per_request, template_per_request, max_repetition, errors, "
+    "overhead"
+)
+WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, entry_body, waits"
 
 MISTAKES = {
     "overhead without a percent sign": (
@@ -22,11 +30,11 @@ MISTAKES = {
     ),
     "unknown table": (
         '[[wach]]\nmodule = "shop"\n',
-        'hookmon.toml:1: there is no table or key "wach"; allowed: watch, packs, max_overhead, redact; did you mean "watch"?',
+        f'hookmon.toml:1: there is no table or key "wach"; allowed: {TABLES}; did you mean "watch"?',
     ),
     "unknown key far from all": (
         "# one\n\nzzz = 1\n",
-        'hookmon.toml:3: there is no table or key "zzz"; allowed: watch, packs, max_overhead, redact',
+        f'hookmon.toml:3: there is no table or key "zzz"; allowed: {TABLES}',
     ),
     "unknown redaction": (
         'redact = "literal"\n',
@@ -40,9 +48,88 @@ MISTAKES = {
         WATCH + 'adapter = "sqlite3"\ncalls = ["a"]\n',
         f'hookmon.toml:3: there is no key "adapter" in watch; allowed: {WATCH_KEYS}',
     ),
+    "callable that is no place": (
+        HOOK + 'callable = "the listener"\n',
+        'hookmon.toml:4: callable "the listener" is no place of a callback; allowed: "parameter", "arg0", "decorated", "result", '
+        '"self.attribute", "arg0.attribute", "module.NAME"',
+    ),
+    "method of a hook that is no name": (
+        HOOK + 'methods = ["on_*", "on save"]\n',
+        'hookmon.toml:4: method "on save" is not a name; allowed: "saved", "on_*"',
+    ),
+    "base without a module": (
+        HOOK + 'base = "Plugin"\n',
+        'hookmon.toml:4: base "Plugin" is not a class with its module; allowed: "framework.plugin:Plugin"',
+    ),
+    "what is skipped is no name": (
+        HOOK + 'skip = ["shop", "shop/plugins"]\n',
+        'hookmon.toml:4: "shop/plugins" is not a package or callable; allowed: "shop.plugins", "shop.plugins:on_save"',
+    ),
+    "unregister that is no name": (
+        HOOK + 'unregister = ["off()"]\n',
+        f'hookmon.toml:4: call "off()" is not a name; allowed: {CALLS}; did you mean "off"?',
+    ),
+    "key of a watch in a hook": (
+        HOOK + "nested = true\n",
+        'hookmon.toml:4: there is no key "nested" in hook; '
+        'allowed: module, calls, callable, methods, base, skip, unregister, span, kind; did you mean "unregister"?',
+    ),
+    "a registration function twice": (
+        HOOK + HOOK,
+        'hookmon.toml:6: "Events.on" of module "shop" is watched a second time, first at hookmon.toml:3; '
+        "allowed: each target once",
+    ),
     "unknown key of packs": (
         '[packs]\ndisabled = ["redis"]\n',
         'hookmon.toml:2: there is no key "disabled" in packs; allowed: enable, disable; did you mean "disable"?',
+    ),
+    "unknown key of a budget": (
+        '[budget."GET /"]\np59 = "60ms"\n',
+        f'hookmon.toml:2: there is no key "p59" in budget; allowed: {BUDGET_KEYS}; did you mean "p99"?',
+    ),
+    "a duration without a unit": (
+        '[budget."GET /"]\np95 = "60"\n',
+        'hookmon.toml:2: "60" is no duration; allowed: a number with ns, us, ms, s or min, "60ms"',
+    ),
+    "a duration as a number": (
+        '[budget."GET /"]\np95 = 60\n',
+        "hookmon.toml:2: p95 is an integer, 60; allowed: a string",
+    ),
+    "a number as a string": (
+        '[budget."GET /"]\nsql_per_request = "5"\n',
+        'hookmon.toml:2: sql_per_request is a string, "5"; allowed: a number',
+    ),
+    "a flag where a number belongs": (
+        "[budget.a]\ncalls = true\n",
+        "hookmon.toml:2: calls is a boolean, true; allowed: a number",
+    ),
+    "fewer calls than none": (
+        "[budget.a]\ncalls = -1\n",
+        "hookmon.toml:2: -1 is no number of calls; allowed: a number from 0 on",
+    ),
+    "calls without end": (
+        "[budget.a]\ncalls = inf\n",
+        "hookmon.toml:2: inf is no number of calls; allowed: a number from 0 on",
+    ),
+    "repetitions that are not counted": (
+        "[budget.a]\nmax_repetition = 3\n",
+        "hookmon.toml:2: max_repetition 3 cannot be checked; allowed: a number from 4 on: fewer than five are not counted",
+    ),
+    "a growth without its sign": (
+        '[budget.a]\np95_vs_base = "10%"\n',
+        'hookmon.toml:2: "10%" is no growth; allowed: a percentage with its sign, "+10%"; did you mean "+10%"?',
+    ),
+    "more errors than calls": (
+        '[budget.a]\nerrors = "101%"\n',
+        'hookmon.toml:2: "101%" is no share; allowed: a percentage from 0 to 100, "1%"',
+    ),
+    "a budget without a name": (
+        '[budget]\np95 = "60ms"\n',
+        'hookmon.toml:2: budget "p95" is a string; allowed: tables that begin with [budget."NAME"]',
+    ),
+    "budgets as an array": (
+        '[[budget]]\np95 = "60ms"\n',
+        'hookmon.toml:1: budget is an array; allowed: tables that begin with [budget."NAME"]; did you mean [budget."NAME"]?',
     ),
     "watch as a single table": (
         '[watch]\nmodule = "shop"\ncalls = ["a"]\n',
@@ -140,7 +227,7 @@ MISTAKES = {
     "unknown filter": (
         WATCH + 'span = "q {arg0|uper}"\ncalls = ["a"]\n',
         "hookmon.toml:3: span \"q {arg0|uper}\": {arg0|uper}: there is no filter 'uper'; "
-        "allowed: upper, lower, word, command, host, port, file, program, sql",
+        "allowed: upper, lower, word, command, host, port, file, program, method, route, sql, name, test, callable",
     ),
     "span with an open brace": (
         WATCH + 'span = "q {arg0"\ncalls = ["a"]\n',

@@ -25,6 +25,7 @@ PLAN: Any = {
             "entry": False,
             "entry_name": "",
             "entry_status": "",
+            "entry_body": "",
             "waits": False,
             "pack": "",
             "source": "hookmon.toml:3",

@@ -18,6 +18,8 @@ import pytest
 
 from hookmon.testing import Recorded, run
 
+pytest.register_assert_rewrite("packs.web")
+
 PYTHON = os.environ.get("HOOKMON_PACKS_PYTHON", sys.executable)
 ENGINE = {name: value for name, value in os.environ.items() if name == "HOOKMON_ENGINE"}
 """The engine that this run of the tests asks for."""

@@ -134,8 +134,8 @@ shop = module("def quote(n): pass\\ndef other(n): pass")
 plans = []
 for number, (call, span) in enumerate([("*", "glob"), ("quote", "exact")], 1):
     plans.append({"id": number, "module": "shop", "calls": [call], "span": span, "kind": "function", "nested": False,
-                  "entry": False, "entry_name": "", "entry_status": "", "waits": False, "pack": "", "source": "test",
-                  "adapter": ""})
+                  "entry": False, "entry_name": "", "entry_status": "", "entry_body": "", "waits": False, "pack": "",
+                  "source": "test", "adapter": ""})
 patch_module(shop, "shop", plans, patches)
 shop.quote(1); shop.other(1)
 """)

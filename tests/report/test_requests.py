@@ -152,3 +152,14 @@ def test_what_takes_more_than_half_is_told():
 def test_a_place_is_told_relative_to_the_project(site, project, shown):
     """Where it lies inside; elsewhere as it is."""
     assert location(site, project) == shown
+
+
+@pytest.mark.parametrize(("children_ns", "kinds"), [(0, ["repetition"]), (70 * MS, [])], ids=["its own time", "its children's"])
+def test_a_function_in_a_loop_is_told_when_it_takes_the_time_itself(children_ns, kinds):
+    """What it calls is told by itself."""
+    more = {"transactions": 1, "most": 8, "repeated": 1, "repeated_calls": 8, "repeated_ns": 80 * MS, "most_repeated": 8}
+    nodes = [
+        node(-1, "GET /", [200 * MS], children_ns=80 * MS, kind="request", entry=True),
+        node(0, "quote", [10 * MS] * 8, children_ns=children_ns, **more),
+    ]
+    assert [each.kind for each in findings(transactions(nodes, [], 1), "")] == kinds

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 import click
 
 from hookmon.cli.main import hookmon
-from hookmon.config.settings import REPEATED_TABLES, ROOT, SETTINGS, USER
+from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, SETTINGS, USER
 from hookmon.report import FORMATS, formats
 from hookmon.report.codes import CODES
 
@@ -99,8 +99,13 @@ def _settings() -> Iterator[str]:
     for each in SETTINGS:
         if USER not in each.writers:
             continue
-        table = "" if each.table == ROOT else f"`[[{each.table}]]`" if each.table in REPEATED_TABLES else f"`[{each.table}]`"
         default = "needed" if each.default is None else f"`{_toml(each.default)}`"
+        if each.table == ROOT:
+            table = ""
+        elif each.table in NAMED_TABLES:
+            table, default = f'`[{each.table}."NAME"]`', "no limit"
+        else:
+            table = f"`[[{each.table}]]`" if each.table in REPEATED_TABLES else f"`[{each.table}]`"
         rows.append(f"| {table} | `{each.key}` | {each.type} | {default} | {_cell(each.help)} |")
     yield "| table | key | type | default | means |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
 

@@ -19,6 +19,7 @@ from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
     from hookmon.collector.collect import Collector
+    from hookmon.collector.machine import Machine
     from hookmon.collector.store import Run, RunFile
     from hookmon.config.load import Config
 
@@ -37,6 +38,8 @@ _GRACE_S = 0.3
 @click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
+@click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
+@click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     name: str,
@@ -44,6 +47,8 @@ def command(
     output: Path | None,
     as_json: bool,
     quiet: bool,
+    is_checked: bool,
+    against: str | None,
     command: tuple[str, ...],
     **configuration: Any,
 ) -> int:
@@ -51,12 +56,21 @@ def command(
 
     The report goes to stderr when COMMAND has ended, and is kept for `hookmon report`. The exit code is that of COMMAND, 128+N
     when signal N killed it; 127 and 126 when it cannot be started, 125 when hookmon fails before the start, 2 for a mistake in
-    the options or the configuration.
+    the options or the configuration. With --check, a COMMAND that ended with 0 gives way to the budgets: 1 when one is broken, 3
+    when nothing could be judged.
     """
     from hookmon.config.load import load
 
     format = _output.chosen_format(format, as_json)
     checked = load(Path.cwd(), **configuration)
+    if against and not is_checked:
+        raise click.UsageError("--against belongs to --check")
+    base = None
+    if is_checked:
+        from hookmon.cli import _check
+
+        _check.refuse_without_budgets(checked)
+        base = _check.base_of(against)
     if output is not None:
         _check_output(output)
     elif not quiet:
@@ -65,7 +79,7 @@ def command(
     code, run = session.run()
     if output is not None or not quiet:
         _report(run, format, output)
-    return code
+    return _judge(run, checked, base, code) if is_checked else code
 
 
 class _Session:
@@ -85,6 +99,7 @@ class _Session:
         """
         from hookmon.collector import launch
         from hookmon.collector.collect import Collector
+        from hookmon.collector.machine import Machine
 
         folder = _plan.run_folder()
         before = launch.block_signals()
@@ -98,13 +113,14 @@ class _Session:
             except BaseException:
                 self._withdraw(folder)
                 raise
+            machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             collector = Collector(run, self._run_file)
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
         finally:
             launch.unblock_signals(before)
-        return code, self._finish(collector, code)
+        return code, self._finish(collector, machine, code)
 
     def _begin(self, folder: Path) -> Run:
         """Write the plan and reserve a run file."""
@@ -150,7 +166,7 @@ class _Session:
         if hasattr(self, "_run_file"):
             self._run_file.path.unlink(missing_ok=True)
 
-    def _finish(self, collector: Collector, code: int) -> Run:
+    def _finish(self, collector: Collector, machine: Machine, code: int) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
         from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
@@ -163,6 +179,7 @@ class _Session:
         while collector.something_runs() and time.monotonic() < deadline:
             time.sleep(0.02)
         run = collector.look(state="finished")
+        machine.describe(run)
         run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
         add_cost(run, collector.interpreter)
         name_versions(run, self._config, collector.interpreter)
@@ -182,6 +199,17 @@ def _check_output(output: Path) -> None:
         raise HookmonError(f"--output {output}: there is no folder {folder}", code="output")
     if not os.access(output if output.exists() else folder, os.W_OK):
         raise HookmonError(f"--output {output}: it cannot be written", code="output")
+
+
+def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
+    """Write what becomes of the budgets to stderr; return their exit code where the program's own is 0."""
+    from hookmon.cli import _check
+    from hookmon.report.check import render
+
+    check = _check.judged(run, config, base)
+    with contextlib.suppress(BrokenPipeError):
+        render(check, "text", file=sys.stderr)
+    return code or check.exit_code()
 
 
 def _report(run: Run, format: str, output: Path | None) -> None:

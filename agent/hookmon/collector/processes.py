@@ -61,6 +61,15 @@ class Watcher:
             self._comm = comm
             self.refresh()
 
+    def note_waits(self) -> None:
+        """Read how long the main thread had a processor, and how long it waited for one. Linux only; a zombie still has it."""
+        try:
+            with open(f"/proc/{self.row.pid}/schedstat", encoding="ascii") as file:
+                ran, waited, *_ = map(int, file.read().split())
+        except (OSError, ValueError):
+            return
+        self.row.ran_ns, self.row.waited_ns = ran, waited
+
 
 class Processes:
     """The process tree of a run."""
@@ -124,6 +133,7 @@ class Processes:
         except (psutil.Error, OSError):
             return None
         row.duration_ns = now_ns - row.started_ns
+        watcher.note_waits()
         if sys.platform != "linux":
             row.rss_max_bytes = max(row.rss_max_bytes, rss)
         row.threads_max = max(row.threads_max, threads)
@@ -136,6 +146,7 @@ class Processes:
         """Read the CPU time of a process that has ended and was not reaped yet: a zombie still has it."""
         watcher = self.watchers.get(pid)
         if watcher is not None:
+            watcher.note_waits()
             try:
                 cpu = watcher.process.cpu_times()
                 watcher.row.cpu_ns = max(watcher.row.cpu_ns, round((cpu.user + cpu.system) * 1e9))

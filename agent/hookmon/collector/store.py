@@ -98,6 +98,8 @@ class Process:
     read_bytes: int = 0
     written_bytes: int = 0
     switches: int = 0  # context switches, voluntary and not
+    ran_ns: int = 0  # of its main thread, as the scheduler says it; 0 where it says nothing
+    waited_ns: int = 0  # the same thread, ready to run while others had the processor
 
 
 @dataclass
@@ -180,6 +182,10 @@ class Run:
     exit_code: int | None = None
     python: str = ""  # of the main process, or of the first one that was watched
     engine: str = ""
+    host: str = ""  # a digest of the machine's name
+    cpu: str = ""  # the model
+    cores: int = 0
+    others_ns: int = 0  # CPU time that processes of others took while it lasted
     overhead_ns: int = 0
     call_cost_ns: float = 0.0
     step_cost_ns: float = 0.0

@@ -40,6 +40,52 @@ def calls(names: Sequence[object]) -> Iterator[Mistake]:
             yield from _call(name, index)
 
 
+def names(values: Sequence[object]) -> Iterator[Mistake]:
+    """Yield what `calls` does, but for an empty array."""
+    if values:
+        yield from calls(values)
+
+
+def callback(where: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `where` says where a registration function has its callback.
+
+    That is an argument ("listener", "arg0"), what the returned decorator is put on ("decorated"), what is returned or yielded
+    ("result"), or an attribute in which it stands, alone or among others ("self.listeners", "arg0.function", "module.LISTENERS").
+    """
+    if not _is_dotted(where):
+        yield Mistake(
+            f"callable {shown(where)} is no place of a callback",
+            '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
+            code="not-a-hook",
+        )
+
+
+def skipped(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that can be neither a package nor a callable with its module."""
+    for index, name in enumerate(names):
+        if isinstance(name, str) and not all(_is_dotted(part) for part in name.split(":", 1)):
+            yield Mistake(
+                f"{shown(name)} is not a package or callable",
+                '"shop.plugins", "shop.plugins:on_save"',
+                at=(index,),
+                code="not-a-hook",
+            )
+
+
+def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each pattern that cannot be the name of a method."""
+    for index, pattern in enumerate(patterns):
+        if isinstance(pattern, str) and not _GLOB_PARTS.sub("_", pattern).isidentifier():
+            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,), code="not-a-hook")
+
+
+def base(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is a class with its module, or nothing."""
+    module_name, colon, class_name = name.partition(":")
+    if name and not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
+        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"', code="not-a-hook")
+
+
 def _call(name: str, index: int) -> Iterator[Mistake]:
     parents, dot, last = name.rpartition(".")
     literal = _GLOB_PARTS.sub("_", last)  # what a glob stands for could be a letter, so it must leave an identifier
@@ -64,6 +110,17 @@ def span(template: str) -> Iterator[Mistake]:
         span_template.parse(template)
     except ValueError as error:
         yield Mistake(f"span {shown(template)}: {error}", code="not-a-span")
+
+
+def place(template: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `template` is one plain field, or empty."""
+    try:
+        parts = span_template.parse(template)
+    except ValueError as error:
+        yield Mistake(f"{shown(template)}: {error}")
+        return
+    if parts and (len(parts) > 1 or isinstance(parts[0], str) or len(parts[0][0]) > 1 or parts[0][1]):
+        yield Mistake(f"{shown(template)} is not one place", 'a field without a filter, "{result.response}"')
 
 
 def kind(name: str) -> Iterator[Mistake]:
@@ -104,6 +161,66 @@ def share(value: str) -> Iterator[Mistake]:
         is_share = False
     if not is_share:
         yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"', code="not-a-share")
+
+
+_UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
+_DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|min)\s*")
+_PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_GROWTH = re.compile(r"\s*\+\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
+_FEWEST_REPEATED = 4
+
+
+def duration(value: str) -> Iterator[Mistake]:
+    """A duration with its unit, "60ms"."""
+    if value and not _DURATION.fullmatch(value):
+        yield Mistake(f"{shown(value)} is no duration", 'a number with ns, us, ms, s or min, "60ms"', code="not-a-duration")
+
+
+def duration_ns_of(value: str) -> float:
+    """Return the nanoseconds that a checked duration stands for."""
+    match = _DURATION.fullmatch(value)
+    assert match is not None
+    return float(match[1]) * _UNITS_NS[match[2]]
+
+
+def part(value: str) -> Iterator[Mistake]:
+    """A share in per cent, "1%"; none is "0%"."""
+    if value and (not _PART.fullmatch(value) or part_of(value) > 1):
+        yield Mistake(f"{shown(value)} is no share", 'a percentage from 0 to 100, "1%"', code="not-a-share")
+
+
+def part_of(value: str) -> float:
+    """Return the share, 0.0 to 1.0, that a checked one stands for."""
+    match = _PART.fullmatch(value)
+    assert match is not None
+    return float(match[1]) / 100
+
+
+def growth(value: str) -> Iterator[Mistake]:
+    """By how much something may grow, "+10%"."""
+    if value and not _GROWTH.fullmatch(value):
+        meant = f"+{value.strip()}" if _PART.fullmatch(value) else ""
+        yield Mistake(f"{shown(value)} is no growth", 'a percentage with its sign, "+10%"', meant, code="not-a-share")
+
+
+def growth_of(value: str) -> float:
+    """Return what a checked growth allows to multiply by: 1.1 for "+10%"."""
+    match = _GROWTH.fullmatch(value)
+    assert match is not None
+    return 1 + float(match[1]) / 100
+
+
+def amount(value: float) -> Iterator[Mistake]:
+    """A number of calls, 0 for none at all."""
+    if not 0 <= value < float("inf"):
+        yield Mistake(f"{shown(value)} is no number of calls", "a number from 0 on", code="not-an-amount")
+
+
+def repetition(value: float) -> Iterator[Mistake]:
+    """A number of repetitions: fewer than five are not told apart."""
+    if not _FEWEST_REPEATED <= value < float("inf"):
+        found = f"max_repetition {shown(value)} cannot be checked"
+        yield Mistake(found, f"a number from {_FEWEST_REPEATED} on: fewer than five are not counted", code="not-an-amount")
 
 
 def share_of(value: str) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from hookmon.config import checks
 from hookmon.config.document import Document
@@ -10,7 +10,7 @@ from hookmon.config.problem import Mistake, Place, Problem, shown
 from hookmon.config.settings import USER, settings_of
 from hookmon.config.targets import Target
 from hookmon.config.validate import Table
-from hookmon.config.watch import Watch
+from hookmon.config.watch import Hook, Watch
 
 
 @dataclass
@@ -19,18 +19,24 @@ class Collected:
 
     watches: list[Watch] = field(default_factory=list)
     placed: list[tuple[Target, Place]] = field(default_factory=list)
+    placed_hooks: list[tuple[Target, Place]] = field(default_factory=list)
 
     def add_tables(self, document: Document, tables: list[Table], pack: str = "") -> None:
-        """Add the [[watch]] tables of `document`; `pack` is the pack's name, "" for the user's file."""
+        """Add the [[watch]] or [[hook]] tables of `document`; `pack` is the pack's name, "" for the user's file."""
         for table in tables:
             values = table.values
             calls = table.written.get("calls")
             if "module" in values and isinstance(calls, list):
                 targets = [((values["module"], call), (*table.path, "calls", index)) for index, call in enumerate(calls)]
-                self.placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
+                placed = self.placed_hooks if table.path[0] == "hook" else self.placed
+                placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
             if table.is_sound:
                 source = f"pack {pack}" if pack else str(table.place)
-                self.watches.append(Watch(**{**values, "calls": tuple(values["calls"])}, pack=pack, source=source))
+                values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+                if table.path[0] == "hook":
+                    hook = Hook(**{each.name: values.pop(each.name) for each in fields(Hook)})
+                    values |= {"nested": False, "hook": hook}
+                self.watches.append(Watch(**values, pack=pack, source=source))
 
     def add_option(self, text: str, problems: list[Problem]) -> None:
         """Add the watch that `--watch text` asks for; what is wrong with it is appended to `problems`."""

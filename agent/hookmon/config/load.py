@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hookmon.config import checks, packs
+from hookmon.config.budgets import Budget, budgets
 from hookmon.config.collect import Collected
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
@@ -30,7 +31,7 @@ class Config:
     read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
     a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
     with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
-    is not shown. `document` is what stood in the file.
+    is not shown. `budgets` are what `hookmon check` enforces, in the order of the file; `document` is what stood in the file.
     """
 
     watches: list[Watch]
@@ -41,6 +42,7 @@ class Config:
     redact: str
     offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    budgets: tuple[Budget, ...] = ()
     document: Document | None = None
 
 
@@ -71,10 +73,10 @@ def load(
 
     own = Collected()
     if document:
-        own.add_tables(document, tables["watch"])
+        own.add_tables(document, [*tables["watch"], *tables["hook"]])
     for text in watch:
         own.add_option(text, problems)
-    problems += duplicates(own.placed)
+    problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
 
     shipped, left_out = _all_packs(pack, problems)
     names = [each.name for each in shipped]
@@ -91,6 +93,7 @@ def load(
     active, doubles = without_doubles([each for each in shipped if verdicts[each.name].is_on], named)
     left_out += doubles
     problems += duplicates(placed for each in active for placed in each.content.placed)
+    problems += duplicates(placed for each in active for placed in each.content.placed_hooks)
 
     if problems:
         ordered = in_order(problems)
@@ -105,9 +108,9 @@ def load(
     max_overhead = checks.share_of(root["max_overhead"])
     project = path.resolve().parent if path else find_project(start)
     offered = [(each, verdicts[each.name]) for each in shipped]
-    return Config(
-        watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out, document
-    )
+    limits = budgets(document, tables["budget"]) if document else ()
+    names = [each.name for each in active]
+    return Config(watches, names, path, project, max_overhead, root["redact"], offered, left_out, limits, document)
 
 
 def label(path: Path, start: Path) -> str:

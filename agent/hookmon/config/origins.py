@@ -11,7 +11,7 @@ from typing import Any
 
 from hookmon.config.document import Document
 from hookmon.config.load import Config, load
-from hookmon.config.settings import REPEATED_TABLES, ROOT, USER, settings_of, tables_of
+from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, USER, settings_of, tables_of
 from hookmon.config.watch import Watch
 
 DEFAULT = "default"
@@ -51,7 +51,7 @@ class Origins:
 def origins(start: Path, **options: Any) -> Origins:
     """Return every value; the options are those of `load`. Raises ConfigError with every mistake."""
     config = load(start, **options)
-    return Origins(config, [*_plain(config.document), *_watches(config.watches)], _packs(config))
+    return Origins(config, [*_plain(config.document), *_watches(config.watches), *_budgets(config)], _packs(config))
 
 
 def settings(config: Config) -> list[dict[str, Any]]:
@@ -59,9 +59,8 @@ def settings(config: Config) -> list[dict[str, Any]]:
 
     Of the packs, whose targets carry their names anyway, it has those that somebody switched on or off.
     """
-    rows = [
-        {"table": each.table, "key": each.key, "value": each.value, "origin": each.origin} for each in _plain(config.document)
-    ]
+    values = [*_plain(config.document), *_budgets(config)]
+    rows = [{"table": each.table, "key": each.key, "value": each.value, "origin": each.origin} for each in values]
     packs = [each for each in _packs(config) if each.origin != DEFAULT]
     return rows + [{"table": "packs", "key": each.name, "value": each.is_on, "origin": each.origin} for each in packs]
 
@@ -69,7 +68,7 @@ def settings(config: Config) -> list[dict[str, Any]]:
 def _plain(document: Document | None) -> list[Value]:
     """Return the values of all tables that stand once; the packs have rows of their own."""
     rows = []
-    for table in [ROOT, *(name for name in tables_of(USER) if name != "packs" and name not in REPEATED_TABLES)]:
+    for table in [ROOT, *(name for name in tables_of(USER) if name != "packs" and name not in REPEATED_TABLES | NAMED_TABLES)]:
         written = document.data.get(table, {}) if document and table else document.data if document else {}
         path = (table,) if table else ()
         for key, setting in settings_of(table, USER).items():
@@ -79,17 +78,27 @@ def _plain(document: Document | None) -> list[Value]:
 
 
 def _watches(watches: list[Watch]) -> list[Value]:
-    keys = [each.name for each in fields(Watch) if each.name not in ("pack", "source")]
     rows = []
     for number, watch in enumerate(watches, 1):
-        defaults = {key: each.default for key, each in settings_of("watch", USER).items()}
-        for key in keys:
-            value = getattr(watch, key)
+        table = "hook" if watch.hook else "watch"
+        defaults = {key: each.default for key, each in settings_of(table, USER).items()}
+        values = {each.name: getattr(watch, each.name) for each in fields(Watch) if each.name not in ("hook", "pack", "source")}
+        if watch.hook:
+            values = {key: value for key, value in (values | vars(watch.hook)).items() if key in defaults}
+        for key, value in values.items():
             value = list(value) if isinstance(value, tuple) else value
             if value or key in defaults:
                 is_default = value == defaults.get(key)
-                rows.append(Value("watch", key, value, DEFAULT if is_default else watch.source, number))
+                rows.append(Value(table, key, value, DEFAULT if is_default else watch.source, number))
     return rows
+
+
+def _budgets(config: Config) -> list[Value]:
+    return [
+        Value(f'budget."{budget.name}"', limit.key, limit.text, str(limit.place))
+        for budget in config.budgets
+        for limit in budget.limits
+    ]
 
 
 def _packs(config: Config) -> list[PackState]:

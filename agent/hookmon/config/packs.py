@@ -1,6 +1,6 @@
 """The packs: found by listing their folder, or named by their path; read and checked by the code that reads the user's file.
 
-A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` tables. Packs are on unless somebody turns them off;
+A pack is `NAME.toml`: a `[pack]` table, then `[[watch]]` and `[[hook]]` tables. Packs are on unless somebody turns them off;
 one that says `on = false` is off unless somebody names it.
 """
 
@@ -88,7 +88,7 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     if document is None or own:
         return None
     content = Collected()
-    content.add_tables(document, tables["watch"], pack=path.stem)
+    content.add_tables(document, [*tables["watch"], *tables["hook"]], pack=path.stem)
     header = tables["pack"][0].values
     return Pack(path.stem, header["library"], header["tested"], header["description"], content, on=header["on"])
 

@@ -5,13 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 from hookmon.config import checks
-from hookmon.config.settings import FLAG, REPEATED_TABLES, ROOT, TEXT, TEXTS, USER, Setting, settings_of, tables_of
+from hookmon.config.settings import (
+    FLAG,
+    NAMED_TABLES,
+    NUMBER,
+    REPEATED_TABLES,
+    ROOT,
+    TEXT,
+    TEXTS,
+    USER,
+    Setting,
+    settings_of,
+    tables_of,
+)
 from hookmon.core.plan import KINDS, REDACTIONS
 
 _TYPES: dict[str, dict[str, Any]] = {
     TEXT: {"type": "string"},
     FLAG: {"type": "boolean"},
     TEXTS: {"type": "array", "items": {"type": "string"}},
+    NUMBER: {"type": "number", "minimum": 0},
 }
 
 _NARROWER: dict[Any, dict[str, Any]] = {
@@ -19,6 +32,10 @@ _NARROWER: dict[Any, dict[str, Any]] = {
     checks.redact: {"enum": list(REDACTIONS)},
     checks.share: {"pattern": r"^(off|\s*[0-9.]+\s*%\s*)$"},
     checks.calls: {"minItems": 1},
+    checks.duration: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|min)\s*$"},
+    checks.part: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
+    checks.growth: {"pattern": r"^\s*\+\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
+    checks.repetition: {"minimum": 4},
 }
 """What a schema can say of a check; the rest `hookmon config` says."""
 
@@ -28,7 +45,11 @@ def schema(packs: list[str]) -> dict[str, Any]:
     root = _table(ROOT)
     for name in tables_of(USER):
         table = _table(name)
-        root["properties"][name] = {"type": "array", "items": table} if name in REPEATED_TABLES else table
+        if name in REPEATED_TABLES:
+            table = {"type": "array", "items": table}
+        elif name in NAMED_TABLES:
+            table = {"type": "object", "additionalProperties": table}
+        root["properties"][name] = table
     for key, names in (("enable", packs), ("disable", [*packs, "*"])):
         root["properties"]["packs"]["properties"][key]["items"] = {"enum": names}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "hookmon.toml", **root}
@@ -44,4 +65,5 @@ def _table(name: str) -> dict[str, Any]:
 
 def _setting(setting: Setting) -> dict[str, Any]:
     found = {"description": setting.help, **_TYPES.get(setting.type, {}), **_NARROWER.get(setting.check, {})}
-    return found if setting.default is None else found | {"default": setting.default}
+    is_limit = setting.table in NAMED_TABLES  # no limit is the absence of the key
+    return found if setting.default is None or is_limit else found | {"default": setting.default}

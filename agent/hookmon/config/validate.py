@@ -9,7 +9,18 @@ from typing import Any
 
 from hookmon.config.document import Document
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, shown
-from hookmon.config.settings import FLAG, REPEATED_TABLES, ROOT, TEXT, TEXTS, Setting, settings_of, tables_of
+from hookmon.config.settings import (
+    FLAG,
+    NAMED_TABLES,
+    NUMBER,
+    REPEATED_TABLES,
+    ROOT,
+    TEXT,
+    TEXTS,
+    Setting,
+    settings_of,
+    tables_of,
+)
 
 _TOML_WORDS: dict[type, str] = {
     bool: "a boolean",
@@ -62,6 +73,10 @@ def _entries(document: Document, name: str, problems: list[Problem]) -> list[tup
         header = f"[[{name}]]"
         is_whole = isinstance(value, list)
         entries = [((name, index), each) for index, each in enumerate(value)] if is_whole else []
+    elif name in NAMED_TABLES:
+        header = f'[{name}."NAME"]'
+        is_whole = isinstance(value, dict)
+        entries = [((name, key), each) for key, each in value.items()] if is_whole else []
     else:
         header = f"[{name}]"
         is_whole = isinstance(value, dict)
@@ -72,10 +87,15 @@ def _entries(document: Document, name: str, problems: list[Problem]) -> list[tup
         problems.append(
             Problem(
                 document.place(path),
-                Mistake(f"{name} is {_word(each)}", f"tables that begin with {header}", meant, code="wrong-type"),
+                Mistake(f"{_title(path)} is {_word(each)}", f"tables that begin with {header}", meant, code="wrong-type"),
             )
         )
     return [(path, each) for path, each in entries if isinstance(each, dict)]
+
+
+def _title(path: KeyPath) -> str:
+    """Return how a message calls a table: its name, and the key where tables are told apart by keys."""
+    return f"{path[0]} {shown(path[1])}" if len(path) > 1 and isinstance(path[1], str) else str(path[0])
 
 
 def _check_table(
@@ -106,12 +126,18 @@ def _check_value(setting: Setting, value: Any) -> Iterator[Mistake]:
         for index, each in wrong:
             yield Mistake(f"{setting.key} has {_word(each)} in it, {shown(each)}", TEXTS, at=(index,), code="wrong-type")
         yield from setting.check(value)
-    elif (setting.type == TEXT and isinstance(value, str)) or (setting.type == FLAG and isinstance(value, bool)):
+    elif _has_type(setting, value):
         yield from setting.check(value)
     else:
         yield Mistake(
             f"{setting.key} is {_word(value)}, {shown(value)}", setting.type, _meant_value(setting, value), code="wrong-type"
         )
+
+
+def _has_type(setting: Setting, value: Any) -> bool:
+    if setting.type == NUMBER:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, {TEXT: str, FLAG: bool}.get(setting.type, ()))
 
 
 def _meant_value(setting: Setting, value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The noun that everything else asks for: one checked `[[watch]]` table."""
+"""The noun that everything else asks for: one checked `[[watch]]` or `[[hook]]` table."""
 
 from __future__ import annotations
 
@@ -10,10 +10,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Hook:
+    """What a `[[hook]]` table says more than a `[[watch]]`, by the names of the settings."""
+
+    callable: str
+    methods: tuple[str, ...]
+    base: str
+    skip: tuple[str, ...]
+    unregister: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Watch:
-    """One `[[watch]]` after checking, from the user's file, from --watch or from a pack.
+    """One `[[watch]]` or `[[hook]]` after checking, from the user's file, from --watch or from a pack.
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
+    With a `hook` its calls are not timed themselves, but the callbacks that they register.
     """
 
     module: str
@@ -24,14 +36,16 @@ class Watch:
     entry: bool = False
     entry_name: str = ""
     entry_status: str = ""
+    entry_body: str = ""
     waits: bool = False
     pack: str = ""
     source: str = ""
     adapter: str = ""
+    hook: Hook | None = None
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""
-        return {
+        plan: WatchPlan = {
             "id": watch_id,
             "module": self.module,
             "calls": list(self.calls),
@@ -41,8 +55,19 @@ class Watch:
             "entry": self.entry,
             "entry_name": self.entry_name,
             "entry_status": self.entry_status,
+            "entry_body": self.entry_body,
             "waits": self.waits,
             "pack": self.pack,
             "source": self.source,
             "adapter": self.adapter,
         }
+        if self.hook is not None:
+            hook = self.hook
+            plan["hook"] = {
+                "callable": hook.callable,
+                "methods": list(hook.methods),
+                "base": hook.base,
+                "skip": list(hook.skip),
+                "unregister": list(hook.unregister),
+            }
+        return plan

@@ -13,10 +13,19 @@ from hookmon.core.errors import PlanError
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:
-    from typing import Any, TypedDict
+    from typing import Any, NotRequired, TypedDict
+
+    class HookPlan(TypedDict):
+        """What a `[[hook]]` table says more than a `[[watch]]`."""
+
+        callable: str  # where its calls have the callback, see config.checks.callback
+        methods: list[str]  # the callback is an object, and these are its methods
+        base: str  # "module:Class" whose own methods are no callbacks, "" for none
+        skip: list[str]  # packages, or "module:name" for one callable, that are left alone
+        unregister: list[str]  # functions that get callbacks to forget them or to look them up
 
     class WatchPlan(TypedDict):
-        """One `[[watch]]` table after checking."""
+        """One `[[watch]]` or `[[hook]]` table after checking."""
 
         id: int
         module: str
@@ -29,8 +38,10 @@ if TYPE_CHECKING:
         entry: bool  # the calls are transactions, unless one is open already
         entry_name: str  # template that names the open transaction when the call returns, "" for none
         entry_status: str  # template of the open transaction's status, "" for none
+        entry_body: str  # field of the open transaction's body, a generator, once the call has returned, "" for none
         waits: bool  # the calls wait for a pool or an executor
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
+        hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
     class PlanData(TypedDict):
         """What the probe reads at start."""

@@ -3,19 +3,26 @@
 A template is text with fields in braces; `{{` and `}}` are braces. A field is a root, attribute names and at most one
 filter: `{arg0}`, `{sku}`, `{self.table}`, `{request.url|host}`; of several paths with commas between, the first that leads to
 a text or number that is not empty is read: `{url.text, url}`. Roots: `arg0`, `arg1`… (positional, without `self`), the name
-of a parameter, `self`, `class` (the name of self's class), `function` (the target's name), and where a call has returned
-`result`. After the root, a name is that of an attribute or the key of a dictionary, a number the place in a tuple or list:
-`{environ.REQUEST_METHOD}`, `{result.0.rule}`. Fields are only read: no property, no `__str__` and no `__getattr__` of the
-program runs. Checked before the start, compiled in the probe.
+of a parameter, `self`, `class` (the name of self's class), `function` (the target's name; `function.name` is its last part), and
+where a call has returned `result`. Where callbacks are registered there are besides `callable` (`callable.name`,
+`callable.module`), `object` (what it is a method of) and `method`. After the root, a name is that of an attribute or the key of a
+dictionary, a number the place in a tuple or list: `{environ.REQUEST_METHOD}`, `{result.0.rule}`. Fields are only read: no
+property, no `__str__` and no `__getattr__` of the program runs. Checked before the start, compiled in the probe.
 """
 
 from __future__ import annotations
 
-FILTERS = ("upper", "lower", "word", "command", "host", "port", "file", "program", "sql")
+FILTERS = (
+    *("upper", "lower", "word", "command", "host", "port", "file", "program", "method", "route", "sql", "name", "test"),
+    "callable",
+)
 """`command`: a Redis command in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first
 blank. `host`: host of a URL, with its port unless that is the scheme's own. `port`: a port to stand behind a host, `:8080`;
 nothing for 80, 443 and none. `file`: the last part of a path. `program`: of a command line, text or list, the name of the
-program. `sql`: a statement without its literals."""
+program. `method`: a method of HTTP in capitals, OTHER for one that is not known. `route`: with one slash
+before it. `sql`: a statement without its literals.
+`name`: a path as it is seen from the folder that the program was started in; digits are none, the next path counts. `test`:
+the identifier of a test without its parameters. `callable`: the qualified name of a callable."""
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:

@@ -1,11 +1,15 @@
-"""Times how long work waits for a thread of a pool: from the making of its work item to the item's run.
+"""Times how long work waits for a thread of a pool, from the making of its work item to the item's run, and lets the work belong
+to the request, job or test that has submitted it.
 
 In: `concurrent.futures.thread`, just imported. Out: work items that carry a `_Wait`, which ends when a thread takes them. To the
 recorder a `_Wait` is the future that a call has returned: it counts that call when the future is done. An item that is
-dropped, by a shutdown say, is never counted. Runs in the watched process.
+dropped, by a shutdown say, is never counted. The thread runs the item with the context variable of `transactions` as it was
+where the item was made: `submit` copies no context. Runs in the watched process.
 """
 
 from __future__ import annotations
+
+from hookmon.probe.transactions import members
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -57,13 +61,20 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes one
         plain_init(self, *args, **kwargs)
-        vars(self)[_NAME] = begin(self)
+        vars(self)[_NAME] = (begin(self), members.get(None))
 
     def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        wait = vars(self).pop(_NAME, None)
+        wait, member = vars(self).pop(_NAME, (None, None))
         if wait is not None:
             wait.end()
-        return plain_run(self, *args, **kwargs)
+        if member is None:
+            return plain_run(self, *args, **kwargs)
+        before = members.get(None)
+        members.set(member)
+        try:
+            return plain_run(self, *args, **kwargs)
+        finally:
+            members.set(before)
 
     patches.replace(item, "__init__", __init__)
     patches.replace(item, "run", run)

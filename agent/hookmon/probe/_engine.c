@@ -37,6 +37,8 @@
 #define MOST_SPARE 32
 #define MOST_EVENTS 4096 /* trace.py */
 #define REPEATED 5       /* core.layout */
+#define FAILED_FROM 500  /* transactions.py */
+#define MOST_TRACES 1000
 #define MOST_FRAMES 100  /* target.py */
 #define MOST_FILES 1024
 
@@ -44,6 +46,7 @@ typedef struct {
     PyObject_HEAD
     PyObject *parent;   /* Node or None */
     PyObject *span;     /* recorder.Span or None */
+    PyObject *kind;     /* of its target, or NULL */
     PyObject *children; /* dict: Span -> Node or None; shared among flat nodes */
     unsigned long long number;
     Py_ssize_t total; /* index of the total; minimum and maximum follow */
@@ -53,6 +56,7 @@ typedef struct {
     uint64_t max_ns;
     long skip; /* 0: all calls are timed; else counts up to the next one that is */
     char entry; /* its calls are transactions */
+    uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
     Py_ssize_t per; /* index of its calls per transaction, 0 = none yet */
     uint64_t tally;    /* of `settle` and `fold`, 0 in between */
     uint64_t tally_ns;
@@ -83,7 +87,33 @@ typedef struct {
     PyObject *task;  /* None for a thread's own lane */
     Trace *trace;    /* set while a transaction is open */
     PyObject *moved; /* dict: Node -> Node, since that got its name; NULL most of the time */
+    long moved_depth; /* no call that lies deeper was open then */
 } Lane;
+
+/* One request, job or test, and one lane's part in it: as in transactions.py. */
+typedef struct {
+    PyObject_HEAD
+    Lane *lane;
+    Node *node;
+    PyObject *traces; /* list of Trace */
+    PyObject *member; /* Member; NULL once it has ended, or the two would be a cycle */
+    PyObject *before; /* what the context variable held */
+    long epoch;
+    PyObject *route; /* what adapters know of it */
+    long status;
+    char is_routed;
+    char failed;
+    char ended;
+} Transaction;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *transaction;
+    PyObject *lane;
+    PyObject *task;
+    PyObject *trace; /* Trace or None */
+    long beside;     /* futures of it that are not done */
+} Member;
 
 typedef struct {
     Py_hash_t hash;
@@ -97,6 +127,7 @@ typedef struct {
     PyObject *name; /* function of (args, kwargs), or NULL */
     int sited;           /* the calling line tells spans apart */
     Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
+    PyObject *detail;    /* the one key in that argument, a dict, or NULL; of a marked function: see tell */
     Known *known;        /* spans by the hash of that argument */
     Py_ssize_t known_size;
     Py_ssize_t known_used;
@@ -167,12 +198,14 @@ static _Thread_local Lane *thread_lane;
 static _Thread_local unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
+static PyTypeObject *TransactionType, *MemberType;
 static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
-static PyObject *name_note_maker, *name_timed_generator, *name_qualname;
+static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
 static PyObject *name_join, *name_begin, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
+static PyObject *no_text;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
 
 /* Offsets from a node's total, as in core.layout. */
@@ -315,6 +348,7 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     if (span != Py_None) {
         PyObject *target = PyObject_GetAttr(span, name_target);
         PyObject *flag = target ? PyObject_GetAttr(target, name_entry) : NULL;
+        Py_XSETREF(self->kind, flag ? PyObject_GetAttr(target, name_kind) : NULL);
         entry = flag ? PyObject_IsTrue(flag) : -1;
         Py_XDECREF(flag);
         Py_XDECREF(target);
@@ -327,6 +361,7 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     self->entry = (char)entry;
+    self->floor_ns = 0;
     self->per = 0;
     Py_XSETREF(self->children, children);
     Py_XSETREF(self->parent, Py_NewRef(parent));
@@ -396,6 +431,7 @@ node_dealloc(Node *self)
     Py_TRASHCAN_BEGIN(self, node_dealloc)
     Py_CLEAR(self->parent);
     Py_CLEAR(self->span);
+    Py_CLEAR(self->kind);
     Py_CLEAR(self->children);
     type->tp_free(self);
     Py_DECREF(type);
@@ -413,6 +449,7 @@ static PyMemberDef node_members[] = {
     {"skip", Py_T_LONG, offsetof(Node, skip), 0, NULL},
     {"per", Py_T_PYSSIZET, offsetof(Node, per), 0, NULL},
     {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
+    {"floor_ns", Py_T_ULONGLONG, offsetof(Node, floor_ns), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -743,6 +780,14 @@ lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
         PyErr_SetString(PyExc_TypeError, "what moved is a dict or None");
         return -1;
     }
+    PyObject *node, *place;
+    Py_ssize_t at = 0;
+    self->moved_depth = -1;
+    while (value != Py_None && PyDict_Next(value, &at, &node, &place)) {
+        if (Py_IS_TYPE(node, NodeType) && ((Node *)node)->depth > self->moved_depth) {
+            self->moved_depth = ((Node *)node)->depth;
+        }
+    }
     Py_XSETREF(self->moved, value == Py_None ? NULL : Py_NewRef(value));
     return 0;
 }
@@ -994,21 +1039,330 @@ join(Lane *lane, PyObject *span)
     return visit;
 }
 
+static PyObject *
+member_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *transaction, *lane, *trace;
+    if (!PyArg_ParseTuple(args, "OO!O", &transaction, LaneType, &lane, &trace)) {
+        return NULL;
+    }
+    Member *self = (Member *)type->tp_alloc(type, 0);
+    if (self) {
+        self->transaction = Py_NewRef(transaction);
+        self->lane = Py_NewRef(lane);
+        self->task = Py_NewRef(((Lane *)lane)->task);
+        self->trace = Py_NewRef(trace);
+    }
+    return (PyObject *)self;
+}
+
+static int
+member_traverse(Member *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->transaction);
+    Py_VISIT(self->lane);
+    return 0;
+}
+
+static void
+member_dealloc(Member *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->transaction);
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->task);
+    Py_CLEAR(self->trace);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef member_members[] = {
+    {"transaction", Py_T_OBJECT_EX, offsetof(Member, transaction), Py_READONLY, NULL},
+    {"lane", Py_T_OBJECT_EX, offsetof(Member, lane), Py_READONLY, NULL},
+    {"task", Py_T_OBJECT_EX, offsetof(Member, task), Py_READONLY, NULL},
+    {"trace", Py_T_OBJECT_EX, offsetof(Member, trace), Py_READONLY, NULL},
+    {"beside", Py_T_LONG, offsetof(Member, beside), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyObject *
+make_transaction(PyTypeObject *type, Lane *lane, Node *node)
+{
+    Transaction *self = (Transaction *)type->tp_alloc(type, 0);
+    if (!self) {
+        return NULL;
+    }
+    self->lane = (Lane *)Py_NewRef(lane);
+    self->node = (Node *)Py_NewRef(node);
+    self->epoch = (long)state.epoch;
+    self->route = Py_NewRef(no_text);
+    PyObject *trace = TraceType->tp_alloc(TraceType, 0);
+    self->traces = trace ? PyList_New(1) : NULL;
+    if (!self->traces) {
+        Py_XDECREF(trace);
+        Py_DECREF(self);
+        return NULL;
+    }
+    PyList_SET_ITEM(self->traces, 0, trace);
+    Member *member = (Member *)MemberType->tp_alloc(MemberType, 0);
+    if (!member || PyContextVar_Get(state.members, Py_None, &self->before) < 0) {
+        Py_XDECREF(member);
+        Py_DECREF(self);
+        return NULL;
+    }
+    member->transaction = Py_NewRef(self);
+    member->lane = Py_NewRef(lane);
+    member->task = Py_NewRef(lane->task);
+    member->trace = Py_NewRef(trace);
+    self->member = (PyObject *)member;
+    return (PyObject *)self;
+}
+
+static PyObject *
+transaction_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *lane, *node;
+    if (!PyArg_ParseTuple(args, "O!O!", LaneType, &lane, NodeType, &node)) {
+        return NULL;
+    }
+    return make_transaction(type, (Lane *)lane, (Node *)node);
+}
+
+static int
+transaction_traverse(Transaction *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->lane);
+    Py_VISIT(self->node);
+    Py_VISIT(self->traces);
+    Py_VISIT(self->member);
+    Py_VISIT(self->before);
+    return 0;
+}
+
+static int
+transaction_clear(Transaction *self)
+{
+    Py_CLEAR(self->member);
+    Py_CLEAR(self->before);
+    return 0;
+}
+
+static void
+transaction_dealloc(Transaction *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    transaction_clear(self);
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->node);
+    Py_CLEAR(self->traces);
+    Py_CLEAR(self->route);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it. -1 with an error. */
+static int
+settle_transaction(Transaction *self, PyObject *traces, const Event *own)
+{
+    Node *node = own->node;
+    if ((self->status >= FAILED_FROM || self->failed) && (own->outcome & ~(uint32_t)UNTIMED_CALL) == RETURNED) {
+        self->failed = 1;
+        state.words[node->total + ERRORS]++;
+    }
+    PyObject *answer = settle(NULL, traces);
+    if (answer && !(own->outcome & UNTIMED_CALL) && own->duration_ns > node->floor_ns) {
+        Py_SETREF(answer, PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)node,
+                                              (unsigned long long)own->started_ns, (unsigned long long)own->duration_ns,
+                                              self->status, traces));
+    }
+    Py_XDECREF(answer);
+    return answer ? 0 : -1;
+}
+
+/* The entry's call has ended, and is the last in its trace. */
+static PyObject *
+transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
+{
+    self->ended = 1;
+    Py_CLEAR(self->lane->trace);
+    Py_CLEAR(self->lane->moved);
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        return NULL;
+    }
+    if (member == self->member) {
+        PyObject *token = PyContextVar_Set(state.members, self->before);
+        Py_XDECREF(token);
+    }
+    Py_DECREF(member);
+    Py_CLEAR(self->member);
+    PyObject *rest = PyErr_Occurred() ? NULL : PyList_New(0);
+    if (!rest) {
+        return NULL;
+    }
+    PyObject *traces = self->traces;
+    self->traces = rest;
+    Trace *own = PyList_GET_SIZE(traces) ? (Trace *)PyList_GET_ITEM(traces, 0) : NULL;
+    if (self->epoch == (long)state.epoch && own && own->count) {
+        Event last = own->events[--own->count];
+        if (last.node == self->node) {
+            (void)settle_transaction(self, traces, &last);
+        }
+        Py_DECREF(last.node);
+    }
+    Py_DECREF(traces);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+transaction_settle(Transaction *self, PyObject *args)
+{
+    PyObject *traces;
+    Node *node;
+    unsigned long long started_ns, duration_ns;
+    unsigned outcome, calls;
+    if (!PyArg_ParseTuple(args, "O!(O!KKII)", &PyList_Type, &traces, NodeType, &node, &started_ns, &duration_ns, &outcome, &calls)) {
+        return NULL;
+    }
+    Event own = {node, started_ns, duration_ns, outcome, calls};
+    if (settle_transaction(self, traces, &own) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
+{
+    if (PyList_GET_SIZE(self->traces) >= MOST_TRACES) {
+        Py_RETURN_NONE;
+    }
+    PyObject *trace = TraceType->tp_alloc(TraceType, 0);
+    if (!trace || PyList_Append(self->traces, trace) < 0) {
+        Py_XDECREF(trace);
+        return NULL;
+    }
+    return trace;
+}
+
+static PyMethodDef transaction_methods[] = {
+    {"close", (PyCFunction)transaction_close, METH_NOARGS, "Settle what was counted: the entry's call has ended."},
+    {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "Write down what was counted: (traces, the entry's call)."},
+    {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "Return a trace of its own for what runs beside the others."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef transaction_members[] = {
+    {"lane", Py_T_OBJECT_EX, offsetof(Transaction, lane), Py_READONLY, NULL},
+    {"route", Py_T_OBJECT_EX, offsetof(Transaction, route), 0, NULL},
+    {"is_routed", Py_T_BOOL, offsetof(Transaction, is_routed), 0, NULL},
+    {"failed", Py_T_BOOL, offsetof(Transaction, failed), 0, NULL},
+    {"member", Py_T_OBJECT_EX, offsetof(Transaction, member), Py_READONLY, NULL},
+    {"epoch", Py_T_LONG, offsetof(Transaction, epoch), Py_READONLY, NULL},
+    {"status", Py_T_LONG, offsetof(Transaction, status), 0, NULL},
+    {"ended", Py_T_BOOL, offsetof(Transaction, ended), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyObject *
+transaction_get_node(Transaction *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->node);
+}
+
+static int
+transaction_set_node(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !Py_IS_TYPE(value, NodeType)) {
+        PyErr_SetString(PyExc_TypeError, "a transaction's node is a Node");
+        return -1;
+    }
+    Py_XSETREF(self->node, (Node *)Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+transaction_get_traces(Transaction *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->traces);
+}
+
+static int
+transaction_set_traces(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !PyList_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError, "a transaction's traces are a list");
+        return -1;
+    }
+    Py_SETREF(self->traces, Py_NewRef(value));
+    return 0;
+}
+
+static PyGetSetDef transaction_getset[] = {
+    {"node", (getter)transaction_get_node, (setter)transaction_set_node, NULL, NULL},
+    {"traces", (getter)transaction_get_traces, (setter)transaction_set_traces, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* Return the open transaction that the caller belongs to, a new reference; NULL, perhaps with an error, when there is none. */
+static Transaction *
+open_transaction(void)
+{
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        return NULL;
+    }
+    Transaction *transaction = NULL;
+    if (Py_IS_TYPE(member, MemberType)) {
+        transaction = (Transaction *)Py_NewRef(((Member *)member)->transaction);
+        if (transaction->ended || transaction->epoch != (long)state.epoch) {
+            Py_CLEAR(transaction);
+        }
+    }
+    Py_DECREF(member);
+    return transaction;
+}
+
 /* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
 static PyObject *
 begin(Lane *lane, Node *node)
 {
-    PyObject *opened = PyObject_CallMethodObjArgs(state.steps, name_begin, (PyObject *)lane, (PyObject *)node, NULL);
-    if (opened == Py_None) {
-        Py_CLEAR(opened);
+    if (!state.joining) {
+        PyObject *first = PyObject_CallMethodObjArgs(state.steps, name_begin, (PyObject *)lane, (PyObject *)node, NULL);
+        if (first == Py_None) {
+            Py_CLEAR(first);
+        }
+        return first;
     }
-    return opened;
+    Transaction *opened = (Transaction *)make_transaction(TransactionType, lane, node);
+    PyObject *token = opened ? PyContextVar_Set(state.members, opened->member) : NULL;
+    if (!token) {
+        PyErr_Clear(); /* no memory: the call goes on without */
+        Py_XDECREF(opened);
+        return NULL;
+    }
+    Py_DECREF(token);
+    Py_XSETREF(lane->trace, (Trace *)Py_NewRef(PyList_GET_ITEM(opened->traces, 0)));
+    Py_CLEAR(lane->moved);
+    return (PyObject *)opened;
 }
 
 static void
 close_opened(PyObject *opened)
 {
-    call_aside(opened, name_close, NULL);
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer = Py_IS_TYPE(opened, TransactionType) ? transaction_close((Transaction *)opened, NULL)
+                                                           : PyObject_CallMethodNoArgs(opened, name_close);
+    Py_XDECREF(answer);
+    put_back_unless_new(&raised);
     Py_DECREF(opened);
 }
 
@@ -1185,6 +1539,24 @@ site_key(void)
     return key;
 }
 
+/* Return the text that decides about the name, borrowed: an argument, or what it has under a key; NULL when it is anything else. */
+static PyObject *
+deciding(Timed *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (self->position < 0 || self->position >= count) {
+        return NULL;
+    }
+    PyObject *value = args[self->position];
+    if (self->detail) {
+        value = PyDict_CheckExact(value) ? PyDict_GetItemWithError(value, self->detail) : NULL;
+        if (!value) {
+            PyErr_Clear();
+            return NULL;
+        }
+    }
+    return PyUnicode_CheckExact(value) ? value : NULL;
+}
+
 static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *, int);
 
 /* Return the span of a call and of the line that calls, a new reference; NULL with an error when it cannot be found. */
@@ -1197,11 +1569,12 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     uint64_t site = site_key();
     Py_hash_t name = 0;
     PyObject *span = NULL;
+    PyObject *text;
     if (self->span) {
         span = Py_NewRef(self->span);
     }
-    else if (self->position >= 0 && self->position < count && PyUnicode_CheckExact(args[self->position])) {
-        name = PyObject_Hash(args[self->position]);
+    else if ((text = deciding(self, args, count))) {
+        name = PyObject_Hash(text);
     }
     else {
         span = span_by_name(self, args, count, kwnames, 1);
@@ -1241,8 +1614,9 @@ static PyObject *
 span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, int remembers)
 {
     Py_hash_t hash = -1;
-    if (remembers && self->position >= 0 && self->position < count && PyUnicode_CheckExact(args[self->position])) {
-        hash = PyObject_Hash(args[self->position]);
+    PyObject *text = remembers ? deciding(self, args, count) : NULL;
+    if (text) {
+        hash = PyObject_Hash(text);
         PyObject *known = known_span(self, hash);
         if (known) {
             return Py_NewRef(known);
@@ -1333,7 +1707,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
             node->skip++;
             lane->node = (Node *)Py_NewRef(node);
             result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-            if (lane->moved) {
+            if (lane->moved && node->depth <= lane->moved_depth) {
                 follow(lane, &node);
                 follow(lane, &parent);
             }
@@ -1357,7 +1731,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     words[slot + 1] = start_ns;
     result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     uint64_t duration_ns = now_ns() - start_ns;
-    if (lane->moved) {
+    if (lane->moved && node->depth <= lane->moved_depth) {
         follow(lane, &node);
         follow(lane, &parent);
     }
@@ -2178,17 +2552,175 @@ call_mark(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwname
     return answer;
 }
 
+/* Return what an object has by a name, a new reference, without running code of the program; NULL where Python is to look: see
+ * names.attribute. */
+static PyObject *
+read_attribute(PyObject *value, PyObject *name)
+{
+    if (PyLong_CheckExact(name)) {
+        Py_ssize_t at = PyLong_AsSsize_t(name);
+        int is_there = (PyTuple_CheckExact(value) && at < PyTuple_GET_SIZE(value)) ||
+                       (PyList_CheckExact(value) && at < PyList_GET_SIZE(value));
+        return is_there ? Py_NewRef(PyTuple_CheckExact(value) ? PyTuple_GET_ITEM(value, at) : PyList_GET_ITEM(value, at)) : NULL;
+    }
+    PyObject *found;
+    if (PyDict_CheckExact(value)) {
+        found = PyDict_GetItemWithError(value, name);
+        Py_XINCREF(found);
+    }
+    else {
+        PyObject *on_class = PyType_Check(value) ? NULL : _PyType_Lookup(Py_TYPE(value), name);
+        PyTypeObject *kind = on_class ? Py_TYPE(on_class) : NULL;
+        if (PyType_Check(value) || (kind && kind != &PyMemberDescr_Type && (kind->tp_descr_get || kind->tp_descr_set))) {
+            return NULL;
+        }
+        found = PyObject_GenericGetAttr(value, name); /* an instance's own, a slot, or a plain value of the class */
+        if (found && found == on_class && !PyUnicode_CheckExact(found) && !PyLong_CheckExact(found)) {
+            Py_CLEAR(found);
+        }
+    }
+    if (!found) {
+        PyErr_Clear();
+    }
+    return found;
+}
+
+/* Return what a field leads to, (position or -1 for the result, (name, …)), a new reference; NULL where Python is to look. */
+static PyObject *
+read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *result)
+{
+    Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(field, 0));
+    if (position >= count) {
+        return NULL;
+    }
+    PyObject *value = Py_NewRef(position < 0 ? result : args[position]);
+    PyObject *names = PyTuple_GET_ITEM(field, 1);
+    for (Py_ssize_t i = 0; value && i < PyTuple_GET_SIZE(names); i++) {
+        Py_SETREF(value, read_attribute(value, PyTuple_GET_ITEM(names, i)));
+    }
+    return value;
+}
+
+/* Give the open transaction its name; `told` is [name or None, status, node, node of that name]: the nodes of the last time. */
+static int
+rename_transaction(Transaction *transaction, PyObject *told)
+{
+    PyObject *name = PyList_GET_ITEM(told, 0);
+    Node *old = transaction->node;
+    Node *new = (Node *)PyList_GET_ITEM(told, 3);
+    if (name == Py_None || old == new) {
+        return 0;
+    }
+    Lane *lane = transaction->lane;
+    int is_plain = (PyObject *)old == PyList_GET_ITEM(told, 2) && new->number && lane->node == old && !lane->moved &&
+                   lane == present_lane() && PyList_GET_SIZE(transaction->traces) == 1 &&
+                   !((Trace *)PyList_GET_ITEM(transaction->traces, 0))->count;
+    if (!is_plain) { /* calls are open or over, which move along */
+        Py_INCREF(old);
+        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_rename, name);
+        if (answer && transaction->node != old) {
+            PyList_SetItem(told, 2, Py_NewRef(old));
+            PyList_SetItem(told, 3, Py_NewRef(transaction->node));
+        }
+        Py_XDECREF(answer);
+        Py_DECREF(old);
+        return answer ? 0 : -1;
+    }
+    PyObject *moved = PyDict_New();
+    if (!moved || PyDict_SetItem(moved, (PyObject *)old, (PyObject *)new) < 0) {
+        Py_XDECREF(moved);
+        PyErr_Clear();
+        return 0;
+    }
+    lane->moved = moved;
+    lane->moved_depth = new->depth;
+    state.words[lane->base + new->slot] = new->number;
+    Py_INCREF(new);
+    Py_SETREF(lane->node, (Node *)Py_NewRef(new));
+    Py_SETREF(transaction->node, new);
+    return 0;
+}
+
+/* Tell of the open transaction what is known by its values: `detail` is (read, fields, field of the body or None, kind of
+ * transaction or None for any), and a list
+ * as above is remembered by the hash of what the fields lead to. 0 where Python is to look, -1 with an error. */
+static int
+tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *result)
+{
+    Transaction *transaction = open_transaction();
+    if (!transaction) {
+        return PyErr_Occurred() ? -1 : 1;
+    }
+    int answer = 0;
+    PyObject *kind = PyTuple_GET_ITEM(self->detail, 3); /* None for any */
+    if (kind != Py_None && transaction->node->kind != kind && PyObject_RichCompareBool(transaction->node->kind, kind, Py_EQ) != 1) {
+        Py_DECREF(transaction);
+        return PyErr_Occurred() ? -1 : 1;
+    }
+    PyObject *body = PyTuple_GET_ITEM(self->detail, 2);
+    PyObject *fields = PyTuple_GET_ITEM(self->detail, 1);
+    if (body != Py_None) {
+        PyObject *found = read_field(body, args, count, result);
+        int is_plain = found && !PyGen_CheckExact(found);
+        Py_XDECREF(found);
+        if (!is_plain) {
+            goto done;
+        }
+    }
+    uint64_t key = 1;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
+        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, result);
+        int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value));
+        key = is_plain ? mixed(key, (uint64_t)PyObject_Hash(value)) : 0;
+        Py_XDECREF(value);
+        if (!is_plain) {
+            goto done;
+        }
+    }
+    PyObject *told = known_span(self, (Py_hash_t)key);
+    Py_XINCREF(told);
+    if (!told) {
+        PyObject *positional = PyTuple_New(count);
+        for (Py_ssize_t i = 0; positional && i < count; i++) {
+            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
+        }
+        told = positional ? PyObject_CallFunctionObjArgs(PyTuple_GET_ITEM(self->detail, 0), positional, result, NULL) : NULL;
+        Py_XDECREF(positional);
+        if (!told || !PyList_CheckExact(told)) {
+            answer = told ? 0 : -1;
+            Py_XDECREF(told);
+            goto done;
+        }
+        remember_span(self, (Py_hash_t)key, told);
+    }
+    long status = PyLong_AsLong(PyList_GET_ITEM(told, 1));
+    if (status >= 0) {
+        transaction->status = status;
+    }
+    answer = rename_transaction(transaction, told) < 0 ? -1 : 1;
+    Py_DECREF(told);
+done:
+    Py_DECREF(transaction);
+    return answer;
+}
+
 static PyObject *
 marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
     PyObject *result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-    if (result) {
+    int is_told = result && self->detail && !kwnames ? tell(self, args, PyVectorcall_NARGS(nargsf), result) : 0;
+    if (is_told < 0) {
+        Py_CLEAR(result);
+    }
+    if (result && !is_told) {
         PyObject *answer = call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, result);
-        if (!answer) {
-            Py_CLEAR(result);
+        if (answer != Py_None) { /* a body that stands in for the result; or an error */
+            Py_SETREF(result, answer);
         }
-        Py_XDECREF(answer);
+        else {
+            Py_DECREF(answer);
+        }
     }
     return result;
 }
@@ -2222,12 +2754,13 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *function, *span, *name;
     Py_ssize_t position;
+    PyObject *detail = Py_None;
     int sited = 0;
     if (kwargs && PyDict_GET_SIZE(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "a stand-in takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OOOn|p", &function, &span, &name, &position, &sited)) {
+    if (!PyArg_ParseTuple(args, "OOOn|pO", &function, &span, &name, &position, &sited, &detail)) {
         return NULL;
     }
     Timed *self = (Timed *)type->tp_alloc(type, 0);
@@ -2238,6 +2771,7 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->span = span == Py_None ? NULL : Py_NewRef(span);
     self->name = name == Py_None ? NULL : Py_NewRef(name);
     self->position = position;
+    self->detail = detail == Py_None ? NULL : Py_NewRef(detail);
     self->sited = sited;
     self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
                        : PyType_IsSubtype(type, GeneratorFunctionType) ? generator_function_call
@@ -2255,6 +2789,7 @@ timed_traverse(Timed *self, visitproc visit, void *arg)
     Py_VISIT(self->function);
     Py_VISIT(self->span);
     Py_VISIT(self->name);
+    Py_VISIT(self->detail);
     Py_VISIT(self->last_parent);
     Py_VISIT(self->last_span);
     Py_VISIT(self->last_node);
@@ -2286,6 +2821,7 @@ timed_dealloc(Timed *self)
     Py_CLEAR(self->function);
     Py_CLEAR(self->span);
     Py_CLEAR(self->name);
+    Py_CLEAR(self->detail);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -2335,12 +2871,15 @@ timed_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
     return PyMethod_New(self, instance);
 }
 
-/* By reference: whoever loads it finds us, or the function itself. */
+/* By reference, see reference.py. */
 static PyObject *
 timed_reduce(Timed *self, PyObject *protocol)
 {
     if (PyFunction_Check(self->function) || PyCFunction_Check(self->function)) {
-        return PyObject_GetAttr(self->function, name_qualname);
+        PyObject *module = PyImport_ImportModule("hookmon.probe.reference");
+        PyObject *answer = module ? PyObject_CallMethod(module, "reduced", "O", self->function) : NULL;
+        Py_XDECREF(module);
+        return answer;
     }
     return PyObject_CallMethod(self->function, "__reduce_ex__", "O", protocol);
 }
@@ -2526,6 +3065,16 @@ static PyType_Slot lane_slots[] = {
 static PyType_Slot trace_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_dealloc, trace_dealloc), SLOT(Py_tp_methods, trace_methods), {0, NULL},
 };
+static PyType_Slot member_slots[] = {
+    SLOT(Py_tp_new, member_new), SLOT(Py_tp_dealloc, member_dealloc), SLOT(Py_tp_traverse, member_traverse),
+    SLOT(Py_tp_members, member_members), {0, NULL},
+};
+static PyType_Slot transaction_slots[] = {
+    SLOT(Py_tp_new, transaction_new),         SLOT(Py_tp_dealloc, transaction_dealloc),
+    SLOT(Py_tp_traverse, transaction_traverse), SLOT(Py_tp_clear, transaction_clear),
+    SLOT(Py_tp_methods, transaction_methods), SLOT(Py_tp_members, transaction_members),
+    SLOT(Py_tp_getset, transaction_getset),   {0, NULL},
+};
 static PyType_Slot here_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),
     SLOT(Py_tp_dealloc, plain_dealloc),
@@ -2570,6 +3119,9 @@ static PyType_Slot generator_slots[] = {
 static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, PLAIN_FLAGS, node_slots};
 static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};
 static PyType_Spec trace_spec = {"hookmon.probe._engine.Trace", sizeof(Trace), 0, Py_TPFLAGS_DEFAULT, trace_slots};
+static PyType_Spec member_spec = {"hookmon.probe._engine.Member", sizeof(Member), 0, PLAIN_FLAGS, member_slots};
+static PyType_Spec transaction_spec = {
+    "hookmon.probe._engine.Transaction", sizeof(Transaction), 0, PLAIN_FLAGS, transaction_slots};
 static PyType_Spec here_spec = {"hookmon.probe._engine.Here", sizeof(Here), 0, Py_TPFLAGS_DEFAULT, here_slots};
 static PyType_Spec callable_spec = {
     "hookmon.probe._engine.TimedCallable", sizeof(Timed), 0, TIMED_FLAGS, callable_slots};
@@ -2612,6 +3164,9 @@ fill_module(PyObject *module)
     if (PyModule_AddIntConstant(module, "LAYOUT", 2) < 0) { /* core.layout.VERSION */
         return -1;
     }
+    if (add_name(&no_text, "") < 0 || add_name(&name_kind, "kind") < 0 || add_name(&name_rename, "rename") < 0) {
+        return -1;
+    }
     if (add_name(&name_join, "join") < 0 || add_name(&name_begin, "begin") < 0 || add_name(&name_located, "located") < 0 ||
         add_name(&name_is_own, "is_own") < 0 || add_name(&name_new_per, "new_per") < 0 || add_name(&name_entry, "entry") < 0 ||
         add_name(&name_target, "target") < 0) {
@@ -2622,7 +3177,7 @@ fill_module(PyObject *module)
         add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_wrapped, "__wrapped__") < 0 ||
         add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
         add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
-        add_name(&name_qualname, "__qualname__") < 0 || add_name(&name_asyncio, "_asyncio") < 0 ||
+        add_name(&name_asyncio, "_asyncio") < 0 ||
         add_name(&name_get_running_loop, "_get_running_loop") < 0 || add_name(&name_current_task, "current_task") < 0 ||
         add_name(&name_current_tasks, "_current_tasks") < 0) {
         return -1;
@@ -2631,6 +3186,8 @@ fill_module(PyObject *module)
     if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
         add_type(module, &TraceType, &trace_spec, NULL, "Trace") < 0 ||
+        add_type(module, &MemberType, &member_spec, NULL, "Member") < 0 ||
+        add_type(module, &TransactionType, &transaction_spec, NULL, "Transaction") < 0 ||
         add_type(module, &here_type, &here_spec, NULL, "Here") < 0 ||
         add_type(module, &TimedCallableType, &callable_spec, NULL, "TimedCallable") < 0 ||
         add_type(module, &TimedType, &timed_spec, TimedCallableType, "Timed") < 0 ||

@@ -18,10 +18,13 @@ from hookmon.probe.generators import timed_generator
 from hookmon.probe.guard import FREE_THREADED
 from hookmon.probe.names import locating, remembering
 from hookmon.probe.proxy import load_object_proxy
+from hookmon.probe.reference import reduced
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
 from hookmon.probe.target import note_maker
 from hookmon.probe.trace import RETURNED, UNTIMED, outcome_of
 from hookmon.probe.transactions import begin, join
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,15 +50,17 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
 
     __slots__ = ("_self_function", "_self_name", "_self_span")
 
-    def __init__(self, function: Any, span: Span | None, name: FindSpan | None, position: int, sited: bool = False) -> None:
+    def __init__(
+        self, function: Any, span: Span | None, name: FindSpan | None, position: int, sited: bool = False, key: str | None = None
+    ) -> None:
         """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
 
-        `position` is that of the one argument that decides, -1 when it is not that simple. `sited`: the calling line tells
-        spans apart.
+        `position` is that of the one argument that decides, or whose `key` decides where it is a dict; -1 when it is not that
+        simple. `sited`: the calling line tells spans apart.
         """
         super().__init__(function)
         self._self_function = function
-        find: Any = remembering(name, position) if name is not None else None
+        find: Any = remembering(name, position, key) if name is not None else None
         if sited:
             fixed: Any = span
             find = locating(find or (lambda args, kwargs: fixed))
@@ -152,7 +157,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
     def __reduce_ex__(self, protocol: Any) -> Any:
         wrapped = self._self_function
         if isinstance(wrapped, FunctionType | BuiltinFunctionType):
-            return wrapped.__qualname__  # by reference: whoever loads it finds us, or the function itself
+            return reduced(wrapped)
         return wrapped.__reduce_ex__(protocol)
 
     def __reduce__(self) -> Any:
@@ -225,14 +230,14 @@ class Marked(Timed):
 
     __slots__ = ()
 
-    def __init__(self, function: Any, span: None, name: Any, position: int) -> None:
+    def __init__(self, function: Any, span: None, name: Any, position: int, *_for_c: Any) -> None:
         super().__init__(function, span, None, position)
         self._self_name = name
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         result = self._self_function(*args, **kwargs)
-        self._self_name(args, kwargs, result)
-        return result
+        replaced = self._self_name(args, kwargs, result)
+        return result if replaced is None else replaced
 
 
 class MarkedBefore(Marked):

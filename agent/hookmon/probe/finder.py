@@ -81,7 +81,7 @@ class Finder:
                 real(module)
                 self.notice(module, name)
 
-            loader.exec_module = _among_importlib(execute)
+            loader.exec_module = among_importlib(execute)
         else:
             spec.loader = _Loader(loader, self, name)
 
@@ -151,7 +151,7 @@ class _Loader:
         self._finder.notice(module, self._name)
 
 
-def _among_importlib(function: Any) -> Any:
+def among_importlib(function: Any) -> Any:
     """Make a function's frame count as importlib's own.
 
     CPython cuts those out of the traceback of a module that fails to import (`remove_importlib_frames` in import.c goes
@@ -161,5 +161,5 @@ def _among_importlib(function: Any) -> Any:
     return function
 
 
-_among_importlib(_Loader.exec_module)
-_among_importlib(_OldLoader.load_module)
+among_importlib(_Loader.exec_module)
+among_importlib(_OldLoader.load_module)

@@ -16,6 +16,8 @@ from hookmon.probe.steps import ACTIVE, STEPS, Awaitable, Frame, StandIn
 from hookmon.probe.trace import outcome_of
 from hookmon.probe.transactions import join
 
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any

@@ -7,9 +7,11 @@ numbers, anything else shows its type. Runs in the watched process, on the hot p
 
 from __future__ import annotations
 
-from types import FunctionType, GetSetDescriptorType, MemberDescriptorType
+from types import FunctionType
 
 from hookmon.core.span import parse
+from hookmon.probe.attributes import MISSING, attribute
+from hookmon.probe.filters import FILTERS
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import own_place
 
@@ -22,26 +24,31 @@ if TYPE_CHECKING:
 
     FindSpan = Callable[[tuple[Any, ...], dict[str, Any]], Span]
     Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
-    Filter = Callable[[Any], str | None]  # None: there is nothing to show
 
 _LONGEST_NAME = 200
-_LONGEST_VALUE = 100
 _MOST_KNOWN = 10_000
-_MOST_PARTS = 1_000
-_MISSING = object()
-
-redact = "literals"
-"""What is taken out of SQL: "off", "literals" or "all"; the plan says it, before the first name is made."""
 
 
-def span_finder(template: str, target: Target, function: Any, is_method: bool) -> tuple[FindSpan, int]:
+def fixed_name(template: str) -> str:
+    """Return the name of every call, "" where the arguments have a say. Raises ValueError for a bad template."""
+    parts = parse(template)
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts)[:_LONGEST_NAME] if len(texts) == len(parts) else ""
+
+
+def span_finder(
+    template: str, target: Target, function: Any, is_method: bool, given: tuple[str, ...] = ()
+) -> tuple[FindSpan, int]:
     """Return the function that finds the span of a call, and the position of the argument that alone decides, or -1.
 
-    `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. A field that finds
-    nothing reads "?". Raises ValueError for a template that `core.span` refuses.
+    `is_method` says that the first positional argument is `self`, which `{arg0}` does not count. `given` are roots that the
+    caller of `find` adds to its keywords. A field that finds nothing reads "?". Raises ValueError for a template that
+    `core.span` refuses.
     """
     fields = parse(template)
-    parts: list[str | Read] = [part if isinstance(part, str) else _reader(part, target, function, is_method) for part in fields]
+    parts: list[str | Read] = [
+        part if isinstance(part, str) else _reader(part, target, function, is_method, given) for part in fields
+    ]
     fallback = target.span(target.path.partition(":")[2])
 
     @shielded(fallback)
@@ -55,12 +62,12 @@ def span_finder(template: str, target: Target, function: Any, is_method: bool) -
 def text_finder(
     template: str, target: Target, function: Any, is_method: bool
 ) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
-    """Return the function that reads a template's text off a call, "" where one of its fields finds nothing.
+    """Return the function that reads a template's text off a call, "" where one of its fields finds no text.
 
     The keyword `result` is what the call has returned. Raises ValueError for a template that `core.span` refuses.
     """
     parts: list[str | Read] = [
-        part if isinstance(part, str) else _reader(part, target, function, is_method) for part in parse(template)
+        part if isinstance(part, str) else _reader(part, target, function, is_method, (), _nothing) for part in parse(template)
     ]
 
     def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
@@ -70,19 +77,22 @@ def text_finder(
     return find
 
 
-def remembering(find: FindSpan, position: int) -> FindSpan:
-    """Return a `find` that remembers spans by the hash of the argument that decides: the values are not kept."""
+def remembering(find: FindSpan, position: int, key: str | None = None) -> FindSpan:
+    """Return a `find` that remembers spans by the hash of the argument, or of its key, that decides: the values are not kept."""
     known: dict[int, Span] = {}
 
     def find_quickly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
-        if len(args) > position and type(args[position]) is str:
-            key = hash(args[position])
-            if key in known:
-                return known[key]
+        value: Any = args[position] if len(args) > position else None
+        if key is not None:
+            value = value.get(key) if type(value) is dict else None
+        if type(value) is str:
+            hashed = hash(value)
+            if hashed in known:
+                return known[hashed]
             span = find(args, kwargs)
             if len(known) >= _MOST_KNOWN:
                 known.clear()
-            known[key] = span
+            known[hashed] = span
             return span
         return find(args, kwargs)
 
@@ -121,96 +131,108 @@ def _only_argument(fields: list[Any], is_method: bool) -> int:
     return int(root[3:]) + is_method
 
 
-def _reader(field: tuple[tuple[tuple[str, ...], ...], str], target: Target, function: Any, is_method: bool) -> Read:
+def only_key(template: str, function: Any, is_method: bool) -> tuple[int, str | None]:
+    """Return the position of an argument and the one key of it that alone decides, as in `{environ.REQUEST_METHOD}`, or -1."""
+    fields = plain_fields([part for part in parse(template) if not isinstance(part, str)], function, is_method)
+    if fields is not None and len(fields) == 1:
+        position, names = fields[0]
+        if position >= 0 and len(names) == 1 and type(names[0]) is str:
+            return position, names[0]
+    return -1, None
+
+
+def plain_fields(fields: list[Any], function: Any, is_method: bool) -> tuple[tuple[int, tuple[str | int, ...]], ...] | None:
+    """Return (position, names) of each field, with position -1 for the result; None where one is not that simple."""
+    found = []
+    for paths, _ in fields:
+        root, *names = paths[0]
+        if root in parameters(function):
+            position = parameters(function).index(root)
+        elif root.startswith("arg") and root[3:].isdigit():
+            position = int(root[3:]) + is_method
+        else:
+            position = {"self": 0 if is_method else -2, "result": -1}.get(root, -2)
+        if position < -1 or len(paths) > 1:
+            return None
+        found.append((position, tuple(int(name) if name.isdigit() else name for name in names)))
+    return tuple(found)
+
+
+def _nothing(_value: Any) -> str:
+    return "?"
+
+
+def _reader(
+    field: tuple[tuple[tuple[str, ...], ...], str],
+    target: Target,
+    function: Any,
+    is_method: bool,
+    given: tuple[str, ...],
+    instead: Callable[[Any], str] | None = None,
+) -> Read:
     paths, filter_name = field
-    apply = _FILTERS[filter_name]
+    apply = FILTERS[filter_name]
     if paths[0][0] == "function":
-        constant = apply(target.path.partition(":")[2]) or ""
+        constant = target.path.partition(":")[2]
+        if paths[0][1:] == ("name",):
+            constant = constant.rpartition(".")[2]
+        constant = apply(constant) or ""
         return lambda args, kwargs: constant
-    readers = [(_root_reader(root, function, is_method), attributes) for root, *attributes in paths]
+    readers = [(root_reader(root, function, is_method, given), attributes) for root, *attributes in paths]
 
     def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         text: str | None = None
-        found: Any = _MISSING
+        found: Any = MISSING
         for root_of, attributes in readers:
             value = root_of(args, kwargs)
-            for attribute in attributes:
-                value = _attribute(value, attribute)
+            for name in attributes:
+                value = attribute(value, name)
             shown = apply(value)
             if shown:
                 return shown
-            if value is not _MISSING and (value is not None or found is _MISSING):
+            if value is not MISSING and (value is not None or found is MISSING):
                 found, text = value, shown
             elif text is None:
                 text = shown
-        return _instead(found) if text is None else text
+        return (instead or _instead)(found) if text is None else text
 
     return read
 
 
-def _root_reader(root: str, function: Any, is_method: bool) -> Callable[[Any, Any], Any]:
+def root_reader(root: str, function: Any, is_method: bool, given: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:
+    """Return what reads the root of a field off (args, kwargs)."""
+    if root in given:
+        return lambda args, kwargs: kwargs.get(root, MISSING)
     if root in ("self", "class"):
 
         def own(args: Any, _: Any) -> Any:
-            value = args[0] if is_method and args else _MISSING
-            if root == "self" or value is _MISSING or issubclass(type(value), type):
+            value = args[0] if is_method and args else MISSING
+            if root == "self" or value is MISSING or issubclass(type(value), type):
                 return value  # a class method gets the class itself
             return type(value)
 
         return own
     if root.startswith("arg") and root[3:].isdigit():
         position = int(root[3:]) + is_method
-        names = _parameters(function)
+        names = parameters(function)
         keyword = names[position] if position < len(names) else ""
     else:
         keyword = root
-        names = _parameters(function)
+        names = parameters(function)
         position = names.index(root) if root in names else 1_000_000
 
     def argument(args: Any, kwargs: Any) -> Any:
-        return args[position] if position < len(args) else kwargs.get(keyword, _MISSING)
+        return args[position] if position < len(args) else kwargs.get(keyword, MISSING)
 
     return argument
 
 
-def _parameters(function: Any) -> tuple[str, ...]:
+def parameters(function: Any) -> tuple[str, ...]:
     """Return the names of the positional parameters of a Python function, none for anything else."""
     while isinstance(getattr(function, "__wrapped__", None), FunctionType):
         function = function.__wrapped__
     code = getattr(function, "__code__", None)
     return code.co_varnames[: code.co_argcount] if code is not None else ()
-
-
-def _attribute(value: Any, name: str) -> Any:
-    """Return an attribute, or what a plain dictionary, list or tuple holds; _MISSING where code of the program would run."""
-    if value is _MISSING:
-        return value
-    if type(value) is dict:
-        return value.get(name, _MISSING)
-    if name.isdigit():
-        is_there = type(value) in (tuple, list) and int(name) < len(value)
-        return value[int(name)] if is_there else _MISSING
-    on_class: Any = _MISSING
-    for owner in type(value).__mro__:
-        on_class = owner.__dict__.get(name, _MISSING)
-        if on_class is not _MISSING:
-            break
-    if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
-        return on_class.__get__(value)
-    if not hasattr(type(on_class), "__set__"):
-        own = _own_dictionary(value).get(name, _MISSING)
-        if own is not _MISSING:
-            return own
-    return on_class if type(on_class) in (str, int) else _MISSING
-
-
-def _own_dictionary(value: Any) -> Any:
-    """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
-    for owner in type(value).__mro__:
-        found = owner.__dict__.get("__dict__", _MISSING)
-        if found is not _MISSING:
-            return found.__get__(value) if type(found) is GetSetDescriptorType else {}
-    return {}
 
 
 def _instead(value: Any) -> str:
@@ -219,142 +241,8 @@ def _instead(value: Any) -> str:
     The type is asked and never the value, whose `__class__` may be a property of the program.
     """
     kind = type(value)
-    if value is _MISSING or issubclass(kind, str | bytes):
+    if value is MISSING or issubclass(kind, str | bytes):
         return "?"
     if value is None:
         return "None"
     return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
-
-
-def _exactly(value: Any) -> str | None:
-    """Return a text or number as a plain str, None for anything else."""
-    kind = type(value)
-    if issubclass(kind, str):
-        return str.__str__(value) if kind is str else "".join(str.__iter__(value))
-    if issubclass(kind, bytes):
-        return bytes.decode(value, "utf-8", "replace")
-    return repr(value) if kind in (bool, int, float) else None
-
-
-def _text(value: Any) -> str | None:
-    text = _exactly(value)
-    return text and text[:_LONGEST_VALUE]
-
-
-def _changed(change: Callable[[str], str | None]) -> Filter:
-    """Return the filter that changes a text; None when it cannot be read, or is not what the filter is for."""
-
-    def apply(value: Any) -> str | None:
-        text = _text(value)
-        return None if text is None else change(text)
-
-    return apply
-
-
-def _command(text: str) -> str | None:
-    words = text.upper().split(None, 2)
-    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else None
-
-
-_CONTAINERS = frozenset(("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"))
-_CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XGROUP", "XINFO"}
-"""Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
-
-
-def _host(value: Any) -> str | None:
-    """Return host and port of a URL, without user, path or query; the port only when it is not the scheme's own.
-
-    The URL is a text, or an object that keeps its pieces as yarl's does (`_scheme`, `_netloc`). None for anything else: a
-    path may stand where a URL is expected, and is nobody's business.
-    """
-    if not issubclass(type(value), str | bytes):
-        scheme, rest = _exactly(_attribute(value, "_scheme")), _exactly(_attribute(value, "_netloc"))
-        return _place(scheme, rest) if scheme and rest else _text(value)
-    url = _exactly(value) or ""
-    scheme, slashes, rest = url.partition("://")
-    if not slashes or not scheme.translate(_IN_SCHEMES).isalnum():
-        return None
-    for end in "/?#":
-        rest = rest.partition(end)[0]
-    return _place(scheme, rest)
-
-
-def _place(scheme: str, rest: str) -> str | None:
-    place = rest.rpartition("@")[2][:_LONGEST_VALUE]
-    host, colon, port = place.rpartition(":")
-    if not colon or "]" in port:
-        return place or None
-    if port in ("", _OWN_PORTS.get(scheme.lower())):
-        return host
-    return place if port.isdigit() else None  # what a password with a slash in it leaves behind
-
-
-_IN_SCHEMES = str.maketrans("", "", "+-.")
-_OWN_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
-
-
-def _port(value: Any) -> str:
-    text = _text(value)
-    return f":{text}" if text and text.isdigit() and text not in ("80", "443") else ""
-
-
-def _program(value: Any) -> str | None:
-    """Return the name of the program that a command line starts, None where its first word is no plain name.
-
-    What follows it is never looked at; `PASSWORD=x make` begins with no name.
-    """
-    kind = type(value)
-    if issubclass(kind, list | tuple):
-        each: Any = list if issubclass(kind, list) else tuple
-        text = _exactly(each.__getitem__(value, 0)) if each.__len__(value) else None
-    else:
-        text = _exactly(value)
-        text = text and text.strip().partition(" ")[0]
-    name = (text or "").rpartition("/")[2][:_LONGEST_VALUE]
-    return name if name.translate(_IN_PROGRAMS).isalnum() else None
-
-
-_IN_PROGRAMS = str.maketrans("", "", "+-._")
-
-
-def _sql(value: Any) -> str | None:
-    from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
-
-    statement = _statement(value)
-    return _text(value) if statement is None else fingerprint(statement, redact)
-
-
-def _statement(value: Any) -> str | None:
-    """Return the text of a statement, also of one that psycopg's `sql` module has composed; None for anything else.
-
-    Its classes keep what they are made of in `_obj` (psycopg 3.1 to 3.3) or `_wrapped` (psycopg2 2.9).
-    """
-    kind = type(value)
-    if issubclass(kind, str | bytes):
-        return _exactly(value)
-    inside = _attribute(value, "_obj")
-    if inside is _MISSING:
-        inside = _attribute(value, "_wrapped")
-    name = type.__getattribute__(kind, "__name__")
-    if name == "SQL" and issubclass(type(inside), str):
-        return _exactly(inside)
-    if name == "Identifier" and type(inside) in (list, tuple):
-        names = [_exactly(part) or "" for part in inside]
-        return ".".join(name if name.isidentifier() else f'"{name}"' for name in names)
-    if name == "Composed" and type(inside) is list:
-        return "".join(_statement(part) or " ? " for part in inside[:_MOST_PARTS])
-    return None
-
-
-_FILTERS: dict[str, Filter] = {
-    "": _text,
-    "upper": _changed(str.upper),
-    "lower": _changed(str.lower),
-    "command": _changed(_command),
-    "word": _changed(lambda text: text.partition(" ")[0]),
-    "host": _host,
-    "port": _port,
-    "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
-    "program": _program,
-    "sql": _sql,
-}

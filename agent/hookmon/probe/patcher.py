@@ -67,12 +67,16 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
-    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
-    for watch, call in sorted(pairs, key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
+    for watch, call in sorted(_pairs(watches), key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
         _apply(module, name, watch, call, patches)
     for failure in failures:
         notes.note("hookmon", failure)
     failures.clear()
+
+
+def _pairs(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
+    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+    return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
 
 
 @shielded(None)
@@ -132,7 +136,7 @@ def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
         package,
         watch["nested"],
         entry=watch["entry"],
-        marks=(watch["entry_name"], watch["entry_status"]),
+        marks=(watch["entry_name"], watch["entry_status"], watch["entry_body"]),
         waits=watch["waits"],
     )
 
@@ -154,7 +158,9 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
         found = True
         qualified = ".".join((*classes, name))
         target = target_of(module_name, qualified, watch)
-        if isinstance(raw, type):
+        if "hook" in watch:
+            _patch_hook(owner, name, raw, target, watch, patches)
+        elif isinstance(raw, type):
             _patch_class(raw, target, watch["span"], patches)
         elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
             if not is_timed(raw.func):
@@ -166,6 +172,22 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
                 if is_taken:
                     _note_early_references(module, module_name, name, raw)
     return found
+
+
+def _patch_hook(owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, patches: Patches) -> None:
+    """Take callbacks on their way through a registration function; a class's is its `__init__`."""
+    if isinstance(raw, type):
+        owner, name, raw = raw, "__init__", _raw(raw, "__init__")
+    value = _through(raw, target, watch, is_method=isinstance(owner, type))
+    if value is not raw:
+        patches.replace(owner, name, value)
+
+
+def _through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
+    from hookmon.probe import hooks  # only who has hooks pays for it
+
+    takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
+    return hooks.replaced(raw, target, watch, is_method=is_method, takes_out=takes_out)
 
 
 def _raw(owner: Any, name: str) -> Any:
@@ -247,7 +269,7 @@ class MainPatcher:
     """Applies the watches of `__main__` to definitions, one at a time, as the started script makes them."""
 
     def __init__(self, watches: list[WatchPlan]) -> None:
-        self._pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+        self._pairs = _pairs(watches)
 
     def wants(self, name: str) -> bool:
         """Say whether a qualified name is to be watched: itself, or as the `__init__` of a class that is."""
@@ -266,7 +288,10 @@ class MainPatcher:
 
         @shielded(None)
         def timed(function: Any) -> Any:
-            made = stand_in(function, target, watch["span"], is_method="." in name)
+            if "hook" in watch:
+                made = _through(function, target, watch, is_method="." in name)
+            else:
+                made = stand_in(function, target, watch["span"], is_method="." in name)
             notes.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)
             return made
 

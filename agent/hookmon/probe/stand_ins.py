@@ -13,20 +13,25 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from hookmon.core import layout
 from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
-from hookmon.probe.marks import MarkedCoroutine, marker, needs_result
-from hookmon.probe.names import span_finder
+from hookmon.probe.guard import shielded
+from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading
+from hookmon.probe.names import fixed_name, only_key, span_finder
 from hookmon.probe.target import is_own, located, note_maker
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.target import Target
+    from hookmon.probe.target import Span, Target
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
 _COROUTINE_FLAG = 0x80
 _ITERABLE_COROUTINE_FLAG = 0x100
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
+
+_PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
 
 if compiled:
     kinds: Any = compiled
@@ -39,6 +44,8 @@ if compiled:
             members=transactions.members,
             join=transactions.join,
             begin=transactions.begin,
+            rename=transactions.rename,
+            keep_if_slow=transactions.keep_if_slow,
             new_per=trace.new_per,
             located=located,
             is_own=is_own,
@@ -65,17 +72,20 @@ def is_timed(value: Any) -> bool:
     return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
 
 
-def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -> Any:
-    """Return the timed stand-in for a callable; one that only tells of a transaction is not timed.
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+    """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
-    Raises RefusedError for what none is for, ValueError for a bad template.
+    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
     """
     if any(target.marks):
         function = _marked(function, target, is_method)
         if not target.entry:
             return function
-    span = None if template else target.span(target.path.partition(":")[2])
-    name, position = span_finder(template, target, function, is_method) if template else (None, -1)
+    if span is None:
+        always = fixed_name(template) if template else target.path.partition(":")[2]
+        span = target.span(always) if always else None
+    name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
+    position, key = (position, None) if span is not None or position >= 0 else only_key(template, function, is_method)
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
@@ -87,18 +97,27 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool) -
     elif not hasattr(type(function), "__get__"):
         kind = kinds.TimedCallable
     if isinstance(function, FunctionType | kinds.Marked):
-        return kind(function, span, name, position, target.sited)
-    if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ != "_lru_cache_wrapper":
-        return _proxy(function, kind(function, span, name, position, target.sited))
-    return _named_after(kind, function)(function, span, name, position, target.sited)
+        return kind(function, span, name, position, target.sited, key)
+    if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
+        return _proxy(function, kind(function, span, name, position, target.sited, key))
+    return _named_after(kind, function)(function, span, name, position, target.sited, key)
+
+
+def told(function: Any, tell: Any) -> Any:
+    """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
+
+    A coroutine function tells when it is called, without a result, any other function when it has returned.
+    """
+    kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
+    return kind(function, None, shielded(None)(tell), -1)
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:
-    if not isinstance(function, FunctionType):
+    if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     mark = marker(target, function, is_method)
     if not _flags(function) & _COROUTINE_FLAG:
-        return kinds.Marked(function, None, mark, -1)
+        return kinds.Marked(function, None, mark, -1, False, quick_reading(target, function, is_method))
     if not needs_result(target):
         return kinds.MarkedBefore(function, None, mark, -1)
 

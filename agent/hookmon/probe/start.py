@@ -89,10 +89,10 @@ class _Session:
             from hookmon.probe import overhead, recorder
 
             recorder.wrapt_folder = plan["wrapt_folder"]
-            from hookmon.probe import names
+            from hookmon.probe import filters
             from hookmon.probe.patcher import Patches
 
-            names.redact = plan["redact"]
+            filters.redact = plan["redact"]
             if plan["max_overhead"]:
                 overhead.begin(plan["max_overhead"])
             recorder.start(self._run_folder, plan["hookmon"])

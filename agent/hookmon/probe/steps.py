@@ -18,7 +18,9 @@ from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.trace import outcome_of
-from hookmon.probe.transactions import begin, join
+from hookmon.probe.transactions import begin, beside, join
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -295,13 +297,17 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
             recorder.words[node.total] += duration_ns
             recorder.finish(node, duration_ns, _outcome(future) if _has(future, "add_done_callback") else None)
         return
-    node = recorder.new_node(recorder.root, span)
+    apart = beside()
 
     def done(ended: Any) -> None:
+        node, trace = apart.leave(span) if apart is not None else (recorder.new_node(recorder.root, span), None)
         if node is not None:
             duration_ns = clock() - start_ns
+            error = _outcome(ended)
             recorder.words[node.total] += duration_ns
-            recorder.finish(node, duration_ns, _outcome(ended))
+            recorder.finish(node, duration_ns, error)
+            if trace is not None:
+                trace.add(node, start_ns, duration_ns, outcome_of(error))
 
     future.add_done_callback(done)
 

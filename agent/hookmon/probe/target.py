@@ -52,13 +52,13 @@ class Target:
         nested: bool,
         *,
         entry: bool = False,
-        marks: tuple[str, str] = ("", ""),
+        marks: tuple[str, str, str] = ("", "", ""),
         waits: bool = False,
         flags: int = 0,
     ) -> None:
         """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant.
 
-        `marks` are the templates of the open transaction's name and status, which its calls tell.
+        `marks` are the templates of the open transaction's name, status and body, which its calls tell.
         """
         self.path = path
         self.kind = kind

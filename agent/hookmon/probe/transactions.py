@@ -1,7 +1,8 @@
 """Requests, jobs and tests: who a call belongs to, and by what name.
 
 In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes, the
-slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it.
+slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it. The compiled
+one has Transaction and Member of its own, of the same shape.
 
 Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
 started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
@@ -16,9 +17,10 @@ from _contextvars import ContextVar
 
 from hookmon.core import layout
 from hookmon.probe import recorder
+from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target
-from hookmon.probe.trace import RETURNED, Trace, give, settle
+from hookmon.probe.trace import RETURNED, UNTIMED, Trace, give, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,27 +34,43 @@ FAILED_FROM = 500
 
 _MOST_TRACES = 1_000
 _SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
+_ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 _MOST_EXAMPLES = 2_000  # transactions' names of which slowest examples are kept: 7 kB each
 
 CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
+STREAMING = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(streaming)")
 AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(after)")
 
 
 class Transaction:
-    """One request, job or test, from the entry's call to its return. It closes itself when the entry's stand-in says so."""
+    """One request, job or test, from the entry's call to its return. It closes itself when the entry's stand-in says so.
 
-    __slots__ = ("before", "ended", "epoch", "lane", "member", "node", "status", "traces")
+    `failed` says that it is an error whatever its status. `route` is what adapters know of the route so far: the prefixes of
+    mounted applications, then, with `is_routed`, the whole.
+    """
+
+    __slots__ = ("before", "ended", "epoch", "failed", "is_routed", "lane", "member", "node", "route", "status", "traces")
 
     def __init__(self, lane: Lane, node: Node) -> None:
         self.lane = lane
         self.node = node
         self.epoch = recorder.forks
         self.status = 0
+        self.failed = False
+        self.route = ""
+        self.is_routed = False
         self.ended = False
         trace = Trace()
         self.traces: list[Any] = [trace]
-        self.member = Member(self, lane, trace)
+        self.member: Member | None = Member(self, lane, trace)
         self.before = members.get(None)
+
+    def new_trace(self) -> Any:
+        """Return a trace of its own for what runs beside the others, None when there are too many."""
+        if len(self.traces) >= _MOST_TRACES:
+            return None
+        self.traces.append(Trace())
+        return self.traces[-1]
 
     @shielded(None)
     def close(self) -> None:
@@ -63,26 +81,59 @@ class Transaction:
         if members.get(None) is self.member:
             members.set(self.before)
         self.traces = []
-        own = traces[0].take_last() if self.epoch == recorder.forks else None
-        if own is None or own[0] is not self.node:
-            return
+        self.member = self.before = None  # or the two would be a cycle
+        own = traces[0].take_last() if traces and self.epoch == recorder.forks else None
+        if own is not None and own[0] is self.node:
+            self.settle(traces, own)
+
+    def settle(self, traces: list[Any], own: Event) -> None:
+        """Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it."""
         node, started_ns, duration_ns, outcome, _ = own
-        if self.status >= FAILED_FROM and outcome == RETURNED:
-            recorder.words[node.total + layout.NODE_ERRORS - layout.NODE_TOTAL_NS] += 1
+        if (self.status >= FAILED_FROM or self.failed) and outcome & ~UNTIMED == RETURNED:
+            self.failed = True
+            recorder.words[node.total + _ERRORS] += 1
         settle(traces)
-        _keep_if_slow(node, started_ns, duration_ns, self.status, traces)
+        if not outcome & UNTIMED and duration_ns > node.floor_ns:
+            keep_if_slow(node, started_ns, duration_ns, self.status, traces)
 
 
 class Member:
-    """One lane's part in a transaction: what the context variable holds there."""
+    """One lane's part in a transaction: what the context variable holds there.
 
-    __slots__ = ("lane", "task", "trace", "transaction")
+    `beside` is how many of its futures are not done.
+    """
+
+    __slots__ = ("beside", "lane", "task", "trace", "transaction")
 
     def __init__(self, transaction: Transaction, lane: Lane, trace: Any) -> None:
         self.transaction = transaction
         self.lane = lane
         self.task = lane.task
         self.trace = trace
+        self.beside = 0
+
+
+class Beside:
+    """A call that goes on while its caller does, as a future: its time is no part of the caller's."""
+
+    __slots__ = ("_member", "_trace")
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self._trace = member.transaction.new_trace() if member.beside else member.trace  # side by side is no repetition
+        member.beside += 1
+
+    def leave(self, span: Span) -> tuple[Node | None, Any]:
+        """Return the node that counts the call, now that it has ended, and the trace that it belongs to, or None."""
+        self._member.beside -= 1
+        transaction = self._member.transaction
+        above = child(transaction.node, AFTER if transaction.ended else CONCURRENT)
+        return child(above, span) if above is not None else None, None if transaction.ended else self._trace
+
+
+if compiled:
+    Transaction = compiled.Transaction  # type: ignore[misc]  # C has no annotations
+    Member = compiled.Member  # type: ignore[misc]
 
 
 class Visit:
@@ -129,13 +180,13 @@ def join(lane: Lane, span: Span) -> Visit | None:
     if transaction.ended:
         if span.target.entry:
             return None
-        node = _child(transaction.node, AFTER)
+        node = child(transaction.node, AFTER)
         trace = None
     else:
         if member.lane is not lane or member.task != lane.task:
-            member = _new_member(transaction, lane)
+            member = Member(transaction, lane, transaction.new_trace())
             members.set(member)
-        node = _child(transaction.node, CONCURRENT)
+        node = child(transaction.node, CONCURRENT)
         trace = member.trace
     if node is None:
         return None
@@ -144,12 +195,21 @@ def join(lane: Lane, span: Span) -> Visit | None:
     return Visit(lane)
 
 
-def _new_member(transaction: Transaction, lane: Lane) -> Member:
-    trace = None
-    if len(transaction.traces) < _MOST_TRACES:
-        trace = Trace()
-        transaction.traces.append(trace)
-    return Member(transaction, lane, trace)
+@shielded(None)
+def stream(transaction: Transaction) -> Visit | None:
+    """Put the caller's lane where the rest of an ended transaction's body is made; None where it is inside another call."""
+    if transaction.epoch != recorder.forks or not transaction.ended:
+        return None
+    try:
+        lane = recorder.here.lane
+    except AttributeError:
+        lane = recorder.enter_thread()
+    node = child(transaction.node, STREAMING) if lane.node is recorder.root else None
+    if node is None:
+        return None
+    lane.node = node
+    lane.trace = None
+    return Visit(lane)
 
 
 def current() -> Transaction | None:
@@ -160,11 +220,29 @@ def current() -> Transaction | None:
     return member.transaction
 
 
+@shielded(None)
+def beside() -> Beside | None:
+    """Take the part of a call in the caller's open transaction that will go on beside it; None when there is none."""
+    return Beside(members.get(None)) if current() is not None else None  # type: ignore[arg-type]
+
+
 def set_status(status: int) -> None:
     """Say how the open transaction's response begins: its status code."""
     transaction = current()
     if transaction is not None:
         transaction.status = status
+
+
+@shielded(None)
+def fail() -> None:
+    """Say that the caller's transaction is an error, also when its response has ended: counted once."""
+    member = members.get(None)
+    transaction = member.transaction if member is not None else None
+    if transaction is None or transaction.failed or transaction.epoch != recorder.forks:
+        return
+    transaction.failed = True
+    if transaction.ended:
+        recorder.words[transaction.node.total + _ERRORS] += 1
 
 
 @shielded(None)
@@ -241,7 +319,8 @@ def _move(event: Event, moved: dict[Node, Node]) -> Event:
     return place, started_ns, duration_ns, outcome, calls
 
 
-def _child(parent: Node, span: Span) -> Node | None:
+def child(parent: Node, span: Span) -> Node | None:
+    """Return a span's node under a parent, None where it is not recorded."""
     node = parent.children.get(span)
     return node if node is not None else recorder.new_node(parent, span)
 
@@ -252,8 +331,12 @@ _examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the rec
 _examples_of = 0  # recorder.forks, when they were written
 
 
-def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
-    """Write a transaction into the shard when it is one of the slowest of its name."""
+@shielded(None)
+def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
+    """Write a transaction into the shard when it is one of the slowest of its name.
+
+    The node knows from then on which durations need not be asked for any more.
+    """
     global _examples_of
     if _examples_of != recorder.forks:  # those belong to the parent's shard
         _examples.clear()
@@ -261,6 +344,7 @@ def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, tr
     kept = _examples.get(node)
     if kept is None:
         if len(_examples) >= _MOST_EXAMPLES:
+            node.floor_ns = 1 << 62
             return
         kept = _examples[node] = []
     if len(kept) < layout.EXAMPLES:
@@ -276,6 +360,8 @@ def _keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, tr
         return
     kept.append((duration_ns, at))
     kept.sort()
+    if len(kept) >= layout.EXAMPLES:
+        node.floor_ns = kept[0][0]
     _write_example(at, started_ns, duration_ns, status, traces)
 
 

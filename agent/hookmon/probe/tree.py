@@ -46,7 +46,8 @@ class Node:
     `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
     `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
     `buckets` maps a bucket to the index of its counter, `per` is the index of its calls per transaction, 0 where there are none
-    yet. `skip` is 0 where all calls are timed, else it counts up to the next one that is (see `overhead`).
+    yet. `floor_ns` is what a transaction has to exceed to be among the slowest. `skip` is 0 where all calls are timed, else it
+    counts up to the next one that is (see `overhead`).
     """
 
     __slots__ = (
@@ -54,6 +55,7 @@ class Node:
         "children",
         "depth",
         "entry",
+        "floor_ns",
         "max_ns",
         "min_ns",
         "number",
@@ -79,6 +81,7 @@ class Node:
         self.skip = 0
         self.entry = span is not None and span.target.entry
         self.per = 0
+        self.floor_ns = 0
 
     def add_octave(self, octave: int, first: int) -> None:
         """Say where the buckets of an octave are."""

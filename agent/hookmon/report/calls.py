@@ -113,7 +113,14 @@ class Sum:
 
 
 def by_name(nodes: list[Node]) -> list[CallRow]:
-    """Return one row for each (name, kind, target) that completed a call, most self time first.
+    """Return one row for each (name, kind, target) that completed a call, most self time first."""
+    rows = [CallRow(*key, total.done()) for key, total in sums_by_name(nodes).items() if total.figures.calls]
+    rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.total_ns, row.name, row.target))
+    return rows
+
+
+def sums_by_name(nodes: list[Node]) -> dict[tuple[str, str, str], Sum]:
+    """Return what was measured of each (name, kind, target), histograms included.
 
     A node adds to its name's total unless an ancestor has the same name and target; its self time counts always.
     """
@@ -124,9 +131,7 @@ def by_name(nodes: list[Node]) -> list[CallRow]:
         if key not in sums:
             sums[key] = Sum()
         sums[key].add(node, is_outermost)
-    rows = [CallRow(*key, total.done()) for key, total in sums.items() if total.figures.calls]
-    rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.total_ns, row.name, row.target))
-    return rows
+    return sums
 
 
 def outermost(nodes: list[Node]) -> Iterator[tuple[int, bool]]:

@@ -13,7 +13,7 @@ ERROR = "errors"
 CONFIGURATION = "mistakes in a configuration"
 BLIND_SPOT = "blind spots"
 WATCH = "states of a watch"
-EXIT = "exit codes of hookmon run"
+EXIT = "exit codes"
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,16 @@ _ERRORS = (
         "There is no run of that number, name or path in this project.",
         "hookmon runs lists those that are kept: the last 20 of each project, found from the folder you are in.",
     ),
+    (
+        "no-budget",
+        "hookmon check found nothing to judge: no budget is configured, or the run has no figures for one.",
+        'Write a [budget."NAME"] table, or let hookmon check --update write the figures of a run.',
+    ),
+    (
+        "no-such-finding",
+        "The run has no finding of that id.",
+        "hookmon report RUN --all shows its findings; the id stands at the end of each.",
+    ),
     ("not-a-name", "A run cannot be called that: a number, last, or a path means another run.", "Choose a word."),
     ("not-a-run-file", "The file is damaged, or not a run file of hookmon.", "hookmon runs lists the runs that can be read."),
     (
@@ -116,6 +126,11 @@ _CONFIGURATION = (
         "Begin the part of hookmon with [tool.hookmon] in pyproject.toml, or write a hookmon.toml.",
     ),
     (
+        "not-a-hook",
+        "A value of a [[hook]] table names no place of a callback, no method, no class or no package.",
+        "docs/packs.md lists what each key may be.",
+    ),
+    (
         "not-a-call",
         "The name of a function cannot be that.",
         'Write "name", "Class.name" or "Class.*", as in the module, without brackets or arguments.',
@@ -125,7 +140,9 @@ _CONFIGURATION = (
         "The name of a module cannot be that.",
         'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__".',
     ),
-    ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off".'),
+    ("not-a-duration", "A duration needs a number and a unit.", 'Write "60ms", "1.5s", or with ns, us or min.'),
+    ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off"; of a growth "+10%".'),
+    ("not-an-amount", "A number of calls must be 0 or more.", "The line says from which number on."),
     (
         "not-a-span",
         "The template of a span cannot be read.",
@@ -158,6 +175,12 @@ _BLIND_SPOTS = (
         "A module took a function (from shop import quote), or a decorator stored it, before hookmon could wrap it: "
         "calls that go that way are not counted.",
         "Watch the function under the module that took it, or import that module later.",
+    ),
+    (
+        "hook",
+        "A callback could not be timed: it is a class, or an object whose class leaves no room for a stand-in. It is called as "
+        "without hookmon.",
+        "Watch the function that it calls.",
     ),
     (
         "lanes",
@@ -223,6 +246,12 @@ _WATCHES = (
 )
 
 _EXITS = (
+    ("exit-1", "Of hookmon check and hookmon run --check: a budget is broken.", "The lines above say which, and by how much."),
+    (
+        "exit-3",
+        "Of hookmon check and hookmon run --check: nothing could be judged.",
+        "See no-budget, or the reasons in the lines.",
+    ),
     ("exit-2", "The options or the configuration are wrong; nothing was started.", "The lines say where."),
     ("exit-125", "hookmon itself failed before the program was started.", "The line says why."),
     ("exit-126", "The command is there and cannot be executed.", "See not-executable."),

@@ -20,7 +20,7 @@ SEVERITIES = ("high", "medium", "low")
 _HIGH, _MEDIUM = 0.20, 0.05  # of the time of the transactions that a finding is about
 _DOMINATES = 0.5
 _WAITS = 0.10
-_FUNCTION_REPEATS = 0.20  # a function that is called in a loop is no news unless it takes this share
+_FUNCTION_REPEATS = 0.20  # a function that is called in a loop is no news unless it takes this share by itself
 _OUTLIER = 10
 _OUTLIER_CALLS = 20
 _OUTLIER_NS = 10_000_000
@@ -88,18 +88,23 @@ def _of_transaction(row: TransactionRow, project: str) -> Iterator[Finding]:
 def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
     """Find the same call from the same line, five times or more, one after the other: N+1 queries and their like."""
     whole_ns = row.figures.total_ns
-    if not child.repeated or (child.kind not in CLIENT_KINDS and child.repeated_ns < _FUNCTION_REPEATS * whole_ns):
+    if not child.repeated:
         return None
+    repeated_ns = child.repeated_ns
+    if child.kind not in CLIENT_KINDS:  # what is called inside it is told by itself
+        repeated_ns = repeated_ns * child.figures.self_ns // max(1, child.figures.total_ns)
+        if repeated_ns < _FUNCTION_REPEATS * whole_ns:
+            return None
     typical = child.repeated_calls / child.repeated
     lanes = "thread or task" if child.place else row.kind or "transaction"
     title = f"{row.name} calls {child.name} {_times(typical)}, one after the other"
     evidence = (
         f"Counted in {count(child.repeated)} of {count(max(row.figures.calls, child.repeated), lanes)} that called it five times "
         f"or more: {_times(typical)} typically, {_times(child.most_repeated)} at the most; "
-        f"{duration(round(child.repeated_ns / child.repeated))} each time, {duration(child.repeated_ns)} in the run. "
+        f"{duration(round(repeated_ns / child.repeated))} each time, {duration(repeated_ns)} in the run. "
         f"Saves up to that, less one call, if one call did the work of all."
     )
-    saving_ns = round(child.repeated_ns * (1 - 1 / typical))
+    saving_ns = round(repeated_ns * (1 - 1 / typical))
     place = location(child.call_site, project)
     return _finding("repetition", _severity(saving_ns, whole_ns), title, row.name, child.name, place, evidence, saving_ns)
 
@@ -117,7 +122,7 @@ def _loop(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
         f"{duration(figures.mean_ns)} each. Which of them came one after the other was not recorded outside of transactions."
     )
     place = location(child.call_site, project)
-    severity = _severity(figures.total_ns, row.figures.total_ns)
+    severity = "medium" if figures.total_ns >= _HIGH * row.figures.total_ns else "low"  # a loop may be what a script is there for
     return _finding("repetition", severity, title, row.name, child.name, place, evidence, 0)
 
 

@@ -66,6 +66,8 @@ class Report:
     samples: list[Sample]
     settings: list[dict[str, Any]]  # table, key, value, origin: the configuration without its watches
     config: str  # the file that was read, "" for none
+    cpu: str  # the model, "" where it is not known
+    cores: int
     started_ns: int  # CLOCK_MONOTONIC: what the times of examples and processes are counted from
 
 
@@ -97,6 +99,8 @@ def build(run: Run) -> Report:
         samples=run.samples,
         settings=run.settings,
         config=run.config,
+        cpu=run.cpu,
+        cores=run.cores,
         started_ns=run.started_ns,
     )
 

@@ -37,7 +37,7 @@ def document(report: Report) -> dict[str, Any]:
         for group in report.groups
     ]
     own["settings"] = [row | {"value": json.dumps(row["value"], ensure_ascii=False)} for row in report.settings]
-    own["config"] = report.config
+    own |= {"config": report.config, "cpu": report.cpu, "cores": report.cores}
     histograms = _histograms(report)
     for row in own["calls"]:
         row["buckets"] = histograms[row["name"], row["kind"], row["target"]]

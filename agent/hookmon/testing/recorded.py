@@ -9,7 +9,7 @@ import urllib.parse
 import weakref
 from collections import Counter
 from collections.abc import Iterator
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -126,9 +126,11 @@ class Recorded:
         yield "run file", self.run_file.read_bytes()
         for format in FORMATS:
             for everything in (False, True):
-                text = StringIO()
-                render(run, format, file=text, width=400, everything=everything)
-                yield f"report as {format}{', all of it' if everything else ''}", text.getvalue().encode("utf-8", "replace")
+                content = BytesIO()
+                file = TextIOWrapper(content, "utf-8", "replace", newline="\n")  # some formats write bytes below the text
+                render(run, format, file=file, width=400, everything=everything)
+                file.flush()
+                yield f"report as {format}{', all of it' if everything else ''}", content.getvalue()
 
 
 def _pieces(secret: str) -> list[bytes]:

@@ -159,6 +159,7 @@ function drawEnvironment() {
     ["started", run.started_at],
     ["project", run.project && el("code", {}, run.project)],
     ["configuration", data.config ? el("code", {}, place(data.config)) : data.settings.length ? "no file: the defaults, and all packs" : ""],
+    ["machine", [data.cpu, data.cores ? count(data.cores, "core") : ""].filter(Boolean).join(", ")],
     ["Python", run.python],
     ["hookmon", `${run.hookmon}, ${run.engine || "no"} engine`],
     ["overhead", `${duration(run.overhead_ns)}: ${duration(run.call_cost_ns)} a call, measured on this machine, ${finePercent(run.overhead_share)} of the ${run.cpu_ns ? "CPU" : "run"} time`],

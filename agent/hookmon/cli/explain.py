@@ -1,0 +1,79 @@
+"""`hookmon explain`: one finding with its evidence, the slowest example in which it occurs, and what to change."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from hookmon.cli import _output, _runs
+from hookmon.core.errors import HookmonError
+
+if TYPE_CHECKING:
+    from hookmon.report.explain import Explanation
+
+
+@click.command("explain", short_help="Explain a finding: evidence, an example, what to change.")
+@click.argument("finding")
+@click.argument("run", default="last")
+@_output.as_json
+def command(finding: str, run: str, as_json: bool) -> None:
+    """Explain FINDING, the id at the end of a finding in a report.
+
+    RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means.
+    """
+    from hookmon.report.explain import explain, near
+    from hookmon.report.model import build
+
+    found = _runs.find(_runs.store_here(), run)
+    report = build(found)
+    explanation = explain(report, finding)
+    if explanation is None:
+        meant = near(report, finding)
+        others = f"it has {len(report.findings)}: hookmon report {run} --all" if report.findings else "it has none at all"
+        hint = f"did you mean {meant}?" if meant else others
+        raise HookmonError(f"run {found.id} has no finding {finding!r}; {hint}", code="no-such-finding")
+    if as_json:
+        _output.print_json(asdict(explanation))
+    else:
+        _show(explanation)
+
+
+def _show(explanation: Explanation) -> None:
+    from hookmon.report.explain import MOST_STEPS
+    from hookmon.report.screen import Column, Piece, Screen
+    from hookmon.report.texts import count, duration
+
+    finding, example = explanation.finding, explanation.example
+    screen = Screen(sys.stdout)
+    screen.paragraph(finding.title, "bold")
+    aside = [(f"{finding.severity} · {finding.kind}", "dim"), (finding.location, "cyan")]
+    aside += [(f"saves up to {duration(finding.saving_ns)} in the run", "")] if finding.saving_ns else []
+    screen.flow([piece for piece in aside if piece[0]], between=" · ")
+    screen.title("Evidence")
+    screen.paragraph(finding.evidence)
+    if example is not None:
+        shown = explanation.steps[:MOST_STEPS]
+        status = f", status {example.status}" if example.status else ""
+        screen.title(
+            "The slowest example", f"{finding.transaction}, {duration(example.duration_ns)}{status}, process {example.pid}"
+        )
+        rows: list[list[Piece]] = []
+        for step in shown:
+            style = "bold" if step.is_meant else ""
+            name = "  " * (step.depth - 1) + step.name + (f" ×{step.times}" if step.times > 1 else "")
+            lane = "" if not step.lane else "beside"
+            cells: list[Piece] = [(duration(step.start_ns), "dim"), (duration(step.duration_ns), style), (name, style)]
+            rows.append([*cells, (lane, "dim"), (step.location, "cyan")])
+        columns = [Column("at", rank=2), Column("took"), Column("call", least=24), Column("", rank=1), Column("from", least=16)]
+        screen.table(columns, rows)
+        left = len(explanation.steps) - len(shown)
+        if left or example.left_out:
+            hidden = [f"{count(left, 'more row')}" if left else "", f"{count(example.left_out)} shorter calls were not kept"]
+            screen.line(("; ".join(text for text in hidden if text and (example.left_out or text is hidden[0])), "dim"))
+    screen.title("What to change")
+    for text in explanation.changes:
+        screen.paragraph(text)
+    screen.write()

@@ -1,0 +1,49 @@
+"""On which machine a run was made, and how busy that was with other things: what two runs need to be compared.
+
+In: psutil and /proc, at the start and the end of a run. Out: a few values in the Run. Runs in the launcher. The name of the host
+is kept as a digest only: a run file can be sent to others.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import suppress
+from hashlib import blake2s
+
+import psutil
+
+from hookmon.collector.store import Run
+
+
+class Machine:
+    """The machine while a run lasts."""
+
+    def __init__(self) -> None:
+        """Remember how much all its processors had worked before."""
+        self._before_ns = _busy_ns()
+
+    def describe(self, run: Run) -> None:
+        """Set what identifies the machine, and the CPU time that others than the run's processes took meanwhile."""
+        run.cpu = _model()
+        run.cores = os.cpu_count() or 0
+        run.host = blake2s(os.uname().nodename.encode("utf-8", "replace"), digest_size=6).hexdigest()
+        own_ns = sum(process.cpu_ns for process in run.processes)
+        run.others_ns = max(0, _busy_ns() - self._before_ns - own_ns)
+
+
+def _busy_ns() -> int:
+    """Return the CPU time that all processes of the machine have had; time stolen by other machines on the same host counts."""
+    times = psutil.cpu_times()
+    idle_s = times.idle + getattr(times, "iowait", 0.0)
+    guest_s = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # Linux has it in user and nice already
+    return round((sum(times) - idle_s - guest_s) * 1e9)
+
+
+def _model() -> str:
+    with suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            key, _, value = line.partition(":")
+            if key.strip() in ("model name", "Model"):
+                return value.strip()
+    return platform.processor() or platform.machine()

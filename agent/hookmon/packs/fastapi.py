@@ -1,0 +1,30 @@
+"""Names requests of FastAPI whose routers keep the prefix of an included router to themselves, where the route does not know it.
+
+In: `fastapi.routing`, just imported. Out: its `_route_selected`, where it has one, tells the open request the whole pattern;
+releases without it have routes of Starlette that know theirs. Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+from hookmon.packs.starlette import routed
+from hookmon.probe.stand_ins import told
+
+TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from hookmon.probe.patcher import Patches
+
+
+def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+    """Let the selection of a route tell of its pattern; a mounted application's is told by Starlette's `Mount.handle`."""
+    plain = vars(module).get("_route_selected")
+
+    def selected(args: Any, kwargs: Any, result: Any) -> None:
+        if not kwargs.get("mount"):
+            routed(kwargs["scope"], kwargs["path"])
+
+    if plain is not None:
+        patches.replace(module, "_route_selected", told(plain, selected))

@@ -1,0 +1,36 @@
+"""Makes each request of Sanic's server a transaction.
+
+In: `sanic.server.protocols.http_protocol`, just imported. Out: its `HttpProtocol`, whose instances call the application's
+handler as an entry. Sanic.handle_request itself cannot be watched: Sanic makes it anew from its source when it starts
+("touchup"). Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+from hookmon.packs.asgi import like
+
+TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from hookmon.probe.patcher import Patches
+
+
+def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+    """Let each new protocol call its handler as an entry, `call` being "HttpProtocol.request_handler"."""
+    owner: Any = vars(module)["HttpProtocol"]
+    plain = owner.__init__
+
+    async def handle(handler: Any, request: Any) -> Any:
+        return await handler(request)
+
+    entry = timed(handle, call)
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes one
+        plain(self, *args, **kwargs)
+        handler = self.request_handler
+        self.request_handler = lambda request: entry(handler, request)
+
+    patches.replace(owner, "__init__", like(__init__, plain))

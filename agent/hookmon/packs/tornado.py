@@ -1,0 +1,105 @@
+"""Makes each request of Tornado a transaction named by its rule's pattern, which ends when `finish` has been called.
+
+In: `tornado.web` or `tornado.httpclient`, just imported. Out: `RequestHandler._execute` (the transaction),
+`RequestHandler.finish` (its end; what the handler does after it is counted apart) and `AsyncHTTPClient.fetch`, which is timed
+until its future is done. A websocket is one transaction, as long as it lasts. Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+from hookmon.packs.asgi import like
+from hookmon.probe import response, transactions
+from hookmon.probe.guard import shielded
+from hookmon.probe.methods import method_of
+from hookmon.probe.stand_ins import told
+
+TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from hookmon.probe.patcher import Patches
+
+_open: dict[int, transactions.Transaction] = {}
+"""{id(handler): transaction} while `_execute` runs: one handler may finish another."""
+
+
+def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+    """Patch the method that `call` names."""
+    class_name, _, name = call.partition(".")
+    owner: Any = vars(module)[class_name]
+    plain = vars(owner)[name]
+    made = told(plain, _finished) if name == "finish" else like(_MAKERS[name](plain, timed, call), plain)
+    patches.replace(owner, name, made)
+
+
+def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
+    async def request(handler: Any, name: str, args: Any, kwargs: Any) -> Any:
+        transaction = transactions.current()
+        if transaction is not None:
+            _open[id(handler)] = transaction
+        try:
+            return await plain(handler, *args, **kwargs)
+        finally:
+            _open.pop(id(handler), None)
+
+    entry = timed(request, call)
+
+    async def _execute(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return await entry(self, _name(self), args, kwargs)
+
+    return _execute
+
+
+def _finished(args: Any, kwargs: Any, result: Any) -> None:
+    handler = args[0]
+    transaction = _open.get(id(handler))
+    if transaction is not None:
+        transaction.status = handler._status_code
+        if transaction.status != 101:  # the handshake of a websocket
+            response.finish(transaction)
+
+
+def _fetch_maker(plain: Any, timed: Any, call: str) -> Any:
+    def send(client: Any, method: Any, url: Any, request: Any, args: Any, kwargs: Any) -> Any:
+        return plain(client, request, *args, **kwargs)
+
+    call_timed = timed(send, call)
+
+    def fetch(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        known = {"url": request} if isinstance(request, str) else vars(request)
+        method = known.get("method") or kwargs.get("method") or "GET"
+        return call_timed(self, method, known.get("url"), request, args, kwargs)
+
+    return fetch
+
+
+_MAKERS = {"_execute": _execute_maker, "fetch": _fetch_maker}
+
+
+@shielded("GET (no route)")
+def _name(handler: Any) -> str:
+    """Return method and pattern of a handler's request."""
+    method = "WEBSOCKET" if "ws_connection" in vars(handler) else method_of(handler.request.method)
+    cls = type(handler)
+    pattern = _pattern(vars(handler.application).get("default_router"), cls, handler.request.path)
+    if pattern:
+        return f"{method} {pattern}"
+    if cls.__module__ == "tornado.web" or cls is handler.application.settings.get("default_handler_class"):
+        return f"{method} (no route)"
+    return f"{method} {cls.__name__}"  # of a router of the program's own
+
+
+def _pattern(router: Any, cls: type, path: str) -> str:
+    """Return the pattern of the first rule that leads from this path to a class of handlers, "" when there is none."""
+    for rule in vars(router).get("rules", ()) if router is not None else ():
+        if rule.target is cls:
+            regex = vars(rule.matcher).get("regex")
+            if regex is not None and regex.match(path):
+                return str(regex.pattern).removeprefix("^").removesuffix("$")
+        elif not isinstance(rule.target, type) and hasattr(rule.target, "__dict__") and "rules" in vars(rule.target):
+            found = _pattern(rule.target, cls, path)
+            if found:
+                return found
+    return ""

@@ -1,0 +1,105 @@
+"""Bodies of responses that are made while they are sent: generators that run when the framework's call has returned.
+
+In: what a watch's `entry_body` leads to. Out: in the place of a plain generator, a stand-in whose steps belong to the transaction
+that made it, below a node of its own, "(streaming)". Runs in the watched process. Nothing but a plain generator is
+replaced: servers look for the type of what wraps a file, and send that without Python.
+"""
+
+from __future__ import annotations
+
+from types import CodeType, GeneratorType, MemberDescriptorType
+
+from hookmon.core.span import parse
+from hookmon.probe.attributes import attribute, on_class_of, own_dictionary
+from hookmon.probe.generators import timed_generator
+from hookmon.probe.names import root_reader
+from hookmon.probe.steps import StandIn
+from hookmon.probe.target import Span, Target
+from hookmon.probe.transactions import stream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hookmon.probe.transactions import Transaction
+
+    Replace = Callable[[tuple[Any, ...], dict[str, Any], Transaction], Any]
+
+_MOST_BODIES = 1_000
+_spans: dict[CodeType, Span] = {}
+_others = Target("", "function", "", "", False).span("(other)")
+
+
+def replacer(template: str, function: Any, is_method: bool) -> Replace:
+    """Return what puts a stand-in where a call has left a generator; it returns that where it is to be the call's result."""
+    field: Any = parse(template)[0]  # the only one, and without a filter: config.checks.place
+    root, *names = field[0][0]
+    root_of = root_reader(root, function, is_method)
+
+    def replace(args: tuple[Any, ...], values: dict[str, Any], transaction: Transaction) -> Any:
+        holder = value = root_of(args, values)
+        for name in names:
+            holder, value = value, attribute(value, name)
+        if type(value) is not GeneratorType:
+            return None
+        body = Body(value, transaction)
+        if not names:
+            return body
+        on_class = on_class_of(holder, names[-1])
+        if type(on_class) is MemberDescriptorType:
+            on_class.__set__(holder, body)
+        elif names[-1] in own_dictionary(holder):
+            own_dictionary(holder)[names[-1]] = body
+        return None
+
+    return replace
+
+
+class Body(StandIn):
+    """A generator whose steps belong to a transaction, also when that has ended."""
+
+    __slots__ = ("_timed", "_transaction")
+
+    __class__ = property(lambda self: GeneratorType)
+
+    def __init__(self, inner: Any, transaction: Transaction) -> None:
+        super().__init__(inner)
+        self._timed = timed_generator(inner, _span_of(inner))
+        self._transaction = transaction
+
+    def __iter__(self) -> Any:
+        return self
+
+    def _step(self, step: Any, *arguments: Any) -> Any:
+        visit = stream(self._transaction)
+        try:
+            return step(*arguments)
+        finally:
+            if visit is not None:
+                visit.close()
+
+    def __next__(self) -> Any:
+        return self._step(self._timed.__next__)
+
+    def send(self, value: Any) -> Any:
+        return self._step(self._timed.send, value)
+
+    def throw(self, *exception: Any) -> Any:
+        return self._step(self._timed.throw, *exception)
+
+    def close(self) -> None:
+        self._step(self._timed.close)
+
+
+def _span_of(generator: GeneratorType[Any, Any, Any]) -> Span:
+    """Return the span of a generator's function, by whose name its body goes."""
+    code = generator.gi_code
+    span = _spans.get(code)
+    if span is None:
+        if len(_spans) >= _MOST_BODIES:
+            return _others
+        module = generator.gi_frame.f_globals.get("__name__") if generator.gi_frame is not None else ""
+        target = Target(f"{module}:{code.co_qualname}", "function", "", "", False)
+        span = _spans[code] = target.span(code.co_qualname)
+    return span

@@ -1,0 +1,187 @@
+"""What a template makes of a value: the filters of `core.span`, and the plain text.
+
+In: any value. Out: a text, or None where there is nothing to show. Runs in the watched process; nothing of the program runs.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hookmon.probe.attributes import MISSING, attribute
+from hookmon.probe.callables import called
+from hookmon.probe.methods import method_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Filter = Callable[[Any], str | None]  # None: there is nothing to show
+
+_LONGEST_NAME = 200
+_LONGEST_VALUE = 100
+_MOST_PARTS = 1_000
+
+redact = "literals"
+"""What is taken out of SQL: "off", "literals" or "all"; the plan says it, before the first name is made."""
+
+
+def _exactly(value: Any) -> str | None:
+    """Return a text or number as a plain str, None for anything else."""
+    kind = type(value)
+    if issubclass(kind, str):
+        return str.__str__(value) if kind is str else "".join(str.__iter__(value))
+    if issubclass(kind, bytes):
+        return bytes.decode(value, "utf-8", "replace")
+    if kind in (bool, int, float):
+        return repr(value)
+    return int.__repr__(value) if issubclass(kind, int) else None  # an enumeration's
+
+
+def _text(value: Any) -> str | None:
+    text = _exactly(value)
+    return text and text[:_LONGEST_VALUE]
+
+
+def _changed(change: Callable[[str], str | None]) -> Filter:
+    """Return the filter that changes a text; None when it cannot be read, or is not what the filter is for."""
+
+    def apply(value: Any) -> str | None:
+        text = _text(value)
+        return None if text is None else change(text)
+
+    return apply
+
+
+def _command(text: str) -> str | None:
+    words = text.upper().split(None, 2)
+    return " ".join(words[: 2 if words[0] in _CONTAINERS else 1]) if words else None
+
+
+_CONTAINERS = frozenset(("ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY"))
+_CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XGROUP", "XINFO"}
+"""Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
+
+
+def _host(value: Any) -> str | None:
+    """Return host and port of a URL, without user, path or query; the port only when it is not the scheme's own.
+
+    The URL is a text, or an object that keeps its pieces as yarl's does (`_scheme`, `_netloc`). None for anything else: a
+    path may stand where a URL is expected, and is nobody's business.
+    """
+    if not issubclass(type(value), str | bytes):
+        scheme, rest = _exactly(attribute(value, "_scheme")), _exactly(attribute(value, "_netloc"))
+        return _place(scheme, rest) if scheme and rest else _text(value)
+    url = _exactly(value) or ""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes or not scheme.translate(_IN_SCHEMES).isalnum():
+        return None
+    for end in "/?#":
+        rest = rest.partition(end)[0]
+    return _place(scheme, rest)
+
+
+def _name(value: Any) -> str | None:
+    """Return a path as it is seen from the folder that the process was in at first; None for digits, which name nothing."""
+    text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _exactly(value)
+    if text is None or text.isdigit():
+        return None
+    return text.removeprefix(_here)[:_LONGEST_VALUE]
+
+
+_here = os.getcwd().rstrip("/") + "/"
+
+
+def _test(value: Any) -> str | None:
+    """Return the identifier of a test without its parameters, which may hold data."""
+    text = _exactly(value)
+    if value is None or text is None:
+        return None
+    path, colons, name = text.partition("::")
+    return f"{path}{colons}{name.partition('[')[0]}"[:_LONGEST_NAME]
+
+
+def _place(scheme: str, rest: str) -> str | None:
+    place = rest.rpartition("@")[2][:_LONGEST_VALUE]
+    host, colon, port = place.rpartition(":")
+    if not colon or "]" in port:
+        return place or None
+    if port in ("", _OWN_PORTS.get(scheme.lower())):
+        return host
+    return place if port.isdigit() else None  # what a password with a slash in it leaves behind
+
+
+_IN_SCHEMES = str.maketrans("", "", "+-.")
+_OWN_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
+
+
+def _port(value: Any) -> str:
+    text = _text(value)
+    return f":{text}" if text and text.isdigit() and text not in ("80", "443") else ""
+
+
+def _program(value: Any) -> str | None:
+    """Return the name of the program that a command line starts, None where its first word is no plain name.
+
+    What follows it is never looked at; `PASSWORD=x make` begins with no name.
+    """
+    kind = type(value)
+    if issubclass(kind, list | tuple):
+        each: Any = list if issubclass(kind, list) else tuple
+        text = _exactly(each.__getitem__(value, 0)) if each.__len__(value) else None
+    else:
+        text = _exactly(value)
+        text = text and text.strip().partition(" ")[0]
+    name = (text or "").rpartition("/")[2][:_LONGEST_VALUE]
+    return name if name.translate(_IN_PROGRAMS).isalnum() else None
+
+
+_IN_PROGRAMS = str.maketrans("", "", "+-._")
+
+
+def _sql(value: Any) -> str | None:
+    from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
+
+    statement = _statement(value)
+    return _text(value) if statement is None else fingerprint(statement, redact)
+
+
+def _statement(value: Any) -> str | None:
+    """Return the text of a statement, also of one that psycopg's `sql` module has composed; None for anything else.
+
+    Its classes keep what they are made of in `_obj` (psycopg 3.1 to 3.3) or `_wrapped` (psycopg2 2.9).
+    """
+    kind = type(value)
+    if issubclass(kind, str | bytes):
+        return _exactly(value)
+    inside = attribute(value, "_obj")
+    if inside is MISSING:
+        inside = attribute(value, "_wrapped")
+    name = type.__getattribute__(kind, "__name__")
+    if name == "SQL" and issubclass(type(inside), str):
+        return _exactly(inside)
+    if name == "Identifier" and type(inside) in (list, tuple):
+        names = [_exactly(part) or "" for part in inside]
+        return ".".join(name if name.isidentifier() else f'"{name}"' for name in names)
+    if name == "Composed" and type(inside) is list:
+        return "".join(_statement(part) or " ? " for part in inside[:_MOST_PARTS])
+    return None
+
+
+FILTERS: dict[str, Filter] = {
+    "": _text,
+    "upper": _changed(str.upper),
+    "lower": _changed(str.lower),
+    "command": _changed(_command),
+    "word": _changed(lambda text: text.partition(" ")[0]),
+    "host": _host,
+    "port": _port,
+    "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
+    "program": _program,
+    "sql": _sql,
+    "name": _name,
+    "test": _test,
+    "callable": lambda value: None if value is MISSING else str.__str__(called(value))[:_LONGEST_VALUE],
+    "method": _changed(method_of),
+    "route": _changed(lambda text: "/" + text.lstrip("/")),
+}

@@ -1,0 +1,25 @@
+"""Budgets held against a run: what is kept, what is broken, what cannot be judged.
+
+In: limits and the report of a run, and of a run to compare with. Out: a Check, in one of FORMATS. `judge` decides, `formats`
+holds one module for each format, found by listing: it exposes `write(check, file, *, width)`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TextIO
+
+from hookmon.report.check import formats
+from hookmon.report.check.judge import Check
+
+FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+"""What `render` can be asked for."""
+
+
+def render(check: Check, format: str, *, file: TextIO, width: int | None = None) -> None:
+    """Write a check to `file` and flush it."""
+    if format not in FORMATS:
+        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+    import_module(f"{formats.__name__}.{format}").write(check, file, width=width)
+    file.flush()

@@ -1,0 +1,17 @@
+"""The check for programs: the keys of a row are those of `hookmon.report.check.judge.Row`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TextIO
+
+from hookmon.report.check.judge import Check
+
+SCHEMA = "hookmon-check/1"
+"""Changes when a key goes or changes its meaning; a new key leaves it as it is."""
+
+
+def write(check: Check, file: TextIO, *, width: int | None) -> None:  # noqa: ARG001  # no screen
+    """Write the document, in ASCII; `exit_code` is that of `hookmon check` without --strict."""
+    file.write(json.dumps({"schema": SCHEMA, **asdict(check), "exit_code": check.exit_code()}, indent=2) + "\n")

@@ -1,0 +1,109 @@
+"""What a budget can be about: the transactions and calls of a run, found by name or glob.
+
+A transaction is also a call; it is found once, as the transaction. An exact name comes before all globs, so that brackets and
+question marks of a statement need no escape.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+
+from hookmon.core.plan import CLIENT_KINDS
+from hookmon.report.calls import Figures
+from hookmon.report.diff.intervals import Buckets
+from hookmon.report.model import Report
+from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
+
+Key = tuple[str, str, str]
+"""Name, kind, target; of a transaction the target is ""."""
+
+
+@dataclass(slots=True)
+class Subject:
+    """One transaction or one call.
+
+    `children` are what a transaction is made of, or the rows of a call inside of transactions. `calls_per_request` says how often
+    a call was made in one transaction, on average, where that was most; None outside of transactions.
+    """
+
+    key: Key
+    figures: Figures
+    is_transaction: bool
+    location: str = ""
+    children: list[ChildRow] = field(default_factory=list)
+    buckets: Buckets = field(default_factory=dict)
+    calls_per_request: float | None = None
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.key[0]
+
+    @property
+    def transactions(self) -> int:
+        """The transactions that it is about; (main) is one."""
+        return 1 if self.name == MAIN else self.figures.calls
+
+    def per_request(self, kind: str) -> float:
+        """Return how many calls of a client kind there were in one transaction, on average."""
+        calls = sum(child.figures.calls for child in self.children if child.kind == kind)
+        return calls / self.transactions if self.transactions else 0.0
+
+    @property
+    def repetition(self) -> int:
+        """The most calls of one kind of work, one after the other in one transaction; 0 for fewer than five."""
+        rows = (child for child in self.children if not self.is_transaction or child.kind in CLIENT_KINDS)
+        return max((child.most_repeated for child in rows), default=0)
+
+
+def subjects(report: Report, buckets: dict[Key, Buckets]) -> list[Subject]:
+    """Return the transactions of a run, then its calls. `buckets` are those of each name, to compare times with."""
+    found = [_transaction(row, buckets) for row in report.transactions]
+    entries = {(node.name, node.kind, node.target) for node in report.nodes if node.entry}
+    inside = _inside(report.transactions)
+    for row in report.calls:
+        key = (row.name, row.kind, row.target)
+        if key not in entries:
+            rows, often = inside.get(key, ([], None))
+            site = rows[0].call_site if rows else ""
+            found.append(Subject(key, row.figures, False, site, rows, buckets.get(key, {}), often))
+    return found
+
+
+def _transaction(row: TransactionRow, buckets: dict[Key, Buckets]) -> Subject:
+    added: Buckets = {}
+    for (name, kind, _), each in buckets.items():
+        if (name, kind) == (row.name, row.kind):
+            for bucket, calls in each.items():
+                added[bucket] = added.get(bucket, 0) + calls
+    return Subject((row.name, row.kind, ""), row.figures, True, "", row.children, added)
+
+
+def _inside(rows: list[TransactionRow]) -> dict[Key, tuple[list[ChildRow], float]]:
+    """Return the rows of each call inside of transactions, and how often it was called in one, where that was most."""
+    found: dict[Key, tuple[list[ChildRow], float]] = {}
+    for row in rows:
+        calls: dict[Key, int] = {}
+        for child in row.children if row.name != MAIN and row.figures.calls else ():
+            key = (child.name, child.kind, child.target)
+            calls[key] = calls.get(key, 0) + child.figures.calls
+            found.setdefault(key, ([], 0.0))[0].append(child)
+        for key, number in calls.items():
+            children, often = found[key]
+            found[key] = children, max(often, number / row.figures.calls)
+    return found
+
+
+def matching(pattern: str, all_of_them: list[Subject]) -> list[Subject]:
+    """Return what a budget's name means; (main) only when it is named."""
+    exact = [each for each in all_of_them if each.name == pattern]
+    return exact or [each for each in all_of_them if each.name != MAIN and fnmatchcase(each.name, pattern)]
+
+
+def near(pattern: str, all_of_them: list[Subject]) -> str:
+    """Return the name that was probably meant, "" for none."""
+    names = {each.name.lower(): each.name for each in all_of_them}
+    found = get_close_matches(pattern.lower(), list(names), n=1, cutoff=0.5)
+    return names[found[0]] if found else ""

@@ -1,0 +1,25 @@
+"""Two runs side by side: what was called more or less often, what became slower or faster, and what nobody can say.
+
+In: two Runs of the collector's store. Out: text in one of FORMATS. `model` holds the rows, `formats` one module for each format,
+which is found by listing: it exposes `write(diff, file, *, width, everything)`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TextIO
+
+from hookmon.report.diff import formats
+from hookmon.report.diff.model import Diff
+
+FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+"""What `render` can be asked for."""
+
+
+def render(diff: Diff, format: str, *, file: TextIO, width: int | None = None, everything: bool = False) -> None:
+    """Write a diff to `file` and flush it. `everything` shows also what did not change."""
+    if format not in FORMATS:
+        raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
+    import_module(f"{formats.__name__}.{format}").write(diff, file, width=width, everything=everything)
+    file.flush()

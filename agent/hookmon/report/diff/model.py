@@ -1,0 +1,328 @@
+"""A diff as plain data: everything that a format or a page shows of two runs, and nothing of how it shows it.
+
+Counts are exact, so each difference is one. Times are estimates, so a difference is one only when it is beyond what two runs of
+an unchanged program differ by; where machine, interpreter or configuration differ, they are not compared at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from math import expm1
+from typing import Any
+
+from hookmon.collector.store import Run
+from hookmon.report.calls import Sum, sums_by_name
+from hookmon.report.diff import intervals
+from hookmon.report.diff.intervals import Disturbance, Ratio
+from hookmon.report.findings import Finding, findings
+from hookmon.report.transactions import MAIN, TransactionRow, transactions
+
+SLOWER, FASTER, NOISE = "slower", "faster", "within noise"
+MIXED = "mixed"
+FEW, APART = "too few calls", "not comparable"
+GONE, NEW = "only in A", "only in B"
+
+CHANGED = frozenset((SLOWER, FASTER, MIXED))
+"""Verdicts on a time that say that it changed."""
+
+
+@dataclass(slots=True)
+class Side:
+    """One of the two runs. `waits` and `others` are those of `intervals.Disturbance`."""
+
+    id: int
+    name: str
+    command: list[str]
+    started_at: str
+    duration_ns: int
+    exit_code: int | None
+    python: str
+    engine: str
+    hookmon: str
+    host: str
+    cpu: str
+    cores: int
+    waits: float | None
+    others: float
+
+
+@dataclass(slots=True)
+class CountRow:
+    """How often something was called in transactions of one name, or in the rest of the program, (main).
+
+    `name` is "" for the transactions themselves. `per_a` and `per_b` are calls in one transaction, for (main) in the whole run.
+    """
+
+    transaction: str
+    name: str
+    kind: str
+    target: str
+    place: str  # "", "concurrent" or "after", as in `transactions.ChildRow`
+    calls_a: int
+    calls_b: int
+    errors_a: int
+    errors_b: int
+    per_a: float
+    per_b: float
+    changed: bool
+
+
+@dataclass(slots=True)
+class TimeRow:
+    """How long the calls of one name took. Durations are 0 where there was no call.
+
+    `typical` compares geometric means, `tail` 95th percentiles; None where there is nothing to compare. `verdict` is mixed when
+    one of them became slower and the other faster.
+    """
+
+    name: str
+    kind: str
+    target: str
+    is_transaction: bool
+    calls_a: int
+    calls_b: int
+    total_a_ns: int
+    total_b_ns: int
+    typical_a_ns: int
+    typical_b_ns: int
+    p95_a_ns: int
+    p95_b_ns: int
+    typical: Ratio | None
+    tail: Ratio | None
+    verdict: str
+
+    @property
+    def has_changed(self) -> bool:
+        """Say whether the time changed for certain."""
+        return self.verdict in CHANGED
+
+
+@dataclass(slots=True)
+class Diff:
+    """Two runs side by side.
+
+    `apart` says why times are not comparable, empty where they are. `allowance` is the share by which the runs may differ as a
+    whole with nothing changed. Counts come transaction by transaction; times with the largest difference in the total first.
+    """
+
+    a: Side
+    b: Side
+    apart: list[str]
+    notes: list[str]
+    allowance: float
+    counts: list[CountRow]
+    times: list[TimeRow]
+    new_findings: list[Finding]
+    gone_findings: list[Finding]
+
+    @property
+    def changed_counts(self) -> list[CountRow]:
+        """The counts that differ."""
+        return [row for row in self.counts if row.changed]
+
+    @property
+    def changed_times(self) -> list[TimeRow]:
+        """The times that changed for certain."""
+        return [row for row in self.times if row.has_changed]
+
+
+def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
+    """Compare two runs; `noise` is the share by which they may differ as a whole on a quiet machine."""
+    sides = (_side(a), _side(b))
+    apart = differences(a, b)
+    allowed = intervals.allowance(disturbance(a), disturbance(b), noise)
+    rows_a, rows_b = (transactions(run.nodes, [], sum(bool(each.python) for each in run.processes)) for run in (a, b))
+    found_a, found_b = ({each.id: each for each in findings(rows, run.project)} for rows, run in ((rows_a, a), (rows_b, b)))
+    return Diff(
+        *sides,
+        apart=apart,
+        notes=_notes(a, b),
+        allowance=expm1(allowed),
+        counts=_counts(rows_a, rows_b),
+        times=_times(a, b, None if apart else allowed),
+        new_findings=[each for key, each in found_b.items() if key not in found_a],
+        gone_findings=[each for key, each in found_a.items() if key not in found_b],
+    )
+
+
+def differences(a: Run, b: Run) -> list[str]:
+    """Return why the times of two runs cannot be compared, one reason for each sentence."""
+    reasons = []
+    if not a.host or not b.host:
+        reasons.append("it is not known on which machines the runs were made")
+    else:
+        for what, one, other in (("machine", a.host, b.host), ("processor", a.cpu, b.cpu), ("number of cores", a.cores, b.cores)):
+            if one != other:
+                reasons.append(f"the {what} differs" + ("" if what == "machine" else f": {one} and {other}"))
+    for what, one, other in (("interpreter", a.python, b.python), ("engine", a.engine, b.engine)):
+        if one != other:
+            reasons.append(f"the {what} differs: {one or 'none'} and {other or 'none'}")
+    if _asked(a) != _asked(b):
+        reasons.append("the configuration differs: other watches or packs")
+    return reasons
+
+
+def _asked(run: Run) -> list[dict[str, Any]]:
+    """Return what was to be watched, without where that was written."""
+    return [{key: value for key, value in watch.items() if key not in ("id", "source")} for watch in run.plan]
+
+
+def disturbance(run: Run) -> Disturbance:
+    """Return what else happened on the machine of a run."""
+    ran_ns = sum(process.ran_ns for process in run.processes)
+    waited_ns = sum(process.waited_ns for process in run.processes)
+    capacity_ns = run.duration_ns * run.cores
+    others = min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0
+    return Disturbance(waited_ns / ran_ns if ran_ns else None, others)
+
+
+def _side(run: Run) -> Side:
+    seen = disturbance(run)
+    return Side(
+        run.id,
+        run.name,
+        run.command,
+        run.started_at,
+        run.duration_ns,
+        run.exit_code,
+        run.python,
+        run.engine,
+        run.hookmon,
+        run.host,
+        run.cpu,
+        run.cores,
+        seen.waits,
+        seen.others,
+    )
+
+
+def _notes(a: Run, b: Run) -> list[str]:
+    found = []
+    for letter, run in (("A", a), ("B", b)):
+        if run.state == "running":
+            found.append(f"{letter} still goes on: these are its figures so far")
+        elif run.state == "recovered":
+            found.append(f"{letter} was cut short: hookmon itself was killed")
+        if run.unnamed_calls:
+            found.append(f"the call tree of {letter} was full: some calls are counted without the place they came from")
+    if a.command != b.command:
+        found.append("the commands differ")
+    if a.hookmon != b.hookmon:
+        found.append(f"the runs were made by hookmon {a.hookmon} and {b.hookmon}")
+    return found
+
+
+_ChildKey = tuple[str, str, str, str]  # name, kind, target, place
+
+
+def _counts(rows_a: list[TransactionRow], rows_b: list[TransactionRow]) -> list[CountRow]:
+    by_name_a, by_name_b = ({(row.name, row.kind): row for row in rows} for rows in (rows_a, rows_b))
+    found: list[CountRow] = []
+    for key in dict.fromkeys([*by_name_b, *by_name_a]):
+        a, b = by_name_a.get(key), by_name_b.get(key)
+        name, kind = key
+        if name != MAIN:
+            (calls_a, errors_a), (calls_b, errors_b) = _calls(a), _calls(b)
+            found.append(_count(name, ("", kind, "", ""), calls_a, calls_b, errors_a, errors_b, 1, 1))
+        if a is not None and b is not None:
+            found += _children(a, b)
+        elif name == MAIN:
+            found += _children(a or _empty(b), b or _empty(a))
+    return found
+
+
+def _calls(row: TransactionRow | None) -> tuple[int, int]:
+    return (row.figures.calls, row.figures.errors) if row else (0, 0)
+
+
+def _empty(row: TransactionRow | None) -> TransactionRow:
+    assert row is not None
+    return TransactionRow(row.name, row.kind, Sum().figures, {}, [], [], 0)
+
+
+def _children(a: TransactionRow, b: TransactionRow) -> list[CountRow]:
+    inside_a, inside_b = _inside(a), _inside(b)
+    of_a, of_b = (1, 1) if a.name == MAIN else (a.figures.calls, b.figures.calls)
+    rows = []
+    for key in dict.fromkeys([*inside_b, *inside_a]):
+        (calls_a, errors_a), (calls_b, errors_b) = inside_a.get(key, (0, 0)), inside_b.get(key, (0, 0))
+        rows.append(_count(a.name, key, calls_a, calls_b, errors_a, errors_b, of_a, of_b))
+    return rows
+
+
+def _inside(row: TransactionRow) -> dict[_ChildKey, tuple[int, int]]:
+    """Return (calls, errors) of what was called; lines are added up, since an edit moves them."""
+    found: dict[_ChildKey, tuple[int, int]] = {}
+    for child in row.children:
+        key = (child.name, child.kind, child.target, child.place)
+        calls, errors = found.get(key, (0, 0))
+        found[key] = calls + child.figures.calls, errors + child.figures.errors
+    return found
+
+
+def _count(
+    transaction: str, key: _ChildKey, calls_a: int, calls_b: int, errors_a: int, errors_b: int, of_a: int, of_b: int
+) -> CountRow:
+    changed = calls_a * of_b != calls_b * of_a or errors_a * of_b != errors_b * of_a
+    per_a, per_b = (calls / of if of else float(calls) for calls, of in ((calls_a, of_a), (calls_b, of_b)))
+    return CountRow(transaction, *key, calls_a, calls_b, errors_a, errors_b, per_a, per_b, changed)
+
+
+def _times(a: Run, b: Run, allowed: float | None) -> list[TimeRow]:
+    """Compare all names; `allowed` is None where times are not comparable."""
+    sums_a, sums_b = sums_by_name(a.nodes), sums_by_name(b.nodes)
+    entries = {(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
+    keys = [key for key in dict.fromkeys([*sums_b, *sums_a]) if _has_calls(sums_a.get(key)) or _has_calls(sums_b.get(key))]
+    tests = sum(_tests(sums_a.get(key), sums_b.get(key)) for key in keys)
+    rows = [_time(key, sums_a.get(key) or Sum(), sums_b.get(key) or Sum(), key in entries, tests, allowed) for key in keys]
+    rows.sort(key=lambda row: (not row.has_changed, -abs(row.total_b_ns - row.total_a_ns), row.name, row.target))
+    return rows
+
+
+def _has_calls(total: Sum | None) -> bool:
+    return total is not None and total.figures.calls > 0
+
+
+def _tests(a: Sum | None, b: Sum | None) -> int:
+    calls = min(sum(total.buckets.values()) if total else 0 for total in (a, b))
+    return (calls >= intervals.FEWEST_CALLS) + (calls >= intervals.FEWEST_FOR_TAIL)
+
+
+def _time(key: tuple[str, str, str], a: Sum, b: Sum, is_transaction: bool, tests: int, allowed: float | None) -> TimeRow:
+    of_a, of_b = a.done(), b.done()
+    typical = tail = None
+    if not of_a.calls or not of_b.calls:
+        verdict = NEW if of_b.calls else GONE
+    elif allowed is None:
+        verdict = APART
+    else:
+        typical = intervals.typical(a.buckets, b.buckets, tests, allowed)
+        tail = intervals.tail(a.buckets, b.buckets, tests, allowed)
+        verdict = _verdict(typical, tail)
+    return TimeRow(
+        *key,
+        is_transaction,
+        of_a.calls,
+        of_b.calls,
+        of_a.total_ns,
+        of_b.total_ns,
+        intervals.geometric_mean_ns(a.buckets),
+        intervals.geometric_mean_ns(b.buckets),
+        of_a.p95_ns,
+        of_b.p95_ns,
+        typical,
+        tail,
+        verdict,
+    )
+
+
+def _verdict(typical: Ratio | None, tail: Ratio | None) -> str:
+    if typical is None:
+        return FEW
+    real = {SLOWER if ratio.value > 1 else FASTER for ratio in (typical, tail) if ratio is not None and ratio.is_real}
+    return MIXED if len(real) > 1 else next(iter(real), NOISE)
+
+
+def as_plain(diff: Diff) -> dict[str, Any]:
+    """Return a diff as values that JSON can hold."""
+    return asdict(diff)

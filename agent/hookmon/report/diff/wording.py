@@ -1,0 +1,92 @@
+"""The sentences and figures of a diff, which the screen and Markdown share."""
+
+from __future__ import annotations
+
+from hookmon.report.diff.intervals import Ratio
+from hookmon.report.diff.model import APART, CHANGED, FEW, GONE, NEW, NOISE, CountRow, Diff, Side, TimeRow
+from hookmon.report.texts import count, duration, percent
+
+ONLY = {GONE: "only in A", NEW: "only in B"}
+
+
+def change(ratio: float) -> str:
+    """Return a ratio as people say it: `+12 %`, `−30 %`, `×3.1`."""
+    if ratio >= 2:
+        return f"×{ratio:.2g}" if ratio < 100 else f"×{ratio:.0f}"
+    return f"{(ratio - 1) * 100:+.0f} %"
+
+
+def interval(ratio: Ratio | None) -> str:
+    """Return the bounds of a ratio, "–" for none."""
+    return f"{change(ratio.low)} to {change(ratio.high)}" if ratio else "–"
+
+
+def shown_ratio(row: TimeRow) -> tuple[str, Ratio | None]:
+    """Return which figure of a row to show, `typical` or `p95`, with its ratio: the one that tells the verdict."""
+    if row.typical is not None and not row.typical.is_real and row.tail is not None and row.tail.is_real:
+        return "p95", row.tail
+    return "typical", row.typical
+
+
+def durations(row: TimeRow) -> tuple[str, str]:
+    """Return the durations of A and B that `shown_ratio` is about."""
+    pair = (row.p95_a_ns, row.p95_b_ns) if shown_ratio(row)[0] == "p95" else (row.typical_a_ns, row.typical_b_ns)
+    return duration(pair[0]), duration(pair[1])
+
+
+def per(number: float) -> str:
+    """Return a number of calls, with up to three digits behind the point."""
+    return count(round(number)) if number == round(number) else f"{number:,.3f}".rstrip("0")
+
+
+def count_cells(row: CountRow) -> tuple[str, str]:
+    """Return how often it was called in A and in B, and the errors where those differ."""
+    if row.per_a == row.per_b:
+        return tuple(f"{count(errors, 'error')}" for errors in (row.errors_a, row.errors_b))  # type: ignore[return-value]
+    return per(row.per_a), per(row.per_b)
+
+
+def folded(diff: Diff) -> list[str]:
+    """Return what was left out because it did not change, or cannot be judged."""
+    times: dict[str, int] = {}
+    for row in diff.times:
+        if row.verdict not in CHANGED and row.verdict not in ONLY:
+            times[row.verdict] = times.get(row.verdict, 0) + 1
+    parts = [f"{count(times[verdict])} {verdict}" for verdict in (NOISE, FEW, APART) if verdict in times]
+    same = len(diff.counts) - len(diff.changed_counts)
+    lines = [f"Times: {', '.join(parts)}."] if parts else []
+    return [*lines, f"Counts: {count(same)} the same."] if same else lines
+
+
+def verdict(diff: Diff) -> str:
+    """Return the diff in one sentence."""
+    slower = sum(row.verdict == "slower" for row in diff.times)
+    faster = sum(row.verdict == "faster" for row in diff.times)
+    mixed = len(diff.changed_times) - slower - faster
+    parts = [f"{count(len(diff.changed_counts), 'count')} changed" if diff.changed_counts else "all counts are the same"]
+    if diff.apart:
+        parts.append("times are not comparable")
+    elif diff.changed_times:
+        words = ((slower, "slower"), (faster, "faster"), (mixed, "mixed"))
+        parts.append(", ".join(f"{count(number)} {word}" for number, word in words if number))
+    else:
+        parts.append("no time changed beyond noise")
+    return "; ".join(parts)
+
+
+def reach(diff: Diff) -> str:
+    """Return how well times can be told apart, "" where they are not compared."""
+    if diff.apart:
+        return ""
+    reasons = [text for letter, side in (("A", diff.a), ("B", diff.b)) if (text := _busy(letter, side))]
+    why = f": {'; '.join(reasons)}" if reasons else ""
+    least = change(1 + diff.allowance)
+    return f"Times are called changed beyond {least} and the scatter of the calls, at 95 % for all rows together{why}."
+
+
+def _busy(letter: str, side: Side) -> str:
+    if side.waits is not None and side.waits >= 0.1:
+        return f"{letter} waited {side.waits:.1f} s for a processor for each second that it had one"
+    if side.others >= 0.2:
+        return f"others used {percent(side.others)} of the processors during {letter}"
+    return ""

@@ -1,0 +1,89 @@
+"""One finding with all that is known of it. In: a report and an id. Out: an Explanation, plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+
+from hookmon.report.advice import advice
+from hookmon.report.findings import Finding, location
+from hookmon.report.model import Report
+from hookmon.report.transactions import ChildRow, ExampleRow, SpanRow, TransactionRow
+
+MOST_STEPS = 30
+
+
+@dataclass(slots=True)
+class Step:
+    """Spans of an example that stand in a row and are the same call: `times` of them, `duration_ns` together."""
+
+    name: str
+    kind: str
+    location: str
+    depth: int
+    lane: int
+    start_ns: int
+    duration_ns: int
+    times: int
+    is_meant: bool  # the finding is about this call
+
+
+@dataclass(slots=True)
+class Explanation:
+    """`example` is the slowest one that has the call in it, None where none was kept; its spans are in `steps`, folded."""
+
+    finding: Finding
+    changes: list[str]
+    example: ExampleRow | None
+    steps: list[Step]
+
+
+def near(report: Report, id: str) -> str:
+    """Return the id that was probably meant, "" for none."""
+    found = get_close_matches(id, [each.id for each in report.findings], n=1, cutoff=0.6)
+    return found[0] if found else ""
+
+
+def explain(report: Report, id: str) -> Explanation | None:
+    """Return what is known of a finding, None when the report has none of that id."""
+    finding = next((each for each in report.findings if each.id == id), None)
+    if finding is None:
+        return None
+    row = next((each for each in report.transactions if each.name == finding.transaction), None)
+    child = _child(row, finding, report.header.project) if row else None
+    example = _example(row, finding, child) if row else None
+    steps = _steps(example, finding, child, report.header.project) if example else []
+    return Explanation(finding, advice(finding, child.kind if child else ""), example, steps)
+
+
+def _child(row: TransactionRow, finding: Finding, project: str) -> ChildRow | None:
+    named = [each for each in row.children if each.name == finding.call]
+    exact = [each for each in named if location(each.call_site, project) == finding.location]
+    return next(iter(exact or named), None)
+
+
+def _example(row: TransactionRow, finding: Finding, child: ChildRow | None) -> ExampleRow | None:
+    """Return the slowest example with the call in it; of a finding about the transaction itself, the slowest."""
+    examples = sorted(row.examples, key=lambda each: -each.duration_ns)
+    if not finding.call:
+        failed = [each for each in examples if each.status >= 500]
+        return next(iter(failed or examples), None)
+    return next((each for each in examples if any(_is_meant(span, finding, child) for span in each.spans)), None)
+
+
+def _is_meant(span: SpanRow, finding: Finding, child: ChildRow | None) -> bool:
+    return bool(finding.call) and span.name == finding.call and (child is None or span.call_site == child.call_site)
+
+
+def _steps(example: ExampleRow, finding: Finding, child: ChildRow | None, project: str) -> list[Step]:
+    steps: list[Step] = []
+    for span in example.spans:
+        place = location(span.call_site, project)
+        key = (span.name, span.kind, place, span.depth, span.lane)
+        last = steps[-1] if steps else None
+        if last is not None and key == (last.name, last.kind, last.location, last.depth, last.lane):
+            last.times += 1
+            last.duration_ns += span.duration_ns
+        else:
+            steps.append(Step(*key, span.start_ns, span.duration_ns, 1, _is_meant(span, finding, child)))
+    return steps

@@ -1,0 +1,110 @@
+"""The pytest plugin: a fixture `watched` that counts what a test calls, `assert watched.calls("sql") <= 5`.
+
+It counts where the test-suite runs under `hookmon run pytest`: the process's own shard is read when a test asks, and nothing is
+added to the calls themselves. In a plain `pytest` such a test is skipped with that reason. Starting the probe then would come too
+late: the modules are imported by that time, and calls through names that were taken before would be missed without a word.
+"""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from hookmon.collector.shards import RawNode
+
+_RUN_VARIABLE = "HOOKMON_RUN"
+_PROBE = "hookmon.probe.start"
+
+_Key = tuple[str, str, str]  # name, kind, target
+_Counts = dict[_Key, tuple[int, int]]  # calls, errors
+
+
+class Watched:
+    """What was called in this process since the test began: in all threads and tasks, and only what has ended.
+
+    `what` is a kind ("sql"), a name or a target as the report shows them, or a glob of these; "*" is everything.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._before: _Counts = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Count from now on."""
+        self._before = _counts(self._folder)
+
+    def calls(self, what: str = "*") -> int:
+        """Return how many calls there were."""
+        return sum(calls for calls, _ in self._since(what).values())
+
+    def errors(self, what: str = "*") -> int:
+        """Return how many calls raised."""
+        return sum(errors for _, errors in self._since(what).values())
+
+    def names(self, what: str = "*") -> dict[str, int]:
+        """Return {name: calls}, to see which ones there were."""
+        found: dict[str, int] = {}
+        for (name, _, _), (calls, _) in self._since(what).items():
+            found[name] = found.get(name, 0) + calls
+        return found
+
+    def _since(self, what: str) -> _Counts:
+        found = {}
+        for key, (calls, errors) in _counts(self._folder).items():
+            before = self._before.get(key, (0, 0))
+            if calls > before[0] and any(text == what or fnmatchcase(text, what) for text in key):
+                found[key] = calls - before[0], errors - before[1]
+        return found
+
+
+@pytest.fixture
+def watched() -> Watched:
+    """Count the calls that this test makes to what hookmon watches; skips where the suite does not run under hookmon."""
+    reason = _absence()
+    if reason:
+        pytest.skip(reason)
+    return Watched(Path(os.environ[_RUN_VARIABLE]))
+
+
+def _absence() -> str:
+    """Return why there is nothing to count with, "" when there is something."""
+    import sys
+
+    if not os.environ.get(_RUN_VARIABLE) or _PROBE not in sys.modules:
+        return "calls are counted only when the tests run under hookmon: hookmon run pytest"
+    if os.environ.get("HOOKMON_DISABLE", "0") not in ("", "0"):
+        return "HOOKMON_DISABLE is set"
+    return ""
+
+
+def _counts(folder: Path) -> _Counts:
+    """Return the counts of this process's own shard; a process has none before its first watched call.
+
+    Raises ShardError when it cannot be read: a wrong zero would let every test pass.
+    """
+    from hookmon.collector.shards import ShardReader
+    from hookmon.core.layout import SHARD_SUFFIX
+
+    found: _Counts = {}
+    for path in folder.glob(f"{os.getpid()}-*{SHARD_SUFFIX}"):
+        reader = ShardReader(path)
+        try:
+            data = reader.read()
+        finally:
+            reader.close()
+        if data.pid == os.getpid():
+            for node in data.nodes:
+                _add(found, node)
+    return found
+
+
+def _add(found: _Counts, node: RawNode) -> None:
+    key = (node.name, node.kind, node.target)
+    calls, errors = found.get(key, (0, 0))
+    found[key] = calls + sum(node.buckets.values()) + node.untimed, errors + node.errors

@@ -1,0 +1,87 @@
+"""How often `hookmon diff` calls something changed that is not: `python -m benchmarks.repeats --runs 100`.
+
+Runs one small program many times under hookmon, compares each two of the runs, and counts the diffs with a row called changed;
+and, as a measure of what a diff can see, in how many diffs each of some factors would have been called changed. Takes some
+minutes. The runs differ by whatever else the machine does meanwhile: that is the point.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from dataclasses import replace
+from itertools import combinations
+from math import log2
+from pathlib import Path
+
+from hookmon.collector.store import Run, RunFile, Store
+from hookmon.core.histogram import SUB_BUCKETS
+from hookmon.report.diff.model import Diff, build, disturbance
+
+PROGRAM = Path(__file__).parent / "programs" / "repeat.py"
+CONFIG = """\
+[[watch]]
+module = "__main__"
+calls = ["handle"]
+entry = true
+kind = "request"
+[[watch]]
+module = "__main__"
+calls = ["count", "order", "allocate", "query", "wait"]
+"""
+FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0)
+
+
+def main() -> int:
+    """Measure, print, and end with 1 when more than 5 of 100 diffs are wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--loops", type=int, default=150, help="transactions in each run")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="repeats-") as folder:
+        runs = repeat(Path(folder), options.runs, options.loops)
+    waits = sorted(disturbance(run).waits or 0.0 for run in runs)
+    print(f"{len(runs)} runs; seconds waited for a processor in each with one: {waits[0]:.2f} to {waits[-1]:.2f}")
+    pairs = list(combinations(range(len(runs)), 2))
+    wrong = {pair for pair in pairs if is_wrong(build(runs[pair[0]], runs[pair[1]]))}
+    print(f"each two compared: {len(wrong)} of {len(pairs)} diffs have a row called changed")
+    first = sum((0, other) in wrong for other in range(1, len(runs)))
+    worst = max(sum(at in pair for pair in wrong) for at in range(len(runs)))
+    print(f"the first with its repeats: {first} of {len(runs) - 1}; the run with most such diffs: {worst}")
+    some = pairs[:: max(1, len(pairs) // 200)]
+    for factor in FACTORS:
+        seen = sum(is_wrong(build(runs[a], slowed(runs[b], factor))) for a, b in some)
+        print(f"all times ×{factor}: called changed in {seen} of {len(some)}")
+    return int(len(wrong) > max(1, len(pairs) * 0.05) or first > max(1, (len(runs) - 1) * 0.05))
+
+
+def repeat(folder: Path, runs: int, loops: int) -> list[Run]:
+    """Run the program again and again."""
+    (folder / "hookmon.toml").write_text(CONFIG, "utf-8")
+    hookmon = Path(sysconfig.get_path("scripts")) / "hookmon"
+    command = [str(hookmon), "run", "--quiet", "--no-pack", "*", sys.executable, str(PROGRAM), str(loops)]
+    found = []
+    for _ in range(runs):
+        subprocess.run(command, cwd=folder, check=True)
+        store = Store.of_project(folder)
+        found.append(RunFile(store.run_file(store.numbers()[-1]).path).load())
+    return found
+
+
+def is_wrong(diff: Diff) -> bool:
+    """Say whether anything is called changed: nothing is."""
+    return bool(diff.changed_times or diff.changed_counts)
+
+
+def slowed(run: Run, factor: float) -> Run:
+    """Return the run as if all its calls had taken `factor` times as long."""
+    step = round(log2(factor) * SUB_BUCKETS)
+    nodes = [replace(node, buckets={bucket + step: calls for bucket, calls in node.buckets.items()}) for node in run.nodes]
+    return replace(run, nodes=nodes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

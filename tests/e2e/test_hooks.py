@@ -1,0 +1,556 @@
+"""Callbacks of a framework that a [[hook]] describes: each is counted under its own name, and the framework notices nothing.
+
+Each program prints what it sees; that is the same bare and on both engines.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.runs import PYTHON, bare_run, write
+
+from hookmon.testing import Recorded, run
+
+FRAMEWORK = """
+import contextlib, weakref
+
+class Events:
+    def __init__(self):
+        self.listeners = {}
+
+    def on(self, event, listener=None):
+        if listener is None:
+            return lambda function: self.on(event, function)
+        self.listeners.setdefault(event, []).append(listener)
+        return listener
+
+    def off(self, event, listener):
+        kept = [each for each in self.listeners[event] if each is not listener]
+        assert len(kept) < len(self.listeners[event]), "not registered"
+        self.listeners[event] = kept
+
+    def emit(self, event, *args):
+        return [listener(*args) for listener in self.listeners.get(event, [])]
+
+class Once:
+    def __init__(self):
+        self.known = {}
+
+    def add(self, listener):
+        if id(listener) in self.known:
+            raise ValueError("twice")
+        self.known[id(listener)] = listener
+
+    def remove(self, listener):
+        del self.known[id(listener)]
+
+    def run(self):
+        return [each() for each in self.known.values()]
+
+class Weak:
+    def __init__(self):
+        self.refs = []
+
+    def connect(self, listener):
+        make = weakref.WeakMethod if hasattr(listener, "__self__") else weakref.ref
+        self.refs.append(make(listener))
+
+    def live(self):
+        return [each for each in (ref() for ref in self.refs) if each is not None]
+
+    def live_one_by_one(self):
+        yield from self.live()
+
+    def send(self):
+        return [listener() for listener in self.live()]
+
+    def stream(self):
+        return [listener() for listener in self.live_one_by_one()]
+
+class Plugin:
+    def on_start(self): pass
+    def on_stop(self): pass
+    def helper(self): return 1
+
+class Manager:
+    def __init__(self, plugins=()):
+        self.plugins = list(plugins)
+
+    def add(self, plugin, *, order=0):
+        self.plugins.append(plugin)
+
+    def run(self):
+        for stage in ("on_start", "on_stop"):
+            for plugin in self.plugins:
+                getattr(plugin, stage)()
+
+TABLE = []
+PAIRS = {"first": [(1, print)]}
+def run_table():
+    return [each() for each in TABLE]
+
+class Routes:
+    def __init__(self):
+        self.routes = {}
+
+    def get(self, path):
+        def decorate(function):
+            self.routes[path] = function
+            return function
+        return decorate
+
+    @classmethod
+    def made(cls, *, handler):
+        one = cls()
+        one.routes["*"] = handler
+        return one
+
+    @staticmethod
+    def default(function):
+        Routes.fallback = function
+        return function
+"""
+
+EVENTS = """
+[[hook]]
+module = "frame"
+calls = ["Events.on"]
+unregister = ["Events.off"]
+callable = "listener"
+span = "{event}: {callable}"
+"""
+
+
+@pytest.fixture(params=["compiled", "pure"])
+def watched(request: pytest.FixtureRequest, tmp_path: Path):
+    """Run a program with the framework bare and under hookmon; what it prints is the same."""
+
+    def start(program: str, config: str, framework: str = FRAMEWORK, **options) -> Recorded:
+        files = {"frame.py": framework}
+        write(tmp_path, {**files, "app.py": program})
+        bare = bare_run([PYTHON, "app.py"], cwd=tmp_path)
+        assert bare.exit_code == 0, bare.stderr
+        found = run(program, packs=[], config=config, files=files, env={"HOOKMON_ENGINE": request.param}, **options)
+        assert (found.stdout, found.stderr, found.exit_code) == (bare.stdout, bare.stderr, 0)
+        return found
+
+    return start
+
+
+def test_each_callback_counts_under_its_own_name(watched):
+    """Functions, methods, lambdas, partials and objects, registered by call and by decorator."""
+    found = watched(
+        """
+        import frame, functools
+        events = frame.Events()
+
+        @events.on("save")
+        def audit(x): return x + 1
+
+        @events.on(event="save")
+        def late(x): return x + 2
+
+        class Mail:
+            def send(self, x): return x + 3
+            @classmethod
+            def build(cls, x): return x + 4
+            @staticmethod
+            def check(x): return x + 5
+            def __call__(self, x): return x + 6
+
+        def make():
+            def inner(x): return x + 7
+            return inner
+
+        mail = Mail()
+        for each in (mail.send, Mail.build, mail.check, mail, make(), functools.partial(audit), len, lambda x: x):
+            assert events.on("load", each) is each or each == mail.send or each == Mail.build
+        for _ in range(3):
+            print(events.emit("save", 1))
+        events.listeners["load"].remove(len)
+        print(events.emit("load", 10))
+        """,
+        EVENTS,
+    )
+    assert found.calls("hook") == {
+        "save: audit": 3,
+        "save: late": 3,
+        "load: Mail.send": 1,
+        "load: Mail.build": 1,
+        "load: Mail.check": 1,
+        "load: Mail": 1,
+        "load: make.inner": 1,
+        "load: audit": 1,
+        "load: lambda app.py:24": 1,
+    }
+    assert found.watched == {"frame:Events.on": "active"}
+    assert found.blind_spots == []
+
+
+def test_the_program_keeps_its_own_function(watched):
+    """What a decorator gives back is the function itself; what the framework holds is equal to it and looks like it."""
+    watched(
+        """
+        import frame, inspect, pickle
+        events = frame.Events()
+
+        def plain(x, *, y: int = 2):
+            "what it does"
+        assert events.on("a", plain) is plain
+        assert events.on("a")(plain) is plain
+        held, again = events.listeners["a"]
+        assert held == plain and plain == held and hash(held) == hash(plain) and held in {plain}
+        assert inspect.signature(held) == inspect.signature(plain) and held.__doc__ == plain.__doc__
+        assert inspect.isfunction(held) and pickle.loads(pickle.dumps(held)) is plain
+        print(inspect.signature(frame.Events.on), frame.Events.on.__qualname__, frame.Events.on.__module__)
+        print(inspect.getsource(frame.Events.on).strip().splitlines()[0])
+
+        async def later(x): return x
+        def steps(x): yield x
+        for each in (later, steps):
+            events.on("b", each)
+        import asyncio
+        first, second = events.listeners["b"]
+        assert inspect.iscoroutinefunction(first) and inspect.isgeneratorfunction(second)
+        print(asyncio.run(first(3)), list(second(4)))
+        """,
+        EVENTS,
+    )
+
+
+def test_coroutines_and_generators_are_counted_when_they_run(watched):
+    """From the first step to the end."""
+    found = watched(
+        """
+        import asyncio, frame
+        events = frame.Events()
+        @events.on("a")
+        async def later(x):
+            await asyncio.sleep(0.01)
+            return x
+        @events.on("a")
+        def steps(x):
+            yield x
+            yield x + 1
+        async def main():
+            one, two = events.emit("a", 5)
+            print(await one, list(two))
+        asyncio.run(main())
+        """,
+        EVENTS,
+    )
+    assert found.calls("hook") == {"a: later": 1, "a: steps": 1}
+
+
+def test_a_callback_is_found_again_by_identity(watched):
+    """Unregistering by `is`, twice the same function, the same function for two events."""
+    found = watched(
+        """
+        import frame
+        events = frame.Events()
+        def f(): return "f"
+        events.on("a", f); events.on("b", f); events.on("a", f)
+        assert events.listeners["a"][0] is events.listeners["a"][1]
+        print(events.emit("a"), events.emit("b"))
+        events.off("a", f)
+        print(events.emit("a"), events.emit("b"))
+        events.off("b", f)
+        print(events.emit("b"))
+        try:
+            events.off("b", f)
+        except AssertionError as error:
+            print(error)
+        """,
+        EVENTS,
+    )
+    assert found.calls("hook") == {"a: f": 2, "b: f": 2}
+
+
+def test_a_framework_that_compares_ids_sees_one_id(watched):
+    """A second registration is refused as it is without us, and one after a removal is not."""
+    found = watched(
+        """
+        import frame, gc
+        once = frame.Once()
+        def f(): return "f"
+        for _ in range(3):
+            once.add(f)
+            try:
+                once.add(f)
+            except ValueError as error:
+                print(error)
+            print(once.run())
+            once.remove(f)
+            gc.collect()
+        print(once.run())
+        """,
+        '[[hook]]\nmodule = "frame"\ncalls = ["Once.add"]\nunregister = ["Once.remove"]\ncallable = "arg0"\n',
+    )
+    assert found.calls("hook") == {"f": 3}
+
+
+def test_a_callback_lives_no_longer_than_without_us(watched):
+    """Weak references end when they would; neither the stand-in nor we keep a callback or its object."""
+    found = watched(
+        """
+        import frame, gc, weakref
+        weak = frame.Weak()
+        class Owner:
+            def m(self): return "m"
+        def f(): return "f"
+        owner = Owner()
+        weak.connect(f); weak.connect(owner.m)
+        print(weak.send(), weak.send(), weak.stream())
+        del owner
+        print(weak.send())
+        del f
+        print(weak.send())
+
+        events = frame.Events()
+        def g(x): return x
+        events.on("a", g)
+        gone = weakref.ref(g)
+        events.emit("a", 1)
+        events.off("a", g)
+        del g
+        print(gone())
+        """,
+        EVENTS
+        + '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live"]\ncallable = "result"\n'
+        + '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live_one_by_one"]\ncallable = "result"\nspan = "again {callable}"\n',
+    )
+    assert found.calls("hook") == {"f": 4, "Owner.m": 3, "a: g": 1}
+
+
+def test_methods_of_an_object_are_timed_on_it(watched):
+    """What a class overrides is asked of the class and stays so; methods that it only inherits are no callbacks."""
+    found = watched(
+        """
+        import copy, frame, pickle
+        class First(frame.Plugin):
+            def on_start(self): return "first"
+        class Second(First):
+            def on_stop(self): return super().on_stop()
+        class Slotted(frame.Plugin):
+            __slots__ = ()
+            def on_start(self): return 1
+        lonely = First()
+        lonely.on_stop = lambda: "own"
+        manager = frame.Manager([First()])
+        manager.add(Second(), order=2)
+        manager.add(lonely)
+        manager.run(); manager.run()
+        assert First.on_start is not frame.Plugin.on_start and First.on_stop is frame.Plugin.on_stop
+        assert "on_start" in vars(First) and type(manager.plugins[1]).on_start is First.on_start
+        assert manager.plugins[0].on_start == First.on_start.__get__(manager.plugins[0])
+        print(manager.plugins[1].on_start(), copy.deepcopy(manager.plugins[1]).on_start())
+        """,
+        """
+        [[hook]]
+        module = "frame"
+        calls = ["Manager.add"]
+        callable = "plugin"
+        methods = ["on_*"]
+        base = "frame:Plugin"
+        span = "{object}.{method} {order}"
+
+        [[hook]]
+        module = "frame"
+        calls = ["Manager.__init__"]
+        callable = "self.plugins"
+        methods = ["on_st*"]
+        base = "frame:Plugin"
+        span = "{object}.{method}"
+        """,
+    )
+    calls = found.calls("hook")
+    assert calls.pop("Second.on_start 2") == 4  # twice by the manager, once each on the object and on its copy
+    assert calls == {"First.on_start": 2, "Second.on_stop 2": 2, "First.on_start ?": 2, "First.on_stop ?": 2}
+
+
+def test_a_list_that_holds_callbacks_is_looked_through(watched):
+    """One without a registration function: when the function that calls them is called."""
+    found = watched(
+        """
+        import frame
+        def f(): return "f"
+        class Bag(list):
+            def __iter__(self): raise RuntimeError("nobody asked")
+        frame.TABLE.append(f)
+        frame.TABLE += [f, int]
+        print(frame.run_table(), frame.run_table())
+        frame.TABLE.remove(f)
+        print(frame.run_table())
+        """,
+        '[[hook]]\nmodule = "frame"\ncalls = ["run_table"]\ncallable = "module.TABLE"\n',
+    )
+    assert found.calls("hook") == {"f": 5}
+
+
+def test_decorators_class_methods_and_static_methods_register(watched):
+    """Whatever the registration function is."""
+    found = watched(
+        """
+        import frame
+        routes = frame.Routes()
+        @routes.get("/a")
+        def a(): return "a"
+        made = frame.Routes.made(handler=a)
+        @frame.Routes.default
+        def fallback(): return "none"
+        print(routes.routes["/a"](), made.routes["*"](), frame.Routes.fallback())
+        """,
+        """
+        [[hook]]
+        module = "frame"
+        calls = ["Routes.get"]
+        callable = "decorated"
+        span = "GET {path} {callable}"
+        [[hook]]
+        module = "frame"
+        calls = ["Routes.made"]
+        callable = "handler"
+        span = "{class}: {callable}"
+        [[hook]]
+        module = "frame"
+        calls = ["Routes.default"]
+        """,
+    )
+    assert found.calls("hook") == {"GET /a a": 1, "Routes: a": 1, "fallback": 1}
+
+
+def test_what_a_callback_raises_passes(watched):
+    """With the traceback that it has without us, and a warning from the registration names the line that registered."""
+    framework = """
+    import warnings
+    LISTENERS = []
+    def add(listener):
+        if listener is None:
+            raise TypeError("no listener")
+        warnings.warn("add is old", DeprecationWarning, stacklevel=2)
+        LISTENERS.append(listener)
+    """
+    found = watched(
+        """
+        import frame, warnings
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            @frame.add
+            def f(x): raise KeyError(x)
+        print([(each.filename.rpartition("/")[2], each.lineno) for each in caught])
+        try:
+            frame.LISTENERS[0]("gone")
+        except KeyError as error:
+            print(repr(error))
+        try:
+            frame.LISTENERS[0](1, 2)
+        except TypeError as error:
+            print(error)
+        try:
+            frame.add(None)
+        except TypeError as error:
+            print(error)
+        """,
+        '[[hook]]\nmodule = "frame"\ncalls = ["add"]\n',
+        framework,
+    )
+    assert found.calls("hook") == found.errors("hook") == {"f": 2}
+
+
+def test_packages_that_are_skipped_are_left_alone(watched):
+    """What the framework itself registers."""
+    found = watched(
+        """
+        import frame, json
+        events = frame.Events()
+        events.on("a", json.dumps); events.on("a", len)
+        print(events.emit("a", "x"), events.listeners["a"][0] is json.dumps)
+        """,
+        EVENTS + 'skip = ["json"]\n',
+    )
+    assert found.calls("hook") == {"a: len": 1}
+
+
+def test_a_started_script_can_be_the_framework(watched):
+    """`module = "__main__"`."""
+    found = watched(
+        """
+        HOOKS = []
+        def hook(name):
+            def decorate(function):
+                HOOKS.append(function)
+                return function
+            return decorate
+        @hook("one")
+        def first(): return 1
+        print([each() for each in HOOKS], first.__name__)
+        """,
+        '[[hook]]\nmodule = "__main__"\ncalls = ["hook"]\ncallable = "decorated"\nspan = "{name} {callable}"\n',
+    )
+    assert found.calls("hook") == {"one first": 1}
+
+
+def test_a_wrong_place_is_refused_with_what_there_is(watched):
+    """A parameter that does not exist, a function that does not, one in C."""
+    found = watched(
+        "import frame; print(frame.Events().on('a', print) is print)",
+        """
+        [[hook]]
+        module = "frame"
+        calls = ["Events.on"]
+        callable = "listner"
+        [[hook]]
+        module = "frame"
+        calls = ["Events.once"]
+        [[hook]]
+        module = "frame"
+        calls = ["weakref.ref"]
+        """,
+    )
+    assert found.watched["frame:Events.on"] == 'refused: it has no parameter "listner", but event, listener'
+    assert found.watched["frame:Events.once"].startswith("not found")
+
+
+def test_a_callback_that_is_watched_as_well_is_counted_once(watched):
+    """Under the name that the watch gives it."""
+    found = watched(
+        "import frame; events = frame.Events(); events.on('a', frame.run_table); print(events.emit('a'))",
+        EVENTS + '[[watch]]\nmodule = "frame"\ncalls = ["run_table"]\n',
+    )
+    assert found.calls() == {"run_table": 1}
+
+
+def test_names_of_hooks_hold_no_values(watched):
+    """Arguments of the callbacks and the contents of what is registered stay out of all that is written."""
+    secret = "s3cr3t-of-the-hook"
+    found = watched(
+        f"""
+        import frame, functools
+        events = frame.Events()
+        class Keeper:
+            def __init__(self): self.token = "{secret}"
+            def __repr__(self): return self.token
+            __str__ = __repr__
+            def __call__(self, x): return len(x)
+        def f(token, x): return len(token) + len(x)
+        events.on("a", Keeper())
+        events.on("a", functools.partial(f, "{secret}"))
+        print(events.emit("a", "{secret}"))
+        """,
+        EVENTS,
+    )
+    assert found.calls("hook") == {"a: Keeper": 1, "a: f": 1}
+    assert found.leaks(secret) == []
+
+
+def test_the_example_shows_each_listener():
+    """examples/plugins.py with the hook that README.md explains."""
+    examples = Path(__file__).parents[2] / "examples"
+    program = (examples / "plugins.py").read_text()
+    found = run(program, packs=[], config=(examples / "plugins.toml").read_text())
+    assert found.stdout.splitlines()[:2] == ["1 tea, 39, the first tea of the day", "1 tea, 38"]
+    assert found.calls() == {"sold: Warehouse.take_out": 30, "sold: write_receipt": 30, "sold: greet": 1}
+    rows = {row["name"]: row for row in found.report["calls"]}
+    assert found.report["calls"][0] == rows["sold: Warehouse.take_out"]
+    assert rows["sold: Warehouse.take_out"]["self_ns"] >= 30 * 10_000_000

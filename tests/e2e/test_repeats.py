@@ -1,0 +1,21 @@
+"""A program that is run again has not changed, on whatever machine this is: the benchmark with few runs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from support.runs import bare_run
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_repeats_of_a_run_have_not_changed(tmp_path: Path):
+    """Eight runs, each two compared: at most one diff in 28 has a row called changed."""
+    command = [sys.executable, "-m", "benchmarks.repeats", "--runs", "8", "--loops", "100"]
+    done = bare_run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, timeout=300)
+    assert done.exit_code == 0, done.stdout + done.stderr
+    counted = re.search(r"each two compared: (\d+) of 28 diffs", done.stdout)
+    assert counted is not None
+    assert int(counted[1]) <= 1

@@ -1,0 +1,234 @@
+"""Two runs side by side: counts exactly, times beyond noise, and nothing where nothing can be said."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+
+import pytest
+import runs
+from runs import MS
+
+from hookmon.collector.store import Node, Run
+from hookmon.report.diff import FORMATS, render
+from hookmon.report.diff.model import CountRow, Diff, TimeRow, build
+
+HERE = {"host": "1234", "cpu": "a cpu", "cores": 8}
+
+
+def web(**more: object) -> Run:
+    """Return a run of two routes on a quiet machine."""
+    plan = [{"id": 1, "module": "app", "calls": ["view"], "source": "hookmon.toml:3", "kind": "function"}]
+    run = runs.web()
+    for key, value in {**HERE, "plan": plan, **more}.items():
+        setattr(run, key, value)
+    for process in run.processes:
+        process.ran_ns = 10**9
+    return run
+
+
+def scaled(run: Run, factor: float) -> Run:
+    """Return the run with all its calls `factor` times as long."""
+    fresh = [runs.node(-1, "x", [round(5 * MS * factor)] * 300, kind="request", entry=True, target="app:x")]
+    run.nodes = [*run.nodes, *fresh]
+    return run
+
+
+def times(diff: Diff) -> dict[str, TimeRow]:
+    return {row.name: row for row in diff.times}
+
+
+def counts(diff: Diff) -> dict[tuple[str, str, str], CountRow]:
+    return {(row.transaction, row.name, row.place): row for row in diff.counts}
+
+
+def written(diff: Diff, format: str, *, everything: bool = False) -> str:
+    file = StringIO()
+    render(diff, format, file=file, width=120, everything=everything)
+    return file.getvalue()
+
+
+def test_a_run_and_itself_are_the_same():
+    """No count, no time, no finding."""
+    diff = build(web(), web())
+    assert (diff.apart, diff.changed_counts, diff.changed_times, diff.new_findings, diff.gone_findings) == ([], [], [], [], [])
+    assert {row.verdict for row in diff.times} == {"within noise", "too few calls"}
+    assert "all counts are the same; no time changed beyond noise" in written(diff, "text").lower()
+
+
+def test_counts_are_compared_in_each_transaction():
+    """Twice as many requests with the same queries in each are no change of the queries."""
+    a, b = web(), web()
+    for node in b.nodes:
+        node.calls *= 2
+        node.errors *= 2
+        node.buckets = {bucket: calls * 2 for bucket, calls in node.buckets.items()}
+    changed = {key[:2] for key, row in counts(build(a, b)).items() if row.changed and key[0] != "(main)"}
+    assert changed == {("GET /users/<id>", ""), ("GET /boom", "")}
+
+
+def test_one_query_more_is_a_change():
+    """21 instead of 21.1 in each would be: counts are exact."""
+    a, b = web(), web()
+    b.nodes[2].calls += 1
+    ((row),) = build(a, b).changed_counts
+    assert (row.transaction, row.name, row.calls_a, row.calls_b) == ("GET /users/<id>", "SELECT name", 210, 211)
+    assert (row.per_a, row.per_b) == (21.0, 21.1)
+
+
+def test_lines_that_moved_are_no_change():
+    """Calls of one name from several lines are added up."""
+    a, b = web(), web()
+    for node in b.nodes:
+        node.call_site = node.call_site.replace(":", ":1")
+    assert build(a, b).changed_counts == []
+
+
+def test_a_transaction_that_is_new_stands_for_its_calls():
+    """One row, not one for each call in it."""
+    a, b = web(), web()
+    a.nodes = [node for node in a.nodes if node.name not in ("GET /boom",)]
+    rows = [row for row in build(a, b).changed_counts if row.transaction == "GET /boom"]
+    assert [(row.name, row.calls_a, row.calls_b) for row in rows] == [("", 0, 8)]
+
+
+def test_errors_are_counts():
+    """Fewer of them are a change, too."""
+    a, b = web(), web()
+    boom = next(node for node in b.nodes if node.name == "GET /boom")
+    boom.errors -= 2
+    ((row),) = build(a, b).changed_counts
+    assert (row.errors_a, row.errors_b) == (8, 6)
+    assert "8 errors" in written(build(a, b), "text")
+
+
+def test_a_time_that_doubled_is_slower_and_stands_first():
+    """With the interval that rules out that nothing changed."""
+    diff = build(scaled(web(), 1), scaled(web(), 2))
+    row = diff.times[0]
+    assert (row.name, row.verdict, row.is_transaction) == ("x", "slower", True)
+    assert row.typical is not None
+    assert row.typical.low > 1.5 < 2.2 < row.typical.high + 0.1
+    assert [each.name for each in diff.changed_times] == ["x"]
+    assert times(build(scaled(web(), 2), scaled(web(), 1)))["x"].verdict == "faster"
+
+
+def test_what_two_runs_may_differ_by_as_a_whole_can_be_said():
+    """8 % are nothing with 10 % of noise, and something with none."""
+    a, b = scaled(web(), 1), scaled(web(), 1.15)
+    assert times(build(a, b, noise=0.20))["x"].verdict == "within noise"
+    assert times(build(a, b, noise=0.0))["x"].verdict == "slower"
+
+
+def test_a_busy_machine_tells_nothing_apart():
+    """A process that waited nine seconds for each that it computed."""
+    a, b = scaled(web(), 1), scaled(web(), 2)
+    for run in (a, b):
+        run.processes[0].waited_ns = 9 * 10**9
+    diff = build(a, b)
+    assert times(diff)["x"].verdict == "within noise"
+    assert "waited 9.0 s for a processor" in " ".join(written(diff, "text").split())
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"host": "other"}, "the machine differs"),
+        ({"cpu": "another"}, "the processor differs: a cpu and another"),
+        ({"cores": 4}, "the number of cores differs: 8 and 4"),
+        ({"python": "3.13.0"}, "the interpreter differs: 3.12.4 and 3.13.0"),
+        ({"engine": "compiled"}, "the engine differs: pure and compiled"),
+        ({"plan": []}, "the configuration differs: other watches or packs"),
+        ({"host": ""}, "it is not known on which machines the runs were made"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_times_of_what_differs_are_not_compared(change: dict[str, object], reason: str):
+    """Counts stay judged."""
+    a, b = scaled(web(), 1), scaled(web(**change), 4)
+    b.nodes[2].calls += 1
+    diff = build(a, b)
+    assert diff.apart == [reason]
+    assert {row.verdict for row in diff.times} == {"not comparable"}
+    assert diff.changed_times == []
+    assert [row.name for row in diff.changed_counts] == ["SELECT name"]
+
+
+def test_where_a_watch_was_written_is_no_difference():
+    """A line moved in hookmon.toml is the same configuration."""
+    plan = [{"id": 7, "module": "app", "calls": ["view"], "source": "hookmon.toml:30", "kind": "function"}]
+    assert build(web(), web(plan=plan)).apart == []
+
+
+def test_findings_are_new_and_gone():
+    """By their ids, which no line number moves."""
+    a, b = web(), web()
+    for node in b.nodes:
+        node.repeated = node.repeated_calls = node.repeated_ns = 0
+    diff = build(a, b)
+    assert [each.kind for each in diff.gone_findings] == ["repetition"]
+    assert diff.new_findings == []
+    back = build(b, a)
+    assert [each.id for each in back.new_findings] == [each.id for each in diff.gone_findings]
+    assert diff.gone_findings[0].id in written(diff, "markdown")
+
+
+def test_a_name_on_one_side_only_is_told():
+    """Not as a time that changed."""
+    diff = build(web(), scaled(web(), 1))
+    assert times(diff)["x"].verdict == "only in B"
+    assert diff.changed_times == []
+    assert "only in B" in written(diff, "text")
+    assert times(build(scaled(web(), 1), web()))["x"].verdict == "only in A"
+
+
+def test_many_rows_share_the_certainty():
+    """What is a change alone is none among a thousand."""
+    few, many = (scaled(web(), 1), scaled(web(), 1.18)), (scaled(web(), 1), scaled(web(), 1.18))
+    for run in many:
+        run.nodes += [runs.node(-1, f"n{at}", [MS, 3 * MS] * 60) for at in range(1_000)]
+    alone, among = times(build(*few))["x"].typical, times(build(*many))["x"].typical
+    assert alone is not None
+    assert among is not None
+    assert among.low < alone.low < alone.high < among.high
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("everything", [False, True])
+def test_hostile_names_are_inert_in_every_format(format: str, everything: bool):
+    """Neither escapes nor markup of theirs."""
+    a, b = runs.hostile(), runs.hostile()
+    for node in b.nodes:
+        node.calls = 7
+    text = written(build(a, b), format, everything=everything)
+    assert "\x1b" not in text
+    assert "\u202e" not in text
+    if format == "markdown":
+        assert "| `a\\|b" in text or "``a\\|b" in text
+    if format == "json":
+        assert json.loads(text)["schema"] == "hookmon-diff/1"
+
+
+def test_json_has_every_row():
+    """Also those that did not change."""
+    diff = build(scaled(web(), 1), scaled(web(), 2))
+    document = json.loads(written(diff, "json"))
+    assert len(document["times"]) == len(diff.times)
+    assert document["times"][0]["typical"]["low"] > 1
+    assert document["a"]["host"] == "1234"
+
+
+def test_an_empty_run_can_be_compared():
+    """With another one, or with one that has something."""
+    empty = web(nodes=[])
+    assert build(empty, web(nodes=[])).times == []
+    assert all(row.verdict == "only in B" for row in build(empty, web()).times)
+    for format in FORMATS:
+        assert written(build(empty, web(nodes=[])), format)
+
+
+def test_time_that_was_never_taken_is_not_compared():
+    """Calls that were only counted have no histogram."""
+    a, b = (web(nodes=[Node(-1, "n", "sql", "m:n", calls=50, untimed=50)]) for _ in range(2))
+    ((row),) = build(a, b).times
+    assert (row.verdict, row.calls_a) == ("too few calls", 50)

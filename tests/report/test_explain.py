@@ -1,0 +1,79 @@
+"""A finding with its evidence, the slowest example that has it, and what to change."""
+
+from __future__ import annotations
+
+import runs
+from runs import MS
+
+from hookmon.collector.store import Example
+from hookmon.report.explain import explain, near
+from hookmon.report.model import Report, build
+
+
+def report() -> Report:
+    """Return a run with three examples: the slowest has no query of the loop in it."""
+    run = runs.web()
+    run.project = "/srv/shop"
+
+    def example(duration_ns: int, spans: list[tuple[int, int, int, int]]) -> Example:
+        return Example(0, 0, duration_ns, 200, 0, 4711, spans)
+
+    loop = [(1, 0, 0, 40 * MS), *((2, 0, at * MS, MS) for at in range(20)), (3, 0, 21 * MS, MS)]
+    run.examples = [example(90 * MS, [(1, 0, 0, 80 * MS)]), example(50 * MS, loop), example(45 * MS, loop)]
+    return build(run)
+
+
+def repetition(found: Report) -> str:
+    return next(each.id for each in found.findings if each.kind == "repetition")
+
+
+def test_the_slowest_example_that_has_the_call_is_shown():
+    """Calls of one line in a row are one step; the step that is meant is marked."""
+    found = report()
+    explanation = explain(found, repetition(found))
+    assert explanation is not None
+    assert explanation.example is not None
+    assert explanation.example.duration_ns == 50 * MS
+    steps = [(step.name, step.times, step.duration_ns, step.depth, step.location, step.is_meant) for step in explanation.steps]
+    assert steps == [
+        ("view", 1, 40 * MS, 1, "", False),
+        ("SELECT name", 20, 20 * MS, 2, "views.py:31", True),
+        ("SELECT name", 1, MS, 2, "views.py:40", False),
+    ]
+
+
+def test_what_to_change_depends_on_the_kind_of_call():
+    """A loop of queries becomes one query."""
+    found = report()
+    explanation = explain(found, repetition(found))
+    assert explanation is not None
+    assert "WHERE id IN" in explanation.changes[0]
+    assert "hookmon diff" in explanation.changes[-1]
+
+
+def test_every_finding_of_a_run_can_be_explained():
+    """Each with something to do about it."""
+    found = report()
+    assert {each.kind for each in found.findings} >= {"repetition", "waiting", "errors"}
+    for each in found.findings:
+        explanation = explain(found, each.id)
+        assert explanation is not None
+        assert len(explanation.changes) == 2
+
+
+def test_a_finding_of_which_no_example_was_kept_has_none():
+    """Its evidence stands alone."""
+    found = report()
+    waiting = next(each.id for each in found.findings if each.kind == "waiting")
+    explanation = explain(found, waiting)
+    assert explanation is not None
+    assert (explanation.example, explanation.steps) == (None, [])
+
+
+def test_an_unknown_id_has_a_near_one():
+    """A digit that is missing."""
+    found = report()
+    id = repetition(found)
+    assert explain(found, id[:-1]) is None
+    assert near(found, id[:-1]) == id
+    assert near(found, "zzz") == ""

@@ -1,0 +1,103 @@
+"""The fixture `watched`, in test-suites that run under hookmon and in those that do not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from support.runs import Result, bare_run, hookmon_run, write
+
+SUITE = """
+    import sqlite3, threading
+    import pytest
+
+    @pytest.fixture
+    def connection():
+        connection = sqlite3.connect(":memory:")
+        connection.execute("create table t (a)")
+        yield connection
+        connection.close()
+
+    def test_counts(connection, watched):
+        for a in range(5):
+            connection.execute("insert into t values (?)", (a,))
+        assert watched.calls("sql") == 5
+        assert watched.calls("insert*") == 5
+        assert watched.names("sql") == {"insert into t values (?)": 5}
+        watched.reset()
+        assert watched.calls() == 0
+
+    def test_errors(watched, connection):
+        before = watched.calls("sql")
+        with pytest.raises(sqlite3.Error):
+            connection.execute("select nothing")
+        assert (watched.calls("sql") - before, watched.errors("sql")) == (1, 1)
+
+    def test_threads(watched):
+        def work():
+            connection = sqlite3.connect(":memory:")
+            connection.execute("select 1")
+            connection.close()
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        assert watched.calls("sql") == 4
+
+    def test_too_many(watched, connection):
+        connection.execute("select 1")
+        assert watched.calls("sql") <= 0
+
+    def test_without(): pass
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    return write(tmp_path, {"test_shop.py": SUITE, "pytest.ini": "[pytest]\n", "hookmon.toml": ""})
+
+
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider"]
+
+
+def outcome(done: Result) -> str:
+    return done.stdout.strip().rpartition("\n")[2].partition(" in ")[0].strip("= ")
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pure"])
+def test_calls_of_a_test_are_counted_under_hookmon(suite: Path, engine: str):
+    """Exactly, in all threads; and a limit that is passed fails the test."""
+    done = hookmon_run(PYTEST, cwd=suite, env={"HOOKMON_ENGINE": engine})
+    assert outcome(done) == "1 failed, 4 passed", done.stdout
+    assert "test_too_many" in done.stdout
+
+
+def test_workers_of_xdist_count_their_own(suite: Path):
+    """Each reads the shard of its own process."""
+    done = hookmon_run([*PYTEST, "-n", "2"], cwd=suite)
+    assert outcome(done) == "1 failed, 4 passed", done.stdout
+
+
+def test_a_plain_run_skips_with_the_reason(suite: Path):
+    """No number is better than a wrong one."""
+    done = bare_run(PYTEST, cwd=suite)
+    assert (outcome(done), done.exit_code) == ("1 passed, 4 skipped", 0), done.stdout
+    assert "calls are counted only when the tests run under hookmon: hookmon run pytest" in done.stdout
+
+
+def test_the_plugin_brings_nothing_into_a_session(suite: Path):
+    """Of hookmon only itself, and no library that the tests did not import."""
+    write(
+        suite,
+        {
+            "test_shop.py": """
+                import sys
+                def test_loaded():
+                    mine = {name for name in sys.modules if name.startswith("hookmon")}
+                    assert mine == {"hookmon", "hookmon.testing", "hookmon.testing.plugin"}
+                    assert "sqlite3" not in sys.modules
+            """
+        },
+    )
+    assert outcome(bare_run([*PYTEST, "-p", "no:xdist"], cwd=suite)) == "1 passed"
