@@ -290,6 +290,10 @@ class RunFile:
         """Return the run without its rows: quick, whatever its size. Raises RunFileError as `load` does."""
         return self._load({})
 
+    def load_tables(self, names: tuple[str, ...]) -> Run:
+        """Return the run with some of its rows. Raises RunFileError as `load` does."""
+        return self._load({name: _TABLES[name] for name in names})
+
     def _load(self, tables: dict[str, type]) -> Run:
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):

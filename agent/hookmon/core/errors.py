@@ -69,3 +69,10 @@ class LaunchError(HookmonError):
     def __init__(self, message: str, exit_code: int, *, code: str = "") -> None:
         self.exit_code = exit_code
         super().__init__(message, code=code)
+
+
+class NotRunningError(HookmonError):
+    """What was to be looked at while it runs does not run."""
+
+    exit_code = 1
+    code = "not-running"

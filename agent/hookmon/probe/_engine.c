@@ -316,18 +316,6 @@ put_back_unless_new(Raised *raised)
     }
 }
 
-/* Call one of the rare functions of Python with one argument, an error that is set staying set; another may be set. */
-static void
-call_aside(PyObject *owner, PyObject *name, PyObject *argument)
-{
-    Raised raised;
-    put_aside(&raised);
-    PyObject *answer =
-        argument ? PyObject_CallMethodOneArg(owner, name, argument) : PyObject_CallMethodNoArgs(owner, name);
-    Py_XDECREF(answer);
-    put_back_unless_new(&raised);
-}
-
 /* ---- nodes ---- */
 
 static int

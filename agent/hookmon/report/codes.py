@@ -88,6 +88,16 @@ _ERRORS = (
         "The run could not be written: the disk is full, or the folder cannot be written.",
         "Free some space. The report of the run is printed all the same; what is in memory of a killed run stays there.",
     ),
+    (
+        "no-textual",
+        "The live view is drawn by the library Textual, which is not installed.",
+        "pip install 'hookmon[top]', or hookmon top --plain, which needs nothing.",
+    ),
+    (
+        "not-running",
+        "There is no such run or process that goes on now, so there is nothing to look at live.",
+        "Start one with hookmon run COMMAND; hookmon report shows runs that have ended.",
+    ),
     ("nothing-saved", "The run is just starting, or was ended before anything was saved of it.", "Wait a moment, or remove it."),
     (
         "other-version",

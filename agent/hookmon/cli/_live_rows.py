@@ -1,0 +1,210 @@
+"""A running run as lines and JSON: what `hookmon top` shows, in a terminal or without one.
+
+In: a History of the collector. Out: cells, which are inert text, and documents of plain values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from pathlib import PurePath
+from typing import Any
+
+from hookmon.collector.live import Key, LiveCall
+from hookmon.collector.store import Run
+from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
+from hookmon.core.histogram import LAST_BUCKET, SUB_BUCKETS, upper_bound_ns
+from hookmon.report.texts import count, duration, inert, percent
+
+SCHEMA = "hookmon-top/1"
+SORTS = ("self", "total", "calls", "p95", "errors", "name")
+_BARS = "▁▂▃▄▅▆▇█"
+_BAR_WIDTH = 40
+_HISTOGRAM_ROWS = 24
+
+
+def matches(key: Key, wanted: str) -> bool:
+    """Say whether a name, kind or target holds the text, whatever its case, or fits it as a glob."""
+    wanted = wanted.lower()
+    texts = [text.lower() for text in key]
+    return any(wanted in text or fnmatchcase(text, wanted) for text in texts)
+
+
+def chosen(history: History, window: str, wanted: str = "", sort: str = "self") -> list[CallLive]:
+    """Return the calls that are to be shown, in their order."""
+    rows = [row for row in history.calls(window) if matches(row.key, wanted)]
+    if sort == "name":
+        return sorted(rows, key=lambda row: row.key)
+    if sort != "self":  # the order in which they come; sorting keeps it where figures are equal
+        rows.sort(key=lambda row: -getattr(row.figures, {"total": "total_ns", "p95": "p95_ns"}.get(sort, sort)))
+    return rows
+
+
+def rate(value: float) -> str:
+    """Return calls a second: `0.25`, `12.5`, `1,234`."""
+    if value <= 0:
+        return "–"
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:,.0f}"
+
+
+def time_of(duration_ns: int) -> str:
+    """Return a percentile, a dash where no call ended."""
+    return duration(duration_ns) if duration_ns else "–"
+
+
+def spark(rates: list[float]) -> str:
+    """Return a line of bars, the highest as high as can be; blank where nobody looked."""
+    top = max(rates, default=0.0)
+    if top <= 0:
+        return " " * len(rates)
+    return "".join(" " if each < 0 else _BARS[min(7, int(each / top * 7.999))] if each else "▁" for each in rates)
+
+
+CALL_COLUMNS = ("call", "kind", "calls/s", "p50", "p95", "p99", "errors", "self", "calls", "last minute")
+
+
+def call_cells(row: CallLive, history: History) -> list[str]:
+    """Return the cells of CALL_COLUMNS."""
+    figures = row.figures
+    busy = figures.self_ns / 1e9 / figures.seconds if figures.seconds else 0.0
+    return [
+        inert(row.key[0]),
+        inert(row.key[1]),
+        rate(figures.rate),
+        *(time_of(each) for each in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
+        count(figures.errors) if figures.errors else "–",
+        percent(busy),
+        count(row.all_calls),
+        spark(history.spark(row.key)),
+    ]
+
+
+FLIGHT_COLUMNS = ("for", "call", "from", "within", "pid")
+
+
+def flight_cells(call: LiveCall, project: str) -> list[str]:
+    """Return the cells of FLIGHT_COLUMNS."""
+    return [duration(call.duration_ns), inert(call.name), site(call.call_site, project), inert(call.within), str(call.pid)]
+
+
+PROCESS_COLUMNS = ("pid", "CPU", "memory", "threads", "calls/s", "calls", "errors", "command")
+
+
+def process_cells(row: ProcessLive) -> list[str]:
+    """Return the cells of PROCESS_COLUMNS."""
+    each = row.process
+    return [
+        str(each.pid),
+        percent(row.cpu_share),
+        f"{each.rss_bytes / 1e6:,.0f} MB",
+        str(each.threads),
+        rate(row.rate) if each.python else "not watched",
+        count(each.calls),
+        count(each.errors),
+        inert(" ".join(each.command)),
+    ]
+
+
+def site(call_site: str, project: str) -> str:
+    """Return a call site relative to the project."""
+    path, _, line = call_site.rpartition(":")
+    if project and path and PurePath(path).is_relative_to(project):
+        return inert(f"{PurePath(path).relative_to(project)}:{line}")
+    return inert(call_site)
+
+
+def summary(history: History, window: str, wanted: str = "") -> tuple[str, Figures]:
+    """Return what one line can say: a noun, and the figures of all transactions; of all calls where there are none.
+
+    With something wanted, of the calls that match it.
+    """
+    if wanted:
+        return "calls", history.together([row.key for row in history.calls(window) if matches(row.key, wanted)], window)
+    if history.now.totals.transactions.calls:
+        return "req", history.transactions(window)
+    return "calls", history.together(list(history.now.totals.by_key), window)
+
+
+def plain_line(history: History, clock: str, wanted: str = "") -> list[tuple[str, str]]:
+    """Return one line as pieces of text and style, what matters most first: a narrow screen cuts the end."""
+    noun, figures = summary(history, "10 s", wanted)
+    pieces = [(f"{clock} ", "dim"), (f"{rate(figures.rate):>7} {noun}/s ", "bold")]
+    for title, value in (("p50", figures.p50_ns), ("p95", figures.p95_ns), ("p99", figures.p99_ns)):
+        pieces += [(f" {title} ", "dim"), (f"{time_of(value):>7}", "")]
+    pieces.append((f"  {count(figures.errors, 'error')}", "red" if figures.errors else ""))
+    everything = summary(history, "all", wanted)[1]
+    pieces.append((f"  {count(everything.calls)} {noun}", ""))
+    now = history.now
+    flying = [call for call in now.in_flight if matches((call.name, call.kind, ""), wanted)]
+    pieces.append((f"  {len(flying)} in flight", ""))
+    if flying:
+        pieces.append((f" ({inert(flying[0].name)} for {duration(flying[0].duration_ns)})", "yellow"))
+    cpu_share = sum(row.cpu_share for row in history.processes())
+    pieces.append((f"  {count(len(now.processes), 'process')}, CPU {percent(cpu_share)}", "dim"))
+    return pieces
+
+
+def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
+    """Return one moment as plain values, for programs. Durations are integer nanoseconds."""
+    now = history.now
+    return {
+        "schema": SCHEMA,
+        "run": run.id,
+        "name": run.name,
+        "elapsed_ns": now.at_ns - run.started_ns,
+        "ended": now.ended,
+        "transactions": {window: _plain(history.transactions(window)) for window in WINDOWS},
+        "calls": [
+            {"name": row.key[0], "kind": row.key[1], "target": row.key[2]}
+            | {window: _plain(history.figures(row.key, window)) for window in WINDOWS}
+            for row in chosen(history, "10 s", wanted)
+        ],
+        "in_flight": [asdict(call) for call in now.in_flight if matches((call.name, call.kind, ""), wanted)],
+        "processes": [asdict(row.process) | {"cpu_share": row.cpu_share, "rate": row.rate} for row in history.processes()],
+    }
+
+
+def _plain(figures: Figures) -> dict[str, Any]:
+    shown = ("seconds", "calls", "errors", "rate", "total_ns", "self_ns", "p50_ns", "p95_ns", "p99_ns")
+    return {name: getattr(figures, name) for name in shown}
+
+
+def detail(history: History, key: Key, window: str, project: str) -> list[tuple[str, str]]:
+    """Return all that is known of one name, as lines of text and their style."""
+    name, kind, target = (inert(text) for text in key)
+    lines = [(name, "bold"), (f"{kind}  {target}", "dim"), ("", "")]
+    lines.append((f"{'':8}{'calls/s':>10}{'p50':>10}{'p95':>10}{'p99':>10}{'calls':>12}{'errors':>9}", "dim"))
+    for title in WINDOWS:
+        each = history.figures(key, title)
+        cells = f"{rate(each.rate):>10}{time_of(each.p50_ns):>10}{time_of(each.p95_ns):>10}{time_of(each.p99_ns):>10}"
+        lines.append((f"{title:8}{cells}{count(each.calls):>12}{count(each.errors):>9}", ""))
+    lines += [("", ""), (f"last minute  {spark(history.spark(key)):{SPARK_CELLS}}", "")]
+    figures = history.figures(key, window)
+    lines += [("", ""), (f"how long they took ({window})", "dim"), *((line, "") for line in histogram(figures.buckets))]
+    lines += [("", ""), (f"called from ({window})", "dim")]
+    for each_site, calls in sorted(figures.sites.items(), key=lambda item: -item[1]):
+        lines.append((f"{count(calls):>12}  {site(each_site, project) or '(unknown)'}", ""))
+    flying = [call for call in history.now.in_flight if call.name == key[0]]
+    lines += [("", ""), (f"{len(flying)} in flight", "dim")]
+    lines += [(f"{duration(call.duration_ns):>12}  {site(call.call_site, project)}", "") for call in flying[:10]]
+    return lines
+
+
+def histogram(buckets: dict[int, int]) -> list[str]:
+    """Return a histogram as lines: a bar for each quarter of an octave, or wider where there are too many."""
+    if not buckets:
+        return ["no call ended"]
+    width = SUB_BUCKETS // 4
+    while (max(buckets) - min(buckets)) // width >= _HISTOGRAM_ROWS:
+        width *= 2
+    bins: dict[int, int] = {}
+    for bucket, calls in buckets.items():
+        bins[(bucket - 1) // width] = bins.get((bucket - 1) // width, 0) + calls
+    top = max(bins.values())
+    lines = []
+    for place in range(min(bins), max(bins) + 1):
+        calls = bins.get(place, 0)
+        bar = "█" * max(1 if calls else 0, round(calls / top * _BAR_WIDTH))
+        bound = duration(round(upper_bound_ns(min(LAST_BUCKET, (place + 1) * width))))
+        lines.append(f"≤ {bound:>8}  {bar:{_BAR_WIDTH}}  {count(calls)}".rstrip())
+    return lines

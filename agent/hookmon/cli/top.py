@@ -1,0 +1,162 @@
+"""`hookmon top`: a running run, live. It only reads what the run writes anyway, so the program does not know of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hookmon.cli import _output, _runs
+from hookmon.core.errors import HookmonError, NotRunningError, RunFileError
+
+if TYPE_CHECKING:
+    from hookmon.collector.live import LiveRun
+    from hookmon.collector.store import Run, RunFile, Store
+    from hookmon.collector.windows import History
+
+_NICENESS = 10
+_SHORTEST_S = 0.1
+_REST = 2  # a look may take a third of the time: reading a run of many processes and names costs what it costs
+
+
+@click.command("top", short_help="Watch a running run live.")
+@click.argument("run", default="", metavar="[RUN|PID]")
+@click.option("--plain", is_flag=True, help="Print a line each second; so it is where there is no terminal.")
+@click.option("--filter", "wanted", default="", metavar="TEXT", help="Only calls whose name, kind or target holds TEXT.")
+@click.option(
+    "--interval", type=click.FloatRange(min=_SHORTEST_S), default=1.0, show_default=True, metavar="SECONDS", help="How often."
+)
+@_output.as_json
+def command(run: str, plain: bool, wanted: str, interval: float, as_json: bool) -> None:
+    """Watch a run while it goes on: rates, percentiles, what is in flight, processes.
+
+    RUN is a number, a name, or the path of a run file; PID is any process of a running run; without either it is the newest that
+    goes on. The program is not touched: only files that it writes are read. --json prints one object a line. Ends with the
+    run, by q or Ctrl-C. Exit code 1 when nothing runs.
+    """
+    is_shown = not (plain or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    if is_shown and find_spec("textual") is None:
+        raise HookmonError(
+            "the live view needs Textual: pip install 'hookmon[top]'; hookmon top --plain works without", code="no-textual"
+        )
+    live = _opened(run)
+    from hookmon.collector.windows import History
+
+    history = History(live.run.started_ns)
+    with suppress(OSError):
+        os.nice(_NICENESS)  # where CPU is short, the program has it first
+    try:
+        if is_shown:
+            from hookmon.cli._live_app import LiveApp
+
+            LiveApp(live, history, interval, wanted).run()
+        else:
+            _print(live, history, interval, wanted, as_json)
+    finally:
+        live.close()
+
+
+def _print(live: LiveRun, history: History, interval: float, wanted: str, as_json: bool) -> None:
+    """Print a line after each interval until the run ends or nobody reads any more."""
+    from hookmon.cli._live_rows import document, plain_line
+    from hookmon.report.screen import Screen
+
+    history.add(live.look(time.monotonic_ns()))
+    while not history.now.ended:
+        began = time.monotonic()
+        if not _wait(interval):
+            return
+        history.add(live.look(time.monotonic_ns()))
+        if as_json:
+            click.echo(json.dumps(document(live.run, history, wanted), separators=(",", ":")))
+        else:
+            screen = Screen(sys.stdout)
+            screen.line(*plain_line(history, time.strftime("%H:%M:%S"), wanted))
+            screen.write()
+            sys.stdout.flush()
+        interval = max(interval, (time.monotonic() - began - interval) * _REST)
+    click.echo(f"hookmon: run {live.run.id} has ended; hookmon report {live.run.id} shows it", err=True)
+
+
+def _wait(seconds: float) -> bool:
+    """Wait; say at once that there is no reader of stdout any more."""
+    try:
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError, AttributeError):  # closed, or not a file: whoever writes to it will see
+        time.sleep(seconds)
+        return True
+    return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(seconds * 1000))
+
+
+def _opened(which: str) -> LiveRun:
+    """Return the running run that is meant. Raises NotRunningError when there is none."""
+    from hookmon.collector.live import LiveRun, has_process, is_running, running
+
+    store = _runs.store_here()
+    if not which:
+        found = running(store)
+        if not found:
+            raise NotRunningError(f"nothing runs in {store.folder.parent}; hookmon run COMMAND starts a run")
+        return LiveRun(*found[0])
+    if which.isdecimal() and which.isascii():
+        number = int(which)
+        if number in store.numbers():
+            run_file = store.run_file(number)
+            with suppress(RunFileError):
+                run = run_file.head()
+                if is_running(run):
+                    return LiveRun(run_file, run)
+        for each in (store, *_stores_above(number)):
+            for run_file, run in running(each):
+                if has_process(run, number):
+                    return LiveRun(run_file, run)
+        what = "run" if number in store.numbers() else "run or process of one"
+        raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
+    run_file, run = _named(store, which)
+    if not is_running(run):
+        raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
+    return LiveRun(run_file, run)
+
+
+def _named(store: Store, which: str) -> tuple[RunFile, Run]:
+    """Return the run of a path, a name or `last`. Raises RunFileError as `_runs.find` does."""
+    from hookmon.collector.store import RunFile
+
+    if which.endswith(".sqlite") or os.sep in which or Path(which).is_file():
+        run_file = RunFile(Path(which))
+        return run_file, run_file.head()
+    for number in reversed(store.numbers()):
+        run_file = store.run_file(number)
+        with suppress(RunFileError):
+            run = run_file.head()
+            if which in (run.name, "last"):
+                return run_file, run
+    found = _runs.find(store, which)  # says what there is
+    return store.run_file(found.id), found
+
+
+def _stores_above(pid: int) -> list[Store]:
+    """Return the stores of the projects in which a process and those above it were started."""
+    import psutil
+
+    from hookmon.collector.store import Store
+    from hookmon.config.find import find_project
+
+    stores: list[Store] = []
+    with suppress(psutil.Error, OverflowError):
+        process = psutil.Process(pid)
+        for each in (process, *process.parents()):
+            with suppress(psutil.Error, OSError):
+                store = Store.of_project(find_project(Path(each.cwd())))
+                if all(store.folder != other.folder for other in stores):
+                    stores.append(store)
+    return stores
