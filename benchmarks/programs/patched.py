@@ -16,7 +16,7 @@ def watched_shop(folder: str, wrapt_folder: str) -> object:
 
     shop = loops.copy_of_shop("watched_shop")
     common = {"module": "watched_shop", "kind": "function", "nested": False, "pack": "", "source": "", "adapter": ""}
-    common |= {"entry": False, "entry_name": "", "entry_status": "", "waits": False}
+    common |= {"entry": False, "entry_name": "", "entry_status": "", "entry_body": "", "waits": False}
     fixed = {"id": 1, "calls": ["function", "Shop.method", "coroutine", "level*"], "span": ""}
     by_argument = {"id": 2, "calls": ["named"], "span": "named {arg0}"}
     patch_module(shop, "watched_shop", [common | fixed, common | by_argument], Patches())

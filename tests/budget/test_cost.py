@@ -32,7 +32,7 @@ plain = shop.quote
 def through(wrapped, instance, args, kwargs): return wrapped(*args, **kwargs)
 decorated = through(plain)
 plan = dict(id=1, module="shop", calls=["quote"], span="", kind="function", nested=False, pack="", source="", adapter="",
-            entry=False, entry_name="", entry_status="", waits=False)
+            entry=False, entry_name="", entry_status="", entry_body="", waits=False)
 patch_module(shop, "shop", [plan], Patches())
 assert shop.quote is not plain
 def cost(function):
