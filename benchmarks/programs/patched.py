@@ -12,10 +12,14 @@ def watched_shop(folder: str, wrapt_folder: str) -> object:
     recorder.wrapt_folder = wrapt_folder
     recorder.start(folder, "benchmarks")
     from hookmon.probe.patcher import Patches, patch_module
+    from hookmon.probe.stand_ins import is_timed
 
     shop = loops.copy_of_shop("watched_shop")
     common = {"module": "watched_shop", "kind": "function", "nested": False, "pack": "", "source": "", "adapter": ""}
+    common |= {"entry": False, "entry_name": "", "entry_status": "", "entry_body": "", "waits": False}
     fixed = {"id": 1, "calls": ["function", "Shop.method", "coroutine", "level*"], "span": ""}
     by_argument = {"id": 2, "calls": ["named"], "span": "named {arg0}"}
     patch_module(shop, "watched_shop", [common | fixed, common | by_argument], Patches())
+    if not (is_timed(shop.function) and is_timed(shop.named)):  # or nothing would look like a very good result
+        raise RuntimeError("the shop could not be watched")
     return shop

@@ -31,8 +31,10 @@ plain = shop.quote
 @wrapt.decorator
 def through(wrapped, instance, args, kwargs): return wrapped(*args, **kwargs)
 decorated = through(plain)
-plan = dict(id=1, module="shop", calls=["quote"], span="", kind="function", nested=False, pack="", source="", adapter="")
+plan = dict(id=1, module="shop", calls=["quote"], span="", kind="function", nested=False, pack="", source="", adapter="",
+            entry=False, entry_name="", entry_status="", entry_body="", waits=False)
 patch_module(shop, "shop", [plan], Patches())
+assert shop.quote is not plain
 def cost(function):
     times = []
     for _ in range(15):

@@ -91,7 +91,7 @@ if {watched}:
     module = types.ModuleType("shop")
     exec("def quote(n): return n", vars(module))
     plan = dict(id=1, module="shop", calls=["quote"], span="quote {{arg0}}", kind="function", nested=False, pack="",
-                source="", adapter="")
+                source="", adapter="", entry=False, entry_name="", entry_status="", entry_body="", waits=False)
     patch_module(module, "shop", [plan], Patches())
     for number in range(300): module.quote(number)
 import time

@@ -134,3 +134,15 @@ def test_a_closed_pipe_ends_quietly(project: Path):
     done = subprocess.run(RUN_COMMAND, cwd=project, stdout=write_end, stderr=subprocess.PIPE, timeout=60)
     os.close(write_end)
     assert done.stderr == b""
+
+
+@pytest.mark.parametrize("told", ["", "kept"], ids=["none", "another"])
+def test_a_run_file_cannot_make_us_delete_a_folder(project: Path, told: str):
+    """It says that it was running, in a folder that is no run folder: nothing is recovered from there, and nothing goes."""
+    (project / "kept").mkdir()
+    (project / "kept" / "letter").touch()
+    run_file = Store.of_project(project).reserve()
+    run_file.save(Run(5, "", ["python"], "2025-03-04T05:06:07+00:00", "0.1.0", state="running", run_folder=told))
+    assert report(project, "5").returncode == 0
+    assert (project / "kept" / "letter").exists()
+    assert (project / "hookmon.toml").exists()

@@ -44,3 +44,31 @@ def test_counts_are_exact_without_the_gil(fresh, prelude):
     assert sum(calls.pop(f"say {n}") for n in range(100)) == 2400
     assert calls == {"outer": 2401, "quote": 12005, "walk": 2401, "price": 2400}
     assert recorded.errors() == {"quote": 2401}
+
+
+FORKS = """
+import os, signal, time
+shop = module("def quote(): pass")
+watch(shop, "quote")
+children = []
+def fork(*_):
+    children.append(os.fork())
+    if children[-1]: signal.setitimer(signal.ITIMER_REAL, 0.001)
+signal.signal(signal.SIGALRM, fork)
+signal.setitimer(signal.ITIMER_REAL, 0.001)
+end = time.monotonic() + 20  # for every child, whatever goes wrong
+while len(children) < 40 and 0 not in children and time.monotonic() < end:
+    shop.quote()
+if 0 in children:
+    shop.quote()
+    os._exit(0)
+signal.setitimer(signal.ITIMER_REAL, 0)
+assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+"""
+
+
+def test_a_fork_inside_the_lock_leaves_it_held_in_the_child(fresh, prelude):
+    """Where a signal handler forks while we count: the child goes on in there, and lets go of it."""
+    forced = "import sys; sys._is_gil_enabled = lambda: False\n"
+    recorded = fresh(FORKS, prelude=forced + prelude, env={"HOOKMON_ENGINE": "pure"})
+    assert recorded.code == 0, recorded.err

@@ -15,7 +15,8 @@ from .conftest import Compared
 ENGINES = pytest.mark.parametrize("engine", ["pure", "compiled"])
 
 CELERY_JOBS = """
-    import os, celery, redis
+    import os, platform, celery, redis
+    platform.platform = str  # which the worker's banner asks, and which starts uname
     app = celery.Celery("shop", broker=os.environ["URL"], backend=os.environ["URL"])
     app.conf.update(worker_hijack_root_logger=False, broker_connection_retry_on_startup=True)
     cache = redis.Redis.from_url(os.environ["URL"])

@@ -11,6 +11,7 @@ import pytest
 
 from hookmon.core import layout
 from hookmon.core.span import FILTERS as ALL_FILTERS
+from hookmon.core.span import fixed_name
 from hookmon.probe.names import span_finder
 from hookmon.probe.target import Target
 
@@ -350,3 +351,12 @@ watch(shop, "quote", span="quote {{arg0}}")
 for _ in range(3): shop.quote("{text}")
 """)
     assert sum(recorded.calls().values()) == 3
+
+
+@pytest.mark.parametrize(
+    ("template", "name"),
+    [("redis pool wait", "redis pool wait"), ("{{a}}", "{a}"), ("x" * 300, "x" * 300), ("a {arg0}", ""), ("", "")],
+)
+def test_a_template_without_fields_is_the_name_of_every_call(template: str, name: str):
+    """So that no call has to find it: for the wait for a pooled connection that was 0.7 µs."""
+    assert fixed_name(template) == name

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
     """Write the plan of a configuration into a run folder; return its watches. Raises OSError."""
+    from hookmon.collector.launch import clock_source
     from hookmon.core import plan
 
     watches = [watch.to_plan(number) for number, watch in enumerate(config.watches, 1)]
@@ -24,6 +25,7 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "wrapt_folder": _wrapt_folder(),
         "hookmon": version,
         "redact": config.redact,
+        "clock_source": clock_source(),
         "max_overhead": config.max_overhead,
         "watches": watches,
     }

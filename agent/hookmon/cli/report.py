@@ -14,7 +14,7 @@ from hookmon.report import FORMATS, render
 @click.command("report", short_help="Show a run again, or export it.")
 @click.argument("run", default="last")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
 @click.option("--all", "everything", is_flag=True, help="Show every name, process and watch.")
 def command(run: str, format: str, output: Path | None, as_json: bool, everything: bool) -> None:

@@ -129,6 +129,7 @@ class _Session:
         from hookmon.collector.recover import sweep
         from hookmon.collector.store import Run, RunFile, Store, number_of
         from hookmon.config.find import find_project
+        from hookmon.config.origins import settings
 
         version = metadata.version("hookmon")
         watches = _plan.write(folder, self._config, version)
@@ -151,6 +152,8 @@ class _Session:
             launcher_started=psutil.Process().create_time(),
             started_ns=time.monotonic_ns(),
             plan=[dict(watch) for watch in watches],
+            settings=settings(self._config),
+            config=str(self._config.path.resolve()) if self._config.path else "",
         )
         self._run_file.save(run)
         return run

@@ -113,7 +113,7 @@ def remove(runs: tuple[str, ...], as_json: bool) -> None:
         _refuse_running(run_file)
     for run_file in found:
         try:
-            run_file.path.unlink(missing_ok=True)
+            run_file.delete()
         except OSError as error:
             raise _output.written(run_file.path, "the run", error) from error
     _say(as_json, found, "\n".join(f"run {_number(run_file)} is removed" for run_file in found))

@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from hookmon.collector import launch
 from hookmon.collector.store import Run
 
 _FALLBACK = {"call_ns": 1_000.0, "step_ns": 1_000.0}
@@ -38,7 +39,7 @@ def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
     known: dict[str, dict[str, float]] = {}
     try:
         known = json.loads(cache.read_text("utf-8"))
-        key = f"{version} {engine} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
+        key = f"{version} {engine} {launch.clock_source()} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
         price = known.get(key)
         if price is not None:
             return {"call_ns": float(price["call_ns"]), "step_ns": float(price["step_ns"])}
@@ -48,7 +49,7 @@ def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
     if price is None:
         return _FALLBACK
     with suppress(OSError):
-        key = f"{version} {engine} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
+        key = f"{version} {engine} {launch.clock_source()} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = cache.with_suffix(f".{os.getpid()}")
         fresh.write_text(json.dumps({**known, key: price}), "utf-8")
@@ -66,7 +67,7 @@ def _measured(interpreter: str, engine: str) -> dict[str, float] | None:
 
     spec = find_spec("wrapt")
     folder = str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
-    command = [interpreter, "-m", "hookmon.probe.calibrate", folder]
+    command = [interpreter, "-m", "hookmon.probe.calibrate", folder, launch.clock_source()]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=True, cwd=agent)
         price = json.loads(done.stdout)

@@ -47,6 +47,14 @@ def environment(base: Mapping[str, str], run_folder: Path) -> dict[str, str]:
     return result
 
 
+def clock_source() -> str:
+    """Return what the kernel keeps time by, "" where it does not tell."""
+    try:
+        return Path("/sys/devices/system/clocksource/clocksource0/current_clocksource").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 def start(command: list[str], environment: Mapping[str, str], blocked: set[signal.Signals]) -> int:
     """Start the program and return its pid.
 

@@ -26,7 +26,7 @@ def recovered(run_file: RunFile, run: Run) -> Run:
     """
     launched = launcher_is_alive(run)
     note = BlindSpot("launcher killed", "hookmon itself was killed: exit codes, CPU time and memory are not known")
-    if not launched and not Path(run.run_folder).is_dir():
+    if not launched and not _is_run_folder(Path(run.run_folder)):
         run.state = "recovered"
         run.blind_spots += [note, BlindSpot("run folder", "it is gone: only what had been saved before is here")]
         return run
@@ -55,14 +55,17 @@ def sweep(store: Store) -> None:
         with suppress(RunFileError):
             run = run_file.head()
             folder = Path(run.run_folder)
-            if not folder.name.startswith(FOLDER_PREFIX):
-                continue  # what is deleted below is one of ours, whatever a run file says
-            if not folder.is_dir() or launcher_is_alive(run) or _has_processes(folder):
+            if not _is_run_folder(folder) or launcher_is_alive(run) or _has_processes(folder):
                 continue
             if run.state == "running":
                 recovered(run_file, run_file.load())
             else:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_run_folder(folder: Path) -> bool:
+    """Say whether a folder is there and one of ours, whatever a run file says: what is saved from it is then deleted."""
+    return folder.name.startswith(FOLDER_PREFIX) and folder.is_dir()
 
 
 def _has_processes(folder: Path) -> bool:

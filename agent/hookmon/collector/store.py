@@ -199,6 +199,8 @@ class Run:
     still_running: list[str] = field(default_factory=list)  # "pid command" of what outlived the main process
     samples: list[Sample] = field(default_factory=list)
     plan: list[dict[str, Any]] = field(default_factory=list)  # the watches that were asked for
+    settings: list[dict[str, Any]] = field(default_factory=list)  # table, key, value, origin: the rest of the configuration
+    config: str = ""  # the file that was read, "" for none
     series: list[CallSeries] = field(default_factory=list)
     interval_ns: int = 0  # of the series
     folded: list[str] = field(default_factory=list)  # shards that are in `nodes` already and may still lie in the run folder
@@ -222,6 +224,16 @@ class RunFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @property
+    def page(self) -> Path:
+        """Where the page of the run lies, if somebody opened it; it goes with the run."""
+        return self.path.with_suffix(".html")
+
+    def delete(self) -> None:
+        """Delete the run and its page; what is gone already is no error. Raises OSError."""
+        self.page.unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)
 
     def save(self, run: Run) -> None:
         """Write the whole run in one transaction: a reader sees the old or the new one.
@@ -367,7 +379,7 @@ class Store:
             raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}", code="not-saved") from error
         for old in self.numbers()[:-KEPT_RUNS]:
             with suppress(OSError):
-                self.run_file(old).path.unlink()
+                self.run_file(old).delete()
         return run_file
 
 

@@ -31,8 +31,7 @@ class Config:
     read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
     a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
     with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
-    is not shown. `budgets` are what `hookmon check`
-    enforces, in the order of the file.
+    is not shown. `budgets` are what `hookmon check` enforces, in the order of the file; `document` is what stood in the file.
     """
 
     watches: list[Watch]
@@ -44,6 +43,7 @@ class Config:
     offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     budgets: tuple[Budget, ...] = ()
+    document: Document | None = None
 
 
 def load(
@@ -109,7 +109,8 @@ def load(
     project = path.resolve().parent if path else find_project(start)
     offered = [(each, verdicts[each.name]) for each in shipped]
     limits = budgets(document, tables["budget"]) if document else ()
-    return Config(watches, [each.name for each in active], path, project, max_overhead, root["redact"], offered, left_out, limits)
+    names = [each.name for each in active]
+    return Config(watches, names, path, project, max_overhead, root["redact"], offered, left_out, limits, document)
 
 
 def label(path: Path, start: Path) -> str:

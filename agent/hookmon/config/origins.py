@@ -9,8 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hookmon.config.document import Document, read_document
-from hookmon.config.load import Config, label, load
+from hookmon.config.document import Document
+from hookmon.config.load import Config, load
 from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, USER, settings_of, tables_of
 from hookmon.config.watch import Watch
 
@@ -51,10 +51,18 @@ class Origins:
 def origins(start: Path, **options: Any) -> Origins:
     """Return every value; the options are those of `load`. Raises ConfigError with every mistake."""
     config = load(start, **options)
-    document = None
-    if config.path is not None:
-        document = read_document(config.path, label(config.path, start) if not options.get("config") else str(config.path), [])
-    return Origins(config, [*_plain(document), *_watches(config.watches), *_budgets(config)], _packs(config))
+    return Origins(config, [*_plain(config.document), *_watches(config.watches), *_budgets(config)], _packs(config))
+
+
+def settings(config: Config) -> list[dict[str, Any]]:
+    """Return what a run keeps of its configuration: `table`, `key`, `value`, `origin` of each value that is no watch.
+
+    Of the packs, whose targets carry their names anyway, it has those that somebody switched on or off.
+    """
+    values = [*_plain(config.document), *_budgets(config)]
+    rows = [{"table": each.table, "key": each.key, "value": each.value, "origin": each.origin} for each in values]
+    packs = [each for each in _packs(config) if each.origin != DEFAULT]
+    return rows + [{"table": "packs", "key": each.name, "value": each.is_on, "origin": each.origin} for each in packs]
 
 
 def _plain(document: Document | None) -> list[Value]:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         wrapt_folder: str  # of hookmon's own environment, used where the program has none
         hookmon: str  # version
         redact: str  # what is taken out of SQL, one of REDACTIONS
+        clock_source: str  # what the kernel keeps time by, "" where it does not tell
         max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
 

@@ -62,6 +62,13 @@ def parse(template: str) -> list[Part]:
     return parts
 
 
+def fixed_name(template: str) -> str:
+    """Return the name that the template gives to everything, "" where it has fields. Raises ValueError as `parse` does."""
+    parts = parse(template)
+    texts = [part for part in parts if isinstance(part, str)]
+    return "".join(texts) if len(texts) == len(parts) else ""
+
+
 def _field(inside: str) -> Field:
     text, bar, filter_name = inside.partition("|")
     paths = tuple(tuple(path.strip().split(".")) for path in text.split(","))

@@ -20,7 +20,9 @@
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_ULONGLONG T_ULONGLONG
 #define Py_T_PYSSIZET T_PYSSIZET
+#define Py_T_INT T_INT
 #define Py_T_LONG T_LONG
+#define Py_T_SHORT T_SHORT
 #define Py_T_BOOL T_BOOL
 #define Py_READONLY READONLY
 #endif
@@ -42,27 +44,44 @@
 #define MOST_FRAMES 100  /* target.py */
 #define MOST_FILES 1024
 
+/* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
+ * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
+ * allocator, with the 16 bytes of its garbage collector before them, begins each on a line of its own; and what is rare is out
+ * of the way of what runs. */
+#define LIKELY(claim) __builtin_expect(!!(claim), 1)
+#define RARE __attribute__((cold, noinline))
+#if defined(__GLIBC__) /* which keeps some room for it; elsewhere a library that is loaded late cannot have it */
+#define OWN_TO_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define OWN_TO_THREAD static _Thread_local
+#endif
+
 typedef struct {
     PyObject_HEAD
-    PyObject *parent;   /* Node or None */
-    PyObject *span;     /* recorder.Span or None */
-    PyObject *kind;     /* of its target, or NULL */
-    PyObject *children; /* dict: Span -> Node or None; shared among flat nodes */
     unsigned long long number;
     Py_ssize_t total; /* index of the total; minimum and maximum follow */
-    Py_ssize_t slot;  /* offset in a lane */
-    long depth;
     uint64_t min_ns;
     uint64_t max_ns;
-    long skip; /* 0: all calls are timed; else counts up to the next one that is */
+    int slot;   /* offset in a lane */
+    short skip; /* 0: all calls are timed; else counts up to the next one that is */
     char entry; /* its calls are transactions */
-    uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
-    Py_ssize_t per; /* index of its calls per transaction, 0 = none yet */
-    uint64_t tally;    /* of `settle` and `fold`, 0 in between */
-    uint64_t tally_ns;
-    uint64_t whole;
+    int32_t recent;       /* the octave of a recent call, */
+    int32_t recent_first; /* and what `octave` says of it, 0: nothing */
+    /* a line of 64 bytes ends here */
     int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
+    PyObject *parent;        /* Node or None */
+    PyObject *span;          /* recorder.Span or None */
+    PyObject *children;      /* dict: Span -> Node or None; shared among flat nodes */
+    int depth;
+    int32_t per;       /* index of its calls per transaction, 0 = none yet */
+    uint64_t tally_ns; /* of `settle` and `fold`, 0 in between, as these */
+    uint32_t tally;
+    uint32_t whole;
+    PyObject *kind;    /* of its target, or NULL */
+    uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
+    uint64_t unused[6];
 } Node;
+_Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
 
 /* A completed call in a transaction. */
 typedef struct {
@@ -88,7 +107,9 @@ typedef struct {
     Trace *trace;    /* set while a transaction is open */
     PyObject *moved; /* dict: Node -> Node, since that got its name; NULL most of the time */
     long moved_depth; /* no call that lies deeper was open then */
+    uint64_t unused[6];
 } Lane;
+_Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
 
 /* One request, job or test, and one lane's part in it: as in transactions.py. */
 typedef struct {
@@ -122,22 +143,25 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
+    vectorcallfunc vectorcall;
     PyObject *function;
     PyObject *span; /* NULL: `name` finds it */
-    PyObject *name; /* function of (args, kwargs), or NULL */
-    int sited;           /* the calling line tells spans apart */
-    Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
-    PyObject *detail;    /* the one key in that argument, a dict, or NULL; of a marked function: see tell */
-    Known *known;        /* spans by the hash of that argument */
-    Py_ssize_t known_size;
-    Py_ssize_t known_used;
     Node *last_parent; /* where the last call found its node */
-    PyObject *last_span;
     Node *last_node;
     unsigned last_epoch;
+    int sited; /* the calling line tells spans apart */
+    /* a line of 64 bytes ends here */
+    PyObject *last_span;
+    Known *known; /* spans by the hash of that argument */
+    int32_t known_size;
+    int32_t known_used;
+    Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
+    PyObject *name;      /* function of (args, kwargs), or NULL */
+    PyObject *detail;    /* the one key in that argument, a dict, or NULL; of a marked function: see tell */
     PyObject *weakrefs;
-    vectorcallfunc vectorcall;
+    uint64_t unused[7];
 } Timed;
+_Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
 
 typedef struct {
     PyObject_HEAD
@@ -173,11 +197,15 @@ typedef struct {
 /* One process has one recorder; the module refuses to load into a second interpreter. */
 static struct {
     uint64_t *words;
+    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
+    PyObject *root;
+    unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
+    int joining;          /* there has been a transaction */
+    /* a line of 64 bytes ends before here */
+    int spares;
     Py_buffer buffer;
     PyObject *recorder; /* the module, for what is rare */
     PyObject *steps;
-    PyObject *root;
-    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
     PyObject *greenlet_lanes;
     Py_ssize_t scratch_total;
     Py_ssize_t scratch_bucket;
@@ -186,16 +214,13 @@ static struct {
     PyObject *current_task;  /* _asyncio.current_task, from 3.12 on */
     PyObject *current_tasks; /* or the dict that 3.11 keeps them in, by loop */
     Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
-    int spares;
     long deepest; /* nodes under each other at the most */
     PyObject *no_children;
     PyObject *members; /* context variable: who belongs to which transaction */
-    int joining;       /* there has been a transaction */
-    unsigned epoch; /* counts forks: a lane of an earlier one is not ours */
-} state;
+} state __attribute__((aligned(64)));
 
-static _Thread_local Lane *thread_lane;
-static _Thread_local unsigned thread_epoch;
+OWN_TO_THREAD Lane *thread_lane;
+OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
 static PyTypeObject *TransactionType, *MemberType;
@@ -211,18 +236,111 @@ static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name
 /* Offsets from a node's total, as in core.layout. */
 enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNTIMED = 7 };
 
-static inline uint64_t
-now_ns(void)
+/* ---- the clock ---- */
+
+/* Stamps are nanoseconds of CLOCK_MONOTONIC. Asking the system for them takes 23 ns, two thirds of which are an instruction that
+ * waits for all before it; a call reads the clock twice. Where the kernel itself keeps time by the processor's time-stamp counter
+ * (clock source "tsc": constant, synchronous over all processors, and the launcher looked), we read the counter and go by the
+ * last look at the system's clock. There is one at least every second, at first after 1, 4, 16 ms …: each corrects what has come
+ * together meanwhile, and the rate. When counter and clock have ever gone apart (a suspend, a machine that has moved), we are
+ * back at the system's clock for good. */
+
+static __attribute__((noinline)) uint64_t
+system_ns(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+#if defined(__linux__) && defined(__x86_64__)
+#include <x86intrin.h>
+#define HAS_COUNTER
+
+static struct {
+    uint64_t limit; /* ticks since the last look that are enough for another one; 0: the counter is not used */
+    uint64_t ticks; /* the counter at the last look */
+    uint64_t ns;    /* the time then */
+    uint64_t rate;  /* ns a tick, times 2**32; 0 before the second look */
+    int failures;   /* looks in a row that something came into */
+} counter __attribute__((aligned(64)));
+
+enum { FIRST_LOOK_NS = 1000000, LAST_LOOK_NS = 1000000000, MOST_TICKS_BETWEEN = 1500, MOST_FAILURES = 1000 };
+
+/* Look at both clocks at once. -1: something came in between each time. */
+static int
+look_at_clocks(uint64_t *ticks, uint64_t *ns)
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t before = __rdtsc();
+        *ns = system_ns();
+        uint64_t between = __rdtsc() - before;
+        *ticks = before + between / 2;
+        if (between < MOST_TICKS_BETWEEN) {
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static RARE uint64_t
+correct_counter(void)
+{
+    uint64_t ticks, ns;
+    if (look_at_clocks(&ticks, &ns) < 0) {
+        if (++counter.failures > MOST_FAILURES) {
+            counter.limit = 0;
+        }
+        return ns;
+    }
+    counter.failures = 0;
+    uint64_t ticks_since = ticks - counter.ticks, ns_since = ns - counter.ns;
+    if (!counter.rate && ns_since < FIRST_LOOK_NS) {
+        return ns;
+    }
+    uint64_t told_ns = counter.rate ? (uint64_t)((unsigned __int128)ticks_since * counter.rate >> 32) : ns_since;
+    uint64_t apart_ns = told_ns > ns_since ? told_ns - ns_since : ns_since - told_ns;
+    if (ticks_since >> 60 || ticks_since < ns_since / 16 || apart_ns > ns_since / 1024 + 1000) {
+        counter.limit = 0;
+        return ns;
+    }
+    counter.rate = (uint64_t)(((unsigned __int128)ns_since << 32) / ticks_since);
+    uint64_t wait_ns = ns_since < LAST_LOOK_NS / 4 ? 4 * ns_since : LAST_LOOK_NS;
+    counter.limit = (uint64_t)((unsigned __int128)ticks_since * wait_ns / ns_since);
+    counter.ticks = ticks;
+    counter.ns = ns;
+    return ns;
+}
+
+static inline uint64_t
+now_ns(void)
+{
+    if (LIKELY(counter.limit)) {
+        uint64_t since = __rdtsc() - counter.ticks;
+        if (LIKELY(since < counter.limit)) {
+            return counter.ns + (uint64_t)((unsigned __int128)since * counter.rate >> 32);
+        }
+        return correct_counter();
+    }
+    return system_ns();
+}
+#else
+#define now_ns system_ns
+#endif
+
+/* A correction may put the clock back by a little, of which no duration is to know. */
+static inline uint64_t
+since_ns(uint64_t start_ns)
+{
+    uint64_t now = now_ns();
+    return now > start_ns ? now - start_ns : 0;
+}
+
 /* ---- histogram: core.histogram in integers ---- */
 
-static uint64_t threshold[64]; /* by the 6 bits behind the leading one: the bucket's limit within that 64th, if any */
-static uint8_t below[64];      /* how many limits lie below that 64th */
+/* By the 6 bits behind the leading one: the bucket's limit within that 64th, if any, and in its lowest 5 bits how many limits lie
+ * below that 64th. No duration of less than 2**48 ns has those bits, so they change no comparison. */
+static uint64_t threshold[64] __attribute__((aligned(64)));
 
 static void
 fill_histogram(void)
@@ -245,16 +363,17 @@ fill_histogram(void)
     for (int part = 0; part < 64; part++) {
         uint64_t first = (1ull << 63) + ((uint64_t)part << 57);
         uint64_t last = first + ((1ull << 57) - 1);
-        below[part] = 0;
-        threshold[part] = UINT64_MAX;
+        unsigned below = 0;
+        uint64_t within = UINT64_MAX;
         for (int i = 0; i < SUB_BUCKETS; i++) {
             if (limit[i] < first) {
-                below[part]++;
+                below++;
             }
             else if (limit[i] <= last) {
-                threshold[part] = limit[i];
+                within = limit[i];
             }
         }
+        threshold[part] = (within & ~31ull) | below;
     }
 }
 
@@ -267,7 +386,8 @@ bucket_of(uint64_t duration_ns)
     int octave = 63 - __builtin_clzll(duration_ns);
     uint64_t mantissa = duration_ns << (63 - octave);
     int part = (int)(mantissa >> 57) & 63;
-    int bucket = octave * SUB_BUCKETS + below[part] + (mantissa > threshold[part]);
+    uint64_t limit = threshold[part];
+    int bucket = octave * SUB_BUCKETS + (int)(limit & 31) + (mantissa > limit);
     return bucket < OCTAVES * SUB_BUCKETS ? bucket : OCTAVES * SUB_BUCKETS - 1;
 }
 
@@ -356,11 +476,12 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->span, Py_NewRef(span));
     self->number = number;
     self->total = at + 4; /* layout.NODE_TOTAL_NS */
-    self->depth = depth;
-    self->slot = 2 * (depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
+    self->depth = (int)depth;
+    self->slot = 2 * (int)(depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
     self->min_ns = UINT64_MAX;
     self->max_ns = 0;
     self->skip = 0;
+    self->recent_first = 0;
     memset(self->octave, 0, sizeof self->octave);
     return 0;
 }
@@ -372,6 +493,7 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
     self->per = 0;
     self->total = state.scratch_total;
     self->slot = 0;
+    self->recent_first = 0;
     for (int i = 0; i < OCTAVES; i++) {
         self->octave[i] = (int32_t)state.scratch_bucket;
     }
@@ -432,10 +554,10 @@ static PyMemberDef node_members[] = {
     {"children", Py_T_OBJECT_EX, offsetof(Node, children), 0, NULL},
     {"number", Py_T_ULONGLONG, offsetof(Node, number), 0, NULL},
     {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
-    {"slot", Py_T_PYSSIZET, offsetof(Node, slot), 0, NULL},
-    {"depth", Py_T_LONG, offsetof(Node, depth), 0, NULL},
-    {"skip", Py_T_LONG, offsetof(Node, skip), 0, NULL},
-    {"per", Py_T_PYSSIZET, offsetof(Node, per), 0, NULL},
+    {"slot", Py_T_INT, offsetof(Node, slot), 0, NULL},
+    {"depth", Py_T_INT, offsetof(Node, depth), 0, NULL},
+    {"skip", Py_T_SHORT, offsetof(Node, skip), 0, NULL},
+    {"per", Py_T_INT, offsetof(Node, per), 0, NULL},
     {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
     {"floor_ns", Py_T_ULONGLONG, offsetof(Node, floor_ns), 0, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -907,7 +1029,7 @@ plain_dealloc(PyObject *self)
 /* ---- counting ---- */
 
 /* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
-static Py_ssize_t
+static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
     Raised raised;
@@ -928,7 +1050,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
 }
 
 /* Have a look at what the node's target costs. An error that is set stays; another may be set. */
-static void
+static RARE void
 look(Node *node)
 {
     Raised raised;
@@ -938,13 +1060,22 @@ look(Node *node)
     put_back_unless_new(&raised);
 }
 
-/* Count a completed call; its time is charged separately. An error that is set stays set. */
-static inline void
+/* Return where a node counts an octave that is not that of its recent call; 0: nowhere yet. */
+static __attribute__((noinline)) int32_t
+first_bucket(Node *node, int32_t octave)
+{
+    node->recent = octave;
+    return node->recent_first = node->octave[octave];
+}
+
+/* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */
+static inline int
 finish(Node *node, uint64_t duration_ns)
 {
     int bucket = bucket_of(duration_ns);
-    Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
-    Py_ssize_t at = first ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
+    int32_t octave = bucket / SUB_BUCKETS;
+    int32_t first = node->recent == octave && node->recent_first ? node->recent_first : first_bucket(node, octave);
+    Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
     uint64_t *words = state.words; /* only now: a fork may lie in between */
     Py_ssize_t total = node->total;
     uint64_t count = ++words[at];
@@ -954,13 +1085,17 @@ finish(Node *node, uint64_t duration_ns)
     if (duration_ns > node->max_ns || !node->max_ns) {
         node->max_ns = words[total + MAX] = duration_ns;
     }
+    if (LIKELY(first && count % CALLS_A_LOOK)) {
+        return 0;
+    }
     if (count % CALLS_A_LOOK == 0) {
         look(node);
     }
+    return 1;
 }
 
 /* Count how a call ended that raised, and return it. */
-static int
+static RARE int
 count_raised(Node *node)
 {
     if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
@@ -1369,7 +1504,7 @@ follow(Lane *lane, Node **node)
 }
 
 /* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
-static Node *
+static __attribute__((noinline)) Node *
 find_node(Node *parent, PyObject *span)
 {
     PyObject *found = PyDict_GetItemWithError(parent->children, span);
@@ -1464,6 +1599,20 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
     self->known[at].hash = hash;
     self->known[at].span = Py_NewRef(span);
     self->known_used++;
+}
+
+/* Return the span of a call, borrowed, where it is known; NULL without an error where it is to be found. */
+static inline PyObject *
+seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (self->sited) {
+        return NULL;
+    }
+    if (self->span || self->position < 0 || self->position >= count || !PyUnicode_CheckExact(args[self->position])) {
+        return self->span;
+    }
+    Py_hash_t hash = ((PyASCIIObject *)args[self->position])->hash;
+    return hash == -1 ? NULL : known_span(self, hash);
 }
 
 /* Files that code came from, by the address of their names, and whether they are the program's own. */
@@ -1637,51 +1786,128 @@ span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwn
 
 /* ---- plain calls ---- */
 
+/* Call the watched function. */
+static inline PyObject *
+call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
+        return ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
+    }
+    return PyObject_Vectorcall(function, args, nargsf, kwnames);
+}
+
+/* Call without recording, where there is no lane; an error that is set, a signal handler's, is the answer. */
+static RARE PyObject *
+call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+}
+
+/* Find the node of a call, a new reference, when it is not that of the last one. NULL: not recorded, or an error. */
+static __attribute__((noinline)) Node *
+find_called(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    if (!span) {
+        return NULL;
+    }
+    if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
+        Py_DECREF(span);
+        return (Node *)Py_NewRef(self->last_node);
+    }
+    Py_INCREF(parent);
+    Node *node = find_node(parent, span);
+    Py_DECREF(parent); /* the lane has it */
+    if (node) {
+        self->last_epoch = state.epoch;
+        Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(self->last_span, Py_NewRef(span));
+        Py_XSETREF(self->last_node, (Node *)Py_NewRef(node));
+    }
+    Py_DECREF(span);
+    return node;
+}
+
+/* Only count a call: its target costs too much. */
+static RARE PyObject *
+call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Node *parent = lane->node; /* whose reference is ours until it goes back */
+    (*node)->skip++;
+    lane->node = (Node *)Py_NewRef(*node);
+    PyObject *result = call(self->function, args, nargsf, kwnames);
+    if (lane->moved && (*node)->depth <= lane->moved_depth) {
+        follow(lane, node);
+        follow(lane, &parent);
+    }
+    Py_SETREF(lane->node, parent);
+    state.words[(*node)->total + UNTIMED]++;
+    int outcome = result ? RETURNED : count_raised(*node);
+    if (lane->trace) {
+        trace_add(lane->trace, *node, 0, 0, UNTIMED_CALL | outcome);
+    }
+    return result;
+}
+
+/* Follow what can be awaited to its end. */
+static RARE PyObject *
+follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
+{
+    PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
+    PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
+    Py_XDECREF(start);
+    Py_DECREF(result);
+    return followed;
+}
+
+/* See `join`. */
+static RARE PyObject *
+join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    PyObject *opened = span ? join(lane, span) : NULL;
+    Py_XDECREF(span);
+    return opened;
+}
+
 /* The lane's reference to the parent is ours while the call lasts, and goes back to the lane after it. */
-static PyObject *
+static __attribute__((hot)) PyObject *
 timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
     Lane *lane = running_lane();
-    if (!lane) {
-        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    if (!LIKELY(lane)) {
+        return call_unrecorded(self, args, nargsf, kwnames);
     }
-    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
     PyObject *opened = NULL;
-    if (state.joining && (PyObject *)lane->node == state.root && span) {
-        opened = join(lane, span);
+    if (state.joining && (PyObject *)lane->node == state.root) {
+        opened = join_call(self, lane, args, nargsf, kwnames);
         if (!opened && PyErr_Occurred()) { /* it must reach the program */
-            Py_DECREF(span);
             Py_DECREF(lane);
             return NULL;
         }
     }
     Node *parent = lane->node;
     Node *node = NULL;
-    if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
-        node = (Node *)Py_NewRef(self->last_node);
-    }
-    else if (span) {
-        Py_INCREF(parent);
-        node = find_node(parent, span);
-        Py_DECREF(parent); /* the lane has it */
-        if (node) {
-            self->last_epoch = state.epoch;
-            Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
-            Py_XSETREF(self->last_span, Py_NewRef(span));
-            Py_XSETREF(self->last_node, (Node *)Py_NewRef(node));
-        }
-    }
     PyObject *result = NULL;
+    PyObject *moved = NULL; /* the span of a call whose node is another one now */
+    int outcome = RETURNED;
+    if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
+        PyObject *span = seen_span(self, args, PyVectorcall_NARGS(nargsf));
+        if (LIKELY(span && (span == self->span || span == self->last_span))) {
+            node = (Node *)Py_NewRef(self->last_node);
+        }
+    }
     if (!node) {
-        if (opened) { /* covered by a call around it: what is inside asks again */
-            close_opened(opened);
-            opened = NULL;
+        node = find_called(self, parent, args, nargsf, kwnames);
+        if (!node) {
+            if (opened) { /* covered by a call around it: what is inside asks again */
+                close_opened(opened);
+                opened = NULL;
+            }
+            result = call_unrecorded(self, args, nargsf, kwnames);
+            goto done;
         }
-        if (!PyErr_Occurred()) {
-            result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-        }
-        goto done;
     }
     if (node->entry && !lane->trace && !opened) {
         opened = begin(lane, node);
@@ -1689,24 +1915,9 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
             goto done;
         }
     }
-    int outcome = RETURNED;
     if (node->skip) {
-        if (node->skip < ONE_TIMED_OF) { /* the target costs too much: count only */
-            node->skip++;
-            lane->node = (Node *)Py_NewRef(node);
-            result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-            if (lane->moved && node->depth <= lane->moved_depth) {
-                follow(lane, &node);
-                follow(lane, &parent);
-            }
-            Py_SETREF(lane->node, parent);
-            state.words[node->total + UNTIMED]++;
-            if (!result) {
-                outcome = count_raised(node);
-            }
-            if (lane->trace) {
-                trace_add(lane->trace, node, 0, 0, UNTIMED_CALL | outcome);
-            }
+        if (node->skip < ONE_TIMED_OF) {
+            result = call_untimed(self, lane, &node, args, nargsf, kwnames);
             goto done;
         }
         node->skip = 1;
@@ -1717,21 +1928,19 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     words[slot] = node->number;
     uint64_t start_ns = now_ns();
     words[slot + 1] = start_ns;
-    result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-    uint64_t duration_ns = now_ns() - start_ns;
+    result = call(self->function, args, nargsf, kwnames);
+    uint64_t duration_ns = since_ns(start_ns);
     if (lane->moved && node->depth <= lane->moved_depth) {
+        moved = Py_NewRef(node->span);
         follow(lane, &node);
         follow(lane, &parent);
     }
     Py_SETREF(lane->node, parent);
     state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
-    if (result) {
+    if (LIKELY(result)) {
         PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
         if (async && async->am_await) {
-            PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
-            PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
-            Py_XDECREF(start);
-            Py_SETREF(result, followed);
+            result = follow_awaitable(result, moved ? moved : node->span, start_ns);
             goto done;
         }
     }
@@ -1739,11 +1948,12 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         outcome = count_raised(node);
     }
     state.words[node->total] += duration_ns;
-    finish(node, duration_ns);
+    int rare = finish(node, duration_ns);
     if (lane->trace) {
         trace_add(lane->trace, node, start_ns, duration_ns, outcome);
+        rare = 1;
     }
-    if (result && PyErr_Occurred()) {
+    if (rare && result && PyErr_Occurred()) {
         Py_CLEAR(result);
     }
 done:
@@ -1753,8 +1963,8 @@ done:
             Py_CLEAR(result);
         }
     }
+    Py_XDECREF(moved);
     Py_XDECREF(node);
-    Py_XDECREF(span);
     Py_DECREF(lane);
     return result;
 }
@@ -1912,7 +2122,7 @@ static inline uint64_t
 coroutine_leave(Coroutine *self, uint64_t step_ns)
 {
     uint64_t left_ns = now_ns();
-    self->active_ns += left_ns - step_ns;
+    self->active_ns += left_ns > step_ns ? left_ns - step_ns : 0;
     self->steps++;
     self->stepping = 0;
     if (self->owns_lane && !self->ended) {
@@ -1963,7 +2173,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     }
     self->lane = NULL;
     self->ended = 1;
-    uint64_t duration_ns = ended_ns - self->started_ns;
+    uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
     if (node) {
         if (lane->moved) {
             follow(lane, &self->node);
@@ -2313,7 +2523,7 @@ generator_end(Generator *self, int interrupted)
 static void
 generator_leave(Generator *self, Step *step)
 {
-    uint64_t duration_ns = now_ns() - step->start_ns;
+    uint64_t duration_ns = since_ns(step->start_ns);
     self->used_ns += duration_ns;
     self->steps++;
     self->stepping = 0;
@@ -3018,6 +3228,34 @@ bucket_for_python(PyObject *Py_UNUSED(module), PyObject *value)
 }
 
 static PyObject *
+use_counter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#ifdef HAS_COUNTER
+    counter.rate = 0;
+    if (look_at_clocks(&counter.ticks, &counter.ns) == 0) {
+        counter.limit = 1;
+    }
+#endif
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+uses_counter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#ifdef HAS_COUNTER
+    return PyBool_FromLong(counter.limit != 0);
+#else
+    Py_RETURN_FALSE;
+#endif
+}
+
+static PyObject *
+now_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(now_ns());
+}
+
+static PyObject *
 join_from_now_on(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     state.joining = 1;
@@ -3025,6 +3263,9 @@ join_from_now_on(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef module_methods[] = {
+    {"use_counter", use_counter, METH_NOARGS, "Keep time by the processor's time-stamp counter, where there is one."},
+    {"uses_counter", uses_counter, METH_NOARGS, "Say whether time is kept by the counter; it no more is once it was wrong."},
+    {"now_ns", now_for_python, METH_NOARGS, "Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."},
     {"settle", settle, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
     {"give", give, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
@@ -3078,6 +3319,7 @@ static PyType_Slot callable_slots[] = {
 };
 static PyType_Slot binding_slots[] = {
     SLOT(Py_tp_descr_get, timed_get),
+    SLOT(Py_tp_call, PyVectorcall_Call), /* inherited anyway; debug builds of CPython want it said */
     SLOT(Py_tp_members, timed_members),
     SLOT(Py_tp_getset, timed_getset),
     {0, NULL},

@@ -1,4 +1,4 @@
-"""Measures what one watched call costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER` prints it as JSON.
+"""Measures what one watched call costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE` prints it as JSON.
 
 Runs in a process of its own, with the interpreter that the program ran on. The smallest of several rounds counts: noise only
 ever adds. Writes to a shard in a private folder that it removes.
@@ -10,7 +10,7 @@ import sys
 import tempfile
 from time import perf_counter_ns
 
-from hookmon.probe import recorder
+from hookmon.probe import engine, recorder
 from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
@@ -24,6 +24,7 @@ _CALLS = 1_000
 def main() -> None:
     """Print {"call_ns": …, "step_ns": …}: what a plain call and one step of a generator cost more than unwatched."""
     recorder.wrapt_folder = sys.argv[1] if len(sys.argv) > 1 else ""
+    engine.use_clock(sys.argv[2] if len(sys.argv) > 2 else "")
     from hookmon.probe.stand_ins import stand_in
 
     def nothing() -> None:

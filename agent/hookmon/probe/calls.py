@@ -15,7 +15,7 @@ from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe import recorder
 from hookmon.probe.generators import timed_generator
-from hookmon.probe.guard import FREE_THREADED
+from hookmon.probe.guard import FREE_THREADED, serialised
 from hookmon.probe.names import locating, remembering
 from hookmon.probe.proxy import load_object_proxy
 from hookmon.probe.reference import reduced
@@ -107,7 +107,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
             if start:
-                duration_ns = recorder.fail(node, start, error)
+                duration_ns = recorder.end(node, start, error)
                 if lane.trace is not None:
                     lane.trace.add(node, start, duration_ns, outcome_of(error))
             if opened is not None:
@@ -173,13 +173,18 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         return repr(self._self_function)
 
 
+@serialised
+def _count_untimed(node: Node, error: BaseException | None) -> None:
+    recorder.words[node.total + _UNTIMED] += 1
+    if error is not None:
+        recorder.count_error(node, error)
+
+
 def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Any, error: BaseException | None) -> None:
     if lane.moved is not None:
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     lane.node = parent
-    recorder.words[node.total + _UNTIMED] += 1
-    if error is not None:
-        recorder.count_error(node, error)
+    _count_untimed(node, error)
     if lane.trace is not None:
         lane.trace.add(node, 0, 0, UNTIMED | outcome_of(error))
     if opened is not None:

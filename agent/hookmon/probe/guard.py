@@ -29,8 +29,19 @@ FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 """Whether threads run at once here: then one lock stands in for the GIL, on which the pure engine's counts rely."""
 
 _lock = RLock()
+
+
+def _renew_lock() -> None:
+    """Take the lock from the parent's other threads. What a signal handler forked out of goes on in the child, and holds it."""
+    lock: Any = _lock
+    held = getattr(lock, "_recursion_count", lambda: 0)()  # missing in 3.11.0, which has the GIL anyhow
+    lock._at_fork_reinit()
+    for _ in range(held):
+        lock.acquire()
+
+
 if FREE_THREADED:
-    os.register_at_fork(after_in_child=_lock._at_fork_reinit)  # type: ignore[attr-defined]
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def serialised(function: Callable[P, R]) -> Callable[P, R]:

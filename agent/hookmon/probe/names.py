@@ -25,15 +25,8 @@ if TYPE_CHECKING:
     FindSpan = Callable[[tuple[Any, ...], dict[str, Any]], Span]
     Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
 
-_LONGEST_NAME = 200
+LONGEST_NAME = 200
 _MOST_KNOWN = 10_000
-
-
-def fixed_name(template: str) -> str:
-    """Return the name of every call, "" where the arguments have a say. Raises ValueError for a bad template."""
-    parts = parse(template)
-    texts = [part for part in parts if isinstance(part, str)]
-    return "".join(texts)[:_LONGEST_NAME] if len(texts) == len(parts) else ""
 
 
 def span_finder(
@@ -54,7 +47,7 @@ def span_finder(
     @shielded(fallback)
     def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
         name = "".join([part if isinstance(part, str) else part(args, kwargs) for part in parts])
-        return target.span(name[:_LONGEST_NAME])
+        return target.span(name[:LONGEST_NAME])
 
     return find, _only_argument(fields, is_method)
 
@@ -72,7 +65,7 @@ def text_finder(
 
     def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         found = [part if isinstance(part, str) else part(args, kwargs) for part in parts]
-        return "" if "?" in found else "".join(found)[:_LONGEST_NAME]
+        return "" if "?" in found else "".join(found)[:LONGEST_NAME]
 
     return find
 

@@ -11,11 +11,12 @@ import sys
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, SimpleNamespace, WrapperDescriptorType
 
 from hookmon.core import layout
+from hookmon.core.span import fixed_name
 from hookmon.probe import generators, recorder, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading
-from hookmon.probe.names import fixed_name, only_key, span_finder
+from hookmon.probe.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.target import is_own, located, note_maker
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
@@ -82,7 +83,7 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         if not target.entry:
             return function
     if span is None:
-        always = fixed_name(template) if template else target.path.partition(":")[2]
+        always = fixed_name(template)[:LONGEST_NAME] if template else target.path.partition(":")[2]
         span = target.span(always) if always else None
     name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
     position, key = (position, None) if span is not None or position >= 0 else only_key(template, function, is_method)

@@ -86,8 +86,9 @@ class _Session:
 
             with open(f"{self._run_folder}/{FILE_NAME}", "rb") as file:
                 plan = decode(file.read())
-            from hookmon.probe import overhead, recorder
+            from hookmon.probe import engine, overhead, recorder
 
+            engine.use_clock(plan.get("clock_source", ""))
             recorder.wrapt_folder = plan["wrapt_folder"]
             from hookmon.probe import filters
             from hookmon.probe.patcher import Patches

@@ -293,19 +293,15 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
     if not _has(future, "add_done_callback") or future.done():
         node = recorder.new_node(recorder.here.lane.node, span)
         if node is not None:
-            duration_ns = clock() - start_ns
-            recorder.words[node.total] += duration_ns
-            recorder.finish(node, duration_ns, _outcome(future) if _has(future, "add_done_callback") else None)
+            recorder.end(node, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
         return
     apart = beside()
 
     def done(ended: Any) -> None:
         node, trace = apart.leave(span) if apart is not None else (recorder.new_node(recorder.root, span), None)
         if node is not None:
-            duration_ns = clock() - start_ns
             error = _outcome(ended)
-            recorder.words[node.total] += duration_ns
-            recorder.finish(node, duration_ns, error)
+            duration_ns = recorder.end(node, start_ns, error)
             if trace is not None:
                 trace.add(node, start_ns, duration_ns, outcome_of(error))
 

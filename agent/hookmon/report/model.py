@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
@@ -63,6 +64,11 @@ class Report:
     series: list[CallSeries]  # packed: `report.series` has the functions that unpack it and the samples
     interval_ns: int
     samples: list[Sample]
+    settings: list[dict[str, Any]]  # table, key, value, origin: the configuration without its watches
+    config: str  # the file that was read, "" for none
+    cpu: str  # the model, "" where it is not known
+    cores: int
+    started_ns: int  # CLOCK_MONOTONIC: what the times of examples and processes are counted from
 
 
 def build(run: Run) -> Report:
@@ -91,6 +97,11 @@ def build(run: Run) -> Report:
         series=run.series,
         interval_ns=run.interval_ns,
         samples=run.samples,
+        settings=run.settings,
+        config=run.config,
+        cpu=run.cpu,
+        cores=run.cores,
+        started_ns=run.started_ns,
     )
 
 

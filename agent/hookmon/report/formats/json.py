@@ -6,6 +6,7 @@ fast path serves (an indented dump of 15,000 rows takes four times as long).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from json import JSONEncoder
 from typing import Any, TextIO
@@ -23,29 +24,30 @@ _FIGURES = tuple(each.name for each in fields(Figures))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 
-def as_json(report: Report) -> dict[str, Any]:
-    """Return the document as plain values."""
-    header = report.header
-    return {
-        "schema": SCHEMA,
-        "run": {each.name: getattr(header, each.name) for each in fields(header)} | {"interval_ns": report.interval_ns},
-        "kinds": [asdict(row) for row in report.kinds],
-        "calls": [_row(row, ("name", "kind", "target")) for row in report.calls],
-        "transactions": [_transaction(row) for row in report.transactions],
-        "findings": [asdict(finding) for finding in report.findings],
-        "tree": [_row(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)],
-        "processes": [asdict(process) for process in report.processes],
-        "watched": [asdict(row) for row in report.watched],
-        "blind_spots": [asdict(spot) for spot in report.blind_spots],
-        "in_flight": [
-            asdict(call) | {"stack": [{"name": name, "since_ns": since_ns} for name, since_ns in call.stack]}
-            for call in report.in_flight
-        ],
-        "still_running": report.still_running,
-        "notes": [*report.nothing, *map(str, report.notes)],
-        "series": [_series(row) for row in over_time(report.series, report.interval_ns)],
-        "usage": [asdict(row) for row in usage(report.samples, report.interval_ns)],
-    }
+_TABLES: dict[str, Callable[[Report], Any]] = {
+    "run": lambda report: _run(report),
+    "kinds": lambda report: [asdict(row) for row in report.kinds],
+    "calls": lambda report: [_row(row, ("name", "kind", "target")) for row in report.calls],
+    "transactions": lambda report: [_transaction(row) for row in report.transactions],
+    "findings": lambda report: [asdict(finding) for finding in report.findings],
+    "tree": lambda report: [_row(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)],
+    "processes": lambda report: [asdict(process) for process in report.processes],
+    "watched": lambda report: [asdict(row) for row in report.watched],
+    "blind_spots": lambda report: [asdict(spot) for spot in report.blind_spots],
+    "in_flight": lambda report: [
+        asdict(call) | {"stack": [{"name": name, "since_ns": since_ns} for name, since_ns in call.stack]}
+        for call in report.in_flight
+    ],
+    "still_running": lambda report: report.still_running,
+    "notes": lambda report: [*report.nothing, *map(str, report.notes)],
+    "series": lambda report: [_series(row) for row in over_time(report.series, report.interval_ns)],
+    "usage": lambda report: [asdict(row) for row in usage(report.samples, report.interval_ns)],
+}
+
+
+def as_json(report: Report, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the document as plain values; the tables in `without` are neither made nor in it."""
+    return {"schema": SCHEMA} | {key: table(report) for key, table in _TABLES.items() if key not in without}
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
@@ -58,6 +60,11 @@ def _value(value: Any) -> str:
     if isinstance(value, list) and value:
         return "[\n  " + ",\n  ".join(map(_encode, value)) + "\n]"
     return _encode(value)
+
+
+def _run(report: Report) -> dict[str, Any]:
+    header = report.header
+    return {each.name: getattr(header, each.name) for each in fields(header)} | {"interval_ns": report.interval_ns}
 
 
 def _transaction(row: TransactionRow) -> dict[str, Any]:

@@ -1,0 +1,120 @@
+"""What the page shows, as one document of plain values. In: a Report. Out: what the scripts in `assets` read.
+
+It is the JSON report with the call tree and the series packed: a page is read by its own scripts only, so its shape may change
+with any version.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from hookmon.core.histogram import SUB_BUCKETS
+from hookmon.core.plan import CLIENT_KINDS
+from hookmon.report.formats.json import as_json
+from hookmon.report.model import Report
+from hookmon.report.texts import count, duration, ending
+
+_COARSE = 4  # buckets in an octave of the histograms that are drawn: a fourth of what is kept, as in the series
+_MOST_NODES = 20_000  # of the flame graph, the ones with the most time; the browser draws the wider ones only
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Return the whole document."""
+    own = as_json(report, without=("schema", "tree", "series"))
+    own["run"] |= {"ending": ending(report.header.exit_code, report.header.state), "started_ns": report.started_ns}
+    own["verdict"] = verdict(report)
+    own["client_kinds"] = sorted(CLIENT_KINDS)
+    own["groups"] = [
+        {
+            "pack": group.pack,
+            "called": len(group.called),
+            "uncalled": len(group.uncalled),
+            "absent": len(group.absent),
+            "failed": len(group.failed),
+        }
+        for group in report.groups
+    ]
+    own["settings"] = [row | {"value": json.dumps(row["value"], ensure_ascii=False)} for row in report.settings]
+    own |= {"config": report.config, "cpu": report.cpu, "cores": report.cores}
+    histograms = _histograms(report)
+    for row in own["calls"]:
+        row["buckets"] = histograms[row["name"], row["kind"], row["target"]]
+    own["tree"] = _tree(report)
+    own["series"] = [asdict(row) for row in report.series]  # points stay JSON text: 30,000 of them take longer than all the rest
+    return own
+
+
+def verdict(report: Report) -> dict[str, str]:
+    """Return the one sentence to read at three in the morning: `state` is bad, warn, low, good or none, and `detail` goes on."""
+    header = report.header
+    calls = sum(row.calls for row in report.kinds)
+    if report.nothing:
+        return {"state": "none", "title": report.nothing[0], "detail": " ".join(report.nothing[1:])}
+    failed = header.exit_code not in (0, None)
+    if failed and report.in_flight:
+        longest = report.in_flight[0]
+        name = longest.stack[-1][0] if longest.stack else "a call"
+        title = f"It ended with {ending(header.exit_code, header.state)}, {duration(longest.since_ns)} into {name}"
+        return {"state": "bad", "title": title, "detail": _findings_text(len(report.findings))}
+    ended = f"It ended with {ending(header.exit_code, header.state)}. " if failed else ""
+    if report.findings:
+        worst = report.findings[0]
+        saving = f"Up to {duration(worst.saving_ns)} could be saved. " if worst.saving_ns else ""
+        state = {"high": "bad", "medium": "warn"}.get(worst.severity, "low")
+        more = _findings_text(len(report.findings) - 1, "more ")
+        return {"state": state, "title": worst.title, "detail": f"{ended}{saving}{more}"}
+    errors = sum(row.errors for row in report.kinds)
+    title = ended.strip() or "Nothing stands out"
+    detail = f"No finding in {count(calls, 'call')}" + (f"; {count(errors)} of them raised." if errors else ".")
+    return {"state": "bad" if failed else "low" if errors else "good", "title": title, "detail": detail}
+
+
+def _findings_text(number: int, more: str = "") -> str:
+    return f"{count(number, f'{more}finding')}." if number else ""
+
+
+def _histograms(report: Report) -> dict[tuple[str, str, str], list[int]]:
+    """Return [bucket, calls, bucket, calls, …] for each name, kind and target."""
+    sums: dict[tuple[str, str, str], dict[int, int]] = {}
+    factor = SUB_BUCKETS // _COARSE
+    for node in report.nodes:
+        own = sums.setdefault((node.name, node.kind, node.target), {})
+        for bucket, calls in node.buckets.items():
+            coarse = -(-bucket // factor)
+            own[coarse] = own.get(coarse, 0) + calls
+    return {key: [value for item in sorted(own.items()) for value in item] for key, own in sums.items()}
+
+
+def _tree(report: Report) -> dict[str, Any]:
+    """Return the call tree as columns; `name` is an index into `names`, `site` into `sites`.
+
+    Of a tree with more than `_MOST_NODES` places, the ones with the least time are left out and counted in `left_out`.
+    """
+    nodes = report.nodes
+    widths = [max(0, node.self_ns) for node in nodes]
+    for index in range(len(nodes) - 1, -1, -1):  # a parent stands before its children
+        parent = nodes[index].parent
+        if 0 <= parent < index:
+            widths[parent] += widths[index]
+    kept = sorted(sorted(range(len(nodes)), key=lambda index: -widths[index])[:_MOST_NODES])
+    places = {index: place for place, index in enumerate(kept)}
+    names: dict[tuple[str, str], int] = {}
+    sites: dict[str, int] = {}
+    rows = [
+        (
+            places.get(nodes[index].parent, -1),
+            names.setdefault((nodes[index].name, nodes[index].kind), len(names)),
+            sites.setdefault(nodes[index].call_site, len(sites)),
+            nodes[index].calls,
+            nodes[index].errors,
+            nodes[index].total_ns,
+            widths[index],
+            nodes[index].self_ns,
+        )
+        for index in kept
+    ]
+    keys = ("parent", "name", "site", "calls", "errors", "total_ns", "width_ns", "self_ns")
+    columns = dict(zip(keys, map(list, zip(*rows, strict=True)), strict=True)) if rows else {key: [] for key in keys}
+    return columns | {"names": list(names), "sites": list(sites), "left_out": len(nodes) - len(kept)}
