@@ -110,16 +110,17 @@ def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding |
 
 
 def _loop(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
-    """Find a client's call from one line, many times, in what is no transaction."""
+    """Find a client's call that is made many times in what is no transaction."""
     figures = child.figures
     if child.kind not in CLIENT_KINDS or not child.call_site or figures.calls < _FEWEST_IN_MAIN * row.figures.calls:
         return None
     if figures.total_ns < _MEDIUM * row.figures.total_ns:
         return None
-    title = f"{child.name} is called {_times(figures.calls)} from one line"
+    title = f"{child.name} is called {_times(figures.calls)}"
     evidence = (
         f"{count(figures.calls, 'call')} in all threads and processes, {duration(figures.total_ns)} together, "
-        f"{duration(figures.mean_ns)} each. Which of them came one after the other was not recorded outside of transactions."
+        f"{duration(figures.mean_ns)} each. Outside of transactions neither who called besides the place that is named, which was "
+        f"the first, nor what came one after the other is recorded."
     )
     place = location(child.call_site, project)
     severity = "medium" if figures.total_ns >= _HIGH * row.figures.total_ns else "low"  # a loop may be what a script is there for
