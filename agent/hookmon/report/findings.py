@@ -119,8 +119,8 @@ def _loop(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
     title = f"{child.name} is called {_times(figures.calls)}"
     evidence = (
         f"{count(figures.calls, 'call')} in all threads and processes, {duration(figures.total_ns)} together, "
-        f"{duration(figures.mean_ns)} each. Outside of transactions neither who called besides the place that is named, which was "
-        f"the first, nor what came one after the other is recorded."
+        f"{duration(figures.mean_ns)} each. Outside of transactions it is not recorded who else called than the place that is "
+        f"named, which was the first, nor what came one after the other."
     )
     place = location(child.call_site, project)
     severity = "medium" if figures.total_ns >= _HIGH * row.figures.total_ns else "low"  # a loop may be what a script is there for
