@@ -97,7 +97,7 @@ def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding |
             return None
     typical = child.repeated_calls / child.repeated
     lanes = "thread or task" if child.place else row.kind or "transaction"
-    title = f"{row.name} calls {child.name} {_times(typical)}, one after the other"
+    title = f"{row.name} calls {child.name} {_times(typical)} in a row"
     evidence = (
         f"Counted in {count(child.repeated)} of {count(max(row.figures.calls, child.repeated), lanes)} that called it five times "
         f"or more: {_times(typical)} typically, {_times(child.most_repeated)} at the most; "
