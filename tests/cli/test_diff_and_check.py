@@ -193,7 +193,7 @@ def test_a_finding_is_explained(project: Path):
     (finding, *_) = json.loads(hookmon(["report", "3", "--json"], cwd=project).stdout)["findings"]
     assert finding["kind"] == "repetition"
     text = hookmon(["explain", finding["id"], "3"], cwd=project).stdout
-    assert text.startswith("handle calls select a from t where a = ? 12 times, one after the other\n")
+    assert text.startswith("handle calls select a from t where a = ? 12 times in a row\n")
     assert "select a from t where a = ? ×12" in text
     assert "WHERE id IN" in text
     document = json.loads(hookmon(["explain", finding["id"], "3", "--json"], cwd=project).stdout)

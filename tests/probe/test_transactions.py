@@ -226,7 +226,7 @@ shop.app('GET', '/x')
     found = counts(recorded)
     assert found["GET /x",] == 1
     assert found["GET /x", "middle", "SELECT 1"] == 7
-    assert found["CHILD",] == 17
+    assert recorded.calls()["CHILD"] == 17
 
 
 def test_the_context_variable_is_as_it_was_after_a_request(shop):

@@ -95,7 +95,7 @@ def test_findings_name_the_line_and_what_it_saves(web):
         ("errors", "high", "GET /boom", ""),
     ]
     loop = findings(list(web.values()), "/srv/shop")[1]
-    assert loop.title == "GET /users/<id> calls SELECT name 20 times, one after the other"
+    assert loop.title == "GET /users/<id> calls SELECT name 20 times in a row"
     assert loop.saving_ns == 190 * MS
     assert "10 of 10 requests" in loop.evidence
     assert "21 times at the most" in loop.evidence

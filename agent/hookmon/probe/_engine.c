@@ -1601,11 +1601,19 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
     self->known_used++;
 }
 
+/* Say whether the calling line tells the spans of a call apart: of a client's calls, once there has been a transaction. To find the
+ * line costs as much again as the call. */
+static inline int
+is_located(Timed *self)
+{
+    return self->sited && state.joining;
+}
+
 /* Return the span of a call, borrowed, where it is known; NULL without an error where it is to be found. */
 static inline PyObject *
 seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
-    if (self->sited) {
+    if (is_located(self)) {
         return NULL;
     }
     if (self->span || self->position < 0 || self->position >= count || !PyUnicode_CheckExact(args[self->position])) {
@@ -1700,7 +1708,7 @@ static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *
 static PyObject *
 span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
-    if (!self->sited) {
+    if (!is_located(self)) {
         return self->span ? Py_NewRef(self->span) : span_by_name(self, args, count, kwnames, 1);
     }
     uint64_t site = site_key();

@@ -10,6 +10,7 @@ from __future__ import annotations
 from types import FunctionType
 
 from hookmon.core.span import parse
+from hookmon.probe import recorder
 from hookmon.probe.attributes import MISSING, attribute
 from hookmon.probe.filters import FILTERS
 from hookmon.probe.guard import shielded
@@ -93,11 +94,13 @@ def remembering(find: FindSpan, position: int, key: str | None = None) -> FindSp
 
 
 def locating(find: FindSpan) -> FindSpan:
-    """Return a `find` that tells spans apart by the line of the program's own code that calls."""
+    """Return a `find` that tells spans apart by the line of the program's own code that calls, from the first transaction on."""
     known: dict[tuple[Span, str, int], Span] = {}
 
     def find_there(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
         span = find(args, kwargs)
+        if not recorder.joining:
+            return span
         filename, line = own_place()
         if not filename:
             return span

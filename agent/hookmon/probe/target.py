@@ -1,8 +1,8 @@
 """What is watched: callables, and the names under which their calls are counted.
 
 In: paths and names. Out: the keys of the call tree, and the place in the program that a span is called from. Runs in the
-watched process. Of a client's calls (sql, cache, http …) the place is part of the key: the same statement from two lines is two
-spans, so that a repetition can be told from a coincidence.
+watched process. Of a client's calls (sql, cache, http …) the place is part of the key once there has been a transaction: the same
+statement from two lines is two spans, so that a repetition can be told from a coincidence.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Target:
         self.nested = nested
         self.entry = entry
         self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS
-        self.sited = kind in CLIENT_KINDS
+        self.sited = kind in CLIENT_KINDS and not waits
         self.marks = marks
         self.number = 0
         self.counted = 0  # calls, as `overhead` knows them

@@ -97,7 +97,7 @@ def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding |
             return None
     typical = child.repeated_calls / child.repeated
     lanes = "thread or task" if child.place else row.kind or "transaction"
-    title = f"{row.name} calls {child.name} {_times(typical)}, one after the other"
+    title = f"{row.name} calls {child.name} {_times(typical)} in a row"
     evidence = (
         f"Counted in {count(child.repeated)} of {count(max(row.figures.calls, child.repeated), lanes)} that called it five times "
         f"or more: {_times(typical)} typically, {_times(child.most_repeated)} at the most; "
@@ -110,16 +110,17 @@ def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding |
 
 
 def _loop(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
-    """Find a client's call from one line, many times, in what is no transaction."""
+    """Find a client's call that is made many times in what is no transaction."""
     figures = child.figures
     if child.kind not in CLIENT_KINDS or not child.call_site or figures.calls < _FEWEST_IN_MAIN * row.figures.calls:
         return None
     if figures.total_ns < _MEDIUM * row.figures.total_ns:
         return None
-    title = f"{child.name} is called {_times(figures.calls)} from one line"
+    title = f"{child.name} is called {_times(figures.calls)}"
     evidence = (
         f"{count(figures.calls, 'call')} in all threads and processes, {duration(figures.total_ns)} together, "
-        f"{duration(figures.mean_ns)} each. Which of them came one after the other was not recorded outside of transactions."
+        f"{duration(figures.mean_ns)} each. Outside of transactions it is not recorded who else called than the place that is "
+        f"named, which was the first, nor what came one after the other."
     )
     place = location(child.call_site, project)
     severity = "medium" if figures.total_ns >= _HIGH * row.figures.total_ns else "low"  # a loop may be what a script is there for
