@@ -89,7 +89,14 @@ def _name(value: Any) -> str | None:
     return text.removeprefix(_here)[:_LONGEST_VALUE]
 
 
-_here = os.getcwd().rstrip("/") + "/"
+def _working_folder() -> str:
+    try:
+        return os.getcwd().rstrip("/") + "/"
+    except OSError:  # it has been deleted
+        return ""
+
+
+_here = _working_folder()
 
 
 def _test(value: Any) -> str | None:
