@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import runs
 from runs import MS, node
 
-from hookmon.collector.store import Example, Node
+from hookmon.collector.store import CallSeries, Example, Node
 from hookmon.report.findings import findings, location
 from hookmon.report.requests import spent_on
 from hookmon.report.transactions import TransactionRow, transactions
@@ -88,13 +90,15 @@ def test_an_example_has_its_calls_in_order_with_their_depth(web):
 
 def test_findings_name_the_line_and_what_it_saves(web):
     """The wait for the pool, the loop of queries, the failing route: the worst first."""
-    found = [(each.kind, each.severity, each.transaction, each.location) for each in findings(list(web.values()), "/srv/shop")]
+    found = [
+        (each.kind, each.severity, each.transaction, each.location) for each in findings(list(web.values()), [], 0, "/srv/shop")
+    ]
     assert found == [
         ("waiting", "high", "GET /users/<id>", ""),
         ("repetition", "high", "GET /users/<id>", "views.py:31"),
         ("errors", "high", "GET /boom", ""),
     ]
-    loop = findings(list(web.values()), "/srv/shop")[1]
+    loop = findings(list(web.values()), [], 0, "/srv/shop")[1]
     assert loop.title == "GET /users/<id> calls SELECT name 20 times in a row"
     assert loop.saving_ns == 190 * MS
     assert "10 of 10 requests" in loop.evidence
@@ -104,10 +108,10 @@ def test_findings_name_the_line_and_what_it_saves(web):
 def test_a_finding_keeps_its_name_when_lines_move(web):
     """The same thing in a later run has the same id; another call has another."""
     rows = list(web.values())
-    before = {each.id for each in findings(rows, "/srv/shop")}
+    before = {each.id for each in findings(rows, [], 0, "/srv/shop")}
     for child in rows[0].children:
         child.call_site = child.call_site.replace(":31", ":99")
-    assert {each.id for each in findings(rows, "/srv/shop")} == before
+    assert {each.id for each in findings(rows, [], 0, "/srv/shop")} == before
     assert len(before) == 3
 
 
@@ -125,7 +129,7 @@ def test_a_call_that_once_took_ten_times_as_long_is_told(durations, kinds):
     """Its slowest against its p95, from 10 ms and 20 calls on."""
     entry = node(-1, "GET /", [MS * 1_000] * 100, children_ns=sum(durations), kind="request", entry=True)
     rows = transactions([entry, node(0, "SELECT", durations, kind="sql")], [], 1)
-    assert [each.kind for each in findings(rows, "")] == kinds
+    assert [each.kind for each in findings(rows, [], 0, "")] == kinds
 
 
 def test_what_takes_more_than_half_is_told():
@@ -135,7 +139,7 @@ def test_what_takes_more_than_half_is_told():
         node(0, "view", [98 * MS], children_ns=60 * MS),
         node(1, "GET api", [60 * MS], kind="http", call_site="/srv/a.py:1", sited=True),
     ]
-    (finding,) = findings(transactions(nodes, [], 1), "/srv")
+    (finding,) = findings(transactions(nodes, [], 1), [], 0, "/srv")
     assert (finding.kind, finding.call, finding.location) == ("dominated", "GET api", "a.py:1")
 
 
@@ -162,4 +166,21 @@ def test_a_function_in_a_loop_is_told_when_it_takes_the_time_itself(children_ns,
         node(-1, "GET /", [200 * MS], children_ns=80 * MS, kind="request", entry=True),
         node(0, "quote", [10 * MS] * 8, children_ns=children_ns, **more),
     ]
-    assert [each.kind for each in findings(transactions(nodes, [], 1), "")] == kinds
+    assert [each.kind for each in findings(transactions(nodes, [], 1), [], 0, "")] == kinds
+
+
+@pytest.mark.parametrize(
+    ("points", "title"),
+    [
+        ([(0, 100, 0), (1, 9, 8), (2, 4, 4), (3, 100, 1)], "GET api failed 12 times within 2.00 s"),
+        ([(0, 100, 3), (1, 100, 4)], ""),
+        ([(0, 9, 9), (1, 9, 9)], ""),
+        ([(0, 100, 0), (1, 4, 4), (5, 100, 0)], ""),
+    ],
+    ids=["at one moment", "now and then", "always", "too few"],
+)
+def test_errors_that_come_at_one_moment_are_told(points, title):
+    """Most calls of one stretch of time, where most of the run went well."""
+    text = json.dumps([[at, calls, errors, calls * MS, [80, calls]] for at, calls, errors in points])
+    row = CallSeries("GET api", "http", "requests:Session.send", text)
+    assert [each.title for each in findings([], [row], 1_000 * MS, "")] == ([title] if title else [])

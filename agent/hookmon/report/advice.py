@@ -35,6 +35,8 @@ def advice(finding: Finding, call_kind: str) -> list[str]:
         "waiting": "Enlarge the pool or the executor up to what the other side can take, and hold what is taken from it for a "
         "shorter time: no other work between taking it and giving it back.",
         "errors": "Look at the exceptions in the program's own log; a call that fails and is tried again costs its time twice.",
+        "burst": "Look at what else happened at that moment: a deployment, a restart of what it calls, a limit that was reached. "
+        "The time series in hookmon open shows it beside everything else.",
         "outlier": "One call is no trend: look at what else ran at that moment (a first connection, a lock, a pause of the other "
         "side); hookmon report --format chrome shows the slowest examples on a line of time.",
     }.get(finding.kind, "")

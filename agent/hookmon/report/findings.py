@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from hashlib import blake2s
 from pathlib import PurePath
 
+from hookmon.collector.store import CallSeries
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.report.calls import CallRow
+from hookmon.report.series import Point, over_time
 from hookmon.report.texts import count, duration, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 
@@ -27,11 +30,12 @@ _OUTLIER_NS = 10_000_000
 _FEWEST_ERRORS = 5
 _ERROR_RATE = 0.05
 _FEWEST_IN_MAIN = 20
+_BURST = 0.5  # of the calls in one stretch of time
 
 
 @dataclass(slots=True)
 class Finding:
-    """`kind` is repetition, dominated, waiting, errors or outlier; `location` is "path:line", "" where it is not known.
+    """`kind` is repetition, dominated, waiting, errors, burst or outlier; `location` is "path:line", "" where it is not known.
 
     `id` is the same for the same thing in every run. `saving_ns` is at most that much in the whole run, 0 where nothing can be
     said.
@@ -59,9 +63,19 @@ def location(call_site: str, project: str) -> str:
         return call_site
 
 
-def findings(transactions: list[TransactionRow], project: str) -> list[Finding]:
-    """Return the findings of a run, the severest first and among those what saves most; locations are relative to `project`."""
+def failing(calls: list[CallRow], series: list[CallSeries]) -> list[CallSeries]:
+    """Return the series of calls that failed often enough for a burst: to unpack all of them takes long."""
+    names = {(row.name, row.kind, row.target) for row in calls if row.figures.errors >= _FEWEST_ERRORS}
+    return [row for row in series if (row.name, row.kind, row.target) in names]
+
+
+def findings(transactions: list[TransactionRow], series: list[CallSeries], interval_ns: int, project: str) -> list[Finding]:
+    """Return the findings of a run, the severest first and among those what saves most; locations are relative to `project`.
+
+    `series` are the failing calls over time, in intervals of `interval_ns`. Raises RunFileError when they cannot be read.
+    """
     found = [finding for row in transactions for finding in _of_transaction(row, project)]
+    found += _bursts(series, interval_ns)
     return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.saving_ns, each.title))
 
 
@@ -83,6 +97,31 @@ def _of_transaction(row: TransactionRow, project: str) -> Iterator[Finding]:
         title = f"{row.name} fails {percent(row.figures.errors / row.figures.calls)} of the time"
         evidence = f"{count(row.figures.errors)} of {count(row.figures.calls)} ended with an exception or a status from 500 on."
         yield _finding("errors", _severity(row.figures.errors, row.figures.calls), title, row.name, "", "", evidence, 0)
+
+
+def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
+    """Find calls that mostly go well, and at one time failed one after the other."""
+    for row in over_time(series, interval_ns):
+        if sum(point.errors for point in row.points) >= _BURST * sum(point.calls for point in row.points):
+            continue
+        stretch: list[Point] = []
+        worst: list[Point] = []
+        for point in row.points:
+            is_bad = point.errors >= _BURST * point.calls and point.errors > 0
+            follows = bool(stretch) and point.at_ns == stretch[-1].at_ns + interval_ns
+            stretch = [*(stretch if follows else []), point] if is_bad else []
+            if sum(each.errors for each in stretch) > sum(each.errors for each in worst):
+                worst = stretch
+        errors = sum(point.errors for point in worst)
+        if errors < _FEWEST_ERRORS:
+            continue
+        lasted = duration(len(worst) * interval_ns)
+        title = f"{row.name} failed {_times(errors)} within {lasted}"
+        evidence = (
+            f"{count(errors)} of {count(sum(point.calls for point in worst), 'call')} raised from {duration(worst[0].at_ns)} on; "
+            f"of all others in the run {count(sum(point.errors for point in row.points) - errors)}."
+        )
+        yield _finding("burst", "medium", title, "", row.name, "", evidence, 0)
 
 
 def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:

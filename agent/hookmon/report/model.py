@@ -8,7 +8,7 @@ from typing import Any
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name
-from hookmon.report.findings import Finding, findings
+from hookmon.report.findings import Finding, failing, findings
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
 
@@ -83,7 +83,7 @@ def build(run: Run) -> Report:
         kinds=by_kind(calls),
         calls=calls,
         transactions=rows,
-        findings=findings(rows, run.project),
+        findings=findings(rows, failing(calls, run.series), run.interval_ns, run.project),
         nodes=run.nodes,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
         watched=run.watched,

@@ -132,7 +132,9 @@ def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
     apart = differences(a, b)
     allowed = intervals.allowance(disturbance(a), disturbance(b), noise)
     rows_a, rows_b = (transactions(run.nodes, [], sum(bool(each.python) for each in run.processes)) for run in (a, b))
-    found_a, found_b = ({each.id: each for each in findings(rows, run.project)} for rows, run in ((rows_a, a), (rows_b, b)))
+    found_a, found_b = (
+        {each.id: each for each in findings(rows, [], 0, run.project)} for rows, run in ((rows_a, a), (rows_b, b))
+    )
     return Diff(
         *sides,
         apart=apart,
