@@ -18,6 +18,10 @@ ADAPTED = [
 ]
 
 
+REGISTERING = {"gevent"}
+"""Those that only ask the library, by its own function for that, to call back: nothing of it is changed."""
+
+
 @pytest.mark.parametrize("adapter", sorted({adapter for adapter, _, _ in ADAPTED}))
 def test_what_an_adapter_changes_can_be_changed_back(adapter: str):
     """The module and each class in it are what they were."""
@@ -29,7 +33,7 @@ def test_what_an_adapter_changes_can_be_changed_back(adapter: str):
     try:
         for name, call in calls:
             patch(importlib.import_module(name), call, _timed, patches)
-        assert [_looks(module) for module in modules] != before
+        assert ([_looks(module) for module in modules] == before) is (adapter in REGISTERING)
     finally:
         patches.undo()
     assert [_looks(module) for module in modules] == before
