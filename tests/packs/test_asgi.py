@@ -7,10 +7,11 @@ from textwrap import dedent
 
 import pytest
 from support.clients import interleaved, program, transactions
+from support.engines import ENGINES
 
 from .conftest import Compared
 
-ENGINES = pytest.mark.parametrize("engine", ["pure", "compiled"])
+EACH_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 WATCH = '[[watch]]\nmodule = "shop"\ncalls = ["query"]\n'
 
 STARLETTE = """
@@ -45,7 +46,7 @@ HYPERCORN = 'serve(["-m", "hypercorn", "shop:app", "--bind", "127.0.0.1:PORT", "
 UVICORN = 'serve(["-m", "uvicorn", "shop:app", "--port", "PORT", "--log-level", "critical"], REQUESTS)'
 
 
-@ENGINES
+@EACH_ENGINE
 @pytest.mark.parametrize("server", [HYPERCORN, UVICORN], ids=["hypercorn", "uvicorn"])
 def test_starlette_is_named_by_route_under_each_server(compared: Compared, server: str, engine: str) -> None:
     """With a middleware that runs the application in a task of its own, and a background task."""
@@ -66,7 +67,7 @@ def test_starlette_is_named_by_route_under_each_server(compared: Compared, serve
     assert later == [20]
 
 
-@ENGINES
+@EACH_ENGINE
 def test_a_websocket_is_one_transaction_as_long_as_it_lasts(compared: Compared, engine: str) -> None:
     """Named apart from requests, with all that it calls."""
     talk = """
@@ -122,7 +123,7 @@ QUART = """
 """
 
 
-@ENGINES
+@EACH_ENGINE
 def test_quart_is_named_by_route(compared: Compared, engine: str) -> None:
     """Its views run in a task of their own; what is started in the background is shown apart."""
     requests = """
@@ -177,7 +178,7 @@ SANIC = """
 """
 
 
-@ENGINES
+@EACH_ENGINE
 def test_sanic_is_named_by_route(compared: Compared, engine: str) -> None:
     """On its own server."""
     serve = """
@@ -228,7 +229,7 @@ GREENLETS = """
 ENTRY = '[[watch]]\nmodule = "shop"\ncalls = ["request"]\nkind = "request"\nentry = true\n'
 
 
-@ENGINES
+@EACH_ENGINE
 def test_greenlets_belong_to_the_request_that_has_spawned_them(compared: Compared, engine: str) -> None:
     """By `spawn`, by `start` and by a pool."""
     under = compared(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.clients import children, interleaved, place_of, program, transactions
+from support.engines import ENGINES
 from support.servers import Postgres, Valkey
 
 from hookmon.probe.fingerprint import fingerprint
@@ -107,7 +108,7 @@ SERVE = """
 """
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_requests_of_fastapi_are_exact_with_two_workers_and_four_clients(
     compared: Compared, postgres: Postgres, valkey: Valkey, engine: str
 ) -> None:
@@ -192,7 +193,7 @@ MIX = """
 """
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_no_call_is_charged_to_another_request_of_a_hundred(compared: Compared, engine: str) -> None:
     """Each route calls its own number of times, in its task, in others and in threads; the most is the mean."""
     under = compared(

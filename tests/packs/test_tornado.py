@@ -6,6 +6,7 @@ import json
 
 import pytest
 from support.clients import children, program, transactions
+from support.engines import ENGINES
 from support.servers import Valkey
 
 from .conftest import Compared
@@ -85,7 +86,7 @@ SERVE = """
 """
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_requests_of_tornado_are_exact_with_two_processes_and_four_clients(
     compared: Compared, valkey: Valkey, engine: str
 ) -> None:

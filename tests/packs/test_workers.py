@@ -6,13 +6,14 @@ from textwrap import dedent
 
 import pytest
 from support.clients import children, program
+from support.engines import ENGINES
 from support.servers import Valkey
 
 from hookmon.testing import Recorded
 
 from .conftest import Compared
 
-ENGINES = pytest.mark.parametrize("engine", ["pure", "compiled"])
+EACH_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 
 CELERY_JOBS = """
     import os, platform, celery, redis
@@ -59,7 +60,7 @@ def commands_of(recorded: Recorded) -> dict[tuple[str, str], int]:
     return {(job, name): calls for (job, _, name), calls in found.items() if name in ("redis STRLEN", "redis TTL")}
 
 
-@ENGINES
+@EACH_ENGINE
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_celery_tasks_are_transactions_in_the_worker(compared: Compared, valkey: Valkey, pool: str, engine: str) -> None:
     """Once for each run, in every pool; a failure and each retry is an error."""
@@ -141,7 +142,7 @@ HUEY = """
 """
 
 
-@ENGINES
+@EACH_ENGINE
 @pytest.mark.parametrize(
     ("library", "text", "names"),
     [

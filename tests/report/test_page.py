@@ -137,7 +137,7 @@ def test_a_large_page_takes_no_longer_than_the_json_report():
             spans.append(time.perf_counter() - started)
         return min(spans)
 
-    assert fastest("html") < 1.3 * fastest("json")
+    assert fastest("html") < 2 * fastest("json")
 
 
 @pytest.fixture(scope="module")
