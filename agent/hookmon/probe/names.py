@@ -10,7 +10,6 @@ from __future__ import annotations
 from types import FunctionType
 
 from hookmon.core.span import parse
-from hookmon.probe import recorder
 from hookmon.probe.attributes import MISSING, attribute
 from hookmon.probe.filters import FILTERS
 from hookmon.probe.guard import shielded
@@ -95,6 +94,8 @@ def remembering(find: FindSpan, position: int, key: str | None = None) -> FindSp
 
 def locating(find: FindSpan) -> FindSpan:
     """Return a `find` that tells spans apart by the line of the program's own code that calls, from the first transaction on."""
+    from hookmon.probe import recorder  # here, since names are made without an engine, too
+
     known: dict[tuple[Span, str, int], Span] = {}
 
     def find_there(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
