@@ -132,12 +132,12 @@ def test_a_large_page_takes_no_longer_than_the_json_report():
     def fastest(format: str) -> float:
         spans = []
         for _ in range(3):
-            started = time.perf_counter()
+            started = time.process_time()  # what others do on the machine is no cost of ours
             render(run, format, file=io.StringIO())
-            spans.append(time.perf_counter() - started)
+            spans.append(time.process_time() - started)
         return min(spans)
 
-    assert fastest("html") < 2 * fastest("json")
+    assert fastest("html") < 1.3 * fastest("json")
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -42,6 +43,16 @@ def refuse_binary_without_file(format: str) -> None:
 def print_json(document: Any) -> None:
     """Print a document on stdout, in ASCII: foreign text in it cannot act on a terminal."""
     click.echo(json.dumps(document, indent=2))
+
+
+@contextmanager
+def opened(path: Path, what: str) -> Iterator[TextIO]:
+    """Open the file of --output for a document. Raises HookmonError when it cannot be written."""
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+    except OSError as error:
+        raise written(path, what, error) from error
 
 
 def written(path: Path, what: str, error: OSError) -> HookmonError:

@@ -41,8 +41,5 @@ def command(a: str, b: str, format: str, output: Path | None, as_json: bool, eve
     if output is None:
         render(diff, format, file=sys.stdout, everything=everything)
         return
-    try:
-        with output.open("w", encoding="utf-8", newline="\n") as file:
-            render(diff, format, file=file, everything=everything)
-    except OSError as error:
-        raise _output.written(output, "the diff", error) from error
+    with _output.opened(output, "the diff") as file:
+        render(diff, format, file=file, everything=everything)

@@ -29,8 +29,5 @@ def command(run: str, format: str, output: Path | None, as_json: bool, everythin
     if output is None:
         render(found, format, file=sys.stdout, everything=everything)
         return
-    try:
-        with output.open("w", encoding="utf-8", newline="\n") as file:
-            render(found, format, file=file, everything=everything)
-    except OSError as error:
-        raise _output.written(output, "the report", error) from error
+    with _output.opened(output, "the report") as file:
+        render(found, format, file=file, everything=everything)
