@@ -84,8 +84,8 @@ def allowance(a: Disturbance, b: Disturbance, noise: float = NOISE) -> Allowance
     A process that waits `w` seconds for each that it computes takes 1 + w times as long, and which calls that hits is chance:
     half of it, as a logarithm, is allowed a mean. All of it may hit the slowest twentieth of the calls, which then take 1 + 20 w
     times as long. Processors that others use are half as fast where two threads share a core, for all calls alike.
-    How much of that there was is better told by the pace: then it is the slow moments of the one run against the fast ones of
-    the other, and a quarter of what others used, who also use the caches.
+    Where that does not show because the others are other machines on the same hardware, the pace does: the slow moments of the
+    one run against the fast ones of the other.
     """
     (slower, tail_slower), (faster, tail_faster) = (_excess(*pair, noise) for pair in ((b, a), (a, b)))
     return Allowance(slower, faster, tail_slower, tail_faster)
@@ -94,11 +94,9 @@ def allowance(a: Disturbance, b: Disturbance, noise: float = NOISE) -> Allowance
 def _excess(run: Disturbance, other: Disturbance, noise: float) -> tuple[float, float]:
     """Return how much slower than the other a run may seem: a mean, and a 95th percentile."""
     waits = _UNKNOWN if run.waits is None else run.waits
-    whole = log1p(noise)
+    whole = log1p(noise) + log1p(run.others)
     if run.pace and other.pace:
-        whole += max(0.0, log(run.pace[-1] / other.pace[0])) + log1p(run.others) / 4
-    else:
-        whole += log1p(run.others)
+        whole += max(0.0, log(run.pace[-1] / other.pace[0]))
     return whole + log1p(waits) / 2, _TAIL_SWAYS * whole + log1p(waits / (1 - TAIL))
 
 
