@@ -1,11 +1,11 @@
 """Measures what watching takes from the throughput of a served Flask and FastAPI app: `python -m benchmarks.served --help`.
 
-Two servers of one app, one under hookmon, run side by side against one real redis server, Flask with Werkzeug's server and FastAPI
-with uvicorn. A client asks them in turn, in blocks of 20 requests whose order is drawn by lot, so
-that both live through the same moments of a shared machine. Of the differences of a hundred pairs of blocks the middle half is
-averaged; servers are started anew for each result, since two processes of the same program differ by where their memory lies. The
-same with two bare servers tells what the method errs by. There are two results: the time that passed for the client, whose inverse
-is the throughput of one client, and the CPU time of the server's threads, whose inverse is what a busy server can do.
+Two servers of one app, one under hookmon, run side by side against one real redis server: Flask with Werkzeug's server, FastAPI
+with uvicorn. A client asks them in turn, in blocks of 20 requests whose order is drawn by lot, so that both live through the same
+moments of a shared machine. Of the differences of a hundred pairs of blocks the middle half is averaged; servers are started anew
+for each result, since two processes of one program differ by where their memory lies. The same with two bare servers tells what
+the method errs by. There are two results: the time that passed for the client, whose inverse is the throughput of one client, and
+the CPU time of the server's threads, whose inverse is what a busy server can do.
 """
 
 from __future__ import annotations

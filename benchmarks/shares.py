@@ -90,6 +90,8 @@ def _run(job: str, port: int, pairs: int, engine: str, both_bare: bool) -> list[
 
 
 def hundred(pairs: list[list[list[int]]], size: int) -> Hundred:
+    """Return what a hundred pairs of blocks say, [[time, CPU] of the watched, the same of the bare one]; a block has `size`."""
+
     def middle(clock: int) -> float:
         added = sorted(watched[clock] - bare[clock] for watched, bare in pairs)
         return statistics.fmean(added[len(added) // 4 : -(len(added) // 4)]) / size
@@ -121,6 +123,7 @@ def estimate(processes: list[list[Hundred]]) -> dict[str, dict[str, float]]:
 
 
 def told(found: dict[str, float]) -> str:
+    """Return a line that shows an estimate."""
     bare = found["bare_ns"]
     added = f"{found['added_ns'] / 1e3:+.2f} µs ({found['low_ns'] / 1e3:+.2f} to {found['high_ns'] / 1e3:+.2f})"
     share = f"{found['added_ns'] / bare:+.2%} ({found['low_ns'] / bare:+.2%} to {found['high_ns'] / bare:+.2%})"

@@ -26,7 +26,9 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     if class_name == "Mount":
         patches.replace(owner, name, told(vars(owner)[name], _mounted))
     else:
-        patches.replace(owner, name, told(vars(owner)[name], _handled, route_of=(_route, ((1, ("method",)), (0, ("path_format",))))))
+        patches.replace(
+            owner, name, told(vars(owner)[name], _handled, route_of=(_route, ((1, ("method",)), (0, ("path_format",)))))
+        )
 
 
 def _mounted(args: Any, kwargs: Any, result: Any) -> None:

@@ -43,6 +43,7 @@
 #define MOST_TRACES 1000
 #define MOST_FRAMES 100  /* target.py */
 #define MOST_FILES 1024
+#define MOST_LATELY 256
 
 /* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
  * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
@@ -108,7 +109,8 @@ typedef struct {
     Trace *trace;    /* set while a transaction is open */
     PyObject *moved; /* dict: Node -> Node, since that got its name; NULL most of the time */
     long moved_depth; /* no call that lies deeper was open then */
-    uint64_t unused[6];
+    void *context;    /* of a task's lane: what the task runs in, while it does; only compared */
+    uint64_t unused[5];
 } Lane;
 _Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
 
@@ -1658,9 +1660,43 @@ follow(Lane *lane, Node **node)
     put_back(&raised);
 }
 
+/* Nodes that were found of late, by parent and span: one line of memory instead of the four of a dictionary. */
+static struct {
+    Node *parent;
+    PyObject *span;
+    Node *node;
+    unsigned epoch;
+} lately[MOST_LATELY];
+
+static inline size_t
+lately_at(Node *parent, PyObject *span)
+{
+    return ((uintptr_t)parent >> 6 ^ (uintptr_t)parent >> 14 ^ (uintptr_t)span >> 5) % MOST_LATELY;
+}
+
+static Node *look_up_node(Node *parent, PyObject *span);
+
 /* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
-static __attribute__((noinline)) Node *
+static Node *
 find_node(Node *parent, PyObject *span)
+{
+    size_t at = lately_at(parent, span);
+    if (LIKELY(lately[at].parent == parent && lately[at].span == span && lately[at].epoch == state.epoch)) {
+        return (Node *)Py_NewRef(lately[at].node);
+    }
+    unsigned epoch = state.epoch;
+    Node *node = look_up_node(parent, span);
+    if (node && node->number && epoch == state.epoch) {
+        lately[at].epoch = epoch;
+        Py_XSETREF(lately[at].parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(lately[at].span, Py_NewRef(span));
+        Py_XSETREF(lately[at].node, (Node *)Py_NewRef(node));
+    }
+    return node;
+}
+
+static __attribute__((noinline)) Node *
+look_up_node(Node *parent, PyObject *span)
 {
     PyObject *found = PyDict_GetItemWithError(parent->children, span);
     if (found) {
@@ -2206,6 +2242,7 @@ take_lane(PyObject *task)
 static void
 leave_lane(Lane *lane)
 {
+    lane->context = NULL;
     if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
         Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
         Py_CLEAR(lane->trace);
@@ -2220,6 +2257,36 @@ leave_lane(Lane *lane)
     put_back_unless_new(&raised);
 }
 
+/* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
+ * error. Which task runs is asked only when the context is another one than that of the lane's task. */
+static int
+enter_task(Coroutine *self, Lane **lane)
+{
+    void *context = PyThreadState_Get()->context;
+    if (context && (*lane)->context == context) {
+        return 0;
+    }
+    PyObject *task = running_task();
+    int is_same = task ? PyObject_RichCompareBool((*lane)->task, task, Py_EQ) : -1;
+    PyObject *fresh = is_same == 0 ? take_lane(task) : NULL;
+    Py_XDECREF(task);
+    if (is_same > 0) {
+        return 0;
+    }
+    if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
+        int failed = fresh ? 0 : -1;
+        Py_XDECREF(fresh);
+        Py_CLEAR(*lane);
+        return failed;
+    }
+    self->outer = *lane;
+    self->owns_lane = 1;
+    *lane = (Lane *)fresh;
+    (*lane)->context = context;
+    run_lane(*lane);
+    return 0;
+}
+
 /* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
 static int
 coroutine_open(Coroutine *self)
@@ -2228,28 +2295,9 @@ coroutine_open(Coroutine *self)
     if (!lane) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    PyObject *task = running_task();
-    int same = task ? PyObject_RichCompareBool(lane->task, task, Py_EQ) : -1;
-    if (same < 0) {
-        Py_XDECREF(task);
-        Py_DECREF(lane);
-        return -1;
+    if (enter_task(self, &lane) < 0 || !lane) {
+        return PyErr_Occurred() ? -1 : 0;
     }
-    if (!same) {
-        PyObject *fresh = take_lane(task);
-        if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
-            int failed = fresh ? 0 : -1;
-            Py_XDECREF(fresh);
-            Py_DECREF(task);
-            Py_DECREF(lane);
-            return failed;
-        }
-        self->outer = lane;
-        lane = (Lane *)fresh;
-        run_lane(lane);
-        self->owns_lane = 1;
-    }
-    Py_DECREF(task);
     self->lane = lane;
     self->parent = (Node *)Py_NewRef(lane->node);
     if (state.joining && (PyObject *)lane->node == state.root) {
@@ -2535,11 +2583,13 @@ coroutine_dealloc(Coroutine *self)
     if (self->weakrefs) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
-    PyObject_GC_Track(self);
-    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
-        return;
+    if (self->lane) { /* it has not ended */
+        PyObject_GC_Track(self);
+        if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+            return;
+        }
+        PyObject_GC_UnTrack(self);
     }
-    PyObject_GC_UnTrack(self);
     coroutine_clear(self);
     Py_CLEAR(self->inner);
     Py_CLEAR(self->span);

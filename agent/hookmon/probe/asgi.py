@@ -30,6 +30,7 @@ class Application(TimedCoroutineFunction):
         self._self_position = position
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the application, and make a transaction of it where that begins a request."""
         send = self._self_position + 2
         if kwargs or len(args) <= send or not _begins_request(args[self._self_position]):
             return self._self_function(*args, **kwargs)

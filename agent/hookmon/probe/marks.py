@@ -58,8 +58,8 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
     """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
     or None for any, whether it tells the route); None for no.
 
-    `read` is a function of (args, kwargs, result) that gives [name or None, status or -1, None, None] or None, and all that decides is
-    what the fields, (position or -1 for the result, names), lead to. The engine puts nodes into the list.
+    `read` is a function of (args, kwargs, result) that gives [name or None, status or -1, None, None] or None, and
+    all that decides is what the fields, (position or -1 for the result, names), lead to. The engine puts nodes into the list.
     """
     name_template, status_template, body_template = target.marks
     parts = [part for template in (name_template, status_template) for part in parse(template) if not isinstance(part, str)]

@@ -114,7 +114,9 @@ def application(function: Any, target: Target, template: str, scope_at: int) -> 
     if compiled:
         kind: Any = compiled.Application
     else:
-        from hookmon.probe.asgi import Application as kind  # type: ignore[no-redef]
+        from hookmon.probe.asgi import Application
+
+        kind = Application
     named = _called_as_method if scope_at else _called
     name, _ = span_finder(template, target, named, bool(scope_at))
     return kind(function, None, name, scope_at, False, "method")
