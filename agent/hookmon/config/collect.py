@@ -57,7 +57,8 @@ class Collected:
         if mistakes:
             problems += [Problem(place, mistake) for mistake in mistakes]
             return
-        defaults = {key: setting.default for key, setting in settings_of("watch", USER).items()}
+        settings = settings_of("watch", USER).items()
+        defaults = {key: tuple(each.default) if isinstance(each.default, list) else each.default for key, each in settings}
         values = {**defaults, "module": module.strip(), "calls": tuple(calls)}
         self.watches.append(Watch(**values, source=str(place)))  # type: ignore[arg-type]  # the table of settings has the types
 

@@ -189,7 +189,7 @@ def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Any, error: Bas
     if lane.moved is not None:
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if lane.node is not node:
-        end_left(lane, node, error and type(error))
+        end_left(lane, node, None if error is None else type(error))
     lane.node = parent
     _count_untimed(node, error)
     if lane.trace is not None:

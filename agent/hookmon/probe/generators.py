@@ -159,7 +159,7 @@ def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Any], error
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if node is not None:
         if lane.node is not node:
-            end_left(lane, node, error and type(error))
+            end_left(lane, node, None if error is None else type(error))
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0
         recorder.words[node.total] += duration_ns

@@ -23,6 +23,7 @@ from hookmon.probe.transactions import begin, join
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from hookmon.probe.names import FindSpan
@@ -50,13 +51,13 @@ class Stretch:
         self.lane = lane
         self.owns_lane = owns_lane
         self.parent: Node = lane.node
-        self.node: Node | None = None
+        self.node: Any = None
         self.opened: Any = None
         self.started_ns = 0
         self.ended_ns = 0  # set while it waits for the return of a watched call that its end was called in
 
     @property
-    def place(self) -> Node | None:
+    def place(self) -> Any:
         """Its node, or the one that stands for it since its transaction got its name."""
         moved = self.lane.moved
         return self.node if moved is None else moved.get(self.node, self.node)
@@ -120,12 +121,11 @@ class Ends:
         self._is_method = is_method
 
     @shielded(None)
-    def begun(self, args: Args, kwargs: KwArgs, result: Any) -> None:
+    def begun(self, args: Args, kwargs: KwArgs, _result: Any) -> None:
         """Open a stretch: its first function is about to run."""
         place, lane, owns_lane = _here()
         owner = self._owner(args)
-        stretches = _open.get(place, [])
-        while stretches and _is_over(stretches[-1], self._around, owner):
+        for _ in range(_over(_open.get(place, ()), self._around, owner)):
             _end_innermost(place, clock(), GeneratorExit())
         stretches = _open.get(place, [])
         if len(stretches) >= _MOST_OPEN or len(_open) >= _MOST_PLACES or self._find is None:
@@ -136,18 +136,18 @@ class Ends:
             _open[place] = stretches
 
     @shielded(None)
-    def ended(self, args: Args, kwargs: KwArgs, result: Any) -> None:
+    def ended(self, args: Args, _kwargs: KwArgs, _result: Any) -> None:
         """End a stretch, and what is open inside it: its last function has returned."""
         if not _open:
             return
         now_ns = clock()
         place, _, _ = _here()
         owner = self._owner(args)
-        stretches = _open.get(place, ())
+        stretches = _open.get(place, [])
         stretch = next((each for each in reversed(stretches) if each.is_of(self._around, owner)), None)
         if stretch is None:
             return
-        if not _is_below(stretches[-1].place, stretch.lane.node, or_same=True):
+        if not _is_below(stretches[-1].place, stretches[-1].lane.node, or_same=True):
             stretch.ended_ns = now_ns  # a watched call is open inside
             return
         while stretches[-1] is not stretch:
@@ -185,15 +185,24 @@ def _end_innermost(place: Any, ended_ns: int, error: BaseException | None) -> No
     stretch.end(ended_ns, error)
 
 
-def _is_over(stretch: Stretch, around: int, owner: Any) -> bool:
-    """Say whether an open stretch cannot end any more where another one begins.
+def _over(stretches: Sequence[Stretch], around: int, owner: Any) -> int:
+    """Return how many of the innermost that are open cannot end any more, where another one begins.
 
-    Its object is gone, or its lane has moved on, or the same begins again and no watched call lies in between: in one that does,
-    a callback say, there may be a whole training.
+    Their object is gone, or their lane has moved on, or the same begins again and no watched call lies in between: in one that
+    does, a callback say, there may be a whole training.
     """
-    if stretch.owner() is None or not _is_below(stretch.lane.node, stretch.place, or_same=True):
-        return True
-    return stretch.lane.node is stretch.place and (stretch.ended_ns > 0 or stretch.is_of(around, owner))
+    over = 0
+    inner: Node | None = None
+    is_direct = True
+    for number, stretch in enumerate(reversed(stretches), 1):
+        place, lane = stretch.place, stretch.lane
+        is_direct = is_direct and place is (lane.node if inner is None else inner.parent)
+        is_lost = stretch.owner() is None or not _is_below(lane.node, place, or_same=True)
+        is_again = is_direct and stretch.is_of(around, owner)
+        if is_again or (over == number - 1 and (is_lost or (is_direct and stretch.ended_ns))):
+            over = number
+        inner = place
+    return over
 
 
 def _is_below(node: Node | None, above: Node | None, *, or_same: bool = False) -> bool:

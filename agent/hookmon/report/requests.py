@@ -54,11 +54,11 @@ def spent_on(row: TransactionRow) -> str:
     whole_ns = sum(row.by_kind.values()) or 1
     shares: dict[str, int] = {}
     for kind, own_ns in row.by_kind.items():
-        label = kind if kind in CLIENT_KINDS else _CODE
+        label = kind if _is_told_apart(kind, row) else _CODE
         shares[label] = shares.get(label, 0) + own_ns
     calls: dict[str, float] = {}
     for child in row.children:
-        if child.kind in CLIENT_KINDS and child.place != "after":
+        if _is_told_apart(child.kind, row) and child.place != "after":
             calls[child.kind] = calls.get(child.kind, 0) + child.per_call_mean
     for kind in calls:
         shares.setdefault(kind, 0)
@@ -67,6 +67,11 @@ def spent_on(row: TransactionRow) -> str:
         for label, own_ns in sorted(shares.items(), key=lambda item: -item[1])
     ]
     return ", ".join(parts)
+
+
+def _is_told_apart(kind: str, row: TransactionRow) -> bool:
+    """Say whether the split names a kind: clients' calls, and what hooks take of a job, a test or an epoch."""
+    return kind in CLIENT_KINDS or (kind == "hook" and row.kind == "task")
 
 
 def write_findings(screen: Screen, found: list[Finding], *, everything: bool) -> int:
