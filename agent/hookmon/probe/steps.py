@@ -9,7 +9,6 @@ each other's spans.
 
 from __future__ import annotations
 
-import sys
 from time import monotonic_ns as clock
 from types import CoroutineType
 

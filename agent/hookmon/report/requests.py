@@ -14,6 +14,7 @@ from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 MOST_ROWS = 8
 MOST_FINDINGS = 4
 MOST_CHILDREN = 6
+_MUCH = 0.05
 
 _STYLES = {"high": "red", "medium": "yellow", "low": "dim"}
 _TITLES = {"request": "Requests", "task": "Tasks"}
@@ -98,6 +99,9 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
     for row in own if everything else own[:1]:
         shown = row.children if everything else row.children[:MOST_CHILDREN]
         hidden = len(row.children) - len(shown)
+        cells = [_child(row, child, project) for child in shown]
+        if _has_much_of_its_own(row):
+            cells.insert(sum(child.figures.self_ns > row.figures.self_ns for child in shown), _itself(row))
         more = f", {count(hidden)} more with --all" if hidden else ""
         screen.title(f"Inside {screen.clean(row.name)}", f"most self time first{more}")
         columns = [
@@ -110,7 +114,18 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
             Column("errors", rank=4),
             Column("from", least=20),
         ]
-        screen.table(columns, [_child(row, child, project) for child in shown])
+        screen.table(columns, cells)
+
+
+def _has_much_of_its_own(row: TransactionRow) -> bool:
+    """Say whether a job or an epoch has much code of its own: of requests the split says it, theirs being the framework's."""
+    return row.kind == "task" and row.figures.self_ns >= _MUCH * row.figures.total_ns
+
+
+def _itself(row: TransactionRow) -> list[Piece]:
+    own_ns = row.figures.self_ns
+    share = own_ns / row.figures.total_ns if row.figures.total_ns else 0.0
+    return [("(its own code)", ""), ("1", ""), ("–", ""), (duration(own_ns), "bold"), (percent(share), ""), *[("", "")] * 3]
 
 
 def _child(row: TransactionRow, child: ChildRow, project: str) -> list[Piece]:
