@@ -126,7 +126,7 @@ fit(model, x, y, batch_size=32, epochs=2, callbacks=[Tunes()])
 model.evaluate(x, y, batch_size=8, verbose=0, callbacks=[Count()])
 model.predict(x, batch_size=8, verbose=0, callbacks=[Count()])
 for Fails.error in (KeyError, KeyboardInterrupt):
-    fit(model, x, y, batch_size=16, epochs=3, callbacks=[Fails()])
+    fit(make(), x, y, batch_size=16, epochs=3, callbacks=[Fails()])
 model.predict(x, batch_size=8, verbose=0, callbacks=[Count()])  # on its own, not in what was left
 with open("times.json", "w") as file: json.dump([Measured.inside, Measured.outside], file)
 print(json.dumps(Count.seen))
