@@ -68,6 +68,16 @@ def test_a_hook_is_in_the_plan_with_what_it_says_more(folder):
     assert (watches[True]["calls"], watches[True]["span"], watches[True]["kind"]) == (["Events.on"], "{callable}", "hook")
 
 
+def test_a_span_from_one_call_to_another_is_in_the_plan(folder):
+    """Its functions are told of and not timed: a watch that times one of them may stand beside it."""
+    folder.write(
+        '[[watch]]\nmodule = "shop"\ncalls = ["Cart.open"]\nuntil = ["Cart.pay", "Cart.drop"]\n'
+        '[[watch]]\nmodule = "shop"\ncalls = ["Cart.open"]\n'
+    )
+    watches = [each.to_plan(1) for each in folder.own_watches()]
+    assert [each.get("until") for each in watches] == [["Cart.pay", "Cart.drop"], None]
+
+
 def test_an_option_watches_like_the_file(folder):
     """--watch MODULE:CALLS gives a watch of its own with the defaults of the file."""
     (watch,) = folder.own_watches(watch=["shop.pricing: quote , Basket.*"])

@@ -17,7 +17,7 @@ BUDGET_KEYS = (
     "cache_per_request, http_per_request, rpc_per_request, queue_per_request, template_per_request, max_repetition, errors, "
     "overhead"
 )
-WATCH_KEYS = "module, calls, span, kind, nested, entry, entry_name, entry_status, entry_body, waits"
+WATCH_KEYS = "module, calls, until, span, kind, nested, entry, entry_name, entry_status, entry_body, waits"
 
 MISTAKES = {
     "overhead without a percent sign": (
@@ -47,6 +47,18 @@ MISTAKES = {
     "adapter outside a pack": (
         WATCH + 'adapter = "sqlite3"\ncalls = ["a"]\n',
         f'hookmon.toml:3: there is no key "adapter" in watch; allowed: {WATCH_KEYS}',
+    ),
+    "until that is no name": (
+        WATCH + 'calls = ["a"]\nuntil = ["b()"]\n',
+        f'hookmon.toml:4: call "b()" is not a name; allowed: {CALLS}; did you mean "b"?',
+    ),
+    "an end that is the beginning": (
+        WATCH + 'calls = ["a", "b"]\nuntil = ["c", "b"]\n',
+        'hookmon.toml:4: "b" is to begin what it ends; allowed: other functions than those in calls',
+    ),
+    "a span from call to call that tells of a transaction": (
+        WATCH + 'calls = ["a"]\nuntil = ["b"]\nentry_name = "{arg0}"\n',
+        "hookmon.toml:4: until and entry_name stand in one table; allowed: one of both",
     ),
     "callable that is no place": (
         HOOK + 'callable = "the listener"\n',

@@ -554,3 +554,69 @@ def test_the_example_shows_each_listener():
     rows = {row["name"]: row for row in found.report["calls"]}
     assert found.report["calls"][0] == rows["sold: Warehouse.take_out"]
     assert rows["sold: Warehouse.take_out"]["self_ns"] >= 30 * 10_000_000
+
+
+LOOP = """
+import time
+class Loop:
+    def epoch_begins(self, name): pass
+    def epoch_ends(self): pass
+    def batch_begins(self): pass
+    def batch_ends(self): pass
+def load(batch): time.sleep(0.002)
+def train(loop, fails=False):
+    for epoch in range(3):
+        loop.epoch_begins("warm" if epoch == 0 else "hot")
+        for batch in range(6):
+            loop.batch_begins()
+            load(batch)
+            if fails and batch == 4: raise KeyError("s3cr3t-4f1e77aa99d0")
+            loop.batch_ends()
+        loop.epoch_ends()
+train(Loop())
+try:
+    train(Loop(), fails=True)
+except KeyError:
+    print("failed")
+"""
+
+EPOCHS = """
+[[watch]]
+module = "__main__"
+calls = ["Loop.epoch_begins"]
+until = ["Loop.epoch_ends"]
+span = "{arg0} epoch"
+kind = "task"
+entry = true
+
+[[watch]]
+module = "__main__"
+calls = ["Loop.batch_begins"]
+until = ["Loop.batch_ends", "Loop.batch_is_skipped"]
+span = "batch"
+kind = "task"
+
+[[watch]]
+module = "__main__"
+calls = ["train", "load"]
+"""
+
+
+def test_a_loop_of_the_script_itself_has_its_epochs(watched):
+    """From call to call, in a table of the user's own; an end that is not there is named, and the others serve."""
+    found = watched(LOOP, EPOCHS)
+    assert found.transactions == {"warm epoch": 2, "hot epoch": 2}
+    assert found.calls_in("hot epoch") == {"batch": 12, "load": 12}
+    assert found.errors() == {"batch": 1, "warm epoch": 1, "train": 1}
+    states = {target.removeprefix("__main__:"): state.partition(":")[0] for target, state in found.watched.items()}
+    assert states == {
+        "Loop.epoch_begins": "active",
+        "Loop.epoch_ends": "active",
+        "Loop.batch_begins": "active",
+        "Loop.batch_ends": "active",
+        "Loop.batch_is_skipped": "not found",
+        "train": "active",
+        "load": "active",
+    }
+    assert [title for title in found.findings if "batch" in title] == []
+    assert found.leaks("s3cr3t-4f1e77aa99d0") == []

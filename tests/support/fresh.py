@@ -30,11 +30,13 @@ patches = Patches()
 _watches = []
 
 def watch(module, *calls, span="", kind="function", nested=False, pack="", entry=False, entry_name="", entry_status="",
-          entry_body="", waits=False):
+          entry_body="", waits=False, until=()):
     _watches.append(len(_watches) + 1)
     plan = {"id": _watches[-1], "module": module.__name__, "calls": list(calls), "span": span, "kind": kind,
             "nested": nested, "pack": pack, "source": "test", "adapter": "", "entry": entry, "entry_name": entry_name,
             "entry_status": entry_status, "entry_body": entry_body, "waits": waits}
+    if until:
+        plan["until"] = list(until)
     patch_module(module, module.__name__, [plan], patches)
 
 def module(source, name="shop"):

@@ -310,12 +310,14 @@ class Collector:
         called = {node.target for node in self.run.nodes if node.calls or node.total_ns}
         rows = []
         for watch in self.run.plan:
-            for call in watch["calls"]:
+            ends = watch.get("until", ())
+            for call in (*watch["calls"], *ends):
                 target = f"{watch['module']}:{call}"
                 known = self._statuses.get((watch["id"], target), {})
                 detail = ""
                 if layout.TARGET_ACTIVE in known:
-                    status = "active" if any(_is_of(each, target) for each in called) else "unused"
+                    is_called = call in ends or any(_is_of(each, target) for each in called)
+                    status = "active" if is_called else "unused"
                 elif layout.TARGET_REFUSED in known:
                     status, detail = "refused", known[layout.TARGET_REFUSED]
                 elif layout.TARGET_NOT_FOUND in known:

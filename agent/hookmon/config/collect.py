@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 
 from hookmon.config import checks
@@ -21,14 +22,19 @@ class Collected:
     placed: list[tuple[Target, Place]] = field(default_factory=list)
     placed_hooks: list[tuple[Target, Place]] = field(default_factory=list)
 
-    def add_tables(self, document: Document, tables: list[Table], pack: str = "") -> None:
-        """Add the [[watch]] or [[hook]] tables of `document`; `pack` is the pack's name, "" for the user's file."""
+    def add_tables(self, document: Document, tables: list[Table], problems: list[Problem], pack: str = "") -> None:
+        """Add the [[watch]] or [[hook]] tables of `document`; `pack` is the pack's name, "" for the user's file.
+
+        What in one of them does not go together is appended to `problems`.
+        """
         for table in tables:
+            problems += [Problem(document.place((*table.path, "until", *each.at)), each) for each in _beside_until(table)]
             values = table.values
             calls = table.written.get("calls")
             if "module" in values and isinstance(calls, list):
                 targets = [((values["module"], call), (*table.path, "calls", index)) for index, call in enumerate(calls)]
-                placed = self.placed_hooks if table.path[0] == "hook" else self.placed
+                is_other = table.path[0] == "hook" or bool(table.values.get("until"))  # it leaves the call itself alone
+                placed = self.placed_hooks if is_other else self.placed
                 placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
             if table.is_sound:
                 source = f"pack {pack}" if pack else str(table.place)
@@ -51,6 +57,20 @@ class Collected:
         if mistakes:
             problems += [Problem(place, mistake) for mistake in mistakes]
             return
-        defaults = {key: setting.default for key, setting in settings_of("watch", USER).items()}
+        settings = settings_of("watch", USER).items()
+        defaults = {key: tuple(each.default) if isinstance(each.default, list) else each.default for key, each in settings}
         values = {**defaults, "module": module.strip(), "calls": tuple(calls)}
         self.watches.append(Watch(**values, source=str(place)))  # type: ignore[arg-type]  # the table of settings has the types
+
+
+def _beside_until(table: Table) -> Iterator[Mistake]:
+    """Yield what cannot stand in a table beside `until`."""
+    values = table.values
+    until = values.get("until", ())
+    for index, call in enumerate(until):
+        if call in values.get("calls", ()):
+            found = f"{shown(call)} is to begin what it ends"
+            yield Mistake(found, "other functions than those in calls", at=(index,), code="contradiction")
+    for key in ("entry_name", "entry_status", "entry_body", "adapter"):
+        if until and values.get(key):
+            yield Mistake(f"until and {key} stand in one table", "one of both", code="contradiction")

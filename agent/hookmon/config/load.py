@@ -73,7 +73,7 @@ def load(
 
     own = Collected()
     if document:
-        own.add_tables(document, [*tables["watch"], *tables["hook"]])
+        own.add_tables(document, [*tables["watch"], *tables["hook"]], problems)
     for text in watch:
         own.add_option(text, problems)
     problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]

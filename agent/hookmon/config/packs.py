@@ -40,7 +40,7 @@ class Pack:
     @property
     def targets(self) -> list[str]:
         """What it watches, as `module:call`, in the order of the file."""
-        return [f"{watch.module}:{call}" for watch in self.content.watches for call in watch.calls]
+        return [f"{watch.module}:{call}" for watch in self.content.watches for call in (*watch.calls, *watch.until)]
 
 
 def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
@@ -84,11 +84,12 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
         own.append(
             Problem(Place(document.label), Mistake("there is no [pack]", "one [pack] table in each pack", code="no-table"))
         )
+    content = Collected()
+    if document and not own:
+        content.add_tables(document, [*tables["watch"], *tables["hook"]], own, pack=path.stem)
     problems += own
     if document is None or own:
         return None
-    content = Collected()
-    content.add_tables(document, [*tables["watch"], *tables["hook"]], pack=path.stem)
     header = tables["pack"][0].values
     return Pack(path.stem, header["library"], header["tested"], header["description"], content, on=header["on"])
 

@@ -81,6 +81,7 @@ SETTINGS = (
     Setting(ROOT, "redact", TEXT, "literals", checks.redact, 'what of SQL is not shown: "off", "literals" or "all"', (USER,)),
     Setting("watch", "module", TEXT, None, checks.module, 'the module as it is imported, or "__main__"'),
     Setting("watch", "calls", TEXTS, None, checks.calls, "functions and methods in it, globs in the last part"),
+    Setting("watch", "until", TEXTS, [], checks.names, "functions that end what the calls begin, on the same object"),
     Setting("watch", "span", TEXT, "", checks.span, 'the name in the report, "quote {arg0}"; empty: the target\'s own'),
     Setting("watch", "kind", TEXT, "function", checks.kind, "what the time is spent on"),
     Setting("watch", "nested", FLAG, False, checks.anything, "record it also inside a call of the same client kind"),

@@ -30,10 +30,10 @@ def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> lis
     gets the adapter too; it is split where its other calls have none.
     """
     adapters = {(watch.module, call): watch.adapter for watch in shipped for call in watch.calls if watch.adapter}
-    own_targets = {(watch.module, call, watch.hook is None) for watch in own for call in watch.calls}
+    own_targets = {(watch.module, call, watch.is_timed) for watch in own for call in watch.calls}
     watches = []
     for watch in own:
-        if watch.hook is not None:  # it needs none
+        if not watch.is_timed:  # it needs none
             watches.append(watch)
             continue
         calls_by_adapter: dict[str, list[str]] = {}
@@ -41,7 +41,7 @@ def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> lis
             calls_by_adapter.setdefault(adapters.get((watch.module, call), ""), []).append(call)
         watches += [replace(watch, calls=tuple(calls), adapter=adapter) for adapter, calls in calls_by_adapter.items()]
     for watch in active:
-        calls = tuple(call for call in watch.calls if (watch.module, call, watch.hook is None) not in own_targets)
+        calls = tuple(call for call in watch.calls if (watch.module, call, watch.is_timed) not in own_targets)
         if calls:
             watches.append(replace(watch, calls=calls))
     return watches

@@ -25,7 +25,8 @@ class Watch:
     """One `[[watch]]` or `[[hook]]` after checking, from the user's file, from --watch or from a pack.
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
-    With a `hook` its calls are not timed themselves, but the callbacks that they register.
+    With a `hook` its calls are not timed themselves, but the callbacks that they register; with `until` what lies between one
+    of its calls and one of those.
     """
 
     module: str
@@ -38,10 +39,16 @@ class Watch:
     entry_status: str = ""
     entry_body: str = ""
     waits: bool = False
+    until: tuple[str, ...] = ()
     pack: str = ""
     source: str = ""
     adapter: str = ""
     hook: Hook | None = None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its calls are timed themselves; those of a hook, and those with `until`, are but told of."""
+        return self.hook is None and not self.until
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""
@@ -61,6 +68,8 @@ class Watch:
             "source": self.source,
             "adapter": self.adapter,
         }
+        if self.until:
+            plan["until"] = list(self.until)
         if self.hook is not None:
             hook = self.hook
             plan["hook"] = {

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         entry_body: str  # field of the open transaction's body, a generator, once the call has returned, "" for none
         waits: bool  # the calls wait for a pool or an executor
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
+        until: NotRequired[list[str]]  # functions that end what the calls begin, on the same object
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
     class PlanData(TypedDict):

@@ -242,7 +242,7 @@ static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *Ma
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
 static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
-static PyObject *name_join, *name_begin, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
+static PyObject *name_join, *name_begin, *name_end_left, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
 static PyObject *name_awaiting, *name_tail, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
 static PyObject *text_start, *text_body, *text_pathsend, *no_text;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
@@ -1676,6 +1676,21 @@ lately_at(Node *parent, PyObject *span)
 
 static Node *look_up_node(Node *parent, PyObject *span);
 
+/* End what was begun in a call that ends now, and has no end of its own: see stretches.py. An error that is set says how the call
+ * has ended, and stays; another one may be set. */
+static RARE void
+end_left(Lane *lane, Node *node)
+{
+    PyObject *error = PyErr_Occurred();
+    error = Py_NewRef(error ? error : Py_None);
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer = PyObject_CallMethodObjArgs(state.steps, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
+    Py_XDECREF(answer);
+    Py_DECREF(error);
+    put_back_unless_new(&raised);
+}
+
 /* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
 static Node *
 find_node(Node *parent, PyObject *span)
@@ -2039,6 +2054,12 @@ call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t
         follow(lane, node);
         follow(lane, &parent);
     }
+    if (lane->node != *node) {
+        end_left(lane, *node);
+        if (result && PyErr_Occurred()) {
+            Py_CLEAR(result);
+        }
+    }
     Py_SETREF(lane->node, parent);
     state.words[(*node)->total + UNTIMED]++;
     int outcome = result ? RETURNED : count_raised(*node);
@@ -2133,6 +2154,12 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         moved = Py_NewRef(node->span);
         follow(lane, &node);
         follow(lane, &parent);
+    }
+    if (!LIKELY(lane->node == node)) {
+        end_left(lane, node);
+        if (result && PyErr_Occurred()) {
+            Py_CLEAR(result);
+        }
     }
     Py_SETREF(lane->node, parent);
     state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
@@ -2390,6 +2417,9 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
             follow(lane, &self->node);
             follow(lane, &self->parent);
             node = self->node;
+        }
+        if (lane->node != node) {
+            end_left(lane, node);
         }
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
         state.words[lane->base + node->slot] = 0;
@@ -2908,6 +2938,9 @@ generator_leave(Generator *self, Step *step)
         if (step->lane->moved) {
             follow(step->lane, &step->node);
             follow(step->lane, &step->parent);
+        }
+        if (step->lane->node != step->node) {
+            end_left(step->lane, step->node);
         }
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
         state.words[step->lane->base + step->node->slot] = 0;
@@ -3800,7 +3833,8 @@ fill_module(PyObject *module)
     if (add_name(&no_text, "") < 0 || add_name(&name_kind, "kind") < 0 || add_name(&name_rename, "rename") < 0) {
         return -1;
     }
-    if (add_name(&name_join, "join") < 0 || add_name(&name_begin, "begin") < 0 || add_name(&name_located, "located") < 0 ||
+    if (add_name(&name_join, "join") < 0 || add_name(&name_begin, "begin") < 0 ||
+        add_name(&name_end_left, "end_left") < 0 || add_name(&name_located, "located") < 0 ||
         add_name(&name_is_own, "is_own") < 0 || add_name(&name_new_per, "new_per") < 0 || add_name(&name_entry, "entry") < 0 ||
         add_name(&name_target, "target") < 0) {
         return -1;

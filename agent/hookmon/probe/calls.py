@@ -20,6 +20,7 @@ from hookmon.probe.names import locating, remembering
 from hookmon.probe.proxy import load_object_proxy
 from hookmon.probe.reference import reduced
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
+from hookmon.probe.stretches import end_left
 from hookmon.probe.target import note_maker
 from hookmon.probe.trace import RETURNED, UNTIMED, outcome_of
 from hookmon.probe.transactions import begin, join
@@ -104,6 +105,8 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         except BaseException as error:
             if lane.moved is not None:
                 parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+            if lane.node is not node:
+                end_left(lane, node, type(error))
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
             if start:
@@ -115,6 +118,8 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             raise
         if lane.moved is not None:
             parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+        if lane.node is not node:
+            end_left(lane, node, None)
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
         if lane.trace is not None:
@@ -183,6 +188,8 @@ def _count_untimed(node: Node, error: BaseException | None) -> None:
 def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Any, error: BaseException | None) -> None:
     if lane.moved is not None:
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+    if lane.node is not node:
+        end_left(lane, node, None if error is None else type(error))
     lane.node = parent
     _count_untimed(node, error)
     if lane.trace is not None:

@@ -13,6 +13,7 @@ from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import serialised, shielded
 from hookmon.probe.steps import ACTIVE, STEPS, Awaitable, Frame, StandIn
+from hookmon.probe.stretches import end_left
 from hookmon.probe.trace import outcome_of
 from hookmon.probe.transactions import join
 
@@ -157,6 +158,8 @@ def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Any], error
     if lane.moved is not None and node is not None:
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if node is not None:
+        if lane.node is not node:
+            end_left(lane, node, None if error is None else type(error))
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0
         recorder.words[node.total] += duration_ns

@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from hookmon.core import layout
 from hookmon.probe import notes
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.stand_ins import RefusedError, application, is_timed, stand_in
+from hookmon.probe.stand_ins import RefusedError, application, is_timed, one_end, stand_in
 from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
@@ -67,7 +67,7 @@ def _set(owner: Any, name: str, value: Any) -> None:
 
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
-    for watch, call in sorted(_pairs(watches), key=lambda pair: _is_glob(pair[1])):  # a name that was spelt out beats a glob
+    for watch, call in sorted(_pairs(watches), key=_turn):
         _apply(module, name, watch, call, patches)
     for failure in failures:
         notes.note("hookmon", failure)
@@ -76,7 +76,14 @@ def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patche
 
 def _pairs(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
     pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+    pairs += [(watch, call) for watch in watches for call in watch.get("until", ())]
     return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
+
+
+def _turn(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
+    """Sort pairs: a name that was spelt out beats a glob, and the ends of a longer span go around what is timed by itself."""
+    watch, call = pair
+    return "until" in watch, _is_glob(call)
 
 
 @shielded(None)
@@ -163,6 +170,9 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
         target = target_of(module_name, qualified, watch)
         if "hook" in watch:
             _patch_hook(owner, name, raw, target, watch, patches)
+        elif "until" in watch:
+            made = _end(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
+            patches.replace(owner, name, made)
         elif isinstance(raw, type):
             _patch_class(raw, target, watch["span"], patches)
         elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
@@ -191,6 +201,14 @@ def _through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> 
 
     takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
     return hooks.replaced(raw, target, watch, is_method=is_method, takes_out=takes_out)
+
+
+def _end(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
+    """Return what is to stand where one of the two ends of a span stands: the same kind of descriptor."""
+    if isinstance(raw, classmethod | staticmethod):
+        is_method = isinstance(raw, classmethod)
+        return type(raw)(one_end(raw.__func__, target, watch, is_method=is_method, is_last=is_last))
+    return one_end(raw, target, watch, is_method=is_method, is_last=is_last)
 
 
 def _raw(owner: Any, name: str) -> Any:
@@ -293,6 +311,8 @@ class MainPatcher:
         def timed(function: Any) -> Any:
             if "hook" in watch:
                 made = _through(function, target, watch, is_method="." in name)
+            elif "until" in watch:
+                made = _end(function, target, watch, is_last=call in watch["until"], is_method="." in name)
             else:
                 made = stand_in(function, target, watch["span"], is_method="." in name)
             notes.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)

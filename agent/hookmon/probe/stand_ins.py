@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
-from hookmon.probe import generators, recorder, response, steps, trace, transactions, tree
+from hookmon.probe import generators, recorder, response, steps, stretches, trace, transactions, tree
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading, routing
@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hookmon.core.plan import WatchPlan
     from hookmon.probe.target import Span, Target
 
 _GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
@@ -45,6 +46,7 @@ if compiled:
             members=transactions.members,
             join=transactions.join,
             begin=transactions.begin,
+            end_left=stretches.end_left,
             rename=transactions.rename,
             keep_if_slow=transactions.keep_if_slow,
             new_per=trace.new_per,
@@ -140,6 +142,31 @@ def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | No
     kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
     quick = routing(*route_of) if route_of is not None else None
     return kind(function, None, shielded(None)(tell), -1, False, quick)
+
+
+def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Any:
+    """Return the stand-in for one of the two functions between which a stretch lies.
+
+    One function is an end once: a class that is also found in the package that its module is in is patched twice. Raises
+    RefusedError for one that has not done its work when it returns.
+    """
+    if any(function is each for each in _ends):
+        return function
+    if _flags(function) & (_COROUTINE_FLAG | _GENERATOR_FLAGS | _ITERABLE_COROUTINE_FLAG):
+        raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
+    if not isinstance(function, FunctionType | kinds.Timed):
+        raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
+    if is_last:
+        made = kinds.Marked(function, None, stretches.Ends(watch["id"], None, is_method).ended, -1)
+    else:
+        find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
+        made = kinds.MarkedBefore(function, None, stretches.Ends(watch["id"], find, is_method).begun, -1)
+    _ends.append(made)
+    return made
+
+
+_ends: list[Any] = []
+"""The functions that stand in for one end of a stretch."""
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:

@@ -9,7 +9,6 @@ each other's spans.
 
 from __future__ import annotations
 
-import sys
 from time import monotonic_ns as clock
 from types import CoroutineType
 
@@ -17,6 +16,8 @@ from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
+from hookmon.probe.stretches import end_left
+from hookmon.probe.tasks import running_task
 from hookmon.probe.trace import outcome_of
 from hookmon.probe.transactions import begin, beside, join
 
@@ -28,18 +29,6 @@ if TYPE_CHECKING:
 
     from hookmon.probe.recorder import Lane, Node
     from hookmon.probe.target import Span
-
-
-@shielded(0)
-def running_task() -> int:
-    """Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks)."""
-    module: Any = sys.modules.get("_asyncio")
-    loop = module._get_running_loop() if module is not None else None
-    if loop is None:
-        return 0
-    if hasattr(module, "current_task"):  # from 3.12 on
-        return id(module.current_task())
-    return id(module._current_tasks.get(loop))
 
 
 class Frame:
@@ -237,6 +226,8 @@ class Awaitable(StandIn):
         frame.follow()
         node = frame.node
         if node is not None:
+            if frame.lane is not None and frame.lane.node is not node:
+                end_left(frame.lane, node, type(error))
             words = recorder.words
             words[node.total] += duration_ns
             words[node.total + ACTIVE] += frame.active_ns

@@ -131,11 +131,15 @@ def located(span: Span) -> Span:
 def call_site(span: Span) -> str:
     """Return "file:line" of the first frame that is neither ours, the library's nor plumbing; "" when there is none.
 
-    A span that knows its place says it.
+    A span that knows its place says it, and a wait is for the program's own code to mend, whoever calls in between.
     A coroutine that became a task has only the event loop below it: the place where it was made stands in for it.
     """
     if span.site:
         return span.site
+    if span.target.flags & layout.FLAG_WAITS:
+        filename, line = own_place()
+        if filename:
+            return f"{filename}:{line}"
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__")

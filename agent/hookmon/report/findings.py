@@ -22,6 +22,7 @@ SEVERITIES = ("high", "medium", "low")
 
 _HIGH, _MEDIUM = 0.20, 0.05  # of the time of the transactions that a finding is about
 _DOMINATES = 0.5
+_TASK = "task"
 _WAITS = 0.10
 _FUNCTION_REPEATS = 0.20  # a function that is called in a loop is no news unless it takes this share by itself
 _OUTLIER = 10
@@ -90,7 +91,7 @@ def _of_transaction(row: TransactionRow, project: str) -> Iterator[Finding]:
         elif child.waits:
             if whole_ns and child.figures.total_ns >= _WAITS * whole_ns:
                 yield _waiting(row, child, project)
-        elif row.name != MAIN and whole_ns and not child.place and child.figures.self_ns > _DOMINATES * whole_ns:
+        elif row.name != MAIN and whole_ns and not child.place and _may_dominate(row, child):
             yield _dominated(row, child, project)
         yield from _of_call(row, child, project)
     if row.name != MAIN and _is_failing(row.figures.calls, row.figures.errors):
@@ -127,8 +128,8 @@ def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
 def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
     """Find the same call from the same line, five times or more, one after the other: N+1 queries and their like."""
     whole_ns = row.figures.total_ns
-    if not child.repeated:
-        return None
+    if not child.repeated or child.kind == _TASK or (child.waits and child.kind not in CLIENT_KINDS):
+        return None  # batches of an epoch, and the wait for each: a loop over them is what an epoch is
     repeated_ns = child.repeated_ns
     if child.kind not in CLIENT_KINDS:  # what is called inside it is told by itself
         repeated_ns = repeated_ns * child.figures.self_ns // max(1, child.figures.total_ns)
@@ -166,6 +167,11 @@ def _loop(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
     return _finding("repetition", severity, title, row.name, child.name, place, evidence, 0)
 
 
+def _may_dominate(row: TransactionRow, child: ChildRow) -> bool:
+    """Say whether a call takes most of a transaction's time; that batches take an epoch's is no news."""
+    return child.figures.self_ns > _DOMINATES * row.figures.total_ns and not (child.kind == row.kind == _TASK)
+
+
 def _dominated(row: TransactionRow, child: ChildRow, project: str) -> Finding:
     figures = child.figures
     share = figures.self_ns / row.figures.total_ns
@@ -182,9 +188,12 @@ def _waiting(row: TransactionRow, child: ChildRow, project: str) -> Finding:
     figures = child.figures
     share = figures.total_ns / row.figures.total_ns
     title = f"{row.name} waits {percent(share)} of its time in {child.name}"
+    what, why = ("a pool or an executor", "it is too small for the load, or held too long")
+    if child.kind not in CLIENT_KINDS:
+        what, why = ("what is made elsewhere", "its making is too slow, or has too few workers")
     evidence = (
-        f"{duration(figures.total_ns)} of {duration(row.figures.total_ns)} were spent waiting for a pool or an executor, "
-        f"p95 {duration(figures.p95_ns)}, {duration(figures.max_ns)} at the most: it is too small for the load, or held too long."
+        f"{duration(figures.total_ns)} of {duration(row.figures.total_ns)} were spent waiting for {what}, "
+        f"p95 {duration(figures.p95_ns)}, {duration(figures.max_ns)} at the most: {why}."
     )
     severity = _severity(figures.total_ns, row.figures.total_ns)
     place = location(child.call_site, project)

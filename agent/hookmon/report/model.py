@@ -106,9 +106,11 @@ def build(run: Run) -> Report:
 
 
 def _telling(run: Run) -> set[str]:
-    """Return the targets that only tell names and statuses of transactions: they have no calls of their own."""
-    watches = [watch for watch in run.plan if not watch.get("entry") and (watch.get("entry_name") or watch.get("entry_status"))]
-    return {f"{watch['module']}:{call}" for watch in watches for call in watch["calls"]}
+    """Return the targets that only tell names, statuses and ends of something: they have no calls of their own."""
+    marks = [watch for watch in run.plan if not watch.get("entry") and (watch.get("entry_name") or watch.get("entry_status"))]
+    told = [(watch, call) for watch in marks for call in watch["calls"]]
+    told += [(watch, call) for watch in run.plan for call in watch.get("until", ())]
+    return {f"{watch['module']}:{call}" for watch, call in told}
 
 
 def _header(run: Run) -> Header:

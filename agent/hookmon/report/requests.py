@@ -14,6 +14,7 @@ from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 MOST_ROWS = 8
 MOST_FINDINGS = 4
 MOST_CHILDREN = 6
+_MUCH = 0.05
 
 _STYLES = {"high": "red", "medium": "yellow", "low": "dim"}
 _TITLES = {"request": "Requests", "task": "Tasks"}
@@ -54,11 +55,11 @@ def spent_on(row: TransactionRow) -> str:
     whole_ns = sum(row.by_kind.values()) or 1
     shares: dict[str, int] = {}
     for kind, own_ns in row.by_kind.items():
-        label = kind if kind in CLIENT_KINDS else _CODE
+        label = kind if _is_told_apart(kind, row) else _CODE
         shares[label] = shares.get(label, 0) + own_ns
     calls: dict[str, float] = {}
     for child in row.children:
-        if child.kind in CLIENT_KINDS and child.place != "after":
+        if _is_told_apart(child.kind, row) and child.place != "after":
             calls[child.kind] = calls.get(child.kind, 0) + child.per_call_mean
     for kind in calls:
         shares.setdefault(kind, 0)
@@ -67,6 +68,11 @@ def spent_on(row: TransactionRow) -> str:
         for label, own_ns in sorted(shares.items(), key=lambda item: -item[1])
     ]
     return ", ".join(parts)
+
+
+def _is_told_apart(kind: str, row: TransactionRow) -> bool:
+    """Say whether the split names a kind: clients' calls, and what hooks take of a job, a test or an epoch."""
+    return kind in CLIENT_KINDS or (kind == "hook" and row.kind == "task")
 
 
 def write_findings(screen: Screen, found: list[Finding], *, everything: bool) -> int:
@@ -93,6 +99,9 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
     for row in own if everything else own[:1]:
         shown = row.children if everything else row.children[:MOST_CHILDREN]
         hidden = len(row.children) - len(shown)
+        cells = [_child(row, child, project) for child in shown]
+        if _has_much_of_its_own(row):
+            cells.insert(sum(child.figures.self_ns > row.figures.self_ns for child in shown), _itself(row))
         more = f", {count(hidden)} more with --all" if hidden else ""
         screen.title(f"Inside {screen.clean(row.name)}", f"most self time first{more}")
         columns = [
@@ -105,7 +114,18 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
             Column("errors", rank=4),
             Column("from", least=20),
         ]
-        screen.table(columns, [_child(row, child, project) for child in shown])
+        screen.table(columns, cells)
+
+
+def _has_much_of_its_own(row: TransactionRow) -> bool:
+    """Say whether a job or an epoch has much code of its own: of requests the split says it, theirs being the framework's."""
+    return row.kind == "task" and row.figures.self_ns >= _MUCH * row.figures.total_ns
+
+
+def _itself(row: TransactionRow) -> list[Piece]:
+    own_ns = row.figures.self_ns
+    share = own_ns / row.figures.total_ns if row.figures.total_ns else 0.0
+    return [("(its own code)", ""), ("1", ""), ("–", ""), (duration(own_ns), "bold"), (percent(share), ""), *[("", "")] * 3]
 
 
 def _child(row: TransactionRow, child: ChildRow, project: str) -> list[Piece]:
