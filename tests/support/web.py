@@ -161,6 +161,7 @@ def served(
     python: str = sys.executable,
     files: Mapping[str, str] | None = None,
     requests: Sequence[Any] = TRAFFIC,
+    config: str = "",
 ) -> Served:
     """Serve `app.py` with `python *command` under hookmon, send the requests, and return what came of it."""
     traffic = json.dumps([[python, *command], list(requests), CLIENTS])
@@ -168,6 +169,7 @@ def served(
         app,
         packs=packs,
         env=env,
+        config=config,
         files={"store.py": STORE, "client.py": CLIENT, "traffic.json": traffic, **(files or {})},
         command=[sys.executable, "-I", "client.py"],  # not watched, and hookmon shows commands: no secret in there
         timeout_s=120,
