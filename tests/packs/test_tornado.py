@@ -68,8 +68,8 @@ SHOP = """
         global cache, plain, single
         single = await psycopg.AsyncConnection.connect(os.environ["PG"], autocommit=True)
         cache, plain = redis.asyncio.Redis.from_url(os.environ["URL"]), redis.Redis.from_url(os.environ["URL"])
-        handlers = [(r"/items/([^/]+)", Item), (r"/orders/(.*)", Order), ("/early", Early), ("/fetch", Fetch), ("/inner/(.*)", Inner),
-                    ("/executor", Executor), (r"/fail/(?P<why>.*)", Fail), ("/gone", Gone)]
+        handlers = [(r"/items/([^/]+)", Item), (r"/orders/(.*)", Order), ("/early", Early), ("/fetch", Fetch),
+                    ("/inner/(.*)", Inner), ("/executor", Executor), (r"/fail/(?P<why>.*)", Fail), ("/gone", Gone)]
         tornado.httpserver.HTTPServer(tornado.web.Application(handlers)).add_sockets(sockets)
         await asyncio.Event().wait()
 
