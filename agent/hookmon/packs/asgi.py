@@ -1,7 +1,8 @@
 """Makes each HTTP request and each websocket of an ASGI application a transaction, up to the end of its response.
 
-In: the module of a server or a framework, just imported, and the name of one of two methods: the one by which a server calls an
-application, `(self, app)`, or an application itself, `(self, scope, receive, send, …)`. Out: the method, which calls the
+In: the module of a server or a framework, just imported, and the name of one of three methods: the one by which a server calls an
+application, `(self, app)` or, with the application in `self.app`, `(self)`; or an application itself, `(self, scope, receive,
+send, …)`. Out: the method, which calls the
 application with a `send` that reads status and end off the messages and passes them on as they are. Where both are there, the
 server's counts: in an open request nothing is done. Runs in the watched process. Source: ASGI 3.0, "HTTP & WebSocket Message
 Format".
@@ -49,7 +50,12 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     async def server(self: Any, app: Any) -> Any:
         return await plain(self, watched(app))
 
-    method = application if plain.__code__.co_varnames[1] == "scope" else server
+    async def connection(self: Any) -> Any:
+        self.app = watched(self.app)  # this object serves one websocket
+        return await plain(self)
+
+    code = plain.__code__
+    method = connection if code.co_argcount == 1 else application if code.co_varnames[1] == "scope" else server
     patches.replace(owner, name, like(method, plain))
 
 
