@@ -7,13 +7,12 @@ an unchanged program differ by; where machine, interpreter or configuration diff
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import expm1
 from typing import Any
 
 from hookmon.collector.store import Run
 from hookmon.report.calls import Sum, sums_by_name
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Disturbance, Ratio
+from hookmon.report.diff.intervals import Allowance, Disturbance, Ratio
 from hookmon.report.findings import Finding, findings
 from hookmon.report.transactions import MAIN, TransactionRow, transactions
 
@@ -139,7 +138,7 @@ def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
         *sides,
         apart=apart,
         notes=_notes(a, b),
-        allowance=expm1(allowed),
+        allowance=allowed.most,
         counts=_counts(rows_a, rows_b),
         times=_times(a, b, None if apart else allowed),
         new_findings=[each for key, each in found_b.items() if key not in found_a],
@@ -175,7 +174,7 @@ def disturbance(run: Run) -> Disturbance:
     waited_ns = sum(process.waited_ns for process in run.processes)
     capacity_ns = run.duration_ns * run.cores
     others = min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0
-    return Disturbance(waited_ns / ran_ns if ran_ns else None, others)
+    return Disturbance(waited_ns / ran_ns if ran_ns else None, others, run.pace_ns)
 
 
 def _side(run: Run) -> Side:
@@ -270,7 +269,7 @@ def _count(
     return CountRow(transaction, *key, calls_a, calls_b, errors_a, errors_b, per_a, per_b, changed)
 
 
-def _times(a: Run, b: Run, allowed: float | None) -> list[TimeRow]:
+def _times(a: Run, b: Run, allowed: Allowance | None) -> list[TimeRow]:
     """Compare all names; `allowed` is None where times are not comparable."""
     sums_a, sums_b = sums_by_name(a.nodes), sums_by_name(b.nodes)
     entries = {(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
@@ -290,7 +289,7 @@ def _tests(a: Sum | None, b: Sum | None) -> int:
     return (calls >= intervals.FEWEST_CALLS) + (calls >= intervals.FEWEST_FOR_TAIL)
 
 
-def _time(key: tuple[str, str, str], a: Sum, b: Sum, is_transaction: bool, tests: int, allowed: float | None) -> TimeRow:
+def _time(key: tuple[str, str, str], a: Sum, b: Sum, is_transaction: bool, tests: int, allowed: Allowance | None) -> TimeRow:
     of_a, of_b = a.done(), b.done()
     typical = tail = None
     if not of_a.calls or not of_b.calls:
