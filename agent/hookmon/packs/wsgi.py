@@ -59,7 +59,11 @@ def _run(application: Any, environ: Any, begin: Any) -> Any:
 
 
 def _first(body: _Unbegun, environ: Any, begin: Any) -> Any:
-    return body.first()
+    """Take the first step, inside of the request; return _NOTHING for a body without parts."""
+    generator, transaction = body.rest, transactions.current()
+    if transaction is not None:
+        body.rest = Body(generator, transaction)
+    return next(generator, _NOTHING)
 
 
 def _is_wanted(application: Any, server: Any, stand_in: type) -> bool:
@@ -87,44 +91,37 @@ class _Begin:
 
 
 class _Unbegun(StandIn):
-    """What a generator function returned: its first step is the request, the others make the rest of the body."""
+    """What a generator function returned: its first step is the request, the others make the `rest` of the body."""
 
-    __slots__ = ("_body", "_request")
+    __slots__ = ("_request", "rest")
 
     __class__ = property(lambda self: GeneratorType)
 
     def __init__(self, inner: Any, first: Any, environ: Any, begin: _Begin) -> None:
         super().__init__(inner)
         self._request: Any = (first, environ, begin)
-        self._body = inner
+        self.rest = inner
 
     def __iter__(self) -> Any:
         return self
 
     def __next__(self) -> Any:
         if self._request is None:
-            return next(self._body)
+            return next(self.rest)
         (first, *arguments), self._request = self._request, None
         part = first(self, *arguments)
         if part is _NOTHING:
             raise StopIteration
         return part
 
-    def first(self) -> Any:
-        """Take the first step, inside of the request; return _NOTHING for a body without parts."""
-        transaction = transactions.current()
-        if transaction is not None:
-            self._body = Body(self._inner, transaction)
-        return next(self._inner, _NOTHING)
-
     def send(self, value: Any) -> Any:
-        return next(self) if value is None else self._body.send(value)
+        return next(self) if value is None else self.rest.send(value)
 
     def throw(self, *exception: Any) -> Any:
-        return self._body.throw(*exception)
+        return self.rest.throw(*exception)
 
     def close(self) -> None:
-        self._body.close()
+        self.rest.close()
 
 
 def _listening(application: Any, run: Any, first: Any) -> Any:
