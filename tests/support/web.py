@@ -87,7 +87,10 @@ CLIENT = """
     print(json.dumps([got, "".join(lines)]))
 """
 
-GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--no-control-socket", "--graceful-timeout", "3"]
+GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--graceful-timeout", "3"]
+
+GUNICORN_CONF = "control_socket_disable = True\n"
+"""From 25.1 on; in a file, releases before it pass over it."""
 
 
 @dataclass
@@ -170,7 +173,13 @@ def served(
         packs=packs,
         env=env,
         config=config,
-        files={"store.py": STORE, "client.py": CLIENT, "traffic.json": traffic, **(files or {})},
+        files={
+            "store.py": STORE,
+            "client.py": CLIENT,
+            "traffic.json": traffic,
+            "gunicorn.conf.py": GUNICORN_CONF,
+            **(files or {}),
+        },
         command=[sys.executable, "-I", "client.py"],  # not watched, and hookmon shows commands: no secret in there
         timeout_s=120,
     )
