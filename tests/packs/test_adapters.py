@@ -32,7 +32,7 @@ PROGRAM = """
 import importlib, json, sys, types
 from hookmon.probe.patcher import Patches
 
-def timed(function, call):
+def timed(function, call, **more):
     def stand_in(*args, **kwargs): return function(*args, **kwargs)
     return stand_in
 
