@@ -69,6 +69,16 @@ def test_a_program_that_is_no_python_is_named():
         assert unwatched_reason(process, process.cmdline()).endswith("is not a Python program")
 
 
+def test_what_other_programs_are_told_is_not_kept():
+    """Their arguments are arguments of the program's own calls, which may hold a password."""
+    cat = shutil.which("cat")
+    assert cat is not None
+    processes = Processes(0)
+    with running([cat, "-u", "-"], OURS) as process:
+        processes.add(process.pid, SECOND_NS)
+    assert processes.watchers[process.pid].row.command == [cat]
+
+
 def test_a_python_under_another_name_is_known_by_its_executable():
     """As a process that set its own title."""
     with running([sys.executable, "-c", WAIT], OURS) as process:

@@ -43,6 +43,16 @@ def test_the_shipped_packs_have_no_mistake():
     assert list(duplicates(placed for pack in packs for placed in pack.content.placed)) == []
 
 
+def test_packs_of_one_library_were_tested_with_the_same_releases():
+    """Or one of them would say what `.ci/packs` has not done: it installs one release of each."""
+    tested: dict[str, set[tuple[str, ...]]] = {}
+    for path in FOLDER.glob("*.toml"):
+        pack = tomllib.loads(path.read_text(encoding="utf-8"))["pack"]
+        if "library" in pack:
+            tested.setdefault(pack["library"].lower(), set()).add(tuple(pack.get("tested", ())))
+    assert {library: releases for library, releases in tested.items() if len(releases) > 1} == {}
+
+
 def test_packs_are_shipped_as_package_data():
     """The wheel takes every TOML file of the folder along."""
     pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))

@@ -471,3 +471,25 @@ print(failures)
         fails=True,
     )
     assert recorded.code == 0, recorded.err
+
+
+@pytest.mark.skipif(importlib.util.find_spec("greenlet") is None, reason="there is no greenlet here")
+def test_what_runs_while_the_interpreter_ends_runs_where_greenlets_are(on):
+    """A finalizer of the program's, which greenlet tells by then that it is being finalized."""
+    recorded = on(
+        SHOP
+        + """
+import greenlet
+recorder.use_greenlets()
+closing = module('''
+class Closing:
+    def close(self): print("closed")
+    def __del__(self): self.close()
+''', "closing")
+watch(closing, "Closing.close")
+closing.Closing().close()
+kept = closing.Closing()
+"""
+    )
+    assert (recorded.out, recorded.err) == ("closed\n" * 3, "")
+    assert recorded.calls() == {"Closing.close": 3}

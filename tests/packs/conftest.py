@@ -18,7 +18,7 @@ import pytest
 
 from hookmon.testing import Recorded, run
 
-pytest.register_assert_rewrite("packs.web")
+pytest.register_assert_rewrite("packs.web", "packs.hooked")
 
 PYTHON = os.environ.get("HOOKMON_PACKS_PYTHON", sys.executable)
 ENGINE = {name: value for name, value in os.environ.items() if name == "HOOKMON_ENGINE"}

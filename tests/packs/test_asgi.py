@@ -98,6 +98,59 @@ def test_a_websocket_is_one_transaction_as_long_as_it_lasts(compared: Compared, 
     assert interleaved(under) == {("WEBSOCKET /chat/{room}", "", "query"): (12, 4.0, 4)}
 
 
+BARE = """
+    def query(what): pass
+
+    async def app(scope, receive, send):
+        if scope["type"] == "lifespan": raise NotImplementedError
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            return await send({"type": "http.response.body", "body": b"x"})
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] == "websocket.receive":
+            query(message["text"])
+            if message["text"] == "boom": raise ValueError
+            await send({"type": "websocket.send", "text": "heard"})
+"""
+
+
+@EACH_ENGINE
+@pytest.mark.parametrize("protocol", ["websockets", "wsproto", "websockets-sansio"])
+def test_a_websocket_without_a_framework_is_a_transaction_too(compared: Compared, protocol: str, engine: str) -> None:
+    """By its scope's type, apart from requests, with each library that uvicorn can speak it with; an exception is an error."""
+    talk = f"""
+        import asyncio, threading, urllib.request, uvicorn, warnings
+        warnings.simplefilter("ignore")  # `websockets` is going to be another one
+        import shop
+        from websockets.sync.client import connect
+        server = uvicorn.Server(uvicorn.Config(shop.app, port=0, log_level="critical", ws={protocol!r}))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        while not server.started: time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        for _ in range(5): urllib.request.urlopen(f"http://127.0.0.1:{{port}}/{{SECRET}}").read()
+        for last in (SECRET, SECRET, "boom"):
+            with connect(f"ws://127.0.0.1:{{port}}/chat/{{SECRET}}") as websocket:
+                for text in (SECRET, SECRET, SECRET, last):
+                    websocket.send(text)
+                    try: websocket.recv()
+                    except Exception as error: print(type(error).__name__)
+        server.should_exit = True
+        thread.join()
+    """
+    module = {"websockets": "websockets_impl", "wsproto": "wsproto_impl", "websockets-sansio": "websockets_sansio_impl"}[protocol]
+    under = compared(
+        program(BARE, f"sys.path.insert(0, '')\n{dedent(talk)}"),
+        needs=["uvicorn", "websockets", f"uvicorn.protocols.websockets.{module}"],
+        env={"HOOKMON_ENGINE": engine},
+        packs=["uvicorn"],
+        config=WATCH,
+    )
+    assert transactions(under) == {"WEBSOCKET (no route)": (3, 1), "GET (no route)": (5, 0)}
+    assert interleaved(under) == {("WEBSOCKET (no route)", "", "query"): (12, 4.0, 4)}
+
+
 QUART = """
     import asyncio, logging
     from quart import Quart

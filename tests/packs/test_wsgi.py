@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from support.clients import interleaved
+from support.engines import ENGINES
 from support.servers import Postgres, Valkey
 from support.web import GUNICORN, TRAFFIC, request, served
 
@@ -71,6 +73,91 @@ def test_any_application_is_counted_by_method_on_gunicorn(worker: str):
     assert one.statuses == {200: 76, 503: 4}, one.log
     assert one.requests() == EXPECTED
     assert one.errors() == {"GET (no route)": 4}
+
+
+GENERATORS = {
+    "a function": "\n    application = pages",
+    "a partial": "\n    import functools\n    application = functools.partial(pages)",
+    "a method": """
+    class Shop:
+        def __call__(self, environ, start_response):
+            yield from pages(environ, start_response)
+    application = Shop()
+    """,
+    "inside of a middleware": """
+    def application(environ, start_response):
+        return pages(environ, start_response)
+    """,
+}
+PAGES = """
+    import time
+
+    def query(what): pass
+
+    def pages(environ, start_response):
+        query("first")
+        time.sleep(0.001)
+        start_response("503 Later" if environ["PATH_INFO"] == "/busy" else "200 OK", [("Content-Type", "text/plain")])
+        yield b"one"
+        query("rest")
+        yield b"two"
+"""
+WATCH = '[[watch]]\nmodule = "app"\ncalls = ["query"]\nspan = "{what}"\n'
+
+
+@pytest.mark.parametrize("server", ["gunicorn", "wsgiref", "gevent"])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("kind", GENERATORS)
+def test_an_application_may_be_a_generator(kind: str, engine: str, server: str):
+    """Its status is known, the request is what happens up to the first part of the body, and the rest is a streamed body."""
+    if missing := _has((server,)):
+        pytest.skip(f"not installed for {PYTHON}: {missing}")
+    app, command, watch = PAGES + GENERATORS[kind], (*GUNICORN, "app:application"), WATCH
+    if server in SERVERS:
+        app += f"{SERVERS[server]}\n    print(f'127.0.0.1:{{port}}', flush=True)\n    run()\n"
+        command, watch = ("app.py",), WATCH.replace("app", "__main__")
+    one = served(app, command, packs=["wsgi"], env={"HOOKMON_ENGINE": engine}, python=PYTHON, config=watch)
+    assert one.statuses == {200: 76, 503: 4}, one.log
+    assert one.requests() == EXPECTED
+    assert one.errors() == {"GET (no route)": 4}
+    assert one.streamed() == EXPECTED
+    found = {key: calls for key, (calls, _, _) in interleaved(one.recorded).items() if key[2] in ("first", "rest")}
+    first = "after" if kind == "inside of a middleware" else ""
+    assert found == {
+        (route, place, name): calls for route, calls in EXPECTED.items() for place, name in ((first, "first"), ("after", "rest"))
+    }
+    if not first:
+        assert all(row["min_ns"] >= 1e6 for row in one.recorded.report["transactions"] if row["kind"] == "request")
+
+
+BROKEN = """
+    def application(environ, start_response):
+        if environ["PATH_INFO"] == "/boom":
+            raise ValueError
+        start_response("204 Empty" if environ["PATH_INFO"] == "/feed" else "200 OK", [("Content-Type", "text/plain")])
+        if environ["PATH_INFO"] != "/feed":
+            yield b"one"
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_generator_that_fails_before_the_first_part_is_an_error(engine: str):
+    """As any exception; one without parts is a request as well."""
+    if missing := _has(("gunicorn",)):
+        pytest.skip(f"not installed for {PYTHON}: {missing}")
+    command = (*GUNICORN, "app:application")
+    one = served(
+        BROKEN,
+        command,
+        packs=["wsgi"],
+        env={"HOOKMON_ENGINE": engine},
+        python=PYTHON,
+        requests=[request("GET", path) for path in ("/", "/boom", "/feed") for _ in range(8)],
+    )
+    assert one.statuses == {200: 8, 500: 8, 204: 8}, one.log
+    assert one.requests() == {"GET (no route)": 24}
+    assert one.errors() == {"GET (no route)": 8}
+    assert one.streamed() == {"GET (no route)": 8}
 
 
 FLASK = """

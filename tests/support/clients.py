@@ -35,8 +35,8 @@ def serve(command, requests, clients=4, rounds=5):
                 connection.request(method, path, body=body, headers=headers)
                 response = connection.getresponse()
                 response.read()
-                if response.status >= 500:
-                    connection.close()  # as some servers do, without saying so
+                if response.status >= 400:
+                    connection.close()  # as some servers do, without saying so: after a failure, or with a body unread
                 with lock:
                     counts[label][response.status] += 1
         connection.close()

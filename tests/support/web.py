@@ -87,7 +87,10 @@ CLIENT = """
     print(json.dumps([got, "".join(lines)]))
 """
 
-GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--no-control-socket", "--graceful-timeout", "3"]
+GUNICORN = ["-m", "gunicorn", "--bind", "127.0.0.1:0", "--workers", "2", "--graceful-timeout", "3"]
+
+GUNICORN_CONF = "control_socket_disable = True\n"
+"""From 25.1 on; in a file, releases before it pass over it."""
 
 
 @dataclass
@@ -161,6 +164,7 @@ def served(
     python: str = sys.executable,
     files: Mapping[str, str] | None = None,
     requests: Sequence[Any] = TRAFFIC,
+    config: str = "",
 ) -> Served:
     """Serve `app.py` with `python *command` under hookmon, send the requests, and return what came of it."""
     traffic = json.dumps([[python, *command], list(requests), CLIENTS])
@@ -168,7 +172,14 @@ def served(
         app,
         packs=packs,
         env=env,
-        files={"store.py": STORE, "client.py": CLIENT, "traffic.json": traffic, **(files or {})},
+        config=config,
+        files={
+            "store.py": STORE,
+            "client.py": CLIENT,
+            "traffic.json": traffic,
+            "gunicorn.conf.py": GUNICORN_CONF,
+            **(files or {}),
+        },
         command=[sys.executable, "-I", "client.py"],  # not watched, and hookmon shows commands: no secret in there
         timeout_s=120,
     )

@@ -19,6 +19,8 @@ _OUR_VARIABLE = "HOOKMON_RUN"
 SHADOWED = "has a sitecustomize of its own before ours"
 _YOUNG_NS = 20_000_000  # a process that has just been executed has not even loaded its libraries
 
+_FOREIGN = "is not a Python program"
+
 
 class Watcher:
     """One process as psutil sees it."""
@@ -34,13 +36,15 @@ class Watcher:
         self.refresh()
 
     def refresh(self) -> None:
-        """Look at the command again: a process is born as a copy of its parent and becomes something else by exec."""
+        """Look at the command again: a process is born as a copy of its parent and becomes something else by exec.
+
+        Other programs than Python are kept by their name: what a watched program hands them is an argument of its calls.
+        """
         try:
             with self.process.oneshot():
-                command = self.process.cmdline()
-                if command:
-                    self.row.command = command
-                self.reason = unwatched_reason(self.process, self.row.command)
+                command = self.process.cmdline() or self.row.command
+                self.reason = unwatched_reason(self.process, command)
+                self.row.command = command[:1] if self.reason.endswith(_FOREIGN) else command
         except (psutil.Error, OSError):
             pass  # it has just ended: what was seen before holds
 
@@ -228,7 +232,7 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
     except (psutil.Error, OSError):
         executable = name
     if not is_python(executable) and not is_python(name):
-        return f"{name or executable} is not a Python program"
+        return f"{name or executable} {_FOREIGN}"
     flags = interpreter_flags(command)
     for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
         if flag in flags:

@@ -3,9 +3,20 @@
 In: the class of a server, just imported. Out: its attribute that holds the application is, once it has been set, a function that
 calls the application and listens to the status with which the response begins. An application whose class begins requests
 itself, by the pack of its framework, stays where it is. Runs in the watched process.
+
+A call of a generator function runs nothing of it: there the request is the generator's first step, up to the first part of the
+body, and the other steps are shown as those of any body that is streamed. Inside of a middleware nobody knows before the call
+what comes of it: the request is the call, and the status is told when it is known.
 """
 
 from __future__ import annotations
+
+from types import FunctionType, GeneratorType, MethodType
+
+from hookmon.probe import response, transactions
+from hookmon.probe.bodies import Body
+from hookmon.probe.callables import is_partial
+from hookmon.probe.steps import StandIn
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -18,6 +29,9 @@ if TYPE_CHECKING:
 _ATTRIBUTES = {"gunicorn.workers.base": "wsgi", "werkzeug.serving": "app"}
 """Where servers keep the application, `application` but for these."""
 
+_IS_GENERATOR = 0x20  # inspect.CO_GENERATOR
+_NOTHING = object()
+
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let a method that sets the application, `call` being "WSGIServer.set_app", set what is timed."""
@@ -25,50 +39,114 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     server: Any = vars(module)[owner]
     attribute = _ATTRIBUTES.get(module.__name__, "application")
     original = vars(server)[name]
-    run = timed(_run, call)
+    run, first = timed(_run, call), timed(_first, call)
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         application = vars(self).get(attribute)
         if callable(application) and _is_wanted(application, self, type(run)):
-            setattr(self, attribute, _listening(application, run))
+            setattr(self, attribute, _listening(application, run, first))
         return result
 
     patches.replace(server, name, _like(method, original))
 
 
 def _run(application: Any, environ: Any, begin: Any) -> Any:
-    return application(environ, begin)
+    result = application(environ, begin)
+    if not begin.status:
+        begin.transaction = transactions.current()
+    return result
+
+
+def _first(body: _Unbegun, environ: Any, begin: Any) -> Any:
+    """Take the first step, inside of the request; return _NOTHING for a body without parts."""
+    generator, transaction = body.rest, transactions.current()
+    if transaction is not None:
+        body.rest = Body(generator, transaction)
+    return next(generator, _NOTHING)
 
 
 def _is_wanted(application: Any, server: Any, stand_in: type) -> bool:
-    begins = next((vars(cls)["__call__"] for cls in type(application).__mro__ if "__call__" in vars(cls)), None)
-    if hasattr(application, "__hookmon__") or isinstance(begins, stand_in):
+    if hasattr(application, "__hookmon__") or isinstance(_call_of(application), stand_in):
         return False
     # gunicorn's workers for ASGI and for Tornado call something else
     return not hasattr(server, "load_wsgi") or (hasattr(server, "handle_request") and type(server).__name__ != "TornadoWorker")
 
 
 class _Begin:
-    """A server's `start_response` that remembers the status."""
+    """A server's `start_response` that remembers the status; with `transaction` set, it tells that one."""
 
-    __slots__ = ("_start_response", "status")
+    __slots__ = ("_start_response", "status", "transaction")
 
     def __init__(self, start_response: Any) -> None:
         self._start_response = start_response
         self.status = ""
+        self.transaction: Any = None
 
     def __call__(self, status: Any, *args: Any, **kwargs: Any) -> Any:
         self.status = status
+        if self.transaction is not None:
+            response.begin(self.transaction, status)
         return self._start_response(status, *args, **kwargs)
 
 
-def _listening(application: Any, run: Any) -> Any:
+class _Unbegun(StandIn):
+    """What a generator function returned: its first step is the request, the others make the `rest` of the body."""
+
+    __slots__ = ("_request", "rest")
+
+    __class__ = property(lambda self: GeneratorType)
+
+    def __init__(self, inner: Any, first: Any, environ: Any, begin: _Begin) -> None:
+        super().__init__(inner)
+        self._request: Any = (first, environ, begin)
+        self.rest = inner
+
+    def __iter__(self) -> Any:
+        return self
+
+    def __next__(self) -> Any:
+        if self._request is None:
+            return next(self.rest)
+        (first, *arguments), self._request = self._request, None
+        part = first(self, *arguments)
+        if part is _NOTHING:
+            raise StopIteration
+        return part
+
+    def send(self, value: Any) -> Any:
+        return next(self) if value is None else self.rest.send(value)
+
+    def throw(self, *exception: Any) -> Any:
+        return self.rest.throw(*exception)
+
+    def close(self) -> None:
+        self.rest.close()
+
+
+def _listening(application: Any, run: Any, first: Any) -> Any:
     def listening(environ: Any, start_response: Any) -> Any:
         return run(application, environ, _Begin(start_response))
 
-    listening.__hookmon__ = True  # type: ignore[attr-defined]
-    return _like(listening, application)
+    def generating(environ: Any, start_response: Any) -> Any:
+        begin = _Begin(start_response)
+        return _Unbegun(application(environ, begin), first, environ, begin)
+
+    function = generating if _is_generator_function(application) else listening
+    function.__hookmon__ = True  # type: ignore[attr-defined]
+    return _like(function, application)
+
+
+def _is_generator_function(application: Any) -> bool:
+    while is_partial(application):
+        application = application.func
+    if not isinstance(application, FunctionType | MethodType):
+        application = _call_of(application)
+    return isinstance(application, FunctionType | MethodType) and bool(application.__code__.co_flags & _IS_GENERATOR)
+
+
+def _call_of(value: Any) -> Any:
+    return next((vars(cls)["__call__"] for cls in type(value).__mro__ if "__call__" in vars(cls)), None)
 
 
 def _like(function: Any, original: Any) -> Any:

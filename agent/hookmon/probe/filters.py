@@ -66,11 +66,14 @@ _CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XG
 def _host(value: Any) -> str | None:
     """Return host and port of a URL, without user, path or query; the port only when it is not the scheme's own.
 
-    The URL is a text, or an object that keeps its pieces as yarl's does (`_scheme`, `_netloc`). None for anything else: a
-    path may stand where a URL is expected, and is nobody's business.
+    The URL is a text, or an object that keeps its pieces as yarl's does (`_scheme`, `_netloc`; before yarl 1.17 in a `_val`
+    of urllib's). None for anything else: a path may stand where a URL is expected, and is nobody's business.
     """
     if not issubclass(type(value), str | bytes):
-        scheme, rest = _exactly(attribute(value, "_scheme")), _exactly(attribute(value, "_netloc"))
+        parts, prefix = attribute(value, "_val"), ""
+        if parts is MISSING:
+            parts, prefix = value, "_"
+        scheme, rest = (_exactly(attribute(parts, prefix + name)) for name in ("scheme", "netloc"))
         return _place(scheme, rest) if scheme and rest else _text(value)
     url = _exactly(value) or ""
     scheme, slashes, rest = url.partition("://")

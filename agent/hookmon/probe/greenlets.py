@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from hookmon.probe.recorder import Lane
 
 
+_AT_THE_END = 0  # nobody's address
+
+
 class GreenletStorage:
     """What a thread's own storage is to threads, to greenlets: many of them share one thread.
 
@@ -33,10 +36,15 @@ class GreenletStorage:
             return self.lanes[id(self._current())]
         except KeyError:
             raise AttributeError from None
+        except RuntimeError:
+            return self._last()
 
     @lane.setter
     def lane(self, lane: Lane) -> None:
-        self.lanes[id(self._current())] = lane
+        try:
+            self.lanes[id(self._current())] = lane
+        except RuntimeError:
+            self.lanes[_AT_THE_END] = lane
         if len(self.lanes) > self._limit:
             recorder = sys.modules["hookmon.probe.recorder"]
             idle = [key for key, each in list(self.lanes.items()) if each.node is recorder.root and each is not lane]
@@ -45,3 +53,10 @@ class GreenletStorage:
                 if each is not None and each.task is None:
                     recorder.free_lane(each)
             self._limit = max(1_000, 2 * len(self.lanes))
+
+    def _last(self) -> Lane:
+        """Return the lane of what still runs while the interpreter ends: greenlet 3.5 raises then."""
+        try:
+            return self.lanes[_AT_THE_END]
+        except KeyError:
+            raise AttributeError from None

@@ -17,7 +17,7 @@ from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.trace import RETURNED, UNTIMED
-from hookmon.probe.transactions import AFTER, Transaction, child, current
+from hookmon.probe.transactions import AFTER, FAILED_FROM, Transaction, child, current
 from hookmon.probe.tree import SCRATCH_LANE
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hookmon.probe.recorder import Lane, Node
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+_ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 
 
 @shielded(None)
@@ -56,6 +57,18 @@ def finish(transaction: Transaction | None = None) -> None:
     own = traces[0].take_last()
     if own is not None:
         transaction.settle(traces, own)
+
+
+@shielded(None)
+def begin(transaction: Transaction, status: str) -> None:
+    """Say with which status, "503 Later", the response of a transaction begins that has ended by then."""
+    code = status[:3]
+    if not code.isdigit() or transaction.failed or transaction.epoch != recorder.forks:
+        return
+    transaction.status = int(code)
+    if transaction.ended and transaction.status >= FAILED_FROM:
+        transaction.failed = True
+        recorder.words[transaction.node.total + _ERRORS] += 1
 
 
 def _open_calls(lane: Lane, entry: Node) -> list[Node]:
