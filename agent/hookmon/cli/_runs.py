@@ -37,6 +37,13 @@ def find(store: Store, which: str) -> Run:
     return _named(store, numbers, which)
 
 
+def is_kept(store: Store, run: Run) -> bool:
+    """Say whether a run is one of this project's: a run file from elsewhere may have the same number."""
+    with suppress(RunFileError):
+        return run.id in store.numbers() and store.run_file(run.id).head().started_at == run.started_at
+    return False
+
+
 def _named(store: Store, numbers: list[int], name: str) -> Run:
     names: list[str] = []
     for number in reversed(numbers):

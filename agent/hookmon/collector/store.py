@@ -230,9 +230,15 @@ class RunFile:
         """Where the page of the run lies, if somebody opened it; it goes with the run."""
         return self.path.with_suffix(".html")
 
+    def diff_page(self, number: int) -> Path:
+        """Where the page of a diff of this run with a later one lies, if somebody opened it; it goes with either of them."""
+        return self.path.with_name(f"diff-{number_of(self):04d}-{number:04d}.html")
+
     def delete(self) -> None:
-        """Delete the run and its page; what is gone already is no error. Raises OSError."""
-        self.page.unlink(missing_ok=True)
+        """Delete the run and its pages; what is gone already is no error. Raises OSError."""
+        number = f"{number_of(self):04d}"
+        for page in (self.page, *self.path.parent.glob(f"diff-{number}-*.html"), *self.path.parent.glob(f"diff-*-{number}.html")):
+            page.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 
     def save(self, run: Run) -> None:

@@ -29,7 +29,7 @@ NOISE = 0.10
 """By how much two runs may differ as a whole on a machine that does nothing else."""
 
 _UNKNOWN = 0.25  # the same, where the system does not say how long a process waited
-_TAIL_SWAYS = 1.5  # a wait of some milliseconds is nothing to a mean of thousands of calls, and makes the slowest of them
+TAIL_SWAYS = 1.5  # a wait of some milliseconds is nothing to a mean of thousands of calls, and makes the slowest of them
 _BUCKET = log(2) / SUB_BUCKETS
 
 Buckets = dict[int, int]
@@ -88,7 +88,7 @@ def tail(a: Buckets, b: Buckets, tests: int, allowed: float) -> Ratio | None:
     if min(sum(a.values()), sum(b.values())) < FEWEST_FOR_TAIL:
         return None
     (low_a, at_a, high_a), (low_b, at_b, high_b) = _quantile(a, tests), _quantile(b, tests)
-    allowed *= _TAIL_SWAYS
+    allowed *= TAIL_SWAYS
     down = sqrt((at_b - low_b) ** 2 + (high_a - at_a) ** 2)
     up = sqrt((high_b - at_b) ** 2 + (at_a - low_a) ** 2)
     return _ratio(at_b - at_a, down, up, allowed)
