@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hookmon.cli import _output, _pages, _runs
-from hookmon.report.diff import FORMATS, render
+from hookmon.report.diff import FORMATS, UNREAD, render
 
 
 @click.command("diff", short_help="Compare two runs: what changed, and what is noise.")
@@ -43,7 +43,7 @@ def command(a: str, b: str, format: str, output: Path | None, as_json: bool, ope
     if opens and format not in ("text", "html"):
         raise click.UsageError(f"--open shows a page, and --format {format} is none")
     store = _runs.store_here()
-    found = (_runs.find(store, a), _runs.find(store, b))
+    found = tuple(_runs.find(store, which, without=UNREAD) for which in (a, b))
     diff = build(*found, noise=noise / 100)
     if opens and output is None:
         own = store.run_file(diff.a.id).diff_page(diff.b.id) if all(_runs.is_kept(store, run) for run in found) else None
