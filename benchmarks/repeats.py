@@ -49,8 +49,12 @@ def main() -> int:
     wrong = {pair for pair in pairs if is_wrong(build(runs[pair[0]], runs[pair[1]]))}
     print(f"each two compared: {len(wrong)} of {len(pairs)} diffs have a row called changed")
     first = sum((0, other) in wrong for other in range(1, len(runs)))
-    worst = max(sum(at in pair for pair in wrong) for at in range(len(runs)))
-    print(f"the first with its repeats: {first} of {len(runs) - 1}; the run with most such diffs: {worst}")
+    most = max(sum(at in pair for pair in wrong) for at in range(len(runs)))
+    print(f"the first with its repeats: {first} of {len(runs) - 1}; the run with most such diffs: {most}", end="")
+    print(f"; without it: {len(wrong) - most}")
+    for a, b in sorted(wrong)[:5]:
+        names = ", ".join(row.name for row in build(runs[a], runs[b]).changed_times)
+        print(f"  {a} and {b}: {names}; pace {runs[a].pace_ns}, {runs[b].pace_ns}")
     some = pairs[:: max(1, len(pairs) // 200)]
     for factor in FACTORS:
         seen = sum(is_wrong(build(runs[a], slowed(runs[b], factor))) for a, b in some)

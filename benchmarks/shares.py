@@ -50,7 +50,7 @@ def main() -> None:
         hundreds = _measure(options, server.port)
     finally:
         server.stop()
-    result = {job: {subject: _estimate(found) for subject, found in subjects.items()} for job, subjects in hundreds.items()}
+    result = {job: {subject: estimate(found) for subject, found in subjects.items()} for job, subjects in hundreds.items()}
     if options.json:
         options.json.write_text(json.dumps(result, indent=1) + "\n", "utf-8")
 
@@ -68,8 +68,8 @@ def _measure(options: argparse.Namespace, port: int) -> dict[str, dict[str, list
             for subject in options.subjects:
                 found[subject].append(_run(job, port, options.pairs, *SUBJECTS[subject]))
         for subject, processes in found.items():
-            for what, each in _estimate(processes).items():
-                print(f"{job:12} {subject:10} {what:5} {_told(each)}", flush=True)
+            for what, each in estimate(processes).items():
+                print(f"{job:12} {subject:10} {what:5} {told(each)}", flush=True)
         result[job] = found
     return result
 
@@ -86,10 +86,10 @@ def _run(job: str, port: int, pairs: int, engine: str, both_bare: bool) -> list[
             raise SystemExit(f"{job}: {done.stderr[-2000:]}")
         written: dict[str, Any] = json.loads(path.read_text("utf-8"))
     size, pairs = written["size"], written["pairs"]
-    return [_hundred(pairs[at : at + HUNDRED], size) for at in range(0, len(pairs) - HUNDRED + 1, HUNDRED)]
+    return [hundred(pairs[at : at + HUNDRED], size) for at in range(0, len(pairs) - HUNDRED + 1, HUNDRED)]
 
 
-def _hundred(pairs: list[list[list[int]]], size: int) -> Hundred:
+def hundred(pairs: list[list[list[int]]], size: int) -> Hundred:
     def middle(clock: int) -> float:
         added = sorted(watched[clock] - bare[clock] for watched, bare in pairs)
         return statistics.fmean(added[len(added) // 4 : -(len(added) // 4)]) / size
@@ -97,7 +97,7 @@ def _hundred(pairs: list[list[list[int]]], size: int) -> Hundred:
     return middle(0), middle(1), statistics.median(bare[0] for _, bare in pairs) / size
 
 
-def _estimate(processes: list[list[Hundred]]) -> dict[str, dict[str, float]]:
+def estimate(processes: list[list[Hundred]]) -> dict[str, dict[str, float]]:
     """Return by clock the nanoseconds a GET or request: bare, added, and the limits between which the latter lies."""
     everything = [hundred for process in processes for hundred in process]
     bare_ns = statistics.median(hundred[2] for hundred in everything)
@@ -120,7 +120,7 @@ def _estimate(processes: list[list[Hundred]]) -> dict[str, dict[str, float]]:
     return result
 
 
-def _told(found: dict[str, float]) -> str:
+def told(found: dict[str, float]) -> str:
     bare = found["bare_ns"]
     added = f"{found['added_ns'] / 1e3:+.2f} µs ({found['low_ns'] / 1e3:+.2f} to {found['high_ns'] / 1e3:+.2f})"
     share = f"{found['added_ns'] / bare:+.2%} ({found['low_ns'] / bare:+.2%} to {found['high_ns'] / bare:+.2%})"

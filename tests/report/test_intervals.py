@@ -9,9 +9,10 @@ import pytest
 
 from hookmon.core.histogram import bucket_of
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Buckets, Disturbance, Durations
+from hookmon.report.diff.intervals import Allowance, Buckets, Disturbance, Durations
 
 QUIET = Disturbance(0.0, 0.0)
+NOTHING = Allowance(0.0, 0.0, 0.0, 0.0)
 ROWS = 20
 
 
@@ -72,7 +73,7 @@ def test_the_interval_holds_the_true_ratio_as_often_as_promised():
     draw = Random(3)
     held = 0
     for _ in range(400):
-        ratio = intervals.typical(histogram(draw, 50, 1e6, 0.8), histogram(draw, 50, 1.7e6, 0.8), 1, 0.0)
+        ratio = intervals.typical(histogram(draw, 50, 1e6, 0.8), histogram(draw, 50, 1.7e6, 0.8), 1, NOTHING)
         assert ratio is not None
         held += ratio.low <= 1.7 <= ratio.high
     assert 0.92 <= held / 400 <= 0.98
@@ -82,9 +83,9 @@ def test_few_calls_are_not_judged():
     """Nine say nothing about a mean, 99 nothing about a percentile."""
     draw = Random(4)
     few, some = histogram(draw, 9, 1e6, 0.1), histogram(draw, 99, 1e6, 0.1)
-    assert intervals.typical(few, some, 1, 0.0) is None
-    assert intervals.typical(some, some, 1, 0.0) is not None
-    assert intervals.tail(some, some, 1, 0.0) is None
+    assert intervals.typical(few, some, 1, NOTHING) is None
+    assert intervals.typical(some, some, 1, NOTHING) is not None
+    assert intervals.tail(some, some, 1, NOTHING) is None
 
 
 def test_more_calls_of_one_run_make_no_interval_narrow():
@@ -92,7 +93,7 @@ def test_more_calls_of_one_run_make_no_interval_narrow():
     draw = Random(5)
     some = histogram(draw, intervals.MOST_COUNTED, 1e6, 0.5)
     many = Durations({bucket: calls * 500 for bucket, calls in some.buckets.items()})
-    one, other = intervals.typical(some, some, 1, 0.0), intervals.typical(many, many, 1, 0.0)
+    one, other = intervals.typical(some, some, 1, NOTHING), intervals.typical(many, many, 1, NOTHING)
     assert one is not None
     assert other is not None
     assert other.high == pytest.approx(one.high, rel=0.01)
@@ -101,10 +102,36 @@ def test_more_calls_of_one_run_make_no_interval_narrow():
 def test_a_busy_machine_allows_for_more():
     """Waiting for a processor, sharing it, and not knowing about it."""
     quiet = intervals.allowance(QUIET, QUIET)
-    assert exp(quiet) == pytest.approx(1.1)
-    assert exp(intervals.allowance(Disturbance(1.0, 0.0), Disturbance(1.0, 0.0))) == pytest.approx(1.1 * sqrt(2))
-    assert exp(intervals.allowance(Disturbance(0.0, 1.0), Disturbance(0.0, 1.0))) == pytest.approx(1.1 * 2)
-    assert quiet < intervals.allowance(Disturbance(None, 0.0), QUIET) < intervals.allowance(Disturbance(3.0, 0.0), QUIET)
+    assert exp(quiet.slower) == exp(quiet.faster) == pytest.approx(1.1)
+    assert quiet.most == pytest.approx(0.1)
+    assert exp(intervals.allowance(QUIET, Disturbance(1.0, 0.0)).slower) == pytest.approx(1.1 * sqrt(2))
+    assert exp(intervals.allowance(QUIET, Disturbance(0.0, 1.0)).slower) == pytest.approx(1.1 * 2)
+    unknown, waiting = (intervals.allowance(QUIET, Disturbance(waits, 0.0)).slower for waits in (None, 3.0))
+    assert quiet.slower < unknown < waiting
+
+
+def test_what_disturbed_one_run_explains_only_that_it_is_the_slower_one():
+    """A run on a busy machine that is faster than one on a quiet machine is faster indeed."""
+    quiet = intervals.allowance(QUIET, QUIET)
+    for busy in (Disturbance(1.0, 0.5), Disturbance(0.0, 0.5), Disturbance(None, 0.0)):
+        one, other = intervals.allowance(busy, QUIET), intervals.allowance(QUIET, busy)
+        assert (one.slower, one.tail_slower) == (quiet.slower, quiet.tail_slower)
+        assert (other.faster, other.tail_faster) == (quiet.faster, quiet.tail_faster)
+        assert (one.faster, one.tail_faster) == (other.slower, other.tail_slower) > (quiet.slower, quiet.tail_slower)
+
+
+def test_a_machine_that_was_slower_explains_as_much():
+    """The slow moments of one run against the fast ones of the other; a machine that was quicker explains nothing."""
+    fast, slow = Disturbance(0.0, 0.0, (100, 101, 102)), Disturbance(0.0, 0.0, (140, 145, 150))
+    both = intervals.allowance(fast, slow)
+    assert exp(both.slower) == pytest.approx(1.1 * 1.5)
+    assert exp(both.faster) == pytest.approx(1.1)
+
+
+def test_waits_may_all_have_hit_the_slowest_calls():
+    """A twentieth of the time spent waiting doubles the time of the slowest twentieth."""
+    quiet, waiting = intervals.allowance(QUIET, QUIET), intervals.allowance(QUIET, Disturbance(0.05, 0.0))
+    assert exp(waiting.tail_slower - quiet.tail_slower) == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +145,7 @@ def test_student_is_that_of_the_tables(tests: int, freedom: int, exact: float):
 
 def test_one_bucket_is_no_certainty():
     """All calls in one bucket may still differ by its width."""
-    ratio = intervals.typical(Durations({300: 50}), Durations({300: 50}), 1, 0.0)
+    ratio = intervals.typical(Durations({300: 50}), Durations({300: 50}), 1, NOTHING)
     assert ratio is not None
     assert ratio.low < 1.0 < ratio.high
     assert Durations({}).geometric_mean_ns == 0

@@ -186,6 +186,7 @@ class Run:
     cpu: str = ""  # the model
     cores: int = 0
     others_ns: int = 0  # CPU time that processes of others took while it lasted
+    pace_ns: tuple[int, int, int] | None = None  # of one piece of work: 10th, 50th, 90th percentile, see collector.pace
     overhead_ns: int = 0
     call_cost_ns: float = 0.0
     step_cost_ns: float = 0.0
@@ -236,10 +237,9 @@ class RunFile:
 
     def delete(self) -> None:
         """Delete the run and its pages; what is gone already is no error. Raises OSError."""
-        number = f"{number_of(self):04d}"
-        for page in (self.page, *self.path.parent.glob(f"diff-{number}-*.html"), *self.path.parent.glob(f"diff-*-{number}.html")):
-            page.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        number, folder = f"{number_of(self):04d}", self.path.parent
+        for path in (self.page, *folder.glob(f"diff-{number}-*.html"), *folder.glob(f"diff-*-{number}.html"), self.path):
+            path.unlink(missing_ok=True)
 
     def save(self, run: Run) -> None:
         """Write the whole run in one transaction: a reader sees the old or the new one.

@@ -1,15 +1,13 @@
 """Makes each HTTP request and each websocket of an ASGI application a transaction, up to the end of its response.
 
-In: the module of a server or a framework, just imported, and the name of one of two methods: the one by which a server calls an
-application, `(self, app)`, or an application itself, `(self, scope, receive, send, …)`. Out: the method, which calls the
-application with a `send` that reads status and end off the messages and passes them on as they are. Where both are there, the
-server's counts: in an open request nothing is done. Runs in the watched process. Source: ASGI 3.0, "HTTP & WebSocket Message
-Format".
+In: the module of a server or a framework, just imported, and a method: the one by which a server keeps the application that it
+was given, or an application itself, `(self, scope, receive, send)`. Out: the application's calls are transactions (probe.asgi).
+Runs in the watched process.
 """
 
 from __future__ import annotations
 
-from hookmon.probe import response, transactions
+from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -19,38 +17,26 @@ if TYPE_CHECKING:
 
     from hookmon.probe.patcher import Patches
 
+_ATTRIBUTES = {"uvicorn.config": "loaded_app", "hypercorn.app_wrappers": "app"}
+"""Where servers keep the application."""
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
-    """Let the method that `call` names make transactions."""
+
+def patch(module: ModuleType, call: str, timed: Callable[..., Any], patches: Patches) -> None:
+    """Let the method that `call` names make transactions, or what it sets."""
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
     plain = vars(owner)[name]
+    attribute = _ATTRIBUTES.get(module.__name__)
+    if attribute is None:
+        patches.replace(owner, name, timed(plain, call, scope_at=1))
+        return
 
-    async def request(app: Any, scope: Any, receive: Any, send: Any, *rest: Any) -> Any:
-        try:
-            return await app(scope, receive, send, *rest)
-        except Exception:
-            transactions.fail()
-            raise
+    def kept(args: Any, kwargs: Any, result: Any) -> None:
+        application = vars(args[0]).get(attribute)
+        if application is not None:
+            setattr(args[0], attribute, timed(application, call, scope_at=0))
 
-    entry = timed(request, call)
-
-    def watched(app: Any) -> Any:
-        def called(scope: Any, receive: Any, send: Any, *rest: Any) -> Any:
-            if scope["type"] not in ("http", "websocket") or is_inside():
-                return app(scope, receive, send, *rest)
-            return entry(app, scope, receive, _telling(send), *rest)
-
-        return called
-
-    async def application(self: Any, scope: Any, *rest: Any) -> Any:
-        return await watched(plain.__get__(self))(scope, *rest)
-
-    async def server(self: Any, app: Any) -> Any:
-        return await plain(self, watched(app))
-
-    method = application if plain.__code__.co_varnames[1] == "scope" else server
-    patches.replace(owner, name, like(method, plain))
+    patches.replace(owner, name, told(plain, kept))
 
 
 def like(function: Any, original: Any) -> Any:
@@ -59,27 +45,3 @@ def like(function: Any, original: Any) -> Any:
         setattr(function, attribute, getattr(original, attribute))
     function.__wrapped__ = original
     return function
-
-
-def is_inside() -> bool:
-    """Say whether the caller belongs to a request that is open."""
-    transaction = transactions.current()
-    return transaction is not None and transaction.node.span.target.kind == "request"
-
-
-def _telling(send: Any) -> Any:
-    """Return a `send` that tells of what goes by."""
-
-    def tell(message: Any) -> Any:
-        kind = message["type"]
-        if kind == "http.response.start":
-            transactions.set_status(message["status"])
-        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
-            return last(message)
-        return send(message)
-
-    async def last(message: Any) -> None:
-        await send(message)
-        response.finish()
-
-    return tell

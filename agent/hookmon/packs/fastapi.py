@@ -6,7 +6,7 @@ releases without it have routes of Starlette that know theirs. Runs in the watch
 
 from __future__ import annotations
 
-from hookmon.packs.starlette import routed
+from hookmon.packs.starlette import name_of, routed
 from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let the selection of a route tell of its pattern; a mounted application's is told by Starlette's `Mount.handle`."""
     plain = vars(module).get("_route_selected")
-
-    def selected(args: Any, kwargs: Any, result: Any) -> None:
-        if not kwargs.get("mount"):
-            routed(kwargs["scope"], kwargs["path"])
-
     if plain is not None:
-        patches.replace(module, "_route_selected", told(plain, selected))
+        fields = (("scope", ("method",)), ("path", ()), ("mount", ()))
+        patches.replace(module, "_route_selected", told(plain, _selected, route_of=(_route, fields)))
+
+
+def _selected(args: Any, kwargs: Any, result: Any) -> None:
+    if not kwargs.get("mount"):
+        routed(kwargs["scope"], kwargs["path"])
+
+
+def _route(args: Any, kwargs: Any) -> str:
+    return "" if kwargs["mount"] else name_of(kwargs["scope"], kwargs["path"])

@@ -6,7 +6,6 @@ tells the open request of its pattern. Nothing is timed here. Runs in the watche
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import is_inside
 from hookmon.probe import transactions
 from hookmon.probe.methods import method_of
 from hookmon.probe.stand_ins import told
@@ -24,29 +23,44 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     """Let `Mount.handle` or another class's `handle`, as `call` says, tell of the pattern."""
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
-    tell, pattern = (_mounted, "path") if class_name == "Mount" else (routed, "path_format")
-
-    def handled(args: Any, kwargs: Any, result: Any) -> None:
-        route, scope = args[:2]
-        tell(scope, vars(route).get(pattern))
-
-    patches.replace(owner, name, told(vars(owner)[name], handled))
+    if class_name == "Mount":
+        patches.replace(owner, name, told(vars(owner)[name], _mounted))
+    else:
+        patches.replace(owner, name, told(vars(owner)[name], _handled, route_of=(_route, ((1, ("method",)), (0, ("path_format",))))))
 
 
-def _mounted(scope: Any, path: Any) -> None:
+def _mounted(args: Any, kwargs: Any, result: Any) -> None:
     """Tell the open request that an application below this pattern has it now; its own route may say more."""
+    mount, scope = args[:2]
+    path = vars(mount).get("path")
     transaction = transactions.current()
-    if type(path) is str and transaction is not None and not transaction.is_routed and is_inside():
+    if type(path) is str and transaction is not None and not transaction.is_routed and transactions.is_in_request():
         transaction.route += path
         transactions.rename(f"{_method(scope)} {transaction.route}/{{path}}")
+
+
+def _handled(args: Any, kwargs: Any, result: Any) -> None:
+    route, scope = args[:2]
+    routed(scope, vars(route).get("path_format"))
+
+
+def _route(args: Any, kwargs: Any) -> str:
+    route, scope = args[:2]
+    return name_of(scope, vars(route)["path_format"])
 
 
 def routed(scope: Any, path: Any) -> None:
     """Tell the open request its route. The first one stays: a handler may call another application."""
     transaction = transactions.current()
-    if type(path) is str and transaction is not None and not transaction.is_routed and is_inside():
+    if type(path) is str and transaction is not None and not transaction.is_routed and transactions.is_in_request():
         transaction.is_routed = True
-        transactions.rename(f"{_method(scope)} {transaction.route}{path}")
+        transactions.rename(name_of(scope, path))
+
+
+def name_of(scope: Any, path: str) -> str:
+    """Return the name of the open request: its method and the whole pattern."""
+    transaction = transactions.current()
+    return f"{_method(scope)} {transaction.route if transaction is not None else ''}{path}"
 
 
 def _method(scope: Any) -> str:

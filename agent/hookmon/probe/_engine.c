@@ -79,7 +79,8 @@ typedef struct {
     uint32_t whole;
     PyObject *kind;    /* of its target, or NULL */
     uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
-    uint64_t unused[6];
+    PyObject *tail;    /* Node or NULL: see response.py */
+    uint64_t unused[5];
 } Node;
 _Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
 
@@ -172,14 +173,24 @@ typedef struct {
     Node *parent;
     Node *node;       /* NULL: not recorded */
     PyObject *opened; /* the transaction that this is, or the visit to another one */
-    int owns_lane;
-    int stepping;
-    int ended;
+    short owns_lane;
+    short stepping;
+    short ended;
+    short role; /* what it is of a response; 0: nothing */
     uint64_t started_ns;
     uint64_t active_ns;
     uint64_t steps;
     PyObject *weakrefs;
 } Coroutine;
+
+enum { APPLICATION = 1, LAST_PART = 2 };
+
+/* What an ASGI application gets as its `send`. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *send;
+} Telling;
 
 typedef struct {
     PyObject_HEAD
@@ -223,14 +234,15 @@ OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType;
+static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType;
 static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
 static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
 static PyObject *name_join, *name_begin, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
-static PyObject *no_text;
+static PyObject *name_awaiting, *name_tail, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
+static PyObject *text_start, *text_body, *text_pathsend, *no_text;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
 
 /* Offsets from a node's total, as in core.layout. */
@@ -497,6 +509,7 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
     for (int i = 0; i < OCTAVES; i++) {
         self->octave[i] = (int32_t)state.scratch_bucket;
     }
+    Py_CLEAR(self->tail);
     Py_XSETREF(self->children, Py_NewRef(state.no_children));
     Py_XSETREF(self->parent, Py_NewRef(Py_None));
     Py_RETURN_NONE;
@@ -526,6 +539,7 @@ node_traverse(Node *self, visitproc visit, void *arg)
     Py_VISIT(self->parent);
     Py_VISIT(self->span);
     Py_VISIT(self->children);
+    Py_VISIT(self->tail);
     return 0;
 }
 
@@ -543,6 +557,7 @@ node_dealloc(Node *self)
     Py_CLEAR(self->span);
     Py_CLEAR(self->kind);
     Py_CLEAR(self->children);
+    Py_CLEAR(self->tail);
     type->tp_free(self);
     Py_DECREF(type);
     Py_TRASHCAN_END
@@ -1453,6 +1468,146 @@ open_transaction(void)
     return transaction;
 }
 
+/* ---- the end of a response: as in response.py ---- */
+
+/* Say whether a node is that of a call that is open: between the innermost one and the entry's. */
+static int
+is_open(Node *innermost, Node *entry, PyObject *node)
+{
+    for (Node *each = innermost;; each = (Node *)each->parent) {
+        if ((PyObject *)each == node || each == entry) {
+            return (PyObject *)each == node;
+        }
+    }
+}
+
+/* Return where the calls lead that were open when the response ended: the same as `moved` for all others. */
+static PyObject *
+moved_to_tail(Lane *lane, Node *entry, Node *tail)
+{
+    PyObject *moved = PyDict_New();
+    PyObject *node, *place;
+    Py_ssize_t at = 0;
+    while (moved && lane->moved && PyDict_Next(lane->moved, &at, &node, &place)) {
+        if (PyDict_SetItem(moved, node, is_open(lane->node, entry, place) ? (PyObject *)tail : place) < 0) {
+            Py_CLEAR(moved);
+        }
+    }
+    for (Node *each = lane->node; moved; each = (Node *)each->parent) {
+        if (PyDict_SetItem(moved, (PyObject *)each, (PyObject *)tail) < 0) {
+            Py_CLEAR(moved);
+        }
+        if (each == entry) {
+            break;
+        }
+    }
+    return moved;
+}
+
+/* Count a call that is open as if it ended now. */
+static void
+count_open(Lane *lane, Trace *trace, Node *node, uint64_t ended_ns)
+{
+    Py_ssize_t slot = lane->base + node->slot;
+    uint64_t started_ns = state.words[slot] == node->number ? state.words[slot + 1] : 0; /* else it is only counted */
+    uint64_t duration_ns = started_ns && ended_ns > started_ns ? ended_ns - started_ns : 0;
+    state.words[slot] = 0;
+    if (started_ns) {
+        state.words[node->total] += duration_ns;
+        finish(node, duration_ns);
+    }
+    else {
+        state.words[node->total + UNTIMED]++;
+    }
+    trace_add(trace, node, started_ns, duration_ns, started_ns ? RETURNED : UNTIMED_CALL);
+}
+
+/* Settle a transaction: its response has ended for the client. */
+static void
+finish_response(Transaction *self)
+{
+    Lane *lane = self->lane;
+    Node *entry = self->node;
+    Node *innermost = lane->node;
+    if (self->ended || self->epoch != (long)state.epoch || lane->base == state.scratch_lane) {
+        return;
+    }
+    for (Node *each = innermost; each != entry; each = (Node *)each->parent) {
+        if ((PyObject *)each == state.root || !Py_IS_TYPE(each->parent, NodeType)) {
+            return; /* the entry is not open there */
+        }
+    }
+    if (!entry->tail) {
+        entry->tail = PyObject_CallMethodOneArg(state.steps, name_tail, (PyObject *)entry);
+    }
+    if (!entry->tail || !Py_IS_TYPE(entry->tail, NodeType)) {
+        Py_CLEAR(entry->tail);
+        return;
+    }
+    Node *tail = (Node *)entry->tail;
+    PyObject *rest = PyList_New(0);
+    PyObject *moved = rest ? moved_to_tail(lane, entry, tail) : NULL;
+    if (!moved) {
+        Py_XDECREF(rest);
+        return;
+    }
+    PyObject *traces = self->traces;
+    self->ended = 1;
+    self->traces = rest;
+    if (lane->moved_depth < innermost->depth || !lane->moved) {
+        lane->moved_depth = innermost->depth;
+    }
+    Py_XSETREF(lane->moved, moved);
+    Py_CLEAR(lane->trace);
+    lane->node = (Node *)Py_NewRef(tail); /* the reference to the innermost node is ours now, and it has one to each above */
+    Py_INCREF(entry);
+    Trace *own = (Trace *)PyList_GET_ITEM(traces, 0);
+    uint64_t ended_ns = now_ns();
+    for (Node *each = innermost;; each = (Node *)each->parent) {
+        int is_last = each == entry || !Py_IS_TYPE(each->parent, NodeType); /* a fork in between has retired them */
+        count_open(lane, own, each, ended_ns);
+        if (is_last) {
+            break;
+        }
+    }
+    Event last = own->events[--own->count];
+    (void)settle_transaction(self, traces, &last);
+    Py_DECREF(last.node);
+    Py_DECREF(traces);
+    Py_DECREF(entry);
+    Py_DECREF(innermost);
+}
+
+static PyObject *
+finish_response_for_python(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *transaction = Py_None;
+    if (!PyArg_ParseTuple(args, "|O", &transaction)) {
+        return NULL;
+    }
+    Transaction *open = transaction == Py_None ? open_transaction() : (Transaction *)Py_NewRef(transaction);
+    if (open && Py_IS_TYPE((PyObject *)open, TransactionType)) {
+        finish_response(open);
+    }
+    Py_XDECREF(open);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* The caller's request has raised: an error, also when its response has ended; counted once. */
+static void
+fail(Transaction *self)
+{
+    if (!self->failed && self->epoch == (long)state.epoch) {
+        self->failed = 1;
+        if (self->ended) {
+            state.words[self->node->total + ERRORS]++;
+        }
+    }
+}
+
 /* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
 static PyObject *
 begin(Lane *lane, Node *node)
@@ -2183,7 +2338,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     self->ended = 1;
     uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
     if (node) {
-        if (lane->moved) {
+        if (lane->moved && node->depth <= lane->moved_depth) {
             follow(lane, &self->node);
             follow(lane, &self->parent);
             node = self->node;
@@ -2205,6 +2360,9 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
         if (lane->trace) {
             trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
         }
+        if (self->role == APPLICATION && outcome == RAISED && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
+            fail((Transaction *)self->opened);
+        }
     }
     if (self->opened) {
         PyObject *opened = self->opened;
@@ -2217,13 +2375,30 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     Py_DECREF(lane);
 }
 
+/* The last part of a response has been sent. -1 with an error. */
+static int
+finish_open(void)
+{
+    Transaction *transaction = open_transaction();
+    if (transaction) {
+        finish_response(transaction);
+        Py_DECREF(transaction);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static PySendResult
 coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
 {
     Coroutine *self = (Coroutine *)object;
     *result = NULL;
-    if (self->stepping) { /* a mistake of the program, which the coroutine answers */
-        return PyIter_Send(self->inner, value, result);
+    if (self->stepping || self->role == LAST_PART) { /* stepping: a mistake of the program, which the coroutine answers */
+        PySendResult answer = PyIter_Send(self->inner, value, result);
+        if (answer == PYGEN_RETURN && self->role == LAST_PART && finish_open() < 0) {
+            Py_CLEAR(*result);
+            return PYGEN_ERROR;
+        }
+        return answer;
     }
     uint64_t step_ns;
     if (coroutine_enter(self, &step_ns) < 0) {
@@ -2278,7 +2453,7 @@ coroutine_throw(Coroutine *self, PyObject *args)
     if (!method) {
         return NULL;
     }
-    if (self->stepping) {
+    if (self->stepping || self->role == LAST_PART) {
         PyObject *answer = PyObject_CallObject(method, args);
         Py_DECREF(method);
         return answer;
@@ -2429,6 +2604,17 @@ coroutine_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *Py_UNUSED
     return PyArg_ParseTuple(args, "OO", &inner, &span) ? make_coroutine(inner, span) : NULL;
 }
 
+/* Note where the first coroutine of a span was made. An error may be set. */
+static void
+note_maker_once(Timed *self, PyObject *span)
+{
+    if (span != self->last_span) {
+        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_note_maker, span);
+        Py_XDECREF(answer);
+        Py_XSETREF(self->last_span, Py_NewRef(span));
+    }
+}
+
 static PyObject *
 coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -2439,16 +2625,149 @@ coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
     }
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
     PyObject *timed = NULL;
-    if (span && span != self->last_span) { /* the first one says where it was made */
-        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_note_maker, span);
-        Py_XDECREF(answer);
-        Py_XSETREF(self->last_span, Py_NewRef(span));
-    }
-    if (span && !PyErr_Occurred()) {
-        timed = make_coroutine(made, span);
+    if (span) {
+        note_maker_once(self, span);
+        timed = PyErr_Occurred() ? NULL : make_coroutine(made, span);
     }
     Py_XDECREF(span);
     Py_DECREF(made);
+    return timed;
+}
+
+/* ---- ASGI applications: as in asgi.py ---- */
+
+/* Return a stand-in with a part in a response for what the program is to await, whose reference it takes. */
+static PyObject *
+accompanied(PyObject *made, PyObject *span, short role)
+{
+    if (!PyCoro_CheckExact(made) && !Py_IS_TYPE(made, CoroutineType)) {
+        Py_SETREF(made, PyObject_CallMethodOneArg(state.steps, name_awaiting, made));
+    }
+    Coroutine *self = made ? (Coroutine *)make_coroutine(made, span) : NULL;
+    if (self) {
+        self->role = role;
+    }
+    Py_XDECREF(made);
+    return (PyObject *)self;
+}
+
+/* Return what a message or a scope has by a name, borrowed, NULL when there is nothing. */
+static PyObject *
+item(PyObject *dict, PyObject *name)
+{
+    PyObject *found = PyDict_Check(dict) ? PyDict_GetItemWithError(dict, name) : NULL;
+    if (!found) {
+        PyErr_Clear();
+    }
+    return found;
+}
+
+static int
+is_text(PyObject *value, PyObject *text)
+{
+    return value == text || (value && PyUnicode_CheckExact(value) && PyUnicode_Compare(value, text) == 0);
+}
+
+/* Read what a message tells of the response; say whether it is the last part. */
+static int
+read_message(PyObject *message)
+{
+    PyObject *type = item(message, name_type);
+    if (is_text(type, text_body)) {
+        PyObject *more = item(message, name_more_body);
+        int is_last = !more || more == Py_False || (more != Py_True && PyObject_IsTrue(more) == 0);
+        PyErr_Clear();
+        return is_last;
+    }
+    if (is_text(type, text_start)) {
+        PyObject *status = item(message, name_status);
+        Transaction *transaction = status && PyLong_Check(status) ? open_transaction() : NULL;
+        if (transaction) {
+            transaction->status = PyLong_AsLong(status);
+            Py_DECREF(transaction);
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    return is_text(type, text_pathsend);
+}
+
+static PyObject *
+telling_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    int is_last = PyVectorcall_NARGS(nargsf) == 1 && !kwnames && read_message(args[0]);
+    PyObject *made = PyObject_Vectorcall(((Telling *)callable)->send, args, nargsf, kwnames);
+    return made && is_last ? accompanied(made, Py_None, LAST_PART) : made;
+}
+
+static int
+telling_traverse(Telling *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->send);
+    return 0;
+}
+
+static void
+telling_dealloc(Telling *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->send);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef telling_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Telling, vectorcall), Py_READONLY, NULL},
+    {"__wrapped__", Py_T_OBJECT_EX, offsetof(Telling, send), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* Say whether a call of an application with this scope begins a request. */
+static int
+begins_request(PyObject *scope)
+{
+    PyObject *type = item(scope, name_type);
+    if (!is_text(type, text_http) && !is_text(type, text_websocket)) {
+        return 0;
+    }
+    Transaction *transaction = open_transaction();
+    int begins = !transaction || !is_text(transaction->node->kind, text_request);
+    Py_XDECREF(transaction);
+    return begins;
+}
+
+#define MOST_ARGUMENTS 8 /* of an application; the specification has three */
+
+static PyObject *
+application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t send = self->position + 2;
+    if (kwnames || count <= send || count > MOST_ARGUMENTS || !begins_request(args[self->position])) {
+        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    }
+    Telling *telling = (Telling *)TellingType->tp_alloc(TellingType, 0);
+    if (!telling) {
+        return NULL;
+    }
+    telling->vectorcall = telling_call;
+    telling->send = Py_NewRef(args[send]);
+    PyObject *changed[MOST_ARGUMENTS];
+    memcpy(changed, args, (size_t)count * sizeof *changed);
+    changed[send] = (PyObject *)telling;
+    PyObject *made = PyObject_Vectorcall(self->function, changed, (size_t)count, NULL);
+    Py_DECREF(telling);
+    PyObject *span = made ? span_of(self, args, count, NULL) : NULL;
+    PyObject *timed = NULL;
+    if (span) {
+        note_maker_once(self, span);
+        timed = PyErr_Occurred() ? NULL : accompanied(Py_NewRef(made), span, APPLICATION);
+    }
+    Py_XDECREF(span);
+    Py_XDECREF(made);
     return timed;
 }
 
@@ -2736,9 +3055,9 @@ generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
 
 /* ---- functions that tell of the open transaction: see marks.py ---- */
 
-/* Call `name` with (args, kwargs, result). */
+/* Call a function of Python with (args, kwargs, result). */
 static PyObject *
-call_mark(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     PyObject *positional = PyTuple_New(count);
     PyObject *keywords = PyDict_New();
@@ -2751,7 +3070,7 @@ call_mark(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwname
         for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames) && !failed; i++) {
             failed = PyDict_SetItem(keywords, PyTuple_GET_ITEM(kwnames, i), args[count + i]) < 0;
         }
-        answer = failed ? NULL : PyObject_CallFunctionObjArgs(self->name, positional, keywords, result, NULL);
+        answer = failed ? NULL : PyObject_CallFunctionObjArgs(mark, positional, keywords, result, NULL);
     }
     Py_XDECREF(positional);
     Py_XDECREF(keywords);
@@ -2791,12 +3110,28 @@ read_attribute(PyObject *value, PyObject *name)
     return found;
 }
 
-/* Return what a field leads to, (position or -1 for the result, (name, …)), a new reference; NULL where Python is to look. */
-static PyObject *
-read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *result)
+/* Return where the arguments have a keyword, `count` or more; the number of all arguments when they do not. */
+static Py_ssize_t
+keyword_position(PyObject *keyword, Py_ssize_t count, PyObject *kwnames)
 {
-    Py_ssize_t position = PyLong_AsSsize_t(PyTuple_GET_ITEM(field, 0));
-    if (position >= count) {
+    Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t i = 0; i < named; i++) {
+        if (is_text(PyTuple_GET_ITEM(kwnames, i), keyword)) {
+            return count + i;
+        }
+    }
+    return count + named;
+}
+
+/* Return what a field leads to, (position or keyword, or -1 for the result, (name, …)), a new reference; NULL where Python is to
+ * look. */
+static PyObject *
+read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+{
+    PyObject *place = PyTuple_GET_ITEM(field, 0);
+    int is_keyword = PyUnicode_CheckExact(place);
+    Py_ssize_t position = is_keyword ? keyword_position(place, count, kwnames) : PyLong_AsSsize_t(place);
+    if (position >= count + (is_keyword && kwnames ? PyTuple_GET_SIZE(kwnames) : 0)) {
         return NULL;
     }
     PyObject *value = Py_NewRef(position < 0 ? result : args[position]);
@@ -2848,35 +3183,36 @@ rename_transaction(Transaction *transaction, PyObject *told)
 }
 
 /* Tell of the open transaction what is known by its values: `detail` is (read, fields, field of the body or None, kind of
- * transaction or None for any), and a list
- * as above is remembered by the hash of what the fields lead to. 0 where Python is to look, -1 with an error. */
+ * transaction or None for any, whether it tells the route), and a list as above is remembered by the hash of what the fields lead
+ * to. 0 where Python is to look, -1 with an error. */
 static int
-tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *result)
+tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     Transaction *transaction = open_transaction();
     if (!transaction) {
         return PyErr_Occurred() ? -1 : 1;
     }
     int answer = 0;
-    PyObject *kind = PyTuple_GET_ITEM(self->detail, 3); /* None for any */
-    if (kind != Py_None && transaction->node->kind != kind && PyObject_RichCompareBool(transaction->node->kind, kind, Py_EQ) != 1) {
+    PyObject *kind = PyTuple_GET_ITEM(self->detail, 3);
+    int is_route = PyTuple_GET_ITEM(self->detail, 4) == Py_True;
+    if ((kind != Py_None && !is_text(transaction->node->kind, kind)) || (is_route && transaction->is_routed)) {
         Py_DECREF(transaction);
-        return PyErr_Occurred() ? -1 : 1;
+        return 1;
     }
     PyObject *body = PyTuple_GET_ITEM(self->detail, 2);
     PyObject *fields = PyTuple_GET_ITEM(self->detail, 1);
     if (body != Py_None) {
-        PyObject *found = read_field(body, args, count, result);
+        PyObject *found = read_field(body, args, count, kwnames, result);
         int is_plain = found && !PyGen_CheckExact(found);
         Py_XDECREF(found);
         if (!is_plain) {
             goto done;
         }
     }
-    uint64_t key = 1;
+    uint64_t key = is_route ? (uint64_t)PyObject_Hash(transaction->route) : 1;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
-        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, result);
-        int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value));
+        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result);
+        int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
         key = is_plain ? mixed(key, (uint64_t)PyObject_Hash(value)) : 0;
         Py_XDECREF(value);
         if (!is_plain) {
@@ -2886,12 +3222,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *result)
     PyObject *told = known_span(self, (Py_hash_t)key);
     Py_XINCREF(told);
     if (!told) {
-        PyObject *positional = PyTuple_New(count);
-        for (Py_ssize_t i = 0; positional && i < count; i++) {
-            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
-        }
-        told = positional ? PyObject_CallFunctionObjArgs(PyTuple_GET_ITEM(self->detail, 0), positional, result, NULL) : NULL;
-        Py_XDECREF(positional);
+        told = call_mark(PyTuple_GET_ITEM(self->detail, 0), args, count, kwnames, result);
         if (!told || !PyList_CheckExact(told)) {
             answer = told ? 0 : -1;
             Py_XDECREF(told);
@@ -2903,6 +3234,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *result)
     if (status >= 0) {
         transaction->status = status;
     }
+    transaction->is_routed |= is_route && PyList_GET_ITEM(told, 0) != Py_None;
     answer = rename_transaction(transaction, told) < 0 ? -1 : 1;
     Py_DECREF(told);
 done:
@@ -2915,12 +3247,12 @@ marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
 {
     Timed *self = (Timed *)callable;
     PyObject *result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-    int is_told = result && self->detail && !kwnames ? tell(self, args, PyVectorcall_NARGS(nargsf), result) : 0;
+    int is_told = result && self->detail ? tell(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
     if (is_told < 0) {
         Py_CLEAR(result);
     }
     if (result && !is_told) {
-        PyObject *answer = call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, result);
+        PyObject *answer = call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, result);
         if (answer != Py_None) { /* a body that stands in for the result; or an error */
             Py_SETREF(result, answer);
         }
@@ -2935,11 +3267,15 @@ static PyObject *
 marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
-    PyObject *answer = call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
-    if (!answer) {
+    int is_told = self->detail ? tell(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
+    if (!is_told) {
+        PyObject *answer = call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
+        is_told = answer ? 1 : -1;
+        Py_XDECREF(answer);
+    }
+    if (is_told < 0) {
         return NULL;
     }
-    Py_DECREF(answer);
     return PyObject_Vectorcall(self->function, args, nargsf, kwnames);
 }
 
@@ -2948,7 +3284,7 @@ marked_coroutine_call(PyObject *callable, PyObject *const *args, size_t nargsf, 
 {
     Timed *self = (Timed *)callable;
     PyObject *made = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
-    PyObject *followed = made ? call_mark(self, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
+    PyObject *followed = made ? call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
     Py_XDECREF(made);
     return followed;
 }
@@ -2984,6 +3320,7 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                        : PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
                        : PyType_IsSubtype(type, MarkedCoroutineType)   ? marked_coroutine_call
                        : PyType_IsSubtype(type, MarkedType)            ? marked_call
+                       : PyType_IsSubtype(type, ApplicationType)       ? application_call
                                                                        : timed_call;
     return (PyObject *)self;
 }
@@ -3282,6 +3619,7 @@ static PyMethodDef module_methods[] = {
     {"use_greenlets", use_greenlets, METH_VARARGS, "Keep lanes by greenlet: (getcurrent, {id: Lane})."},
     {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
     {"leave_thread", leave_thread, METH_O, "Forget the lane of a thread that ends, if it is the running one."},
+    {"finish_response", finish_response_for_python, METH_VARARGS, "Settle a transaction, the caller's own if none is given."},
     {"finish", finish_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
     {NULL, NULL, 0, NULL},
@@ -3332,6 +3670,10 @@ static PyType_Slot binding_slots[] = {
     SLOT(Py_tp_getset, timed_getset),
     {0, NULL},
 };
+static PyType_Slot telling_slots[] = {
+    SLOT(Py_tp_dealloc, telling_dealloc), SLOT(Py_tp_traverse, telling_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
+    SLOT(Py_tp_members, telling_members), {0, NULL},
+};
 static PyType_Slot coroutine_slots[] = {
     SLOT(Py_tp_new, coroutine_new),           SLOT(Py_tp_dealloc, coroutine_dealloc),
     SLOT(Py_tp_finalize, coroutine_finalize), SLOT(Py_tp_traverse, coroutine_traverse),
@@ -3370,6 +3712,9 @@ static PyType_Spec timed_spec = {
     binding_slots};
 static PyType_Spec coroutine_spec = {
     "hookmon.probe._engine.coroutine", sizeof(Coroutine), 0, PLAIN_FLAGS, coroutine_slots};
+static PyType_Spec telling_spec = {
+    "hookmon.probe._engine.send", sizeof(Telling), 0,
+    PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, telling_slots};
 static PyType_Spec generator_spec = {
     "hookmon.probe._engine.generator", sizeof(Generator), 0, PLAIN_FLAGS, generator_slots};
 
@@ -3420,6 +3765,13 @@ fill_module(PyObject *module)
         add_name(&name_current_tasks, "_current_tasks") < 0) {
         return -1;
     }
+    if (add_name(&name_awaiting, "awaiting") < 0 || add_name(&name_tail, "tail") < 0 || add_name(&name_type, "type") < 0 ||
+        add_name(&name_status, "status") < 0 || add_name(&name_more_body, "more_body") < 0 || add_name(&text_http, "http") < 0 ||
+        add_name(&text_websocket, "websocket") < 0 || add_name(&text_request, "request") < 0 ||
+        add_name(&text_start, "http.response.start") < 0 || add_name(&text_body, "http.response.body") < 0 ||
+        add_name(&text_pathsend, "http.response.pathsend") < 0) {
+        return -1;
+    }
     PyTypeObject *here_type;
     if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
@@ -3434,6 +3786,8 @@ fill_module(PyObject *module)
         add_type(module, &MarkedType, &timed_spec, TimedType, "Marked") < 0 ||
         add_type(module, &MarkedBeforeType, &timed_spec, MarkedType, "MarkedBefore") < 0 ||
         add_type(module, &MarkedCoroutineType, &timed_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
+        add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
+        add_type(module, &TellingType, &telling_spec, NULL, "Telling") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
         add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {
         return -1;

@@ -56,9 +56,9 @@ def marker(target: Target, function: Any, is_method: bool) -> Mark:
 
 def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
     """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
-    or None for any); None for no.
+    or None for any, whether it tells the route); None for no.
 
-    `read` is a function of (args, result) that gives [name or None, status or -1, None, None] or None, and all that decides is
+    `read` is a function of (args, kwargs, result) that gives [name or None, status or -1, None, None] or None, and all that decides is
     what the fields, (position or -1 for the result, names), lead to. The engine puts nodes into the list.
     """
     name_template, status_template, body_template = target.marks
@@ -71,13 +71,23 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
     find_status = text_finder(status_template, target, function, is_method) if status_template else None
 
     @shielded(None)
-    def read(args: tuple[Any, ...], result: Any) -> list[Any]:
-        values = {"result": result}
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any]:
+        values = {**kwargs, "result": result}
         name = find_name(args, values) if find_name is not None else ""
         status = find_status(args, values)[:3] if find_status is not None else ""
         return [name or None, int(status) if status.isdigit() else -1, None, None]
 
-    return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind
+    return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind, False
+
+
+def routing(name_of: Callable[[Any, Any], str], fields: tuple[Any, ...]) -> Any:
+    """Return the same for a function that tells the route of the open request: `name_of(args, kwargs)`, "" for none."""
+
+    @shielded(None)
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any]:
+        return [name_of(args, kwargs) or None, -1, None, None]
+
+    return read, fields, None, "request", True
 
 
 class MarkedCoroutine(StandIn):

@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from hookmon.core import layout
 from hookmon.probe import notes
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.stand_ins import RefusedError, is_timed, stand_in
+from hookmon.probe.stand_ins import RefusedError, application, is_timed, stand_in
 from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
@@ -102,8 +102,11 @@ def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
     """Let the pack's adapter, a module of hookmon.packs or a file of somebody else's, do what setting an attribute cannot."""
     adapter = _adapter(watch["adapter"])
 
-    def timed(function: Any, qualified_name: str) -> Any:
-        return stand_in(function, target_of(name, qualified_name, watch), watch["span"], is_method=True)
+    def timed(function: Any, qualified_name: str, scope_at: int | None = None) -> Any:
+        target = target_of(name, qualified_name, watch)
+        if scope_at is not None:
+            return application(function, target, watch["span"], scope_at)
+        return stand_in(function, target, watch["span"], is_method=True)
 
     adapter.patch(module, call, timed, patches)
 

@@ -14,6 +14,7 @@ from time import monotonic_ns as clock
 
 from hookmon.core import layout
 from hookmon.probe import recorder
+from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.trace import RETURNED, UNTIMED
 from hookmon.probe.transactions import AFTER, Transaction, child, current
@@ -37,15 +38,15 @@ def finish(transaction: Transaction | None = None) -> None:
         return
     lane = transaction.lane
     calls = _open_calls(lane, transaction.node)
-    tail = _tail(transaction.node) if calls else None
-    if tail is None:
+    place = tail(transaction.node) if calls else None
+    if place is None:
         return
     transaction.ended = True
     traces, transaction.traces = transaction.traces, []
     lane.trace = None
-    lane.node = tail
-    before = {key: tail if place in calls else place for key, place in (lane.moved or {}).items()}
-    lane.moved = before | dict.fromkeys(calls, tail)
+    lane.node = place
+    before = {key: place if led in calls else led for key, led in (lane.moved or {}).items()}
+    lane.moved = before | dict.fromkeys(calls, place)
     now_ns = clock()
     for node in calls:
         slot = lane.base + node.slot
@@ -81,23 +82,27 @@ def _count(node: Node, started_ns: int, now_ns: int) -> tuple[int, int]:
 _tails: dict[Node, Node] = {}
 
 
-def _tail(entry: Node) -> Node | None:
+@shielded(None)
+def tail(entry: Node) -> Node | None:
     """Return the node that counts nothing, with the children of the entry's `(after)`."""
     after = child(entry, AFTER)
     if after is None or after in _tails:
         return _tails.get(after) if after is not None else None
-    tail = recorder.Node(after.parent, AFTER, 0, 0, after.depth)
-    tail.retire()
-    tail.number, tail.parent, tail.children, tail.slot = after.number, after.parent, after.children, after.slot
-    _tails[after] = tail
-    return tail
+    found = recorder.Node(after.parent, AFTER, 0, 0, after.depth)
+    found.retire()
+    found.number, found.parent, found.children, found.slot = after.number, after.parent, after.children, after.slot
+    _tails[after] = found
+    return found
 
 
 def _forget_tails() -> None:
     """Lead what goes on in a forked child to where all that its parent has begun goes."""
-    for tail in _tails.values():
-        tail.retire()
+    for each in _tails.values():
+        each.retire()
     _tails.clear()
 
+
+if compiled:
+    finish = shielded(None)(compiled.finish_response)
 
 os.register_at_fork(after_in_child=_forget_tails)

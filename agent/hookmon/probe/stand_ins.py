@@ -12,10 +12,10 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
-from hookmon.probe import generators, recorder, steps, trace, transactions, tree
+from hookmon.probe import generators, recorder, response, steps, trace, transactions, tree
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
-from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading
+from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading, routing
 from hookmon.probe.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.target import is_own, located, note_maker
 
@@ -50,6 +50,8 @@ if compiled:
             new_per=trace.new_per,
             located=located,
             is_own=is_own,
+            awaiting=steps.awaiting,
+            tail=response.tail,
         ),
         recorder.root,
         tree.no_children,
@@ -104,13 +106,38 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     return _named_after(kind, function)(function, span, name, position, target.sited, key)
 
 
-def told(function: Any, tell: Any) -> Any:
+def application(function: Any, target: Target, template: str, scope_at: int) -> Any:
+    """Return the stand-in for an ASGI application whose HTTP requests and websockets are transactions (see `asgi`).
+
+    `scope_at` is the position of its scope: 1 for the method of a class. Raises ValueError for a bad template.
+    """
+    if compiled:
+        kind: Any = compiled.Application
+    else:
+        from hookmon.probe.asgi import Application as kind  # type: ignore[no-redef]
+    named = _called_as_method if scope_at else _called
+    name, _ = span_finder(template, target, named, bool(scope_at))
+    return kind(function, None, name, scope_at, False, "method")
+
+
+def _called(scope: Any, receive: Any, send: Any) -> None:
+    """Give names to the arguments of an application."""
+
+
+def _called_as_method(self: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Give names to those of one that is a method."""
+
+
+def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | None = None) -> Any:
     """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
 
-    A coroutine function tells when it is called, without a result, any other function when it has returned.
+    A coroutine function tells when it is called, without a result, any other function when it has returned. `route_of` is for
+    one that tells the route of the open request: a function of (args, kwargs) that returns the name or "", and the fields of the
+    arguments that alone decide about it, (position or keyword, names), besides the prefix that the transaction has.
     """
     kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
-    return kind(function, None, shielded(None)(tell), -1)
+    quick = routing(*route_of) if route_of is not None else None
+    return kind(function, None, shielded(None)(tell), -1, False, quick)
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:

@@ -276,6 +276,11 @@ def _has(value: Any, name: str) -> bool:
     return any(name in owner.__dict__ for owner in type(value).__mro__)
 
 
+async def awaiting(made: Any) -> Any:
+    """Make a coroutine of what can only be awaited."""
+    return await made
+
+
 def awaited(result: Any, span: Span, start_ns: int) -> Any:
     """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
     if _has(result, "send"):

@@ -220,6 +220,12 @@ def current() -> Transaction | None:
     return member.transaction
 
 
+def is_in_request() -> bool:
+    """Say whether the caller belongs to a request that is open."""
+    transaction = current()
+    return transaction is not None and transaction.node.span.target.kind == "request"
+
+
 @shielded(None)
 def beside() -> Beside | None:
     """Take the part of a call in the caller's open transaction that will go on beside it; None when there is none."""

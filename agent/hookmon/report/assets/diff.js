@@ -117,10 +117,10 @@ function intervalBar(ratio, verdict, reach) {
     const [left, right] = [place100(low, reach), place100(high, reach)];
     return el("i", { class: name, left: `${left}%`, width: `${right - left}%` });
   };
-  const text = `B is ${change(ratio.value)}, between ${change(ratio.low)} and ${change(ratio.high)}; up to ${change(ratio.allowed)} may be chance of the whole run`;
+  const text = `B is ${change(ratio.value)}, between ${change(ratio.low)} and ${change(ratio.high)}; from ${change(ratio.band_low)} to ${change(ratio.band_high)} may be chance of the whole run`;
   const made = el("div", { class: `interval ${tone(verdict)}`, role: "img", "aria-label": text, title: text },
-    piece("band", 1 / ratio.allowed, ratio.allowed), el("i", { class: "one" }), piece("line", ratio.low, ratio.high));
-  const [low, high] = [ratio.low * ratio.allowed, ratio.high / ratio.allowed];
+    piece("band", ratio.band_low, ratio.band_high), el("i", { class: "one" }), piece("line", ratio.low, ratio.high));
+  const [low, high] = [ratio.low * ratio.band_high, ratio.high * ratio.band_low];
   if (low < high) made.append(piece("scatter", low, high));
   made.append(el("i", { class: "dot", left: `${place100(ratio.value, reach)}%` }));
   return made;
@@ -184,7 +184,7 @@ function intervalKey() {
   return el("div", { class: "key" },
     el("span", {}, sample(["dot", "50%", null]), "B \u00f7 A, on a logarithmic scale"),
     el("span", {}, sample(["scatter", "10%", "80%"]), "scatter of the calls"),
-    el("span", {}, sample(["band", "10%", "80%"]), `what two runs may differ by with nothing changed: ${change(1 + data.allowance)} for a typical call, more for p95`),
+    el("span", {}, sample(["band", "10%", "80%"]), `what two runs may differ by with nothing changed: up to ${change(1 + data.allowance)} for a typical call, more for p95`),
     el("span", {}, sample(["line", "5%", "90%"]), "both together: a line that does not reach \u201csame\u201d is a change, with 95 % certainty for all rows together"));
 }
 

@@ -134,7 +134,7 @@ class _Bench:
         self._subjects = subjects(self._report, _buckets(run))
         self._base: dict[Key, Subject] | None = None
         self._apart: list[str] = []
-        self._allowed = 0.0
+        self._allowed = intervals.Allowance(0.0, 0.0, 0.0, 0.0)
         self._tests = sum(  # share one confidence, as the rows of a diff do
             len(matching(budget.name, self._subjects)) for budget in budgets for limit in budget.limits if _is_vs_base(limit)
         )

@@ -30,7 +30,7 @@ NOISE = 0.10
 """By how much two runs may differ as a whole on a machine that does nothing else."""
 
 _UNKNOWN = 0.25  # the same, where the system does not say how long a process waited
-TAIL_SWAYS = 1.5  # a wait of some milliseconds is nothing to a mean of thousands of calls, and makes the slowest of them
+_TAIL_SWAYS = 1.5  # a wait of some milliseconds is nothing to a mean of thousands of calls, and makes the slowest of them
 _BUCKET = log(2) / SUB_BUCKETS
 
 Buckets = dict[int, int]
@@ -55,24 +55,50 @@ class Disturbance:
     """What else happened on the machine.
 
     `waits` is how long the program's processes were ready and had no processor, for each second that they had one, None where
-    that is not known; `others` the share of all processors that other processes used.
+    that is not known; `others` the share of all processors that other processes used; `pace` how long one piece of work took in
+    between, its 10th, 50th and 90th percentile, None where that is not known.
     """
 
     waits: float | None
     others: float
+    pace: tuple[int, int, int] | None = None
 
 
-def allowance(a: Disturbance, b: Disturbance, noise: float = NOISE) -> float:
-    """Return, as a logarithm, what geometric means may differ by with nothing changed in the program.
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """By what B may seem slower or faster than A with nothing changed in the program, as logarithms."""
 
-    A process that waits `w` seconds for each that it computes takes 1 + w times as long, and which calls that hits is chance: a
-    quarter of it, as a logarithm, is allowed for on each side. Of processors that others use it is half: two threads of one
-    core are half as fast each, for all calls alike.
+    slower: float
+    faster: float
+    tail_slower: float
+    tail_faster: float
+
+    @property
+    def most(self) -> float:
+        """The larger one of geometric means, as a share."""
+        return expm1(max(self.slower, self.faster))
+
+
+def allowance(a: Disturbance, b: Disturbance, noise: float = NOISE) -> Allowance:
+    """Return what is allowed for. B seems slower by what disturbed B, faster by what disturbed A.
+
+    A process that waits `w` seconds for each that it computes takes 1 + w times as long, and which calls that hits is chance:
+    half of it, as a logarithm, is allowed a mean. All of it may hit the slowest twentieth of the calls, which then take 1 + 20 w
+    times as long. Processors that others use are half as fast where two threads share a core, for all calls alike.
+    Where that does not show because the others are other machines on the same hardware, the pace does: the slow moments of the
+    one run against the fast ones of the other.
     """
-    whole = log1p(noise)
-    for side in (a, b):
-        whole += log1p(_UNKNOWN if side.waits is None else side.waits) / 4 + log1p(side.others) / 2
-    return whole
+    (slower, tail_slower), (faster, tail_faster) = (_excess(*pair, noise) for pair in ((b, a), (a, b)))
+    return Allowance(slower, faster, tail_slower, tail_faster)
+
+
+def _excess(run: Disturbance, other: Disturbance, noise: float) -> tuple[float, float]:
+    """Return how much slower than the other a run may seem: a mean, and a 95th percentile."""
+    waits = _UNKNOWN if run.waits is None else run.waits
+    whole = log1p(noise) + log1p(run.others)
+    if run.pace and other.pace:
+        whole += max(0.0, log(run.pace[-1] / other.pace[0]))
+    return whole + log1p(waits) / 2, _TAIL_SWAYS * whole + log1p(waits / (1 - TAIL))
 
 
 class Durations:
@@ -91,27 +117,26 @@ class Durations:
         return round(exp(self.mean)) if self.calls else 0
 
 
-def typical(a: Durations, b: Durations, tests: int, allowed: float) -> Ratio | None:
+def typical(a: Durations, b: Durations, tests: int, allowed: Allowance) -> Ratio | None:
     """Compare geometric means; None when there are too few calls. `tests` is how many comparisons share the confidence."""
     if min(a.calls, b.calls) < FEWEST_CALLS:
         return None
     half = sqrt(_half_width(a, tests) ** 2 + _half_width(b, tests) ** 2)
-    return _ratio(b.mean - a.mean, half, half, allowed)
+    return _ratio(b.mean - a.mean, half + allowed.slower, half + allowed.faster)
 
 
-def tail(a: Durations, b: Durations, tests: int, allowed: float) -> Ratio | None:
+def tail(a: Durations, b: Durations, tests: int, allowed: Allowance) -> Ratio | None:
     """Compare the 95th percentiles; None when there are too few calls."""
     if min(a.calls, b.calls) < FEWEST_FOR_TAIL:
         return None
     (low_a, at_a, high_a), (low_b, at_b, high_b) = _quantile(a, tests), _quantile(b, tests)
-    allowed *= TAIL_SWAYS
     down = sqrt((at_b - low_b) ** 2 + (high_a - at_a) ** 2)
     up = sqrt((high_b - at_b) ** 2 + (at_a - low_a) ** 2)
-    return _ratio(at_b - at_a, down, up, allowed)
+    return _ratio(at_b - at_a, down + allowed.tail_slower, up + allowed.tail_faster)
 
 
-def _ratio(change: float, down: float, up: float, allowed: float) -> Ratio:
-    return Ratio(_exp(change), _exp(change - down - allowed), _exp(change + up + allowed))
+def _ratio(change: float, down: float, up: float) -> Ratio:
+    return Ratio(_exp(change), _exp(change - down), _exp(change + up))
 
 
 def _exp(value: float) -> float:

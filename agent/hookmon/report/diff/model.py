@@ -7,13 +7,12 @@ an unchanged program differ by; where machine, interpreter or configuration diff
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from math import expm1
 from typing import Any
 
 from hookmon.collector.store import Run
 from hookmon.report.calls import Figures, Walk, figures_by_name, walk_of
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Disturbance, Durations, Ratio
+from hookmon.report.diff.intervals import Allowance, Disturbance, Durations, Ratio
 from hookmon.report.findings import Finding, findings
 from hookmon.report.transactions import MAIN, TransactionRow, transactions
 
@@ -102,7 +101,8 @@ class Diff:
     """Two runs side by side.
 
     `apart` says why times are not comparable, empty where they are. `allowance` is the share by which the runs may differ as a
-    whole with nothing changed. Counts come transaction by transaction; times with the largest difference in the total first.
+    whole with nothing changed, at most, and `allowed` what it is for means and tails, either way. Counts come transaction by
+    transaction; times with the largest difference in the total first.
     """
 
     a: Side
@@ -110,6 +110,7 @@ class Diff:
     apart: list[str]
     notes: list[str]
     allowance: float
+    allowed: Allowance
     counts: list[CountRow]
     times: list[TimeRow]
     new_findings: list[Finding]
@@ -143,7 +144,8 @@ def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
         *sides,
         apart=apart,
         notes=_notes(a, b),
-        allowance=expm1(allowed),
+        allowance=allowed.most,
+        allowed=allowed,
         counts=_counts(rows_a, rows_b),
         times=_times(a, b, walks, None if apart else allowed),
         new_findings=[each for key, each in found_b.items() if key not in found_a],
@@ -179,7 +181,7 @@ def disturbance(run: Run) -> Disturbance:
     waited_ns = sum(process.waited_ns for process in run.processes)
     capacity_ns = run.duration_ns * run.cores
     others = min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0
-    return Disturbance(waited_ns / ran_ns if ran_ns else None, others)
+    return Disturbance(waited_ns / ran_ns if ran_ns else None, others, run.pace_ns)
 
 
 def _side(run: Run) -> Side:
@@ -218,6 +220,7 @@ def _notes(a: Run, b: Run) -> list[str]:
     return found
 
 
+_Key = tuple[str, str, str]  # name, kind, target
 _ChildKey = tuple[str, str, str, str]  # name, kind, target, place
 
 
@@ -274,7 +277,7 @@ def _count(
     return CountRow(transaction, *key, calls_a, calls_b, errors_a, errors_b, per_a, per_b, changed)
 
 
-def _times(a: Run, b: Run, walks: tuple[Walk, Walk], allowed: float | None) -> list[TimeRow]:
+def _times(a: Run, b: Run, walks: tuple[Walk, Walk], allowed: Allowance | None) -> list[TimeRow]:
     """Compare all names; `allowed` is None where times are not comparable."""
     sums_a, sums_b = (figures_by_name(run.nodes, walk) for run, walk in zip((a, b), walks, strict=True))
     entries = {(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
@@ -305,7 +308,9 @@ def _tests(a: _Calls, b: _Calls) -> int:
     return (calls >= intervals.FEWEST_CALLS) + (calls >= intervals.FEWEST_FOR_TAIL)
 
 
-def _time(key: tuple[str, str, str], a: _Calls, b: _Calls, is_transaction: bool, tests: int, allowed: float | None) -> TimeRow:
+def _time(
+    key: tuple[str, str, str], a: _Calls, b: _Calls, is_transaction: bool, tests: int, allowed: Allowance | None
+) -> TimeRow:
     typical = tail = None
     if not a.figures.calls or not b.figures.calls:
         verdict = NEW if b.figures.calls else GONE
@@ -341,4 +346,4 @@ def _verdict(typical: Ratio | None, tail: Ratio | None) -> str:
 
 def as_plain(diff: Diff) -> dict[str, Any]:
     """Return a diff as values that JSON can hold."""
-    return asdict(diff)
+    return {key: value for key, value in asdict(diff).items() if key != "allowed"}

@@ -1,0 +1,70 @@
+"""ASGI applications: which calls of one begin a request, and what is said to the server of its response.
+
+In: calls `(scope, receive, send)`. Out: a transaction for each HTTP request and each websocket, which ends when the last part of
+the response has been sent; status and failure. In an open request nothing is done: where a server and a framework are both
+watched, the server's call counts. Runs in the watched process. This is the pure engine's; the compiled one does the same in C.
+Source: ASGI 3.0, "HTTP & WebSocket Message Format".
+"""
+
+from __future__ import annotations
+
+from hookmon.probe import response, transactions
+from hookmon.probe.calls import TimedCoroutineFunction
+from hookmon.probe.steps import TimedCoroutine
+from hookmon.probe.target import note_maker
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.names import FindSpan
+
+
+class Application(TimedCoroutineFunction):
+    """An application, or the method of a class that is called as one; `position` is that of its scope."""
+
+    __slots__ = ("_self_position",)
+
+    def __init__(self, function: Any, span: None, name: FindSpan, position: int, sited: bool, key: str) -> None:
+        super().__init__(function, span, name, position, sited, key)
+        self._self_position = position
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        send = self._self_position + 2
+        if kwargs or len(args) <= send or not _begins_request(args[self._self_position]):
+            return self._self_function(*args, **kwargs)
+        made = self._self_function(*args[:send], _telling(args[send]), *args[send + 1 :])
+        span = self._self_name(args, kwargs)
+        if not span.made_at:
+            note_maker(span)
+        return TimedCoroutine(_failing(made), span)
+
+
+def _begins_request(scope: Any) -> bool:
+    return type(scope) is dict and scope.get("type") in ("http", "websocket") and not transactions.is_in_request()
+
+
+async def _failing(made: Any) -> Any:
+    try:
+        return await made
+    except Exception:
+        transactions.fail()
+        raise
+
+
+def _telling(send: Any) -> Any:
+    """Return a `send` that tells of what goes by."""
+
+    def tell(message: Any) -> Any:
+        kind = message["type"]
+        if kind == "http.response.start":
+            transactions.set_status(message["status"])
+        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
+            return last(message)
+        return send(message)
+
+    async def last(message: Any) -> None:
+        await send(message)
+        response.finish()
+
+    return tell
