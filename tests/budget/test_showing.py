@@ -44,20 +44,20 @@ def large(project: Path) -> None:
 
 
 def test_a_run_with_5000_places_is_shown_fast(tmp_path: Path):
-    """Under 300 ms on a machine whose interpreter starts in 25 ms: measured 7 times that start, 12 are the limit."""
+    """Under 300 ms on a machine whose interpreter starts in 25 ms: measured 5 times that start, 9 are the limit."""
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
     bare = cpu_s([sys.executable, "-c", "pass"], tmp_path)
-    assert cpu_s([HOOKMON, "report"], tmp_path) < 12 * bare + 0.05
+    assert cpu_s([HOOKMON, "report"], tmp_path) < 9 * bare + 0.05
 
 
 def test_two_runs_with_5000_places_are_compared_fast(tmp_path: Path):
-    """Under 500 ms on a machine whose interpreter starts in 25 ms: 20 times that start are the limit."""
+    """Under 500 ms on a machine whose interpreter starts in 25 ms: measured 9 times that start, 15 are the limit."""
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
     large(tmp_path)
     bare = cpu_s([sys.executable, "-c", "pass"], tmp_path)
-    assert cpu_s([HOOKMON, "diff", "1", "2"], tmp_path) < 20 * bare + 0.05
+    assert cpu_s([HOOKMON, "diff", "1", "2"], tmp_path) < 15 * bare + 0.05
 
 
 def test_showing_a_run_imports_nothing_of_the_launcher(tmp_path: Path):
@@ -71,4 +71,5 @@ def test_showing_a_run_imports_nothing_of_the_launcher(tmp_path: Path):
     done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True)
     loaded = set(done.stderr.split())
     assert "hookmon.report.formats.text" in loaded
-    assert loaded & {"psutil", "wrapt", "subprocess", "asyncio", "hookmon.collector.collect", "hookmon.collector.launch"} == set()
+    foreign = {"psutil", "wrapt", "rich.console", "tomllib", "subprocess", "asyncio"}
+    assert loaded & (foreign | {"hookmon.collector.collect", "hookmon.collector.launch"}) == set()

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support.runs import Result, hookmon, write
 
+from hookmon.report.diff import FORMATS
+
 APP = """
     import sqlite3, sys, time
 
@@ -77,9 +79,9 @@ def test_a_diff_names_the_queries_that_came(project: Path):
 
 def test_a_diff_goes_to_a_file(project: Path, tmp_path: Path):
     """In every format."""
-    for format in ("text", "json", "markdown"):
+    for format in FORMATS:
         path = tmp_path / format
-        done = hookmon(["diff", "1", "3", "--format", format, "--output", str(path)], cwd=project)
+        done = hookmon(["diff", "1", "3", "--format", format, "-o", str(path)], cwd=project)
         assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")
         assert "select a from t where a = ?" in path.read_text("utf-8")
 

@@ -119,6 +119,43 @@ def test_a_run_file_from_elsewhere_leaves_the_own_pages_alone(project: Path, tmp
     assert list((project / ".hookmon").glob("*.html")) == []
 
 
+def test_a_diff_opens_as_a_page(project: Path, browser: Path):
+    """It lies beside the runs for its owner only, and goes with either of them."""
+    done = hookmon(project, "diff", "1", "2", "--open", BROWSER=str(browser))
+    page = project / ".hookmon" / "diff-0001-0002.html"
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{page}\n", "")
+    assert asked(browser) == page.as_uri()
+    assert page.stat().st_mode & 0o777 == 0o600
+    assert "call of second" in page.read_text("ascii")
+    hookmon(project, "runs", "remove", "1")
+    assert not page.exists()
+
+
+def test_a_diff_opens_where_it_is_wanted(project: Path, browser: Path, tmp_path: Path):
+    """The file of --output is the page, and stdout stays empty."""
+    path = tmp_path / "page.html"
+    done = hookmon(project, "diff", "1", "2", "--open", "-o", str(path), BROWSER=str(browser))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert asked(browser) == path.as_uri()
+    assert "call of second" in path.read_text("ascii")
+
+
+def test_only_a_page_is_opened(project: Path):
+    """Another format with --open is a mistake."""
+    assert hookmon(project, "diff", "1", "2", "--open", "--json").returncode == 2
+    assert hookmon(project, "diff", "1", "2", "--open", "--format", "markdown").returncode == 2
+
+
+def test_a_diff_with_a_run_from_elsewhere_lies_elsewhere(project: Path, tmp_path: Path):
+    """No run here would take it along."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "hookmon.toml").touch()
+    page = Path(hookmon(project, "diff", "1", str(save(other, "foreign")), "--open", TMPDIR=str(tmp_path)).stdout.strip())
+    assert page.parent == tmp_path
+    assert list((project / ".hookmon").glob("*.html")) == []
+
+
 def test_no_run_is_an_error(tmp_path: Path):
     """With the word that explains it, and no page."""
     (tmp_path / "hookmon.toml").touch()

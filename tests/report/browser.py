@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from hookmon.collector.store import Run
-from hookmon.report import render
+from hookmon.report import diff, render
+from hookmon.report.diff.model import Diff
 
 QUIET = (
     "--no-sandbox",
@@ -56,17 +57,20 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def written(run: Run) -> str:
-    """Return the page of a run."""
+def written(shown: Run | Diff) -> str:
+    """Return the page of a run or of a diff."""
     file = io.StringIO()
-    render(run, "html", file=file)
+    if isinstance(shown, Diff):
+        diff.render(shown, "html", file=file)
+    else:
+        render(shown, "html", file=file)
     return file.getvalue()
 
 
 @contextmanager
-def visit(browser: Any, path: Path, run: Run, **context: Any) -> Iterator[Visit]:
-    """Write the page of a run, open it from its file, and look at it with the given size, colours and medium."""
-    path.write_text(written(run), "ascii")
+def visit(browser: Any, path: Path, shown: Run | Diff, **context: Any) -> Iterator[Visit]:
+    """Write a page, open it from its file, and look at it with the given size, colours and medium."""
+    path.write_text(written(shown), "ascii")
     looking = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"} | context)
     page = looking.new_page()
     seen = Visit(page)

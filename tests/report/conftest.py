@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browser import Visit, chromium, visit
+
+from hookmon.collector.store import Run
+from hookmon.report.diff.model import Diff
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -30,3 +35,28 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take away what the machine says about terminals."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Any]:
+    """One Chromium for all tests of the pages."""
+    with chromium() as started:
+        yield started
+
+
+@pytest.fixture
+def look(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
+    """Open pages; none of them may have said a word on its console or asked for anything."""
+    open_now = []
+
+    def open_page(shown: Run | Diff, **context: Any) -> Visit:
+        entered = visit(browser, tmp_path / f"page {len(open_now)}.html", shown, **context)
+        open_now.append((entered, entered.__enter__()))
+        return open_now[-1][1]
+
+    yield open_page
+    for entered, seen in open_now:
+        said, asked = seen.said, seen.asked
+        entered.__exit__(None, None, None)
+        assert said == []
+        assert asked == []

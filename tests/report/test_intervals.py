@@ -9,21 +9,21 @@ import pytest
 
 from hookmon.core.histogram import bucket_of
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Allowance, Buckets, Disturbance
+from hookmon.report.diff.intervals import Allowance, Buckets, Disturbance, Durations
 
 QUIET = Disturbance(0.0, 0.0)
 NOTHING = Allowance(0.0, 0.0, 0.0, 0.0)
 ROWS = 20
 
 
-def histogram(draw: Random, calls: int, middle_ns: float, spread: float, slow_share: float = 0.0) -> Buckets:
-    """Return a histogram of lognormal durations, some of them twenty times as long."""
+def histogram(draw: Random, calls: int, middle_ns: float, spread: float, slow_share: float = 0.0) -> Durations:
+    """Return lognormal durations, some of them twenty times as long."""
     found: Buckets = {}
     for _ in range(calls):
         duration_ns = draw.lognormvariate(0, spread) * middle_ns * (20 if draw.random() < slow_share else 1)
         bucket = bucket_of(round(duration_ns))
         found[bucket] = found.get(bucket, 0) + 1
-    return found
+    return Durations(found)
 
 
 def changed(draw: Random, *, shift: float, drift: float, calls: int, spread: float, slow_share: float) -> int:
@@ -92,7 +92,7 @@ def test_more_calls_of_one_run_make_no_interval_narrow():
     """They are correlated: 100,000 calls count as MOST_COUNTED."""
     draw = Random(5)
     some = histogram(draw, intervals.MOST_COUNTED, 1e6, 0.5)
-    many = {bucket: calls * 500 for bucket, calls in some.items()}
+    many = Durations({bucket: calls * 500 for bucket, calls in some.buckets.items()})
     one, other = intervals.typical(some, some, 1, NOTHING), intervals.typical(many, many, 1, NOTHING)
     assert one is not None
     assert other is not None
@@ -145,7 +145,7 @@ def test_student_is_that_of_the_tables(tests: int, freedom: int, exact: float):
 
 def test_one_bucket_is_no_certainty():
     """All calls in one bucket may still differ by its width."""
-    ratio = intervals.typical({300: 50}, {300: 50}, 1, NOTHING)
+    ratio = intervals.typical(Durations({300: 50}), Durations({300: 50}), 1, NOTHING)
     assert ratio is not None
     assert ratio.low < 1.0 < ratio.high
-    assert intervals.geometric_mean_ns({}) == 0
+    assert Durations({}).geometric_mean_ns == 0

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import runs
-from browser import Visit, chromium, visit, written
+from browser import Visit, visit, written
 from runs import MS, S, node
 
 from hookmon.collector.store import CallSeries, Run, Sample
 from hookmon.report import render
-from hookmon.report.formats.html import ASSETS, page
+from hookmon.report.offline import ASSETS, DIFF, RUN, page
 from hookmon.report.texts import inert
 
 
@@ -45,9 +45,10 @@ def document(text: str) -> Any:
     return json.loads(found[1])
 
 
-def test_a_page_without_data_is_small():
+@pytest.mark.parametrize("name", [RUN, DIFF])
+def test_a_page_without_data_is_small(name: str):
     """All that every page carries, the libraries with it."""
-    assert len(page({"title": ""}, "{}")) < 500_000
+    assert len(page(name, "", {})) < 500_000
 
 
 def test_every_library_comes_with_its_licence():
@@ -138,31 +139,6 @@ def test_a_large_page_takes_no_longer_than_the_json_report():
         return min(spans)
 
     assert fastest("html") < 1.3 * fastest("json")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for all tests of this module."""
-    with chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def look(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
-    """Open pages; none of them may have said a word on its console or asked for anything."""
-    open_now = []
-
-    def open_page(run: Run, **context: Any) -> Visit:
-        entered = visit(browser, tmp_path / f"page {len(open_now)}.html", run, **context)
-        open_now.append((entered, entered.__enter__()))
-        return open_now[-1][1]
-
-    yield open_page
-    for entered, seen in open_now:
-        said, asked = seen.said, seen.asked
-        entered.__exit__(None, None, None)
-        assert said == []
-        assert asked == []
 
 
 SECTIONS = {

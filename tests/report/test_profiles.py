@@ -8,6 +8,7 @@ import pstats
 import re
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -150,6 +151,23 @@ def test_slices_of_a_chrome_trace_lie_inside_each_other():
         ends.append(event["ts"] + event["dur"])
     tracks = {event["pid"]: event["args"]["name"] for event in document["traceEvents"] if event["name"] == "process_name"}
     assert {event["pid"] for event in events} == set(tracks)
+
+
+def test_slices_of_odd_durations_do_not_overlap():
+    """Readers add start and duration as doubles: one ends before the next begins and with what it lies in, to the last bit."""
+    chance = Random(6)
+    nodes = [node(-1, "root", [10**9 + 7])]
+    nodes += [node(chance.randrange(max(0, at - 9), at + 1), f"f{at}", [chance.randrange(1, 10**7)]) for at in range(300)]
+    events = [event for event in json.loads(written(runs.run(nodes=nodes), "chrome"))["traceEvents"] if event["ph"] == "X"]
+    found = slices(nodes)
+    ends: list[float] = []
+    for event, each in zip(events, found, strict=True):
+        assert all(end <= event["ts"] for end in ends[each.depth :])
+        del ends[each.depth :]
+        end = event["ts"] + event["dur"]
+        assert all(end <= above for above in ends)
+        assert end == pytest.approx(each.end_ns / 1_000, abs=0.001)
+        ends.append(end)
 
 
 def test_each_slow_example_has_a_track_of_its_own_in_a_chrome_trace():

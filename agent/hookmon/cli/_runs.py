@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from difflib import get_close_matches
 from pathlib import Path
 
 from hookmon.collector.store import Run, RunFile, Store
@@ -17,27 +16,34 @@ def store_here() -> Store:
     return Store.of_project(find_project(Path.cwd()))
 
 
-def find(store: Store, which: str) -> Run:
-    """Return the run of a number, a name, a path, or the newest for `last`.
+def find(store: Store, which: str, *, without: tuple[str, ...] = ()) -> Run:
+    """Return the run of a number, a name, a path, or the newest for `last`; tables in `without` may be left out.
 
     Of several runs of one name it is the newest. A run that says it is running while its launcher is dead is read from its
     shards. Raises RunFileError when there is no such run or its file cannot be read.
     """
     numbers = store.numbers()
     if which.endswith(".sqlite") or os.sep in which or (not which.isdecimal() and Path(which).is_file()):
-        return _loaded(RunFile(Path(which)))
+        return _loaded(RunFile(Path(which)), without)
     if not numbers:
         raise RunFileError(f"there is no run yet in {store.folder}; hookmon run COMMAND makes one", code="no-such-run")
     if which == "last":
-        return _loaded(store.run_file(numbers[-1]))
+        return _loaded(store.run_file(numbers[-1]), without)
     if which.isdecimal() and which.isascii():
         if int(which) not in numbers:
             raise RunFileError(f"there is no run {which}; {_kept(numbers)}", code="no-such-run")
-        return _loaded(store.run_file(int(which)))
-    return _named(store, numbers, which)
+        return _loaded(store.run_file(int(which)), without)
+    return _named(store, numbers, which, without)
 
 
-def _named(store: Store, numbers: list[int], name: str) -> Run:
+def is_kept(store: Store, run: Run) -> bool:
+    """Say whether a run is one of this project's: a run file from elsewhere may have the same number."""
+    with suppress(RunFileError):
+        return run.id in store.numbers() and store.run_file(run.id).head().started_at == run.started_at
+    return False
+
+
+def _named(store: Store, numbers: list[int], name: str, without: tuple[str, ...]) -> Run:
     names: list[str] = []
     for number in reversed(numbers):
         run_file = store.run_file(number)
@@ -46,20 +52,22 @@ def _named(store: Store, numbers: list[int], name: str) -> Run:
         except RunFileError:
             continue  # a damaged neighbour does not hide the run that is looked for
         if run.name == name:
-            return _recovered(run_file, run_file.load())
+            return _loaded(run_file, without)
         names.append(run.name)
+    from difflib import get_close_matches
+
     near = get_close_matches(name, [*filter(None, names), "last"], n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
     raise RunFileError(f"there is no run named {name}{meant} ({_kept(numbers)})", code="no-such-run")
 
 
-def _loaded(run_file: RunFile) -> Run:
+def _loaded(run_file: RunFile, without: tuple[str, ...]) -> Run:
     with suppress(OSError):
         if run_file.path.suffix == ".sqlite" and not run_file.path.stat().st_size:
             raise RunFileError(
                 f"{run_file.path}: nothing is saved of this run; it is just starting, or was never saved", code="nothing-saved"
             )
-    return _recovered(run_file, run_file.load())
+    return _recovered(run_file, run_file.load(without=without))
 
 
 def _recovered(run_file: RunFile, run: Run) -> Run:
@@ -67,7 +75,7 @@ def _recovered(run_file: RunFile, run: Run) -> Run:
         return run
     from hookmon.collector.recover import recovered
 
-    return recovered(run_file, run)
+    return recovered(run_file, run_file.load())
 
 
 def _kept(numbers: list[int]) -> str:

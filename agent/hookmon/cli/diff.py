@@ -1,4 +1,4 @@
-"""`hookmon diff`: two runs side by side. The diff is what was asked for, so it goes to stdout or to the file named."""
+"""`hookmon diff`: two runs side by side. The diff is what was asked for, so it goes to stdout, a file, or the browser."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 
-from hookmon.cli import _output, _runs
-from hookmon.report.diff import FORMATS, render
+from hookmon.cli import _output, _pages, _runs
+from hookmon.report.diff import FORMATS, UNREAD, render
 
 
 @click.command("diff", short_help="Compare two runs: what changed, and what is noise.")
 @click.argument("a")
 @click.argument("b", default="last")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
+@click.option("--open", "opens", is_flag=True, help="Write a page, print its path, and open it in the browser.")
 @click.option("--all", "everything", is_flag=True, help="Show also what did not change.")
 @click.option(
     "--noise",
@@ -26,20 +27,34 @@ from hookmon.report.diff import FORMATS, render
     metavar="PERCENT",
     help="By how much two runs of an unchanged program may differ on this machine when it is quiet.",
 )
-def command(a: str, b: str, format: str, output: Path | None, as_json: bool, everything: bool, noise: float) -> None:
+def command(a: str, b: str, format: str, output: Path | None, as_json: bool, opens: bool, everything: bool, noise: float) -> None:
     """Compare run A with run B, which came later.
 
     A and B are numbers, names, or paths of run files; no B is the newest run. Counts are exact. A time is called changed only
     when it differs by more than two runs of an unchanged program do, with 95 % certainty for the whole diff. Where machine,
     interpreter or configuration differ, only counts are compared. The exit code is 0 whatever has changed: hookmon check judges.
+
+    --format html is one offline page. --open writes it to the file of --output or
+    beside the runs, with either of which it goes.
     """
     from hookmon.report.diff.model import build
 
     format = _output.chosen_format(format, as_json)
+    if opens and format not in ("text", "html"):
+        raise click.UsageError(f"--open shows a page, and --format {format} is none")
     store = _runs.store_here()
-    diff = build(_runs.find(store, a), _runs.find(store, b), noise=noise / 100)
+    found = tuple(_runs.find(store, which, without=UNREAD) for which in (a, b))
+    diff = build(*found, noise=noise / 100)
+    if opens and output is None:
+        own = store.run_file(diff.a.id).diff_page(diff.b.id) if all(_runs.is_kept(store, run) for run in found) else None
+        path = _pages.write(own, lambda file: render(diff, "html", file=file))
+        click.echo(str(path))
+        _pages.show(path)
+        return
     if output is None:
         render(diff, format, file=sys.stdout, everything=everything)
         return
     with _output.opened(output, "the diff") as file:
-        render(diff, format, file=file, everything=everything)
+        render(diff, "html" if opens else format, file=file, everything=everything)
+    if opens:
+        _pages.show(output)

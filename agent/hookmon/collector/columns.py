@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
+
+
+def read_only(path: Path) -> str:
+    """Return the address under which SQLite opens a file without writing."""
+    quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    return f"file:{quoted}?mode=ro"
 
 
 def columns_of(row_type: type) -> list[str]:
@@ -33,7 +42,7 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
         if name in ("buckets", "stack", "spans", "command"):
             columns[at] = json.loads(f"[{','.join(columns[at])}]")
         if name == "buckets":
-            columns[at] = [{int(bucket): count for bucket, count in each.items()} for each in columns[at]]
+            columns[at] = [dict(zip(map(int, each), each.values(), strict=True)) for each in columns[at]]
         elif name in ("stack", "spans"):
             columns[at] = [[tuple(each) for each in row] for row in columns[at]]
         elif name in ("flat", "sited", "entry", "waits", "killed"):
@@ -41,3 +50,15 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
     if names == columns_of(row_type):
         return [row_type(*values) for values in zip(*columns, strict=True)]
     return [row_type(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep the garbage collector from looking at rows while they are made: none of them is garbage, and it takes a fifth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

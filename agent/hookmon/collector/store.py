@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hookmon.collector.columns import columns_of, pack, unpack
+from hookmon.collector.columns import columns_of, no_collection, pack, read_only, unpack
 from hookmon.core.errors import RunFileError
 
 SCHEMA = 2
@@ -231,10 +231,15 @@ class RunFile:
         """Where the page of the run lies, if somebody opened it; it goes with the run."""
         return self.path.with_suffix(".html")
 
+    def diff_page(self, number: int) -> Path:
+        """Where the page of a diff of this run with a later one lies, if somebody opened it; it goes with either of them."""
+        return self.path.with_name(f"diff-{number_of(self):04d}-{number:04d}.html")
+
     def delete(self) -> None:
-        """Delete the run and its page; what is gone already is no error. Raises OSError."""
-        self.page.unlink(missing_ok=True)
-        self.path.unlink(missing_ok=True)
+        """Delete the run and its pages; what is gone already is no error. Raises OSError."""
+        number, folder = f"{number_of(self):04d}", self.path.parent
+        for path in (self.page, *folder.glob(f"diff-{number}-*.html"), *folder.glob(f"diff-*-{number}.html"), self.path):
+            path.unlink(missing_ok=True)
 
     def save(self, run: Run) -> None:
         """Write the whole run in one transaction: a reader sees the old or the new one.
@@ -280,12 +285,13 @@ class RunFile:
         except sqlite3.Error as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
-    def load(self) -> Run:
-        """Return the run.
+    def load(self, *, without: tuple[str, ...] = ()) -> Run:
+        """Return the run; the tables in `without` are not read, and empty.
 
         Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
         """
-        return self._load(_TABLES)
+        with no_collection():
+            return self._load({name: row_type for name, row_type in _TABLES.items() if name not in without})
 
     def head(self) -> Run:
         """Return the run without its rows: quick, whatever its size. Raises RunFileError as `load` does."""
@@ -299,7 +305,7 @@ class RunFile:
         try:
             if not stat.S_ISREG(os.stat(self.path).st_mode):
                 raise RunFileError(f"{self.path}: not a run file (not a regular file)", code="not-a-run-file")
-            with closing(sqlite3.connect(f"file:{_quoted(self.path)}?mode=ro", uri=True, timeout=10)) as connection:
+            with closing(sqlite3.connect(read_only(self.path), uri=True, timeout=10)) as connection:
                 (application,) = connection.execute("PRAGMA application_id").fetchone()
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if application != _APPLICATION_ID:
@@ -322,10 +328,6 @@ class RunFile:
             raise RunFileError(f"{self.path}: there is no such run file", code="no-such-run") from error
         except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
             raise RunFileError(f"{self.path}: not a readable run file: {error}", code="not-a-run-file") from error
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
 
 
 class Store:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hookmon.collector.live import Counters, Key, LiveProcess, Snapshot, Totals
-from hookmon.core.histogram import middle_ns, quantile_ns
+from hookmon.core.histogram import middle_ns, quantiles_ns
 
 SECOND_NS = 1_000_000_000
 WINDOWS: dict[str, int] = {"10 s": 10 * SECOND_NS, "60 s": 60 * SECOND_NS, "all": 0}
@@ -181,9 +181,7 @@ class History:
         figures.buckets, figures.sites = grown.buckets, grown.sites
         if grown.buckets:
             largest_ns = now.max_ns if grown.calls == now.calls else min(now.max_ns, round(middle_ns(max(grown.buckets))))
-            figures.p50_ns, figures.p95_ns, figures.p99_ns = (
-                quantile_ns(grown.buckets, share, 0, largest_ns) for share in (0.50, 0.95, 0.99)
-            )
+            figures.p50_ns, figures.p95_ns, figures.p99_ns = quantiles_ns(grown.buckets, (0.50, 0.95, 0.99), 0, largest_ns)
         return figures
 
 

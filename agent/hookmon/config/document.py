@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hookmon.config.find import PYPROJECT, hookmon_table
 from hookmon.config.lines import line_numbers
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem
 
-PYPROJECT = "pyproject.toml"
 _ROOT_IN_PYPROJECT = ("tool", "hookmon")
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
@@ -73,12 +73,6 @@ def _document(data: dict[str, Any], text: str, path: Path, label: str, problems:
         Problem(place, Mistake(what, "[tool.hookmon] in pyproject.toml, or a file of its own, hookmon.toml", code="no-table"))
     )
     return None
-
-
-def hookmon_table(data: dict[str, Any]) -> Any:
-    """Return what stands under tool.hookmon, None for nothing."""
-    tool = data.get("tool")
-    return tool.get("hookmon") if isinstance(tool, dict) else None
 
 
 def _broken(message: str, text: str, label: str) -> Problem:

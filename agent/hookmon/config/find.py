@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
+from typing import Any
 
-from hookmon.config.document import PYPROJECT, hookmon_table
-
+PYPROJECT = "pyproject.toml"
 HOOKMON_TOML = "hookmon.toml"
 _PROJECT_MARKS = (HOOKMON_TOML, PYPROJECT, ".git", "setup.py")
 
@@ -43,7 +42,15 @@ def _mentions_hookmon(pyproject: Path) -> bool:
         return False
     if "hookmon" not in text:
         return False
+    import tomllib  # not where a project is only looked for
+
     try:
         return hookmon_table(tomllib.loads(text)) is not None
     except (tomllib.TOMLDecodeError, RecursionError):
         return "tool.hookmon" in text
+
+
+def hookmon_table(data: dict[str, Any]) -> Any:
+    """Return what stands under tool.hookmon, None for nothing."""
+    tool = data.get("tool")
+    return tool.get("hookmon") if isinstance(tool, dict) else None

@@ -47,21 +47,24 @@ def middle_ns(bucket: int) -> float:
     return float(2.0 ** ((bucket - 0.5) / SUB_BUCKETS)) if bucket > 0 else 1.0
 
 
-def quantile_ns(buckets: dict[int, int], share: float, min_ns: int, max_ns: int) -> int:
-    """Return the nearest-rank quantile of a histogram, 0 for an empty one.
+def quantiles_ns(buckets: dict[int, int], shares: tuple[float, ...], min_ns: int, max_ns: int) -> list[int]:
+    """Return the nearest-rank quantiles of a histogram, 0 for an empty one.
 
-    `buckets` is {bucket: count}; `share` is 0.0 to 1.0. The answer is the middle of the bucket that holds the rank,
-    kept between the smallest and the largest duration that were seen.
+    `buckets` is {bucket: count}; `shares` are 0.0 to 1.0, in ascending order. An answer is the middle of the bucket that holds
+    the rank, kept between the smallest and the largest duration that were seen.
     """
     count = sum(buckets.values())
     if not count:
-        return 0
-    rank = max(1, ceil(share * count - 1e-9))
-    if rank >= count:
-        return max_ns
-    seen = 0
-    for bucket in sorted(buckets):
-        seen += buckets[bucket]
-        if seen >= rank:
-            return max(min_ns, min(max_ns, round(middle_ns(bucket))))
-    return max_ns
+        return [0] * len(shares)
+    ranks = [max(1, ceil(share * count - 1e-9)) for share in shares]
+    found: list[int] = []
+    seen, at, rank = 0, 0, ranks[0]
+    for bucket, calls in sorted(buckets.items()):
+        seen += calls
+        while seen >= rank:
+            found.append(max_ns if rank >= count else max(min_ns, min(max_ns, round(middle_ns(bucket)))))
+            at += 1
+            if at == len(ranks):
+                return found
+            rank = ranks[at]
+    return found

@@ -2,7 +2,7 @@
 
 In: a Run of the collector's store. Out: text in one of FORMATS. `model` holds the rows, `formats` one module for each
 format, which is found by listing: it exposes `write(report, file, *, width, everything)`, and `IS_BINARY = True` when what it
-writes is no text.
+writes is no text, `UNREAD = (…)` for tables of a run that it does not show.
 """
 
 from __future__ import annotations
@@ -16,6 +16,11 @@ from hookmon.report import formats
 
 FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
 """What `render` can be asked for."""
+
+
+def unread(format: str) -> tuple[str, ...]:
+    """Return the tables of a run that a format does not show, and which need not be read for it."""
+    return tuple(getattr(import_module(f"{formats.__name__}.{format}"), "UNREAD", ()))
 
 
 def is_binary(format: str) -> bool:

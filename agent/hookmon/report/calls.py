@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from hookmon.collector.store import Node
-from hookmon.core.histogram import quantile_ns
+from hookmon.core.histogram import quantiles_ns
+
+FIGURES = (
+    *("calls", "errors", "total_ns", "self_ns", "min_ns", "max_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns"),
+    *("interrupted", "untimed", "active_ns", "steps"),
+)
+"""What a format shows of Figures, in this order."""
 
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured of a number of calls.
+    """What was measured of a number of calls, added up place by place.
 
     `mean_ns` and the percentiles are over every timed call, nested ones of a recursion included (the mean is scaled
     with the total where timing was sampled); `total_ns` counts a recursion once, so it can be less than `mean_ns` times `calls`.
+    `spent_ns` is the duration of all calls, recursive ones once each, `spent_calls` how many those are: the calls of places
+    where any was timed, since time that was sampled is scaled up to all of them.
+
+    Histograms are added and percentiles found when somebody asks for them: most rows of a large run are never shown.
     """
 
     calls: int = 0
@@ -23,14 +32,71 @@ class Figures:
     self_ns: int = 0
     min_ns: int = 0
     max_ns: int = 0
-    mean_ns: int = 0
-    p50_ns: int = 0
-    p95_ns: int = 0
-    p99_ns: int = 0
     interrupted: int = 0
     untimed: int = 0
     active_ns: int = 0
     steps: int = 0
+    spent_ns: int = 0
+    spent_calls: int = 0
+    _histograms: list[dict[int, int]] = field(default_factory=list)
+    _percentiles: list[int] = field(default_factory=list)
+
+    def add(self, node: Node, is_outermost: bool) -> None:
+        """Add the calls of a node; `is_outermost` says that no call around it is counted here."""
+        calls = node.calls
+        if calls - node.untimed:
+            already_timed = self.calls > self.untimed
+            self.min_ns = min(self.min_ns, node.min_ns) if already_timed else node.min_ns
+            self.max_ns = max(self.max_ns, node.max_ns)
+            self.spent_calls += calls
+        self.calls += calls
+        self.errors += node.errors
+        self.interrupted += node.interrupted
+        self.untimed += node.untimed
+        self.self_ns += node.self_ns
+        self.active_ns += node.active_ns
+        self.steps += node.steps
+        self.spent_ns += node.total_ns
+        if is_outermost:
+            self.total_ns += node.total_ns
+        self._histograms.append(node.buckets)
+        self._percentiles = []
+
+    @property
+    def buckets(self) -> dict[int, int]:
+        """The histogram of all places; not to be changed."""
+        if len(self._histograms) > 1:
+            added: dict[int, int] = {}
+            for each in self._histograms:
+                for bucket, calls in each.items():
+                    added[bucket] = added.get(bucket, 0) + calls
+            self._histograms = [added]
+        return self._histograms[0] if self._histograms else {}
+
+    @property
+    def mean_ns(self) -> int:
+        """The duration of a call, on average."""
+        return round(self.spent_ns / self.spent_calls) if self.spent_calls else 0
+
+    @property
+    def p50_ns(self) -> int:
+        """The median."""
+        return self._percentile(0)
+
+    @property
+    def p95_ns(self) -> int:
+        """The duration that 95 % of the calls kept within."""
+        return self._percentile(1)
+
+    @property
+    def p99_ns(self) -> int:
+        """The same for 99 %."""
+        return self._percentile(2)
+
+    def _percentile(self, which: int) -> int:
+        if not self._percentiles:
+            self._percentiles = quantiles_ns(self.buckets, (0.50, 0.95, 0.99), self.min_ns, self.max_ns)
+        return self._percentiles[which]
 
 
 @dataclass(slots=True)
@@ -67,103 +133,68 @@ class KindRow:
     share: float = 0.0
 
 
-@dataclass(slots=True)
-class Sum:
-    """Figures in the making.
+Walk = list[tuple[int, bool]]
+"""Nodes in the order of a walk in depth: (index, whether none of its ancestors has its name and target).
 
-    `spent_ns` is the duration of all calls, recursive ones once each, `spent_calls` how many those are: the calls of places
-    where any was timed, since time that was sampled is scaled up to all of them.
-    """
-
-    figures: Figures = field(default_factory=Figures)
-    spent_ns: int = 0
-    spent_calls: int = 0
-    buckets: dict[int, int] = field(default_factory=dict)
-
-    def add(self, node: Node, is_outermost: bool) -> None:
-        """Add the calls of a node; `is_outermost` says that no call around it is counted here."""
-        figures = self.figures
-        timed = node.calls - node.untimed
-        self.spent_calls += node.calls if timed else 0
-        if timed:
-            already_timed = figures.calls > figures.untimed
-            figures.min_ns = min(figures.min_ns, node.min_ns) if already_timed else node.min_ns
-            figures.max_ns = max(figures.max_ns, node.max_ns)
-        figures.calls += node.calls
-        figures.errors += node.errors
-        figures.interrupted += node.interrupted
-        figures.untimed += node.untimed
-        figures.self_ns += node.self_ns
-        figures.active_ns += node.active_ns
-        figures.steps += node.steps
-        self.spent_ns += node.total_ns
-        if is_outermost:
-            figures.total_ns += node.total_ns
-        for bucket, calls in node.buckets.items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + calls
-
-    def done(self) -> Figures:
-        """Return the figures with mean and percentiles."""
-        figures = self.figures
-        figures.mean_ns = round(self.spent_ns / self.spent_calls) if self.spent_calls else 0
-        figures.p50_ns, figures.p95_ns, figures.p99_ns = (
-            quantile_ns(self.buckets, share, figures.min_ns, figures.max_ns) for share in (0.50, 0.95, 0.99)
-        )
-        return figures
+Whoever adds up the same nodes twice walks once and passes it on.
+"""
 
 
-def by_name(nodes: list[Node]) -> list[CallRow]:
+def by_name(nodes: list[Node], walk: Walk | None = None) -> list[CallRow]:
     """Return one row for each (name, kind, target) that completed a call, most self time first."""
-    rows = [CallRow(*key, total.done()) for key, total in sums_by_name(nodes).items() if total.figures.calls]
+    rows = [CallRow(*key, figures) for key, figures in figures_by_name(nodes, walk).items() if figures.calls]
     rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.total_ns, row.name, row.target))
     return rows
 
 
-def sums_by_name(nodes: list[Node]) -> dict[tuple[str, str, str], Sum]:
-    """Return what was measured of each (name, kind, target), histograms included.
+def figures_by_name(nodes: list[Node], walk: Walk | None = None) -> dict[tuple[str, str, str], Figures]:
+    """Return what was measured of each (name, kind, target).
 
     A node adds to its name's total unless an ancestor has the same name and target; its self time counts always.
     """
-    sums: dict[tuple[str, str, str], Sum] = {}
-    for index, is_outermost in outermost(nodes):
+    found: dict[tuple[str, str, str], Figures] = {}
+    for index, is_outermost in walk_of(nodes) if walk is None else walk:
         node = nodes[index]
         key = (node.name, node.kind, node.target)
-        if key not in sums:
-            sums[key] = Sum()
-        sums[key].add(node, is_outermost)
-    return sums
+        figures = found.get(key)
+        if figures is None:
+            figures = found[key] = Figures()
+        figures.add(node, is_outermost)
+    return found
 
 
-def outermost(nodes: list[Node]) -> Iterator[tuple[int, bool]]:
-    """Yield each node's index, and whether none of its ancestors has its name and target; a walk in depth, without recursion."""
-    children: list[list[int]] = [[] for _ in nodes]
-    roots: list[int] = []
+def walk_of(nodes: list[Node]) -> Walk:
+    """Walk the call tree in depth, without recursion."""
+    children: dict[int, list[int]] = {}
     for index, node in enumerate(nodes):
-        (children[node.parent] if 0 <= node.parent < index else roots).append(index)
+        children.setdefault(node.parent if 0 <= node.parent < index else -1, []).append(index)
     above: dict[tuple[str, str], int] = {}
-    waiting = [(index, False) for index in reversed(roots)]
+    walk: Walk = []
+    waiting = children.get(-1, [])[::-1]
     while waiting:
-        index, is_left = waiting.pop()
+        index = waiting.pop()
+        if index < 0:  # ~index is left
+            node = nodes[~index]
+            above[node.name, node.target] -= 1
+            continue
         node = nodes[index]
         key = (node.name, node.target)
-        if is_left:
-            above[key] -= 1
-            continue
-        yield index, not above.get(key)
-        if children[index]:
+        walk.append((index, not above.get(key)))
+        below = children.get(index)
+        if below:
             above[key] = above.get(key, 0) + 1
-            waiting.append((index, True))
-            waiting.extend((child, False) for child in reversed(children[index]))
+            waiting.append(~index)
+            waiting += below[::-1]
+    return walk
 
 
 def tree(nodes: list[Node]) -> list[TreeRow]:
     """Return one row for each node, in the order of the nodes."""
     rows = []
     for node in nodes:
-        total = Sum()
-        total.add(node, True)
-        total.buckets = node.buckets
-        rows.append(TreeRow(node.parent, node.name, node.kind, node.target, node.call_site, node.flat, total.done()))
+        figures = Figures()
+        figures.add(node, True)
+        rows.append(TreeRow(node.parent, node.name, node.kind, node.target, node.call_site, node.flat, figures))
     return rows
 
 

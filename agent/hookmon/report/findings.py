@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2s
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.calls import CallRow
-from hookmon.report.series import Point, over_time
 from hookmon.report.texts import count, duration, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
+
+if TYPE_CHECKING:
+    from hookmon.report.series import Point
 
 SEVERITIES = ("high", "medium", "low")
 
@@ -102,6 +104,10 @@ def _of_transaction(row: TransactionRow, project: str) -> Iterator[Finding]:
 
 def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
     """Find calls that mostly go well, and at one time failed one after the other."""
+    if not series:
+        return
+    from hookmon.report.series import over_time
+
     for row in over_time(series, interval_ns):
         if sum(point.errors for point in row.points) >= _BURST * sum(point.calls for point in row.points):
             continue
@@ -202,14 +208,15 @@ def _waiting(row: TransactionRow, child: ChildRow, project: str) -> Finding:
 
 def _of_call(row: TransactionRow, child: ChildRow, project: str) -> Iterator[Finding]:
     figures = child.figures
-    place = location(child.call_site, project)
     if _is_failing(figures.calls, figures.errors):
         title = f"{child.name} fails {percent(figures.errors / figures.calls)} of the time in {row.name}"
         evidence = f"{count(figures.errors)} of {count(figures.calls, 'call')} raised."
         severity = _severity(figures.errors, figures.calls)
+        place = location(child.call_site, project)
         yield _finding("errors", severity, title, row.name, child.name, place, evidence, 0)
-    is_odd = figures.max_ns > _OUTLIER * figures.p95_ns and figures.max_ns >= _OUTLIER_NS
-    if is_odd and figures.calls >= _OUTLIER_CALLS and child.kind in CLIENT_KINDS:
+    may_be_odd = figures.max_ns >= _OUTLIER_NS and figures.calls >= _OUTLIER_CALLS and child.kind in CLIENT_KINDS
+    if may_be_odd and figures.max_ns > _OUTLIER * figures.p95_ns:
+        place = location(child.call_site, project)
         title = f"{child.name} once took {duration(figures.max_ns)} in {row.name}"
         evidence = f"Its p95 is {duration(figures.p95_ns)} over {count(figures.calls, 'call')}: it took more than ten times that."
         yield _finding("outlier", "low", title, row.name, child.name, place, evidence, 0)
@@ -222,6 +229,8 @@ def _is_failing(calls: int, errors: int) -> bool:
 def _finding(
     kind: str, severity: str, title: str, transaction: str, call: str, location: str, evidence: str, saving_ns: int
 ) -> Finding:
+    from hashlib import blake2s  # it loads OpenSSL, and many runs have no finding
+
     path = location.rpartition(":")[0]  # without the line, which moves with every edit
     digest = blake2s("\0".join((kind, transaction, call, path)).encode("utf-8", "replace"), digest_size=3).hexdigest()
     return Finding(f"{kind}-{digest}", kind, severity, title, transaction, call, location, evidence, saving_ns)

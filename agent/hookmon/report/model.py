@@ -7,7 +7,7 @@ from typing import Any
 
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
-from hookmon.report.calls import CallRow, KindRow, by_kind, by_name
+from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, walk_of
 from hookmon.report.findings import Finding, failing, findings
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
@@ -73,9 +73,10 @@ class Report:
 
 def build(run: Run) -> Report:
     """Return the report of a run."""
-    calls = by_name(run.nodes)
+    walk = walk_of(run.nodes)
+    calls = by_name(run.nodes, walk)
     watched_processes = sum(bool(process.python) for process in run.processes)
-    rows = transactions(run.nodes, run.examples, watched_processes)
+    rows = transactions(run.nodes, run.examples, watched_processes, walk)
     groups = fold(run.watched, {node.target for node in run.nodes} | _telling(run))
     in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
     return Report(

@@ -1,7 +1,7 @@
 """A screen of lines: how wide it is, whether it has colours, which characters it knows.
 
-Lines go to rich as finished segments: foreign text is never read as markup, and rich never wraps. A terminal gets the
-eight colours of its own theme; NO_COLOR, FORCE_COLOR and TERM=dumb decide as https://no-color.org and
+Of rich it takes how wide characters are, no more: its console takes as long to import as a report of 5,000 places to read. A
+terminal gets the eight colours of its own theme; NO_COLOR, FORCE_COLOR and TERM=dumb decide as https://no-color.org and
 https://force-color.org say, NO_COLOR first. Anything that is no terminal gets plain text.
 """
 
@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
-from rich.segment import Segment, Segments
-from rich.style import Style
 
 from hookmon.report.texts import inert
 
@@ -26,8 +23,10 @@ _GAP = 2  # columns of space between two columns of a table
 _INDENT = 2
 _ASCII = str.maketrans({"µ": "u", "…": "~", "·": "-", "–": "-", "—": "-", "×": "x", "█": "#", "▌": "", "’": "'"})
 
+_STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}  # ECMA-48, select graphic rendition
+
 Piece = tuple[str, str]
-"""Text and its style, "" for none."""
+"""Text and its style, "" for none: one of bold, dim, red, green, yellow, cyan, or several with blanks between."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +59,8 @@ class Screen:
         except (UnicodeEncodeError, LookupError):
             self._is_ascii = True
         self._indent = 0
-        self._segments: list[Segment] = []
-        self._styles: dict[str, Style] = {}
+        self._has_colours = has_colours(file)
+        self._parts: list[str] = []
 
     def clean(self, text: str) -> str:
         """Return text as one inert line that the file's encoding can hold."""
@@ -87,14 +86,14 @@ class Screen:
         """Add one line, indented under its heading and cut at the right edge."""
         left = self.room
         if pieces and self._indent:
-            self._segments.append(Segment(" " * self._indent))
+            self._parts.append(" " * self._indent)
         for text, style in pieces:
             text = self.cut(self.clean(text) if text.strip() else text, left)
             left -= cell_len(text)
-            self._segments.append(Segment(text, self._style(style)))
+            self._parts.append(self._styled(text, style))
             if left <= 0:
                 break
-        self._segments.append(Segment.line())
+        self._parts.append("\n")
 
     def title(self, text: str, aside: str = "") -> None:
         """Add an empty line and a heading, and an explanation where there is room for it; what follows is indented."""
@@ -146,28 +145,19 @@ class Screen:
                 pieces += [(text, style), (space, "")] if columns[index].is_text else [(space, ""), (text, style)]
             while pieces and not pieces[-1][0].strip():
                 pieces.pop()
-            self._segments.append(Segment(" " * self._indent))
-            self._segments.extend(Segment(text, self._style(style)) for text, style in pieces)
-            self._segments.append(Segment.line())
+            self._parts.append(" " * self._indent)
+            self._parts.extend(self._styled(text, style) for text, style in pieces)
+            self._parts.append("\n")
 
     def write(self) -> None:
         """Write all lines to the file."""
-        console = Console(
-            file=self.file,
-            width=self.width,
-            force_terminal=has_colours(self.file),
-            color_system="standard" if has_colours(self.file) else None,
-            force_jupyter=False,
-            legacy_windows=False,
-        )
-        console.print(Segments(self._segments), end="", soft_wrap=True)
+        self.file.write("".join(self._parts))
+        self.file.flush()
 
-    def _style(self, name: str) -> Style | None:
-        if not name:
-            return None
-        if name not in self._styles:
-            self._styles[name] = Style.parse(name)
-        return self._styles[name]
+    def _styled(self, text: str, style: str) -> str:
+        if not (style and text and self._has_colours):
+            return text
+        return f"\x1b[{';'.join(_STYLES[word] for word in style.split())}m{text}\x1b[0m"
 
 
 def fit(columns: list[Column], natural: list[int], available: int) -> dict[int, int]:

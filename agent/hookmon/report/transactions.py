@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from hookmon.collector.store import Example, Node
 from hookmon.core.plan import CLIENT_KINDS
-from hookmon.report.calls import Figures, Sum, outermost
+from hookmon.report.calls import Figures, Walk, walk_of
 
 MAIN = "(main)"
 """The name of what belongs to no transaction."""
@@ -82,7 +82,7 @@ class TransactionRow:
 
 @dataclass(slots=True)
 class _Child:
-    total: Sum = field(default_factory=Sum)
+    figures: Figures = field(default_factory=Figures)
     most: int = 0
     transactions: int = 0
     repeated: int = 0
@@ -96,7 +96,7 @@ _ChildKey = tuple[str, str, str, str, str, bool]  # name, kind, target, call sit
 
 @dataclass(slots=True)
 class _Group:
-    total: Sum = field(default_factory=Sum)
+    figures: Figures = field(default_factory=Figures)
     children: dict[_ChildKey, _Child] = field(default_factory=dict)
     sites: dict[tuple[str, str, str], str] = field(default_factory=dict)
     own_ns: dict[str, int] = field(default_factory=dict)  # self time by kind, in line
@@ -104,31 +104,35 @@ class _Group:
     after_ns: int = 0
 
 
-def transactions(nodes: list[Node], examples: Iterable[Example], processes: int) -> list[TransactionRow]:
+def transactions(
+    nodes: list[Node], examples: Iterable[Example], processes: int, walk: Walk | None = None
+) -> list[TransactionRow]:
     """Return a row for each name of transactions, most time first, and one for the rest of the program last."""
     entries, places = _belongings(nodes)
     groups: dict[tuple[str, str], _Group] = {}
-    first = dict(outermost(nodes))
+    first = dict(walk_of(nodes) if walk is None else walk)
     for index, node in enumerate(nodes):
         entry = entries[index]
         key = (nodes[entry].name, nodes[entry].kind) if entry >= 0 else (MAIN, "")
-        group = groups.setdefault(key, _Group())
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group()
         if entry == index:
-            group.total.add(node, True)
+            group.figures.add(node, True)
             group.own_ns[node.kind] = group.own_ns.get(node.kind, 0) + node.self_ns
         elif node.calls:
             _add_child(group, node, places[index], first[index])
             if entry < 0 and node.parent < 0:
-                group.total.figures.total_ns += node.total_ns
+                group.figures.total_ns += node.total_ns
     main = groups.pop((MAIN, ""), None)
     found: dict[tuple[str, str], list[ExampleRow]] = {}
     for example in examples:
         named = nodes[example.node]
         found.setdefault((named.name, named.kind), []).append(_example(nodes, example))
-    rows = [_row(*key, group, found.get(key, [])) for key, group in groups.items() if group.total.figures.calls or group.children]
+    rows = [_row(*key, group, found.get(key, [])) for key, group in groups.items() if group.figures.calls or group.children]
     rows.sort(key=lambda row: (-row.figures.total_ns, row.name))
     if main is not None and main.children:
-        main.total.figures.calls = processes
+        main.figures.calls = processes
         rows.append(_row(MAIN, "", main, []))
     return rows
 
@@ -152,8 +156,11 @@ def _belongings(nodes: list[Node]) -> tuple[list[int], list[str]]:
 def _add_child(group: _Group, node: Node, place: str, is_outermost: bool) -> None:
     named = (node.name, node.kind, node.target)
     site = node.call_site if node.sited else group.sites.setdefault(named, node.call_site)
-    child = group.children.setdefault((*named, site, place, node.waits), _Child())
-    child.total.add(node, is_outermost)
+    key = (*named, site, place, node.waits)
+    child = group.children.get(key)
+    if child is None:
+        child = group.children[key] = _Child()
+    child.figures.add(node, is_outermost)
     child.most = max(child.most, node.most)
     child.transactions = max(child.transactions, node.transactions)
     child.repeated += node.repeated
@@ -168,13 +175,13 @@ def _add_child(group: _Group, node: Node, place: str, is_outermost: bool) -> Non
 
 
 def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> TransactionRow:
-    figures = group.total.done()
+    figures = group.figures
     calls = figures.calls or 1
     children = [
         ChildRow(
             *key,
-            child.total.done(),
-            round(child.total.figures.calls / calls, 3),
+            child.figures,
+            round(child.figures.calls / calls, 3),
             child.most,
             child.transactions,
             child.repeated,

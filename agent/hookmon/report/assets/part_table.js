@@ -4,7 +4,7 @@
  * Draw a table into `box` and return a function that draws it again.
  * Columns: {key, title, value(row), cell(row), text, rank, fixed}; `rank` 1 and 2 go where the page is narrow.
  * Options: rows() at each drawing, sort (a key, "-" before it for the largest first), search (the text of a row),
- * detail(row) for what a row opens, limit, placeholder.
+ * detail(row) for what a row opens, limit, placeholder, noun, tools (elements beside the search), empty (what stands for no rows).
  */
 function table(box, columns, options) {
   const state = { sort: options.sort || "", text: "", all: false, open: new Set() };
@@ -71,7 +71,7 @@ function table(box, columns, options) {
         body.append(el("tr", { class: "detail" }, el("td", { colspan: columns.length }, options.detail(row))));
       }
     }
-    if (!rows.length) body.append(el("tr", {}, el("td", { class: "text dim", colspan: columns.length }, state.text ? "Nothing is called that." : "Nothing here.")));
+    if (!rows.length) body.append(el("tr", {}, el("td", { class: "text dim", colspan: columns.length }, state.text ? "Nothing is called that." : options.empty || "Nothing here.")));
     const rest = rows.length - limit;
     holder.replaceChildren(el("div", { class: "scroll" }, el("table", {}, el("thead", {}, head()), body),
       rest > 0 && !state.all && el("div", { class: "more" }, el("button", { class: "plain", type: "button", on: { click: () => { state.all = true; draw(); } } }, `Show ${count(rest)} more`))));

@@ -65,6 +65,12 @@ function percent(share) {
   return share > 0 && share < 0.005 ? "<1 %" : `${Math.round(share * 100)} %`;
 }
 
+function finePercent(share) {
+  const value = share * 100;
+  if (!value) return "0 %";
+  return value < 0.001 ? "<0.001 %" : value >= 9.95 ? `${value.toFixed(0)} %` : `${Number(value.toPrecision(2))} %`;
+}
+
 function rate(perSecond) {
   return perSecond >= 99.5 ? count(perSecond) : perSecond >= 1 ? perSecond.toFixed(1) : perSecond.toPrecision(2);
 }

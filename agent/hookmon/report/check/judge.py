@@ -12,7 +12,7 @@ from typing import Protocol
 
 from hookmon.collector.store import Run
 from hookmon.report import model
-from hookmon.report.calls import sums_by_name
+from hookmon.report.calls import figures_by_name
 from hookmon.report.check.subjects import Key, Subject, matching, near, subjects
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Buckets, Ratio
@@ -179,7 +179,7 @@ class _Bench:
         else:
             name = limit.key.removesuffix(_VS_BASE)
             judge = intervals.tail if name == "p95" else intervals.typical
-            noise = judge(before.buckets, subject.buckets, self._tests, self._allowed)
+            noise = judge(intervals.Durations(before.buckets), intervals.Durations(subject.buckets), self._tests, self._allowed)
             value = _growth(name, before, subject)
             if noise is None or value is None:
                 reason = "too few calls to tell a change from noise"
@@ -196,7 +196,7 @@ def _is_vs_base(limit: LimitLike) -> bool:
 
 
 def _buckets(run: Run) -> dict[Key, Buckets]:
-    return {key: total.buckets for key, total in sums_by_name(run.nodes).items()}
+    return {key: figures.buckets for key, figures in figures_by_name(run.nodes).items()}
 
 
 def _growth(name: str, before: Subject, now: Subject) -> float | None:

@@ -16,6 +16,9 @@ from hookmon.report.diff.model import Diff
 FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
 """What `render` can be asked for."""
 
+UNREAD = ("examples", "watched", "blind_spots", "in_flight", "samples", "series")
+"""Tables of a run that no diff looks at."""
+
 
 def render(diff: Diff, format: str, *, file: TextIO, width: int | None = None, everything: bool = False) -> None:
     """Write a diff to `file` and flush it. `everything` shows also what did not change."""

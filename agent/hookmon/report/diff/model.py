@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hookmon.collector.store import Run
-from hookmon.report.calls import Sum, sums_by_name
+from hookmon.report.calls import Figures, Walk, figures_by_name, walk_of
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Allowance, Disturbance, Ratio
+from hookmon.report.diff.intervals import Allowance, Disturbance, Durations, Ratio
 from hookmon.report.findings import Finding, findings
 from hookmon.report.transactions import MAIN, TransactionRow, transactions
 
@@ -101,7 +101,8 @@ class Diff:
     """Two runs side by side.
 
     `apart` says why times are not comparable, empty where they are. `allowance` is the share by which the runs may differ as a
-    whole with nothing changed. Counts come transaction by transaction; times with the largest difference in the total first.
+    whole with nothing changed, at most, and `allowed` what it is for means and tails, either way. Counts come transaction by
+    transaction; times with the largest difference in the total first.
     """
 
     a: Side
@@ -109,6 +110,7 @@ class Diff:
     apart: list[str]
     notes: list[str]
     allowance: float
+    allowed: Allowance
     counts: list[CountRow]
     times: list[TimeRow]
     new_findings: list[Finding]
@@ -130,7 +132,11 @@ def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
     sides = (_side(a), _side(b))
     apart = differences(a, b)
     allowed = intervals.allowance(disturbance(a), disturbance(b), noise)
-    rows_a, rows_b = (transactions(run.nodes, [], sum(bool(each.python) for each in run.processes)) for run in (a, b))
+    walks = (walk_of(a.nodes), walk_of(b.nodes))
+    rows_a, rows_b = (
+        transactions(run.nodes, [], sum(bool(each.python) for each in run.processes), walk)
+        for run, walk in zip((a, b), walks, strict=True)
+    )
     found_a, found_b = (
         {each.id: each for each in findings(rows, [], 0, run.project)} for rows, run in ((rows_a, a), (rows_b, b))
     )
@@ -139,8 +145,9 @@ def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
         apart=apart,
         notes=_notes(a, b),
         allowance=allowed.most,
+        allowed=allowed,
         counts=_counts(rows_a, rows_b),
-        times=_times(a, b, None if apart else allowed),
+        times=_times(a, b, walks, None if apart else allowed),
         new_findings=[each for key, each in found_b.items() if key not in found_a],
         gone_findings=[each for key, each in found_a.items() if key not in found_b],
     )
@@ -213,6 +220,7 @@ def _notes(a: Run, b: Run) -> list[str]:
     return found
 
 
+_Key = tuple[str, str, str]  # name, kind, target
 _ChildKey = tuple[str, str, str, str]  # name, kind, target, place
 
 
@@ -238,7 +246,7 @@ def _calls(row: TransactionRow | None) -> tuple[int, int]:
 
 def _empty(row: TransactionRow | None) -> TransactionRow:
     assert row is not None
-    return TransactionRow(row.name, row.kind, Sum().figures, {}, [], [], 0)
+    return TransactionRow(row.name, row.kind, Figures(), {}, [], [], 0)
 
 
 def _children(a: TransactionRow, b: TransactionRow) -> list[CountRow]:
@@ -269,48 +277,60 @@ def _count(
     return CountRow(transaction, *key, calls_a, calls_b, errors_a, errors_b, per_a, per_b, changed)
 
 
-def _times(a: Run, b: Run, allowed: Allowance | None) -> list[TimeRow]:
+def _times(a: Run, b: Run, walks: tuple[Walk, Walk], allowed: Allowance | None) -> list[TimeRow]:
     """Compare all names; `allowed` is None where times are not comparable."""
-    sums_a, sums_b = sums_by_name(a.nodes), sums_by_name(b.nodes)
+    sums_a, sums_b = (figures_by_name(run.nodes, walk) for run, walk in zip((a, b), walks, strict=True))
     entries = {(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
     keys = [key for key in dict.fromkeys([*sums_b, *sums_a]) if _has_calls(sums_a.get(key)) or _has_calls(sums_b.get(key))]
-    tests = sum(_tests(sums_a.get(key), sums_b.get(key)) for key in keys)
-    rows = [_time(key, sums_a.get(key) or Sum(), sums_b.get(key) or Sum(), key in entries, tests, allowed) for key in keys]
+    pairs = [(_Calls(sums_a.get(key) or Figures()), _Calls(sums_b.get(key) or Figures())) for key in keys]
+    tests = sum(_tests(one, other) for one, other in pairs)
+    rows = [_time(key, *pair, key in entries, tests, allowed) for key, pair in zip(keys, pairs, strict=True)]
     rows.sort(key=lambda row: (not row.has_changed, -abs(row.total_b_ns - row.total_a_ns), row.name, row.target))
     return rows
 
 
-def _has_calls(total: Sum | None) -> bool:
-    return total is not None and total.figures.calls > 0
+def _has_calls(figures: Figures | None) -> bool:
+    return figures is not None and figures.calls > 0
 
 
-def _tests(a: Sum | None, b: Sum | None) -> int:
-    calls = min(sum(total.buckets.values()) if total else 0 for total in (a, b))
+class _Calls:
+    """One name in one run."""
+
+    __slots__ = ("durations", "figures")
+
+    def __init__(self, figures: Figures) -> None:
+        self.figures = figures
+        self.durations = Durations(figures.buckets)
+
+
+def _tests(a: _Calls, b: _Calls) -> int:
+    calls = min(a.durations.calls, b.durations.calls)
     return (calls >= intervals.FEWEST_CALLS) + (calls >= intervals.FEWEST_FOR_TAIL)
 
 
-def _time(key: tuple[str, str, str], a: Sum, b: Sum, is_transaction: bool, tests: int, allowed: Allowance | None) -> TimeRow:
-    of_a, of_b = a.done(), b.done()
+def _time(
+    key: tuple[str, str, str], a: _Calls, b: _Calls, is_transaction: bool, tests: int, allowed: Allowance | None
+) -> TimeRow:
     typical = tail = None
-    if not of_a.calls or not of_b.calls:
-        verdict = NEW if of_b.calls else GONE
+    if not a.figures.calls or not b.figures.calls:
+        verdict = NEW if b.figures.calls else GONE
     elif allowed is None:
         verdict = APART
     else:
-        typical = intervals.typical(a.buckets, b.buckets, tests, allowed)
-        tail = intervals.tail(a.buckets, b.buckets, tests, allowed)
+        typical = intervals.typical(a.durations, b.durations, tests, allowed)
+        tail = intervals.tail(a.durations, b.durations, tests, allowed)
         verdict = _verdict(typical, tail)
     return TimeRow(
         *key,
         is_transaction,
-        of_a.calls,
-        of_b.calls,
-        of_a.total_ns,
-        of_b.total_ns,
-        intervals.geometric_mean_ns(a.buckets),
-        intervals.geometric_mean_ns(b.buckets),
-        of_a.p95_ns,
-        of_b.p95_ns,
+        a.figures.calls,
+        b.figures.calls,
+        a.figures.total_ns,
+        b.figures.total_ns,
+        a.durations.geometric_mean_ns,
+        b.durations.geometric_mean_ns,
+        a.figures.p95_ns,
+        b.figures.p95_ns,
         typical,
         tail,
         verdict,
@@ -326,4 +346,4 @@ def _verdict(typical: Ratio | None, tail: Ratio | None) -> str:
 
 def as_plain(diff: Diff) -> dict[str, Any]:
     """Return a diff as values that JSON can hold."""
-    return asdict(diff)
+    return {key: value for key, value in asdict(diff).items() if key != "allowed"}

@@ -36,7 +36,7 @@ def durations(row: TimeRow) -> tuple[str, str]:
 
 def per(number: float) -> str:
     """Return a number of calls, with up to three digits behind the point."""
-    return count(round(number)) if number == round(number) else f"{number:,.3f}".rstrip("0")
+    return count(round(number)) if number == round(number) else f"{number:,.3f}".rstrip("0").rstrip(".")
 
 
 def count_cells(row: CountRow) -> tuple[str, str]:

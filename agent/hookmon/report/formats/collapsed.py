@@ -8,6 +8,8 @@ from hookmon.report.flame import slices
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
+UNREAD = ("examples", "samples")
+
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write a line for each place that took half a microsecond of its own or more."""

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import fields
 from io import StringIO
 from typing import TextIO
 
-from hookmon.report.calls import Figures
+from hookmon.report.calls import FIGURES
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
-_FIGURES = tuple(each.name for each in fields(Figures))
+UNREAD = ("examples", "samples")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write one line for each name. What the file's encoding cannot hold is escaped."""
     text = StringIO(newline="")
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("name", "kind", "target", *_FIGURES))
+    rows.writerow(("name", "kind", "target", *FIGURES))
     for call in report.calls:
-        rows.writerow((inert(call.name), call.kind, inert(call.target), *(getattr(call.figures, name) for name in _FIGURES)))
+        rows.writerow((inert(call.name), call.kind, inert(call.target), *(getattr(call.figures, name) for name in FIGURES)))
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.getvalue().encode(encoding, "backslashreplace").decode(encoding))

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from json import JSONEncoder
 from typing import Any, TextIO
 
-from hookmon.report.calls import CallRow, Figures, TreeRow, tree
+from hookmon.report.calls import FIGURES, CallRow, TreeRow, tree
 from hookmon.report.model import Report
 from hookmon.report.series import CallPoints, Point, over_time, usage
 from hookmon.report.transactions import TransactionRow
@@ -20,7 +20,6 @@ SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
 _POINT = tuple(each.name for each in fields(Point))
-_FIGURES = tuple(each.name for each in fields(Figures))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 
@@ -69,10 +68,10 @@ def _run(report: Report) -> dict[str, Any]:
 
 def _transaction(row: TransactionRow) -> dict[str, Any]:
     own: dict[str, Any] = {"name": row.name, "kind": row.kind}
-    own |= {name: getattr(row.figures, name) for name in _FIGURES}
+    own |= {name: getattr(row.figures, name) for name in FIGURES}
     own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "children": [], "examples": []}
     for child in row.children:
-        figures = {name: getattr(child.figures, name) for name in _FIGURES}
+        figures = {name: getattr(child.figures, name) for name in FIGURES}
         rest = {each.name: getattr(child, each.name) for each in fields(child) if each.name != "figures"}
         own["children"].append(rest | figures)
     own["examples"] = [asdict(example) for example in row.examples]
@@ -81,7 +80,7 @@ def _transaction(row: TransactionRow) -> dict[str, Any]:
 
 def _row(row: CallRow | TreeRow, names: tuple[str, ...]) -> dict[str, Any]:
     own = {name: getattr(row, name) for name in names}
-    return own | {name: getattr(row.figures, name) for name in _FIGURES}
+    return own | {name: getattr(row.figures, name) for name in FIGURES}
 
 
 def _series(row: CallPoints) -> dict[str, Any]:

@@ -14,6 +14,8 @@ MOST_CALLS = 25
 
 _TITLES = ("Name", "Calls", "Total", "Self", "Mean", "p50", "p95", "p99", "Max", "Errors")
 
+UNREAD = ("examples", "samples")
+
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # no screen
     """Write the header line, the calls and what is to be noted."""

@@ -11,7 +11,7 @@ import marshal
 from typing import TextIO
 
 from hookmon.collector.store import Node
-from hookmon.report.calls import outermost
+from hookmon.report.calls import walk_of
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
@@ -21,12 +21,14 @@ IS_BINARY = True
 _Function = tuple[str, int, str]
 _Figures = tuple[int, int, float, float]
 
+UNREAD = ("examples", "samples")
+
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the bytes to the buffer below the text file."""
     functions: dict[_Function, _Figures] = {}  # (calls that are no recursion, calls, self, total)
     callers: dict[_Function, dict[_Function, _Figures]] = {}
-    for index, is_outermost in outermost(report.nodes):
+    for index, is_outermost in walk_of(report.nodes):
         node = report.nodes[index]
         figures = _figures(node, is_outermost)
         function = _function(node)

@@ -12,6 +12,8 @@ from hookmon.report.texts import inert
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
+UNREAD = ("examples", "samples")
+
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the profile, in ASCII. A frame's `file` is its target: where the function lives."""

@@ -27,6 +27,8 @@ _ODD = "yellow"
 _QUIET = "dim"
 _UNKNOWN = "–"
 
+UNREAD = ("examples", "samples")
+
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:
     """Write the whole screen."""

@@ -1,11 +1,4 @@
-// The page: reads the report and draws its sections, the verdict first.
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const themed = [];
-
-function whenThemed(watcher) {
-  themed.push(watcher);
-}
+// The page of a run: draws its sections, the verdict first.
 
 function legend(items) {
   return el("div", { class: "legend" }, items.map(([kind, text]) => el("span", {}, el("span", { class: "swatch", tint: kind }), `${kind || "program"} `, el("span", { class: "dim" }, text))));
@@ -28,50 +21,21 @@ function drawVerdict() {
     peak ? [size(peak), "memory at most"] : null,
     [count(data.processes.length), data.processes.length === 1 ? "process" : "processes"],
     [finePercent(run.overhead_share), "overhead of watching"],
-  ].filter((tile) => tile && tile[0]);
+  ];
   const name = run.name ? `${run.name} \u00b7 ` : run.id ? `run ${run.id} \u00b7 ` : "";
-  document.getElementById("verdict").append(el("div", { class: `panel verdict tone-${data.verdict.state}` },
-    el("div", { class: "command" }, `${name}${run.command.join(" ")}`),
-    el("h1", {}, data.verdict.title),
-    el("p", { class: "detail" }, data.verdict.detail),
-    el("div", { class: "tiles" }, tiles.map(([figure, label, tone]) => el("div", { class: "tile" }, el("b", { class: tone || null }, figure), el("span", {}, label)))),
-  ));
-}
-
-function finePercent(share) {
-  const value = share * 100;
-  if (!value) return "0 %";
-  return value < 0.001 ? "<0.001 %" : value >= 9.95 ? `${value.toFixed(0)} %` : `${Number(value.toPrecision(2))} %`;
+  showVerdict(`${name}${run.command.join(" ")}`, data.verdict, tiles);
 }
 
 function drawFindings() {
   if (!data.findings.length) return;
-  const box = section("findings", count(data.findings.length));
   const whole = new Map(data.transactions.map((row) => [row.name, row.total_ns]));
-  const card = (finding) => {
-    const of = whole.get(finding.transaction);
-    const share = finding.saving_ns && of ? `, ${percent(finding.saving_ns / of)} of its time` : "";
+  findingCards(section("findings", count(data.findings.length)), data.findings, (finding) => {
     const row = data.transactions.find((each) => each.name === finding.transaction && each.kind);
-    const reveal = row ? el("button", { class: "plain", type: "button", on: { click: () => revealTransaction(row) } }, "Show the transaction") : null;
-    return el("article", { class: `panel finding tone-${finding.severity}` },
-      el("div", { class: "head" }, el("h3", {}, finding.title), finding.saving_ns ? el("span", { class: "saves" }, `saves up to ${duration(finding.saving_ns)}${share}`) : null),
-      finding.location ? el("p", {}, el("code", { class: "place" }, finding.location)) : null,
-      el("p", {}, finding.evidence),
-      el("div", { class: "meta" }, el("span", {}, el("span", { class: "severity" }, finding.severity), ` \u00b7 ${finding.kind}`), el("span", {}, finding.id), reveal));
-  };
-  const shown = 8;
-  const rest = data.findings.slice(shown);
-  box.append(...data.findings.slice(0, shown).map(card));
-  if (rest.length) {
-    box.append(el("div", { class: "panel" }, el("button", { class: "plain", type: "button", on: { click: (event) => {
-      const next = rest.splice(0, 50).map(card);
-      event.target.parentNode.before(...next);
-      if (rest.length) event.target.textContent = `Show more: ${count(rest.length)} left`;
-      else event.target.parentNode.remove();
-      next[0].tabIndex = -1;
-      next[0].focus({ preventScroll: true });
-    } } }, `Show ${count(rest.length)} more`)));
-  }
+    return {
+      whole: whole.get(finding.transaction),
+      beside: row ? el("button", { class: "plain", type: "button", on: { click: () => revealTransaction(row) } }, "Show the transaction") : null,
+    };
+  });
 }
 
 function drawTime() {
@@ -202,44 +166,6 @@ function drawSettings(box) {
   box.append(panel);
 }
 
-/** Light or dark: what the system says, until the button says otherwise. */
-function startTheme() {
-  const root = document.documentElement;
-  const button = document.getElementById("theme");
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const isDark = () => (root.dataset.theme || (system.matches ? "dark" : "light")) === "dark";
-  const tell = () => {
-    button.textContent = isDark() ? "Light" : "Dark";
-    for (const watcher of themed) watcher();
-  };
-  const turn = (theme) => { root.dataset.theme = theme; tell(); };
-  button.addEventListener("click", () => turn(isDark() ? "light" : "dark"));
-  system.addEventListener("change", tell);
-  let before;
-  addEventListener("beforeprint", () => { before = root.dataset.theme; turn("light"); });
-  addEventListener("afterprint", () => { if (before) root.dataset.theme = before; else delete root.dataset.theme; tell(); });
-  tell();
-}
-
-function startKeys(sections) {
-  let current = -1;
-  addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
-    if (event.key === "/") { event.preventDefault(); document.querySelector("#calls input, #transactions input, #flame input")?.focus(); }
-    if (event.key === "t") document.getElementById("theme").click();
-    if (event.key === "Escape") brush(null);
-    if (event.key === "j" || event.key === "k") {
-      current = Math.max(0, Math.min(sections.length - 1, current + (event.key === "j" ? 1 : -1)));
-      sections[current].scrollIntoView();
-      sections[current].focus({ preventScroll: true });
-    }
-  });
-}
-
 indexSeries();
 for (const draw of [drawVerdict, drawFindings, drawTime, drawTransactions, drawCalls, drawQueries, drawFlame, drawProcesses, drawUnseen, drawEnvironment, drawTimeline]) draw();
-const sections = [...document.querySelectorAll("main section[data-title]")].filter((each) => !each.hidden);
-for (const each of sections) each.tabIndex = -1;
-document.getElementById("nav").append(...sections.map((each) => el("a", { href: `#${each.id}` }, each.dataset.title)));
-startTheme();
-startKeys(sections);
+startPage("#calls input, #transactions input, #flame input", () => brush(null));
