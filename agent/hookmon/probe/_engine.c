@@ -10,6 +10,7 @@
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -227,6 +228,8 @@ static struct {
     PyObject *current_task;  /* _asyncio.current_task, from 3.12 on */
     PyObject *current_tasks; /* or the dict that 3.11 keeps them in, by loop */
     Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
+    Lane *spare_of_thread[MOST_SPARE];
+    int thread_spares;
     long deepest; /* nodes under each other at the most */
     PyObject *no_children;
     PyObject *members; /* context variable: who belongs to which transaction */
@@ -448,6 +451,15 @@ put_back_unless_new(Raised *raised)
         PyErr_Clear();
         put_back(raised);
     }
+}
+
+/* Say whether a value is that text of ASCII. */
+static inline int
+is_text(PyObject *value, PyObject *text)
+{
+    return value == text || (value && PyUnicode_CheckExact(value) && PyUnicode_GET_LENGTH(value) == PyUnicode_GET_LENGTH(text) &&
+                             PyUnicode_IS_COMPACT_ASCII(value) &&
+                             !memcmp(PyUnicode_1BYTE_DATA(value), PyUnicode_1BYTE_DATA(text), (size_t)PyUnicode_GET_LENGTH(text)));
 }
 
 /* ---- nodes ---- */
@@ -965,6 +977,70 @@ present_lane_aside(void)
 /* What the rare functions of `recorder` and `steps` raise is never ours, they are shielded: it comes from a signal handler of
  * the program, or is a KeyboardInterrupt, and must reach the program. Ours they answer with None. */
 
+static void run_lane(Lane *lane);
+
+/* Threads that have ended, of which the system tells without the GIL: the next one that needs a lane takes them off. */
+typedef struct Ended {
+    struct Ended *next;
+    Lane *lane;
+    Lane *running; /* the same, but for a thread that ended in the middle of something */
+    unsigned epoch;
+} Ended;
+static Ended *ended_threads;
+static pthread_key_t thread_key;
+
+static void
+thread_ended(void *value)
+{
+    Ended *ended = value;
+    ended->running = thread_epoch == ended->epoch ? thread_lane : NULL;
+    ended->next = __atomic_load_n(&ended_threads, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&ended_threads, &ended->next, ended, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+}
+
+/* Have the lane of this thread back when it ends. Without memory for that, it stays. */
+static void
+note_end_of_thread(Lane *lane)
+{
+    Ended *ended = pthread_getspecific(thread_key);
+    if (!ended) { /* else it is that of a parent process */
+        ended = calloc(1, sizeof *ended);
+    }
+    if (ended) {
+        ended->epoch = state.epoch;
+        ended->lane = (Lane *)Py_NewRef((PyObject *)lane);
+        (void)pthread_setspecific(thread_key, ended);
+    }
+}
+
+/* Take the lanes of threads that have ended. */
+static void
+take_ended_threads(void)
+{
+    Ended *ended = __atomic_exchange_n(&ended_threads, NULL, __ATOMIC_ACQUIRE);
+    while (ended) {
+        Ended *next = ended->next;
+        Lane *lane = ended->lane;
+        if (ended->epoch == state.epoch && state.thread_spares < MOST_SPARE && lane->base != state.scratch_lane) {
+            Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
+            Py_CLEAR(lane->trace);
+            Py_CLEAR(lane->moved);
+            state.spare_of_thread[state.thread_spares++] = lane;
+        }
+        else {
+            if (ended->epoch == state.epoch) {
+                PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+                Py_XDECREF(answer);
+            }
+            Py_DECREF(lane);
+        }
+        Py_XDECREF((PyObject *)ended->running);
+        free(ended);
+        ended = next;
+    }
+}
+
 /* Return the running lane, a new reference, making one when needed; NULL when there is none, perhaps with an error. */
 static Lane *
 running_lane(void)
@@ -972,6 +1048,21 @@ running_lane(void)
     Lane *lane = present_lane();
     if (lane) {
         return (Lane *)Py_NewRef(lane);
+    }
+    if (!state.getcurrent) {
+        if (ended_threads) {
+            take_ended_threads();
+        }
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
+        if (state.thread_spares) {
+            lane = state.spare_of_thread[--state.thread_spares];
+            state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
+            run_lane(lane);
+            note_end_of_thread(lane);
+            return lane;
+        }
     }
     PyObject *made = PyObject_CallMethodNoArgs(state.recorder, name_enter_thread);
     if (made && !Py_IS_TYPE(made, LaneType)) {
@@ -1323,6 +1414,22 @@ settle_transaction(Transaction *self, PyObject *traces, const Event *own)
     return answer ? 0 : -1;
 }
 
+/* Have the caller belong to what it belonged to before. -1 with an error. */
+static int
+restore_member(Transaction *self)
+{
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        return -1;
+    }
+    if (member == self->member) {
+        PyObject *token = PyContextVar_Set(state.members, self->before);
+        Py_XDECREF(token);
+    }
+    Py_DECREF(member);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 /* The entry's call has ended, and is the last in its trace. */
 static PyObject *
 transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
@@ -1330,15 +1437,9 @@ transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
     self->ended = 1;
     Py_CLEAR(self->lane->trace);
     Py_CLEAR(self->lane->moved);
-    PyObject *member;
-    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+    if (restore_member(self) < 0) {
         return NULL;
     }
-    if (member == self->member) {
-        PyObject *token = PyContextVar_Set(state.members, self->before);
-        Py_XDECREF(token);
-    }
-    Py_DECREF(member);
     Py_CLEAR(self->member);
     PyObject *rest = PyErr_Occurred() ? NULL : PyList_New(0);
     if (!rest) {
@@ -1870,16 +1971,90 @@ mixed(uint64_t a, uint64_t b)
     return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
 }
 
+/* The frames of the interpreter, as far as we read them: an object for each, as PyEval_GetFrame makes them, costs more than all
+ * the rest of a call. They stay as they are within a minor version; `check_frames` makes sure of it once, and later versions use the
+ * objects. Source: Include/internal/pycore_frame.h of CPython 3.11, 3.12 and 3.13. */
+#if PY_VERSION_HEX < 0x030E0000
+#define HAS_FRAMES
+typedef struct Frame {
+#if PY_VERSION_HEX < 0x030C0000
+    void *function, *globals, *builtins, *locals;
+    PyObject *code;
+    void *object;
+    struct Frame *previous;
+    char *instruction;
+#else
+    PyObject *code;
+    struct Frame *previous;
+    void *function, *globals, *builtins, *locals, *object;
+    char *instruction;
+#endif
+} Frame;
+static int reads_frames;
+
+static inline Frame *
+running_frame(void)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    return (Frame *)PyThreadState_Get()->cframe->current_frame;
+#else
+    return (Frame *)PyThreadState_Get()->current_frame;
+#endif
+}
+
+/* Say whether the running frames are what we take them for. */
+static int
+check_frames(void)
+{
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    Frame *each = running_frame();
+    int agree = frame != NULL;
+    for (int depth = 0; frame && agree && depth < 3; depth++) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        char *first = (char *)code->co_code_adaptive;
+        for (int skipped = 0; each && each->code != (PyObject *)code && skipped < 3; skipped++) {
+            each = each->previous; /* what stands between C and Python */
+        }
+        agree = each && each->code == (PyObject *)code && each->instruction >= first - 2 && each->instruction <= first + 2 * Py_SIZE(code);
+        each = agree ? each->previous : NULL;
+        Py_DECREF(code);
+        PyFrameObject *back = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF((PyObject *)frame);
+    return agree;
+}
+#endif
+
+static inline uint64_t
+key_of(PyCodeObject *code, uint64_t instruction)
+{
+    return mixed((uint64_t)PyObject_Hash(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
+}
+
 /* Return what tells the innermost line of the program's own code from all others, 0 when there is none. */
 static uint64_t
 site_key(void)
 {
+#ifdef HAS_FRAMES
+    if (reads_frames) {
+        Frame *each = running_frame();
+        for (int depth = 0; each && depth < MOST_FRAMES; depth++, each = each->previous) {
+            PyCodeObject *code = (PyCodeObject *)each->code;
+            if (code && PyCode_Check(code) && is_own(code->co_filename)) {
+                return key_of(code, (uint64_t)(each->instruction - (char *)code->co_code_adaptive));
+            }
+        }
+        return 0;
+    }
+#endif
     PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
     uint64_t key = 0;
     for (int depth = 0; frame && !key && depth < MOST_FRAMES; depth++) {
         PyCodeObject *code = PyFrame_GetCode(frame);
         if (is_own(code->co_filename)) {
-            key = mixed((uint64_t)PyObject_Hash(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)PyFrame_GetLasti(frame));
+            key = key_of(code, (uint64_t)PyFrame_GetLasti(frame));
         }
         Py_DECREF(code);
         PyFrameObject *back = key ? NULL : PyFrame_GetBack(frame);
@@ -2605,6 +2780,10 @@ coroutine_finalize(Coroutine *self)
     }
 }
 
+/* The memory of stand-ins that are gone, for the next ones. */
+static Coroutine *gone[MOST_SPARE];
+static int gone_ones;
+
 static void
 coroutine_dealloc(Coroutine *self)
 {
@@ -2613,6 +2792,7 @@ coroutine_dealloc(Coroutine *self)
     if (self->weakrefs) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
+    int was_finalized = self->lane != NULL || PyObject_GC_IsFinalized((PyObject *)self); /* which its memory would say of the next */
     if (self->lane) { /* it has not ended */
         PyObject_GC_Track(self);
         if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
@@ -2623,7 +2803,13 @@ coroutine_dealloc(Coroutine *self)
     coroutine_clear(self);
     Py_CLEAR(self->inner);
     Py_CLEAR(self->span);
-    type->tp_free(self);
+    if (gone_ones < MOST_SPARE && !was_finalized) {
+        memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
+        gone[gone_ones++] = self;
+    }
+    else {
+        type->tp_free(self);
+    }
     Py_DECREF(type);
 }
 
@@ -2669,7 +2855,15 @@ static PyMethodDef coroutine_methods[] = {
 static PyObject *
 make_coroutine(PyObject *inner, PyObject *span)
 {
-    Coroutine *self = (Coroutine *)CoroutineType->tp_alloc(CoroutineType, 0);
+    Coroutine *self;
+    if (gone_ones) {
+        self = gone[--gone_ones];
+        (void)PyObject_Init((PyObject *)self, CoroutineType);
+        PyObject_GC_Track(self);
+    }
+    else {
+        self = (Coroutine *)CoroutineType->tp_alloc(CoroutineType, 0);
+    }
     if (self) {
         self->inner = Py_NewRef(inner);
         self->span = Py_NewRef(span);
@@ -2740,12 +2934,6 @@ item(PyObject *dict, PyObject *name)
         PyErr_Clear();
     }
     return found;
-}
-
-static int
-is_text(PyObject *value, PyObject *text)
-{
-    return value == text || (value && PyUnicode_CheckExact(value) && PyUnicode_Compare(value, text) == 0);
 }
 
 /* Read what a message tells of the response; say whether it is the last part. */
@@ -3160,6 +3348,29 @@ call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwn
     return answer;
 }
 
+/* Say whether what instances of a type have by a name is their own: the class has nothing by that name, or a plain constant. */
+static int
+is_instances_own(PyTypeObject *type, PyObject *name)
+{
+    static struct {
+        PyTypeObject *type;
+        PyObject *name; /* only compared */
+        unsigned version;
+    } known[64];
+    size_t at = ((uintptr_t)type >> 4 ^ (uintptr_t)name >> 4) % Py_ARRAY_LENGTH(known);
+    if (known[at].type == type && known[at].name == name && known[at].version == type->tp_version_tag && type->tp_version_tag) {
+        return 1;
+    }
+    PyObject *on_class = _PyType_Lookup(type, name);
+    if (on_class && on_class != Py_None) {
+        return 0;
+    }
+    known[at].type = type;
+    known[at].name = name;
+    known[at].version = type->tp_version_tag; /* 0: it has none */
+    return 1;
+}
+
 /* Return what an object has by a name, a new reference, without running code of the program; NULL where Python is to look: see
  * names.attribute. */
 static PyObject *
@@ -3175,6 +3386,12 @@ read_attribute(PyObject *value, PyObject *name)
     if (PyDict_CheckExact(value)) {
         found = PyDict_GetItemWithError(value, name);
         Py_XINCREF(found);
+    }
+    else if (!PyType_Check(value) && is_instances_own(Py_TYPE(value), name)) {
+        found = PyObject_GenericGetAttr(value, name);
+        if (found == Py_None) {
+            Py_CLEAR(found); /* perhaps the class's */
+        }
     }
     else {
         PyObject *on_class = PyType_Check(value) ? NULL : _PyType_Lookup(Py_TYPE(value), name);
@@ -3588,6 +3805,9 @@ configure(PyObject *Py_UNUSED(module), PyObject *args)
     }
     state.scratch_lane = scratch_lane;
     state.deepest = deepest;
+#ifdef HAS_FRAMES
+    reads_frames = check_frames();
+#endif
     Py_XSETREF(state.recorder, Py_NewRef(recorder));
     PyObject *members = PyObject_GetAttrString(steps, "members");
     if (!members) {
@@ -3621,15 +3841,21 @@ after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     while (state.spares) {
         Py_DECREF(state.spare[--state.spares]);
     }
+    while (state.thread_spares) {
+        Py_DECREF(state.spare_of_thread[--state.thread_spares]);
+    }
+    take_ended_threads(); /* of the parent */
     Py_RETURN_NONE;
 }
 
 static PyObject *
-leave_thread(PyObject *Py_UNUSED(module), PyObject *lane)
+follow_thread(PyObject *Py_UNUSED(module), PyObject *lane)
 {
-    if (thread_epoch == state.epoch && (PyObject *)thread_lane == lane) {
-        Py_CLEAR(thread_lane);
+    if (!Py_IS_TYPE(lane, LaneType)) {
+        PyErr_SetString(PyExc_TypeError, "a thread has a Lane");
+        return NULL;
     }
+    note_end_of_thread((Lane *)lane);
     Py_RETURN_NONE;
 }
 
@@ -3701,7 +3927,7 @@ static PyMethodDef module_methods[] = {
     {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "Keep lanes by greenlet: (getcurrent, {id: Lane})."},
     {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
-    {"leave_thread", leave_thread, METH_O, "Forget the lane of a thread that ends, if it is the running one."},
+    {"follow_thread", follow_thread, METH_O, "Have the lane of this thread back when it ends."},
     {"finish_response", finish_response_for_python, METH_VARARGS, "Settle a transaction, the caller's own if none is given."},
     {"finish", finish_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
@@ -3827,6 +4053,10 @@ fill_module(PyObject *module)
         return -1;
     }
     fill_histogram();
+    if (pthread_key_create(&thread_key, thread_ended)) {
+        PyErr_SetString(PyExc_ImportError, "no key for threads is left");
+        return -1;
+    }
     if (PyModule_AddIntConstant(module, "LAYOUT", 2) < 0) { /* core.layout.VERSION */
         return -1;
     }

@@ -307,14 +307,6 @@ def free_lane(lane: Lane) -> None:
         _free_lanes.append(lane)
 
 
-@shielded(None)
-def _leave_thread(lane: Lane) -> None:
-    """Give the lane of a thread back that has ended."""
-    if compiled:
-        compiled.leave_thread(lane)
-    free_lane(lane)
-
-
 @shielded(_spare_lane)
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
@@ -322,7 +314,10 @@ def enter_thread() -> Lane:
     lane = new_lane()
     here.lane = lane
     if _lane_kind == "thread":
-        _endings.ending = Ending(lane, _leave_thread)
+        if compiled:
+            compiled.follow_thread(lane)
+        else:
+            _endings.ending = Ending(lane, free_lane)
     return lane
 
 
