@@ -45,6 +45,8 @@
 #define MOST_FRAMES 100  /* target.py */
 #define MOST_FILES 1024
 #define MOST_LATELY 256
+#define MOST_GONE 8
+#define MOST_ROOM_KEPT 64
 
 /* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
  * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
@@ -738,14 +740,30 @@ trace_replace(Trace *self, PyObject *events)
     Py_RETURN_NONE;
 }
 
+/* Traces that are gone, with their room, for the next ones: memory that was in use a moment ago is still near. */
+static Trace *gone_traces[MOST_GONE];
+static int gone_traces_count;
+
 static void
 trace_dealloc(Trace *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     forget_events(self);
-    PyMem_Free(self->events);
-    type->tp_free(self);
+    if (gone_traces_count < MOST_GONE && self->room <= MOST_ROOM_KEPT) {
+        gone_traces[gone_traces_count++] = self;
+    }
+    else {
+        PyMem_Free(self->events);
+        type->tp_free(self);
+    }
     Py_DECREF(type);
+}
+
+static PyObject *
+new_trace(void)
+{
+    return gone_traces_count ? PyObject_Init((PyObject *)gone_traces[--gone_traces_count], TraceType)
+                             : TraceType->tp_alloc(TraceType, 0);
 }
 
 static PyMethodDef trace_methods[] = {
@@ -1329,7 +1347,7 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
     self->node = (Node *)Py_NewRef(node);
     self->epoch = (long)state.epoch;
     self->route = Py_NewRef(no_text);
-    PyObject *trace = TraceType->tp_alloc(TraceType, 0);
+    PyObject *trace = new_trace();
     self->traces = trace ? PyList_New(1) : NULL;
     if (!self->traces) {
         Py_XDECREF(trace);
@@ -1485,7 +1503,7 @@ transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
     if (PyList_GET_SIZE(self->traces) >= MOST_TRACES) {
         Py_RETURN_NONE;
     }
-    PyObject *trace = TraceType->tp_alloc(TraceType, 0);
+    PyObject *trace = new_trace();
     if (!trace || PyList_Append(self->traces, trace) < 0) {
         Py_XDECREF(trace);
         return NULL;
@@ -1584,27 +1602,36 @@ is_open(Node *innermost, Node *entry, PyObject *node)
     }
 }
 
-/* Return where the calls lead that were open when the response ended: the same as `moved` for all others. */
-static PyObject *
-moved_to_tail(Lane *lane, Node *entry, Node *tail)
+/* Lead the calls that are open now, and what leads to them already, to the tail. -1 with an error. */
+static int
+move_to_tail(Lane *lane, Node *entry, Node *tail)
 {
-    PyObject *moved = PyDict_New();
     PyObject *node, *place;
     Py_ssize_t at = 0;
-    while (moved && lane->moved && PyDict_Next(lane->moved, &at, &node, &place)) {
-        if (PyDict_SetItem(moved, node, is_open(lane->node, entry, place) ? (PyObject *)tail : place) < 0) {
-            Py_CLEAR(moved);
+    if (!lane->moved) {
+        lane->moved = PyDict_New();
+        lane->moved_depth = -1;
+    }
+    if (!lane->moved) {
+        return -1;
+    }
+    while (PyDict_Next(lane->moved, &at, &node, &place)) { /* values of keys that are there may change meanwhile */
+        if (is_open(lane->node, entry, place) && PyDict_SetItem(lane->moved, node, (PyObject *)tail) < 0) {
+            return -1;
         }
     }
-    for (Node *each = lane->node; moved; each = (Node *)each->parent) {
-        if (PyDict_SetItem(moved, (PyObject *)each, (PyObject *)tail) < 0) {
-            Py_CLEAR(moved);
+    for (Node *each = lane->node;; each = (Node *)each->parent) {
+        if (PyDict_SetItem(lane->moved, (PyObject *)each, (PyObject *)tail) < 0) {
+            return -1;
         }
         if (each == entry) {
             break;
         }
     }
-    return moved;
+    if (lane->moved_depth < lane->node->depth) {
+        lane->moved_depth = lane->node->depth;
+    }
+    return 0;
 }
 
 /* Count a call that is open as if it ended now. */
@@ -1649,18 +1676,13 @@ finish_response(Transaction *self)
     }
     Node *tail = (Node *)entry->tail;
     PyObject *rest = PyList_New(0);
-    PyObject *moved = rest ? moved_to_tail(lane, entry, tail) : NULL;
-    if (!moved) {
+    if (!rest || move_to_tail(lane, entry, tail) < 0) {
         Py_XDECREF(rest);
         return;
     }
     PyObject *traces = self->traces;
     self->ended = 1;
     self->traces = rest;
-    if (lane->moved_depth < innermost->depth || !lane->moved) {
-        lane->moved_depth = innermost->depth;
-    }
-    Py_XSETREF(lane->moved, moved);
     Py_CLEAR(lane->trace);
     lane->node = (Node *)Py_NewRef(tail); /* the reference to the innermost node is ours now, and it has one to each above */
     Py_INCREF(entry);
