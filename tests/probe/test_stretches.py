@@ -460,7 +460,7 @@ class Fails(loop.Loop):
 with suppress(TypeError): loop.fit(Fails())
 loop.fit.__wrapped__.__globals__["step"] = lambda: 1 / 0
 try: loop.fit(loop.Loop())
-except ZeroDivisionError as error: frames = [each.name for each in traceback.extract_tb(error.__traceback__)]
+except ZeroDivisionError as error: frames = [each.f_code.co_name for each, _ in traceback.walk_tb(error.__traceback__)]
 assert [each for each in frames if each != "__call__"] == ["<module>", "fit", "<lambda>"], frames
 at_rest()
 """)
