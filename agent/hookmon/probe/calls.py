@@ -95,11 +95,12 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         if node.skip and node.skip < ONE_TIMED_OF:
             return self._counted(lane, parent, node, opened, args, kwargs)
         start = 0
-        slot = lane.base + node.slot
         lane.node = node
-        recorder.words[slot] = node.number
         try:
-            recorder.since[slot] = start = clock()
+            start = clock()
+            slot = lane.base + node.slot  # only now: in the clock's call a signal handler may have forked
+            recorder.since[slot] = start
+            recorder.words[slot] = node.number
             result = self._self_function(*args, **kwargs)
             duration_ns = clock() - start
         except BaseException as error:
@@ -131,10 +132,11 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             if opened is not None:
                 opened.close()
             return result
-        try:
-            bucket = node.buckets[SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)]
-        except KeyError:
-            bucket = recorder.new_bucket(node, duration_ns)
+        index = SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)
+        if index not in node.buckets:
+            recorder.new_bucket(node, duration_ns)
+        # From here on no call and no jump back: a signal handler that forked in between would leave us with the parent's places.
+        bucket = node.buckets[index] if index in node.buckets else node.total + _UNTIMED
         total = node.total
         words = recorder.words
         words[bucket] = count = words[bucket] + 1

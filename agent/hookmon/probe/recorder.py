@@ -359,10 +359,10 @@ def look(node: Node) -> None:
 
 
 def _count_purely(node: Node, duration_ns: int) -> None:
-    try:
-        bucket = node.buckets[bucket_of(duration_ns)]
-    except KeyError:
-        bucket = new_bucket(node, duration_ns)
+    index = bucket_of(duration_ns)
+    if index not in node.buckets:
+        new_bucket(node, duration_ns)
+    bucket = node.buckets[index] if index in node.buckets else node.total + _UNTIMED  # as in calls
     total = node.total
     words[bucket] = count = words[bucket] + 1
     if duration_ns < node.min_ns:
