@@ -29,6 +29,9 @@ class _ScratchBuckets(dict[int, int]):
     def __missing__(self, bucket: int) -> int:
         return SCRATCH_BUCKET
 
+    def __contains__(self, bucket: object) -> bool:
+        return True
+
 
 _scratch_buckets = _ScratchBuckets()
 no_children: dict[Span, Node | None] = {}
