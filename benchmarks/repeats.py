@@ -1,8 +1,8 @@
 """How often `hookmon diff` calls something changed that is not: `python -m benchmarks.repeats --runs 100`.
 
 Runs one small program many times under hookmon, compares each two of the runs, and counts the diffs with a row called changed;
-and, as a measure of what a diff can see, in how many diffs each of some factors would have been called changed. Takes some
-minutes. The runs differ by whatever else the machine does meanwhile: that is the point.
+and, as a measure of what a diff can see, in how many diffs a name would have been called slower if it alone, or all names, had
+taken some times as long. Takes a minute or two. The runs differ by whatever else the machine does meanwhile: that is the point.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from hookmon.collector.store import Run, RunFile, Store
 from hookmon.core.histogram import SUB_BUCKETS
-from hookmon.report.diff.model import Diff, build, disturbance
+from hookmon.report.diff.machine import waits
+from hookmon.report.diff.model import Diff, build
 
 PROGRAM = Path(__file__).parent / "programs" / "repeat.py"
 CONFIG = """\
@@ -32,7 +33,7 @@ kind = "request"
 module = "__main__"
 calls = ["count", "order", "allocate", "query", "wait"]
 """
-FACTORS = (1.5, 2.0, 3.0, 5.0, 10.0)
+FACTORS = (1.25, 1.5, 2.0, 3.0, 10.0)
 
 
 def main() -> int:
@@ -43,22 +44,22 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="repeats-") as folder:
         runs = repeat(Path(folder), options.runs, options.loops)
-    waits = sorted(disturbance(run).waits or 0.0 for run in runs)
-    print(f"{len(runs)} runs; seconds waited for a processor in each with one: {waits[0]:.2f} to {waits[-1]:.2f}")
+    waited = sorted(waits(run) or 0.0 for run in runs)
+    print(f"{len(runs)} runs; seconds waited for a processor in each with one: {waited[0]:.2f} to {waited[-1]:.2f}")
     pairs = list(combinations(range(len(runs)), 2))
     wrong = {pair for pair in pairs if is_wrong(build(runs[pair[0]], runs[pair[1]]))}
     print(f"each two compared: {len(wrong)} of {len(pairs)} diffs have a row called changed")
     first = sum((0, other) in wrong for other in range(1, len(runs)))
     most = max(sum(at in pair for pair in wrong) for at in range(len(runs)))
-    print(f"the first with its repeats: {first} of {len(runs) - 1}; the run with most such diffs: {most}", end="")
-    print(f"; without it: {len(wrong) - most}")
+    print(f"the first with its repeats: {first} of {len(runs) - 1}; the run with most such diffs: {most}")
     for a, b in sorted(wrong)[:5]:
-        names = ", ".join(row.name for row in build(runs[a], runs[b]).changed_times)
-        print(f"  {a} and {b}: {names}; pace {runs[a].pace_ns}, {runs[b].pace_ns}")
+        diff = build(runs[a], runs[b])
+        print(f"  {a} and {b}: {', '.join(row.name for row in diff.changed_times)}; all together ×{diff.common:.2f}")
     some = pairs[:: max(1, len(pairs) // 200)]
     for factor in FACTORS:
-        seen = sum(is_wrong(build(runs[a], slowed(runs[b], factor))) for a, b in some)
-        print(f"all times ×{factor}: called changed in {seen} of {len(some)}")
+        one = sum(sees(build(runs[a], slowed(runs[b], factor, "order")), "order") for a, b in some)
+        every = sum(sees(build(runs[a], slowed(runs[b], factor)), "order") for a, b in some)
+        print(f"one name ×{factor}: called slower in {one} of {len(some)}; all names: in {every}")
     return int(len(wrong) > max(1, len(pairs) * 0.05) or first > max(1, (len(runs) - 1) * 0.05))
 
 
@@ -80,10 +81,25 @@ def is_wrong(diff: Diff) -> bool:
     return bool(diff.changed_times or diff.changed_counts)
 
 
-def slowed(run: Run, factor: float) -> Run:
-    """Return the run as if all its calls had taken `factor` times as long."""
+def sees(diff: Diff, name: str) -> bool:
+    """Say whether a name is called slower."""
+    return any(row.name == name and row.verdict == "slower" for row in diff.times)
+
+
+def slowed(run: Run, factor: float, name: str = "") -> Run:
+    """Return the run as if the calls of one name, "" for all, had taken `factor` times as long."""
     step = round(log2(factor) * SUB_BUCKETS)
-    nodes = [replace(node, buckets={bucket + step: calls for bucket, calls in node.buckets.items()}) for node in run.nodes]
+    nodes = [
+        replace(
+            node,
+            buckets={bucket + step: calls for bucket, calls in node.buckets.items()},
+            total_ns=round(node.total_ns * factor),
+            self_ns=round(node.self_ns * factor),
+        )
+        if name in ("", node.name)
+        else node
+        for node in run.nodes
+    ]
     return replace(run, nodes=nodes)
 
 

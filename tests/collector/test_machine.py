@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from support.runs import hookmon_run
 
-from hookmon.collector import pace
 from hookmon.collector.store import Run, RunFile, Store
 
 
@@ -45,22 +44,3 @@ def test_the_waits_of_a_process_are_read_from_outside(tmp_path: Path):
     main = next(each for each in run.processes if each.pid == run.main_pid)
     assert main.ran_ns >= 100_000_000
     assert main.waited_ns >= 0
-
-
-def test_a_run_knows_how_fast_its_machine_was(tmp_path: Path):
-    """From microseconds to milliseconds for the piece of work, the fast moments before the slow ones."""
-    run = made(tmp_path, "import time; time.sleep(0.3)")
-    assert run.pace_ns is not None
-    low, middle, high = run.pace_ns
-    assert 1_000 < low <= middle <= high < 100_000_000
-
-
-def test_the_samples_of_a_long_run_thin_themselves(monkeypatch: pytest.MonkeyPatch):
-    """A day of looks keeps a few samples, taken ever more rarely."""
-    now = [0]
-    monkeypatch.setattr(pace, "monotonic_ns", lambda: now[0])
-    followed = pace.Pace()
-    for _ in range(10_000):
-        now[0] += 100_000_000
-        followed.look()
-    assert 8 <= len(followed.samples) <= 64

@@ -206,7 +206,7 @@ def test_hostile_names_are_inert_in_every_format(format: str, everything: bool):
     if format == "markdown":
         assert "| `a\\|b" in text or "``a\\|b" in text
     if format == "json":
-        assert json.loads(text)["schema"] == "hookmon-diff/1"
+        assert json.loads(text)["schema"] == "hookmon-diff/2"
 
 
 def test_json_has_every_row():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp
 from random import Random
 
 import pytest
 
 from hookmon.core.histogram import bucket_of
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Allowance, Buckets, Disturbance, Durations
+from hookmon.report.diff.intervals import Allowance, Buckets, Durations
+from hookmon.report.diff.machine import Machine
 
-QUIET = Disturbance(0.0, 0.0)
+QUIET = Machine({}, (10**9, 10**9), (0.0, 0.0)).allowance(("x", "function", "app:x"))
 NOTHING = Allowance(0.0, 0.0, 0.0, 0.0)
 ROWS = 20
 
@@ -28,14 +29,13 @@ def histogram(draw: Random, calls: int, middle_ns: float, spread: float, slow_sh
 
 def changed(draw: Random, *, shift: float, drift: float, calls: int, spread: float, slow_share: float) -> int:
     """Return how many rows of one diff of ROWS rows are called changed; each run as a whole is off by `drift`."""
-    allowed = intervals.allowance(QUIET, QUIET)
     tests = 2 * ROWS
     off_a, off_b = exp(draw.gauss(0, drift)), exp(draw.gauss(0, drift))
     found = 0
     for _ in range(ROWS):
         a = histogram(draw, calls, 1e6 * off_a, spread, slow_share)
         b = histogram(draw, calls, 1e6 * off_b * shift, spread, slow_share)
-        ratios = (intervals.typical(a, b, tests, allowed), intervals.tail(a, b, tests, allowed))
+        ratios = (intervals.typical(a, b, tests, QUIET), intervals.tail(a, b, tests, QUIET))
         found += any(ratio is not None and ratio.is_real for ratio in ratios)
     return found
 
@@ -62,8 +62,7 @@ def test_a_tail_that_grows_is_seen():
     """Eight calls of a hundred take twenty times as long; most take as long as before."""
     draw = Random(2)
     a, b = (histogram(draw, 2_000, 1e6, 0.2, share) for share in (0.0, 0.12))
-    allowed = intervals.allowance(QUIET, QUIET)
-    tail = intervals.tail(a, b, 2, allowed)
+    tail = intervals.tail(a, b, 2, QUIET)
     assert tail is not None
     assert tail.low > 2
 
@@ -97,41 +96,6 @@ def test_more_calls_of_one_run_make_no_interval_narrow():
     assert one is not None
     assert other is not None
     assert other.high == pytest.approx(one.high, rel=0.01)
-
-
-def test_a_busy_machine_allows_for_more():
-    """Waiting for a processor, sharing it, and not knowing about it."""
-    quiet = intervals.allowance(QUIET, QUIET)
-    assert exp(quiet.slower) == exp(quiet.faster) == pytest.approx(1.1)
-    assert quiet.most == pytest.approx(0.1)
-    assert exp(intervals.allowance(QUIET, Disturbance(1.0, 0.0)).slower) == pytest.approx(1.1 * sqrt(2))
-    assert exp(intervals.allowance(QUIET, Disturbance(0.0, 1.0)).slower) == pytest.approx(1.1 * 2)
-    unknown, waiting = (intervals.allowance(QUIET, Disturbance(waits, 0.0)).slower for waits in (None, 3.0))
-    assert quiet.slower < unknown < waiting
-
-
-def test_what_disturbed_one_run_explains_only_that_it_is_the_slower_one():
-    """A run on a busy machine that is faster than one on a quiet machine is faster indeed."""
-    quiet = intervals.allowance(QUIET, QUIET)
-    for busy in (Disturbance(1.0, 0.5), Disturbance(0.0, 0.5), Disturbance(None, 0.0)):
-        one, other = intervals.allowance(busy, QUIET), intervals.allowance(QUIET, busy)
-        assert (one.slower, one.tail_slower) == (quiet.slower, quiet.tail_slower)
-        assert (other.faster, other.tail_faster) == (quiet.faster, quiet.tail_faster)
-        assert (one.faster, one.tail_faster) == (other.slower, other.tail_slower) > (quiet.slower, quiet.tail_slower)
-
-
-def test_a_machine_that_was_slower_explains_as_much():
-    """The slow moments of one run against the fast ones of the other; a machine that was quicker explains nothing."""
-    fast, slow = Disturbance(0.0, 0.0, (100, 101, 102)), Disturbance(0.0, 0.0, (140, 145, 150))
-    both = intervals.allowance(fast, slow)
-    assert exp(both.slower) == pytest.approx(1.1 * 1.5)
-    assert exp(both.faster) == pytest.approx(1.1)
-
-
-def test_waits_may_all_have_hit_the_slowest_calls():
-    """A twentieth of the time spent waiting doubles the time of the slowest twentieth."""
-    quiet, waiting = intervals.allowance(QUIET, QUIET), intervals.allowance(QUIET, Disturbance(0.05, 0.0))
-    assert exp(waiting.tail_slower - quiet.tail_slower) == pytest.approx(2)
 
 
 @pytest.mark.parametrize(

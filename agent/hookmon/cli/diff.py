@@ -22,10 +22,10 @@ from hookmon.report.diff import FORMATS, UNREAD, render
 @click.option(
     "--noise",
     type=click.FloatRange(0, 100),
-    default=10.0,
+    default=15.0,
     show_default=True,
     metavar="PERCENT",
-    help="By how much two runs of an unchanged program may differ on this machine when it is quiet.",
+    help="By how much the calls of one name may differ between two runs of an unchanged program, apart from all others.",
 )
 def command(a: str, b: str, format: str, output: Path | None, as_json: bool, opens: bool, everything: bool, noise: float) -> None:
     """Compare run A with run B, which came later.

@@ -117,12 +117,7 @@ class _Session:
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             collector = Collector(run, self._run_file)
             collector.follow(pid)
-
-            def tick() -> None:
-                collector.tick()
-                machine.tick()
-
-            code = launch.wait(pid, tick, lambda: collector.main_ended(pid))
+            code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
         finally:
             launch.unblock_signals(before)
         return code, self._finish(collector, machine, code)

@@ -13,7 +13,6 @@ from hashlib import blake2s
 
 import psutil
 
-from hookmon.collector.pace import Pace
 from hookmon.collector.store import Run
 
 
@@ -23,21 +22,13 @@ class Machine:
     def __init__(self) -> None:
         """Remember how much all its processors had worked before."""
         self._before_ns = _busy_ns()
-        self._pace = Pace()
-        self._pace.look_well()
-
-    def tick(self) -> None:
-        """Look how fast it is, if that is due. Called a few times a second."""
-        self._pace.look()
 
     def describe(self, run: Run) -> None:
-        """Set what identifies the machine, how fast it was, and the CPU time that others than the run's processes took."""
+        """Set what identifies the machine, and the CPU time that others than the run's processes took."""
         run.cpu = _model()
         run.cores = os.cpu_count() or 0
         run.host = blake2s(os.uname().nodename.encode("utf-8", "replace"), digest_size=6).hexdigest()
         own_ns = sum(process.cpu_ns for process in run.processes)
-        self._pace.look_well()
-        run.pace_ns = self._pace.quantiles()
         run.others_ns = max(0, _busy_ns() - self._before_ns - own_ns)
 
 

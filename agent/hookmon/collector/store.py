@@ -186,7 +186,6 @@ class Run:
     cpu: str = ""  # the model
     cores: int = 0
     others_ns: int = 0  # CPU time that processes of others took while it lasted
-    pace_ns: tuple[int, int, int] | None = None  # of one piece of work: 10th, 50th, 90th percentile, see collector.pace
     overhead_ns: int = 0
     call_cost_ns: float = 0.0
     step_cost_ns: float = 0.0

@@ -16,7 +16,8 @@ from hookmon.report.calls import figures_by_name
 from hookmon.report.check.subjects import Key, Subject, matching, near, subjects
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Buckets, Ratio
-from hookmon.report.diff.model import differences, disturbance
+from hookmon.report.diff.machine import Machine, between
+from hookmon.report.diff.model import differences
 from hookmon.report.findings import location
 from hookmon.report.texts import count, duration, fine_percent
 
@@ -134,14 +135,14 @@ class _Bench:
         self._subjects = subjects(self._report, _buckets(run))
         self._base: dict[Key, Subject] | None = None
         self._apart: list[str] = []
-        self._allowed = intervals.Allowance(0.0, 0.0, 0.0, 0.0)
+        self._machine = Machine({}, (0, 0), (None, None))
         self._tests = sum(  # share one confidence, as the rows of a diff do
             len(matching(budget.name, self._subjects)) for budget in budgets for limit in budget.limits if _is_vs_base(limit)
         )
         if base is not None:
             self._base = {each.key: each for each in subjects(model.build(base), _buckets(base))}
             self._apart = differences(base, run)
-            self._allowed = intervals.allowance(disturbance(base), disturbance(run))
+            self._machine = between(base, run, figures_by_name(base.nodes), figures_by_name(run.nodes))
 
     def judge(self, budget: BudgetLike) -> Iterable[Row]:
         found = matching(budget.name, self._subjects)
@@ -179,7 +180,8 @@ class _Bench:
         else:
             name = limit.key.removesuffix(_VS_BASE)
             judge = intervals.tail if name == "p95" else intervals.typical
-            noise = judge(intervals.Durations(before.buckets), intervals.Durations(subject.buckets), self._tests, self._allowed)
+            was, now = intervals.Durations(before.buckets), intervals.Durations(subject.buckets)
+            noise = judge(was, now, self._tests, self._machine.allowance(subject.key))
             value = _growth(name, before, subject)
             if noise is None or value is None:
                 reason = "too few calls to tell a change from noise"

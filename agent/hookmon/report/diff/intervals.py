@@ -9,14 +9,14 @@ the same answer twice. Three things make an interval here. First the sampling er
 of a quantile by its ranks, in both with at most MOST_COUNTED calls: 10,000 calls of one run say less about the next run than
 one would think (measured: the spread of means between runs did not go below a tenth of the spread within one). The two sides
 are joined by the method of variance estimates recovery (Zou and Donner 2008). Then, added on both ends, what runs differ by
-as a whole: `allowance`. And the confidence is that of all rows together (Bonferroni).
+as a whole, which `machine` finds. And the confidence is that of all rows together (Bonferroni).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, exp, expm1, log, log1p, sqrt
+from math import ceil, exp, expm1, log, sqrt
 from statistics import NormalDist
 
 from hookmon.core.histogram import SUB_BUCKETS, middle_ns
@@ -26,11 +26,7 @@ MOST_COUNTED = 200
 FEWEST_CALLS = 10
 FEWEST_FOR_TAIL = 100
 TAIL = 0.95
-NOISE = 0.10
-"""By how much two runs may differ as a whole on a machine that does nothing else."""
 
-_UNKNOWN = 0.25  # the same, where the system does not say how long a process waited
-_TAIL_SWAYS = 1.5  # a wait of some milliseconds is nothing to a mean of thousands of calls, and makes the slowest of them
 _BUCKET = log(2) / SUB_BUCKETS
 
 Buckets = dict[int, int]
@@ -38,11 +34,16 @@ Buckets = dict[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """B divided by A: 1.0 is no change. The true ratio lies between `low` and `high`."""
+    """B divided by A: 1.0 is no change. The true ratio lies between `low` and `high`.
+
+    Of that, `band_low` to `band_high` around 1.0 is what the runs may differ by as a whole; the rest is the scatter of the calls.
+    """
 
     value: float
     low: float
     high: float
+    band_low: float
+    band_high: float
 
     @property
     def is_real(self) -> bool:
@@ -51,54 +52,13 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
-class Disturbance:
-    """What else happened on the machine.
-
-    `waits` is how long the program's processes were ready and had no processor, for each second that they had one, None where
-    that is not known; `others` the share of all processors that other processes used; `pace` how long one piece of work took in
-    between, its 10th, 50th and 90th percentile, None where that is not known.
-    """
-
-    waits: float | None
-    others: float
-    pace: tuple[int, int, int] | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Allowance:
-    """By what B may seem slower or faster than A with nothing changed in the program, as logarithms."""
+    """By what the calls of one name may seem slower or faster in B with nothing changed in the program, as logarithms."""
 
     slower: float
     faster: float
     tail_slower: float
     tail_faster: float
-
-    @property
-    def most(self) -> float:
-        """The larger one of geometric means, as a share."""
-        return expm1(max(self.slower, self.faster))
-
-
-def allowance(a: Disturbance, b: Disturbance, noise: float = NOISE) -> Allowance:
-    """Return what is allowed for. B seems slower by what disturbed B, faster by what disturbed A.
-
-    A process that waits `w` seconds for each that it computes takes 1 + w times as long, and which calls that hits is chance:
-    half of it, as a logarithm, is allowed a mean. All of it may hit the slowest twentieth of the calls, which then take 1 + 20 w
-    times as long. Processors that others use are half as fast where two threads share a core, for all calls alike.
-    Where that does not show because the others are other machines on the same hardware, the pace does: the slow moments of the
-    one run against the fast ones of the other.
-    """
-    (slower, tail_slower), (faster, tail_faster) = (_excess(*pair, noise) for pair in ((b, a), (a, b)))
-    return Allowance(slower, faster, tail_slower, tail_faster)
-
-
-def _excess(run: Disturbance, other: Disturbance, noise: float) -> tuple[float, float]:
-    """Return how much slower than the other a run may seem: a mean, and a 95th percentile."""
-    waits = _UNKNOWN if run.waits is None else run.waits
-    whole = log1p(noise) + log1p(run.others)
-    if run.pace and other.pace:
-        whole += max(0.0, log(run.pace[-1] / other.pace[0]))
-    return whole + log1p(waits) / 2, _TAIL_SWAYS * whole + log1p(waits / (1 - TAIL))
 
 
 class Durations:
@@ -122,7 +82,7 @@ def typical(a: Durations, b: Durations, tests: int, allowed: Allowance) -> Ratio
     if min(a.calls, b.calls) < FEWEST_CALLS:
         return None
     half = sqrt(_half_width(a, tests) ** 2 + _half_width(b, tests) ** 2)
-    return _ratio(b.mean - a.mean, half + allowed.slower, half + allowed.faster)
+    return _ratio(b.mean - a.mean, half, half, allowed.slower, allowed.faster)
 
 
 def tail(a: Durations, b: Durations, tests: int, allowed: Allowance) -> Ratio | None:
@@ -132,11 +92,12 @@ def tail(a: Durations, b: Durations, tests: int, allowed: Allowance) -> Ratio | 
     (low_a, at_a, high_a), (low_b, at_b, high_b) = _quantile(a, tests), _quantile(b, tests)
     down = sqrt((at_b - low_b) ** 2 + (high_a - at_a) ** 2)
     up = sqrt((high_b - at_b) ** 2 + (at_a - low_a) ** 2)
-    return _ratio(at_b - at_a, down + allowed.tail_slower, up + allowed.tail_faster)
+    return _ratio(at_b - at_a, down, up, allowed.tail_slower, allowed.tail_faster)
 
 
-def _ratio(change: float, down: float, up: float) -> Ratio:
-    return Ratio(_exp(change), _exp(change - down), _exp(change + up))
+def _ratio(change: float, down: float, up: float, slower: float, faster: float) -> Ratio:
+    low, high = change - down - slower, change + up + faster
+    return Ratio(*(_exp(value) for value in (change, low, high, -faster, slower)))
 
 
 def _exp(value: float) -> float:

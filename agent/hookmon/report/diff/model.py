@@ -6,13 +6,15 @@ an unchanged program differ by; where machine, interpreter or configuration diff
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hookmon.collector.store import Run
 from hookmon.report.calls import Figures, Walk, figures_by_name, walk_of
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Allowance, Disturbance, Durations, Ratio
+from hookmon.report.diff.intervals import Allowance, Durations, Ratio
+from hookmon.report.diff.machine import NOISE as NOISE_SHARE
+from hookmon.report.diff.machine import between, waits
 from hookmon.report.findings import Finding, findings
 from hookmon.report.transactions import MAIN, TransactionRow, transactions
 
@@ -27,7 +29,11 @@ CHANGED = frozenset((SLOWER, FASTER, MIXED))
 
 @dataclass(slots=True)
 class Side:
-    """One of the two runs. `waits` and `others` are those of `intervals.Disturbance`."""
+    """One of the two runs.
+
+    `waits` is how long its processes were ready and had no processor, for each second that they had one, None where that is not
+    known; `others` the share of all processors that other processes used.
+    """
 
     id: int
     name: str
@@ -100,17 +106,16 @@ class TimeRow:
 class Diff:
     """Two runs side by side.
 
-    `apart` says why times are not comparable, empty where they are. `allowance` is the share by which the runs may differ as a
-    whole with nothing changed, at most, and `allowed` what it is for means and tails, either way. Counts come transaction by
-    transaction; times with the largest difference in the total first.
+    `apart` says why times are not comparable, empty where they are. `common` is how many times as long the calls of B took as
+    those of A in the middle of all names. Counts come transaction by transaction; times with the largest difference in the
+    total first.
     """
 
     a: Side
     b: Side
     apart: list[str]
     notes: list[str]
-    allowance: float
-    allowed: Allowance
+    common: float
     counts: list[CountRow]
     times: list[TimeRow]
     new_findings: list[Finding]
@@ -127,11 +132,10 @@ class Diff:
         return [row for row in self.times if row.has_changed]
 
 
-def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
-    """Compare two runs; `noise` is the share by which they may differ as a whole on a quiet machine."""
+def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
+    """Compare two runs; `noise` is the share by which the calls of one name may differ by themselves."""
     sides = (_side(a), _side(b))
     apart = differences(a, b)
-    allowed = intervals.allowance(disturbance(a), disturbance(b), noise)
     walks = (walk_of(a.nodes), walk_of(b.nodes))
     rows_a, rows_b = (
         transactions(run.nodes, [], sum(bool(each.python) for each in run.processes), walk)
@@ -140,14 +144,14 @@ def build(a: Run, b: Run, *, noise: float = intervals.NOISE) -> Diff:
     found_a, found_b = (
         {each.id: each for each in findings(rows, [], 0, run.project)} for rows, run in ((rows_a, a), (rows_b, b))
     )
+    common, times = _times(a, b, walks, None if apart else noise)
     return Diff(
         *sides,
         apart=apart,
         notes=_notes(a, b),
-        allowance=allowed.most,
-        allowed=allowed,
+        common=common,
         counts=_counts(rows_a, rows_b),
-        times=_times(a, b, walks, None if apart else allowed),
+        times=times,
         new_findings=[each for key, each in found_b.items() if key not in found_a],
         gone_findings=[each for key, each in found_a.items() if key not in found_b],
     )
@@ -175,17 +179,8 @@ def _asked(run: Run) -> list[dict[str, Any]]:
     return [{key: value for key, value in watch.items() if key not in ("id", "source")} for watch in run.plan]
 
 
-def disturbance(run: Run) -> Disturbance:
-    """Return what else happened on the machine of a run."""
-    ran_ns = sum(process.ran_ns for process in run.processes)
-    waited_ns = sum(process.waited_ns for process in run.processes)
-    capacity_ns = run.duration_ns * run.cores
-    others = min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0
-    return Disturbance(waited_ns / ran_ns if ran_ns else None, others, run.pace_ns)
-
-
 def _side(run: Run) -> Side:
-    seen = disturbance(run)
+    capacity_ns = run.duration_ns * run.cores
     return Side(
         run.id,
         run.name,
@@ -199,8 +194,8 @@ def _side(run: Run) -> Side:
         run.host,
         run.cpu,
         run.cores,
-        seen.waits,
-        seen.others,
+        waits(run),
+        min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0,
     )
 
 
@@ -277,16 +272,20 @@ def _count(
     return CountRow(transaction, *key, calls_a, calls_b, errors_a, errors_b, per_a, per_b, changed)
 
 
-def _times(a: Run, b: Run, walks: tuple[Walk, Walk], allowed: Allowance | None) -> list[TimeRow]:
-    """Compare all names; `allowed` is None where times are not comparable."""
+def _times(a: Run, b: Run, walks: tuple[Walk, Walk], noise: float | None) -> tuple[float, list[TimeRow]]:
+    """Return what all names share, and each name; `noise` is None where times are not comparable."""
     sums_a, sums_b = (figures_by_name(run.nodes, walk) for run, walk in zip((a, b), walks, strict=True))
     entries = {(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
     keys = [key for key in dict.fromkeys([*sums_b, *sums_a]) if _has_calls(sums_a.get(key)) or _has_calls(sums_b.get(key))]
     pairs = [(_Calls(sums_a.get(key) or Figures()), _Calls(sums_b.get(key) or Figures())) for key in keys]
     tests = sum(_tests(one, other) for one, other in pairs)
-    rows = [_time(key, *pair, key in entries, tests, allowed) for key, pair in zip(keys, pairs, strict=True)]
+    machine = between(a, b, sums_a, sums_b)
+    rows = []
+    for key, pair in zip(keys, pairs, strict=True):
+        allowed = None if noise is None else machine.allowance(key, noise)
+        rows.append(_time(key, *pair, key in entries, tests, allowed))
     rows.sort(key=lambda row: (not row.has_changed, -abs(row.total_b_ns - row.total_a_ns), row.name, row.target))
-    return rows
+    return machine.common, rows
 
 
 def _has_calls(figures: Figures | None) -> bool:
@@ -342,8 +341,3 @@ def _verdict(typical: Ratio | None, tail: Ratio | None) -> str:
         return FEW
     real = {SLOWER if ratio.value > 1 else FASTER for ratio in (typical, tail) if ratio is not None and ratio.is_real}
     return MIXED if len(real) > 1 else next(iter(real), NOISE)
-
-
-def as_plain(diff: Diff) -> dict[str, Any]:
-    """Return a diff as values that JSON can hold."""
-    return {key: value for key, value in asdict(diff).items() if key != "allowed"}

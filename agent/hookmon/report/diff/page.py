@@ -6,20 +6,18 @@ Like the page of a run it is read by its own script only, so its shape may chang
 from __future__ import annotations
 
 from dataclasses import asdict
-from math import exp
 from typing import Any
 
-from hookmon.report.diff.intervals import Allowance, Ratio
-from hookmon.report.diff.model import FASTER, MIXED, SLOWER, Diff, Side, TimeRow, as_plain
+from hookmon.report.diff.model import FASTER, MIXED, SLOWER, Diff, Side, TimeRow
 from hookmon.report.diff.wording import reach, shown_ratio, verdict
 from hookmon.report.texts import ending
 
 
 def document(diff: Diff) -> dict[str, Any]:
     """Return the whole document."""
-    own = as_plain(diff)
+    own = asdict(diff)
     own["a"], own["b"] = _side(diff.a), _side(diff.b)
-    own["times"] = [_time(row, diff.allowed) for row in diff.times]
+    own["times"] = [_time(row) for row in diff.times]
     title = verdict(diff)
     own["verdict"] = {"state": _state(diff), "title": title[0].upper() + title[1:], "detail": reach(diff)}
     return own
@@ -29,18 +27,9 @@ def _side(side: Side) -> dict[str, Any]:
     return asdict(side) | {"ending": ending(side.exit_code, "exit code unknown")}
 
 
-def _time(row: TimeRow, allowed: Allowance) -> dict[str, Any]:
+def _time(row: TimeRow) -> dict[str, Any]:
     """Return a row; `shown` is the figure that tells the verdict, typical or p95."""
-    return asdict(row) | {
-        "typical": _ratio(row.typical, allowed.slower, allowed.faster),
-        "tail": _ratio(row.tail, allowed.tail_slower, allowed.tail_faster),
-        "shown": shown_ratio(row)[0],
-    }
-
-
-def _ratio(ratio: Ratio | None, slower: float, faster: float) -> dict[str, float] | None:
-    """Return a ratio with the band around 1 that its runs may differ by as a whole; without that, `low` and `high` are nearer."""
-    return None if ratio is None else asdict(ratio) | {"band_low": exp(-faster), "band_high": exp(slower)}
+    return asdict(row) | {"shown": shown_ratio(row)[0]}
 
 
 def _state(diff: Diff) -> str:

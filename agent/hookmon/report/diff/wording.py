@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hookmon.report.diff.intervals import Ratio
 from hookmon.report.diff.model import APART, CHANGED, FEW, GONE, NEW, NOISE, CountRow, Diff, Side, TimeRow
-from hookmon.report.texts import count, duration, percent
+from hookmon.report.texts import count, duration
 
 ONLY = {GONE: "only in A", NEW: "only in B"}
 
@@ -78,15 +78,15 @@ def reach(diff: Diff) -> str:
     """Return how well times can be told apart, "" where they are not compared."""
     if diff.apart:
         return ""
-    reasons = [text for letter, side in (("A", diff.a), ("B", diff.b)) if (text := _busy(letter, side))]
+    reasons = [text for letter, side in (("A", diff.a), ("B", diff.b)) if (text := _waited(letter, side))]
+    if max(diff.common, 1 / diff.common) >= 1.1:
+        reasons.insert(0, f"in the middle of all names B was {change(diff.common)}, as a machine does to all that compute")
     why = f": {'; '.join(reasons)}" if reasons else ""
-    least = change(1 + diff.allowance)
-    return f"Times are called changed beyond {least} and the scatter of the calls, at 95 % for all rows together{why}."
+    beyond = "what the rest of the program did and the scatter of the calls"
+    return f"Times are called changed beyond {beyond}, at 95 % for all rows together{why}."
 
 
-def _busy(letter: str, side: Side) -> str:
-    if side.waits is not None and side.waits >= 0.1:
-        return f"{letter} waited {side.waits:.1f} s for a processor for each second that it had one"
-    if side.others >= 0.2:
-        return f"others used {percent(side.others)} of the processors during {letter}"
-    return ""
+def _waited(letter: str, side: Side) -> str:
+    if side.waits is None or side.waits < 0.1:
+        return ""
+    return f"{letter} waited {side.waits:.1f} s for a processor for each second that it had one"

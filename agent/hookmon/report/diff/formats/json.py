@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from json import JSONEncoder
 from typing import Any, TextIO
 
-from hookmon.report.diff.model import Diff, as_plain
+from hookmon.report.diff.model import Diff
 
-SCHEMA = "hookmon-diff/1"
+SCHEMA = "hookmon-diff/2"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
 _encode = JSONEncoder(separators=(", ", ": ")).encode
@@ -15,7 +16,7 @@ _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the document, in ASCII."""
-    document: dict[str, Any] = {"schema": SCHEMA, **as_plain(diff)}
+    document: dict[str, Any] = {"schema": SCHEMA, **asdict(diff)}
     parts = [f'"{key}": {_value(value)}' for key, value in document.items()]
     file.write("{\n" + ",\n".join(parts) + "\n}\n")
 

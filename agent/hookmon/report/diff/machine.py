@@ -1,0 +1,157 @@
+"""What a machine did to all calls of a run alike, told from what a program did by the calls themselves.
+
+In: what each name and the whole program took in two runs. Out: for each name by how much the machine may have made it slower or
+faster. Pure computation.
+
+A machine slows all that computes. What does it need not show in any figure of the system: the sibling of a core that another
+virtual machine uses, a clock that was lowered, a cache full of others' data. Measured on a virtual machine with two processors
+that did nothing else: 100 runs of one program, a sixth of a second each, whose names took from 0.7 to 1.3 times the usual, all
+that compute together; apart from this the means of one name differed by 1 to 3 % (standard deviation). A probe in another process
+told nothing of it: the correlation with how long a small sort took in the launcher meanwhile was 0.0, and with the CPU time
+of the program itself 0.9. So the other names are the standard, as in the normalisation of gene counts, where most do not
+change: a change of the program makes some names slower, the machine all. What waits for something else than a processor does
+not follow; so a name may have been shifted by all of what the others were, or by nothing, or by anything in between.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import exp, log, log1p
+
+from hookmon.collector.store import Run
+from hookmon.report.calls import Figures
+from hookmon.report.diff.intervals import TAIL, Allowance
+
+Key = tuple[str, str, str]
+"""Name, kind, target."""
+
+NOISE = 0.15
+"""By how much the calls of one name may differ between two runs by themselves, apart from what all calls share."""
+
+MOST = log(2)
+"""A thread that shares its core with another has half of it at worst; what goes beyond is not put down to the machine."""
+
+_UNKNOWN = 0.25  # how long a process waited, where the system does not say
+_TAIL_SWAYS = 1.5  # a wait of some milliseconds is nothing to a mean of thousands of calls, and makes the slowest of them
+_FEWEST = 2  # other names: with one, the child of a call that became slower would be its parent's excuse
+_FEWEST_CALLS = 10
+_MUCH_MORE = 1.05  # calls of one run for each of the other
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one name took in two runs: its calls in each, and the time in them but not in other watched calls."""
+
+    calls_a: int
+    calls_b: int
+    self_a_ns: int
+    self_b_ns: int
+
+
+_NOTHING = Spent(0, 0, 0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """By how much the machine may have made all calls slower or faster in B, as logarithms; neither is negative."""
+
+    slower: float
+    faster: float
+
+
+class Machine:
+    """The machine during two runs, each with the CPU time of its processes (0: not known) and how long they waited for it.
+
+    `waits` are how long the processes of A and of B were ready and had no processor, for each second that they had one, None
+    where that is not known.
+    """
+
+    def __init__(self, names: Mapping[Key, Spent], cpu_ns: tuple[int, int], waits: tuple[float | None, float | None]) -> None:
+        self._names = names
+        self._cpu_ns = cpu_ns
+        self._waits = waits
+        self._changes = {name: change for name, each in names.items() if (change := _change(each)) is not None}
+        self._sorted = sorted(self._changes.values())
+        calls = [sum(each.calls_a for each in names.values()), sum(each.calls_b for each in names.values())]
+        self._did_the_same = max(calls) <= min(calls) * _MUCH_MORE
+
+    def allowance(self, name: Key, noise: float = NOISE) -> Allowance:
+        """Return what is allowed for the calls of one name: what all calls share, what the name does by itself, and waits.
+
+        A process that waits `w` seconds for each that it computes takes 1 + w times as long, and which calls that hits is chance:
+        half of it, as a logarithm, is allowed a mean. All of it may hit the slowest twentieth of the calls, which then take
+        1 + 20 w times as long. B seems slower by what disturbed B, and faster by what disturbed A.
+        """
+        shift, own = self.shift(name), log1p(noise)
+        theirs, ours = (_UNKNOWN if waits is None else waits for waits in self._waits)
+        return Allowance(
+            own + shift.slower + log1p(ours) / 2,
+            own + shift.faster + log1p(theirs) / 2,
+            _TAIL_SWAYS * own + shift.slower + log1p(ours / (1 - TAIL)),
+            _TAIL_SWAYS * own + shift.faster + log1p(theirs / (1 - TAIL)),
+        )
+
+    def shift(self, name: Key) -> Shift:
+        """Return by how much one name may have been shifted: as far as half of the others were, or as the rest of the program.
+
+        Where there is nothing to compare with, by anything up to MOST.
+        """
+        seen = [change for change in (self._median_without(name), self._rest(name)) if change is not None] or [-MOST, MOST]
+        return Shift(min(MOST, max(0.0, *seen)), min(MOST, max(0.0, *(-change for change in seen))))
+
+    @property
+    def common(self) -> float:
+        """Return how many times as long the calls of B took as those of A, in the middle; 1.0 where that is not known."""
+        middle = self._median_without(None)
+        return 1.0 if middle is None else exp(middle)
+
+    def _median_without(self, name: Key | None) -> float | None:
+        """Return the median change of all other names; None when there are fewer than two."""
+        others = self._sorted
+        left_out = bisect_left(others, self._changes[name]) if name in self._changes else len(others)
+        count = len(others) - (left_out < len(others))
+        if count < _FEWEST:
+            return None
+        low, high = ((at + (at >= left_out)) for at in ((count - 1) // 2, count // 2))
+        return (others[low] + others[high]) / 2
+
+    def _rest(self, name: Key) -> float | None:
+        """Return the change of the CPU time outside the calls of one name: imports and all that is not watched.
+
+        None where the runs did not do the same. For a name that waits, more is taken away than it used; what is left then says
+        little, but a name that waits is the one that no machine makes slower.
+        """
+        if not self._did_the_same:
+            return None
+        own = self._names.get(name, _NOTHING)
+        rest_a_ns, rest_b_ns = self._cpu_ns[0] - own.self_a_ns, self._cpu_ns[1] - own.self_b_ns
+        return log(rest_b_ns / rest_a_ns) if min(rest_a_ns, rest_b_ns) > 0 else None
+
+
+def between(a: Run, b: Run, names_a: Mapping[Key, Figures], names_b: Mapping[Key, Figures]) -> Machine:
+    """Return the machine during two runs, of each of which the figures of all names are given."""
+    names: dict[Key, Spent] = {}
+    for key, one in names_a.items():
+        if (other := names_b.get(key)) is not None:
+            names[key] = Spent(one.calls, other.calls, one.self_ns, other.self_ns)
+    return Machine(names, (_cpu_ns(a), _cpu_ns(b)), (waits(a), waits(b)))
+
+
+def waits(run: Run) -> float | None:
+    """Return how long the processes of a run were ready and had no processor, for each second that they had one."""
+    ran_ns = sum(process.ran_ns for process in run.processes)
+    return sum(process.waited_ns for process in run.processes) / ran_ns if ran_ns else None
+
+
+def _cpu_ns(run: Run) -> int:
+    """Return the CPU time of all processes; the scheduler's figure of a main thread is finer than that of a process."""
+    return sum(max(process.cpu_ns, process.ran_ns) for process in run.processes)
+
+
+def _change(spent: Spent) -> float | None:
+    """Return the logarithm of how many times as long a call took in B, None for what says nothing of it."""
+    if min(spent.calls_a, spent.calls_b) < _FEWEST_CALLS or min(spent.self_a_ns, spent.self_b_ns) <= 0:
+        return None
+    return log(spent.self_b_ns / spent.calls_b) - log(spent.self_a_ns / spent.calls_a)
