@@ -7,6 +7,7 @@ Runs in the watched process.
 
 from __future__ import annotations
 
+from hookmon.probe.attributes import MISSING, attribute
 from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
@@ -26,22 +27,22 @@ def patch(module: ModuleType, call: str, timed: Callable[..., Any], patches: Pat
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
     plain = vars(owner)[name]
-    attribute = _ATTRIBUTES.get(module.__name__)
-    if attribute is None:
+    where = _ATTRIBUTES.get(module.__name__)
+    if where is None:
         patches.replace(owner, name, timed(plain, call, scope_at=1))
         return
 
     def kept(args: Any, kwargs: Any, result: Any) -> None:
-        application = vars(args[0]).get(attribute)
-        if application is not None:
-            setattr(args[0], attribute, timed(application, call, scope_at=0))
+        application = attribute(args[0], where)
+        if application is not None and application is not MISSING:
+            setattr(args[0], where, timed(application, call, scope_at=0))
 
     patches.replace(owner, name, told(plain, kept))
 
 
 def like(function: Any, original: Any) -> Any:
     """Give a function the names, the text and the signature of what it stands in for."""
-    for attribute in ("__name__", "__qualname__", "__doc__", "__module__"):
-        setattr(function, attribute, getattr(original, attribute))
+    for name in ("__name__", "__qualname__", "__doc__", "__module__"):
+        setattr(function, name, getattr(original, name))
     function.__wrapped__ = original
     return function

@@ -69,22 +69,20 @@ typedef struct {
     int slot;   /* offset in a lane */
     short skip; /* 0: all calls are timed; else counts up to the next one that is */
     char entry; /* its calls are transactions */
-    int32_t recent;       /* the octave of a recent call, */
-    int32_t recent_first; /* and what `octave` says of it, 0: nothing */
+    int depth;
+    int32_t per; /* index of its calls per transaction, 0 = none yet */
     /* a line of 64 bytes ends here */
     int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
     PyObject *parent;        /* Node or None */
     PyObject *span;          /* recorder.Span or None */
     PyObject *children;      /* dict: Span -> Node or None; shared among flat nodes */
-    int depth;
-    int32_t per;       /* index of its calls per transaction, 0 = none yet */
     uint64_t tally_ns; /* of `settle` and `fold`, 0 in between, as these */
     uint32_t tally;
     uint32_t whole;
     PyObject *kind;    /* of its target, or NULL */
     uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
     PyObject *tail;    /* Node or NULL: see response.py */
-    uint64_t unused[5];
+    uint64_t unused[6];
 } Node;
 _Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
 
@@ -104,16 +102,24 @@ typedef struct {
     Py_ssize_t room;
 } Trace;
 
+/* A node that open calls know, and the one that stands for it since its transaction got its name. */
+typedef struct {
+    Node *from;
+    Node *to;
+} Move;
+
 typedef struct {
     PyObject_HEAD
     Node *node;
     Py_ssize_t base;
     PyObject *task;  /* None for a thread's own lane */
     Trace *trace;    /* set while a transaction is open */
-    PyObject *moved; /* dict: Node -> Node, since that got its name; NULL most of the time */
-    long moved_depth; /* no call that lies deeper was open then */
-    void *context;    /* of a task's lane: what the task runs in, while it does; only compared */
-    uint64_t unused[5];
+    int moved_depth; /* no call that lies deeper was open when nodes moved; -1: none has */
+    int moves;
+    void *context; /* of a task's lane: what the task runs in, while it does; only compared */
+    Move *moved;   /* in the order in which they did */
+    int moves_room;
+    uint64_t unused[4];
 } Lane;
 _Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
 
@@ -122,9 +128,12 @@ typedef struct {
     PyObject_HEAD
     Lane *lane;
     Node *node;
-    PyObject *traces; /* list of Trace */
+    PyObject *traces; /* list of Trace, NULL: an empty one */
     PyObject *member; /* Member; NULL once it has ended, or the two would be a cycle */
     PyObject *before; /* what the context variable held */
+    void *context;    /* that it was opened in; only compared */
+    PyObject *vars_before; /* and what that held, with all other variables; NULL where we do not read contexts */
+    PyObject *vars_after;
     long epoch;
     PyObject *route; /* what adapters know of it */
     long status;
@@ -509,7 +518,6 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     self->min_ns = UINT64_MAX;
     self->max_ns = 0;
     self->skip = 0;
-    self->recent_first = 0;
     memset(self->octave, 0, sizeof self->octave);
     return 0;
 }
@@ -521,7 +529,6 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
     self->per = 0;
     self->total = state.scratch_total;
     self->slot = 0;
-    self->recent_first = 0;
     for (int i = 0; i < OCTAVES; i++) {
         self->octave[i] = (int32_t)state.scratch_bucket;
     }
@@ -740,7 +747,40 @@ trace_replace(Trace *self, PyObject *events)
     Py_RETURN_NONE;
 }
 
-/* Traces that are gone, with their room, for the next ones: memory that was in use a moment ago is still near. */
+/* What is gone, for the next ones of its type: memory that was in use a moment ago is still near. */
+typedef struct {
+    PyObject *ones[MOST_SPARE];
+    int count;
+} Gone;
+
+/* Return an object of a type that the garbage collector follows, with nothing in it. */
+static PyObject *
+renewed(Gone *gone, PyTypeObject *type)
+{
+    if (!gone->count) {
+        return type->tp_alloc(type, 0);
+    }
+    PyObject *self = PyObject_Init(gone->ones[--gone->count], type);
+    PyObject_GC_Track(self);
+    return self;
+}
+
+/* Take the memory of an object that the garbage collector does not follow any more; its type's reference stays the caller's. */
+static void
+let_go(Gone *gone, PyObject *self)
+{
+    if (gone->count < MOST_SPARE) {
+        memset((char *)self + sizeof(PyObject), 0, (size_t)Py_TYPE(self)->tp_basicsize - sizeof(PyObject));
+        gone->ones[gone->count++] = self;
+    }
+    else {
+        Py_TYPE(self)->tp_free(self);
+    }
+}
+
+static Gone gone_members, gone_transactions, gone_coroutines, gone_tellings;
+
+/* Traces keep their room. */
 static Trace *gone_traces[MOST_GONE];
 static int gone_traces_count;
 
@@ -849,6 +889,56 @@ settle(PyObject *Py_UNUSED(module), PyObject *traces)
 
 /* ---- lanes ---- */
 
+/* Forget which nodes have moved. Their memory stays for the next transaction. */
+static void
+forget_moves(Lane *self)
+{
+    int moves = self->moves;
+    self->moves = 0; /* first: what goes may call us */
+    self->moved_depth = -1;
+    for (int i = 0; i < moves; i++) {
+        Py_DECREF(self->moved[i].from);
+        Py_DECREF(self->moved[i].to);
+    }
+}
+
+static inline Move *
+move_of(Lane *self, Node *from)
+{
+    for (int i = 0; i < self->moves; i++) {
+        if (self->moved[i].from == from) {
+            return &self->moved[i];
+        }
+    }
+    return NULL;
+}
+
+/* Let a node stand for another one. -1 with an error. */
+static int
+move(Lane *self, Node *from, Node *to)
+{
+    Move *known = move_of(self, from);
+    if (known) {
+        Py_SETREF(known->to, (Node *)Py_NewRef(to));
+        return 0;
+    }
+    if (self->moves == self->moves_room) {
+        int room = self->moves_room ? 2 * self->moves_room : 4;
+        Move *moved = PyMem_Realloc(self->moved, (size_t)room * sizeof *moved);
+        if (!moved) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->moved = moved;
+        self->moves_room = room;
+    }
+    self->moved[self->moves++] = (Move){(Node *)Py_NewRef(from), (Node *)Py_NewRef(to)};
+    if (self->moved_depth < from->depth) {
+        self->moved_depth = from->depth;
+    }
+    return 0;
+}
+
 static int
 lane_init(Lane *self, PyObject *args, PyObject *kwargs)
 {
@@ -862,6 +952,7 @@ lane_init(Lane *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     self->base = base;
+    self->moved_depth = -1;
     Py_XSETREF(self->task, Py_NewRef(task));
     Py_XSETREF(self->node, (Node *)Py_NewRef(node));
     return 0;
@@ -873,7 +964,10 @@ lane_traverse(Lane *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->node);
     Py_VISIT(self->task);
-    Py_VISIT(self->moved);
+    for (int i = 0; i < self->moves; i++) {
+        Py_VISIT(self->moved[i].from);
+        Py_VISIT(self->moved[i].to);
+    }
     return 0;
 }
 
@@ -885,7 +979,8 @@ lane_dealloc(Lane *self)
     Py_CLEAR(self->node);
     Py_CLEAR(self->task);
     Py_CLEAR(self->trace);
-    Py_CLEAR(self->moved);
+    forget_moves(self);
+    PyMem_Free(self->moved);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -927,7 +1022,16 @@ lane_set_trace(Lane *self, PyObject *value, void *Py_UNUSED(closure))
 static PyObject *
 lane_get_moved(Lane *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->moved ? self->moved : Py_None);
+    if (!self->moves) {
+        Py_RETURN_NONE;
+    }
+    PyObject *answer = PyDict_New();
+    for (int i = 0; answer && i < self->moves; i++) {
+        if (PyDict_SetItem(answer, (PyObject *)self->moved[i].from, (PyObject *)self->moved[i].to) < 0) {
+            Py_CLEAR(answer);
+        }
+    }
+    return answer;
 }
 
 static int
@@ -937,15 +1041,14 @@ lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
         PyErr_SetString(PyExc_TypeError, "what moved is a dict or None");
         return -1;
     }
-    PyObject *node, *place;
+    forget_moves(self);
+    PyObject *from, *to;
     Py_ssize_t at = 0;
-    self->moved_depth = -1;
-    while (value != Py_None && PyDict_Next(value, &at, &node, &place)) {
-        if (Py_IS_TYPE(node, NodeType) && ((Node *)node)->depth > self->moved_depth) {
-            self->moved_depth = ((Node *)node)->depth;
+    while (value != Py_None && PyDict_Next(value, &at, &from, &to)) {
+        if (Py_IS_TYPE(from, NodeType) && Py_IS_TYPE(to, NodeType) && move(self, (Node *)from, (Node *)to) < 0) {
+            return -1;
         }
     }
-    Py_XSETREF(self->moved, value == Py_None ? NULL : Py_NewRef(value));
     return 0;
 }
 
@@ -1043,7 +1146,7 @@ take_ended_threads(void)
         if (ended->epoch == state.epoch && state.thread_spares < MOST_SPARE && lane->base != state.scratch_lane) {
             Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
             Py_CLEAR(lane->trace);
-            Py_CLEAR(lane->moved);
+            forget_moves(lane);
             state.spare_of_thread[state.thread_spares++] = lane;
         }
         else {
@@ -1186,21 +1289,13 @@ look(Node *node)
     put_back_unless_new(&raised);
 }
 
-/* Return where a node counts an octave that is not that of its recent call; 0: nowhere yet. */
-static __attribute__((noinline)) int32_t
-first_bucket(Node *node, int32_t octave)
-{
-    node->recent = octave;
-    return node->recent_first = node->octave[octave];
-}
-
 /* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */
 static inline int
 finish(Node *node, uint64_t duration_ns)
 {
     int bucket = bucket_of(duration_ns);
     int32_t octave = bucket / SUB_BUCKETS;
-    int32_t first = node->recent == octave && node->recent_first ? node->recent_first : first_bucket(node, octave);
+    int32_t first = node->octave[octave];
     Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
     uint64_t *words = state.words; /* only now: a fork may lie in between */
     Py_ssize_t total = node->total;
@@ -1295,7 +1390,7 @@ member_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     if (!PyArg_ParseTuple(args, "OO!O", &transaction, LaneType, &lane, &trace)) {
         return NULL;
     }
-    Member *self = (Member *)type->tp_alloc(type, 0);
+    Member *self = (Member *)renewed(&gone_members, type);
     if (self) {
         self->transaction = Py_NewRef(transaction);
         self->lane = Py_NewRef(lane);
@@ -1323,7 +1418,7 @@ member_dealloc(Member *self)
     Py_CLEAR(self->lane);
     Py_CLEAR(self->task);
     Py_CLEAR(self->trace);
-    type->tp_free(self);
+    let_go(&gone_members, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -1336,10 +1431,126 @@ static PyMemberDef member_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+/* Contexts, as far as we read them. What one holds is a tree that never changes: to take back what we set, the tree of before is
+ * put back in its place, a twentieth of what it costs to set the variable once more. As with frames: within a minor version they
+ * stay as they are, `check_contexts` makes sure of it once, and later versions set the variable. Source:
+ * Include/internal/pycore_context.h of CPython 3.11, 3.12 and 3.13. */
+#if PY_VERSION_HEX < 0x030E0000
+#define HAS_CONTEXTS
+typedef struct {
+    PyObject_HEAD
+    void *previous;
+    PyObject *vars;
+    PyObject *weakrefs;
+    int entered;
+} Context;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *name;
+    PyObject *initial;
+    PyObject *cached; /* borrowed from the tree */
+    uint64_t cached_by, cached_at;
+    Py_hash_t hash;
+} Variable;
+
+static int reads_contexts;
+
+/* Say whether contexts are what we take them for. */
+static int
+check_contexts(void)
+{
+    if (Py_TYPE(state.members)->tp_basicsize != sizeof(Variable) || PyContext_Type.tp_basicsize != sizeof(Context)) {
+        return 0;
+    }
+    PyObject *context = PyContext_CopyCurrent();
+    if (!context || PyContext_Enter(context) < 0) {
+        Py_XDECREF(context);
+        PyErr_Clear();
+        return 0;
+    }
+    Context *present = (Context *)PyThreadState_Get()->context;
+    PyObject *before = Py_NewRef(present->vars);
+    PyObject *token = PyContextVar_Set(state.members, state.members);
+    int agree = token && (PyObject *)present == context && present->vars != before && Py_IS_TYPE(present->vars, Py_TYPE(before)) &&
+                !strcmp(Py_TYPE(before)->tp_name, "hamt") && ((Variable *)state.members)->cached == state.members;
+    if (agree) {
+        Py_SETREF(present->vars, Py_NewRef(before));
+        ((Variable *)state.members)->cached = NULL;
+        PyObject *seen = NULL;
+        agree = PyContextVar_Get(state.members, Py_None, &seen) == 0 && seen != state.members;
+        Py_XDECREF(seen);
+    }
+    Py_XDECREF(token);
+    Py_DECREF(before);
+    (void)PyContext_Exit(context);
+    Py_DECREF(context);
+    PyErr_Clear();
+    return agree;
+}
+
+static inline PyObject *
+present_vars(void)
+{
+    Context *context = reads_contexts ? (Context *)PyThreadState_Get()->context : NULL;
+    return context ? context->vars : NULL;
+}
+#endif
+
+/* Have the caller belong to a transaction. -1 with an error. */
+static int
+set_member(Transaction *self)
+{
+#ifdef HAS_CONTEXTS
+    self->vars_before = Py_XNewRef(present_vars());
+#endif
+    PyObject *token = PyContextVar_Set(state.members, self->member);
+    if (!token) {
+        return -1;
+    }
+    Py_DECREF(token);
+#ifdef HAS_CONTEXTS
+    if (self->vars_before) {
+        self->context = PyThreadState_Get()->context;
+        self->vars_after = Py_NewRef(present_vars());
+    }
+#endif
+    return 0;
+}
+
+/* Have it belong to what it belonged to before. -1 with an error. */
+static int
+restore_member(Transaction *self)
+{
+#ifdef HAS_CONTEXTS
+    Context *context = (Context *)PyThreadState_Get()->context;
+    if (self->vars_after && context == self->context && context->vars == self->vars_after) {
+        context->vars = self->vars_before;
+        self->vars_before = NULL;
+        ((Variable *)state.members)->cached = NULL;
+        Py_DECREF(self->vars_after); /* the context's reference */
+        Py_CLEAR(self->vars_after);
+        return 0;
+    }
+    Py_CLEAR(self->vars_before); /* the program has set other variables; and the tree, its member and we would be a cycle */
+    Py_CLEAR(self->vars_after);
+#endif
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        return -1;
+    }
+    if (member == self->member) {
+        PyObject *token = PyContextVar_Set(state.members, self->before);
+        Py_XDECREF(token);
+    }
+    Py_DECREF(member);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
 static PyObject *
 make_transaction(PyTypeObject *type, Lane *lane, Node *node)
 {
-    Transaction *self = (Transaction *)type->tp_alloc(type, 0);
+    Transaction *self = (Transaction *)renewed(&gone_transactions, type);
     if (!self) {
         return NULL;
     }
@@ -1355,7 +1566,7 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
         return NULL;
     }
     PyList_SET_ITEM(self->traces, 0, trace);
-    Member *member = (Member *)MemberType->tp_alloc(MemberType, 0);
+    Member *member = (Member *)renewed(&gone_members, MemberType);
     if (!member || PyContextVar_Get(state.members, Py_None, &self->before) < 0) {
         Py_XDECREF(member);
         Py_DECREF(self);
@@ -1388,6 +1599,8 @@ transaction_traverse(Transaction *self, visitproc visit, void *arg)
     Py_VISIT(self->traces);
     Py_VISIT(self->member);
     Py_VISIT(self->before);
+    Py_VISIT(self->vars_before);
+    Py_VISIT(self->vars_after);
     return 0;
 }
 
@@ -1396,6 +1609,8 @@ transaction_clear(Transaction *self)
 {
     Py_CLEAR(self->member);
     Py_CLEAR(self->before);
+    Py_CLEAR(self->vars_before);
+    Py_CLEAR(self->vars_after);
     return 0;
 }
 
@@ -1409,7 +1624,7 @@ transaction_dealloc(Transaction *self)
     Py_CLEAR(self->node);
     Py_CLEAR(self->traces);
     Py_CLEAR(self->route);
-    type->tp_free(self);
+    let_go(&gone_transactions, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -1432,20 +1647,23 @@ settle_transaction(Transaction *self, PyObject *traces, const Event *own)
     return answer ? 0 : -1;
 }
 
-/* Have the caller belong to what it belonged to before. -1 with an error. */
-static int
-restore_member(Transaction *self)
+/* Take the traces, and leave none; NULL when there are none. */
+static PyObject *
+take_traces(Transaction *self)
 {
-    PyObject *member;
-    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
-        return -1;
+    PyObject *traces = self->traces;
+    self->traces = NULL;
+    return traces;
+}
+
+/* Return the list of traces, borrowed. */
+static PyObject *
+traces_of(Transaction *self)
+{
+    if (!self->traces) {
+        self->traces = PyList_New(0);
     }
-    if (member == self->member) {
-        PyObject *token = PyContextVar_Set(state.members, self->before);
-        Py_XDECREF(token);
-    }
-    Py_DECREF(member);
-    return PyErr_Occurred() ? -1 : 0;
+    return self->traces;
 }
 
 /* The entry's call has ended, and is the last in its trace. */
@@ -1454,18 +1672,13 @@ transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
 {
     self->ended = 1;
     Py_CLEAR(self->lane->trace);
-    Py_CLEAR(self->lane->moved);
+    forget_moves(self->lane);
     if (restore_member(self) < 0) {
         return NULL;
     }
     Py_CLEAR(self->member);
-    PyObject *rest = PyErr_Occurred() ? NULL : PyList_New(0);
-    if (!rest) {
-        return NULL;
-    }
-    PyObject *traces = self->traces;
-    self->traces = rest;
-    Trace *own = PyList_GET_SIZE(traces) ? (Trace *)PyList_GET_ITEM(traces, 0) : NULL;
+    PyObject *traces = take_traces(self);
+    Trace *own = traces && PyList_GET_SIZE(traces) ? (Trace *)PyList_GET_ITEM(traces, 0) : NULL;
     if (self->epoch == (long)state.epoch && own && own->count) {
         Event last = own->events[--own->count];
         if (last.node == self->node) {
@@ -1473,7 +1686,7 @@ transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
         }
         Py_DECREF(last.node);
     }
-    Py_DECREF(traces);
+    Py_XDECREF(traces);
     if (PyErr_Occurred()) {
         return NULL;
     }
@@ -1500,11 +1713,15 @@ transaction_settle(Transaction *self, PyObject *args)
 static PyObject *
 transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
 {
-    if (PyList_GET_SIZE(self->traces) >= MOST_TRACES) {
+    PyObject *traces = traces_of(self);
+    if (!traces) {
+        return NULL;
+    }
+    if (PyList_GET_SIZE(traces) >= MOST_TRACES) {
         Py_RETURN_NONE;
     }
     PyObject *trace = new_trace();
-    if (!trace || PyList_Append(self->traces, trace) < 0) {
+    if (!trace || PyList_Append(traces, trace) < 0) {
         Py_XDECREF(trace);
         return NULL;
     }
@@ -1550,7 +1767,7 @@ transaction_set_node(Transaction *self, PyObject *value, void *Py_UNUSED(closure
 static PyObject *
 transaction_get_traces(Transaction *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(self->traces);
+    return Py_XNewRef(traces_of(self));
 }
 
 static int
@@ -1560,7 +1777,7 @@ transaction_set_traces(Transaction *self, PyObject *value, void *Py_UNUSED(closu
         PyErr_SetString(PyExc_TypeError, "a transaction's traces are a list");
         return -1;
     }
-    Py_SETREF(self->traces, Py_NewRef(value));
+    Py_XSETREF(self->traces, Py_NewRef(value));
     return 0;
 }
 
@@ -1593,11 +1810,11 @@ open_transaction(void)
 
 /* Say whether a node is that of a call that is open: between the innermost one and the entry's. */
 static int
-is_open(Node *innermost, Node *entry, PyObject *node)
+is_open(Node *innermost, Node *entry, Node *node)
 {
     for (Node *each = innermost;; each = (Node *)each->parent) {
-        if ((PyObject *)each == node || each == entry) {
-            return (PyObject *)each == node;
+        if (each == node || each == entry) {
+            return each == node;
         }
     }
 }
@@ -1606,32 +1823,19 @@ is_open(Node *innermost, Node *entry, PyObject *node)
 static int
 move_to_tail(Lane *lane, Node *entry, Node *tail)
 {
-    PyObject *node, *place;
-    Py_ssize_t at = 0;
-    if (!lane->moved) {
-        lane->moved = PyDict_New();
-        lane->moved_depth = -1;
-    }
-    if (!lane->moved) {
-        return -1;
-    }
-    while (PyDict_Next(lane->moved, &at, &node, &place)) { /* values of keys that are there may change meanwhile */
-        if (is_open(lane->node, entry, place) && PyDict_SetItem(lane->moved, node, (PyObject *)tail) < 0) {
-            return -1;
+    for (int i = 0; i < lane->moves; i++) {
+        if (is_open(lane->node, entry, lane->moved[i].to)) {
+            Py_SETREF(lane->moved[i].to, (Node *)Py_NewRef(tail));
         }
     }
     for (Node *each = lane->node;; each = (Node *)each->parent) {
-        if (PyDict_SetItem(lane->moved, (PyObject *)each, (PyObject *)tail) < 0) {
+        if (move(lane, each, tail) < 0) {
             return -1;
         }
         if (each == entry) {
-            break;
+            return 0;
         }
     }
-    if (lane->moved_depth < lane->node->depth) {
-        lane->moved_depth = lane->node->depth;
-    }
-    return 0;
 }
 
 /* Count a call that is open as if it ended now. */
@@ -1675,14 +1879,11 @@ finish_response(Transaction *self)
         return;
     }
     Node *tail = (Node *)entry->tail;
-    PyObject *rest = PyList_New(0);
-    if (!rest || move_to_tail(lane, entry, tail) < 0) {
-        Py_XDECREF(rest);
+    if (!self->traces || move_to_tail(lane, entry, tail) < 0) {
         return;
     }
-    PyObject *traces = self->traces;
+    PyObject *traces = take_traces(self);
     self->ended = 1;
-    self->traces = rest;
     Py_CLEAR(lane->trace);
     lane->node = (Node *)Py_NewRef(tail); /* the reference to the innermost node is ours now, and it has one to each above */
     Py_INCREF(entry);
@@ -1745,15 +1946,13 @@ begin(Lane *lane, Node *node)
         return first;
     }
     Transaction *opened = (Transaction *)make_transaction(TransactionType, lane, node);
-    PyObject *token = opened ? PyContextVar_Set(state.members, opened->member) : NULL;
-    if (!token) {
+    if (!opened || set_member(opened) < 0) {
         PyErr_Clear(); /* no memory: the call goes on without */
         Py_XDECREF(opened);
         return NULL;
     }
-    Py_DECREF(token);
     Py_XSETREF(lane->trace, (Trace *)Py_NewRef(PyList_GET_ITEM(opened->traces, 0)));
-    Py_CLEAR(lane->moved);
+    forget_moves(lane);
     return (PyObject *)opened;
 }
 
@@ -1770,17 +1969,13 @@ close_opened(PyObject *opened)
 }
 
 /* Replace a node by the one that stands for it since its transaction got its name. The reference is ours. */
-static void
+static RARE void
 follow(Lane *lane, Node **node)
 {
-    Raised raised;
-    put_aside(&raised);
-    PyObject *place = PyDict_GetItemWithError(lane->moved, (PyObject *)*node);
-    if (place && Py_IS_TYPE(place, NodeType)) {
-        Py_SETREF(*node, (Node *)Py_NewRef(place));
+    Move *known = move_of(lane, *node);
+    if (known) {
+        Py_SETREF(*node, (Node *)Py_NewRef(known->to));
     }
-    PyErr_Clear();
-    put_back(&raised);
 }
 
 /* Nodes that were found of late, by parent and span: one line of memory instead of the four of a dictionary. */
@@ -1859,6 +2054,16 @@ look_up_node(Node *parent, PyObject *span)
         return NULL;
     }
     return (Node *)found;
+}
+
+/* Call the watched function. */
+static inline PyObject *
+call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
+        return ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
+    }
+    return PyObject_Vectorcall(function, args, nargsf, kwnames);
 }
 
 /* ---- names ---- */
@@ -2049,10 +2254,18 @@ check_frames(void)
 }
 #endif
 
+/* Return the hash of a text, which it has once somebody has asked. */
+static inline Py_hash_t
+hash_of(PyObject *text)
+{
+    Py_hash_t hash = ((PyASCIIObject *)text)->hash;
+    return LIKELY(hash != -1) ? hash : PyObject_Hash(text);
+}
+
 static inline uint64_t
 key_of(PyCodeObject *code, uint64_t instruction)
 {
-    return mixed((uint64_t)PyObject_Hash(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
+    return mixed((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
 }
 
 /* Return what tells the innermost line of the program's own code from all others, 0 when there is none. */
@@ -2122,7 +2335,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
         span = Py_NewRef(self->span);
     }
     else if ((text = deciding(self, args, count))) {
-        name = PyObject_Hash(text);
+        name = hash_of(text);
     }
     else {
         span = span_by_name(self, args, count, kwnames, 1);
@@ -2164,7 +2377,7 @@ span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwn
     Py_hash_t hash = -1;
     PyObject *text = remembers ? deciding(self, args, count) : NULL;
     if (text) {
-        hash = PyObject_Hash(text);
+        hash = hash_of(text);
         PyObject *known = known_span(self, hash);
         if (known) {
             return Py_NewRef(known);
@@ -2196,16 +2409,6 @@ span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwn
 }
 
 /* ---- plain calls ---- */
-
-/* Call the watched function. */
-static inline PyObject *
-call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
-{
-    if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
-        return ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
-    }
-    return PyObject_Vectorcall(function, args, nargsf, kwnames);
-}
 
 /* Call without recording, where there is no lane; an error that is set, a signal handler's, is the answer. */
 static RARE PyObject *
@@ -2247,7 +2450,7 @@ call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t
     (*node)->skip++;
     lane->node = (Node *)Py_NewRef(*node);
     PyObject *result = call(self->function, args, nargsf, kwnames);
-    if (lane->moved && (*node)->depth <= lane->moved_depth) {
+    if (lane->moves && (*node)->depth <= lane->moved_depth) {
         follow(lane, node);
         follow(lane, &parent);
     }
@@ -2347,7 +2550,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     words[slot + 1] = start_ns;
     result = call(self->function, args, nargsf, kwnames);
     uint64_t duration_ns = since_ns(start_ns);
-    if (lane->moved && node->depth <= lane->moved_depth) {
+    if (lane->moves && node->depth <= lane->moved_depth) {
         moved = Py_NewRef(node->span);
         follow(lane, &node);
         follow(lane, &parent);
@@ -2470,7 +2673,7 @@ leave_lane(Lane *lane)
     if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
         Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
         Py_CLEAR(lane->trace);
-        Py_CLEAR(lane->moved);
+        forget_moves(lane);
         state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
         return;
     }
@@ -2610,7 +2813,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     self->ended = 1;
     uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
     if (node) {
-        if (lane->moved && node->depth <= lane->moved_depth) {
+        if (lane->moves && node->depth <= lane->moved_depth) {
             follow(lane, &self->node);
             follow(lane, &self->parent);
             node = self->node;
@@ -2802,10 +3005,6 @@ coroutine_finalize(Coroutine *self)
     }
 }
 
-/* The memory of stand-ins that are gone, for the next ones. */
-static Coroutine *gone[MOST_SPARE];
-static int gone_ones;
-
 static void
 coroutine_dealloc(Coroutine *self)
 {
@@ -2825,12 +3024,11 @@ coroutine_dealloc(Coroutine *self)
     coroutine_clear(self);
     Py_CLEAR(self->inner);
     Py_CLEAR(self->span);
-    if (gone_ones < MOST_SPARE && !was_finalized) {
-        memset((char *)self + sizeof(PyObject), 0, sizeof *self - sizeof(PyObject));
-        gone[gone_ones++] = self;
+    if (was_finalized) {
+        type->tp_free(self);
     }
     else {
-        type->tp_free(self);
+        let_go(&gone_coroutines, (PyObject *)self);
     }
     Py_DECREF(type);
 }
@@ -2877,15 +3075,7 @@ static PyMethodDef coroutine_methods[] = {
 static PyObject *
 make_coroutine(PyObject *inner, PyObject *span)
 {
-    Coroutine *self;
-    if (gone_ones) {
-        self = gone[--gone_ones];
-        (void)PyObject_Init((PyObject *)self, CoroutineType);
-        PyObject_GC_Track(self);
-    }
-    else {
-        self = (Coroutine *)CoroutineType->tp_alloc(CoroutineType, 0);
-    }
+    Coroutine *self = (Coroutine *)renewed(&gone_coroutines, CoroutineType);
     if (self) {
         self->inner = Py_NewRef(inner);
         self->span = Py_NewRef(span);
@@ -2915,7 +3105,7 @@ static PyObject *
 coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
-    PyObject *made = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    PyObject *made = call(self->function, args, nargsf, kwnames);
     if (!made) {
         return NULL;
     }
@@ -3004,7 +3194,7 @@ telling_dealloc(Telling *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Py_CLEAR(self->send);
-    type->tp_free(self);
+    let_go(&gone_tellings, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -3039,7 +3229,7 @@ application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
     if (kwnames || count <= send || count > MOST_ARGUMENTS || !begins_request(args[self->position])) {
         return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     }
-    Telling *telling = (Telling *)TellingType->tp_alloc(TellingType, 0);
+    Telling *telling = (Telling *)renewed(&gone_tellings, TellingType);
     if (!telling) {
         return NULL;
     }
@@ -3145,7 +3335,7 @@ generator_leave(Generator *self, Step *step)
     self->steps++;
     self->stepping = 0;
     if (step->node) {
-        if (step->lane->moved) {
+        if (step->lane->moves) {
             follow(step->lane, &step->node);
             follow(step->lane, &step->parent);
         }
@@ -3335,7 +3525,7 @@ static PyObject *
 generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
-    PyObject *made = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    PyObject *made = call(self->function, args, nargsf, kwnames);
     if (!made) {
         return NULL;
     }
@@ -3475,8 +3665,8 @@ rename_transaction(Transaction *transaction, PyObject *told)
         return 0;
     }
     Lane *lane = transaction->lane;
-    int is_plain = (PyObject *)old == PyList_GET_ITEM(told, 2) && new->number && lane->node == old && !lane->moved &&
-                   lane == present_lane() && PyList_GET_SIZE(transaction->traces) == 1 &&
+    int is_plain = (PyObject *)old == PyList_GET_ITEM(told, 2) && new->number && lane->node == old && !lane->moves &&
+                   lane == present_lane() && transaction->traces && PyList_GET_SIZE(transaction->traces) == 1 &&
                    !((Trace *)PyList_GET_ITEM(transaction->traces, 0))->count;
     if (!is_plain) { /* calls are open or over, which move along */
         Py_INCREF(old);
@@ -3489,14 +3679,10 @@ rename_transaction(Transaction *transaction, PyObject *told)
         Py_DECREF(old);
         return answer ? 0 : -1;
     }
-    PyObject *moved = PyDict_New();
-    if (!moved || PyDict_SetItem(moved, (PyObject *)old, (PyObject *)new) < 0) {
-        Py_XDECREF(moved);
+    if (move(lane, old, new) < 0) {
         PyErr_Clear();
         return 0;
     }
-    lane->moved = moved;
-    lane->moved_depth = new->depth;
     state.words[lane->base + new->slot] = new->number;
     Py_INCREF(new);
     Py_SETREF(lane->node, (Node *)Py_NewRef(new));
@@ -3568,7 +3754,7 @@ static PyObject *
 marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
-    PyObject *result = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    PyObject *result = call(self->function, args, nargsf, kwnames);
     int is_told = result && self->detail ? tell(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
     if (is_told < 0) {
         Py_CLEAR(result);
@@ -3598,14 +3784,14 @@ marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyO
     if (is_told < 0) {
         return NULL;
     }
-    return PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    return call(self->function, args, nargsf, kwnames);
 }
 
 static PyObject *
 marked_coroutine_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
-    PyObject *made = PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    PyObject *made = call(self->function, args, nargsf, kwnames);
     PyObject *followed = made ? call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
     Py_XDECREF(made);
     return followed;
@@ -3836,6 +4022,9 @@ configure(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     Py_XSETREF(state.members, members);
+#ifdef HAS_CONTEXTS
+    reads_contexts = check_contexts();
+#endif
     Py_XSETREF(state.steps, Py_NewRef(steps));
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));
@@ -4025,7 +4214,8 @@ static PyType_Slot generator_slots[] = {
 };
 
 #define PLAIN_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
-#define TIMED_FLAGS (PLAIN_FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL)
+/* Immutable: only then does the interpreter specialise the look-up of a method for its class, as it does for functions. */
+#define TIMED_FLAGS (PLAIN_FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE)
 
 static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, PLAIN_FLAGS, node_slots};
 static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};

@@ -28,10 +28,22 @@ def attribute(value: Any, name: str) -> Any:
     if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
         return on_class.__get__(value)
     if not hasattr(type(on_class), "__set__"):
-        own = own_dictionary(value).get(name, MISSING)
-        if own is not MISSING:
+        own = _plain(value, name) if not hasattr(type(on_class), "__get__") else own_dictionary(value).get(name, MISSING)
+        if own is not on_class:
             return own
     return on_class if type(on_class) in (str, int) else MISSING
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return an instance's attribute where its class has no descriptor by that name.
+
+    Not by way of its dictionary: from 3.11 on it has none until somebody asks, and from then on the program's own look-ups in it
+    are slower for good.
+    """
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return MISSING
 
 
 def on_class_of(value: Any, name: str) -> Any:
