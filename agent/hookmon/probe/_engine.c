@@ -54,6 +54,7 @@
  * of the way of what runs. */
 #define LIKELY(claim) __builtin_expect(!!(claim), 1)
 #define RARE __attribute__((cold, noinline))
+#define HOT __attribute__((hot)) /* beside each other in memory */
 #if defined(__GLIBC__) /* which keeps some room for it; elsewhere a library that is loaded late cannot have it */
 #define OWN_TO_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
 #else
@@ -611,7 +612,7 @@ static PyMethodDef node_methods[] = {
 
 enum { RETURNED = 0, RAISED = 1, INTERRUPTED_CALL = 2, UNTIMED_CALL = 4 };
 
-static void
+static HOT void
 forget_events(Trace *self)
 {
     Py_ssize_t count = self->count;
@@ -647,7 +648,7 @@ fold(Trace *self)
     }
 }
 
-static void
+static HOT void
 trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, int outcome)
 {
     if (self->count >= self->room) {
@@ -765,12 +766,12 @@ renewed(Gone *gone, PyTypeObject *type)
     return self;
 }
 
-/* Take the memory of an object that the garbage collector does not follow any more; its type's reference stays the caller's. */
-static void
+/* Take the memory of an object that the garbage collector does not follow any more, and in which there is nothing; the reference
+ * to its type stays the caller's. */
+static inline void
 let_go(Gone *gone, PyObject *self)
 {
-    if (gone->count < MOST_SPARE) {
-        memset((char *)self + sizeof(PyObject), 0, (size_t)Py_TYPE(self)->tp_basicsize - sizeof(PyObject));
+    if (LIKELY(gone->count < MOST_SPARE)) {
         gone->ones[gone->count++] = self;
     }
     else {
@@ -784,7 +785,7 @@ static Gone gone_members, gone_transactions, gone_coroutines, gone_tellings;
 static Trace *gone_traces[MOST_GONE];
 static int gone_traces_count;
 
-static void
+static HOT void
 trace_dealloc(Trace *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -827,7 +828,7 @@ raise_to(uint64_t *word, uint64_t value)
 
 /* Write down how often each node was called in one transaction, whose lanes these are. First all that calls Python; what comes
  * then, with its sums in the nodes, nobody can interrupt. */
-static PyObject *
+static HOT PyObject *
 settle(PyObject *Py_UNUSED(module), PyObject *traces)
 {
     if (!PyList_Check(traces)) {
@@ -890,7 +891,7 @@ settle(PyObject *Py_UNUSED(module), PyObject *traces)
 /* ---- lanes ---- */
 
 /* Forget which nodes have moved. Their memory stays for the next transaction. */
-static void
+static HOT void
 forget_moves(Lane *self)
 {
     int moves = self->moves;
@@ -914,7 +915,7 @@ move_of(Lane *self, Node *from)
 }
 
 /* Let a node stand for another one. -1 with an error. */
-static int
+static HOT int
 move(Lane *self, Node *from, Node *to)
 {
     Move *known = move_of(self, from);
@@ -1193,7 +1194,7 @@ running_lane(void)
 }
 
 /* Make a lane the running one. An error that is set stays set, ours never is. */
-static void
+static HOT void
 run_lane(Lane *lane)
 {
     if (!state.getcurrent) {
@@ -1362,21 +1363,28 @@ give(PyObject *Py_UNUSED(module), PyObject *args)
 
 /* ---- transactions: what is rare of them is in transactions.py ---- */
 
+/* Say whether the context belongs to a transaction. */
+static int
+is_member(void)
+{
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        PyErr_Clear();
+        return 0;
+    }
+    Py_DECREF(member);
+    return member != Py_None;
+}
+
 /* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
  * none. */
 static PyObject *
 join(Lane *lane, PyObject *span)
 {
-    PyObject *member;
-    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
-        PyErr_Clear();
+    if (!is_member()) {
         return NULL;
     }
-    PyObject *visit = NULL;
-    if (member != Py_None) {
-        visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
-    }
-    Py_DECREF(member);
+    PyObject *visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
     if (visit == Py_None) {
         Py_CLEAR(visit);
     }
@@ -1409,7 +1417,7 @@ member_traverse(Member *self, visitproc visit, void *arg)
     return 0;
 }
 
-static void
+static HOT void
 member_dealloc(Member *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -1418,6 +1426,7 @@ member_dealloc(Member *self)
     Py_CLEAR(self->lane);
     Py_CLEAR(self->task);
     Py_CLEAR(self->trace);
+    self->beside = 0;
     let_go(&gone_members, (PyObject *)self);
     Py_DECREF(type);
 }
@@ -1432,9 +1441,9 @@ static PyMemberDef member_members[] = {
 };
 
 /* Contexts, as far as we read them. What one holds is a tree that never changes: to take back what we set, the tree of before is
- * put back in its place, a twentieth of what it costs to set the variable once more. As with frames: within a minor version they
- * stay as they are, `check_contexts` makes sure of it once, and later versions set the variable. Source:
- * Include/internal/pycore_context.h of CPython 3.11, 3.12 and 3.13. */
+ * put back in its place where all else is as it was, a tenth of what it costs to set the variable once more. As with frames: within
+ * a minor version they stay as they are, `check_contexts` makes sure of it once, and later versions set the variable. Source:
+ * Include/internal/pycore_context.h and pycore_hamt.h of CPython 3.11, 3.12 and 3.13. */
 #if PY_VERSION_HEX < 0x030E0000
 #define HAS_CONTEXTS
 typedef struct {
@@ -1454,7 +1463,76 @@ typedef struct {
     Py_hash_t hash;
 } Variable;
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *root;
+    PyObject *weakrefs;
+    Py_ssize_t count;
+} Tree;
+
+typedef struct { /* of a few variables; there are other kinds for many */
+    PyObject_VAR_HEAD
+    uint32_t bitmap;
+    PyObject *pairs[1]; /* variable and value; NULL and a branch */
+} Branch;
+
 static int reads_contexts;
+static PyTypeObject *branch_type;
+
+/* Say whether two branches surely hold the same. */
+static HOT int
+is_same_branch(PyObject *one, PyObject *other, int depth)
+{
+    if (one == other) {
+        return 1;
+    }
+    Branch *a = (Branch *)one, *b = (Branch *)other;
+    int are_branches = depth && Py_TYPE(one) == branch_type && Py_TYPE(other) == branch_type;
+    if (!are_branches || Py_SIZE(one) != Py_SIZE(other) || a->bitmap != b->bitmap) {
+        return 0;
+    }
+    for (Py_ssize_t i = 0; i + 1 < Py_SIZE(one); i += 2) {
+        if (a->pairs[i] != b->pairs[i]) {
+            return 0;
+        }
+        if (a->pairs[i + 1] != b->pairs[i + 1] && (a->pairs[i] || !is_same_branch(a->pairs[i + 1], b->pairs[i + 1], depth - 1))) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Say whether two trees surely hold the same, as after a variable that was set is reset. */
+static int
+is_same_tree(PyObject *one, PyObject *other)
+{
+    return one == other || (branch_type && ((Tree *)one)->count == ((Tree *)other)->count &&
+                            is_same_branch(((Tree *)one)->root, ((Tree *)other)->root, 4));
+}
+
+/* Say whether trees are what we take them for: one in which a variable was set and reset is as before, one with another value not. */
+static int
+check_trees(Context *present)
+{
+    PyObject *some = PyContextVar_New("hookmon", NULL);
+    PyObject *before = Py_NewRef(present->vars);
+    PyTypeObject *type = Py_TYPE(((Tree *)before)->root);
+    int agree = some && Py_TYPE(before)->tp_basicsize == sizeof(Tree) && !strcmp(type->tp_name, "hamt_bitmap_node") &&
+                type->tp_basicsize == offsetof(Branch, pairs) && type->tp_itemsize == sizeof(PyObject *);
+    if (agree) {
+        branch_type = type;
+        PyObject *token = PyContextVar_Set(some, Py_None);
+        agree = token && !is_same_tree(before, present->vars) && PyContextVar_Reset(some, token) == 0 &&
+                present->vars != before && is_same_tree(before, present->vars);
+        Py_XDECREF(token);
+        token = agree ? PyContextVar_Set(state.members, Py_None) : NULL;
+        agree = token && !is_same_tree(before, present->vars);
+        Py_XDECREF(token);
+    }
+    Py_XDECREF(some);
+    Py_DECREF(before);
+    return agree;
+}
 
 /* Say whether contexts are what we take them for. */
 static int
@@ -1474,6 +1552,10 @@ check_contexts(void)
     PyObject *token = PyContextVar_Set(state.members, state.members);
     int agree = token && (PyObject *)present == context && present->vars != before && Py_IS_TYPE(present->vars, Py_TYPE(before)) &&
                 !strcmp(Py_TYPE(before)->tp_name, "hamt") && ((Variable *)state.members)->cached == state.members;
+    branch_type = NULL;
+    if (agree && !check_trees(present)) {
+        branch_type = NULL;
+    }
     if (agree) {
         Py_SETREF(present->vars, Py_NewRef(before));
         ((Variable *)state.members)->cached = NULL;
@@ -1498,7 +1580,7 @@ present_vars(void)
 #endif
 
 /* Have the caller belong to a transaction. -1 with an error. */
-static int
+static HOT int
 set_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
@@ -1519,16 +1601,17 @@ set_member(Transaction *self)
 }
 
 /* Have it belong to what it belonged to before. -1 with an error. */
-static int
+static HOT int
 restore_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
     Context *context = (Context *)PyThreadState_Get()->context;
-    if (self->vars_after && context == self->context && context->vars == self->vars_after) {
+    if (self->vars_after && context == self->context && is_same_tree(context->vars, self->vars_after)) {
+        PyObject *left = context->vars;
         context->vars = self->vars_before;
         self->vars_before = NULL;
         ((Variable *)state.members)->cached = NULL;
-        Py_DECREF(self->vars_after); /* the context's reference */
+        Py_DECREF(left);
         Py_CLEAR(self->vars_after);
         return 0;
     }
@@ -1547,7 +1630,7 @@ restore_member(Transaction *self)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static PyObject *
+static HOT PyObject *
 make_transaction(PyTypeObject *type, Lane *lane, Node *node)
 {
     Transaction *self = (Transaction *)renewed(&gone_transactions, type);
@@ -1614,7 +1697,7 @@ transaction_clear(Transaction *self)
     return 0;
 }
 
-static void
+static HOT void
 transaction_dealloc(Transaction *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -1624,12 +1707,15 @@ transaction_dealloc(Transaction *self)
     Py_CLEAR(self->node);
     Py_CLEAR(self->traces);
     Py_CLEAR(self->route);
+    self->context = NULL;
+    self->epoch = self->status = 0;
+    self->is_routed = self->failed = self->ended = 0;
     let_go(&gone_transactions, (PyObject *)self);
     Py_DECREF(type);
 }
 
 /* Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it. -1 with an error. */
-static int
+static HOT int
 settle_transaction(Transaction *self, PyObject *traces, const Event *own)
 {
     Node *node = own->node;
@@ -1667,7 +1753,7 @@ traces_of(Transaction *self)
 }
 
 /* The entry's call has ended, and is the last in its trace. */
-static PyObject *
+static HOT PyObject *
 transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
 {
     self->ended = 1;
@@ -1788,7 +1874,7 @@ static PyGetSetDef transaction_getset[] = {
 };
 
 /* Return the open transaction that the caller belongs to, a new reference; NULL, perhaps with an error, when there is none. */
-static Transaction *
+static HOT Transaction *
 open_transaction(void)
 {
     PyObject *member;
@@ -1839,7 +1925,7 @@ move_to_tail(Lane *lane, Node *entry, Node *tail)
 }
 
 /* Count a call that is open as if it ended now. */
-static void
+static HOT void
 count_open(Lane *lane, Trace *trace, Node *node, uint64_t ended_ns)
 {
     Py_ssize_t slot = lane->base + node->slot;
@@ -1857,7 +1943,7 @@ count_open(Lane *lane, Trace *trace, Node *node, uint64_t ended_ns)
 }
 
 /* Settle a transaction: its response has ended for the client. */
-static void
+static HOT void
 finish_response(Transaction *self)
 {
     Lane *lane = self->lane;
@@ -1935,7 +2021,7 @@ fail(Transaction *self)
 }
 
 /* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
-static PyObject *
+static HOT PyObject *
 begin(Lane *lane, Node *node)
 {
     if (!state.joining) {
@@ -1956,7 +2042,7 @@ begin(Lane *lane, Node *node)
     return (PyObject *)opened;
 }
 
-static void
+static HOT void
 close_opened(PyObject *opened)
 {
     Raised raised;
@@ -2009,14 +2095,24 @@ end_left(Lane *lane, Node *node)
     put_back_unless_new(&raised);
 }
 
-/* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
-static Node *
-find_node(Node *parent, PyObject *span)
+/* Return a span's node under a parent, a new reference, if it was found of late; else NULL. */
+static inline Node *
+lately_found(Node *parent, PyObject *span)
 {
     size_t at = lately_at(parent, span);
-    if (LIKELY(lately[at].parent == parent && lately[at].span == span && lately[at].epoch == state.epoch)) {
-        return (Node *)Py_NewRef(lately[at].node);
+    int is_there = lately[at].parent == parent && lately[at].span == span && lately[at].epoch == state.epoch;
+    return LIKELY(is_there) ? (Node *)Py_NewRef(lately[at].node) : NULL;
+}
+
+/* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
+static HOT Node *
+find_node(Node *parent, PyObject *span)
+{
+    Node *found = lately_found(parent, span);
+    if (found) {
+        return found;
     }
+    size_t at = lately_at(parent, span);
     unsigned epoch = state.epoch;
     Node *node = look_up_node(parent, span);
     if (node && node->number && epoch == state.epoch) {
@@ -2164,7 +2260,7 @@ static struct {
 } files[MOST_FILES];
 static int known_files;
 
-static int
+static HOT int
 is_own(PyObject *filename)
 {
     size_t at = ((size_t)filename >> 4) % MOST_FILES;
@@ -2301,7 +2397,7 @@ site_key(void)
 }
 
 /* Return the text that decides about the name, borrowed: an argument, or what it has under a key; NULL when it is anything else. */
-static PyObject *
+static HOT PyObject *
 deciding(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
     if (self->position < 0 || self->position >= count) {
@@ -2321,7 +2417,7 @@ deciding(Timed *self, PyObject *const *args, Py_ssize_t count)
 static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *, int);
 
 /* Return the span of a call and of the line that calls, a new reference; NULL with an error when it cannot be found. */
-static PyObject *
+static HOT PyObject *
 span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
     if (!is_located(self)) {
@@ -2418,7 +2514,7 @@ call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwn
 }
 
 /* Find the node of a call, a new reference, when it is not that of the last one. NULL: not recorded, or an error. */
-static __attribute__((noinline)) Node *
+static HOT __attribute__((noinline)) Node *
 find_called(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
@@ -2484,7 +2580,7 @@ follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
 static RARE PyObject *
 join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    PyObject *span = is_member() ? span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames) : NULL;
     PyObject *opened = span ? join(lane, span) : NULL;
     Py_XDECREF(span);
     return opened;
@@ -2714,19 +2810,11 @@ enter_task(Coroutine *self, Lane **lane)
     return 0;
 }
 
-/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
-static int
-coroutine_open(Coroutine *self)
+/* Find the node of a coroutine that is the first in its lane or of its name, or the entry of a transaction. -1 with an error. */
+static __attribute__((noinline)) int
+coroutine_place(Coroutine *self, Lane *lane)
 {
-    Lane *lane = running_lane();
-    if (!lane) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    if (enter_task(self, &lane) < 0 || !lane) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    self->lane = lane;
-    self->parent = (Node *)Py_NewRef(lane->node);
+    Py_CLEAR(self->node);
     if (state.joining && (PyObject *)lane->node == state.root) {
         self->opened = join(lane, self->span);
     }
@@ -2742,10 +2830,28 @@ coroutine_open(Coroutine *self)
     else if (self->node && self->node->entry && !lane->trace && !self->opened) {
         self->opened = begin(lane, self->node);
     }
-    self->started_ns = now_ns();
-    if (PyErr_Occurred()) {
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
+static HOT int
+coroutine_open(Coroutine *self)
+{
+    Lane *lane = running_lane();
+    if (!lane) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (enter_task(self, &lane) < 0 || !lane) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    self->lane = lane;
+    self->parent = (Node *)Py_NewRef(lane->node);
+    self->node = lately_found(lane->node, self->span);
+    int rare = !self->node || (PyObject *)lane->node == state.root || self->node->entry;
+    if (rare && coroutine_place(self, lane) < 0) {
         return -1;
     }
+    self->started_ns = now_ns();
     if (self->node) {
         Py_ssize_t slot = lane->base + self->node->slot;
         state.words[slot + 1] = self->started_ns;
@@ -2755,7 +2861,39 @@ coroutine_open(Coroutine *self)
     return 0;
 }
 
-/* Give the thread its lane back until the next step; return the time. */
+/* Make the coroutine's lane the running one for a step. -1 with an error. */
+static inline int
+enter_lane(Coroutine *self)
+{
+    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && !self->outer)) {
+        self->outer = thread_lane; /* the thread's reference is ours until it goes back */
+        thread_lane = (Lane *)Py_NewRef((PyObject *)self->lane);
+        return 0;
+    }
+    Py_XSETREF(self->outer, running_lane());
+    if (!self->outer && PyErr_Occurred()) {
+        return -1;
+    }
+    run_lane(self->lane);
+    return 0;
+}
+
+/* Give the thread its lane back. */
+static inline void
+leave_to_outer(Coroutine *self)
+{
+    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && self->outer)) {
+        Lane *left = thread_lane;
+        thread_lane = self->outer;
+        self->outer = NULL;
+        Py_DECREF(left);
+        return;
+    }
+    run_lane(self->outer);
+    Py_CLEAR(self->outer);
+}
+
+/* End a step; return the time. */
 static inline uint64_t
 coroutine_leave(Coroutine *self, uint64_t step_ns)
 {
@@ -2764,8 +2902,7 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
     self->steps++;
     self->stepping = 0;
     if (self->owns_lane && !self->ended) {
-        run_lane(self->outer);
-        Py_CLEAR(self->outer);
+        leave_to_outer(self);
     }
     return left_ns;
 }
@@ -2777,8 +2914,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
     if (!self->lane) {
         if (!self->ended && coroutine_open(self) < 0) {
             if (self->owns_lane && self->outer) {
-                run_lane(self->outer);
-                Py_CLEAR(self->outer);
+                leave_to_outer(self);
             }
             return -1;
         }
@@ -2787,12 +2923,8 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
             return 0;
         }
     }
-    else if (self->owns_lane) {
-        Py_XSETREF(self->outer, running_lane());
-        if (!self->outer && PyErr_Occurred()) {
-            return -1;
-        }
-        run_lane(self->lane);
+    else if (self->owns_lane && enter_lane(self) < 0) {
+        return -1;
     }
     self->stepping = 1;
     *step_ns = now_ns();
@@ -2801,7 +2933,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
 
 /* Count the call, which ended then. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and
  * stays; another one may be set. */
-static void
+static HOT void
 coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
 {
     Lane *lane = self->lane;
@@ -2865,7 +2997,7 @@ finish_open(void)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-static PySendResult
+static HOT PySendResult
 coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
 {
     Coroutine *self = (Coroutine *)object;
@@ -2981,7 +3113,7 @@ coroutine_traverse(Coroutine *self, visitproc visit, void *arg)
     return 0;
 }
 
-static int
+static HOT int
 coroutine_clear(Coroutine *self)
 {
     Py_CLEAR(self->opened);
@@ -3005,7 +3137,7 @@ coroutine_finalize(Coroutine *self)
     }
 }
 
-static void
+static HOT void
 coroutine_dealloc(Coroutine *self)
 {
     PyTypeObject *type = Py_TYPE(self);
@@ -3028,6 +3160,8 @@ coroutine_dealloc(Coroutine *self)
         type->tp_free(self);
     }
     else {
+        self->owns_lane = self->stepping = self->ended = self->role = 0;
+        self->started_ns = self->active_ns = self->steps = 0;
         let_go(&gone_coroutines, (PyObject *)self);
     }
     Py_DECREF(type);
@@ -3072,7 +3206,7 @@ static PyMethodDef coroutine_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyObject *
+static HOT PyObject *
 make_coroutine(PyObject *inner, PyObject *span)
 {
     Coroutine *self = (Coroutine *)renewed(&gone_coroutines, CoroutineType);
@@ -3101,7 +3235,7 @@ note_maker_once(Timed *self, PyObject *span)
     }
 }
 
-static PyObject *
+static HOT PyObject *
 coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
@@ -3123,7 +3257,7 @@ coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
 /* ---- ASGI applications: as in asgi.py ---- */
 
 /* Return a stand-in with a part in a response for what the program is to await, whose reference it takes. */
-static PyObject *
+static HOT PyObject *
 accompanied(PyObject *made, PyObject *span, short role)
 {
     if (!PyCoro_CheckExact(made) && !Py_IS_TYPE(made, CoroutineType)) {
@@ -3149,7 +3283,7 @@ item(PyObject *dict, PyObject *name)
 }
 
 /* Read what a message tells of the response; say whether it is the last part. */
-static int
+static HOT int
 read_message(PyObject *message)
 {
     PyObject *type = item(message, name_type);
@@ -3172,7 +3306,7 @@ read_message(PyObject *message)
     return is_text(type, text_pathsend);
 }
 
-static PyObject *
+static HOT PyObject *
 telling_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     int is_last = PyVectorcall_NARGS(nargsf) == 1 && !kwnames && read_message(args[0]);
@@ -3220,7 +3354,7 @@ begins_request(PyObject *scope)
 
 #define MOST_ARGUMENTS 8 /* of an application; the specification has three */
 
-static PyObject *
+static HOT PyObject *
 application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
@@ -3561,7 +3695,7 @@ call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwn
 }
 
 /* Say whether what instances of a type have by a name is their own: the class has nothing by that name, or a plain constant. */
-static int
+static HOT int
 is_instances_own(PyTypeObject *type, PyObject *name)
 {
     static struct {
@@ -3585,7 +3719,7 @@ is_instances_own(PyTypeObject *type, PyObject *name)
 
 /* Return what an object has by a name, a new reference, without running code of the program; NULL where Python is to look: see
  * names.attribute. */
-static PyObject *
+static HOT PyObject *
 read_attribute(PyObject *value, PyObject *name)
 {
     if (PyLong_CheckExact(name)) {
@@ -3635,10 +3769,17 @@ keyword_position(PyObject *keyword, Py_ssize_t count, PyObject *kwnames)
     return count + named;
 }
 
+/* What the last field led to by its first name: the next one often begins in the same way. */
+typedef struct {
+    Py_ssize_t position;
+    PyObject *name;
+    PyObject *value;
+} Way;
+
 /* Return what a field leads to, (position or keyword, or -1 for the result, (name, …)), a new reference; NULL where Python is to
  * look. */
-static PyObject *
-read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+static HOT PyObject *
+read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result, Way *way)
 {
     PyObject *place = PyTuple_GET_ITEM(field, 0);
     int is_keyword = PyUnicode_CheckExact(place);
@@ -3648,14 +3789,28 @@ read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *k
     }
     PyObject *value = Py_NewRef(position < 0 ? result : args[position]);
     PyObject *names = PyTuple_GET_ITEM(field, 1);
-    for (Py_ssize_t i = 0; value && i < PyTuple_GET_SIZE(names); i++) {
+    Py_ssize_t length = PyTuple_GET_SIZE(names);
+    if (length > 1) {
+        PyObject *first = PyTuple_GET_ITEM(names, 0);
+        int is_known = way->value && way->position == position && PyUnicode_CheckExact(first) && is_text(way->name, first);
+        if (is_known) {
+            Py_SETREF(value, Py_NewRef(way->value));
+        }
+        else {
+            Py_SETREF(value, read_attribute(value, first));
+            way->position = position;
+            way->name = first;
+            Py_XSETREF(way->value, Py_XNewRef(value));
+        }
+    }
+    for (Py_ssize_t i = length > 1; value && i < length; i++) {
         Py_SETREF(value, read_attribute(value, PyTuple_GET_ITEM(names, i)));
     }
     return value;
 }
 
 /* Give the open transaction its name; `told` is [name or None, status, node, node of that name]: the nodes of the last time. */
-static int
+static HOT int
 rename_transaction(Transaction *transaction, PyObject *told)
 {
     PyObject *name = PyList_GET_ITEM(told, 0);
@@ -3693,7 +3848,7 @@ rename_transaction(Transaction *transaction, PyObject *told)
 /* Tell of the open transaction what is known by its values: `detail` is (read, fields, field of the body or None, kind of
  * transaction or None for any, whether it tells the route), and a list as above is remembered by the hash of what the fields lead
  * to. 0 where Python is to look, -1 with an error. */
-static int
+static HOT int
 tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     Transaction *transaction = open_transaction();
@@ -3701,6 +3856,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
         return PyErr_Occurred() ? -1 : 1;
     }
     int answer = 0;
+    Way way = {0, NULL, NULL};
     PyObject *kind = PyTuple_GET_ITEM(self->detail, 3);
     int is_route = PyTuple_GET_ITEM(self->detail, 4) == Py_True;
     if ((kind != Py_None && !is_text(transaction->node->kind, kind)) || (is_route && transaction->is_routed)) {
@@ -3710,7 +3866,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     PyObject *body = PyTuple_GET_ITEM(self->detail, 2);
     PyObject *fields = PyTuple_GET_ITEM(self->detail, 1);
     if (body != Py_None) {
-        PyObject *found = read_field(body, args, count, kwnames, result);
+        PyObject *found = read_field(body, args, count, kwnames, result, &way);
         int is_plain = found && !PyGen_CheckExact(found);
         Py_XDECREF(found);
         if (!is_plain) {
@@ -3719,9 +3875,9 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     }
     uint64_t key = is_route ? (uint64_t)PyObject_Hash(transaction->route) : 1;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
-        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result);
+        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &way);
         int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
-        key = is_plain ? mixed(key, (uint64_t)PyObject_Hash(value)) : 0;
+        key = is_plain ? mixed(key, (uint64_t)(PyUnicode_CheckExact(value) ? hash_of(value) : PyObject_Hash(value))) : 0;
         Py_XDECREF(value);
         if (!is_plain) {
             goto done;
@@ -3746,11 +3902,12 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     answer = rename_transaction(transaction, told) < 0 ? -1 : 1;
     Py_DECREF(told);
 done:
+    Py_XDECREF(way.value);
     Py_DECREF(transaction);
     return answer;
 }
 
-static PyObject *
+static HOT PyObject *
 marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
@@ -3771,7 +3928,7 @@ marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
     return result;
 }
 
-static PyObject *
+static HOT PyObject *
 marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
