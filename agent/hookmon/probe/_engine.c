@@ -1363,83 +1363,6 @@ give(PyObject *Py_UNUSED(module), PyObject *args)
 
 /* ---- transactions: what is rare of them is in transactions.py ---- */
 
-/* Say whether the context belongs to a transaction. */
-static int
-is_member(void)
-{
-    PyObject *member;
-    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
-        PyErr_Clear();
-        return 0;
-    }
-    Py_DECREF(member);
-    return member != Py_None;
-}
-
-/* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
- * none. */
-static PyObject *
-join(Lane *lane, PyObject *span)
-{
-    if (!is_member()) {
-        return NULL;
-    }
-    PyObject *visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
-    if (visit == Py_None) {
-        Py_CLEAR(visit);
-    }
-    return visit;
-}
-
-static PyObject *
-member_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
-{
-    PyObject *transaction, *lane, *trace;
-    if (!PyArg_ParseTuple(args, "OO!O", &transaction, LaneType, &lane, &trace)) {
-        return NULL;
-    }
-    Member *self = (Member *)renewed(&gone_members, type);
-    if (self) {
-        self->transaction = Py_NewRef(transaction);
-        self->lane = Py_NewRef(lane);
-        self->task = Py_NewRef(((Lane *)lane)->task);
-        self->trace = Py_NewRef(trace);
-    }
-    return (PyObject *)self;
-}
-
-static int
-member_traverse(Member *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->transaction);
-    Py_VISIT(self->lane);
-    return 0;
-}
-
-static HOT void
-member_dealloc(Member *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->transaction);
-    Py_CLEAR(self->lane);
-    Py_CLEAR(self->task);
-    Py_CLEAR(self->trace);
-    self->beside = 0;
-    let_go(&gone_members, (PyObject *)self);
-    Py_DECREF(type);
-}
-
-static PyMemberDef member_members[] = {
-    {"transaction", Py_T_OBJECT_EX, offsetof(Member, transaction), Py_READONLY, NULL},
-    {"lane", Py_T_OBJECT_EX, offsetof(Member, lane), Py_READONLY, NULL},
-    {"task", Py_T_OBJECT_EX, offsetof(Member, task), Py_READONLY, NULL},
-    {"trace", Py_T_OBJECT_EX, offsetof(Member, trace), Py_READONLY, NULL},
-    {"beside", Py_T_LONG, offsetof(Member, beside), 0, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
 /* Contexts, as far as we read them. What one holds is a tree that never changes: to take back what we set, the tree of before is
  * put back in its place where all else is as it was, a tenth of what it costs to set the variable once more. As with frames: within
  * a minor version they stay as they are, `check_contexts` makes sure of it once, and later versions set the variable. Source:
@@ -1579,6 +1502,97 @@ present_vars(void)
 }
 #endif
 
+/* Return the membership that the context holds, a new reference, None where there is none. NULL with an error. */
+static PyObject *
+present_member(void)
+{
+#ifdef HAS_CONTEXTS
+    PyObject *vars = present_vars();
+    if (branch_type && vars && !((Tree *)vars)->count) {
+        return Py_NewRef(Py_None);
+    }
+#endif
+    PyObject *member = NULL;
+    return PyContextVar_Get(state.members, Py_None, &member) < 0 ? NULL : member;
+}
+
+/* Say whether the context belongs to a transaction. */
+static int
+is_member(void)
+{
+    PyObject *member = present_member();
+    if (!member) {
+        PyErr_Clear();
+        return 0;
+    }
+    Py_DECREF(member);
+    return member != Py_None;
+}
+
+/* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
+ * none. */
+static PyObject *
+join(Lane *lane, PyObject *span)
+{
+    if (!is_member()) {
+        return NULL;
+    }
+    PyObject *visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
+    if (visit == Py_None) {
+        Py_CLEAR(visit);
+    }
+    return visit;
+}
+
+static PyObject *
+member_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *transaction, *lane, *trace;
+    if (!PyArg_ParseTuple(args, "OO!O", &transaction, LaneType, &lane, &trace)) {
+        return NULL;
+    }
+    Member *self = (Member *)renewed(&gone_members, type);
+    if (self) {
+        self->transaction = Py_NewRef(transaction);
+        self->lane = Py_NewRef(lane);
+        self->task = Py_NewRef(((Lane *)lane)->task);
+        self->trace = Py_NewRef(trace);
+    }
+    return (PyObject *)self;
+}
+
+static int
+member_traverse(Member *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->transaction);
+    Py_VISIT(self->lane);
+    return 0;
+}
+
+static HOT void
+member_dealloc(Member *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->transaction);
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->task);
+    Py_CLEAR(self->trace);
+    self->beside = 0;
+    let_go(&gone_members, (PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef member_members[] = {
+    {"transaction", Py_T_OBJECT_EX, offsetof(Member, transaction), Py_READONLY, NULL},
+    {"lane", Py_T_OBJECT_EX, offsetof(Member, lane), Py_READONLY, NULL},
+    {"task", Py_T_OBJECT_EX, offsetof(Member, task), Py_READONLY, NULL},
+    {"trace", Py_T_OBJECT_EX, offsetof(Member, trace), Py_READONLY, NULL},
+    {"beside", Py_T_LONG, offsetof(Member, beside), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 /* Have the caller belong to a transaction. -1 with an error. */
 static HOT int
 set_member(Transaction *self)
@@ -1650,7 +1664,8 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
     }
     PyList_SET_ITEM(self->traces, 0, trace);
     Member *member = (Member *)renewed(&gone_members, MemberType);
-    if (!member || PyContextVar_Get(state.members, Py_None, &self->before) < 0) {
+    self->before = member ? present_member() : NULL;
+    if (!self->before) {
         Py_XDECREF(member);
         Py_DECREF(self);
         return NULL;
@@ -2356,6 +2371,12 @@ hash_of(PyObject *text)
 {
     Py_hash_t hash = ((PyASCIIObject *)text)->hash;
     return LIKELY(hash != -1) ? hash : PyObject_Hash(text);
+}
+
+static inline Py_hash_t
+hash_of_value(PyObject *value)
+{
+    return PyUnicode_CheckExact(value) ? hash_of(value) : PyObject_Hash(value);
 }
 
 static inline uint64_t
@@ -3873,11 +3894,11 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
             goto done;
         }
     }
-    uint64_t key = is_route ? (uint64_t)PyObject_Hash(transaction->route) : 1;
+    uint64_t key = is_route ? (uint64_t)hash_of_value(transaction->route) : 1;
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
         PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &way);
         int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
-        key = is_plain ? mixed(key, (uint64_t)(PyUnicode_CheckExact(value) ? hash_of(value) : PyObject_Hash(value))) : 0;
+        key = is_plain ? mixed(key, (uint64_t)hash_of_value(value)) : 0;
         Py_XDECREF(value);
         if (!is_plain) {
             goto done;
