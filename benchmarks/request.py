@@ -1,7 +1,7 @@
 """What watching adds to a Flask request of five GETs and two queries: `python -m benchmarks.request --pairs 60`.
 
-Watched and bare processes of `programs/flask_request.py` take turns on one processor, in an order drawn by lot. Each tells the
-CPU time of a request in its quieter stretches. Two processes of one program differ by where their memory lies, by 2 % and more,
+Processes of `programs/flask_request.py` take turns on one processor, bare and under `hookmon run` with all packs, in an order
+drawn by lot. Each tells the CPU time of a request in its quieter stretches. Two processes of one program differ by where their memory lies, by 2 % and more,
 which is most of what is looked for; so there are many, and of their differences three estimates, each with the interval in
 which 95 % of the results lie when processes are drawn again (bootstrap).
 """
@@ -14,9 +14,9 @@ import random
 import statistics
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +29,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.request", description="What watching adds to a Flask request.")
     parser.add_argument("--pairs", type=int, default=60, help="processes of each kind (60)")
     options = parser.parse_args()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     found: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(options.pairs):
         for is_watched in random.sample((True, False), 2):
@@ -43,13 +42,12 @@ def main() -> None:
 
 def _run(is_watched: bool) -> float:
     """Return the CPU time of a request in one process, in microseconds."""
-    spec = find_spec("wrapt")
-    wrapt = str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        command = [sys.executable, str(PROGRAM), folder if is_watched else "", wrapt, "timed"]
+        hookmon = str(Path(sysconfig.get_path("scripts")) / "hookmon")
+        launcher = [hookmon, "run", "--no-config", "--quiet"] if is_watched else []
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HOOKMON"))}
-        environment |= {"PYTHONPATH": str(ROOT / "agent")}
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+        command = [*launcher, sys.executable, str(PROGRAM), "timed"]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=True)
     return float(done.stdout)
 
 

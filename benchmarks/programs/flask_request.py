@@ -1,18 +1,16 @@
-"""What watching adds to a Flask request of five GETs and two queries: `flask_request.py RUN_FOLDER WRAPT_FOLDER [REQUESTS]`.
+"""A Flask request of five GETs and two queries, without a server: `flask_request.py timed` or `flask_request.py REQUESTS`.
 
-In one process the packs are put on and taken off in turn, and each stretch is compared with the one beside it, in CPU time. The
-socket is taken out: the client of redis-py is real and its connection answers from memory, SQLite is in memory, and the WSGI
-application is called by hand. Prints {"bare_us", "added_us"}, the medians of the stretches. With REQUESTS it makes that many,
-watched when there is a run folder, and prints nothing: for callgrind, where two such runs differ by that of their requests.
-REQUESTS "timed": it prints the microseconds of a request in one of its quieter stretches, for `benchmarks.request`.
+The socket is taken out: the client of redis-py is real and its connection answers from memory, SQLite is in memory, and the WSGI
+application is called by hand. "timed" prints the CPU time of a request in a quiet stretch, in microseconds, for
+`benchmarks.request`. With REQUESTS it makes that many and prints nothing: for callgrind, where two such runs differ by that of their
+requests. Whether it is watched is not its business.
 """
 
 from __future__ import annotations
 
 import io
-import json
+import os
 import sqlite3
-import statistics
 import sys
 from time import process_time_ns
 from typing import Any
@@ -22,10 +20,8 @@ from flask import Flask
 from redis.connection import Connection
 
 STRETCH = 40
-PAIRS = 300
 WARM_UP = 500
 STRETCHES_TIMED = 80
-PACKS = ("flask", "redis", "sqlite3")
 
 
 class Canned(Connection):
@@ -48,7 +44,7 @@ class Canned(Connection):
 
 app = Flask("shop")
 client = redis.Redis(connection_pool=redis.ConnectionPool(connection_class=Canned))
-connection: Any = None
+connection = sqlite3.connect(":memory:")
 
 
 @app.get("/baskets/<number>")
@@ -74,36 +70,9 @@ def requests(number: int) -> None:
         body.close()
 
 
-def begin_recording(run_folder: str, wrapt_folder: str) -> Any:
-    """Open a shard and return what switches the packs on and off."""
-    from hookmon.config.packs import read_packs
-    from hookmon.probe import recorder
-
-    recorder.wrapt_folder = wrapt_folder
-    recorder.start(run_folder, "benchmark")
-    from hookmon.probe.patcher import Patches, patch_module
-
-    watches = [watch for pack in read_packs([]) if pack.name in PACKS for watch in pack.content.watches]
-    plans = [watch.to_plan(number) for number, watch in enumerate(watches, 1) if watch.module in sys.modules]
-
-    patches = Patches()
-    for module in dict.fromkeys(plan["module"] for plan in plans):
-        patch_module(sys.modules[module], module, [plan for plan in plans if plan["module"] == module], patches)
-    changed = [(owner, name, before, vars(owner)[name]) for owner, name, before in patches._undo]
-
-    def switch(is_on: bool) -> None:
-        for owner, name, bare, watched in changed:
-            setattr(owner, name, watched if is_on else bare)
-
-    return switch
-
-
-def quiet_us(*, is_watched: bool) -> float:
-    """Return the CPU time of a request in a quiet stretch: the seventh of eighty."""
-    if is_watched:
-        from hookmon.probe import engine
-
-        engine.use_clock("tsc")
+def quiet_us() -> float:
+    """Return the CPU time of a request in a quiet stretch: the seventh of eighty, on one processor."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     requests(WARM_UP)
     found = []
     for _ in range(STRETCHES_TIMED):
@@ -113,34 +82,8 @@ def quiet_us(*, is_watched: bool) -> float:
     return sorted(found)[STRETCHES_TIMED // 12]
 
 
-def main() -> None:
-    """Measure, or do what callgrind is to count."""
-    global connection
-    run_folder, wrapt_folder, *more = sys.argv[1:]
-    switch = begin_recording(run_folder, wrapt_folder) if run_folder else None
-    if more or switch is None:
-        connection = sqlite3.connect(":memory:")
-        if more == ["timed"]:
-            print(quiet_us(is_watched=switch is not None))
-        else:
-            requests(int(more[0]))
-        return
-    connections = {True: sqlite3.connect(":memory:")}
-    switch(False)
-    connections[False] = sqlite3.connect(":memory:")
-    times: dict[bool, list[float]] = {False: [], True: []}
-    for number in range(2 * PAIRS):
-        is_on = number % 4 in (1, 2)  # off, on, on, off: what drifts is in both
-        switch(is_on)
-        connection = connections[is_on]
-        requests(STRETCH // 2)  # Python adapts its code to the other classes
-        started = process_time_ns()
-        requests(STRETCH)
-        times[is_on].append((process_time_ns() - started) / STRETCH / 1e3)
-    bare = times[False]
-    added = [on - off for on, off in zip(times[True], bare, strict=True)]
-    print(json.dumps({"bare_us": round(statistics.median(bare), 2), "added_us": round(statistics.median(added), 2)}))
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1] == "timed":
+        print(quiet_us())
+    else:
+        requests(int(sys.argv[1]))
