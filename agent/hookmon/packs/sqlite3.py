@@ -2,12 +2,14 @@
 
 In: `sqlite3.dbapi2`, just imported. Out: the module's names `Cursor` and `Connection` are subclasses whose `execute` and
 kin are timed, and `connect` makes connections of that class unless it is given another factory. Subclasses that the program
-derives from either inherit the timing. Connection.execute and its kin are written out, since from 3.11 on they make a plain
-C cursor (CPython's connection.c) which would pass by. Like there, neither `cursor` nor `execute` of a subclass is asked.
-Runs in the watched process.
+derives from either inherit the timing. Connection.execute and its kin make a cursor of that class and call its method, since
+from 3.11 on they make a plain C cursor (CPython's connection.c) which would pass by. Like there, neither `cursor` nor `execute`
+of a subclass is asked. Runs in the watched process.
 """
 
 from __future__ import annotations
+
+from hookmon.probe.stand_ins import chained
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -21,35 +23,27 @@ _FACTORY_POSITION = 5  # of sqlite3.connect's parameters
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
-    """Time one method of the module's Cursor, `call` being "Cursor.execute"; the classes are put in place the first time."""
-    cursor = _classes(module, patches)
+    """Time one method of the module's Cursor and its kin of the Connection, `call` being "Cursor.execute"."""
+    connection, cursor = _classes(module, patches)
     name = call.partition(".")[2]
     patches.replace(cursor, name, timed(getattr(cursor, name), call))
+    patches.replace(connection, name, timed(vars(connection)[name], call))
 
 
-def _classes(module: ModuleType, patches: Patches) -> type:
-    """Return our Cursor, making it, the Connection and `connect` where they are not there yet."""
+def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
+    """Return our Connection and our Cursor, making them and `connect` where they are not there yet."""
     present: Any = vars(module)["Cursor"]
     if getattr(present, "__hookmon__", False):
-        return present  # type: ignore[no-any-return]
+        return vars(module)["Connection"], present
     cursor_class: Any = type("Cursor", (present,), {"__slots__": (), "__module__": "sqlite3", "__hookmon__": True})
 
     def cursor(self: Any, factory: Any = cursor_class) -> Any:
         return base.cursor(self, factory)
 
-    def execute(self: Any, /, *args: Any) -> Any:
-        return cursor_class.execute(base.cursor(self, cursor_class), *args)
-
-    def executemany(self: Any, /, *args: Any) -> Any:
-        return cursor_class.executemany(base.cursor(self, cursor_class), *args)
-
-    def executescript(self: Any, /, *args: Any) -> Any:
-        return cursor_class.executescript(base.cursor(self, cursor_class), *args)
-
     base: Any = vars(module)["Connection"]
-    members: dict[str, Any] = {"__slots__": (), "__module__": "sqlite3"}
-    for function in (cursor, execute, executemany, executescript):
-        members[function.__name__] = _like(function, getattr(base, function.__name__))
+    members: dict[str, Any] = {"__slots__": (), "__module__": "sqlite3", "cursor": _like(cursor, base.cursor)}
+    for name in ("execute", "executemany", "executescript"):
+        members[name] = chained(getattr(base, name), base.cursor, cursor_class, getattr(present, name))
     connection_class: Any = type("Connection", (base,), members)
     plain_connect = vars(module)["connect"]
 
@@ -60,7 +54,7 @@ def _classes(module: ModuleType, patches: Patches) -> type:
 
     for each, value in (("Cursor", cursor_class), ("Connection", connection_class), ("connect", _like(connect, plain_connect))):
         patches.replace(module, each, value)
-    return cursor_class  # type: ignore[no-any-return]
+    return connection_class, cursor_class
 
 
 def _like(function: Any, original: Any) -> Any:

@@ -220,6 +220,30 @@ typedef struct {
     PyObject *weakrefs;
 } Generator;
 
+#define FEW_ARGUMENTS 4
+
+/* A generator of callbacks: what it yields is replaced by stand-ins. Mostly there is nothing to yield. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *inner;
+    PyObject *copy; /* function of (args, kwargs, what is yielded) that returns the stand-in, or None */
+    PyObject **args; /* those of the call: `few`, or memory of its own */
+    Py_ssize_t count; /* of positional ones, before those with names */
+    PyObject *kwnames;
+    PyObject *few[FEW_ARGUMENTS];
+    PyObject *weakrefs;
+} Handed;
+
+/* A method of what another method makes: `cursor.execute` in the place of `connection.execute`. It has positional arguments. */
+typedef struct {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    PyObject *inner; /* what it stands for, and is like but for its calls */
+    PyObject *make;  /* called with the first argument and `given` */
+    PyObject *given;
+    PyObject *then; /* called with what was made, in the place of the first argument */
+} Chained;
+
 /* One process has one recorder; the module refuses to load into a second interpreter. */
 static struct {
     uint64_t *words;
@@ -251,7 +275,7 @@ OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType;
+static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *HandingType, *HandedType, *ChainedType;
 static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
@@ -779,7 +803,7 @@ let_go(Gone *gone, PyObject *self)
     }
 }
 
-static Gone gone_members, gone_transactions, gone_coroutines, gone_tellings;
+static Gone gone_members, gone_transactions, gone_coroutines, gone_tellings, gone_handed;
 
 /* Traces keep their room. */
 static Trace *gone_traces[MOST_GONE];
@@ -2435,6 +2459,26 @@ deciding(Timed *self, PyObject *const *args, Py_ssize_t count)
     return PyUnicode_CheckExact(value) ? value : NULL;
 }
 
+/* Put the arguments of a call into a tuple and a dictionary. -1 with an error. */
+static int
+gather(PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject **positional, PyObject **keywords)
+{
+    *positional = PyTuple_New(count);
+    *keywords = PyDict_New();
+    int failed = !*positional || !*keywords;
+    for (Py_ssize_t i = 0; i < count && !failed; i++) {
+        PyTuple_SET_ITEM(*positional, i, Py_NewRef(args[i]));
+    }
+    for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames) && !failed; i++) {
+        failed = PyDict_SetItem(*keywords, PyTuple_GET_ITEM(kwnames, i), args[count + i]) < 0;
+    }
+    if (failed) {
+        Py_CLEAR(*positional);
+        Py_CLEAR(*keywords);
+    }
+    return failed ? -1 : 0;
+}
+
 static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *, int);
 
 /* Return the span of a call and of the line that calls, a new reference; NULL with an error when it cannot be found. */
@@ -2500,22 +2544,13 @@ span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwn
             return Py_NewRef(known);
         }
     }
-    PyObject *positional = PyTuple_New(count);
-    PyObject *keywords = PyDict_New();
-    PyObject *span = NULL;
-    if (positional && keywords) {
-        for (Py_ssize_t i = 0; i < count; i++) {
-            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
-        }
-        Py_ssize_t named = kwnames ? PyTuple_GET_SIZE(kwnames) : 0;
-        int failed = 0;
-        for (Py_ssize_t i = 0; i < named && !failed; i++) {
-            failed = PyDict_SetItem(keywords, PyTuple_GET_ITEM(kwnames, i), args[count + i]) < 0;
-        }
-        span = failed ? NULL : PyObject_CallFunctionObjArgs(self->name, positional, keywords, NULL);
+    PyObject *positional, *keywords;
+    if (gather(args, count, kwnames, &positional, &keywords) < 0) {
+        return NULL;
     }
-    Py_XDECREF(positional);
-    Py_XDECREF(keywords);
+    PyObject *span = PyObject_CallFunctionObjArgs(self->name, positional, keywords, NULL);
+    Py_DECREF(positional);
+    Py_DECREF(keywords);
     if (!span) {
         return NULL;
     }
@@ -3697,21 +3732,13 @@ generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
 static PyObject *
 call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
-    PyObject *positional = PyTuple_New(count);
-    PyObject *keywords = PyDict_New();
-    PyObject *answer = NULL;
-    if (positional && keywords) {
-        for (Py_ssize_t i = 0; i < count; i++) {
-            PyTuple_SET_ITEM(positional, i, Py_NewRef(args[i]));
-        }
-        int failed = 0;
-        for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames) && !failed; i++) {
-            failed = PyDict_SetItem(keywords, PyTuple_GET_ITEM(kwnames, i), args[count + i]) < 0;
-        }
-        answer = failed ? NULL : PyObject_CallFunctionObjArgs(mark, positional, keywords, result, NULL);
+    PyObject *positional, *keywords;
+    if (gather(args, count, kwnames, &positional, &keywords) < 0) {
+        return NULL;
     }
-    Py_XDECREF(positional);
-    Py_XDECREF(keywords);
+    PyObject *answer = PyObject_CallFunctionObjArgs(mark, positional, keywords, result, NULL);
+    Py_DECREF(positional);
+    Py_DECREF(keywords);
     return answer;
 }
 
@@ -3975,6 +4002,250 @@ marked_coroutine_call(PyObject *callable, PyObject *const *args, size_t nargsf, 
     return followed;
 }
 
+/* ---- functions that hand out callbacks: see hooks.py ---- */
+
+/* Return a stand-in for what is handed out, or that itself; its reference is taken. NULL with an error. */
+static PyObject *
+replaced(PyObject *copy, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *each)
+{
+    PyObject *made = call_mark(copy, args, count, kwnames, each);
+    if (made == Py_None) {
+        Py_DECREF(made);
+        return each;
+    }
+    Py_DECREF(each);
+    return made;
+}
+
+static inline PyObject *
+replaced_of(Handed *self, PyObject *each)
+{
+    return replaced(self->copy, self->args, self->count, self->kwnames, each);
+}
+
+static PySendResult
+handed_am_send(PyObject *object, PyObject *value, PyObject **result)
+{
+    Handed *self = (Handed *)object;
+    PySendResult outcome = PyIter_Send(self->inner, value, result);
+    if (outcome == PYGEN_NEXT) {
+        *result = replaced_of(self, *result);
+        return *result ? PYGEN_NEXT : PYGEN_ERROR;
+    }
+    return outcome;
+}
+
+static PyObject *
+handed_send(PyObject *self, PyObject *value)
+{
+    PyObject *result = NULL;
+    PySendResult outcome = handed_am_send(self, value, &result);
+    return as_iteration(outcome, result);
+}
+
+static HOT PyObject *
+handed_next(Handed *self)
+{
+    PyObject *each = Py_TYPE(self->inner)->tp_iternext(self->inner);
+    return each ? replaced_of(self, each) : NULL;
+}
+
+static PyObject *
+handed_throw(Handed *self, PyObject *args)
+{
+    PyObject *method = PyObject_GetAttr(self->inner, name_throw);
+    PyObject *each = method ? PyObject_CallObject(method, args) : NULL;
+    Py_XDECREF(method);
+    return each ? replaced_of(self, each) : NULL;
+}
+
+static PyObject *
+handed_close(Handed *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallMethodNoArgs(self->inner, name_close);
+}
+
+static inline Py_ssize_t
+all_arguments(Py_ssize_t count, PyObject *kwnames)
+{
+    return count + (kwnames ? PyTuple_GET_SIZE(kwnames) : 0);
+}
+
+static int
+handed_traverse(Handed *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->copy);
+    for (Py_ssize_t i = 0; self->args && i < all_arguments(self->count, self->kwnames); i++) {
+        Py_VISIT(self->args[i]);
+    }
+    Py_VISIT(self->kwnames);
+    return 0;
+}
+
+static HOT void
+handed_dealloc(Handed *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->copy);
+    for (Py_ssize_t i = 0; self->args && i < all_arguments(self->count, self->kwnames); i++) {
+        Py_DECREF(self->args[i]);
+    }
+    if (self->args != self->few) {
+        PyMem_Free(self->args);
+    }
+    self->args = NULL;
+    Py_CLEAR(self->kwnames);
+    let_go(&gone_handed, (PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef handed_methods[] = {
+    {"send", (PyCFunction)handed_send, METH_O, NULL},
+    {"throw", (PyCFunction)handed_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)handed_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef handed_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Handed, weakrefs), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static int
+is_empty(PyObject *value)
+{
+    return (PyList_CheckExact(value) && !PyList_GET_SIZE(value)) || (PyTuple_CheckExact(value) && !PyTuple_GET_SIZE(value));
+}
+
+static HOT PyObject *
+handing_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    PyObject *result = call(self->function, args, nargsf, kwnames);
+    if (!result || is_empty(result)) {
+        return result;
+    }
+    if (!PyIter_Check(result)) {
+        return replaced(self->name, args, count, kwnames, result);
+    }
+    Py_ssize_t all = all_arguments(count, kwnames);
+    Handed *handed = (Handed *)renewed(&gone_handed, HandedType);
+    PyObject **room = !handed ? NULL : all <= FEW_ARGUMENTS ? handed->few : PyMem_New(PyObject *, all);
+    if (!room) {
+        Py_DECREF(result);
+        Py_XDECREF(handed);
+        return PyErr_NoMemory();
+    }
+    for (Py_ssize_t i = 0; i < all; i++) {
+        room[i] = Py_NewRef(args[i]);
+    }
+    handed->inner = result;
+    handed->copy = Py_NewRef(self->name);
+    handed->args = room;
+    handed->count = count;
+    handed->kwnames = Py_XNewRef(kwnames);
+    return (PyObject *)handed;
+}
+
+/* ---- a method of what another method makes: see the pack of sqlite3 ---- */
+
+#define MOST_CHAINED 8
+
+static HOT PyObject *
+chained_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Chained *self = (Chained *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    if (!count || count > MOST_CHAINED || kwnames) { /* neither method takes that: let the real one say so */
+        return PyObject_Vectorcall(self->inner, args, nargsf, kwnames);
+    }
+    PyObject *first[] = {args[0], self->given};
+    PyObject *made = PyObject_Vectorcall(self->make, first, 2, NULL);
+    if (!made) {
+        return NULL;
+    }
+    PyObject *changed[MOST_CHAINED];
+    memcpy(changed, args, (size_t)count * sizeof *changed);
+    changed[0] = made;
+    PyObject *result = PyObject_Vectorcall(self->then, changed, (size_t)count, NULL);
+    Py_DECREF(made);
+    return result;
+}
+
+static PyObject *
+chained_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *inner, *make, *given, *then;
+    if (!PyArg_ParseTuple(args, "OOOO", &inner, &make, &given, &then)) {
+        return NULL;
+    }
+    Chained *self = (Chained *)type->tp_alloc(type, 0);
+    if (self) {
+        self->vectorcall = chained_call;
+        self->inner = Py_NewRef(inner);
+        self->make = Py_NewRef(make);
+        self->given = Py_NewRef(given);
+        self->then = Py_NewRef(then);
+    }
+    return (PyObject *)self;
+}
+
+static int
+chained_traverse(Chained *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->make);
+    Py_VISIT(self->given);
+    Py_VISIT(self->then);
+    return 0;
+}
+
+static int
+chained_clear(Chained *self)
+{
+    Py_CLEAR(self->given); /* a class, which has us in its dictionary */
+    return 0;
+}
+
+static void
+chained_dealloc(Chained *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    chained_clear(self);
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->make);
+    Py_CLEAR(self->then);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+chained_getattr(Chained *self, PyObject *name)
+{
+    return stand_in_getattr((PyObject *)self, self->inner, name);
+}
+
+static PyObject *
+chained_repr(Chained *self)
+{
+    return PyObject_Repr(self->inner);
+}
+
+static PyMemberDef chained_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Chained, vectorcall), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
 /* ---- the stand-in for a callable ---- */
 
 static PyObject *
@@ -4006,6 +4277,7 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                        : PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
                        : PyType_IsSubtype(type, MarkedCoroutineType)   ? marked_coroutine_call
                        : PyType_IsSubtype(type, MarkedType)            ? marked_call
+                       : PyType_IsSubtype(type, HandingType)           ? handing_call
                        : PyType_IsSubtype(type, ApplicationType)       ? application_call
                                                                        : timed_call;
     return (PyObject *)self;
@@ -4372,6 +4644,18 @@ static PyType_Slot telling_slots[] = {
     SLOT(Py_tp_dealloc, telling_dealloc), SLOT(Py_tp_traverse, telling_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
     SLOT(Py_tp_members, telling_members), {0, NULL},
 };
+static PyType_Slot handed_slots[] = {
+    SLOT(Py_tp_dealloc, handed_dealloc), SLOT(Py_tp_traverse, handed_traverse),
+    SLOT(Py_tp_getattro, generator_getattr), SLOT(Py_tp_setattro, generator_setattr), SLOT(Py_tp_repr, generator_repr),
+    SLOT(Py_tp_methods, handed_methods), SLOT(Py_tp_members, handed_members), SLOT(Py_tp_iter, itself),
+    SLOT(Py_tp_iternext, handed_next), SLOT(Py_am_send, handed_am_send), {0, NULL},
+};
+static PyType_Slot chained_slots[] = {
+    SLOT(Py_tp_new, chained_new),         SLOT(Py_tp_dealloc, chained_dealloc),   SLOT(Py_tp_traverse, chained_traverse),
+    SLOT(Py_tp_clear, chained_clear),     SLOT(Py_tp_getattro, chained_getattr),  SLOT(Py_tp_repr, chained_repr),
+    SLOT(Py_tp_call, PyVectorcall_Call),  SLOT(Py_tp_members, chained_members),   SLOT(Py_tp_descr_get, timed_get),
+    {0, NULL},
+};
 static PyType_Slot coroutine_slots[] = {
     SLOT(Py_tp_new, coroutine_new),           SLOT(Py_tp_dealloc, coroutine_dealloc),
     SLOT(Py_tp_finalize, coroutine_finalize), SLOT(Py_tp_traverse, coroutine_traverse),
@@ -4414,6 +4698,10 @@ static PyType_Spec coroutine_spec = {
 static PyType_Spec telling_spec = {
     "hookmon.probe._engine.send", sizeof(Telling), 0,
     PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, telling_slots};
+static PyType_Spec handed_spec = {
+    "hookmon.probe._engine.generator", sizeof(Handed), 0, PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, handed_slots};
+static PyType_Spec chained_spec = {
+    "hookmon.probe._engine.method_descriptor", sizeof(Chained), 0, PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL, chained_slots};
 static PyType_Spec generator_spec = {
     "hookmon.probe._engine.generator", sizeof(Generator), 0, PLAIN_FLAGS, generator_slots};
 
@@ -4492,6 +4780,9 @@ fill_module(PyObject *module)
         add_type(module, &MarkedCoroutineType, &timed_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
         add_type(module, &TellingType, &telling_spec, NULL, "Telling") < 0 ||
+        add_type(module, &HandingType, &timed_spec, TimedType, "Handing") < 0 ||
+        add_type(module, &HandedType, &handed_spec, NULL, "Handed") < 0 ||
+        add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
         add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {
         return -1;

@@ -114,6 +114,10 @@ class Callbacks:
             return MethodType(stand_in(value.__func__, self._target, "", is_method=False, span=span), value.__self__)
         return stand_in(value, self._target, "", is_method=False, span=span)
 
+    def copy_of_result(self, args: Args, kwargs: KwArgs, result: Any) -> Any:
+        """Return the `copy` of what a call with these arguments returned or yielded."""
+        return self.copy(result, args, kwargs)
+
     def _span_of(self, value: Any, args: Args) -> Span | None:
         """Return the span of a callback that this object of the framework has handed out before: at each signal that is sent."""
         function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)

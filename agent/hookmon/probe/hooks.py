@@ -13,6 +13,7 @@ from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from hookmon.probe.attributes import attribute, own_dictionary
 from hookmon.probe.callables import is_partial
 from hookmon.probe.callbacks import Callbacks
+from hookmon.probe.engine import compiled
 from hookmon.probe.finder import among_importlib
 from hookmon.probe.guard import shielded
 from hookmon.probe.names import parameters
@@ -46,13 +47,15 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     """
     if not isinstance(function, FunctionType):
         raise RefusedError("it is not written in Python, so no callback can be taken from its arguments")
-    if function in _registrations:
+    if function in _registrations or (compiled and type(function) is compiled.Handing):
         return function
     if function.__code__.co_flags & _CODE_FLAGS:
         raise RefusedError("it is a coroutine function, through which no callback can be registered")
     callbacks = Callbacks(function, target, watch, is_method, takes_out)
     where = watch["hook"]["callable"]
     root, dot, rest = where.partition(".")
+    if where == "result" and compiled:
+        return compiled.Handing(function, None, callbacks.copy_of_result, -1)
     if where == "result":
         register = _result(function, callbacks)
     elif where == "decorated":
@@ -138,7 +141,10 @@ def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs)
 
 
 def _result(function: Any, callbacks: Callbacks) -> Any:
-    """What the call returns or yields are the callbacks: for frameworks that keep weak references."""
+    """What the call returns or yields are the callbacks: for frameworks that keep weak references.
+
+    The compiled engine has its own for this, Handing: such a function is called at each signal that is sent.
+    """
     if function.__code__.co_flags & _GENERATOR_FLAG:
 
         def register(*args: Any, **kwargs: Any) -> Any:

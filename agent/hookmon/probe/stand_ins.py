@@ -144,6 +144,24 @@ def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | No
     return kind(function, None, shielded(None)(tell), -1, False, quick)
 
 
+def chained(method: Any, make: Any, given: Any, then: Any) -> Any:
+    """Return what stands for a method of a C type by way of another object's: `then(make(self, given), …)`.
+
+    It is to be timed as `method` is, whose looks it has. Neither takes keyword arguments.
+    """
+    if compiled:
+        return compiled.Chained(method, make, given, then)
+
+    def through(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return method(self, *args, **kwargs) if kwargs else then(make(self, given), *args)
+
+    for name in ("__name__", "__qualname__", "__doc__"):
+        setattr(through, name, getattr(method, name))
+    through.__module__ = method.__objclass__.__module__
+    through.__wrapped__ = method  # type: ignore[attr-defined]
+    return through
+
+
 def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Any:
     """Return the stand-in for one of the two functions between which a stretch lies.
 
