@@ -58,6 +58,66 @@ assert operations(shop.use, "LOAD_ATTR") == before
     assert recorded.calls() == {"sell large": 200}
 
 
+def test_what_the_engine_reads_of_the_interpreter_is_as_it_expects(on, engine):
+    """On every version whose frames, contexts and instances it knows, it found them so; on later ones it goes by the interface."""
+    if engine == "pure":
+        pytest.skip("the pure engine reads nothing past the interface")
+    on("""
+import sys
+from hookmon.probe import _engine
+known = dict.fromkeys(("frames", "contexts", "trees", "values"), True) if sys.version_info < (3, 14) else {}
+assert _engine.reads() == known, _engine.reads()
+""")
+
+
+KINDS = """
+class Plain:
+    kind = None
+    def __init__(self, size): self.first = 1; self.size = size
+class Slots:
+    __slots__ = ("size",)
+    def __init__(self, size): self.size = size
+class Late(Plain):
+    def __init__(self, size):
+        for n in range(40): setattr(self, f"a{n}", n)
+        self.size = size
+class Asked(Plain):
+    def __init__(self, size): super().__init__(size); self.__dict__
+class Replaced(Plain):
+    def __init__(self, size): super().__init__("never"); self.__dict__ = {"size": size}
+class Deleted(Plain):
+    def __init__(self, size): super().__init__("never"); del self.size; self.size = size
+class Dict(dict):
+    def __init__(self, size): self.size = size
+class Text(str):
+    size = None
+    def __new__(cls, size): made = str.__new__(cls, "never"); made.size = size; return made
+class Grown(Plain):
+    def __init__(self, size):
+        super().__init__("never")
+        for n in range(40): self.__dict__[f"b{n}"] = n
+        self.__dict__["size"] = size
+"""
+
+
+@pytest.mark.parametrize("kind", ["Plain", "Slots", "Late", "Asked", "Replaced", "Deleted", "Dict", "Text", "Grown"])
+def test_an_attribute_is_read_wherever_the_instance_has_it(on, kind):
+    """In its values, in a slot, in a dictionary that somebody asked for, replaced or let grow: a route is the text that is there."""
+    recorded = on(f"""
+shop = module('''
+{KINDS}
+def route(ware): pass
+def page(ware): route(ware)
+''')
+watch(shop, "page", kind="request", entry=True, span="page")
+watch(shop, "route", kind="request", entry_name="page {{arg0.size}}")
+for n in range(30):
+    shop.page(shop.{kind}("large" if n % 3 else "small"))
+    shop.page(shop.Plain("plain"))
+""")
+    assert recorded.calls() == {"page large": 20, "page small": 10, "page plain": 30}
+
+
 @pytest.mark.parametrize("sets", ["", "own.set(n)", "token = own.set(n); own.reset(token)", "copies.append(copy_context())"])
 def test_a_transaction_is_no_garbage(on, sets):
     """However the program uses its context meanwhile: what has ended is gone, without the collector."""

@@ -7,6 +7,7 @@ numbers, anything else shows its type. Runs in the watched process, on the hot p
 
 from __future__ import annotations
 
+from sys import intern
 from types import FunctionType
 
 from hookmon.core.span import parse
@@ -151,7 +152,8 @@ def plain_fields(fields: list[Any], function: Any, is_method: bool) -> tuple[tup
             position = {"self": 0 if is_method else -2, "result": -1}.get(root, -2)
         if position < -1 or len(paths) > 1:
             return None
-        found.append((position, tuple(int(name) if name.isdigit() else name for name in names)))
+        # interned, as the names are in which instances have their attributes: the engine compares addresses
+        found.append((position, tuple(int(name) if name.isdigit() else intern(name) for name in names)))
     return tuple(found)
 
 
