@@ -281,7 +281,7 @@ static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *Ma
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
 static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
 static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
-static PyObject *name_join, *name_begin, *name_end_left, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
+static PyObject *name_join, *name_join_from_now_on, *name_end_left, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
 static PyObject *name_awaiting, *name_tail, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
 static PyObject *text_start, *text_body, *text_pathsend, *no_text;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
@@ -1498,7 +1498,9 @@ check_contexts(void)
     PyObject *before = Py_NewRef(present->vars);
     PyObject *token = PyContextVar_Set(state.members, state.members);
     int agree = token && (PyObject *)present == context && present->vars != before && Py_IS_TYPE(present->vars, Py_TYPE(before)) &&
-                !strcmp(Py_TYPE(before)->tp_name, "hamt") && ((Variable *)state.members)->cached == state.members;
+                !strcmp(Py_TYPE(before)->tp_name, "hamt") && ((Variable *)state.members)->cached == state.members &&
+                ((Variable *)state.members)->cached_by == PyThreadState_Get()->id &&
+                ((Variable *)state.members)->cached_at == PyThreadState_Get()->context_ver;
     branch_type = NULL;
     if (agree && !check_trees(present)) {
         branch_type = NULL;
@@ -1617,11 +1619,80 @@ static PyMemberDef member_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+#ifdef HAS_CONTEXTS
+/* Trees that hold nothing but a membership that has ended, for contexts in which nothing else is set: most requests begin in such
+ * a one, and to make a tree takes as long as all else of a transaction's beginning. */
+static PyObject *spare_trees[MOST_GONE];
+static int spare_trees_count;
+
+/* Return where a tree has its membership, NULL where it has anything else, or where anybody but the caller has it. */
+static inline PyObject **
+membership_in(PyObject *tree)
+{
+    Branch *root = (Branch *)((Tree *)tree)->root;
+    int is_ours = branch_type && ((Tree *)tree)->count == 1 && Py_REFCNT(tree) == 1 && Py_IS_TYPE(root, branch_type) &&
+                  Py_REFCNT(root) == 1 && Py_SIZE(root) == 2 && root->pairs[0] == state.members;
+    return is_ours ? &root->pairs[1] : NULL;
+}
+
+/* Give a thread its first context, with nothing in it: what is set in none cannot be taken back. -1 with an error. */
+static RARE int
+make_context(void)
+{
+    PyObject *token = PyContextVar_Set(state.members, Py_None);
+    int is_done = token && PyContextVar_Reset(state.members, token) == 0;
+    Py_XDECREF(token);
+    return is_done ? 0 : -1;
+}
+
+/* Put a transaction's member into a context that holds nothing; say whether that was possible. */
+static inline int
+set_in_empty(Transaction *self, PyThreadState *thread)
+{
+    Context *context = (Context *)thread->context;
+    if (!reads_contexts || !spare_trees_count || !context || ((Tree *)context->vars)->count) {
+        return 0;
+    }
+    PyObject *tree = spare_trees[--spare_trees_count];
+    Py_SETREF(*membership_in(tree), Py_NewRef(self->member));
+    self->vars_before = context->vars;
+    self->vars_after = Py_NewRef(tree);
+    self->context = context;
+    context->vars = tree;
+    Variable *variable = (Variable *)state.members;
+    variable->cached = self->member;
+    variable->cached_by = thread->id;
+    variable->cached_at = thread->context_ver;
+    return 1;
+}
+
+/* Keep a tree for the next one, where nobody else has it; the reference is taken. */
+static inline void
+keep_tree(PyObject *tree)
+{
+    PyObject **member = spare_trees_count < MOST_GONE ? membership_in(tree) : NULL;
+    if (member) {
+        Py_SETREF(*member, Py_NewRef(Py_None));
+        spare_trees[spare_trees_count++] = tree;
+    }
+    else {
+        Py_DECREF(tree);
+    }
+}
+#endif
+
 /* Have the caller belong to a transaction. -1 with an error. */
 static HOT int
 set_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
+    PyThreadState *thread = PyThreadState_Get();
+    if (reads_contexts && !thread->context && make_context() < 0) {
+        return -1;
+    }
+    if (LIKELY(set_in_empty(self, thread))) {
+        return 0;
+    }
     self->vars_before = Py_XNewRef(present_vars());
 #endif
     PyObject *token = PyContextVar_Set(state.members, self->member);
@@ -1650,7 +1721,9 @@ restore_member(Transaction *self)
         self->vars_before = NULL;
         ((Variable *)state.members)->cached = NULL;
         Py_DECREF(left);
-        Py_CLEAR(self->vars_after);
+        PyObject *tree = self->vars_after;
+        self->vars_after = NULL;
+        keep_tree(tree);
         return 0;
     }
     Py_CLEAR(self->vars_before); /* the program has set other variables; and the tree, its member and we would be a cycle */
@@ -2064,11 +2137,11 @@ static HOT PyObject *
 begin(Lane *lane, Node *node)
 {
     if (!state.joining) {
-        PyObject *first = PyObject_CallMethodObjArgs(state.steps, name_begin, (PyObject *)lane, (PyObject *)node, NULL);
-        if (first == Py_None) {
-            Py_CLEAR(first);
+        PyObject *done = PyObject_CallMethodNoArgs(state.recorder, name_join_from_now_on);
+        if (!done) {
+            return NULL;
         }
-        return first;
+        Py_DECREF(done);
     }
     Transaction *opened = (Transaction *)make_transaction(TransactionType, lane, node);
     if (!opened || set_member(opened) < 0) {
@@ -4885,7 +4958,7 @@ fill_module(PyObject *module)
     if (add_name(&no_text, "") < 0 || add_name(&name_kind, "kind") < 0 || add_name(&name_rename, "rename") < 0) {
         return -1;
     }
-    if (add_name(&name_join, "join") < 0 || add_name(&name_begin, "begin") < 0 ||
+    if (add_name(&name_join, "join") < 0 || add_name(&name_join_from_now_on, "join_from_now_on") < 0 ||
         add_name(&name_end_left, "end_left") < 0 || add_name(&name_located, "located") < 0 ||
         add_name(&name_is_own, "is_own") < 0 || add_name(&name_new_per, "new_per") < 0 || add_name(&name_entry, "entry") < 0 ||
         add_name(&name_target, "target") < 0) {

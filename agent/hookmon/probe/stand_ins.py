@@ -45,7 +45,6 @@ if compiled:
             timed_generator=generators.timed_generator,
             members=transactions.members,
             join=transactions.join,
-            begin=transactions.begin,
             end_left=stretches.end_left,
             rename=transactions.rename,
             keep_if_slow=transactions.keep_if_slow,
