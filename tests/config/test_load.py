@@ -64,6 +64,7 @@ def test_a_hook_is_in_the_plan_with_what_it_says_more(folder):
         "base": "",
         "skip": [],
         "unregister": ["Events.off"],
+        "since": [],
     }
     assert (watches[True]["calls"], watches[True]["span"], watches[True]["kind"]) == (["Events.on"], "{callable}", "hook")
 

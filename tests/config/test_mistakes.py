@@ -84,7 +84,7 @@ MISTAKES = {
     "key of a watch in a hook": (
         HOOK + "nested = true\n",
         'hookmon.toml:4: there is no key "nested" in hook; '
-        'allowed: module, calls, callable, methods, base, skip, unregister, span, kind; did you mean "unregister"?',
+        'allowed: module, calls, callable, methods, base, skip, unregister, since, span, kind; did you mean "unregister"?',
     ),
     "a registration function twice": (
         HOOK + HOOK,

@@ -323,6 +323,45 @@ def test_a_callback_lives_no_longer_than_without_us(watched):
     assert found.calls("hook") == {"f": 4, "Owner.m": 3, "a: g": 1}
 
 
+def test_before_the_first_callback_nothing_is_put_in_place(watched):
+    """`since` names what brings it; the functions are the program's own until then, and that one is again from then on."""
+    found = watched(
+        """
+        import frame, traceback
+        class Watching(frame.Weak):
+            def connect(self, listener): super().connect(listener)
+        def f(): return "f"
+        names = ("live", "live_one_by_one")
+        def codes(): return [vars(frame.Weak)[name].__code__.co_name for name in ("connect", *names)]
+        one, other = frame.Weak(), Watching()
+        print(one.send(), other.stream(), codes())
+        try:
+            one.connect()
+        except TypeError as error:
+            print(error)
+        other.connect(f); one.connect(f)
+        print(one.send(), other.stream(), type(vars(frame.Weak)["connect"]) is type(f))
+        """,
+        '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live", "Weak.live_one_by_one"]\ncallable = "result"\nsince = ["Weak.connect"]\n',
+    )
+    assert found.calls("hook") == {"f": 2}
+
+
+def test_a_since_that_is_not_there_does_not_keep_callbacks_from_being_timed(watched):
+    """As in another version of the framework."""
+    found = watched(
+        """
+        import frame
+        weak = frame.Weak()
+        def f(): return "f"
+        weak.connect(f)
+        print(weak.send())
+        """,
+        '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live"]\ncallable = "result"\nsince = ["Weak.connect", "Weak.listen"]\n',
+    )
+    assert found.calls("hook") == {"f": 1}
+
+
 def test_methods_of_an_object_are_timed_on_it(watched):
     """What a class overrides is asked of the class and stays so; methods that it only inherits are no callbacks."""
     found = watched(

@@ -24,6 +24,8 @@ KINDS = {
     "failing coroutine": "guarded(drive, shop.broken())",
     "binding": "shop.one.__get__(boat)",
     "attributes": "shop.one.__name__; hash(shop.one); shop.one == shop.say; repr(shop.one); shop.one.mark = n",
+    "callbacks handed out": "list(handed(1)); next(handed(1, 2, 3, 4, key=error)); handed(0).close(); guarded(handed(1).throw, error)",
+    "method of what is made": "chained(shop, 3); guarded(chained, shop)",
     "stand-in": "Timed(plain, None, lambda *rest: span, 0)(texts[n & 255])",
 }
 
@@ -65,6 +67,14 @@ from hookmon.probe.target import Target
 span = Target("shop:x", "function", "", "", False).span("x")
 pair, named, texts = (1, 2), {{"k": 3}}, [f"text {{n}}" for n in range(256)]
 error = ValueError()
+def hands_out(*args, **kwargs):
+    yield from args
+def handed(*args, **kwargs): return hands_out(*args, **kwargs)
+def chained(*args): return len(args)
+from hookmon.probe.engine import compiled
+if compiled:
+    handed = compiled.Handing(hands_out, None, lambda args, kwargs, each: None if each == 2 else [args, kwargs, each], -1)
+    chained = compiled.Chained(plain, lambda owner, given: [owner, given], pair, lambda made, more: made.append(more))
 def guarded(function, *args):
     try: function(*args)
     except Exception as caught: caught.__traceback__ = None
@@ -76,7 +86,7 @@ def calls(count):
         {KINDS[kind]}
 def state():
     gc.collect()
-    watched = (shop.one, boat, Boat, span, pair, named, error, None, KeyError, type(shop.one), texts[3], shop.walk)
+    watched = (shop, hands_out, shop.one, boat, Boat, span, pair, named, error, None, KeyError, type(shop.one), texts[3], shop.walk)
     with open("/proc/self/statm") as file: pages = int(file.read().split()[1])
     total = sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else 0
     return [sys.getrefcount(each) for each in watched], len(gc.get_objects()), total, pages

@@ -18,6 +18,7 @@ class Hook:
     base: str
     skip: tuple[str, ...]
     unregister: tuple[str, ...]
+    since: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,5 +79,6 @@ class Watch:
                 "base": hook.base,
                 "skip": list(hook.skip),
                 "unregister": list(hook.unregister),
+                "since": list(hook.since),
             }
         return plan

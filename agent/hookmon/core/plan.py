@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         base: str  # "module:Class" whose own methods are no callbacks, "" for none
         skip: list[str]  # packages, or "module:name" for one callable, that are left alone
         unregister: list[str]  # functions that get callbacks to forget them or to look them up
+        since: list[str]  # functions before whose first call there is no callback
 
     class WatchPlan(TypedDict):
         """One `[[watch]]` or `[[hook]]` table after checking."""

@@ -275,7 +275,7 @@ OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *HandingType, *HandedType, *ChainedType;
+static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *HandingType, *HandedType, *ChainedType, *TimedMethodType;
 static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
 static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
@@ -4905,11 +4905,14 @@ static PyType_Spec transaction_spec = {
 static PyType_Spec here_spec = {"hookmon.probe._engine.Here", sizeof(Here), 0, Py_TPFLAGS_DEFAULT, here_slots};
 static PyType_Spec callable_spec = {
     "hookmon.probe._engine.TimedCallable", sizeof(Timed), 0, TIMED_FLAGS, callable_slots};
-/* Three types that go by the name of what they stand for. */
+/* Types that go by the name of what they stand for. */
 static PyType_Spec timed_spec = {
     "hookmon.probe._engine.function", sizeof(Timed), 0,
     (TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC) | Py_TPFLAGS_METHOD_DESCRIPTOR, /* the garbage collection is the base's */
     binding_slots};
+static PyType_Spec timed_method_spec = {
+    "hookmon.probe._engine.method_descriptor", sizeof(Timed), 0,
+    (TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC) | Py_TPFLAGS_METHOD_DESCRIPTOR, binding_slots};
 static PyType_Spec coroutine_spec = {
     "hookmon.probe._engine.coroutine", sizeof(Coroutine), 0, PLAIN_FLAGS, coroutine_slots};
 static PyType_Spec telling_spec = {
@@ -4997,6 +5000,7 @@ fill_module(PyObject *module)
         add_type(module, &MarkedCoroutineType, &timed_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
         add_type(module, &TellingType, &telling_spec, NULL, "Telling") < 0 ||
+        add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||
         add_type(module, &HandingType, &timed_spec, TimedType, "Handing") < 0 ||
         add_type(module, &HandedType, &handed_spec, NULL, "Handed") < 0 ||
         add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||

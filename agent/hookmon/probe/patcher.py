@@ -13,12 +13,12 @@ from types import FunctionType, ModuleType
 from hookmon.core import layout
 from hookmon.probe import notes
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.stand_ins import RefusedError, application, is_timed, one_end, stand_in
+from hookmon.probe.stand_ins import RefusedError, application, is_timed, one_end, stand_in, told_before
 from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from hookmon.core.plan import WatchPlan
@@ -169,7 +169,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
         qualified = ".".join((*classes, name))
         target = target_of(module_name, qualified, watch)
         if "hook" in watch:
-            _patch_hook(owner, name, raw, target, watch, patches)
+            _patch_hook(module, owner, name, raw, target, watch, patches)
         elif "until" in watch:
             made = _end(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
             patches.replace(owner, name, made)
@@ -187,13 +187,45 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
     return found
 
 
-def _patch_hook(owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, patches: Patches) -> None:
+def _patch_hook(
+    module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, patches: Patches
+) -> None:
     """Take callbacks on their way through a registration function; a class's is its `__init__`."""
     if isinstance(raw, type):
         owner, name, raw = raw, "__init__", _raw(raw, "__init__")
     value = _through(raw, target, watch, is_method=isinstance(owner, type))
-    if value is not raw:
+    if value is not raw and not _waits(module, watch["hook"]["since"], lambda: patches.replace(owner, name, value), patches):
         patches.replace(owner, name, value)
+
+
+def _waits(module: ModuleType, since: list[str], put: Callable[[], None], patches: Patches) -> bool:
+    """Let something be put in place when one of the functions `since` is first called; say whether that is possible."""
+    found = [(owner, name, _raw(owner, name)) for owner, name in _owners(module, since)]
+    if not since or len(found) < len(since) or not all(isinstance(raw, FunctionType) for *_, raw in found):
+        return False
+
+    def begin(*_call: Any) -> None:
+        if waiting:
+            waiting.pop()
+            for owner, name, raw in found:
+                patches.replace(owner, name, raw)
+            put()
+
+    waiting = [begin]
+    for owner, name, raw in found:
+        patches.replace(owner, name, told_before(raw, begin))
+    return True
+
+
+def _owners(module: ModuleType, calls: list[str]) -> Iterator[tuple[Any, str]]:
+    """Yield (module or class, name) of each of these functions that is there."""
+    for call in calls:
+        *classes, name = call.split(".")
+        owner: Any = module
+        for each in classes:
+            owner = _raw(owner, each)
+        if (owner is module or isinstance(owner, type)) and _raw(owner, name) is not _MISSING:
+            yield owner, name
 
 
 def _through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:

@@ -100,6 +100,8 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         kind = kinds.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         kind = kinds.TimedCallable
+    if compiled and isinstance(function, MethodDescriptorType):
+        return compiled.TimedMethod(function, span, name, position, target.sited, key)
     if isinstance(function, FunctionType | kinds.Marked):
         return kind(function, span, name, position, target.sited, key)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
@@ -141,6 +143,11 @@ def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | No
     kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
     quick = routing(*route_of) if route_of is not None else None
     return kind(function, None, shielded(None)(tell), -1, False, quick)
+
+
+def told_before(function: Any, tell: Any) -> Any:
+    """Return the stand-in for a Python function that is not timed but tells of each call before it: `tell(args, kwargs, None)`."""
+    return kinds.MarkedBefore(function, None, shielded(None)(tell), -1)
 
 
 def chained(method: Any, make: Any, given: Any, then: Any) -> Any:

@@ -1,0 +1,60 @@
+"""sqlite3, whose types are C: connections and cursors are what they are without us, and each statement is counted once."""
+
+from __future__ import annotations
+
+from .hooked import Both, both
+
+__all__ = ["both"]
+
+PROGRAM = """
+import os, sqlite3, traceback
+
+def told(error):
+    frames = traceback.extract_tb(error.__traceback__)
+    if os.environ.get("HOOKMON_ENGINE") == "pure":
+        frames = [frame for frame in frames if "/hookmon/probe/" not in frame.filename]
+    return type(error).__name__, str(error), [frame.name for frame in frames]
+
+connection = sqlite3.connect(":memory:")
+print(type(connection), type(connection.cursor()), type(connection.execute("SELECT 1")), isinstance(connection, sqlite3.Connection))
+for name in ("execute", "executemany", "executescript", "cursor"):
+    for owner in (sqlite3.Connection, sqlite3.Cursor):
+        method = getattr(owner, name, None)
+        if method is not None:
+            print(name, method.__name__, method.__qualname__, method.__doc__)
+connection.executescript("CREATE TABLE ware (size); INSERT INTO ware VALUES (3)")
+again = connection.executemany("INSERT INTO ware VALUES (?)", [(n,) for n in range(4)])
+print(again.execute("SELECT count(*) FROM ware").fetchone(), connection.execute("SELECT size FROM ware WHERE size > ?", (2,)).fetchall())
+for arguments in (("SELEC 1",), (), ("SELECT ?", (1, 2)), ("SELECT ?", (1,), 3), ("SELECT 1",) * 12):
+    try:
+        connection.execute(*arguments)
+    except Exception as error:
+        print(*told(error))
+try:
+    connection.execute(sql="SELECT 1")
+except TypeError as error:
+    print(*told(error))
+
+class Own(sqlite3.Connection):
+    def cursor(self, *args):
+        raise AssertionError("as of C's own, execute asks no cursor() of a subclass")
+own = sqlite3.connect(":memory:", factory=Own)
+print(own.execute("SELECT 5").fetchone(), type(own).__mro__[1].__name__)
+connection.row_factory = sqlite3.Row
+print(tuple(connection.execute("SELECT 7 AS seven").fetchone().keys()))
+connection.close()
+try:
+    connection.execute("SELECT 'late'")
+except sqlite3.ProgrammingError as error:
+    print(*told(error))
+"""
+
+
+def test_connections_and_cursors_are_as_without_us(both: Both) -> None:
+    """Types, texts, errors; with the compiled engine no frame of ours is in a traceback."""
+    found = both(PROGRAM, "sqlite3")
+    calls = found.calls("sql")
+    assert calls["INSERT INTO ware VALUES (?)"] == 1
+    assert calls["sqlite3 script"] == 1
+    assert calls["SELECT count(*) FROM ware"] == calls["SELECT size FROM ware WHERE size > ?"] == 1
+    assert found.errors("sql")["SELEC ?"] == 1
