@@ -237,6 +237,17 @@ def test_a_users_watch_replaces_the_packs_watch_of_its_target(folder):
     assert any("PubSub.execute_command" in watch.calls for watch in watches if watch.pack == "redis")
 
 
+def test_a_users_watch_leaves_a_request_what_it_needs(folder):
+    """A watch of what begins requests begins them too; what only tells of them is told of beside the user's watch."""
+    folder.write('[[watch]]\nmodule = "flask.app"\ncalls = ["Flask.__call__", "Flask.finalize_request", "Flask.make_response"]\n')
+    watches = [watch for watch in folder.load().watches if watch.module == "flask.app" and watch.role != "hook"]
+    assert [(watch.calls, watch.entry, watch.role, watch.pack) for watch in watches] == [
+        (("Flask.__call__",), True, "time", ""),
+        (("Flask.finalize_request", "Flask.make_response"), False, "time", ""),
+        (("Flask.finalize_request",), False, "tell", "flask"),
+    ]
+
+
 def test_a_users_watch_of_a_c_type_gets_the_packs_adapter(folder):
     """A target that only an adapter can patch keeps it under the user's name; other calls of the watch do without."""
     folder.write('[[watch]]\nmodule = "sqlite3.dbapi2"\ncalls = ["Cursor.execute", "register_adapters_and_converters"]\n')

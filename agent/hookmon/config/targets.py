@@ -26,22 +26,31 @@ def duplicates(placed: Iterable[tuple[Target, Place]]) -> Iterator[Problem]:
 def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> list[Watch]:
     """Return the user's watches and then those targets of the `active` packs that the user does not watch.
 
-    A target that a shipped pack reaches through an adapter cannot be patched without it, so the user's watch of that target
-    gets the adapter too; it is split where its other calls have none.
+    A target that a shipped pack reaches through an adapter cannot be patched without it, and one whose calls are an active
+    pack's transactions has to go on beginning them; so the user's watch of such a target gets what that needs. It is split
+    where its other calls do without. What only tells of a transaction goes on telling, around what the user has timed.
     """
-    adapters = {(watch.module, call): watch.adapter for watch in shipped for call in watch.calls if watch.adapter}
-    own_targets = {(watch.module, call, watch.is_timed) for watch in own for call in watch.calls}
+    timed = {(watch.module, call): watch for watch in shipped if watch.role == "time" for call in watch.calls if watch.adapter}
+    timed |= {(watch.module, call): watch for watch in active if watch.entry for call in watch.calls}
+    own_targets = {(watch.module, call, watch.role) for watch in own for call in watch.calls}
     watches = []
     for watch in own:
-        if not watch.is_timed:  # it needs none
-            watches.append(watch)
-            continue
-        calls_by_adapter: dict[str, list[str]] = {}
+        calls_by_pack: dict[Watch | None, list[str]] = {}
         for call in watch.calls:
-            calls_by_adapter.setdefault(adapters.get((watch.module, call), ""), []).append(call)
-        watches += [replace(watch, calls=tuple(calls), adapter=adapter) for adapter, calls in calls_by_adapter.items()]
+            calls_by_pack.setdefault(timed.get((watch.module, call)) if watch.role == "time" else None, []).append(call)
+        watches += [_completed(replace(watch, calls=tuple(calls)), pack) for pack, calls in calls_by_pack.items()]
     for watch in active:
-        calls = tuple(call for call in watch.calls if (watch.module, call, watch.is_timed) not in own_targets)
+        calls = tuple(call for call in watch.calls if (watch.module, call, watch.role) not in own_targets)
         if calls:
             watches.append(replace(watch, calls=calls))
     return watches
+
+
+def _completed(own: Watch, pack: Watch | None) -> Watch:
+    """Return a user's watch with what it needs of the pack's watch of the same targets."""
+    if pack is None:
+        return own
+    if own.entry or not pack.entry:
+        return replace(own, adapter=pack.adapter)
+    marks = {"entry_name": pack.entry_name, "entry_status": pack.entry_status, "entry_body": pack.entry_body}
+    return replace(own, adapter=pack.adapter, entry=True, span=own.span or pack.span, kind=pack.kind, **marks)

@@ -47,9 +47,17 @@ class Watch:
     hook: Hook | None = None
 
     @property
-    def is_timed(self) -> bool:
-        """Whether its calls are timed themselves; those of a hook, and those with `until`, are but told of."""
-        return self.hook is None and not self.until
+    def role(self) -> str:
+        """What is done at its calls: "time" them, time the callbacks of a "hook", or a "span" up to another call; or "tell".
+
+        Those that tell are not timed: what they know of the open transaction is read, by its fields or by an adapter.
+        """
+        if self.hook is not None:
+            return "hook"
+        if self.until:
+            return "span"
+        marks = self.entry_name or self.entry_status or self.entry_body
+        return "tell" if not self.entry and (marks or (self.adapter and not self.span)) else "time"
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""

@@ -13,7 +13,7 @@ from types import FunctionType, ModuleType
 from hookmon.core import layout
 from hookmon.probe import notes
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.stand_ins import RefusedError, application, is_timed, one_end, stand_in, told_before
+from hookmon.probe.stand_ins import RefusedError, application, is_marked, is_timed, one_end, stand_in, told_before
 from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
@@ -297,11 +297,11 @@ def _patch_class(cls: type, target: Target, template: str, patches: Patches) -> 
 def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any:
     """Return what is to stand where `raw` stands: the same kind of descriptor around a timed callable."""
     is_method = isinstance(owner, type)
-    if is_timed(raw):
+    if _is_done(raw, target):
         return raw
     if isinstance(raw, classmethod | staticmethod):
         inner = raw.__func__
-        if is_timed(inner):
+        if _is_done(inner, target):
             return raw
         timed = stand_in(inner, target, template, is_method=isinstance(raw, classmethod))
         return type(raw)(timed)
@@ -312,6 +312,12 @@ def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any
     if not callable(raw):
         raise RefusedError(f"it is {_article(type(raw).__name__)}, which cannot be called")
     return stand_in(raw, target, template, is_method=is_method and hasattr(type(raw), "__get__"))
+
+
+def _is_done(value: Any, target: Target) -> bool:
+    """Say whether a callable is a stand-in already. One that the user has timed can still tell of a transaction."""
+    only_tells = any(target.marks) and not target.entry
+    return is_marked(value) if only_tells else is_timed(value)
 
 
 def _article(word: str) -> str:

@@ -76,6 +76,11 @@ def is_timed(value: Any) -> bool:
     return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
 
 
+def is_marked(value: Any) -> bool:
+    """Say whether a value is a stand-in that tells of a transaction."""
+    return isinstance(value, kinds.Marked)
+
+
 def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
     """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
