@@ -1,9 +1,9 @@
 """What watching adds to a Flask request of five GETs and two queries: `python -m benchmarks.request --pairs 60`.
 
 Processes of `programs/flask_request.py` take turns on one processor, bare and under `hookmon run` with all packs, in an order
-drawn by lot. Each tells the CPU time of a request in its quieter stretches. Two processes of one program differ by where their memory lies, by 2 % and more,
-which is most of what is looked for; so there are many, and of their differences three estimates, each with the interval in
-which 95 % of the results lie when processes are drawn again (bootstrap).
+drawn by lot. Each tells the CPU time of a request in its quieter stretches. Two processes of one program differ by where their
+memory lies, by 2 % and more, which is most of what is looked for; so there are many, and of their differences three estimates,
+each with the interval in which 95 % of the results lie when processes are drawn again (bootstrap).
 """
 
 from __future__ import annotations

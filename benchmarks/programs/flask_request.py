@@ -2,8 +2,8 @@
 
 The socket is taken out: the client of redis-py is real and its connection answers from memory, SQLite is in memory, and the WSGI
 application is called by hand. "timed" prints the CPU time of a request in a quiet stretch, in microseconds, for
-`benchmarks.request`. With REQUESTS it makes that many and prints nothing: for callgrind, where two such runs differ by that of their
-requests. Whether it is watched is not its business.
+`benchmarks.request`. With REQUESTS it makes that many and prints nothing: for callgrind, where two such runs differ by that of
+their requests. Whether it is watched is not its business.
 """
 
 from __future__ import annotations

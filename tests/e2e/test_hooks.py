@@ -342,7 +342,8 @@ def test_before_the_first_callback_nothing_is_put_in_place(watched):
         other.connect(f); one.connect(f)
         print(one.send(), other.stream(), type(vars(frame.Weak)["connect"]) is type(f))
         """,
-        '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live", "Weak.live_one_by_one"]\ncallable = "result"\nsince = ["Weak.connect"]\n',
+        '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live", "Weak.live_one_by_one"]\n'
+        'callable = "result"\nsince = ["Weak.connect"]\n',
     )
     assert found.calls("hook") == {"f": 2}
 

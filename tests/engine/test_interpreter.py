@@ -59,7 +59,7 @@ assert operations(shop.use, "LOAD_ATTR") == before
 
 
 def test_what_the_engine_reads_of_the_interpreter_is_as_it_expects(on, engine):
-    """On every version whose frames, contexts and instances it knows, it found them so; on later ones it goes by the interface."""
+    """Frames, contexts and instances of the versions that it knows; on later ones it goes by the interface."""
     if engine == "pure":
         pytest.skip("the pure engine reads nothing past the interface")
     on("""
@@ -102,7 +102,7 @@ class Grown(Plain):
 
 @pytest.mark.parametrize("kind", ["Plain", "Slots", "Late", "Asked", "Replaced", "Deleted", "Dict", "Text", "Grown"])
 def test_an_attribute_is_read_wherever_the_instance_has_it(on, kind):
-    """In its values, in a slot, in a dictionary that somebody asked for, replaced or let grow: a route is the text that is there."""
+    """In its values, in a slot, in a dictionary that was asked for, replaced or grew: a route is the text there."""
     recorded = on(f"""
 shop = module('''
 {KINDS}

@@ -16,7 +16,7 @@ def told(error):
     return type(error).__name__, str(error), [frame.name for frame in frames]
 
 connection = sqlite3.connect(":memory:")
-print(type(connection), type(connection.cursor()), type(connection.execute("SELECT 1")), isinstance(connection, sqlite3.Connection))
+print(type(connection), type(connection.cursor()), type(connection.execute("SELECT 1")))
 for name in ("execute", "executemany", "executescript", "cursor"):
     for owner in (sqlite3.Connection, sqlite3.Cursor):
         method = getattr(owner, name, None)
@@ -24,7 +24,8 @@ for name in ("execute", "executemany", "executescript", "cursor"):
             print(name, method.__name__, method.__qualname__, method.__doc__)
 connection.executescript("CREATE TABLE ware (size); INSERT INTO ware VALUES (3)")
 again = connection.executemany("INSERT INTO ware VALUES (?)", [(n,) for n in range(4)])
-print(again.execute("SELECT count(*) FROM ware").fetchone(), connection.execute("SELECT size FROM ware WHERE size > ?", (2,)).fetchall())
+print(again.execute("SELECT count(*) FROM ware").fetchone())
+print(connection.execute("SELECT size FROM ware WHERE size > ?", (2,)).fetchall())
 for arguments in (("SELEC 1",), (), ("SELECT ?", (1, 2)), ("SELECT ?", (1,), 3), ("SELECT 1",) * 12):
     try:
         connection.execute(*arguments)

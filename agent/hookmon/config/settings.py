@@ -102,7 +102,14 @@ SETTINGS = (
         "hook", "skip", TEXTS, [], checks.skipped, 'packages, or single callables, "shop.plugins:on_save", that are left alone'
     ),
     Setting("hook", "unregister", TEXTS, [], checks.names, "functions that forget callbacks, or look them up"),
-    Setting("hook", "since", TEXTS, [], checks.names, "functions before whose first call there is no callback, and nothing is put in place"),
+    Setting(
+        "hook",
+        "since",
+        TEXTS,
+        [],
+        checks.names,
+        "functions before whose first call there is no callback, and nothing is put in place",
+    ),
     Setting("hook", "span", TEXT, "{callable}", checks.span, 'the name in the report, "{event}: {callable}"'),
     Setting("hook", "kind", TEXT, "hook", checks.kind, "what the time is spent on"),
     Setting(

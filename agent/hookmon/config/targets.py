@@ -52,5 +52,4 @@ def _completed(own: Watch, pack: Watch | None) -> Watch:
         return own
     if own.entry or not pack.entry:
         return replace(own, adapter=pack.adapter)
-    marks = {"entry_name": pack.entry_name, "entry_status": pack.entry_status, "entry_body": pack.entry_body}
-    return replace(own, adapter=pack.adapter, entry=True, span=own.span or pack.span, kind=pack.kind, **marks)
+    return replace(pack, calls=own.calls, span=own.span or pack.span, pack="", source=own.source)

@@ -11,7 +11,7 @@ import sys
 from types import FunctionType, ModuleType
 
 from hookmon.core import layout
-from hookmon.probe import notes
+from hookmon.probe import early_references, notes
 from hookmon.probe.guard import failures, shielded
 from hookmon.probe.stand_ins import RefusedError, application, is_marked, is_timed, one_end, stand_in, told_before
 from hookmon.probe.target import Target
@@ -161,7 +161,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
             return False
     found = False
     for name in list(_matching(owner, module_name, last)):
-        is_taken = owner is module and name in vars(module) and _references(vars(module), name) > _OWN_REFERENCES
+        is_taken = owner is module and name in vars(module) and early_references.has_any(vars(module), name)
         raw = _raw(owner, name)
         if raw is _MISSING:
             continue
@@ -183,13 +183,11 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
             if value is not raw:
                 patches.replace(owner, name, value)
                 if is_taken:
-                    _note_early_references(module, module_name, name, raw)
+                    early_references.note(module, module_name, name, raw)
     return found
 
 
-def _patch_hook(
-    module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, patches: Patches
-) -> None:
+def _patch_hook(module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, patches: Patches) -> None:
     """Take callbacks on their way through a registration function; a class's is its `__init__`."""
     if isinstance(raw, type):
         owner, name, raw = raw, "__init__", _raw(raw, "__init__")
@@ -383,37 +381,3 @@ def _names(call: str, name: str) -> bool:
     from fnmatch import fnmatchcase
 
     return fnmatchcase(last, pattern) and (not last.startswith("__") or pattern.startswith("__"))
-
-
-def _references(space: dict[str, Any], name: str) -> int:
-    """Return how many references there are to a value, the namespace's own and our own included."""
-    return sys.getrefcount(space[name])
-
-
-_OWN_REFERENCES = _references({"alone": object()}, "alone")
-"""What `_references` says of a value that only its namespace holds; it differs between versions."""
-
-
-def _note_early_references(module: ModuleType, module_name: str, name: str, raw: Any) -> None:
-    """Name the modules that took a function out of its module before it was patched: their calls go past us.
-
-    Where it is no module that holds the function, it is a table of the program: a route, a registered task.
-    """
-    found = False
-    for other_name, other in list(sys.modules.items()):
-        if other is not module and issubclass(type(other), ModuleType):
-            space = object.__getattribute__(other, "__dict__")  # vars() would load a lazy module
-            for alias, value in list(space.items()):
-                if value is raw:
-                    found = True
-                    notes.note(
-                        "early reference",
-                        f"{other_name}.{alias} was taken from {module_name}:{name} before it was watched; "
-                        f"calls through it are not counted",
-                    )
-    if not found:
-        notes.note(
-            "early reference",
-            f"{module_name}:{name} was handed on before it was watched, to a decorator or a table (a route, a registered task); "
-            f"calls through that are not counted",
-        )

@@ -151,7 +151,7 @@ def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | No
 
 
 def told_before(function: Any, tell: Any) -> Any:
-    """Return the stand-in for a Python function that is not timed but tells of each call before it: `tell(args, kwargs, None)`."""
+    """Return the stand-in for a Python function that is not timed but tells before each call: `tell(args, kwargs, None)`."""
     return kinds.MarkedBefore(function, None, shielded(None)(tell), -1)
 
 
