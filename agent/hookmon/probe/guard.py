@@ -34,7 +34,7 @@ _lock = RLock()
 def _renew_lock() -> None:
     """Take the lock from the parent's other threads. What a signal handler forked out of goes on in the child, and holds it."""
     lock: Any = _lock
-    held = getattr(lock, "_recursion_count", lambda: 0)()  # missing in 3.11.0, which has the GIL anyhow
+    held = getattr(lock, "_recursion_count", lambda: 0)()  # missing in the first releases of 3.11, which have the GIL anyhow
     lock._at_fork_reinit()
     for _ in range(held):
         lock.acquire()
