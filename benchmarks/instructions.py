@@ -2,7 +2,8 @@
 
 Callgrind runs a loop of N and of 2 N calls, watched and bare. The difference of two runs is that of N calls, without the
 start; the difference of those differences is what watching adds. Reading the clock is a system call under callgrind, so its
-own instructions are not in the numbers. Prints {"added": {scenario: instructions a call}, …} or {"skipped": reason}.
+own instructions are not in the numbers. "request" is a Flask request of five GETs and two queries under `hookmon run`, with all
+packs. Prints {"added": {scenario: instructions a call}, …} or {"skipped": reason}.
 """
 
 from __future__ import annotations
@@ -13,18 +14,23 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CALLS = 10_000
-SCENARIOS = ("function", "method", "named", "coroutine", "nested")
+CALLS = {"request": 400}
+"""How often a scenario is called at first, then twice that; the others, OFTEN."""
+OFTEN = 10_000
+SCENARIOS = ("function", "method", "named", "coroutine", "nested", "request")
 
 
 def _run(scenario: str, calls: int, folder: str, *before: str) -> str:
     """Run the loop, watched where a folder is given, and return what came on stderr."""
+    if scenario == "request":
+        return _run_requests(calls, folder, *before)
     spec = find_spec("wrapt")
     wrapt = str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
     environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT / "agent"), "HOOKMON_ENGINE": "compiled"}
@@ -32,6 +38,17 @@ def _run(scenario: str, calls: int, folder: str, *before: str) -> str:
     command = [*before, os.path.realpath(sys.executable), "-S"]
     command += [str(ROOT / "benchmarks" / "programs" / "counted.py"), scenario, str(calls), folder, wrapt]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return done.stderr
+
+
+def _run_requests(calls: int, folder: str, *before: str) -> str:
+    """Call the application that often, under the launcher where a folder is given."""
+    launcher = [str(Path(sysconfig.get_path("scripts")) / "hookmon"), "run", "--no-config", "--quiet"] if folder else []
+    command = [*launcher, *before, sys.executable, str(ROOT / "benchmarks" / "programs" / "flask_request.py"), str(calls)]
+    environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "HOOKMON_ENGINE": "compiled", "HOME": folder}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder or None, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     return done.stderr
@@ -46,8 +63,9 @@ def _instructions(scenario: str, calls: int, folder: str) -> int:
     return int(collected[1])
 
 
-def added(scenario: str, calls: int = CALLS) -> float:
+def added(scenario: str) -> float:
     """Return the instructions that watching adds to a call."""
+    calls = CALLS.get(scenario, OFTEN)
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
         _run(scenario, 1, folder)  # or the first of them would also compile what has no .pyc yet
         runs = [(2 * calls, folder), (calls, folder), (2 * calls, ""), (calls, "")]
@@ -71,7 +89,7 @@ def main() -> None:
         print(json.dumps({"skipped": reason}))
         return
     counts = {scenario: added(scenario) for scenario in sys.argv[1:] or SCENARIOS}
-    print(json.dumps({"python": sys.version.split()[0], "calls": CALLS, "added": counts}, indent=1))
+    print(json.dumps({"python": sys.version.split()[0], "added": counts}, indent=1))
 
 
 if __name__ == "__main__":

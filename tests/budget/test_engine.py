@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,8 @@ def test_a_watched_call_adds_a_fraction_of_an_empty_decorator(ratios: dict[str, 
 @pytest.fixture(scope="module")
 def instructions() -> dict[str, float]:
     """What watching adds, in instructions."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "instructions.py"), "function", "nested"]
+    scenarios = ["function", "nested", *(["request"] if all(map(find_spec, ("flask", "redis"))) else [])]
+    command = [sys.executable, str(ROOT / "benchmarks" / "instructions.py"), *scenarios]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     found = json.loads(done.stdout)
@@ -89,5 +91,13 @@ def test_a_watched_call_adds_at_most_eight_hundred_instructions(instructions: di
 
 @compiled_only
 def test_ten_nested_calls_add_what_ten_single_ones_do(instructions: dict[str, float]):
-    """In instructions. Processors forget where to return to on a deep C stack, so their times differ by more."""
-    assert instructions["nested"] <= 10.5 * instructions["function"]
+    """In instructions, within half a percent. In time, a wrapper in C that does nothing costs more when ten are nested."""
+    assert instructions["nested"] <= 10.05 * instructions["function"]
+
+
+@compiled_only
+def test_a_request_adds_at_most_two_percent_of_its_instructions(instructions: dict[str, float]):
+    """Flask with five GETs and two queries, of 965,000; what costs more has a frame of ours where none is needed."""
+    if "request" not in instructions:
+        pytest.skip("flask or redis is not installed")
+    assert instructions["request"] <= 19_000
