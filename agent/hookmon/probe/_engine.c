@@ -129,7 +129,8 @@ typedef struct {
     PyObject_HEAD
     Lane *lane;
     Node *node;
-    PyObject *traces; /* list of Trace, NULL: an empty one */
+    Trace *own;       /* of the lane that it began in, as long as nobody has asked for the list; else NULL */
+    PyObject *traces; /* list of Trace, that one first; NULL where nobody has asked, or they are taken */
     PyObject *member; /* Member; NULL once it has ended, or the two would be a cycle */
     PyObject *before; /* what the context variable held */
     void *context;    /* that it was opened in; only compared */
@@ -850,30 +851,31 @@ raise_to(uint64_t *word, uint64_t value)
     }
 }
 
-/* Write down how often each node was called in one transaction, whose lanes these are. First all that calls Python; what comes
- * then, with its sums in the nodes, nobody can interrupt. */
-static HOT PyObject *
-settle(PyObject *Py_UNUSED(module), PyObject *traces)
+/* Count a node's calls in a transaction. */
+static inline void
+settle_node(uint64_t *words, Node *node)
 {
-    if (!PyList_Check(traces)) {
-        PyErr_SetString(PyExc_TypeError, "a list of traces");
-        return NULL;
+    if (node->whole && node->per) {
+        words[node->per + PER_TRANSACTIONS]++;
+        raise_to(&words[node->per + PER_MOST], node->whole);
     }
-    Py_ssize_t lanes = PyList_GET_SIZE(traces);
+    node->whole = 0;
+}
+
+/* Write down how often each node was called in one transaction, whose lanes these are. First all that calls Python; what comes
+ * then, with its sums in the nodes, nobody can interrupt. -1 with an error. */
+static HOT int
+settle(Trace *const *traces, Py_ssize_t lanes)
+{
     for (Py_ssize_t k = 0; k < lanes; k++) {
-        Trace *trace = (Trace *)PyList_GET_ITEM(traces, k);
-        if (!Py_IS_TYPE(trace, TraceType)) {
-            PyErr_SetString(PyExc_TypeError, "a list of traces");
-            return NULL;
-        }
-        for (Py_ssize_t i = 0; i < trace->count; i++) {
-            Node *node = trace->events[i].node;
+        for (Py_ssize_t i = 0; i < traces[k]->count; i++) {
+            Node *node = traces[k]->events[i].node;
             if (!node->per && node->number) {
                 Py_INCREF(node);
                 PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_new_per, (PyObject *)node);
                 Py_DECREF(node);
                 if (!answer) {
-                    return NULL;
+                    return -1;
                 }
                 Py_DECREF(answer);
             }
@@ -881,13 +883,16 @@ settle(PyObject *Py_UNUSED(module), PyObject *traces)
     }
     uint64_t *words = state.words;
     for (Py_ssize_t k = 0; k < lanes; k++) {
-        Trace *trace = (Trace *)PyList_GET_ITEM(traces, k);
-        for (Py_ssize_t i = 0; i < trace->count; i++) {
-            trace->events[i].node->tally += trace->events[i].calls;
-            trace->events[i].node->tally_ns += trace->events[i].duration_ns;
+        Event *events = traces[k]->events, *end = events + traces[k]->count;
+        for (Event *each = events; each < end; each++) {
+            each->node->tally += each->calls;
+            each->node->tally_ns += each->duration_ns;
         }
-        for (Py_ssize_t i = 0; i < trace->count; i++) {
-            Node *node = trace->events[i].node;
+        for (Event *each = events; each < end; each++) {
+            Node *node = each->node;
+            if (!node->tally) {
+                continue; /* seen in this lane */
+            }
             if (node->tally >= REPEATED && node->per) {
                 words[node->per + PER_REPEATED]++;
                 words[node->per + PER_REPEATED_CALLS] += node->tally;
@@ -896,18 +901,42 @@ settle(PyObject *Py_UNUSED(module), PyObject *traces)
             }
             node->whole += node->tally;
             node->tally = node->tally_ns = 0;
+            if (lanes == 1) {
+                settle_node(words, node);
+            }
         }
     }
-    for (Py_ssize_t k = 0; k < lanes; k++) {
-        Trace *trace = (Trace *)PyList_GET_ITEM(traces, k);
-        for (Py_ssize_t i = 0; i < trace->count; i++) {
-            Node *node = trace->events[i].node;
-            if (node->whole && node->per) {
-                words[node->per + PER_TRANSACTIONS]++;
-                raise_to(&words[node->per + PER_MOST], node->whole);
-            }
-            node->whole = 0;
+    for (Py_ssize_t k = 0; k < lanes && lanes > 1; k++) {
+        for (Py_ssize_t i = 0; i < traces[k]->count; i++) {
+            settle_node(words, traces[k]->events[i].node);
         }
+    }
+    return 0;
+}
+
+/* Do the same with a list, which may change meanwhile. */
+static int
+settle_list(PyObject *list)
+{
+    PyObject *traces = PyList_Check(list) ? PyList_AsTuple(list) : NULL;
+    Py_ssize_t lanes = traces ? PyTuple_GET_SIZE(traces) : 0;
+    int is_sound = traces != NULL;
+    for (Py_ssize_t k = 0; is_sound && k < lanes; k++) {
+        is_sound = Py_IS_TYPE(PyTuple_GET_ITEM(traces, k), TraceType);
+    }
+    if (!is_sound && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "a list of traces");
+    }
+    int answer = is_sound ? settle((Trace *const *)PySequence_Fast_ITEMS(traces), lanes) : -1;
+    Py_XDECREF(traces);
+    return answer;
+}
+
+static PyObject *
+settle_for_python(PyObject *Py_UNUSED(module), PyObject *list)
+{
+    if (settle_list(list) < 0) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }
@@ -1753,13 +1782,11 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
     self->epoch = (long)state.epoch;
     self->route = Py_NewRef(no_text);
     PyObject *trace = new_trace();
-    self->traces = trace ? PyList_New(1) : NULL;
-    if (!self->traces) {
-        Py_XDECREF(trace);
+    self->own = (Trace *)trace;
+    if (!trace) {
         Py_DECREF(self);
         return NULL;
     }
-    PyList_SET_ITEM(self->traces, 0, trace);
     Member *member = (Member *)renewed(&gone_members, MemberType);
     self->before = member ? present_member() : NULL;
     if (!self->before) {
@@ -1817,6 +1844,7 @@ transaction_dealloc(Transaction *self)
     transaction_clear(self);
     Py_CLEAR(self->lane);
     Py_CLEAR(self->node);
+    Py_CLEAR(self->own);
     Py_CLEAR(self->traces);
     Py_CLEAR(self->route);
     self->context = NULL;
@@ -1826,32 +1854,61 @@ transaction_dealloc(Transaction *self)
     Py_DECREF(type);
 }
 
-/* Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it. -1 with an error. */
+/* Write down what was counted. `last` is the entry's call; the calls without it are in one trace, or in a list of those of all
+ * lanes. -1 with an error. */
 static HOT int
-settle_transaction(Transaction *self, PyObject *traces, const Event *own)
+settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event *last)
 {
-    Node *node = own->node;
-    if ((self->status >= FAILED_FROM || self->failed) && (own->outcome & ~(uint32_t)UNTIMED_CALL) == RETURNED) {
+    Node *node = last->node;
+    if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)UNTIMED_CALL) == RETURNED) {
         self->failed = 1;
         state.words[node->total + ERRORS]++;
     }
-    PyObject *answer = settle(NULL, traces);
-    if (answer && !(own->outcome & UNTIMED_CALL) && own->duration_ns > node->floor_ns) {
-        Py_SETREF(answer, PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)node,
-                                              (unsigned long long)own->started_ns, (unsigned long long)own->duration_ns,
-                                              self->status, traces));
+    if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {
+        return -1;
     }
+    if (last->outcome & UNTIMED_CALL || last->duration_ns <= node->floor_ns) {
+        return 0;
+    }
+    PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
+    PyObject *answer = !list ? NULL
+                             : PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)node,
+                                                   (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
+                                                   self->status, list);
+    Py_XDECREF(list);
     Py_XDECREF(answer);
     return answer ? 0 : -1;
 }
 
-/* Take the traces, and leave none; NULL when there are none. */
-static PyObject *
-take_traces(Transaction *self)
+/* Return the trace of the lane that a transaction began in, borrowed; NULL when its traces are taken. */
+static inline Trace *
+first_trace(Transaction *self)
 {
+    if (self->own) {
+        return self->own;
+    }
+    return self->traces && PyList_GET_SIZE(self->traces) ? (Trace *)PyList_GET_ITEM(self->traces, 0) : NULL;
+}
+
+/* Take the entry's call out of the trace of its lane and settle the transaction, which has none from then on. Returns 0 where there
+ * is nothing to settle, -1 with an error. */
+static HOT int
+settle_last(Transaction *self)
+{
+    Trace *first = first_trace(self);
+    Trace *own = self->own;
     PyObject *traces = self->traces;
+    self->own = NULL;
     self->traces = NULL;
-    return traces;
+    int answer = 0;
+    if (self->epoch == (long)state.epoch && first && first->count) {
+        Event last = first->events[--first->count];
+        answer = last.node == self->node ? settle_transaction(self, own, traces, &last) : 0;
+        Py_DECREF(last.node);
+    }
+    Py_XDECREF((PyObject *)own);
+    Py_XDECREF(traces);
+    return answer;
 }
 
 /* Return the list of traces, borrowed. */
@@ -1859,7 +1916,8 @@ static PyObject *
 traces_of(Transaction *self)
 {
     if (!self->traces) {
-        self->traces = PyList_New(0);
+        self->traces = self->own ? Py_BuildValue("[N]", (PyObject *)self->own) : PyList_New(0);
+        self->own = NULL;
     }
     return self->traces;
 }
@@ -1875,17 +1933,7 @@ transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     Py_CLEAR(self->member);
-    PyObject *traces = take_traces(self);
-    Trace *own = traces && PyList_GET_SIZE(traces) ? (Trace *)PyList_GET_ITEM(traces, 0) : NULL;
-    if (self->epoch == (long)state.epoch && own && own->count) {
-        Event last = own->events[--own->count];
-        if (last.node == self->node) {
-            (void)settle_transaction(self, traces, &last);
-        }
-        Py_DECREF(last.node);
-    }
-    Py_XDECREF(traces);
-    if (PyErr_Occurred()) {
+    if (settle_last(self) < 0 || PyErr_Occurred()) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -1901,8 +1949,8 @@ transaction_settle(Transaction *self, PyObject *args)
     if (!PyArg_ParseTuple(args, "O!(O!KKII)", &PyList_Type, &traces, NodeType, &node, &started_ns, &duration_ns, &outcome, &calls)) {
         return NULL;
     }
-    Event own = {node, started_ns, duration_ns, outcome, calls};
-    if (settle_transaction(self, traces, &own) < 0) {
+    Event last = {node, started_ns, duration_ns, outcome, calls};
+    if (settle_transaction(self, NULL, traces, &last) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -1975,6 +2023,7 @@ transaction_set_traces(Transaction *self, PyObject *value, void *Py_UNUSED(closu
         PyErr_SetString(PyExc_TypeError, "a transaction's traces are a list");
         return -1;
     }
+    Py_CLEAR(self->own);
     Py_XSETREF(self->traces, Py_NewRef(value));
     return 0;
 }
@@ -2077,15 +2126,14 @@ finish_response(Transaction *self)
         return;
     }
     Node *tail = (Node *)entry->tail;
-    if (!self->traces || move_to_tail(lane, entry, tail) < 0) {
+    Trace *own = first_trace(self);
+    if (!own || move_to_tail(lane, entry, tail) < 0) {
         return;
     }
-    PyObject *traces = take_traces(self);
     self->ended = 1;
     Py_CLEAR(lane->trace);
     lane->node = (Node *)Py_NewRef(tail); /* the reference to the innermost node is ours now, and it has one to each above */
     Py_INCREF(entry);
-    Trace *own = (Trace *)PyList_GET_ITEM(traces, 0);
     uint64_t ended_ns = now_ns();
     for (Node *each = innermost;; each = (Node *)each->parent) {
         int is_last = each == entry || !Py_IS_TYPE(each->parent, NodeType); /* a fork in between has retired them */
@@ -2094,10 +2142,7 @@ finish_response(Transaction *self)
             break;
         }
     }
-    Event last = own->events[--own->count];
-    (void)settle_transaction(self, traces, &last);
-    Py_DECREF(last.node);
-    Py_DECREF(traces);
+    (void)settle_last(self);
     Py_DECREF(entry);
     Py_DECREF(innermost);
 }
@@ -2149,7 +2194,7 @@ begin(Lane *lane, Node *node)
         Py_XDECREF(opened);
         return NULL;
     }
-    Py_XSETREF(lane->trace, (Trace *)Py_NewRef(PyList_GET_ITEM(opened->traces, 0)));
+    Py_XSETREF(lane->trace, (Trace *)Py_NewRef((PyObject *)opened->own));
     forget_moves(lane);
     return (PyObject *)opened;
 }
@@ -4071,8 +4116,7 @@ rename_transaction(Transaction *transaction, PyObject *told)
     }
     Lane *lane = transaction->lane;
     int is_plain = (PyObject *)old == PyList_GET_ITEM(told, 2) && new->number && lane->node == old && !lane->moves &&
-                   lane == present_lane() && transaction->traces && PyList_GET_SIZE(transaction->traces) == 1 &&
-                   !((Trace *)PyList_GET_ITEM(transaction->traces, 0))->count;
+                   lane == present_lane() && transaction->own && !transaction->own->count;
     if (!is_plain) { /* calls are open or over, which move along */
         Py_INCREF(old);
         PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_rename, name);
@@ -4797,7 +4841,7 @@ static PyMethodDef module_methods[] = {
     {"use_counter", use_counter, METH_NOARGS, "Keep time by the processor's time-stamp counter, where there is one."},
     {"uses_counter", uses_counter, METH_NOARGS, "Say whether time is kept by the counter; it no more is once it was wrong."},
     {"now_ns", now_for_python, METH_NOARGS, "Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."},
-    {"settle", settle, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
+    {"settle", settle_for_python, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
     {"give", give, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
     {"reads", reads, METH_NOARGS, "Say what of the interpreter is read past its interface: {what: whether it was found as expected}."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
