@@ -91,8 +91,8 @@ def test_a_watched_call_adds_at_most_eight_hundred_instructions(instructions: di
 
 @compiled_only
 def test_ten_nested_calls_add_what_ten_single_ones_do(instructions: dict[str, float]):
-    """In instructions, within half a percent. In time, a wrapper in C that does nothing costs more when ten are nested."""
-    assert instructions["nested"] <= 10.05 * instructions["function"]
+    """In instructions, within one percent. In time, a wrapper in C that does nothing costs more when ten are nested."""
+    assert instructions["nested"] <= 10.1 * instructions["function"]
 
 
 @compiled_only
