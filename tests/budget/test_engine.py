@@ -96,8 +96,8 @@ def test_ten_nested_calls_add_what_ten_single_ones_do(instructions: dict[str, fl
 
 
 @compiled_only
-def test_a_request_adds_at_most_two_percent_of_its_instructions(instructions: dict[str, float]):
-    """Flask with five GETs and two queries, of 965,000; what costs more has a frame of ours where none is needed."""
+def test_a_request_adds_at_most_two_and_a_half_percent_of_its_instructions(instructions: dict[str, float]):
+    """Flask with five GETs and two queries, of 965,000; some of it is for the slowest of the first requests, kept whole."""
     if "request" not in instructions:
         pytest.skip("flask or redis is not installed")
-    assert instructions["request"] <= 19_000
+    assert instructions["request"] <= 24_000
