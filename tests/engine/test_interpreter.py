@@ -156,3 +156,35 @@ gc.set_debug(0)
 assert not ours, ours[:5]
 """)
     assert recorded.calls()["page"] == 60
+
+
+@pytest.mark.parametrize("keeps", ["gc.get_objects()", "copy_context()", "gc.get_referents(*gc.get_objects())"])
+def test_a_program_may_hold_all_that_there_is(on, keeps):
+    """What we keep for the next transaction may be in anybody's hands: it is left to them, and calls stay whose they are."""
+    recorded = on(f"""
+import gc
+from contextvars import ContextVar, copy_context
+shop = module('''
+def find(): pass
+def page(n, keep=None):
+    find()
+    if keep: kept.append(keep())
+kept = []
+''')
+watch(shop, "find")
+watch(shop, "page", kind="request", entry=True)
+def keep(): return {keeps}
+for n in range(5): shop.page(n)
+shop.kept.append(keep())
+for n in range(5): shop.page(n, keep)
+between = keep()
+shop.page(5)
+del between
+shop.kept.clear()
+gc.collect()
+for n in range(5): shop.page(n)
+left = [value for variable, value in copy_context().items()]
+assert left == ([] if recorder.compiled else [None]), left  # the pure engine sets its variable to None
+""")
+    assert recorded.code == 0, recorded.err
+    assert recorded.calls() == {"page": 16, "find": 16}

@@ -1683,7 +1683,12 @@ set_in_empty(Transaction *self, PyThreadState *thread)
         return 0;
     }
     PyObject *tree = spare_trees[--spare_trees_count];
-    Py_SETREF(*membership_in(tree), Py_NewRef(self->member));
+    PyObject **member = membership_in(tree);
+    if (!LIKELY(member)) { /* somebody has got hold of it: gc.get_objects() returns them all */
+        Py_DECREF(tree);
+        return 0;
+    }
+    Py_SETREF(*member, Py_NewRef(self->member));
     self->vars_before = context->vars;
     self->vars_after = Py_NewRef(tree);
     self->context = context;
@@ -2134,6 +2139,7 @@ finish_response(Transaction *self)
     Py_CLEAR(lane->trace);
     lane->node = (Node *)Py_NewRef(tail); /* the reference to the innermost node is ours now, and it has one to each above */
     Py_INCREF(entry);
+    Py_INCREF(own); /* what is counted may call Python, which may ask for the list of traces */
     uint64_t ended_ns = now_ns();
     for (Node *each = innermost;; each = (Node *)each->parent) {
         int is_last = each == entry || !Py_IS_TYPE(each->parent, NodeType); /* a fork in between has retired them */
@@ -2143,6 +2149,7 @@ finish_response(Transaction *self)
         }
     }
     (void)settle_last(self);
+    Py_DECREF(own);
     Py_DECREF(entry);
     Py_DECREF(innermost);
 }
