@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,11 @@ def test_packs_are_found_by_listing(tmp_path: Path):
     assert problems == []
 
 
+@cache
+def _constants(path: Path) -> set[object]:
+    return {node.value for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Constant)}
+
+
 ALSO_OTHER_THINGS = {"http", "json"}
 """Names of packs that a kind and a format have too."""
 
@@ -88,11 +94,7 @@ ALSO_OTHER_THINGS = {"http", "json"}
 def test_no_module_names_a_pack(name: str):
     """What is special about a library stands in its pack. The doctor looks for some of them by name."""
     naming = [
-        str(path)
-        for path in MODULES
-        if path.parent.name != "packs"
-        and path.name != "_diagnosis.py"
-        and any(isinstance(node, ast.Constant) and node.value == name for node in ast.walk(ast.parse(path.read_bytes())))
+        str(path) for path in MODULES if path.parent.name != "packs" and path.name != "_diagnosis.py" and name in _constants(path)
     ]
     assert naming == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,25 @@ _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\
 
 @dataclass(frozen=True)
 class Document:
-    """The part of a file that is hookmon's. `root` is where it begins: () or ("tool", "hookmon")."""
+    """The part of a file that is hookmon's. `root` is where it begins: () or ("tool", "hookmon"); `text` is the whole file."""
 
     label: str
     data: dict[str, Any]
-    lines: dict[KeyPath, int]
+    text: str
     root: KeyPath = ()
 
     def place(self, path: KeyPath) -> Place:
         """Return the place of `path`, or of its nearest parent that has a line."""
-        full = self.root + path
-        known = (self.lines[full[:size]] for size in range(len(full), 0, -1) if full[:size] in self.lines)
-        return Place(self.label, next(known, 1))
+        return Place(self.label, partial(self._line, self.root + path))
+
+    def _line(self, full: KeyPath) -> int:
+        known = (self._lines[full[:size]] for size in range(len(full), 0, -1) if full[:size] in self._lines)
+        return next(known, 1)
+
+    @cached_property
+    def _lines(self) -> dict[KeyPath, int]:
+        """Those of all keys: only where a mistake is told of, or a setting's origin, is it worth while to look for them."""
+        return line_numbers(self.text)
 
 
 def read_document(path: Path, label: str, problems: list[Problem]) -> Document | None:
@@ -61,14 +69,13 @@ def read_document(path: Path, label: str, problems: list[Problem]) -> Document |
 
 
 def _document(data: dict[str, Any], text: str, path: Path, label: str, problems: list[Problem]) -> Document | None:
-    lines = line_numbers(text)
     if path.name != PYPROJECT:
-        return Document(label, data, lines)
+        return Document(label, data, text)
     found = hookmon_table(data)
     if isinstance(found, dict):
-        return Document(label, found, lines, _ROOT_IN_PYPROJECT)
+        return Document(label, found, text, _ROOT_IN_PYPROJECT)
     what = "there is no [tool.hookmon]" if found is None else "tool.hookmon is not a table"
-    place = Place(label, lines.get(_ROOT_IN_PYPROJECT, 0))
+    place = Place(label, line_numbers(text).get(_ROOT_IN_PYPROJECT, 0))
     problems.append(
         Problem(place, Mistake(what, "[tool.hookmon] in pyproject.toml, or a file of its own, hookmon.toml", code="no-table"))
     )

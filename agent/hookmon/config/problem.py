@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,10 +13,15 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands: a line of a file, or an option of the command line (`line` is 0)."""
+    """Where something stands: a line of a file, which may be looked up once somebody asks, or an option of the command line."""
 
     label: str
-    line: int = 0
+    at: int | Callable[[], int] = 0
+
+    @property
+    def line(self) -> int:
+        """Its line, 0 for an option."""
+        return self.at if isinstance(self.at, int) else self.at()
 
     def __str__(self) -> str:
         return f"{self.label}:{self.line}" if self.line else self.label

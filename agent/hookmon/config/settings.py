@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hookmon.config import checks
@@ -136,11 +137,13 @@ NAMED_TABLES = frozenset(("budget",))
 """Tables written as `[budget."NAME"]`, one for each name."""
 
 
+@cache
 def settings_of(table: str, writer: str) -> dict[str, Setting]:
     """Return the settings that `writer` may use in `table`, by key."""
     return {each.key: each for each in SETTINGS if each.table == table and writer in each.writers}
 
 
+@cache
 def tables_of(writer: str) -> list[str]:
     """Return the names of the tables in which `writer` may set something, in the order of the table of settings."""
     return list(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers and each.table != ROOT))
