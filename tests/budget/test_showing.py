@@ -12,18 +12,29 @@ from support.runs import HOOKMON, environment
 from hookmon.collector.store import CallSeries, Node, Run, Sample, Store
 from hookmon.core.histogram import bucket_of
 
-ROUNDS = 5
+ROUNDS = 25
 
 
 def cpu_s(command: list[str], cwd: Path) -> float:
-    """Return the least processor time of some rounds, which is what others on the machine disturb least."""
-    least = float("inf")
-    for _ in range(ROUNDS):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)  # os.times counts in hundredths: half a bare start
-        subprocess.run(command, cwd=cwd, env=environment(cwd), check=True, stdout=subprocess.DEVNULL, timeout=60)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        least = min(least, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    return least
+    """Return the processor time of a command."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)  # os.times counts in hundredths: half a bare start
+    subprocess.run(command, cwd=cwd, env=environment(cwd), check=True, stdout=subprocess.DEVNULL, timeout=60)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def takes_at_most(starts: int, command: list[str], cwd: Path) -> bool:
+    """Say whether a command takes no more than so many starts of an interpreter, and 50 ms.
+
+    Both take turns until they have had a quiet moment: what others do on the machine only ever adds.
+    """
+    bare = least = float("inf")
+    for number in range(ROUNDS):
+        bare = min(bare, cpu_s([sys.executable, "-c", "pass"], cwd))
+        least = min(least, cpu_s(command, cwd))
+        if number >= 2 and least <= starts * bare + 0.05:
+            return True
+    return False
 
 
 def large(project: Path) -> None:
@@ -47,16 +58,14 @@ def test_a_run_with_5000_places_is_shown_fast(tmp_path: Path):
     """Under 300 ms on a machine whose interpreter starts in 25 ms: measured 5 times that start, 9 are the limit."""
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
-    bare = cpu_s([sys.executable, "-c", "pass"], tmp_path)
-    assert cpu_s([HOOKMON, "report"], tmp_path) < 9 * bare + 0.05
+    assert takes_at_most(9, [HOOKMON, "report"], tmp_path)
 
 
 def test_the_page_of_a_run_with_5000_places_is_written_fast(tmp_path: Path):
     """Under a second on a machine whose interpreter starts in 25 ms: measured 8 times that start, 20 are the limit."""
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
-    bare = cpu_s([sys.executable, "-c", "pass"], tmp_path)
-    assert cpu_s([HOOKMON, "report", "--format", "html", "-o", "page.html"], tmp_path) < 20 * bare + 0.05
+    assert takes_at_most(20, [HOOKMON, "report", "--format", "html", "-o", "page.html"], tmp_path)
     assert "name 199" in (tmp_path / "page.html").read_text("utf-8")
 
 
@@ -65,8 +74,7 @@ def test_two_runs_with_5000_places_are_compared_fast(tmp_path: Path):
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
     large(tmp_path)
-    bare = cpu_s([sys.executable, "-c", "pass"], tmp_path)
-    assert cpu_s([HOOKMON, "diff", "1", "2"], tmp_path) < 15 * bare + 0.05
+    assert takes_at_most(15, [HOOKMON, "diff", "1", "2"], tmp_path)
 
 
 def test_showing_a_run_imports_nothing_of_the_launcher(tmp_path: Path):

@@ -16,7 +16,7 @@ from hookmon.config.load import load
 from hookmon.core import plan
 
 PAIRS = 15
-ATTEMPTS = 3
+ATTEMPTS = 8
 MODULES = "import sys; sys.stdout.write(' '.join(sys.modules))"
 
 

@@ -130,15 +130,17 @@ def test_a_large_page_takes_little_longer_than_the_json_report():
     """5,000 places and names: 0.3 s of CPU time where JSON takes 0.2 s."""
     run = runs.run(nodes=[node(at // 2 - 1, f"name {at}", [MS, 2 * MS, 3 * MS]) for at in range(5_000)])
 
-    def fastest(format: str) -> float:
-        spans = []
-        for _ in range(3):
-            started = time.process_time()  # what others do on the machine is no cost of ours
-            render(run, format, file=io.StringIO())
-            spans.append(time.process_time() - started)
-        return min(spans)
+    def cpu_s(format: str) -> float:
+        started = time.process_time()  # what others do on the machine is no cost of ours, but it makes all slower for a while
+        render(run, format, file=io.StringIO())
+        return time.process_time() - started
 
-    assert fastest("html") < 2 * fastest("json")
+    html = json = float("inf")
+    for _ in range(12):
+        html, json = min(html, cpu_s("html")), min(json, cpu_s("json"))
+        if html < 2 * json:
+            break
+    assert html < 2 * json
 
 
 SECTIONS = {

@@ -10,11 +10,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING
 
+from hookmon import __version__
 from hookmon.core.errors import HookmonError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
 
     folder = _plan.run_folder()
     try:
-        _plan.write(folder, found.config, metadata.version("hookmon"))
+        _plan.write(folder, found.config, __version__)
         modules = sorted({watch.module.partition(".")[0] for watch in found.config.watches} - {"__main__"})
         answer = ask(interpreter, environment(os.environ, folder), importable=[*modules, "greenlet"], loaded=_AGENTS)
         status = _status(folder)

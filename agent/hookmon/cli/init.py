@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from hookmon import __version__
 from hookmon.cli import _output
 from hookmon.config.settings import ROOT, USER, settings_of
 from hookmon.core.errors import HookmonError
@@ -95,7 +95,7 @@ def _text(python: str, packs: list[tuple[Pack, str | None]], modules: list[str])
     Lines with two signs are prose; those with one become settings when it is taken away.
     """
     lines = [
-        f"## hookmon {metadata.version('hookmon')}. Take the # away from what you want to set; lines with ## are prose.",
+        f"## hookmon {__version__}. Take the # away from what you want to set; lines with ## are prose.",
         "## hookmon config shows what holds, and where it comes from; hookmon config --schema describes every key for editors.",
         "",
     ]

@@ -13,7 +13,7 @@ from pkgutil import iter_modules
 
 import click
 
-from hookmon import cli
+from hookmon import __version__, cli
 from hookmon.core.errors import HookmonError
 
 _INTERRUPTED = 130
@@ -51,15 +51,15 @@ def hookmon(ctx: click.Context, version: bool, verbose: bool) -> None:
 
 
 def _print_version(verbose: bool) -> None:
-    click.echo(f"hookmon {_installed('hookmon')}")
+    click.echo(f"hookmon {__version__}")
     if verbose:
         click.echo(f"python {sys.version.split()[0]} ({sys.implementation.name})")
-        click.echo(f"wrapt {_installed('wrapt')}")
+        click.echo(f"wrapt {_version_of('wrapt')}")
         built = find_spec("hookmon.probe._engine") is not None
         click.echo("engine compiled" if built else "engine pure (the compiled one was not built: no C compiler at installation)")
 
 
-def _installed(package: str) -> str:
+def _version_of(package: str) -> str:
     from importlib import metadata
 
     try:

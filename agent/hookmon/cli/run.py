@@ -7,12 +7,12 @@ import os
 import sys
 import time
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from hookmon import __version__
 from hookmon.cli import _options, _output, _plan
 from hookmon.core.errors import HookmonError, LaunchError, RunFileError
 from hookmon.report import FORMATS
@@ -131,7 +131,7 @@ class _Session:
         from hookmon.config.find import find_project
         from hookmon.config.origins import settings
 
-        version = metadata.version("hookmon")
+        version = __version__
         watches = _plan.write(folder, self._config, version)
         store = Store.of_project(find_project(Path.cwd()))
         sweep(store)

@@ -7,15 +7,21 @@ the package. What came by being installed may step aside, so a mistake in such a
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hookmon.config.packs import Pack, read_file
 from hookmon.config.problem import Mistake, Place, Problem
 from hookmon.config.targets import Target, duplicates
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUP = "hookmon.packs"
 
@@ -36,7 +42,11 @@ class LeftOut:
 def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
     """Return the packs of installed packages by name; `taken` are the names that they cannot have."""
     packs: dict[str, Pack] = {}
-    left_out = []
+    left_out: list[LeftOut] = []
+    if not any(_may_name_packs(folder or os.curdir) for folder in sys.path):
+        return [], []
+    from importlib import metadata
+
     for entry in sorted(metadata.entry_points(group=GROUP), key=lambda entry: entry.name):
         origin = f"{entry.dist.name} {entry.dist.version}" if entry.dist else entry.value
         problems: list[Problem] = []
@@ -55,7 +65,25 @@ def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
     return list(packs.values()), left_out
 
 
-def _read(entry: metadata.EntryPoint, place: Place, origin: str, problems: list[Problem]) -> Pack | None:
+def _may_name_packs(place: str) -> bool:
+    """Say whether a package that is installed in a place of sys.path may have packs; mostly none has.
+
+    To ask `importlib.metadata` takes longer than all else that is read at the start of a run, most of it to import it.
+    """
+    if os.path.isfile(place):
+        return True  # an archive
+    with suppress(OSError), os.scandir(place) as found:
+        for each in found:
+            if each.name.endswith(".egg"):
+                return True
+            if each.name.endswith((".dist-info", ".egg-info")):
+                with suppress(OSError):
+                    if GROUP.encode() in Path(each.path, "entry_points.txt").read_bytes():
+                        return True
+    return False
+
+
+def _read(entry: EntryPoint, place: Place, origin: str, problems: list[Problem]) -> Pack | None:
     folder = _folder_of(entry.value)
     if folder is None:
         problems.append(
