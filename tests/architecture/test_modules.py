@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from hookmon.config.packs import read_packs
 
 ROOT = Path(__file__).resolve().parents[2]
 AGENT = ROOT / "agent" / "hookmon"
+ENGINE = AGENT / "probe" / "_engine.c"
+C_PARTS = sorted((AGENT / "probe" / "c").glob("*.h"))
 SITECUSTOMIZE = ROOT / "bootstrap" / "hookmon_bootstrap" / "sitecustomize.py"
 MODULES = [*sorted(AGENT.rglob("*.py")), *sorted(SITECUSTOMIZE.parent.glob("*.py"))]
 EVERY = pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -27,7 +31,7 @@ def test_a_module_says_what_it_is(path: Path):
     assert first.endswith((".", ":", ")")), f"{path}: {first!r}"
 
 
-@EVERY
+@pytest.mark.parametrize("path", [*MODULES, ENGINE, *C_PARTS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_is_short(path: Path):
     """400 lines are the limit."""
     assert len(path.read_text("utf-8").splitlines()) <= 400
@@ -97,6 +101,13 @@ def test_no_module_names_a_pack(name: str):
         str(path) for path in MODULES if path.parent.name != "packs" and path.name != "_diagnosis.py" and name in _constants(path)
     ]
     assert naming == []
+
+
+def test_the_build_knows_all_parts_of_the_engine():
+    """What `depends` lacks would be missing in a source distribution, and not be built again when it changes."""
+    (extension,) = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]["ext-modules"]
+    assert extension["depends"] == [str(path.relative_to(ROOT)) for path in C_PARTS]
+    assert sorted(re.findall(r'#include "c/(.*)"', ENGINE.read_text("utf-8"))) == [path.name for path in C_PARTS]
 
 
 def test_nothing_compiled_is_kept_in_the_repository():

@@ -1,0 +1,130 @@
+/* ASGI applications, whose `send` tells when a response has ended: as in asgi.py. */
+
+/* Return a stand-in with a part in a response for what the program is to await, whose reference it takes. */
+static HOT PyObject *
+accompanied(PyObject *made, PyObject *span, short role)
+{
+    if (!PyCoro_CheckExact(made) && !Py_IS_TYPE(made, CoroutineType)) {
+        Py_SETREF(made, PyObject_CallMethodOneArg(state.steps, name_awaiting, made));
+    }
+    Coroutine *self = made ? (Coroutine *)make_coroutine(made, span) : NULL;
+    if (self) {
+        self->role = role;
+    }
+    Py_XDECREF(made);
+    return (PyObject *)self;
+}
+
+/* Return what a message or a scope has by a name, borrowed, NULL when there is nothing. */
+static PyObject *
+item(PyObject *dict, PyObject *name)
+{
+    PyObject *found = PyDict_Check(dict) ? PyDict_GetItemWithError(dict, name) : NULL;
+    if (!found) {
+        PyErr_Clear();
+    }
+    return found;
+}
+
+/* Read what a message tells of the response; say whether it is the last part. */
+static HOT int
+read_message(PyObject *message)
+{
+    PyObject *type = item(message, name_type);
+    if (is_text(type, text_body)) {
+        PyObject *more = item(message, name_more_body);
+        int is_last = !more || more == Py_False || (more != Py_True && PyObject_IsTrue(more) == 0);
+        PyErr_Clear();
+        return is_last;
+    }
+    if (is_text(type, text_start)) {
+        PyObject *status = item(message, name_status);
+        Transaction *transaction = status && PyLong_Check(status) ? open_transaction() : NULL;
+        if (transaction) {
+            transaction->status = PyLong_AsLong(status);
+            Py_DECREF(transaction);
+        }
+        PyErr_Clear();
+        return 0;
+    }
+    return is_text(type, text_pathsend);
+}
+
+static HOT PyObject *
+telling_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    int is_last = PyVectorcall_NARGS(nargsf) == 1 && !kwnames && read_message(args[0]);
+    PyObject *made = PyObject_Vectorcall(((Telling *)callable)->send, args, nargsf, kwnames);
+    return made && is_last ? accompanied(made, Py_None, LAST_PART) : made;
+}
+
+static int
+telling_traverse(Telling *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->send);
+    return 0;
+}
+
+static void
+telling_dealloc(Telling *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->send);
+    let_go(&gone_tellings, (PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef telling_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Telling, vectorcall), Py_READONLY, NULL},
+    {"__wrapped__", Py_T_OBJECT_EX, offsetof(Telling, send), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* Say whether a call of an application with this scope begins a request. */
+static int
+begins_request(PyObject *scope)
+{
+    PyObject *type = item(scope, name_type);
+    if (!is_text(type, text_http) && !is_text(type, text_websocket)) {
+        return 0;
+    }
+    Transaction *transaction = open_transaction();
+    int begins = !transaction || !is_text(transaction->node->kind, text_request);
+    Py_XDECREF(transaction);
+    return begins;
+}
+
+#define MOST_ARGUMENTS 8 /* of an application; the specification has three */
+
+static HOT PyObject *
+application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    Py_ssize_t count = PyVectorcall_NARGS(nargsf);
+    Py_ssize_t send = self->position + 2;
+    if (kwnames || count <= send || count > MOST_ARGUMENTS || !begins_request(args[self->position])) {
+        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    }
+    Telling *telling = (Telling *)renewed(&gone_tellings, TellingType);
+    if (!telling) {
+        return NULL;
+    }
+    telling->vectorcall = telling_call;
+    telling->send = Py_NewRef(args[send]);
+    PyObject *changed[MOST_ARGUMENTS];
+    memcpy(changed, args, (size_t)count * sizeof *changed);
+    changed[send] = (PyObject *)telling;
+    PyObject *made = PyObject_Vectorcall(self->function, changed, (size_t)count, NULL);
+    Py_DECREF(telling);
+    PyObject *span = made ? span_of(self, args, count, NULL) : NULL;
+    PyObject *timed = NULL;
+    if (span) {
+        note_maker_once(self, span);
+        timed = PyErr_Occurred() ? NULL : accompanied(Py_NewRef(made), span, APPLICATION);
+    }
+    Py_XDECREF(span);
+    Py_XDECREF(made);
+    return timed;
+}

@@ -1,0 +1,186 @@
+/* The call of a plain function: what all of this is about. */
+
+/* Call without recording, where there is no lane; an error that is set, a signal handler's, is the answer. */
+static RARE PyObject *
+call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+}
+
+/* Find the node of a call, a new reference, when it is not that of the last one. NULL: not recorded, or an error. */
+static HOT __attribute__((noinline)) Node *
+find_called(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    if (!span) {
+        return NULL;
+    }
+    if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
+        Py_DECREF(span);
+        return (Node *)Py_NewRef(self->last_node);
+    }
+    Py_INCREF(parent);
+    Node *node = find_node(parent, span);
+    Py_DECREF(parent); /* the lane has it */
+    if (node) {
+        self->last_epoch = state.epoch;
+        Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(self->last_span, Py_NewRef(span));
+        Py_XSETREF(self->last_node, (Node *)Py_NewRef(node));
+    }
+    Py_DECREF(span);
+    return node;
+}
+
+/* Only count a call: its target costs too much. */
+static RARE PyObject *
+call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Node *parent = lane->node; /* whose reference is ours until it goes back */
+    (*node)->skip++;
+    lane->node = (Node *)Py_NewRef(*node);
+    PyObject *result = call(self->function, args, nargsf, kwnames);
+    if (lane->moves && (*node)->depth <= lane->moved_depth) {
+        follow(lane, node);
+        follow(lane, &parent);
+    }
+    if (lane->node != *node) {
+        end_left(lane, *node);
+        if (result && PyErr_Occurred()) {
+            Py_CLEAR(result);
+        }
+    }
+    Py_SETREF(lane->node, parent);
+    state.words[(*node)->total + UNTIMED]++;
+    int outcome = result ? RETURNED : count_raised(*node);
+    if (lane->trace) {
+        trace_add(lane->trace, *node, 0, 0, UNTIMED_CALL | outcome);
+    }
+    return result;
+}
+
+/* Follow what can be awaited to its end. */
+static RARE PyObject *
+follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
+{
+    PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
+    PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
+    Py_XDECREF(start);
+    Py_DECREF(result);
+    return followed;
+}
+
+/* See `join`. */
+static RARE PyObject *
+join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *span = is_member() ? span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames) : NULL;
+    PyObject *opened = span ? join(lane, span) : NULL;
+    Py_XDECREF(span);
+    return opened;
+}
+
+/* The lane's reference to the parent is ours while the call lasts, and goes back to the lane after it. */
+static __attribute__((hot)) PyObject *
+timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    Lane *lane = running_lane();
+    if (!LIKELY(lane)) {
+        return call_unrecorded(self, args, nargsf, kwnames);
+    }
+    PyObject *opened = NULL;
+    if (state.joining && (PyObject *)lane->node == state.root) {
+        opened = join_call(self, lane, args, nargsf, kwnames);
+        if (!opened && PyErr_Occurred()) { /* it must reach the program */
+            Py_DECREF(lane);
+            return NULL;
+        }
+    }
+    Node *parent = lane->node;
+    Node *node = NULL;
+    PyObject *result = NULL;
+    PyObject *moved = NULL; /* the span of a call whose node is another one now */
+    int outcome = RETURNED;
+    if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
+        PyObject *span = seen_span(self, args, PyVectorcall_NARGS(nargsf));
+        if (LIKELY(span && (span == self->span || span == self->last_span))) {
+            node = (Node *)Py_NewRef(self->last_node);
+        }
+    }
+    if (!node) {
+        node = find_called(self, parent, args, nargsf, kwnames);
+        if (!node) {
+            if (opened) { /* covered by a call around it: what is inside asks again */
+                close_opened(opened);
+                opened = NULL;
+            }
+            result = call_unrecorded(self, args, nargsf, kwnames);
+            goto done;
+        }
+    }
+    if (node->entry && !lane->trace && !opened) {
+        opened = begin(lane, node);
+        if (!opened && PyErr_Occurred()) {
+            goto done;
+        }
+    }
+    if (node->skip) {
+        if (node->skip < ONE_TIMED_OF) {
+            result = call_untimed(self, lane, &node, args, nargsf, kwnames);
+            goto done;
+        }
+        node->skip = 1;
+    }
+    uint64_t *words = state.words;
+    Py_ssize_t slot = lane->base + node->slot;
+    lane->node = (Node *)Py_NewRef(node);
+    words[slot] = node->number;
+    uint64_t start_ns = now_ns();
+    words[slot + 1] = start_ns;
+    result = call(self->function, args, nargsf, kwnames);
+    uint64_t duration_ns = since_ns(start_ns);
+    if (lane->moves && node->depth <= lane->moved_depth) {
+        moved = Py_NewRef(node->span);
+        follow(lane, &node);
+        follow(lane, &parent);
+    }
+    if (!LIKELY(lane->node == node)) {
+        end_left(lane, node);
+        if (result && PyErr_Occurred()) {
+            Py_CLEAR(result);
+        }
+    }
+    Py_SETREF(lane->node, parent);
+    state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
+    if (LIKELY(result)) {
+        PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
+        if (async && async->am_await) {
+            result = follow_awaitable(result, moved ? moved : node->span, start_ns);
+            goto done;
+        }
+    }
+    else {
+        outcome = count_raised(node);
+    }
+    state.words[node->total] += duration_ns;
+    int rare = finish(node, duration_ns);
+    if (lane->trace) {
+        trace_add(lane->trace, node, start_ns, duration_ns, outcome);
+        rare = 1;
+    }
+    if (rare && result && PyErr_Occurred()) {
+        Py_CLEAR(result);
+    }
+done:
+    if (opened) {
+        close_opened(opened);
+        if (result && PyErr_Occurred()) {
+            Py_CLEAR(result);
+        }
+    }
+    Py_XDECREF(moved);
+    Py_XDECREF(node);
+    Py_DECREF(lane);
+    return result;
+}

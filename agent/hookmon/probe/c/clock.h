@@ -1,0 +1,99 @@
+/* The clock: nanoseconds of CLOCK_MONOTONIC, by the processor's counter where it can be trusted. */
+
+/* Stamps are nanoseconds of CLOCK_MONOTONIC. Asking the system for them takes 23 ns, two thirds of which are an instruction that
+ * waits for all before it; a call reads the clock twice. Where the kernel itself keeps time by the processor's time-stamp counter
+ * (clock source "tsc": constant, synchronous over all processors, and the launcher looked), we read the counter and go by the
+ * last look at the system's clock. There is one at least every second, at first after 1, 4, 16 ms …: each corrects what has come
+ * together meanwhile, and the rate. When counter and clock have ever gone apart (a suspend, a machine that has moved), we are
+ * back at the system's clock for good. */
+
+static __attribute__((noinline)) uint64_t
+system_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+#if defined(__linux__) && defined(__x86_64__)
+#include <x86intrin.h>
+#define HAS_COUNTER
+
+static struct {
+    uint64_t limit; /* ticks since the last look that are enough for another one; 0: the counter is not used */
+    uint64_t ticks; /* the counter at the last look */
+    uint64_t ns;    /* the time then */
+    uint64_t rate;  /* ns a tick, times 2**32; 0 before the second look */
+    int failures;   /* looks in a row that something came into */
+} counter __attribute__((aligned(64)));
+
+enum { FIRST_LOOK_NS = 1000000, LAST_LOOK_NS = 1000000000, MOST_TICKS_BETWEEN = 1500, MOST_FAILURES = 1000 };
+
+/* Look at both clocks at once. -1: something came in between each time. */
+static int
+look_at_clocks(uint64_t *ticks, uint64_t *ns)
+{
+    for (int i = 0; i < 4; i++) {
+        uint64_t before = __rdtsc();
+        *ns = system_ns();
+        uint64_t between = __rdtsc() - before;
+        *ticks = before + between / 2;
+        if (between < MOST_TICKS_BETWEEN) {
+            return 0;
+        }
+    }
+    return -1;
+}
+
+static RARE uint64_t
+correct_counter(void)
+{
+    uint64_t ticks, ns;
+    if (look_at_clocks(&ticks, &ns) < 0) {
+        if (++counter.failures > MOST_FAILURES) {
+            counter.limit = 0;
+        }
+        return ns;
+    }
+    counter.failures = 0;
+    uint64_t ticks_since = ticks - counter.ticks, ns_since = ns - counter.ns;
+    if (!counter.rate && ns_since < FIRST_LOOK_NS) {
+        return ns;
+    }
+    uint64_t told_ns = counter.rate ? (uint64_t)((unsigned __int128)ticks_since * counter.rate >> 32) : ns_since;
+    uint64_t apart_ns = told_ns > ns_since ? told_ns - ns_since : ns_since - told_ns;
+    if (ticks_since >> 60 || ticks_since < ns_since / 16 || apart_ns > ns_since / 1024 + 1000) {
+        counter.limit = 0;
+        return ns;
+    }
+    counter.rate = (uint64_t)(((unsigned __int128)ns_since << 32) / ticks_since);
+    uint64_t wait_ns = ns_since < LAST_LOOK_NS / 4 ? 4 * ns_since : LAST_LOOK_NS;
+    counter.limit = (uint64_t)((unsigned __int128)ticks_since * wait_ns / ns_since);
+    counter.ticks = ticks;
+    counter.ns = ns;
+    return ns;
+}
+
+static inline uint64_t
+now_ns(void)
+{
+    if (LIKELY(counter.limit)) {
+        uint64_t since = __rdtsc() - counter.ticks;
+        if (LIKELY(since < counter.limit)) {
+            return counter.ns + (uint64_t)((unsigned __int128)since * counter.rate >> 32);
+        }
+        return correct_counter();
+    }
+    return system_ns();
+}
+#else
+#define now_ns system_ns
+#endif
+
+/* A correction may put the clock back by a little, of which no duration is to know. */
+static inline uint64_t
+since_ns(uint64_t start_ns)
+{
+    uint64_t now = now_ns();
+    return now > start_ns ? now - start_ns : 0;
+}

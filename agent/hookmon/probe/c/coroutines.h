@@ -1,0 +1,362 @@
+/* Coroutines: each step is timed, as in steps.py. */
+
+/* End a step; return the time. */
+static inline uint64_t
+coroutine_leave(Coroutine *self, uint64_t step_ns)
+{
+    uint64_t left_ns = now_ns();
+    self->active_ns += left_ns > step_ns ? left_ns - step_ns : 0;
+    self->steps++;
+    self->stepping = 0;
+    if (self->owns_lane && !self->ended) {
+        leave_to_outer(self);
+    }
+    return left_ns;
+}
+
+/* Begin a step; -1 with an error that must reach the program. */
+static inline int
+coroutine_enter(Coroutine *self, uint64_t *step_ns)
+{
+    if (!self->lane) {
+        if (!self->ended && coroutine_open(self) < 0) {
+            if (self->owns_lane && self->outer) {
+                leave_to_outer(self);
+            }
+            return -1;
+        }
+        if (self->lane) {
+            *step_ns = self->started_ns;
+            return 0;
+        }
+    }
+    else if (self->owns_lane && enter_lane(self) < 0) {
+        return -1;
+    }
+    self->stepping = 1;
+    *step_ns = now_ns();
+    return 0;
+}
+
+/* Count the call, which ended then. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and
+ * stays; another one may be set. */
+static HOT void
+coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
+{
+    Lane *lane = self->lane;
+    Node *node = self->node;
+    if (!lane) {
+        return;
+    }
+    self->lane = NULL;
+    self->ended = 1;
+    uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
+    if (node) {
+        if (lane->moves && node->depth <= lane->moved_depth) {
+            follow(lane, &self->node);
+            follow(lane, &self->parent);
+            node = self->node;
+        }
+        if (lane->node != node) {
+            end_left(lane, node);
+        }
+        Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
+        state.words[lane->base + node->slot] = 0;
+        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
+        uint64_t *words = state.words;
+        words[node->total] += duration_ns;
+        words[node->total + ACTIVE] += self->active_ns;
+        words[node->total + STEPS] += self->steps;
+        if (interrupted) {
+            words[node->total + INTERRUPTED]++;
+        }
+        else if (PyErr_Occurred()) {
+            outcome = count_raised(node);
+        }
+        finish(node, duration_ns);
+        if (lane->trace) {
+            trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
+        }
+        if (self->role == APPLICATION && outcome == RAISED && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
+            fail((Transaction *)self->opened);
+        }
+    }
+    if (self->opened) {
+        PyObject *opened = self->opened;
+        self->opened = NULL;
+        close_opened(opened);
+    }
+    if (self->owns_lane) {
+        leave_lane(lane);
+    }
+    Py_DECREF(lane);
+}
+
+/* The last part of a response has been sent. -1 with an error. */
+static int
+finish_open(void)
+{
+    Transaction *transaction = open_transaction();
+    if (transaction) {
+        finish_response(transaction);
+        Py_DECREF(transaction);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static HOT PySendResult
+coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
+{
+    Coroutine *self = (Coroutine *)object;
+    *result = NULL;
+    if (self->stepping || self->role == LAST_PART) { /* stepping: a mistake of the program, which the coroutine answers */
+        PySendResult answer = PyIter_Send(self->inner, value, result);
+        if (answer == PYGEN_RETURN && self->role == LAST_PART && finish_open() < 0) {
+            Py_CLEAR(*result);
+            return PYGEN_ERROR;
+        }
+        return answer;
+    }
+    uint64_t step_ns;
+    if (coroutine_enter(self, &step_ns) < 0) {
+        return PYGEN_ERROR;
+    }
+    PySendResult outcome = PyIter_Send(self->inner, value, result);
+    uint64_t left_ns = coroutine_leave(self, step_ns);
+    if (outcome != PYGEN_NEXT) {
+        coroutine_end(self, 0, left_ns);
+        if (*result && PyErr_Occurred()) {
+            Py_CLEAR(*result);
+            return PYGEN_ERROR;
+        }
+    }
+    return outcome;
+}
+
+/* Turn the end of a coroutine into what iterators answer. */
+static PyObject *
+as_iteration(PySendResult outcome, PyObject *result)
+{
+    if (outcome == PYGEN_RETURN) {
+        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
+        Py_DECREF(result);
+        if (stop) {
+            PyErr_SetObject(PyExc_StopIteration, stop);
+            Py_DECREF(stop);
+        }
+        return NULL;
+    }
+    return outcome == PYGEN_NEXT ? result : NULL;
+}
+
+static PyObject *
+coroutine_send(PyObject *self, PyObject *value)
+{
+    PyObject *result = NULL;
+    PySendResult outcome = coroutine_am_send(self, value, &result);
+    return as_iteration(outcome, result);
+}
+
+static PyObject *
+coroutine_next(PyObject *self)
+{
+    return coroutine_send(self, Py_None);
+}
+
+static PyObject *
+coroutine_throw(Coroutine *self, PyObject *args)
+{
+    PyObject *method = PyObject_GetAttr(self->inner, name_throw);
+    if (!method) {
+        return NULL;
+    }
+    if (self->stepping || self->role == LAST_PART) {
+        PyObject *answer = PyObject_CallObject(method, args);
+        Py_DECREF(method);
+        return answer;
+    }
+    uint64_t step_ns;
+    if (coroutine_enter(self, &step_ns) < 0) {
+        Py_DECREF(method);
+        return NULL;
+    }
+    PyObject *result = PyObject_CallObject(method, args);
+    Py_DECREF(method);
+    uint64_t left_ns = coroutine_leave(self, step_ns);
+    if (!result) {
+        coroutine_end(self, 0, left_ns);
+    }
+    return result;
+}
+
+static PyObject *
+coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
+{
+    int stepping = self->stepping;
+    PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
+    if (!stepping) {
+        coroutine_end(self, 1, now_ns());
+    }
+    return result;
+}
+
+static PyObject *
+itself(PyObject *self)
+{
+    return Py_NewRef(self);
+}
+
+static int
+coroutine_traverse(Coroutine *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->span);
+    Py_VISIT(self->lane);
+    Py_VISIT(self->outer);
+    Py_VISIT(self->parent);
+    Py_VISIT(self->node);
+    Py_VISIT(self->opened);
+    return 0;
+}
+
+static HOT int
+coroutine_clear(Coroutine *self)
+{
+    Py_CLEAR(self->opened);
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->outer);
+    Py_CLEAR(self->parent);
+    Py_CLEAR(self->node);
+    return 0;
+}
+
+/* Count what was begun and will never end: dropped with its loop. Runs before the garbage collector takes it apart. */
+static void
+coroutine_finalize(Coroutine *self)
+{
+    if (self->lane) {
+        Raised raised;
+        put_aside(&raised);
+        coroutine_end(self, 1, now_ns());
+        PyErr_Clear();
+        put_back(&raised);
+    }
+}
+
+static HOT void
+coroutine_dealloc(Coroutine *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    int was_finalized = self->lane != NULL || PyObject_GC_IsFinalized((PyObject *)self); /* which its memory would say of the next */
+    if (self->lane) { /* it has not ended */
+        PyObject_GC_Track(self);
+        if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+            return;
+        }
+        PyObject_GC_UnTrack(self);
+    }
+    coroutine_clear(self);
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->span);
+    if (was_finalized) {
+        type->tp_free(self);
+    }
+    else {
+        self->owns_lane = self->stepping = self->ended = self->role = 0;
+        self->started_ns = self->active_ns = self->steps = 0;
+        let_go(&gone_coroutines, (PyObject *)self);
+    }
+    Py_DECREF(type);
+}
+
+/* What a stand-in does not do itself, the inner object answers. */
+static PyObject *
+stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject *own = _PyType_Lookup(type, name);
+    /* Methods of ours, and what calls our slots by name: `__call__`, `__get__`, `__next__`, `__await__` … */
+    if (own && (Py_IS_TYPE(own, &PyMethodDescr_Type) ||
+                (Py_IS_TYPE(own, &PyWrapperDescr_Type) && PyDescr_TYPE(own) != &PyBaseObject_Type))) {
+        return PyObject_GenericGetAttr(self, name);
+    }
+    return PyObject_GetAttr(inner, name);
+}
+
+static PyObject *
+coroutine_getattr(Coroutine *self, PyObject *name)
+{
+    return stand_in_getattr((PyObject *)self, self->inner, name);
+}
+
+static int
+coroutine_setattr(Coroutine *self, PyObject *name, PyObject *value)
+{
+    return PyObject_SetAttr(self->inner, name, value);
+}
+
+static PyObject *
+coroutine_repr(Coroutine *self)
+{
+    return PyObject_Repr(self->inner);
+}
+
+static PyMethodDef coroutine_methods[] = {
+    {"send", (PyCFunction)coroutine_send, METH_O, NULL},
+    {"throw", (PyCFunction)coroutine_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)coroutine_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static HOT PyObject *
+make_coroutine(PyObject *inner, PyObject *span)
+{
+    Coroutine *self = (Coroutine *)renewed(&gone_coroutines, CoroutineType);
+    if (self) {
+        self->inner = Py_NewRef(inner);
+        self->span = Py_NewRef(span);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+coroutine_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *inner, *span;
+    return PyArg_ParseTuple(args, "OO", &inner, &span) ? make_coroutine(inner, span) : NULL;
+}
+
+/* Note where the first coroutine of a span was made. An error may be set. */
+static void
+note_maker_once(Timed *self, PyObject *span)
+{
+    if (span != self->last_span) {
+        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_note_maker, span);
+        Py_XDECREF(answer);
+        Py_XSETREF(self->last_span, Py_NewRef(span));
+    }
+}
+
+static HOT PyObject *
+coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    PyObject *made = call(self->function, args, nargsf, kwnames);
+    if (!made) {
+        return NULL;
+    }
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    PyObject *timed = NULL;
+    if (span) {
+        note_maker_once(self, span);
+        timed = PyErr_Occurred() ? NULL : make_coroutine(made, span);
+    }
+    Py_XDECREF(span);
+    Py_DECREF(made);
+    return timed;
+}

@@ -1,0 +1,104 @@
+/* What a completed call adds to the words of its node in the shard. */
+
+/* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
+static RARE Py_ssize_t
+missing_bucket(Node *node, uint64_t duration_ns)
+{
+    Raised raised;
+    put_aside(&raised);
+    Py_ssize_t at = 0;
+    unsigned epoch = state.epoch;
+    PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
+    PyObject *answer =
+        duration ? PyObject_CallMethodObjArgs(state.recorder, name_new_bucket, (PyObject *)node, duration, NULL) : NULL;
+    if (answer) {
+        at = PyLong_AsSsize_t(answer);
+    }
+    Py_XDECREF(answer);
+    Py_XDECREF(duration);
+    put_back_unless_new(&raised);
+    /* when a signal handler has forked in between, the place is one in the parent's shard */
+    return at > 0 && epoch == state.epoch ? at : node->total + UNTIMED;
+}
+
+/* Have a look at what the node's target costs. An error that is set stays; another may be set. */
+static RARE void
+look(Node *node)
+{
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_look, (PyObject *)node);
+    Py_XDECREF(answer);
+    put_back_unless_new(&raised);
+}
+
+/* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */
+static inline int
+finish(Node *node, uint64_t duration_ns)
+{
+    int bucket = bucket_of(duration_ns);
+    int32_t octave = bucket / SUB_BUCKETS;
+    int32_t first = node->octave[octave];
+    Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
+    uint64_t *words = state.words; /* only now: a fork may lie in between */
+    Py_ssize_t total = node->total;
+    uint64_t count = ++words[at];
+    if (duration_ns < node->min_ns) {
+        node->min_ns = words[total + MIN] = duration_ns;
+    }
+    if (duration_ns > node->max_ns || !node->max_ns) {
+        node->max_ns = words[total + MAX] = duration_ns;
+    }
+    if (LIKELY(first && count % CALLS_A_LOOK)) {
+        return 0;
+    }
+    if (count % CALLS_A_LOOK == 0) {
+        look(node);
+    }
+    return 1;
+}
+
+/* Count how a call ended that raised, and return it. */
+static RARE int
+count_raised(Node *node)
+{
+    if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
+        return RETURNED;
+    }
+    int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? RAISED : INTERRUPTED_CALL;
+    state.words[node->total + (outcome == RAISED ? ERRORS : INTERRUPTED)]++;
+    return outcome;
+}
+
+/* Let one completed call of a node be another's: (node, other, nanoseconds, outcome). */
+static PyObject *
+give(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    static const struct { int flag, offset; } endings[] = {
+        {RAISED, ERRORS}, {INTERRUPTED_CALL, INTERRUPTED}, {UNTIMED_CALL, UNTIMED}};
+    Node *node, *other;
+    unsigned long long duration_ns;
+    int outcome;
+    if (!PyArg_ParseTuple(args, "O!O!Ki", NodeType, &node, NodeType, &other, &duration_ns, &outcome)) {
+        return NULL;
+    }
+    uint64_t *words = state.words;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(endings); i++) {
+        if (outcome & endings[i].flag) {
+            words[node->total + endings[i].offset]--;
+            words[other->total + endings[i].offset]++;
+        }
+    }
+    if (!(outcome & UNTIMED_CALL)) {
+        int bucket = bucket_of(duration_ns);
+        Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
+        words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
+        words[node->total] -= duration_ns;
+        words[other->total] += duration_ns;
+        finish(other, duration_ns);
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,109 @@
+/* Where a call counts: its span's node under the lane's present one. */
+
+/* Replace a node by the one that stands for it since its transaction got its name. The reference is ours. */
+static RARE void
+follow(Lane *lane, Node **node)
+{
+    Move *known = move_of(lane, *node);
+    if (known) {
+        Py_SETREF(*node, (Node *)Py_NewRef(known->to));
+    }
+}
+
+/* Nodes that were found of late, by parent and span: one line of memory instead of the four of a dictionary. */
+static struct {
+    Node *parent;
+    PyObject *span;
+    Node *node;
+    unsigned epoch;
+} lately[MOST_LATELY];
+
+static inline size_t
+lately_at(Node *parent, PyObject *span)
+{
+    return ((uintptr_t)parent >> 6 ^ (uintptr_t)parent >> 14 ^ (uintptr_t)span >> 5) % MOST_LATELY;
+}
+
+static Node *look_up_node(Node *parent, PyObject *span);
+
+/* End what was begun in a call that ends now, and has no end of its own: see stretches.py. An error that is set says how the call
+ * has ended, and stays; another one may be set. */
+static RARE void
+end_left(Lane *lane, Node *node)
+{
+    PyObject *error = PyErr_Occurred();
+    error = Py_NewRef(error ? error : Py_None);
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer = PyObject_CallMethodObjArgs(state.steps, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
+    Py_XDECREF(answer);
+    Py_DECREF(error);
+    put_back_unless_new(&raised);
+}
+
+/* Return a span's node under a parent, a new reference, if it was found of late; else NULL. */
+static inline Node *
+lately_found(Node *parent, PyObject *span)
+{
+    size_t at = lately_at(parent, span);
+    int is_there = lately[at].parent == parent && lately[at].span == span && lately[at].epoch == state.epoch;
+    return LIKELY(is_there) ? (Node *)Py_NewRef(lately[at].node) : NULL;
+}
+
+/* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
+static HOT Node *
+find_node(Node *parent, PyObject *span)
+{
+    Node *found = lately_found(parent, span);
+    if (found) {
+        return found;
+    }
+    size_t at = lately_at(parent, span);
+    unsigned epoch = state.epoch;
+    Node *node = look_up_node(parent, span);
+    if (node && node->number && epoch == state.epoch) {
+        lately[at].epoch = epoch;
+        Py_XSETREF(lately[at].parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(lately[at].span, Py_NewRef(span));
+        Py_XSETREF(lately[at].node, (Node *)Py_NewRef(node));
+    }
+    return node;
+}
+
+static __attribute__((noinline)) Node *
+look_up_node(Node *parent, PyObject *span)
+{
+    PyObject *found = PyDict_GetItemWithError(parent->children, span);
+    if (found) {
+        return found == Py_None ? NULL : (Node *)Py_NewRef(found);
+    }
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    if (parent->depth >= state.deepest) { /* each level takes C stack, which 3.11 does not guard: see recorder.new_node */
+        PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
+        return NULL;
+    }
+    found = PyObject_CallMethodObjArgs(state.recorder, name_new_node, (PyObject *)parent, span, NULL);
+    if (!found) {
+        if (PyErr_ExceptionMatches(PyExc_RecursionError)) {
+            PyErr_Clear(); /* the stack has room for the program's call, but not for ours */
+        }
+        return NULL;
+    }
+    if (!Py_IS_TYPE(found, NodeType)) {
+        Py_DECREF(found);
+        return NULL;
+    }
+    return (Node *)found;
+}
+
+/* Call the watched function. */
+static inline PyObject *
+call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
+        return ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
+    }
+    return PyObject_Vectorcall(function, args, nargsf, kwnames);
+}

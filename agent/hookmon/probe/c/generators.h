@@ -1,0 +1,284 @@
+/* Generators, of which only the body's time counts: as in generators.py. */
+
+/* One step: push the span where the generator is consumed, resume the body, charge its time there. */
+typedef struct {
+    Lane *lane;
+    Node *parent;
+    Node *node;
+    PyObject *opened; /* the visit to a transaction */
+    uint64_t start_ns;
+} Step;
+
+static int
+generator_enter(Generator *self, Step *step)
+{
+    step->parent = step->node = NULL;
+    step->opened = NULL;
+    step->lane = running_lane();
+    if (step->lane) {
+        step->parent = (Node *)Py_NewRef(step->lane->node);
+        if (state.joining && (PyObject *)step->parent == state.root) {
+            step->opened = join(step->lane, self->span);
+        }
+        if (!PyErr_Occurred()) {
+            Node *above = (Node *)Py_NewRef(step->lane->node);
+            step->node = find_node(above, self->span);
+            Py_DECREF(above);
+        }
+    }
+    if (!step->node && step->opened) {
+        close_opened(step->opened);
+        step->opened = NULL;
+    }
+    if (!step->node && PyErr_Occurred()) {
+        Py_XDECREF(step->parent);
+        Py_XDECREF(step->lane);
+        return -1;
+    }
+    self->started = self->stepping = 1;
+    step->start_ns = now_ns();
+    if (step->node) {
+        Py_ssize_t slot = step->lane->base + step->node->slot;
+        state.words[slot + 1] = step->start_ns;
+        state.words[slot] = step->node->number;
+        Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->node));
+    }
+    return 0;
+}
+
+/* Count the call, once. An error that is set stays set. */
+static void
+generator_end(Generator *self, int interrupted)
+{
+    if (self->ended || !self->started) {
+        return;
+    }
+    self->ended = 1;
+    if (self->node) {
+        uint64_t *words = state.words;
+        Py_ssize_t total = self->node->total;
+        words[total + STEPS] += self->steps;
+        words[total + ACTIVE] += self->used_ns;
+        if (interrupted) {
+            words[total + INTERRUPTED]++;
+        }
+        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
+        if (!interrupted && PyErr_Occurred()) {
+            outcome = count_raised(self->node);
+        }
+        finish(self->node, self->used_ns);
+        Lane *lane = present_lane_aside();
+        if (lane && lane->trace) {
+            trace_add(lane->trace, self->node, now_ns() - self->used_ns, self->used_ns, outcome);
+        }
+    }
+}
+
+static void
+generator_leave(Generator *self, Step *step)
+{
+    uint64_t duration_ns = since_ns(step->start_ns);
+    self->used_ns += duration_ns;
+    self->steps++;
+    self->stepping = 0;
+    if (step->node) {
+        if (step->lane->moves) {
+            follow(step->lane, &step->node);
+            follow(step->lane, &step->parent);
+        }
+        if (step->lane->node != step->node) {
+            end_left(step->lane, step->node);
+        }
+        Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
+        state.words[step->lane->base + step->node->slot] = 0;
+        state.words[step->node->total] += duration_ns;
+        Py_XSETREF(self->node, (Node *)Py_NewRef(step->node));
+    }
+    if (step->opened) {
+        close_opened(step->opened);
+    }
+    Py_XDECREF(step->node);
+    Py_XDECREF(step->parent);
+    Py_XDECREF(step->lane);
+}
+
+static PySendResult
+generator_am_send(PyObject *object, PyObject *value, PyObject **result)
+{
+    Generator *self = (Generator *)object;
+    Step step;
+    *result = NULL;
+    if (self->stepping) { /* a mistake of the program, which the generator answers */
+        return PyIter_Send(self->inner, value, result);
+    }
+    if (generator_enter(self, &step) < 0) {
+        return PYGEN_ERROR;
+    }
+    PySendResult outcome = PyIter_Send(self->inner, value, result);
+    generator_leave(self, &step);
+    if (outcome != PYGEN_NEXT) {
+        generator_end(self, 0);
+        if (*result && PyErr_Occurred()) {
+            Py_CLEAR(*result);
+            return PYGEN_ERROR;
+        }
+    }
+    return outcome;
+}
+
+static PyObject *
+generator_send(PyObject *self, PyObject *value)
+{
+    PyObject *result = NULL;
+    PySendResult outcome = generator_am_send(self, value, &result);
+    return as_iteration(outcome, result);
+}
+
+static PyObject *
+generator_next(PyObject *self)
+{
+    PyObject *result = NULL;
+    PySendResult outcome = generator_am_send(self, Py_None, &result);
+    if (outcome == PYGEN_RETURN && result == Py_None) {
+        Py_DECREF(result);
+        return NULL; /* the plain end of an iteration */
+    }
+    return as_iteration(outcome, result);
+}
+
+static PyObject *
+generator_throw(Generator *self, PyObject *args)
+{
+    PyObject *method = PyObject_GetAttr(self->inner, name_throw);
+    if (!method) {
+        return NULL;
+    }
+    if (self->stepping) {
+        PyObject *answer = PyObject_CallObject(method, args);
+        Py_DECREF(method);
+        return answer;
+    }
+    Step step;
+    if (generator_enter(self, &step) < 0) {
+        Py_DECREF(method);
+        return NULL;
+    }
+    PyObject *result = PyObject_CallObject(method, args);
+    Py_DECREF(method);
+    generator_leave(self, &step);
+    if (!result) {
+        generator_end(self, 0);
+    }
+    return result;
+}
+
+static PyObject *
+generator_close(Generator *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->started || self->ended || self->stepping) { /* nothing of the body runs */
+        return PyObject_CallMethodNoArgs(self->inner, name_close);
+    }
+    Step step;
+    if (generator_enter(self, &step) < 0) {
+        return NULL;
+    }
+    PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
+    generator_leave(self, &step);
+    generator_end(self, result != NULL);
+    return result;
+}
+
+static int
+generator_traverse(Generator *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->inner);
+    Py_VISIT(self->span);
+    Py_VISIT(self->node);
+    return 0;
+}
+
+static void
+generator_finalize(Generator *self)
+{
+    Raised raised;
+    put_aside(&raised);
+    generator_end(self, 1);
+    PyErr_Clear();
+    put_back(&raised);
+}
+
+static void
+generator_dealloc(Generator *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (self->weakrefs) {
+        PyObject_ClearWeakRefs((PyObject *)self);
+    }
+    PyObject_GC_Track(self);
+    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+        return;
+    }
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->inner);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->node);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+generator_getattr(Generator *self, PyObject *name)
+{
+    return stand_in_getattr((PyObject *)self, self->inner, name);
+}
+
+static int
+generator_setattr(Generator *self, PyObject *name, PyObject *value)
+{
+    return PyObject_SetAttr(self->inner, name, value);
+}
+
+static PyObject *
+generator_repr(Generator *self)
+{
+    return PyObject_Repr(self->inner);
+}
+
+static PyMethodDef generator_methods[] = {
+    {"send", (PyCFunction)generator_send, METH_O, NULL},
+    {"throw", (PyCFunction)generator_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)generator_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyObject *
+generator_new(PyTypeObject *Py_UNUSED(type), PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *inner, *span;
+    if (!PyArg_ParseTuple(args, "OO", &inner, &span)) {
+        return NULL;
+    }
+    Generator *self = (Generator *)GeneratorType->tp_alloc(GeneratorType, 0);
+    if (self) {
+        self->inner = Py_NewRef(inner);
+        self->span = Py_NewRef(span);
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *self = (Timed *)callable;
+    PyObject *made = call(self->function, args, nargsf, kwnames);
+    if (!made) {
+        return NULL;
+    }
+    PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
+    PyObject *timed = span ? PyObject_CallMethodObjArgs(state.steps, name_timed_generator, made, span, NULL) : NULL;
+    Py_XDECREF(span);
+    Py_DECREF(made);
+    return timed;
+}

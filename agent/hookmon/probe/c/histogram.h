@@ -1,0 +1,54 @@
+/* The histogram's buckets: core.histogram in integers. */
+
+/* By the 6 bits behind the leading one: the bucket's limit within that 64th, if any, and in its lowest 5 bits how many limits lie
+ * below that 64th. No duration of less than 2**48 ns has those bits, so they change no comparison. */
+static uint64_t threshold[64] __attribute__((aligned(64)));
+
+static void
+fill_histogram(void)
+{
+    /* floor(2**(63 + i/16)), computed with 128-bit integer square roots: four halvings of the exponent */
+    uint64_t limit[SUB_BUCKETS + 1];
+    for (int i = 0; i <= SUB_BUCKETS; i++) {
+        /* the largest m with (m / 2**63)**16 <= 2**i, by bisection in long double and a check in exact integers is not
+         * needed: limits are irrational but for i = 0 and 16, and the nearest 64-bit neighbour of a duration below
+         * 2**47 is 2**16 units away */
+        long double value = 9223372036854775808.0L;
+        long double root = 1.0L;
+        if (i & 8) root *= 1.41421356237309504880168872420969807857L;
+        if (i & 4) root *= 1.18920711500272106671749997056047591529L;
+        if (i & 2) root *= 1.09050773266525765920701065576070797899L;
+        if (i & 1) root *= 1.04427378242741384032196647873992910237L;
+        value *= root;
+        limit[i] = i == SUB_BUCKETS ? UINT64_MAX : (uint64_t)value;
+    }
+    for (int part = 0; part < 64; part++) {
+        uint64_t first = (1ull << 63) + ((uint64_t)part << 57);
+        uint64_t last = first + ((1ull << 57) - 1);
+        unsigned below = 0;
+        uint64_t within = UINT64_MAX;
+        for (int i = 0; i < SUB_BUCKETS; i++) {
+            if (limit[i] < first) {
+                below++;
+            }
+            else if (limit[i] <= last) {
+                within = limit[i];
+            }
+        }
+        threshold[part] = (within & ~31ull) | below;
+    }
+}
+
+static inline int
+bucket_of(uint64_t duration_ns)
+{
+    if (duration_ns <= 1) {
+        return 0;
+    }
+    int octave = 63 - __builtin_clzll(duration_ns);
+    uint64_t mantissa = duration_ns << (63 - octave);
+    int part = (int)(mantissa >> 57) & 63;
+    uint64_t limit = threshold[part];
+    int bucket = octave * SUB_BUCKETS + (int)(limit & 31) + (mantissa > limit);
+    return bucket < OCTAVES * SUB_BUCKETS ? bucket : OCTAVES * SUB_BUCKETS - 1;
+}

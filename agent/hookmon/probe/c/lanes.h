@@ -1,0 +1,367 @@
+/* Lanes: one for each thread, greenlet or task, and which of them is running. */
+
+/* Forget which nodes have moved. Their memory stays for the next transaction. */
+static HOT void
+forget_moves(Lane *self)
+{
+    int moves = self->moves;
+    self->moves = 0; /* first: what goes may call us */
+    self->moved_depth = -1;
+    for (int i = 0; i < moves; i++) {
+        Py_DECREF(self->moved[i].from);
+        Py_DECREF(self->moved[i].to);
+    }
+}
+
+static inline Move *
+move_of(Lane *self, Node *from)
+{
+    for (int i = 0; i < self->moves; i++) {
+        if (self->moved[i].from == from) {
+            return &self->moved[i];
+        }
+    }
+    return NULL;
+}
+
+/* Let a node stand for another one. -1 with an error. */
+static HOT int
+move(Lane *self, Node *from, Node *to)
+{
+    Move *known = move_of(self, from);
+    if (known) {
+        Py_SETREF(known->to, (Node *)Py_NewRef(to));
+        return 0;
+    }
+    if (self->moves == self->moves_room) {
+        int room = self->moves_room ? 2 * self->moves_room : 4;
+        Move *moved = PyMem_Realloc(self->moved, (size_t)room * sizeof *moved);
+        if (!moved) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        self->moved = moved;
+        self->moves_room = room;
+    }
+    self->moved[self->moves++] = (Move){(Node *)Py_NewRef(from), (Node *)Py_NewRef(to)};
+    if (self->moved_depth < from->depth) {
+        self->moved_depth = from->depth;
+    }
+    return 0;
+}
+
+static int
+lane_init(Lane *self, PyObject *args, PyObject *kwargs)
+{
+    Py_ssize_t base;
+    PyObject *task, *node;
+    if (kwargs && PyDict_GET_SIZE(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Lane takes no keyword arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(args, "nOO!", &base, &task, NodeType, &node)) {
+        return -1;
+    }
+    self->base = base;
+    self->moved_depth = -1;
+    Py_XSETREF(self->task, Py_NewRef(task));
+    Py_XSETREF(self->node, (Node *)Py_NewRef(node));
+    return 0;
+}
+
+static int
+lane_traverse(Lane *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->node);
+    Py_VISIT(self->task);
+    for (int i = 0; i < self->moves; i++) {
+        Py_VISIT(self->moved[i].from);
+        Py_VISIT(self->moved[i].to);
+    }
+    return 0;
+}
+
+static void
+lane_dealloc(Lane *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->node);
+    Py_CLEAR(self->task);
+    Py_CLEAR(self->trace);
+    forget_moves(self);
+    PyMem_Free(self->moved);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+lane_get_node(Lane *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->node ? (PyObject *)self->node : Py_None);
+}
+
+static int
+lane_set_node(Lane *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !Py_IS_TYPE(value, NodeType)) {
+        PyErr_SetString(PyExc_TypeError, "a lane's node is a Node");
+        return -1;
+    }
+    Py_XSETREF(self->node, (Node *)Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+lane_get_trace(Lane *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->trace ? (PyObject *)self->trace : Py_None);
+}
+
+static int
+lane_set_trace(Lane *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || (value != Py_None && !Py_IS_TYPE(value, TraceType))) {
+        PyErr_SetString(PyExc_TypeError, "a lane's trace is a Trace or None");
+        return -1;
+    }
+    Py_XSETREF(self->trace, value == Py_None ? NULL : (Trace *)Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+lane_get_moved(Lane *self, void *Py_UNUSED(closure))
+{
+    if (!self->moves) {
+        Py_RETURN_NONE;
+    }
+    PyObject *answer = PyDict_New();
+    for (int i = 0; answer && i < self->moves; i++) {
+        if (PyDict_SetItem(answer, (PyObject *)self->moved[i].from, (PyObject *)self->moved[i].to) < 0) {
+            Py_CLEAR(answer);
+        }
+    }
+    return answer;
+}
+
+static int
+lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || (value != Py_None && !PyDict_Check(value))) {
+        PyErr_SetString(PyExc_TypeError, "what moved is a dict or None");
+        return -1;
+    }
+    forget_moves(self);
+    PyObject *from, *to;
+    Py_ssize_t at = 0;
+    while (value != Py_None && PyDict_Next(value, &at, &from, &to)) {
+        if (Py_IS_TYPE(from, NodeType) && Py_IS_TYPE(to, NodeType) && move(self, (Node *)from, (Node *)to) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyGetSetDef lane_getset[] = {
+    {"trace", (getter)lane_get_trace, (setter)lane_set_trace, NULL, NULL},
+    {"moved", (getter)lane_get_moved, (setter)lane_set_moved, NULL, NULL},
+    {"node", (getter)lane_get_node, (setter)lane_set_node, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMemberDef lane_members[] = {
+    {"base", Py_T_PYSSIZET, offsetof(Lane, base), 0, NULL},
+    {"task", Py_T_OBJECT_EX, offsetof(Lane, task), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+/* Return the running lane, borrowed, or NULL without an error when there is none yet. */
+static inline Lane *
+present_lane(void)
+{
+    if (!state.getcurrent) {
+        return thread_epoch == state.epoch ? thread_lane : NULL;
+    }
+    PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
+    PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
+    PyObject *lane = key ? PyDict_GetItemWithError(state.greenlet_lanes, key) : NULL;
+    Py_XDECREF(key);
+    Py_XDECREF(greenlet);
+    if (!lane) {
+        PyErr_Clear();
+        return NULL;
+    }
+    return (Lane *)lane;
+}
+
+/* The same with an error set, which stays set. */
+static Lane *
+present_lane_aside(void)
+{
+    Raised raised;
+    put_aside(&raised);
+    Lane *lane = present_lane();
+    put_back(&raised);
+    return lane;
+}
+
+/* What the rare functions of `recorder` and `steps` raise is never ours, they are shielded: it comes from a signal handler of
+ * the program, or is a KeyboardInterrupt, and must reach the program. Ours they answer with None. */
+
+static void run_lane(Lane *lane);
+
+/* Threads that have ended, of which the system tells without the GIL: the next one that needs a lane takes them off. */
+typedef struct Ended {
+    struct Ended *next;
+    Lane *lane;
+    Lane *running; /* the same, but for a thread that ended in the middle of something */
+    unsigned epoch;
+} Ended;
+static Ended *ended_threads;
+static pthread_key_t thread_key;
+
+static void
+thread_ended(void *value)
+{
+    Ended *ended = value;
+    ended->running = thread_epoch == ended->epoch ? thread_lane : NULL;
+    ended->next = __atomic_load_n(&ended_threads, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(&ended_threads, &ended->next, ended, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+}
+
+/* Have the lane of this thread back when it ends. Without memory for that, it stays. */
+static void
+note_end_of_thread(Lane *lane)
+{
+    Ended *ended = pthread_getspecific(thread_key);
+    if (!ended) { /* else it is that of a parent process */
+        ended = calloc(1, sizeof *ended);
+    }
+    if (ended) {
+        ended->epoch = state.epoch;
+        ended->lane = (Lane *)Py_NewRef((PyObject *)lane);
+        (void)pthread_setspecific(thread_key, ended);
+    }
+}
+
+/* Take the lanes of threads that have ended. */
+static void
+take_ended_threads(void)
+{
+    Ended *ended = __atomic_exchange_n(&ended_threads, NULL, __ATOMIC_ACQUIRE);
+    while (ended) {
+        Ended *next = ended->next;
+        Lane *lane = ended->lane;
+        if (ended->epoch == state.epoch && state.thread_spares < MOST_SPARE && lane->base != state.scratch_lane) {
+            Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
+            Py_CLEAR(lane->trace);
+            forget_moves(lane);
+            state.spare_of_thread[state.thread_spares++] = lane;
+        }
+        else {
+            if (ended->epoch == state.epoch) {
+                PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+                Py_XDECREF(answer);
+            }
+            Py_DECREF(lane);
+        }
+        Py_XDECREF((PyObject *)ended->running);
+        free(ended);
+        ended = next;
+    }
+}
+
+/* Return the running lane, a new reference, making one when needed; NULL when there is none, perhaps with an error. */
+static Lane *
+running_lane(void)
+{
+    Lane *lane = present_lane();
+    if (lane) {
+        return (Lane *)Py_NewRef(lane);
+    }
+    if (!state.getcurrent) {
+        if (ended_threads) {
+            take_ended_threads();
+        }
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
+        if (state.thread_spares) {
+            lane = state.spare_of_thread[--state.thread_spares];
+            state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
+            run_lane(lane);
+            note_end_of_thread(lane);
+            return lane;
+        }
+    }
+    PyObject *made = PyObject_CallMethodNoArgs(state.recorder, name_enter_thread);
+    if (made && !Py_IS_TYPE(made, LaneType)) {
+        Py_CLEAR(made);
+    }
+    return (Lane *)made;
+}
+
+/* Make a lane the running one. An error that is set stays set, ours never is. */
+static HOT void
+run_lane(Lane *lane)
+{
+    if (!state.getcurrent) {
+        Lane *before = thread_epoch == state.epoch ? thread_lane : NULL;
+        thread_lane = (Lane *)Py_XNewRef((PyObject *)lane);
+        thread_epoch = state.epoch;
+        Py_XDECREF(before);
+        return;
+    }
+    Raised raised;
+    put_aside(&raised);
+    PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
+    PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
+    if (key && lane) {
+        (void)PyDict_SetItem(state.greenlet_lanes, key, (PyObject *)lane);
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(greenlet);
+    PyErr_Clear();
+    put_back(&raised);
+}
+
+typedef struct {
+    PyObject_HEAD
+} Here;
+
+static PyObject *
+here_get_lane(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
+{
+    Lane *lane = present_lane();
+    if (!lane) {
+        PyErr_SetString(PyExc_AttributeError, "lane");
+        return NULL;
+    }
+    return Py_NewRef(lane);
+}
+
+static int
+here_set_lane(PyObject *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !Py_IS_TYPE(value, LaneType)) {
+        PyErr_SetString(PyExc_TypeError, "a lane is a Lane");
+        return -1;
+    }
+    run_lane((Lane *)value);
+    return 0;
+}
+
+static PyGetSetDef here_getset[] = {
+    {"lane", here_get_lane, here_set_lane, "The Lane of the running thread; AttributeError until the first span.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static void
+plain_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}

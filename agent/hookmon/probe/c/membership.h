@@ -1,0 +1,192 @@
+/* Membership: who joins a transaction, and how the context variable is set and taken back. */
+
+/* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
+ * none. */
+static PyObject *
+join(Lane *lane, PyObject *span)
+{
+    if (!is_member()) {
+        return NULL;
+    }
+    PyObject *visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
+    if (visit == Py_None) {
+        Py_CLEAR(visit);
+    }
+    return visit;
+}
+
+static PyObject *
+member_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *transaction, *lane, *trace;
+    if (!PyArg_ParseTuple(args, "OO!O", &transaction, LaneType, &lane, &trace)) {
+        return NULL;
+    }
+    Member *self = (Member *)renewed(&gone_members, type);
+    if (self) {
+        self->transaction = Py_NewRef(transaction);
+        self->lane = Py_NewRef(lane);
+        self->task = Py_NewRef(((Lane *)lane)->task);
+        self->trace = Py_NewRef(trace);
+    }
+    return (PyObject *)self;
+}
+
+static int
+member_traverse(Member *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->transaction);
+    Py_VISIT(self->lane);
+    return 0;
+}
+
+static HOT void
+member_dealloc(Member *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->transaction);
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->task);
+    Py_CLEAR(self->trace);
+    self->beside = 0;
+    let_go(&gone_members, (PyObject *)self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef member_members[] = {
+    {"transaction", Py_T_OBJECT_EX, offsetof(Member, transaction), Py_READONLY, NULL},
+    {"lane", Py_T_OBJECT_EX, offsetof(Member, lane), Py_READONLY, NULL},
+    {"task", Py_T_OBJECT_EX, offsetof(Member, task), Py_READONLY, NULL},
+    {"trace", Py_T_OBJECT_EX, offsetof(Member, trace), Py_READONLY, NULL},
+    {"beside", Py_T_LONG, offsetof(Member, beside), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+#ifdef HAS_CONTEXTS
+/* Trees that hold nothing but a membership that has ended, for contexts in which nothing else is set: most requests begin in such
+ * a one, and to make a tree takes as long as all else of a transaction's beginning. */
+static PyObject *spare_trees[MOST_GONE];
+static int spare_trees_count;
+
+/* Return where a tree has its membership, NULL where it has anything else, or where anybody but the caller has it. */
+static inline PyObject **
+membership_in(PyObject *tree)
+{
+    Branch *root = (Branch *)((Tree *)tree)->root;
+    int is_ours = branch_type && ((Tree *)tree)->count == 1 && Py_REFCNT(tree) == 1 && Py_IS_TYPE(root, branch_type) &&
+                  Py_REFCNT(root) == 1 && Py_SIZE(root) == 2 && root->pairs[0] == state.members;
+    return is_ours ? &root->pairs[1] : NULL;
+}
+
+/* Give a thread its first context, with nothing in it: what is set in none cannot be taken back. -1 with an error. */
+static RARE int
+make_context(void)
+{
+    PyObject *token = PyContextVar_Set(state.members, Py_None);
+    int is_done = token && PyContextVar_Reset(state.members, token) == 0;
+    Py_XDECREF(token);
+    return is_done ? 0 : -1;
+}
+
+/* Put a transaction's member into a context that holds nothing; say whether that was possible. */
+static inline int
+set_in_empty(Transaction *self, PyThreadState *thread)
+{
+    Context *context = (Context *)thread->context;
+    if (!reads_contexts || !spare_trees_count || !context || ((Tree *)context->vars)->count) {
+        return 0;
+    }
+    PyObject *tree = spare_trees[--spare_trees_count];
+    PyObject **member = membership_in(tree);
+    if (!LIKELY(member)) { /* somebody has got hold of it: gc.get_objects() returns them all */
+        Py_DECREF(tree);
+        return 0;
+    }
+    Py_SETREF(*member, Py_NewRef(self->member));
+    self->vars_before = context->vars;
+    self->vars_after = Py_NewRef(tree);
+    self->context = context;
+    context->vars = tree;
+    Variable *variable = (Variable *)state.members;
+    variable->cached = self->member;
+    variable->cached_by = thread->id;
+    variable->cached_at = thread->context_ver;
+    return 1;
+}
+
+/* Keep a tree for the next one, where nobody else has it; the reference is taken. */
+static inline void
+keep_tree(PyObject *tree)
+{
+    PyObject **member = spare_trees_count < MOST_GONE ? membership_in(tree) : NULL;
+    if (member) {
+        Py_SETREF(*member, Py_NewRef(Py_None));
+        spare_trees[spare_trees_count++] = tree;
+    }
+    else {
+        Py_DECREF(tree);
+    }
+}
+#endif
+
+/* Have the caller belong to a transaction. -1 with an error. */
+static HOT int
+set_member(Transaction *self)
+{
+#ifdef HAS_CONTEXTS
+    PyThreadState *thread = PyThreadState_Get();
+    if (reads_contexts && !thread->context && make_context() < 0) {
+        return -1;
+    }
+    if (LIKELY(set_in_empty(self, thread))) {
+        return 0;
+    }
+    self->vars_before = Py_XNewRef(present_vars());
+#endif
+    PyObject *token = PyContextVar_Set(state.members, self->member);
+    if (!token) {
+        return -1;
+    }
+    Py_DECREF(token);
+#ifdef HAS_CONTEXTS
+    if (self->vars_before) {
+        self->context = PyThreadState_Get()->context;
+        self->vars_after = Py_NewRef(present_vars());
+    }
+#endif
+    return 0;
+}
+
+/* Have it belong to what it belonged to before. -1 with an error. */
+static HOT int
+restore_member(Transaction *self)
+{
+#ifdef HAS_CONTEXTS
+    Context *context = (Context *)PyThreadState_Get()->context;
+    if (self->vars_after && context == self->context && is_same_tree(context->vars, self->vars_after)) {
+        PyObject *left = context->vars;
+        context->vars = self->vars_before;
+        self->vars_before = NULL;
+        ((Variable *)state.members)->cached = NULL;
+        Py_DECREF(left);
+        PyObject *tree = self->vars_after;
+        self->vars_after = NULL;
+        keep_tree(tree);
+        return 0;
+    }
+    Py_CLEAR(self->vars_before); /* the program has set other variables; and the tree, its member and we would be a cycle */
+    Py_CLEAR(self->vars_after);
+#endif
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        return -1;
+    }
+    if (member == self->member) {
+        PyObject *token = PyContextVar_Set(state.members, self->before);
+        Py_XDECREF(token);
+    }
+    Py_DECREF(member);
+    return PyErr_Occurred() ? -1 : 0;
+}

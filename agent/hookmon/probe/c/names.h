@@ -1,0 +1,358 @@
+/* Spans of calls, by their arguments and the line that calls: what names.py finds is kept here. */
+
+static void
+forget_known(Timed *self)
+{
+    Known *table = self->known;
+    Py_ssize_t size = self->known_size;
+    self->known = NULL; /* first: what goes may call us */
+    self->known_size = self->known_used = 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        Py_XDECREF(table[i].span);
+    }
+    PyMem_Free(table);
+}
+
+static PyObject *
+known_span(Timed *self, Py_hash_t hash)
+{
+    if (!self->known_size) {
+        return NULL;
+    }
+    size_t mask = (size_t)self->known_size - 1;
+    for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
+        if (!self->known[i].span) {
+            return NULL;
+        }
+        if (self->known[i].hash == hash) {
+            return self->known[i].span;
+        }
+    }
+}
+
+static void
+remember_span(Timed *self, Py_hash_t hash, PyObject *span)
+{
+    if (2 * self->known_used >= self->known_size) {
+        Py_ssize_t size = self->known_size ? self->known_size * 2 : 8;
+        if (size > MOST_KNOWN) {
+            forget_known(self);
+            size = 8;
+        }
+        Known *table = PyMem_Calloc((size_t)size, sizeof *table);
+        if (!table) {
+            return;
+        }
+        size_t mask = (size_t)size - 1;
+        for (Py_ssize_t i = 0; i < self->known_size; i++) {
+            if (self->known[i].span) {
+                size_t at = (size_t)self->known[i].hash & mask;
+                while (table[at].span) {
+                    at = (at + 1) & mask;
+                }
+                table[at] = self->known[i];
+            }
+        }
+        PyMem_Free(self->known);
+        self->known = table;
+        self->known_size = size;
+    }
+    size_t mask = (size_t)self->known_size - 1;
+    size_t at = (size_t)hash & mask;
+    while (self->known[at].span) {
+        at = (at + 1) & mask;
+    }
+    self->known[at].hash = hash;
+    self->known[at].span = Py_NewRef(span);
+    self->known_used++;
+}
+
+/* Say whether the calling line tells the spans of a call apart: of a client's calls, once there has been a transaction. To find the
+ * line costs as much again as the call. */
+static inline int
+is_located(Timed *self)
+{
+    return self->sited && state.joining;
+}
+
+/* Return the span of a call, borrowed, where it is known; NULL without an error where it is to be found. */
+static inline PyObject *
+seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (is_located(self)) {
+        return NULL;
+    }
+    if (self->span || self->position < 0 || self->position >= count || !PyUnicode_CheckExact(args[self->position])) {
+        return self->span;
+    }
+    Py_hash_t hash = ((PyASCIIObject *)args[self->position])->hash;
+    return hash == -1 ? NULL : known_span(self, hash);
+}
+
+/* Files that code came from, by the address of their names, and whether they are the program's own. */
+static struct {
+    PyObject *name;
+    int is_own;
+} files[MOST_FILES];
+static int known_files;
+
+static HOT int
+is_own(PyObject *filename)
+{
+    size_t at = ((size_t)filename >> 4) % MOST_FILES;
+    for (; files[at].name; at = (at + 1) % MOST_FILES) {
+        if (files[at].name == filename) {
+            return files[at].is_own;
+        }
+    }
+    PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_is_own, filename);
+    int own = answer ? answer == Py_True : 0;
+    Py_XDECREF(answer);
+    PyErr_Clear();
+    if (known_files < MOST_FILES / 2) {
+        at = ((size_t)filename >> 4) % MOST_FILES; /* again: Python has run */
+        while (files[at].name && files[at].name != filename) {
+            at = (at + 1) % MOST_FILES;
+        }
+        if (!files[at].name) {
+            files[at].name = Py_NewRef(filename);
+            files[at].is_own = own;
+            known_files++;
+        }
+    }
+    return own;
+}
+
+static inline uint64_t
+mixed(uint64_t a, uint64_t b)
+{
+    a ^= b + 0x9E3779B97F4A7C15ull + (a << 6) + (a >> 2);
+    return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
+}
+
+/* The frames of the interpreter, as far as we read them: an object for each, as PyEval_GetFrame makes them, costs more than all
+ * the rest of a call. They stay as they are within a minor version; `check_frames` makes sure of it once, and later versions use the
+ * objects. Source: Include/internal/pycore_frame.h of CPython 3.11, 3.12 and 3.13. */
+#if PY_VERSION_HEX < 0x030E0000
+#define HAS_FRAMES
+typedef struct Frame {
+#if PY_VERSION_HEX < 0x030C0000
+    void *function, *globals, *builtins, *locals;
+    PyObject *code;
+    void *object;
+    struct Frame *previous;
+    char *instruction;
+#else
+    PyObject *code;
+    struct Frame *previous;
+    void *function, *globals, *builtins, *locals, *object;
+    char *instruction;
+#endif
+} Frame;
+static int reads_frames;
+
+static inline Frame *
+running_frame(void)
+{
+#if PY_VERSION_HEX < 0x030D0000
+    return (Frame *)PyThreadState_Get()->cframe->current_frame;
+#else
+    return (Frame *)PyThreadState_Get()->current_frame;
+#endif
+}
+
+/* Say whether the running frames are what we take them for. */
+static int
+check_frames(void)
+{
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    Frame *each = running_frame();
+    int agree = frame != NULL;
+    for (int depth = 0; frame && agree && depth < 3; depth++) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        char *first = (char *)code->co_code_adaptive;
+        for (int skipped = 0; each && each->code != (PyObject *)code && skipped < 3; skipped++) {
+            each = each->previous; /* what stands between C and Python */
+        }
+        agree = each && each->code == (PyObject *)code && each->instruction >= first - 2 && each->instruction <= first + 2 * Py_SIZE(code);
+        each = agree ? each->previous : NULL;
+        Py_DECREF(code);
+        PyFrameObject *back = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF((PyObject *)frame);
+    return agree;
+}
+#endif
+
+/* Return the hash of a text, which it has once somebody has asked. */
+static inline Py_hash_t
+hash_of(PyObject *text)
+{
+    Py_hash_t hash = ((PyASCIIObject *)text)->hash;
+    return LIKELY(hash != -1) ? hash : PyObject_Hash(text);
+}
+
+static inline Py_hash_t
+hash_of_value(PyObject *value)
+{
+    return PyUnicode_CheckExact(value) ? hash_of(value) : PyObject_Hash(value);
+}
+
+static inline uint64_t
+key_of(PyCodeObject *code, uint64_t instruction)
+{
+    return mixed((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
+}
+
+/* Return what tells the innermost line of the program's own code from all others, 0 when there is none. */
+static uint64_t
+site_key(void)
+{
+#ifdef HAS_FRAMES
+    if (reads_frames) {
+        Frame *each = running_frame();
+        for (int depth = 0; each && depth < MOST_FRAMES; depth++, each = each->previous) {
+            PyCodeObject *code = (PyCodeObject *)each->code;
+            if (code && PyCode_Check(code) && is_own(code->co_filename)) {
+                return key_of(code, (uint64_t)(each->instruction - (char *)code->co_code_adaptive));
+            }
+        }
+        return 0;
+    }
+#endif
+    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
+    uint64_t key = 0;
+    for (int depth = 0; frame && !key && depth < MOST_FRAMES; depth++) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        if (is_own(code->co_filename)) {
+            key = key_of(code, (uint64_t)PyFrame_GetLasti(frame));
+        }
+        Py_DECREF(code);
+        PyFrameObject *back = key ? NULL : PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF((PyObject *)frame);
+    return key;
+}
+
+/* Return the text that decides about the name, borrowed: an argument, or what it has under a key; NULL when it is anything else. */
+static HOT PyObject *
+deciding(Timed *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (self->position < 0 || self->position >= count) {
+        return NULL;
+    }
+    PyObject *value = args[self->position];
+    if (self->detail) {
+        value = PyDict_CheckExact(value) ? PyDict_GetItemWithError(value, self->detail) : NULL;
+        if (!value) {
+            PyErr_Clear();
+            return NULL;
+        }
+    }
+    return PyUnicode_CheckExact(value) ? value : NULL;
+}
+
+/* Put the arguments of a call into a tuple and a dictionary. -1 with an error. */
+static int
+gather(PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject **positional, PyObject **keywords)
+{
+    *positional = PyTuple_New(count);
+    *keywords = PyDict_New();
+    int failed = !*positional || !*keywords;
+    for (Py_ssize_t i = 0; i < count && !failed; i++) {
+        PyTuple_SET_ITEM(*positional, i, Py_NewRef(args[i]));
+    }
+    for (Py_ssize_t i = 0; kwnames && i < PyTuple_GET_SIZE(kwnames) && !failed; i++) {
+        failed = PyDict_SetItem(*keywords, PyTuple_GET_ITEM(kwnames, i), args[count + i]) < 0;
+    }
+    if (failed) {
+        Py_CLEAR(*positional);
+        Py_CLEAR(*keywords);
+    }
+    return failed ? -1 : 0;
+}
+
+static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *, int);
+
+/* Return the span of a call and of the line that calls, a new reference; NULL with an error when it cannot be found. */
+static HOT PyObject *
+span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    if (!is_located(self)) {
+        return self->span ? Py_NewRef(self->span) : span_by_name(self, args, count, kwnames, 1);
+    }
+    uint64_t site = site_key();
+    Py_hash_t name = 0;
+    PyObject *span = NULL;
+    PyObject *text;
+    if (self->span) {
+        span = Py_NewRef(self->span);
+    }
+    else if ((text = deciding(self, args, count))) {
+        name = hash_of(text);
+    }
+    else {
+        span = span_by_name(self, args, count, kwnames, 1);
+        if (!span) {
+            return NULL;
+        }
+    }
+    if (span) {
+        name = (Py_hash_t)((uintptr_t)span >> 4);
+    }
+    Py_hash_t key = (Py_hash_t)mixed((uint64_t)name, site);
+    PyObject *known = known_span(self, key);
+    if (known) {
+        Py_XDECREF(span);
+        return Py_NewRef(known);
+    }
+    if (!span) {
+        span = span_by_name(self, args, count, kwnames, 0);
+        if (!span) {
+            return NULL;
+        }
+    }
+    if (site) {
+        PyObject *there = PyObject_CallMethodOneArg(state.steps, name_located, span);
+        Py_DECREF(span);
+        if (!there) {
+            return NULL;
+        }
+        span = there;
+    }
+    remember_span(self, key, span);
+    return span;
+}
+
+/* Return the span that the arguments name, wherever the call comes from. `remembers`: by the argument that decides. */
+static PyObject *
+span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, int remembers)
+{
+    Py_hash_t hash = -1;
+    PyObject *text = remembers ? deciding(self, args, count) : NULL;
+    if (text) {
+        hash = hash_of(text);
+        PyObject *known = known_span(self, hash);
+        if (known) {
+            return Py_NewRef(known);
+        }
+    }
+    PyObject *positional, *keywords;
+    if (gather(args, count, kwnames, &positional, &keywords) < 0) {
+        return NULL;
+    }
+    PyObject *span = PyObject_CallFunctionObjArgs(self->name, positional, keywords, NULL);
+    Py_DECREF(positional);
+    Py_DECREF(keywords);
+    if (!span) {
+        return NULL;
+    }
+    if (hash != -1) {
+        remember_span(self, hash, span);
+    }
+    return span;
+}

@@ -1,0 +1,133 @@
+/* Nodes of the call tree, and what the garbage collector is told of all types. */
+
+static int
+node_init(Node *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *parent, *span;
+    unsigned long long number;
+    Py_ssize_t at;
+    long depth;
+    if (kwargs && PyDict_GET_SIZE(kwargs)) {
+        PyErr_SetString(PyExc_TypeError, "Node takes no keyword arguments");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(args, "OOKnl", &parent, &span, &number, &at, &depth)) {
+        return -1;
+    }
+    int entry = 0;
+    if (span != Py_None) {
+        PyObject *target = PyObject_GetAttr(span, name_target);
+        PyObject *flag = target ? PyObject_GetAttr(target, name_entry) : NULL;
+        Py_XSETREF(self->kind, flag ? PyObject_GetAttr(target, name_kind) : NULL);
+        entry = flag ? PyObject_IsTrue(flag) : -1;
+        Py_XDECREF(flag);
+        Py_XDECREF(target);
+        if (entry < 0) {
+            return -1;
+        }
+    }
+    PyObject *children = PyDict_New();
+    if (!children) {
+        return -1;
+    }
+    self->entry = (char)entry;
+    self->floor_ns = 0;
+    self->per = 0;
+    Py_XSETREF(self->children, children);
+    Py_XSETREF(self->parent, Py_NewRef(parent));
+    Py_XSETREF(self->span, Py_NewRef(span));
+    self->number = number;
+    self->total = at + 4; /* layout.NODE_TOTAL_NS */
+    self->depth = (int)depth;
+    self->slot = 2 * (int)(depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
+    self->min_ns = UINT64_MAX;
+    self->max_ns = 0;
+    self->skip = 0;
+    memset(self->octave, 0, sizeof self->octave);
+    return 0;
+}
+
+static PyObject *
+node_retire(Node *self, PyObject *Py_UNUSED(ignored))
+{
+    self->number = 0;
+    self->per = 0;
+    self->total = state.scratch_total;
+    self->slot = 0;
+    for (int i = 0; i < OCTAVES; i++) {
+        self->octave[i] = (int32_t)state.scratch_bucket;
+    }
+    Py_CLEAR(self->tail);
+    Py_XSETREF(self->children, Py_NewRef(state.no_children));
+    Py_XSETREF(self->parent, Py_NewRef(Py_None));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+node_add_octave(Node *self, PyObject *args)
+{
+    Py_ssize_t octave, first;
+    if (!PyArg_ParseTuple(args, "nn", &octave, &first)) {
+        return NULL;
+    }
+    if (octave < 0 || octave >= OCTAVES) {
+        PyErr_SetString(PyExc_IndexError, "no such octave");
+        return NULL;
+    }
+    if (self->number) { /* not retired meanwhile */
+        self->octave[octave] = (int32_t)first;
+    }
+    Py_RETURN_NONE;
+}
+
+static int
+node_traverse(Node *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->parent);
+    Py_VISIT(self->span);
+    Py_VISIT(self->children);
+    Py_VISIT(self->tail);
+    return 0;
+}
+
+/* Neither nodes and lanes nor what a stand-in stands for are ever cleared by the garbage collector: they may be called
+ * until they are gone, by a __del__ that it does not know of. Each cycle through them has a dictionary, a function's cell or
+ * the like in it, whose clearing breaks it. */
+
+static void
+node_dealloc(Node *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, node_dealloc)
+    Py_CLEAR(self->parent);
+    Py_CLEAR(self->span);
+    Py_CLEAR(self->kind);
+    Py_CLEAR(self->children);
+    Py_CLEAR(self->tail);
+    type->tp_free(self);
+    Py_DECREF(type);
+    Py_TRASHCAN_END
+}
+
+static PyMemberDef node_members[] = {
+    {"parent", Py_T_OBJECT_EX, offsetof(Node, parent), 0, NULL},
+    {"span", Py_T_OBJECT_EX, offsetof(Node, span), 0, NULL},
+    {"children", Py_T_OBJECT_EX, offsetof(Node, children), 0, NULL},
+    {"number", Py_T_ULONGLONG, offsetof(Node, number), 0, NULL},
+    {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
+    {"slot", Py_T_INT, offsetof(Node, slot), 0, NULL},
+    {"depth", Py_T_INT, offsetof(Node, depth), 0, NULL},
+    {"skip", Py_T_SHORT, offsetof(Node, skip), 0, NULL},
+    {"per", Py_T_INT, offsetof(Node, per), 0, NULL},
+    {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
+    {"floor_ns", Py_T_ULONGLONG, offsetof(Node, floor_ns), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef node_methods[] = {
+    {"retire", (PyCFunction)node_retire, METH_NOARGS, "Send whatever is still to be written into the scratch record."},
+    {"add_octave", (PyCFunction)node_add_octave, METH_VARARGS, "Say where the buckets of an octave are."},
+    {NULL, NULL, 0, NULL},
+};

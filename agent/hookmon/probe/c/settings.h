@@ -1,0 +1,154 @@
+/* What Python asks and sets: the shard's words, greenlets, forks, clocks. */
+
+static PyObject *
+set_words(PyObject *Py_UNUSED(module), PyObject *view)
+{
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(view, &buffer, PyBUF_WRITABLE | PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    /* The old view stays held: what was in flight may still look at it. There is one for each fork at most. */
+    state.buffer = buffer;
+    state.words = buffer.buf;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+configure(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *recorder, *steps, *root, *no_children;
+    Py_ssize_t scratch_total, scratch_bucket, scratch_lane;
+    long deepest;
+    if (!PyArg_ParseTuple(
+            args, "OOOOnnnl", &recorder, &steps, &root, &no_children, &scratch_total, &scratch_bucket, &scratch_lane, &deepest)) {
+        return NULL;
+    }
+    state.scratch_lane = scratch_lane;
+    state.deepest = deepest;
+#ifdef HAS_FRAMES
+    reads_frames = check_frames();
+#endif
+    Py_XSETREF(state.recorder, Py_NewRef(recorder));
+    PyObject *members = PyObject_GetAttrString(steps, "members");
+    if (!members) {
+        return NULL;
+    }
+    Py_XSETREF(state.members, members);
+#ifdef HAS_CONTEXTS
+    reads_contexts = check_contexts();
+#endif
+#ifdef HAS_VALUES
+    reads_values = check_values();
+#endif
+    Py_XSETREF(state.steps, Py_NewRef(steps));
+    Py_XSETREF(state.root, Py_NewRef(root));
+    Py_XSETREF(state.no_children, Py_NewRef(no_children));
+    state.scratch_total = scratch_total;
+    state.scratch_bucket = scratch_bucket;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+use_greenlets(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *getcurrent, *lanes;
+    if (!PyArg_ParseTuple(args, "OO!", &getcurrent, &PyDict_Type, &lanes)) {
+        return NULL;
+    }
+    Py_XSETREF(state.greenlet_lanes, Py_NewRef(lanes));
+    Py_XSETREF(state.getcurrent, Py_NewRef(getcurrent));
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    state.epoch++;
+    while (state.spares) {
+        Py_DECREF(state.spare[--state.spares]);
+    }
+    while (state.thread_spares) {
+        Py_DECREF(state.spare_of_thread[--state.thread_spares]);
+    }
+    take_ended_threads(); /* of the parent */
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+follow_thread(PyObject *Py_UNUSED(module), PyObject *lane)
+{
+    if (!Py_IS_TYPE(lane, LaneType)) {
+        PyErr_SetString(PyExc_TypeError, "a thread has a Lane");
+        return NULL;
+    }
+    note_end_of_thread((Lane *)lane);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+finish_for_python(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    Node *node;
+    unsigned long long duration_ns;
+    if (!PyArg_ParseTuple(args, "O!K", NodeType, &node, &duration_ns)) {
+        return NULL;
+    }
+    finish(node, duration_ns);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+bucket_for_python(PyObject *Py_UNUSED(module), PyObject *value)
+{
+    unsigned long long duration_ns = PyLong_AsUnsignedLongLong(value);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    return PyLong_FromLong(bucket_of(duration_ns));
+}
+
+static PyObject *
+use_counter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#ifdef HAS_COUNTER
+    counter.rate = 0;
+    if (look_at_clocks(&counter.ticks, &counter.ns) == 0) {
+        counter.limit = 1;
+    }
+#endif
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+uses_counter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#ifdef HAS_COUNTER
+    return PyBool_FromLong(counter.limit != 0);
+#else
+    Py_RETURN_FALSE;
+#endif
+}
+
+static PyObject *
+now_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(now_ns());
+}
+
+static PyObject *
+reads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#ifdef HAS_FRAMES
+    return Py_BuildValue("{sNsNsNsN}", "frames", PyBool_FromLong(reads_frames), "contexts", PyBool_FromLong(reads_contexts), "trees",
+                         PyBool_FromLong(branch_type != NULL), "values", PyBool_FromLong(reads_values));
+#else
+    return PyDict_New();
+#endif
+}
+
+static PyObject *
+join_from_now_on(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    state.joining = 1;
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,201 @@
+/* Tasks: which one runs, and the lane that its coroutines have. */
+
+/* Find what tells the running task: in the C module, which asyncio loads. -1 with an error. */
+static int
+find_asyncio(void)
+{
+    PyObject *module = PyDict_GetItemWithError(PyImport_GetModuleDict(), name_asyncio);
+    if (!module) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Py_INCREF(module);
+    PyObject *get_loop = PyObject_GetAttr(module, name_get_running_loop);
+    PyErr_Clear();
+    PyObject *current_task = PyObject_GetAttr(module, name_current_task);
+    PyErr_Clear();
+    PyObject *current_tasks = current_task ? NULL : PyObject_GetAttr(module, name_current_tasks);
+    PyErr_Clear();
+    Py_DECREF(module);
+    if (!get_loop || (!current_task && !(current_tasks && PyDict_Check(current_tasks)))) {
+        Py_XDECREF(get_loop); /* half imported, or an asyncio that we do not know: nothing is a task */
+        Py_XDECREF(current_task);
+        Py_XDECREF(current_tasks);
+        return 0;
+    }
+    state.current_task = current_task;
+    state.current_tasks = current_tasks;
+    state.get_loop = get_loop;
+    return 0;
+}
+
+/* Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks). */
+static PyObject *
+running_task(void)
+{
+    if (!state.get_loop && find_asyncio() < 0) {
+        return NULL;
+    }
+    PyObject *loop = state.get_loop ? PyObject_CallNoArgs(state.get_loop) : Py_NewRef(Py_None);
+    if (!loop || loop == Py_None) {
+        Py_XDECREF(loop);
+        return loop ? PyLong_FromLong(0) : NULL;
+    }
+    PyObject *task;
+    if (state.current_task) {
+        task = PyObject_CallNoArgs(state.current_task);
+    }
+    else {
+        task = PyDict_GetItemWithError(state.current_tasks, loop);
+        task = task ? Py_NewRef(task) : PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    Py_DECREF(loop);
+    PyObject *identity = task ? PyLong_FromVoidPtr(task) : NULL;
+    Py_XDECREF(task);
+    return identity;
+}
+
+/* Return a lane for a task: one that another task has left, as it is in the shard but for the thread, or a new one. What is no
+ * lane: there is none. NULL with an error. */
+static PyObject *
+take_lane(PyObject *task)
+{
+    if (!state.spares) {
+        return PyObject_CallMethodOneArg(state.recorder, name_new_lane, task);
+    }
+    Lane *lane = state.spare[--state.spares];
+    state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
+    Py_XSETREF(lane->task, Py_NewRef(task));
+    return (PyObject *)lane;
+}
+
+/* Leave a task's lane to the next one. An error that is set stays; another one may be set. */
+static void
+leave_lane(Lane *lane)
+{
+    lane->context = NULL;
+    if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
+        Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
+        Py_CLEAR(lane->trace);
+        forget_moves(lane);
+        state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
+        return;
+    }
+    Raised raised;
+    put_aside(&raised);
+    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+    Py_XDECREF(answer);
+    put_back_unless_new(&raised);
+}
+
+/* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
+ * error. Which task runs is asked only when the context is another one than that of the lane's task. */
+static int
+enter_task(Coroutine *self, Lane **lane)
+{
+    void *context = PyThreadState_Get()->context;
+    if (context && (*lane)->context == context) {
+        return 0;
+    }
+    PyObject *task = running_task();
+    int is_same = task ? PyObject_RichCompareBool((*lane)->task, task, Py_EQ) : -1;
+    PyObject *fresh = is_same == 0 ? take_lane(task) : NULL;
+    Py_XDECREF(task);
+    if (is_same > 0) {
+        return 0;
+    }
+    if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
+        int failed = fresh ? 0 : -1;
+        Py_XDECREF(fresh);
+        Py_CLEAR(*lane);
+        return failed;
+    }
+    self->outer = *lane;
+    self->owns_lane = 1;
+    *lane = (Lane *)fresh;
+    (*lane)->context = context;
+    run_lane(*lane);
+    return 0;
+}
+
+/* Find the node of a coroutine that is the first in its lane or of its name, or the entry of a transaction. -1 with an error. */
+static __attribute__((noinline)) int
+coroutine_place(Coroutine *self, Lane *lane)
+{
+    Py_CLEAR(self->node);
+    if (state.joining && (PyObject *)lane->node == state.root) {
+        self->opened = join(lane, self->span);
+    }
+    if (!PyErr_Occurred()) {
+        Node *above = (Node *)Py_NewRef(lane->node);
+        self->node = find_node(above, self->span);
+        Py_DECREF(above);
+    }
+    if (!self->node && self->opened) {
+        close_opened(self->opened);
+        self->opened = NULL;
+    }
+    else if (self->node && self->node->entry && !lane->trace && !self->opened) {
+        self->opened = begin(lane, self->node);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
+static HOT int
+coroutine_open(Coroutine *self)
+{
+    Lane *lane = running_lane();
+    if (!lane) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (enter_task(self, &lane) < 0 || !lane) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    self->lane = lane;
+    self->parent = (Node *)Py_NewRef(lane->node);
+    self->node = lately_found(lane->node, self->span);
+    int rare = !self->node || (PyObject *)lane->node == state.root || self->node->entry;
+    if (rare && coroutine_place(self, lane) < 0) {
+        return -1;
+    }
+    self->started_ns = now_ns();
+    if (self->node) {
+        Py_ssize_t slot = lane->base + self->node->slot;
+        state.words[slot + 1] = self->started_ns;
+        state.words[slot] = self->node->number;
+        Py_SETREF(lane->node, (Node *)Py_NewRef(self->node));
+    }
+    return 0;
+}
+
+/* Make the coroutine's lane the running one for a step. -1 with an error. */
+static inline int
+enter_lane(Coroutine *self)
+{
+    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && !self->outer)) {
+        self->outer = thread_lane; /* the thread's reference is ours until it goes back */
+        thread_lane = (Lane *)Py_NewRef((PyObject *)self->lane);
+        return 0;
+    }
+    Py_XSETREF(self->outer, running_lane());
+    if (!self->outer && PyErr_Occurred()) {
+        return -1;
+    }
+    run_lane(self->lane);
+    return 0;
+}
+
+/* Give the thread its lane back. */
+static inline void
+leave_to_outer(Coroutine *self)
+{
+    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && self->outer)) {
+        Lane *left = thread_lane;
+        thread_lane = self->outer;
+        self->outer = NULL;
+        Py_DECREF(left);
+        return;
+    }
+    run_lane(self->outer);
+    Py_CLEAR(self->outer);
+}

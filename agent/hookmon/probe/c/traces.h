@@ -1,0 +1,307 @@
+/* Traces, the calls of an open transaction, and memory that is used again: as in trace.py. */
+
+enum { RETURNED = 0, RAISED = 1, INTERRUPTED_CALL = 2, UNTIMED_CALL = 4 };
+
+static HOT void
+forget_events(Trace *self)
+{
+    Py_ssize_t count = self->count;
+    self->count = 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_DECREF(self->events[i].node);
+    }
+}
+
+/* Add the calls up by node. */
+static void
+fold(Trace *self)
+{
+    Event *events = self->events;
+    Py_ssize_t kept = 0;
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        events[i].node->tally += events[i].calls;
+        events[i].node->tally_ns += events[i].duration_ns;
+    }
+    for (Py_ssize_t i = 0; i < self->count; i++) {
+        Node *node = events[i].node;
+        if (node->tally) {
+            events[kept++] = (Event){node, 0, node->tally_ns, RETURNED, (uint32_t)node->tally};
+            node->tally = node->tally_ns = 0;
+        }
+        else {
+            Py_DECREF(node); /* never the last one: the event that was kept has one */
+        }
+    }
+    self->count = kept;
+    if (kept > MOST_EVENTS / 2) { /* thousands of names in one transaction: what is per transaction begins anew */
+        forget_events(self);
+    }
+}
+
+static HOT void
+trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, int outcome)
+{
+    if (self->count >= self->room) {
+        if (self->room >= MOST_EVENTS) {
+            fold(self);
+        }
+        else {
+            Py_ssize_t room = self->room ? 4 * self->room : 16;
+            Event *events = PyMem_Realloc(self->events, (size_t)room * sizeof *events);
+            if (!events) {
+                return;
+            }
+            self->events = events;
+            self->room = room;
+        }
+    }
+    self->events[self->count++] =
+        (Event){(Node *)Py_NewRef(node), started_ns, duration_ns, (uint32_t)outcome, 1};
+}
+
+static PyObject *
+event_tuple(Event *event)
+{
+    return Py_BuildValue("OKKII", (PyObject *)event->node, (unsigned long long)event->started_ns,
+                         (unsigned long long)event->duration_ns, (unsigned)event->outcome, (unsigned)event->calls);
+}
+
+static PyObject *
+trace_add_for_python(Trace *self, PyObject *args)
+{
+    Node *node;
+    unsigned long long started_ns, duration_ns;
+    int outcome;
+    if (!PyArg_ParseTuple(args, "O!KKi", NodeType, &node, &started_ns, &duration_ns, &outcome)) {
+        return NULL;
+    }
+    trace_add(self, node, started_ns, duration_ns, outcome);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+trace_take_last(Trace *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->count) {
+        Py_RETURN_NONE;
+    }
+    Event *last = &self->events[--self->count];
+    PyObject *answer = event_tuple(last);
+    Py_DECREF(last->node);
+    return answer;
+}
+
+static PyObject *
+trace_events(Trace *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *answer = PyList_New(0);
+    for (Py_ssize_t i = 0; answer && i < self->count; i++) {
+        PyObject *event = event_tuple(&self->events[i]);
+        if (!event || PyList_Append(answer, event) < 0) {
+            Py_CLEAR(answer);
+        }
+        Py_XDECREF(event);
+    }
+    return answer;
+}
+
+static PyObject *
+trace_replace(Trace *self, PyObject *events)
+{
+    if (!PyList_Check(events) || PyList_GET_SIZE(events) > self->room) {
+        PyErr_SetString(PyExc_ValueError, "as many events as there were, or fewer");
+        return NULL;
+    }
+    Py_ssize_t count = PyList_GET_SIZE(events);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Event event;
+        Node *node;
+        unsigned long long started_ns, duration_ns;
+        unsigned outcome, calls;
+        if (!PyArg_ParseTuple(PyList_GET_ITEM(events, i), "O!KKII", NodeType, &node, &started_ns, &duration_ns, &outcome, &calls)) {
+            return NULL;
+        }
+        event = (Event){(Node *)Py_NewRef(node), started_ns, duration_ns, outcome, calls};
+        if (i < self->count) {
+            Node *before = self->events[i].node;
+            self->events[i] = event;
+            Py_DECREF(before);
+        }
+        else {
+            self->events[i] = event;
+            self->count = i + 1;
+        }
+    }
+    while (self->count > count) {
+        Py_DECREF(self->events[--self->count].node);
+    }
+    Py_RETURN_NONE;
+}
+
+/* What is gone, for the next ones of its type: memory that was in use a moment ago is still near. */
+typedef struct {
+    PyObject *ones[MOST_SPARE];
+    int count;
+} Gone;
+
+/* Return an object of a type that the garbage collector follows, with nothing in it. */
+static PyObject *
+renewed(Gone *gone, PyTypeObject *type)
+{
+    if (!gone->count) {
+        return type->tp_alloc(type, 0);
+    }
+    PyObject *self = PyObject_Init(gone->ones[--gone->count], type);
+    PyObject_GC_Track(self);
+    return self;
+}
+
+/* Take the memory of an object that the garbage collector does not follow any more, and in which there is nothing; the reference
+ * to its type stays the caller's. */
+static inline void
+let_go(Gone *gone, PyObject *self)
+{
+    if (LIKELY(gone->count < MOST_SPARE)) {
+        gone->ones[gone->count++] = self;
+    }
+    else {
+        Py_TYPE(self)->tp_free(self);
+    }
+}
+
+static Gone gone_members, gone_transactions, gone_coroutines, gone_tellings, gone_handed;
+
+/* Traces keep their room. */
+static Trace *gone_traces[MOST_GONE];
+static int gone_traces_count;
+
+static HOT void
+trace_dealloc(Trace *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    forget_events(self);
+    if (gone_traces_count < MOST_GONE && self->room <= MOST_ROOM_KEPT) {
+        gone_traces[gone_traces_count++] = self;
+    }
+    else {
+        PyMem_Free(self->events);
+        type->tp_free(self);
+    }
+    Py_DECREF(type);
+}
+
+static PyObject *
+new_trace(void)
+{
+    return gone_traces_count ? PyObject_Init((PyObject *)gone_traces[--gone_traces_count], TraceType)
+                             : TraceType->tp_alloc(TraceType, 0);
+}
+
+static PyMethodDef trace_methods[] = {
+    {"add", (PyCFunction)trace_add_for_python, METH_VARARGS, "Note a completed call."},
+    {"take_last", (PyCFunction)trace_take_last, METH_NOARGS, "Remove and return the call that ended last."},
+    {"events", (PyCFunction)trace_events, METH_NOARGS, "Return the calls by their ends."},
+    {"replace", (PyCFunction)trace_replace, METH_O, "Put other calls in the place of those that are known."},
+    {NULL, NULL, 0, NULL},
+};
+
+/* Offsets in a record of calls per transaction, as in core.layout. */
+enum { PER_TRANSACTIONS = 1, PER_MOST, PER_REPEATED, PER_REPEATED_CALLS, PER_REPEATED_NS, PER_MOST_REPEATED };
+
+static inline void
+raise_to(uint64_t *word, uint64_t value)
+{
+    if (*word < value) {
+        *word = value;
+    }
+}
+
+/* Count a node's calls in a transaction. */
+static inline void
+settle_node(uint64_t *words, Node *node)
+{
+    if (node->whole && node->per) {
+        words[node->per + PER_TRANSACTIONS]++;
+        raise_to(&words[node->per + PER_MOST], node->whole);
+    }
+    node->whole = 0;
+}
+
+/* Write down how often each node was called in one transaction, whose lanes these are. First all that calls Python; what comes
+ * then, with its sums in the nodes, nobody can interrupt. -1 with an error. */
+static HOT int
+settle(Trace *const *traces, Py_ssize_t lanes)
+{
+    for (Py_ssize_t k = 0; k < lanes; k++) {
+        for (Py_ssize_t i = 0; i < traces[k]->count; i++) {
+            Node *node = traces[k]->events[i].node;
+            if (!node->per && node->number) {
+                Py_INCREF(node);
+                PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_new_per, (PyObject *)node);
+                Py_DECREF(node);
+                if (!answer) {
+                    return -1;
+                }
+                Py_DECREF(answer);
+            }
+        }
+    }
+    uint64_t *words = state.words;
+    for (Py_ssize_t k = 0; k < lanes; k++) {
+        Event *events = traces[k]->events, *end = events + traces[k]->count;
+        for (Event *each = events; each < end; each++) {
+            each->node->tally += each->calls;
+            each->node->tally_ns += each->duration_ns;
+        }
+        for (Event *each = events; each < end; each++) {
+            Node *node = each->node;
+            if (!node->tally) {
+                continue; /* seen in this lane */
+            }
+            if (node->tally >= REPEATED && node->per) {
+                words[node->per + PER_REPEATED]++;
+                words[node->per + PER_REPEATED_CALLS] += node->tally;
+                words[node->per + PER_REPEATED_NS] += node->tally_ns;
+                raise_to(&words[node->per + PER_MOST_REPEATED], node->tally);
+            }
+            node->whole += node->tally;
+            node->tally = node->tally_ns = 0;
+            if (lanes == 1) {
+                settle_node(words, node);
+            }
+        }
+    }
+    for (Py_ssize_t k = 0; k < lanes && lanes > 1; k++) {
+        for (Py_ssize_t i = 0; i < traces[k]->count; i++) {
+            settle_node(words, traces[k]->events[i].node);
+        }
+    }
+    return 0;
+}
+
+/* Do the same with a list, which may change meanwhile. */
+static int
+settle_list(PyObject *list)
+{
+    PyObject *traces = PyList_Check(list) ? PyList_AsTuple(list) : NULL;
+    Py_ssize_t lanes = traces ? PyTuple_GET_SIZE(traces) : 0;
+    int is_sound = traces != NULL;
+    for (Py_ssize_t k = 0; is_sound && k < lanes; k++) {
+        is_sound = Py_IS_TYPE(PyTuple_GET_ITEM(traces, k), TraceType);
+    }
+    if (!is_sound && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "a list of traces");
+    }
+    int answer = is_sound ? settle((Trace *const *)PySequence_Fast_ITEMS(traces), lanes) : -1;
+    Py_XDECREF(traces);
+    return answer;
+}
+
+static PyObject *
+settle_for_python(PyObject *Py_UNUSED(module), PyObject *list)
+{
+    if (settle_list(list) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,284 @@
+/* Transactions: begun, settled, ended. What is rare of them is in transactions.py. */
+
+static HOT PyObject *
+make_transaction(PyTypeObject *type, Lane *lane, Node *node)
+{
+    Transaction *self = (Transaction *)renewed(&gone_transactions, type);
+    if (!self) {
+        return NULL;
+    }
+    self->lane = (Lane *)Py_NewRef(lane);
+    self->node = (Node *)Py_NewRef(node);
+    self->epoch = (long)state.epoch;
+    self->route = Py_NewRef(no_text);
+    PyObject *trace = new_trace();
+    self->own = (Trace *)trace;
+    if (!trace) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    Member *member = (Member *)renewed(&gone_members, MemberType);
+    self->before = member ? present_member() : NULL;
+    if (!self->before) {
+        Py_XDECREF(member);
+        Py_DECREF(self);
+        return NULL;
+    }
+    member->transaction = Py_NewRef(self);
+    member->lane = Py_NewRef(lane);
+    member->task = Py_NewRef(lane->task);
+    member->trace = Py_NewRef(trace);
+    self->member = (PyObject *)member;
+    return (PyObject *)self;
+}
+
+static PyObject *
+transaction_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *lane, *node;
+    if (!PyArg_ParseTuple(args, "O!O!", LaneType, &lane, NodeType, &node)) {
+        return NULL;
+    }
+    return make_transaction(type, (Lane *)lane, (Node *)node);
+}
+
+static int
+transaction_traverse(Transaction *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->lane);
+    Py_VISIT(self->node);
+    Py_VISIT(self->traces);
+    Py_VISIT(self->member);
+    Py_VISIT(self->before);
+    Py_VISIT(self->vars_before);
+    Py_VISIT(self->vars_after);
+    return 0;
+}
+
+static int
+transaction_clear(Transaction *self)
+{
+    Py_CLEAR(self->member);
+    Py_CLEAR(self->before);
+    Py_CLEAR(self->vars_before);
+    Py_CLEAR(self->vars_after);
+    return 0;
+}
+
+static HOT void
+transaction_dealloc(Transaction *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    transaction_clear(self);
+    Py_CLEAR(self->lane);
+    Py_CLEAR(self->node);
+    Py_CLEAR(self->own);
+    Py_CLEAR(self->traces);
+    Py_CLEAR(self->route);
+    self->context = NULL;
+    self->epoch = self->status = 0;
+    self->is_routed = self->failed = self->ended = 0;
+    let_go(&gone_transactions, (PyObject *)self);
+    Py_DECREF(type);
+}
+
+/* Write down what was counted. `last` is the entry's call; the calls without it are in one trace, or in a list of those of all
+ * lanes. -1 with an error. */
+static HOT int
+settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event *last)
+{
+    Node *node = last->node;
+    if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)UNTIMED_CALL) == RETURNED) {
+        self->failed = 1;
+        state.words[node->total + ERRORS]++;
+    }
+    if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {
+        return -1;
+    }
+    if (last->outcome & UNTIMED_CALL || last->duration_ns <= node->floor_ns) {
+        return 0;
+    }
+    PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
+    PyObject *answer = !list ? NULL
+                             : PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)node,
+                                                   (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
+                                                   self->status, list);
+    Py_XDECREF(list);
+    Py_XDECREF(answer);
+    return answer ? 0 : -1;
+}
+
+/* Return the trace of the lane that a transaction began in, borrowed; NULL when its traces are taken. */
+static inline Trace *
+first_trace(Transaction *self)
+{
+    if (self->own) {
+        return self->own;
+    }
+    return self->traces && PyList_GET_SIZE(self->traces) ? (Trace *)PyList_GET_ITEM(self->traces, 0) : NULL;
+}
+
+/* Take the entry's call out of the trace of its lane and settle the transaction, which has none from then on. Returns 0 where there
+ * is nothing to settle, -1 with an error. */
+static HOT int
+settle_last(Transaction *self)
+{
+    Trace *first = first_trace(self);
+    Trace *own = self->own;
+    PyObject *traces = self->traces;
+    self->own = NULL;
+    self->traces = NULL;
+    int answer = 0;
+    if (self->epoch == (long)state.epoch && first && first->count) {
+        Event last = first->events[--first->count];
+        answer = last.node == self->node ? settle_transaction(self, own, traces, &last) : 0;
+        Py_DECREF(last.node);
+    }
+    Py_XDECREF((PyObject *)own);
+    Py_XDECREF(traces);
+    return answer;
+}
+
+/* Return the list of traces, borrowed. */
+static PyObject *
+traces_of(Transaction *self)
+{
+    if (!self->traces) {
+        self->traces = self->own ? Py_BuildValue("[N]", (PyObject *)self->own) : PyList_New(0);
+        self->own = NULL;
+    }
+    return self->traces;
+}
+
+/* The entry's call has ended, and is the last in its trace. */
+static HOT PyObject *
+transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
+{
+    self->ended = 1;
+    Py_CLEAR(self->lane->trace);
+    forget_moves(self->lane);
+    if (restore_member(self) < 0) {
+        return NULL;
+    }
+    Py_CLEAR(self->member);
+    if (settle_last(self) < 0 || PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+transaction_settle(Transaction *self, PyObject *args)
+{
+    PyObject *traces;
+    Node *node;
+    unsigned long long started_ns, duration_ns;
+    unsigned outcome, calls;
+    if (!PyArg_ParseTuple(args, "O!(O!KKII)", &PyList_Type, &traces, NodeType, &node, &started_ns, &duration_ns, &outcome, &calls)) {
+        return NULL;
+    }
+    Event last = {node, started_ns, duration_ns, outcome, calls};
+    if (settle_transaction(self, NULL, traces, &last) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *traces = traces_of(self);
+    if (!traces) {
+        return NULL;
+    }
+    if (PyList_GET_SIZE(traces) >= MOST_TRACES) {
+        Py_RETURN_NONE;
+    }
+    PyObject *trace = new_trace();
+    if (!trace || PyList_Append(traces, trace) < 0) {
+        Py_XDECREF(trace);
+        return NULL;
+    }
+    return trace;
+}
+
+static PyMethodDef transaction_methods[] = {
+    {"close", (PyCFunction)transaction_close, METH_NOARGS, "Settle what was counted: the entry's call has ended."},
+    {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "Write down what was counted: (traces, the entry's call)."},
+    {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "Return a trace of its own for what runs beside the others."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef transaction_members[] = {
+    {"lane", Py_T_OBJECT_EX, offsetof(Transaction, lane), Py_READONLY, NULL},
+    {"route", Py_T_OBJECT_EX, offsetof(Transaction, route), 0, NULL},
+    {"is_routed", Py_T_BOOL, offsetof(Transaction, is_routed), 0, NULL},
+    {"failed", Py_T_BOOL, offsetof(Transaction, failed), 0, NULL},
+    {"member", Py_T_OBJECT_EX, offsetof(Transaction, member), Py_READONLY, NULL},
+    {"epoch", Py_T_LONG, offsetof(Transaction, epoch), Py_READONLY, NULL},
+    {"status", Py_T_LONG, offsetof(Transaction, status), 0, NULL},
+    {"ended", Py_T_BOOL, offsetof(Transaction, ended), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyObject *
+transaction_get_node(Transaction *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->node);
+}
+
+static int
+transaction_set_node(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !Py_IS_TYPE(value, NodeType)) {
+        PyErr_SetString(PyExc_TypeError, "a transaction's node is a Node");
+        return -1;
+    }
+    Py_XSETREF(self->node, (Node *)Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *
+transaction_get_traces(Transaction *self, void *Py_UNUSED(closure))
+{
+    return Py_XNewRef(traces_of(self));
+}
+
+static int
+transaction_set_traces(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !PyList_CheckExact(value)) {
+        PyErr_SetString(PyExc_TypeError, "a transaction's traces are a list");
+        return -1;
+    }
+    Py_CLEAR(self->own);
+    Py_XSETREF(self->traces, Py_NewRef(value));
+    return 0;
+}
+
+static PyGetSetDef transaction_getset[] = {
+    {"node", (getter)transaction_get_node, (setter)transaction_set_node, NULL, NULL},
+    {"traces", (getter)transaction_get_traces, (setter)transaction_set_traces, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+/* Return the open transaction that the caller belongs to, a new reference; NULL, perhaps with an error, when there is none. */
+static HOT Transaction *
+open_transaction(void)
+{
+    PyObject *member;
+    if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
+        return NULL;
+    }
+    Transaction *transaction = NULL;
+    if (Py_IS_TYPE(member, MemberType)) {
+        transaction = (Transaction *)Py_NewRef(((Member *)member)->transaction);
+        if (transaction->ended || transaction->epoch != (long)state.epoch) {
+            Py_CLEAR(transaction);
+        }
+    }
+    Py_DECREF(member);
+    return transaction;
+}
