@@ -83,7 +83,9 @@ def test_a_wheel_has_all_files_and_works(builder: Path, sources: Path, tmp_path:
     packages = ROOT / "agent" / "hookmon", ROOT / "bootstrap" / "hookmon_bootstrap"
     ours = {path for package in packages for path in package.rglob("*") if path.is_file()}
     expected = {
-        path.relative_to(ROOT).as_posix().partition("/")[2] for path in ours if not str(path).endswith((".so", ".c", ".h", ".pyc"))
+        path.relative_to(ROOT).as_posix().partition("/")[2]
+        for path in ours
+        if not str(path).endswith((".so", ".c", ".h", ".pyc"))
     }
     names = {name for name in zipfile.ZipFile(file).namelist() if ".dist-info/" not in name and not name.endswith(".so")}
     assert names == expected

@@ -27,6 +27,10 @@ KINDS = {
     "callbacks handed out": "list(handed(1)); next(handed(1, 2, 3, 4, key=error)); handed(0).close()",
     "failing callbacks handed out": "guarded(handed(1).throw, error)",
     "method of what is made": "chained(shop, 3); guarded(chained, shop)",
+    "transaction": "shop.page()",
+    "transaction in a copied context": "copy_context().run(shop.page)",
+    "transaction that sets a variable": "shop.page(own, n)",
+    "transaction that sets a variable in a copied context": "copy_context().run(shop.page, own, n)",
     "stand-in": "Timed(plain, None, lambda *rest: span, 0)(texts[n & 255])",
 }
 
@@ -38,6 +42,8 @@ def test_calls_leave_nothing_behind(on, kind):
         pytest.skip("memory is the sanitizers' own there")
     recorded = on(f"""
 import gc, resource, types
+from contextvars import ContextVar, copy_context
+own = ContextVar("own")
 shop = module('''
 import types
 def one(a): return a
@@ -52,6 +58,8 @@ async def price(): return 1
 def trap(): yield
 async def pause(): await trap()
 async def broken(): raise KeyError()
+def page(variable=None, value=0):
+    if variable is not None: variable.set(value)
 class Boat:
     def row(self): pass
     @classmethod
@@ -61,6 +69,7 @@ class Boat:
 ''')
 watch(shop, "one", "plain", "bad", "walk", "price", "pause", "broken", "Boat.*")
 watch(shop, "say", span="say {{arg0}}")
+watch(shop, "page", kind="request", entry=True)
 Boat, boat = shop.Boat, shop.Boat()
 Timed = type(shop.one)
 plain = shop.plain.__wrapped__

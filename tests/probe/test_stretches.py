@@ -56,10 +56,11 @@ watch(loop, "step", "fit", "helper")
 watch(loop, "job", kind="task", entry=True)
 from hookmon.probe import guard, stretches, transactions
 from contextlib import suppress
+from contextvars import copy_context
 
 def at_rest():
     assert not stretches._open, stretches._open
-    assert transactions.current() is None
+    assert transactions.members not in copy_context()
     assert recorder.here.lane.node is recorder.root and recorder.here.lane.trace is None
     assert not guard.failures, guard.failures
 '''

@@ -13,7 +13,7 @@ class Response:
 
 def app(method, rule="/users/<id>", status=200):
     session()
-    middle(method, rule)
+    middle(method, rule); touch()
     if status is None: raise ValueError
     return Response(status)
 
@@ -48,6 +48,7 @@ async def worker():
     await asyncio.sleep(0.02)
     job("one"); job("two")
 async def start(): kept.append(asyncio.create_task(worker()))
+def touch(): pass
 """)
 watch(shop, "app", kind="request", span="{method} (no route)", entry=True, entry_status="{result.status}")
 watch(shop, "middle", "session")
@@ -233,10 +234,21 @@ def test_the_context_variable_is_as_it_was_after_a_request(shop):
     """Nothing of a request is left in the context of who called it."""
     shop("""
 import contextvars
+own = contextvars.ContextVar("own")
 before = dict(contextvars.copy_context())
 shop.app('GET')
 try: shop.app('GET', status=None)
 except ValueError: pass
-after = {key: value for key, value in contextvars.copy_context().items() if value is not None}
-assert after == before, after
+assert dict(contextvars.copy_context()) == before
+untouched, shop.touch = shop.touch, lambda: own.set(0)  # which the request sets for good
+shop.app('GET')
+assert dict(contextvars.copy_context()) == {**before, own: 0}
+shop.touch = untouched
+own.set(1)
+shop.app('GET')
+assert dict(contextvars.copy_context()) == {**before, own: 1}
+def within():
+    shop.app('GET')
+    return dict(contextvars.copy_context())
+assert contextvars.copy_context().run(within) == {**before, own: 1}
 """)

@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
-from hookmon.probe import generators, recorder, response, steps, stretches, trace, transactions, tree
+from hookmon.probe import examples, generators, recorder, response, steps, stretches, trace, transactions, tree
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading, routing
@@ -47,7 +47,7 @@ if compiled:
             join=transactions.join,
             end_left=stretches.end_left,
             rename=transactions.rename,
-            keep_if_slow=transactions.keep_if_slow,
+            keep_if_slow=examples.keep_if_slow,
             new_per=trace.new_per,
             located=located,
             is_own=is_own,

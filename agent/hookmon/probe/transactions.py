@@ -1,8 +1,8 @@
 """Requests, jobs and tests: who a call belongs to, and by what name.
 
-In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes, the
-slowest examples in the shard. Runs in the watched process, a few times for each transaction; both engines call it. The compiled
-one has Transaction and Member of its own, of the same shape.
+In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes. Runs
+in the watched process, a few times for each transaction; both engines call it. The compiled one has Transaction and Member of its
+own, of the same shape.
 
 Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
 started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
@@ -13,11 +13,12 @@ the new place when they end (`Lane.moved`), the others are moved there with thei
 
 from __future__ import annotations
 
-from _contextvars import ContextVar
+from _contextvars import ContextVar, Token
 
 from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
+from hookmon.probe.examples import keep_if_slow
 from hookmon.probe.guard import shielded
 from hookmon.probe.target import Span, Target
 from hookmon.probe.trace import RETURNED, UNTIMED, Trace, give, settle
@@ -35,7 +36,6 @@ FAILED_FROM = 500
 _MOST_TRACES = 1_000
 _SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
 _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
-_MOST_EXAMPLES = 2_000  # transactions' names of which slowest examples are kept: 7 kB each
 
 CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
 STREAMING = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(streaming)")
@@ -49,7 +49,7 @@ class Transaction:
     mounted applications, then, with `is_routed`, the whole.
     """
 
-    __slots__ = ("before", "ended", "epoch", "failed", "is_routed", "lane", "member", "node", "route", "status", "traces")
+    __slots__ = ("ended", "epoch", "failed", "is_routed", "lane", "member", "node", "route", "status", "token", "traces")
 
     def __init__(self, lane: Lane, node: Node) -> None:
         self.lane = lane
@@ -63,7 +63,11 @@ class Transaction:
         trace = Trace()
         self.traces: list[Any] = [trace]
         self.member: Member | None = Member(self, lane, trace)
-        self.before = members.get(None)
+        self.token: Token[Member | None] | None = None
+
+    def enter(self) -> None:
+        """Have the caller belong to it, until it is closed."""
+        self.token = members.set(self.member)
 
     def new_trace(self) -> Any:
         """Return a trace of its own for what runs beside the others, None when there are too many."""
@@ -78,10 +82,10 @@ class Transaction:
         self.ended = True
         lane, traces = self.lane, self.traces
         lane.trace = lane.moved = None
-        if members.get(None) is self.member:
-            members.set(self.before)
+        if self.token is not None and members.get(None) is self.member:
+            _take_back(self.token)
         self.traces = []
-        self.member = self.before = None  # or the two would be a cycle
+        self.member = self.token = None  # or the two would be a cycle
         own = traces[0].take_last() if traces and self.epoch == recorder.forks else None
         if own is not None and own[0] is self.node:
             self.settle(traces, own)
@@ -153,13 +157,22 @@ class Visit:
 members: ContextVar[Member | None] = ContextVar("hookmon")
 
 
+def _take_back(token: Token[Member | None]) -> None:
+    """Have the caller belong to what it belonged to before."""
+    try:
+        members.reset(token)
+    except ValueError:  # in a copy of the context that it was set in
+        before = token.old_value
+        members.set(None if before is Token.MISSING else before)
+
+
 @shielded(None)
 def begin(lane: Lane, node: Node) -> Transaction | None:
     """Open a transaction with the entry's node, in a lane that has none open."""
     transaction = Transaction(lane, node)
     lane.trace = transaction.traces[0]
     lane.moved = None
-    members.set(transaction.member)
+    transaction.enter()
     recorder.join_from_now_on()
     return transaction
 
@@ -329,70 +342,3 @@ def child(parent: Node, span: Span) -> Node | None:
     """Return a span's node under a parent, None where it is not recorded."""
     node = parent.children.get(span)
     return node if node is not None else recorder.new_node(parent, span)
-
-
-# ---- the slowest examples ----
-
-_examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the record), fastest first
-_examples_of = 0  # recorder.forks, when they were written
-
-
-@shielded(None)
-def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
-    """Write a transaction into the shard when it is one of the slowest of its name.
-
-    The node knows from then on which durations need not be asked for any more.
-    """
-    global _examples_of
-    if _examples_of != recorder.forks:  # those belong to the parent's shard
-        _examples.clear()
-        _examples_of = recorder.forks
-    kept = _examples.get(node)
-    if kept is None:
-        if len(_examples) >= _MOST_EXAMPLES:
-            node.floor_ns = 1 << 62
-            return
-        kept = _examples[node] = []
-    if len(kept) < layout.EXAMPLES:
-        arena = recorder.arena()
-        if arena is None or not node.number:
-            return
-        at = arena.record(layout.EXAMPLE, node.number, [0] * (layout.EXAMPLE_WORDS - 1))
-        if not at:
-            return
-    elif duration_ns > kept[0][0]:
-        _, at = kept.pop(0)
-    else:
-        return
-    kept.append((duration_ns, at))
-    kept.sort()
-    if len(kept) >= layout.EXAMPLES:
-        node.floor_ns = kept[0][0]
-    _write_example(at, started_ns, duration_ns, status, traces)
-
-
-def _write_example(at: int, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
-    spans = [
-        (length_ns, began_ns, node.number | lane << 32)
-        for lane, trace in enumerate(traces)
-        for node, began_ns, length_ns, _, _ in trace.events()
-        if began_ns >= started_ns
-    ]
-    calls = sum(event[4] for trace in traces for event in trace.events())
-    spans.sort(reverse=True)
-    del spans[layout.EXAMPLE_MOST_SPANS :]
-    spans.sort(key=lambda span: span[1])
-    words = recorder.words
-    words[at + layout.EXAMPLE_TURN] |= 1
-    words[at + layout.EXAMPLE_STARTED_NS] = started_ns
-    words[at + layout.EXAMPLE_DURATION_NS] = duration_ns
-    words[at + layout.EXAMPLE_STATUS] = status
-    words[at + layout.EXAMPLE_SPANS] = len(spans)
-    words[at + layout.EXAMPLE_LEFT_OUT] = calls - len(spans)
-    place = at + layout.EXAMPLE_FIRST
-    for length_ns, began_ns, number in spans:
-        words[place] = number
-        words[place + 1] = began_ns - started_ns
-        words[place + 2] = length_ns
-        place += 3
-    words[at + layout.EXAMPLE_TURN] = (words[at + layout.EXAMPLE_TURN] | 1) + 1

@@ -129,6 +129,19 @@ keep_tree(PyObject *tree)
         Py_DECREF(tree);
     }
 }
+
+/* Make the token that setting the variable in the tree of before would have returned, while the program has set others. Without
+ * memory there is none. */
+static RARE void
+make_token(Transaction *self, Context *context)
+{
+    PyObject *now = context->vars;
+    context->vars = Py_NewRef(self->vars_before);
+    self->token = PyContextVar_Set(state.members, Py_None);
+    Py_SETREF(context->vars, now);
+    ((Variable *)state.members)->cached = NULL;
+    PyErr_Clear();
+}
 #endif
 
 /* Have the caller belong to a transaction. -1 with an error. */
@@ -149,7 +162,7 @@ set_member(Transaction *self)
     if (!token) {
         return -1;
     }
-    Py_DECREF(token);
+    Py_XSETREF(self->token, token);
 #ifdef HAS_CONTEXTS
     if (self->vars_before) {
         self->context = PyThreadState_Get()->context;
@@ -173,8 +186,12 @@ restore_member(Transaction *self)
         Py_DECREF(left);
         PyObject *tree = self->vars_after;
         self->vars_after = NULL;
+        Py_CLEAR(self->token);
         keep_tree(tree);
         return 0;
+    }
+    if (self->vars_after && context == self->context && !self->token) {
+        make_token(self, context);
     }
     Py_CLEAR(self->vars_before); /* the program has set other variables; and the tree, its member and we would be a cycle */
     Py_CLEAR(self->vars_after);
@@ -183,10 +200,12 @@ restore_member(Transaction *self)
     if (PyContextVar_Get(state.members, Py_None, &member) < 0) {
         return -1;
     }
-    if (member == self->member) {
+    if (member == self->member && (!self->token || PyContextVar_Reset(state.members, self->token) < 0)) {
+        PyErr_Clear(); /* in a copy of the context that it was set in */
         PyObject *token = PyContextVar_Set(state.members, self->before);
         Py_XDECREF(token);
     }
     Py_DECREF(member);
+    Py_CLEAR(self->token);
     return PyErr_Occurred() ? -1 : 0;
 }

@@ -53,6 +53,7 @@ transaction_traverse(Transaction *self, visitproc visit, void *arg)
     Py_VISIT(self->before);
     Py_VISIT(self->vars_before);
     Py_VISIT(self->vars_after);
+    Py_VISIT(self->token);
     return 0;
 }
 
@@ -63,6 +64,7 @@ transaction_clear(Transaction *self)
     Py_CLEAR(self->before);
     Py_CLEAR(self->vars_before);
     Py_CLEAR(self->vars_after);
+    Py_CLEAR(self->token);
     return 0;
 }
 
@@ -152,6 +154,15 @@ traces_of(Transaction *self)
     return self->traces;
 }
 
+static PyObject *
+transaction_enter(Transaction *self, PyObject *Py_UNUSED(ignored))
+{
+    if (!self->member || set_member(self) < 0) {
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    Py_RETURN_NONE;
+}
+
 /* The entry's call has ended, and is the last in its trace. */
 static HOT PyObject *
 transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
@@ -205,6 +216,7 @@ transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef transaction_methods[] = {
+    {"enter", (PyCFunction)transaction_enter, METH_NOARGS, "Have the caller belong to it, until it is closed."},
     {"close", (PyCFunction)transaction_close, METH_NOARGS, "Settle what was counted: the entry's call has ended."},
     {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "Write down what was counted: (traces, the entry's call)."},
     {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "Return a trace of its own for what runs beside the others."},

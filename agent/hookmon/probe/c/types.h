@@ -104,6 +104,7 @@ typedef struct {
     void *context;    /* that it was opened in; only compared */
     PyObject *vars_before; /* and what that held, with all other variables; NULL where we do not read contexts */
     PyObject *vars_after;
+    PyObject *token; /* of the variable, where it was set as Python does */
     long epoch;
     PyObject *route; /* what adapters know of it */
     long status;
