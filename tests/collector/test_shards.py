@@ -117,9 +117,9 @@ def test_flipped_bytes_are_an_error_or_a_shard(tmp_path: Path, shard: bytes, see
     for _ in range(30):
         changed = bytearray(shard[:used])
         changed[chance.randrange(used)] ^= 1 << chance.randrange(8)
-        started = time.perf_counter()
+        started = time.process_time()
         data = try_reading(tmp_path / "x.shard", changed)
-        assert time.perf_counter() - started < 5
+        assert time.process_time() - started < 5
         assert data is None or len(data.nodes) < 1_000
 
 

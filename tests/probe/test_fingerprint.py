@@ -255,6 +255,6 @@ def test_hostile_statements_take_no_longer(part: str):
     """No pattern runs away: 20,000 characters are done at once."""
     import time
 
-    started = time.perf_counter()
+    started = time.process_time()
     fingerprint(part * (20_000 // len(part)))
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
