@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from support.engines import ENGINES
 from support.runs import environment, write
 
 from hookmon.testing import Recorded, run
@@ -35,7 +36,7 @@ def version_of(library: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(".")[:2])
 
 
-@pytest.fixture(params=["compiled", "pure"])
+@pytest.fixture(params=ENGINES)
 def both(request: pytest.FixtureRequest, tmp_path: Path) -> Both:
     """Return a function that runs a program, or a command, with these packs and no others.
 

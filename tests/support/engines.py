@@ -1,4 +1,4 @@
-"""The engines that tests with real servers run on."""
+"""The engines that tests with real servers and frameworks run on."""
 
 from __future__ import annotations
 
