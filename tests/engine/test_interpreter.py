@@ -59,13 +59,17 @@ assert operations(shop.use, "LOAD_ATTR") == before
 
 
 def test_what_the_engine_reads_of_the_interpreter_is_as_it_expects(on, engine):
-    """Frames, contexts and instances of the versions that it knows; on later ones it goes by the interface."""
+    """Frames, contexts, instances and loops of the versions that it knows; on later ones it goes by the interface."""
     if engine == "pure":
         pytest.skip("the pure engine reads nothing past the interface")
     on("""
-import sys
+import asyncio, sys
 from hookmon.probe import _engine
+shop = module("async def find(): pass")
+watch(shop, "*")
+asyncio.run(shop.find())
 known = dict.fromkeys(("frames", "contexts", "trees", "values"), True) if sys.version_info < (3, 14) else {}
+if sys.version_info < (3, 12): known["loops"] = True
 assert _engine.reads() == known, _engine.reads()
 """)
 

@@ -245,6 +245,11 @@ fill_module(PyObject *module)
         add_name(&name_current_tasks, "_current_tasks") < 0) {
         return -1;
     }
+#ifdef HAS_LOOPS
+    if (add_name(&name_running_loop, "__asyncio_running_event_loop__") < 0) {
+        return -1;
+    }
+#endif
     if (add_name(&name_awaiting, "awaiting") < 0 || add_name(&name_tail, "tail") < 0 || add_name(&name_type, "type") < 0 ||
         add_name(&name_status, "status") < 0 || add_name(&name_more_body, "more_body") < 0 || add_name(&text_http, "http") < 0 ||
         add_name(&text_websocket, "websocket") < 0 || add_name(&text_request, "request") < 0 ||

@@ -157,10 +157,17 @@ coroutine_send(PyObject *self, PyObject *value)
     return as_iteration(outcome, result);
 }
 
+/* The interpreter's `await` asks this from 3.12 on: to return None is to end without an exception, which is a third of the price. */
 static PyObject *
 coroutine_next(PyObject *self)
 {
-    return coroutine_send(self, Py_None);
+    PyObject *result = NULL;
+    PySendResult outcome = coroutine_am_send(self, Py_None, &result);
+    if (outcome == PYGEN_RETURN && result == Py_None) {
+        Py_DECREF(result);
+        return NULL;
+    }
+    return as_iteration(outcome, result);
 }
 
 static PyObject *

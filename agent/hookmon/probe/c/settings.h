@@ -64,6 +64,9 @@ static PyObject *
 after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     state.epoch++;
+#ifdef HAS_LOOPS
+    own_pid = getpid();
+#endif
     while (state.spares) {
         Py_DECREF(state.spare[--state.spares]);
     }
@@ -139,8 +142,14 @@ static PyObject *
 reads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #ifdef HAS_FRAMES
-    return Py_BuildValue("{sNsNsNsN}", "frames", PyBool_FromLong(reads_frames), "contexts", PyBool_FromLong(reads_contexts), "trees",
-                         PyBool_FromLong(branch_type != NULL), "values", PyBool_FromLong(reads_values));
+    PyObject *known = Py_BuildValue("{sNsNsNsN}", "frames", PyBool_FromLong(reads_frames), "contexts", PyBool_FromLong(reads_contexts),
+                                    "trees", PyBool_FromLong(branch_type != NULL), "values", PyBool_FromLong(reads_values));
+#ifdef HAS_LOOPS
+    if (known && PyDict_SetItemString(known, "loops", reads_loops > 0 ? Py_True : Py_False) < 0) {
+        Py_CLEAR(known);
+    }
+#endif
+    return known;
 #else
     return PyDict_New();
 #endif

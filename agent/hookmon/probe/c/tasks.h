@@ -11,9 +11,9 @@ find_asyncio(void)
     Py_INCREF(module);
     PyObject *get_loop = PyObject_GetAttr(module, name_get_running_loop);
     PyErr_Clear();
-    PyObject *current_task = PyObject_GetAttr(module, name_current_task);
+    PyObject *current_tasks = PY_VERSION_HEX < 0x030E0000 ? PyObject_GetAttr(module, name_current_tasks) : NULL;
     PyErr_Clear();
-    PyObject *current_tasks = current_task ? NULL : PyObject_GetAttr(module, name_current_tasks);
+    PyObject *current_task = current_tasks ? NULL : PyObject_GetAttr(module, name_current_task); /* not in 3.11 */
     PyErr_Clear();
     Py_DECREF(module);
     if (!get_loop || (!current_task && !(current_tasks && PyDict_Check(current_tasks)))) {
@@ -28,6 +28,62 @@ find_asyncio(void)
     return 0;
 }
 
+/* The running loop, as far as 3.11 lets it be read: its own answer asks the system at each call which process this is, and that takes
+ * a third of all that a watched coroutine costs. It is asked until what is read has once been what it says. Source:
+ * Modules/_asynciomodule.c of CPython 3.11; later versions do not ask the system. */
+#if PY_VERSION_HEX < 0x030C0000
+#define HAS_LOOPS
+typedef struct {
+    PyObject_HEAD
+    PyObject *loop;
+    pid_t pid;
+} Running;
+
+static int reads_loops; /* 0: not known yet, -1: they are not what we take them for */
+static pid_t own_pid;
+
+/* Return what holds the thread's running loop, borrowed; NULL where nothing does, perhaps with an error. */
+static inline Running *
+present_running(void)
+{
+    PyObject *dict = PyThreadState_GetDict();
+    return dict ? (Running *)PyDict_GetItemWithError(dict, name_running_loop) : NULL;
+}
+
+/* Say whether a loop that runs is held as we take it to be. An error that is set is ours. */
+static RARE void
+check_loops(PyObject *loop)
+{
+    own_pid = getpid();
+    Running *running = present_running();
+    int is_known = running && Py_TYPE(running)->tp_basicsize == sizeof(Running) && running->loop == loop && running->pid == own_pid;
+    PyErr_Clear();
+    reads_loops = is_known ? 1 : -1;
+}
+#endif
+
+/* Return the loop that runs in this thread, None where none does. NULL with an error. */
+static inline PyObject *
+running_loop(void)
+{
+#ifdef HAS_LOOPS
+    if (LIKELY(reads_loops > 0)) {
+        Running *running = present_running();
+        if (!running && PyErr_Occurred()) {
+            return NULL;
+        }
+        return Py_NewRef(running && running->pid == own_pid ? running->loop : Py_None);
+    }
+#endif
+    PyObject *loop = PyObject_CallNoArgs(state.get_loop);
+#ifdef HAS_LOOPS
+    if (loop && loop != Py_None && !reads_loops) {
+        check_loops(loop);
+    }
+#endif
+    return loop;
+}
+
 /* Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks). */
 static PyObject *
 running_task(void)
@@ -35,7 +91,7 @@ running_task(void)
     if (!state.get_loop && find_asyncio() < 0) {
         return NULL;
     }
-    PyObject *loop = state.get_loop ? PyObject_CallNoArgs(state.get_loop) : Py_NewRef(Py_None);
+    PyObject *loop = state.get_loop ? running_loop() : Py_NewRef(Py_None);
     if (!loop || loop == Py_None) {
         Py_XDECREF(loop);
         return loop ? PyLong_FromLong(0) : NULL;

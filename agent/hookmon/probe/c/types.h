@@ -231,8 +231,8 @@ static struct {
     Py_ssize_t scratch_bucket;
     Py_ssize_t scratch_lane;
     PyObject *get_loop;      /* _asyncio._get_running_loop, NULL until the program has asyncio */
-    PyObject *current_task;  /* _asyncio.current_task, from 3.12 on */
-    PyObject *current_tasks; /* or the dict that 3.11 keeps them in, by loop */
+    PyObject *current_task;  /* _asyncio.current_task */
+    PyObject *current_tasks; /* or the dict that it looks into up to 3.13, by loop: asking that costs half as much */
     Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
     Lane *spare_of_thread[MOST_SPARE];
     int thread_spares;
@@ -255,6 +255,9 @@ static PyObject *name_join, *name_join_from_now_on, *name_end_left, *name_locate
 static PyObject *name_awaiting, *name_tail, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
 static PyObject *text_start, *text_body, *text_pathsend, *no_text;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
+#if PY_VERSION_HEX < 0x030C0000
+static PyObject *name_running_loop;
+#endif
 
 /* Offsets from a node's total, as in core.layout. */
 enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNTIMED = 7 };
