@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,20 @@ def shown(marker: str) -> str:
 
 
 def test_two_commands_lead_to_a_finding_with_its_line(tmp_path: Path):
-    """An installation into a new environment, and a run of the example: what README shows first is what comes first."""
+    """An installation into a new environment, and a run of the example: what README shows first is what comes first.
+
+    .ci/run has just installed into a new environment, with README's other command, so it runs the example there.
+    """
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON_", "PYTHON"))}
     install, run = shown(TRY).rsplit(" && ", 1)
     folder = clone(tmp_path)
-    installed = subprocess.run(install, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
-    if "No matching distribution" in installed.stderr + installed.stdout:
-        pytest.skip("pip reaches no package index")
-    assert installed.returncode == 0, installed.stderr
+    if "HOOKMON_BOTH" in os.environ:
+        installed = subprocess.run(install, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=600)
+        if "No matching distribution" in installed.stderr + installed.stdout:
+            pytest.skip("pip reaches no package index")
+        assert installed.returncode == 0, installed.stderr
+    else:
+        (folder / ".venv").symlink_to(sys.prefix)
     done = subprocess.run(
         run, shell=True, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, encoding="utf-8"
     )
