@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -47,6 +48,26 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
     monkeypatch.syspath_prepend(str(site))
     return put
+
+
+@pytest.mark.parametrize("kind", ["egg", "upper case", "archive"])
+def test_a_pack_is_found_however_its_package_is_installed(install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str):
+    """As an old egg; spelt as some file systems do; in an archive, where no pack can be read, which is said."""
+    site = install({"till": PACK})
+    info = site / "acme-1.2.dist-info"
+    if kind == "egg":
+        info = info.rename(site / "EGG-INFO")
+        (info / "METADATA").rename(info / "PKG-INFO")
+        site = site.rename(tmp_path / "acme-1.2-py3.egg")
+        monkeypatch.syspath_prepend(str(site))
+    elif kind == "upper case":
+        info.rename(site / "ACME-1.2.DIST-INFO")
+    else:
+        monkeypatch.syspath_prepend(shutil.make_archive(str(tmp_path / "acme"), "zip", site))
+        shutil.rmtree(site)
+    config = load(tmp_path)
+    assert ("till" in config.packs) == (kind != "archive")
+    assert [each.name for each in config.left_out] == (["till"] if kind == "archive" else [])
 
 
 def test_a_pack_of_an_installed_package_is_on(install, tmp_path: Path):

@@ -131,8 +131,7 @@ class _Session:
         from hookmon.config.find import find_project
         from hookmon.config.origins import settings
 
-        version = __version__
-        watches = _plan.write(folder, self._config, version)
+        watches = _plan.write(folder, self._config, __version__)
         store = Store.of_project(find_project(Path.cwd()))
         sweep(store)
         try:
@@ -145,7 +144,7 @@ class _Session:
             name=self._name,
             command=self._command,
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
-            hookmon=version,
+            hookmon=__version__,
             project=str(find_project(Path.cwd()).resolve()),
             run_folder=str(folder),
             launcher_pid=os.getpid(),

@@ -74,9 +74,8 @@ def _may_name_packs(place: str) -> bool:
         return True  # an archive
     with suppress(OSError), os.scandir(place) as found:
         for each in found:
-            if each.name.endswith(".egg"):
-                return True
-            if each.name.endswith((".dist-info", ".egg-info")):
+            name = each.name.lower()
+            if name.endswith((".dist-info", ".egg-info")) or name == "egg-info":
                 with suppress(OSError):
                     if GROUP.encode() in Path(each.path, "entry_points.txt").read_bytes():
                         return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -138,12 +138,12 @@ NAMED_TABLES = frozenset(("budget",))
 
 
 @cache
-def settings_of(table: str, writer: str) -> dict[str, Setting]:
+def settings_of(table: str, writer: str) -> Mapping[str, Setting]:
     """Return the settings that `writer` may use in `table`, by key."""
     return {each.key: each for each in SETTINGS if each.table == table and writer in each.writers}
 
 
 @cache
-def tables_of(writer: str) -> list[str]:
+def tables_of(writer: str) -> tuple[str, ...]:
     """Return the names of the tables in which `writer` may set something, in the order of the table of settings."""
-    return list(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers and each.table != ROOT))
+    return tuple(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers and each.table != ROOT))

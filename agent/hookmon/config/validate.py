@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -99,7 +99,7 @@ def _title(path: KeyPath) -> str:
 
 
 def _check_table(
-    document: Document, path: KeyPath, data: dict[str, Any], settings: dict[str, Setting], problems: list[Problem]
+    document: Document, path: KeyPath, data: dict[str, Any], settings: Mapping[str, Setting], problems: list[Problem]
 ) -> Table:
     values: dict[str, Any] = {}
     problems += [_unknown(document, (*path, key), settings) for key in data if key not in settings]

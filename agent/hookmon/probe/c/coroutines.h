@@ -149,6 +149,18 @@ as_iteration(PySendResult outcome, PyObject *result)
     return outcome == PYGEN_NEXT ? result : NULL;
 }
 
+/* The same of `__next__`, for which None is a plain end, without an exception: a third of the price, and from 3.12 on what the
+ * interpreter's `await` asks. */
+static PyObject *
+as_next(PySendResult outcome, PyObject *result)
+{
+    if (outcome == PYGEN_RETURN && result == Py_None) {
+        Py_DECREF(result);
+        return NULL;
+    }
+    return as_iteration(outcome, result);
+}
+
 static PyObject *
 coroutine_send(PyObject *self, PyObject *value)
 {
@@ -157,17 +169,12 @@ coroutine_send(PyObject *self, PyObject *value)
     return as_iteration(outcome, result);
 }
 
-/* The interpreter's `await` asks this from 3.12 on: to return None is to end without an exception, which is a third of the price. */
 static PyObject *
 coroutine_next(PyObject *self)
 {
     PyObject *result = NULL;
     PySendResult outcome = coroutine_am_send(self, Py_None, &result);
-    if (outcome == PYGEN_RETURN && result == Py_None) {
-        Py_DECREF(result);
-        return NULL;
-    }
-    return as_iteration(outcome, result);
+    return as_next(outcome, result);
 }
 
 static PyObject *

@@ -139,11 +139,7 @@ generator_next(PyObject *self)
 {
     PyObject *result = NULL;
     PySendResult outcome = generator_am_send(self, Py_None, &result);
-    if (outcome == PYGEN_RETURN && result == Py_None) {
-        Py_DECREF(result);
-        return NULL; /* the plain end of an iteration */
-    }
-    return as_iteration(outcome, result);
+    return as_next(outcome, result);
 }
 
 static PyObject *

@@ -13,10 +13,13 @@ find_asyncio(void)
     PyErr_Clear();
     PyObject *current_tasks = PY_VERSION_HEX < 0x030E0000 ? PyObject_GetAttr(module, name_current_tasks) : NULL;
     PyErr_Clear();
+    if (current_tasks && !PyDict_Check(current_tasks)) {
+        Py_CLEAR(current_tasks);
+    }
     PyObject *current_task = current_tasks ? NULL : PyObject_GetAttr(module, name_current_task); /* not in 3.11 */
     PyErr_Clear();
     Py_DECREF(module);
-    if (!get_loop || (!current_task && !(current_tasks && PyDict_Check(current_tasks)))) {
+    if (!get_loop || (!current_task && !current_tasks)) {
         Py_XDECREF(get_loop); /* half imported, or an asyncio that we do not know: nothing is a task */
         Py_XDECREF(current_task);
         Py_XDECREF(current_tasks);

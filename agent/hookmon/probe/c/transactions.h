@@ -157,8 +157,8 @@ traces_of(Transaction *self)
 static PyObject *
 transaction_enter(Transaction *self, PyObject *Py_UNUSED(ignored))
 {
-    if (!self->member || set_member(self) < 0) {
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    if (self->member && set_member(self) < 0) {
+        return NULL;
     }
     Py_RETURN_NONE;
 }
