@@ -62,7 +62,7 @@ def room_of(name: str) -> str:
 
 
 ROOMS = {  # room: (rooms of ours, libraries of others)
-    "": (set(), set()),
+    "": ({"cli"}, set()),  # python -m hookmon
     "cli": ({"cli", "report", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
     "report": ({"report", "collector", "core"}, {"rich"}),
     "collector": ({"collector", "core"}, {"psutil"}),
@@ -112,16 +112,16 @@ def test_the_package_imports_nothing():
     assert imports_of(AGENT / "__init__.py") == []
 
 
-START = {"sys", "_thread"}
+START = {"sys", "_thread", "posix"}
 LATER = START | {"_contextvars", "_weakref", "math", "mmap", "os", "re", "time", "types"}
 BY_ITSELF = LATER | {"tempfile"}  # runs in a process of its own, which nobody watches
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) in ("core", "probe")])
 def test_what_enters_the_program_imports_little_at_module_level(name: str):
-    """Two modules at the start, built-in ones; the rest only when a watched module has been loaded."""
+    """Built-in modules at the start; the rest only when a watched module has been loaded."""
     stem = Path(name).stem
-    allowed = START if stem in ("start", "finder") else BY_ITSELF if stem == "calibrate" else LATER
+    allowed = START if stem in ("start", "finder", "guard") else BY_ITSELF if stem == "calibrate" else LATER
     if room_of(name) == "core":
         allowed = allowed | {"marshal"}
     found = {each.top for each in imports_of(MODULES[name]) if each.where == "top"} - {"__future__", "hookmon"}
@@ -139,6 +139,12 @@ def test_the_start_imports_one_module_of_ours():
     """All others wait for the first watched module."""
     found = {each.name for each in imports_of(AGENT / "probe" / "start.py") if each.where == "top" and each.top == "hookmon"}
     assert found == {"hookmon.probe.finder.Finder"}
+
+
+@pytest.mark.parametrize("name", ["start", "finder", "guard"])
+def test_the_start_does_without_the_future(name: str):
+    """`__future__` would be one module more in every process."""
+    assert "__future__" not in {each.top for each in imports_of(AGENT / "probe" / f"{name}.py")}
 
 
 def test_the_bootstrap_imports_the_probe_and_nothing_else():

@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,11 +44,11 @@ def run(code: str, env: dict[str, str]) -> str:
     return done.stdout
 
 
-def test_the_probe_brings_at_most_five_modules(probed: dict[str, str]):
+def test_the_probe_brings_at_most_four_modules(probed: dict[str, str]):
     """Beyond those of a bare interpreter, in the same environment."""
     added = set(run(MODULES, probed).split()) - set(run(MODULES, plain()).split())
     assert "hookmon.probe.start" in added
-    assert len(added) <= 5, sorted(added)
+    assert len(added) <= 4, sorted(added)
 
 
 def test_nothing_heavy_comes_with_it(probed: dict[str, str]):
@@ -64,20 +65,22 @@ def duration_s(code: str, env: dict[str, str]) -> float:
     return time.perf_counter() - started
 
 
-def added_s(code: str, env: dict[str, str]) -> float:
-    """Return the median of what the probe adds, over pairs that take turns; the best of some attempts, for noise only adds."""
-    best = float("inf")
+def is_little(with_us_s: Callable[[], float], without_us_s: Callable[[], float]) -> bool:
+    """Say whether we add 5 ms at most, or half on a machine so busy that the program itself takes more than 10.
+
+    The medians of pairs that take turns, in the best of some attempts, for noise only adds.
+    """
     for _ in range(ATTEMPTS):
-        differences = [duration_s(code, env) - duration_s(code, plain()) for _ in range(PAIRS)]
-        best = min(best, statistics.median(differences))
-        if best <= 0.005:
-            break
-    return best
+        pairs = [(with_us_s(), without_us_s()) for _ in range(PAIRS)]
+        added = statistics.median(longer - shorter for longer, shorter in pairs)
+        if added <= max(0.005, statistics.median(shorter for _, shorter in pairs) / 2):
+            return True
+    return False
 
 
 def test_start_and_end_of_an_empty_program_take_five_milliseconds_more(probed: dict[str, str]):
     """`python -c pass`, from outside."""
-    assert added_s("pass", probed) <= 0.005
+    assert is_little(lambda: duration_s("pass", probed), lambda: duration_s("pass", plain()))
 
 
 LEAVE = """
@@ -112,13 +115,7 @@ def exit_s(watched: bool, folder: Path) -> float:
 
 def test_the_end_of_a_program_takes_five_milliseconds_more(tmp_path: Path):
     """With 300 names recorded: there is nothing left to do."""
-    best = float("inf")
-    for _ in range(ATTEMPTS):
-        differences = [exit_s(True, tmp_path) - exit_s(False, tmp_path) for _ in range(PAIRS)]
-        best = min(best, statistics.median(differences))
-        if best <= 0.005:
-            break
-    assert best <= 0.005
+    assert is_little(lambda: exit_s(True, tmp_path), lambda: exit_s(False, tmp_path))
 
 
 def test_the_version_is_told_without_rich_and_psutil():

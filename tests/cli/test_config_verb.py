@@ -90,6 +90,8 @@ def test_the_screen_shows_own_watches_and_all_on_request(project: Path):
     screen = hookmon(["config"], cwd=project).stdout
     assert "shop.pricing" in screen
     assert "sqlite3.dbapi2" not in screen
+    assert not re.search(r"watch .*  default\n", screen)  # a table of three lines has nine keys more
+    assert re.search(r"watch .*: nested +false +default\n", hookmon(["config", "--all"], cwd=project).stdout)
     assert "sqlite3.dbapi2" in hookmon(["config", "--all"], cwd=project).stdout
 
 

@@ -77,6 +77,39 @@ def test_a_diff_names_the_queries_that_came(project: Path):
     assert changed == [("handle", "select a from t where a = ?", 7.0, 12.0)]
 
 
+@pytest.mark.parametrize("named", [[], ["last"], ["3"]], ids=" ".join)
+def test_the_newest_run_alone_is_compared_with_the_one_before(project: Path, named: list[str]):
+    """Itself would tell nothing; it is, where it is named twice."""
+    document = json.loads(hookmon(["diff", *named, "--json"], cwd=project).stdout)
+    assert (document["a"]["id"], document["b"]["id"]) == (2, 3)
+    document = json.loads(hookmon(["diff", "3", "last", "--json"], cwd=project).stdout)
+    assert (document["a"]["id"], document["b"]["id"]) == (3, 3)
+
+
+def test_the_only_run_has_nothing_to_be_compared_with(tmp_path: Path):
+    """One line."""
+    assert hookmon(["run", "--quiet", sys.executable, "-c", "pass"], cwd=tmp_path).exit_code == 0
+    done = hookmon(["diff", "last"], cwd=tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == "hookmon: run 1 is the only one: there is none to compare it with [no-such-run]\n"
+
+
+def test_a_script_gets_a_budget_for_the_whole_run(tmp_path: Path):
+    """How many statements it makes; a run that has nothing to count is told what there is."""
+    write(tmp_path, {"app.py": "import sqlite3\ndb = sqlite3.connect(':memory:')\nfor _ in range(6): db.execute('select 1')\n"})
+    assert hookmon(["run", "--quiet", sys.executable, "app.py"], cwd=tmp_path).exit_code == 0
+    assert hookmon(["check", "--update"], cwd=tmp_path).exit_code == 0
+    assert (tmp_path / "hookmon.toml").read_text() == '[budget."(main)"]\nsql_per_request = 6\n'
+    done = hookmon(["check", "-o", "check.txt"], cwd=tmp_path)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "sql_per_request is 6, within 6" in (tmp_path / "check.txt").read_text()
+    (tmp_path / "hookmon.toml").unlink()
+    assert hookmon(["run", "--quiet", sys.executable, "-c", "pass"], cwd=tmp_path).exit_code == 0
+    done = hookmon(["check", "--update"], cwd=tmp_path)
+    assert done.exit_code == 3
+    assert '[budget."NAME"] with calls, total or p95' in done.stderr
+
+
 def test_a_diff_goes_to_a_file(project: Path, tmp_path: Path):
     """In every format."""
     for format in FORMATS:
@@ -199,7 +232,10 @@ def test_a_finding_is_explained(project: Path):
     assert "select a from t where a = ? ×12" in text
     assert "WHERE id IN" in text
     document = json.loads(hookmon(["explain", finding["id"], "3", "--json"], cwd=project).stdout)
-    assert [(step["times"], step["is_meant"]) for step in document["steps"]] == [(1, False), (12, True)]
+    steps = {step["name"]: (step["times"], step["is_meant"]) for step in document["steps"]}
+    assert steps["select a from t where a = ?"] == (12, True)
+    assert steps["sqlite3 fetch"] == (12, False)  # in between, and a part of each
+    assert len(document["steps"]) == 4  # two statements, and the rows of each
 
 
 def test_an_unknown_finding_has_a_near_one(project: Path):

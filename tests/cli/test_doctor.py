@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def answers(cwd: Path, *command: str, env: dict[str, str | None] | None = None) 
     done = doctor(cwd, "--json", *command, env=env)
     assert done.stderr == ""
     found = json.loads(done.stdout)
-    assert done.exit_code == (0 if found["watched"] else 1)
+    assert done.exit_code == (1 if found["watched"] is False else 0)
     return {check["what"]: (check["answer"], check["detail"]) for check in found["checks"]} | {"watched": found["watched"]}
 
 
@@ -71,7 +72,6 @@ COMMANDS = {
     "a shebang that isolates": (["./isolated"], False),
     "a cleared environment": (["env", "-i", PYTHON, "app.py"], False),
     "another PYTHONPATH": (["env", "PYTHONPATH=.", PYTHON, "app.py"], False),
-    "no Python": (["ls"], False),
 }
 
 
@@ -100,11 +100,29 @@ def test_the_way_to_the_interpreter_is_shown(project: Path):
     assert found["command"] == ("yes", f"./by_env → {shutil.which('env')} → {project / 'bin' / 'python-of-this-test'}")
 
 
-def test_a_shell_script_is_not_python(project: Path):
-    """What it starts is watched all the same, and that is said."""
-    found = answers(project, "./shell")
-    assert found["command"][0] == "no"
-    assert "./shell is a shell script; Python programs that it starts are watched" in found["command"][1]
+def test_of_what_is_no_python_nothing_is_claimed(project: Path):
+    """A wrapper, a shell script: the Python that it starts is watched, and that is said; it stops nobody's pipeline."""
+    for command in (["./shell"], ["timeout", "5", PYTHON, "app.py"], ["ls"]):
+        found = answers(project, *command)
+        assert (found["watched"], found["command"][0]) == (None, "unknown")
+        assert "; Python programs that it starts are watched" in found["command"][1]
+    assert "./shell is a shell script" in answers(project, "./shell")["command"][1]
+    assert hookmon_run(["timeout", "50", PYTHON, "app.py"], cwd=project).report["calls"] != []
+
+
+def test_a_pex_is_named(project: Path):
+    """It would start its interpreter a second time, isolated; any other archive is watched."""
+    for name, content in (("app.pex", "PEX-INFO"), ("app.pyz", "other.txt")):
+        with open(project / name, "wb") as file:
+            file.write(f"#!{PYTHON}\n".encode())
+            with zipfile.ZipFile(file, "a") as archive:
+                archive.writestr("__main__.py", "")
+                archive.writestr(content, "{}")
+        (project / name).chmod(0o755)
+    found = answers(project, "./app.pex")
+    assert found["watched"] is False
+    assert "is a PEX" in found["script"][1]
+    assert answers(project, "./app.pyz")["watched"] is True
 
 
 @pytest.mark.parametrize(
@@ -125,6 +143,7 @@ def test_an_old_interpreter_is_named(project: Path, version: str):
     assert found["watched"] is False
     assert found["interpreter"][0] == "no"
     assert found["interpreter"][1].startswith(f"cpython {version}.")
+    assert not [what for what in found if what.startswith("pack")]  # none of them would work there
 
 
 def test_packs_are_those_of_the_interpreter_asked(project: Path):
@@ -175,6 +194,47 @@ def test_main_cannot_be_watched_without_a_script(project: Path):
     found = answers(project, "--watch", "__main__:f", PYTHON, "-c", "pass")
     assert found["watched"] is True
     assert found["configuration"][0] == "note"
+
+
+MAINS = {
+    "a script": ([PYTHON, "app.py"], ""),
+    "a module": ([PYTHON, "-m", "app"], ""),
+    "a tool that is followed": (["BIN/coverage", "run", "app.py"], ""),
+    "a module that is followed": ([PYTHON, "-m", "cProfile", "app.py"], ""),
+    "a debugger": ([PYTHON, "-m", "pdb", "app.py"], "__main__ is the script of pdb, and what that runs is not seen as such"),
+    "in one word": ([PYTHON, "-mdoctest", "app.py"], "__main__ is the script of doctest, and what that runs"),
+    "the script of a package": (["BIN/gunicorn", "app:app"], "__main__ is BIN/gunicorn, the script of a tool"),
+    "standard input": ([PYTHON], "__main__ cannot be watched: no script or module is started"),
+}
+
+
+@pytest.mark.parametrize("name", MAINS)
+def test_what_is_not_the_script_is_said(project: Path, name: str):
+    """Who watches `__main__` means the script, which a tool may run in its place."""
+    command, note = MAINS[name]
+    folder = os.path.dirname(PYTHON)
+    command = [word.replace("BIN", folder) for word in command]
+    found = answers(project, "--watch", "__main__:job", *command)
+    assert found["watched"] is True
+    assert found["configuration"][0] == ("note" if note else "yes")
+    assert note.replace("BIN", folder) in found["configuration"][1]
+
+
+def test_a_program_with_python_inside_is_said_to_be_watched(project: Path):
+    """As uWSGI is."""
+    (project / "uwsgi").write_bytes(b"\x7fELF")
+    (project / "uwsgi").chmod(0o755)
+    found = answers(project, "./uwsgi", "--master")
+    assert (found["watched"], found["command"][0]) == (None, "unknown")
+    assert "uwsgi is no Python program, but has an interpreter in it, which is watched" in found["command"][1]
+
+
+def test_packs_that_are_off_for_the_same_reason_are_one_line(project: Path):
+    """Each has its own in the JSON."""
+    shown = doctor(project, "--no-pack", "*", PYTHON, "app.py").stdout
+    assert shown.count("switched off: --no-pack *") == 1
+    assert "redis, " in " ".join(shown.split())
+    assert answers(project, "--no-pack", "*", PYTHON, "app.py")["pack redis"] == ("no", "switched off: --no-pack *")
 
 
 def test_the_program_is_not_started(project: Path):

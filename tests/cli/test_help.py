@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,8 +12,10 @@ import pytest
 from support.runs import hookmon
 
 from hookmon.core import errors
+from hookmon.report import words
 from hookmon.report.codes import CODES, find, slug
 from hookmon.report.watches import ABSENT, ACTIVE
+from hookmon.report.words import WORDS
 
 AGENT = Path(__file__).resolve().parents[2] / "agent" / "hookmon"
 
@@ -125,8 +128,34 @@ def test_help_lists_all_codes(tmp_path: Path):
     """And says how to ask for one."""
     screen = hookmon(["help"], cwd=tmp_path).stdout
     assert screen.startswith("hookmon help CODE")
-    assert all(code in screen for code in CODES)
-    assert {row["name"] for row in json.loads(hookmon(["help", "--json"], cwd=tmp_path).stdout)} == set(CODES)
+    assert all(code in screen for code in (*CODES, *WORDS))
+    assert {row["name"] for row in json.loads(hookmon(["help", "--json"], cwd=tmp_path).stdout)} == {*CODES, *WORDS}
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["gone", "end not seen", "self", "beside", "after", "each", "most", "transaction", "thread or tasks", "(main)", "own cost"],
+)
+def test_words_of_a_report_are_explained(tmp_path: Path, word: str):
+    """As they stand there."""
+    done = hookmon(["help", word], cwd=tmp_path)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "words of a report" in done.stdout
+
+
+@pytest.mark.parametrize("room", ["formats/text.py", "requests.py"])
+def test_the_titles_of_all_columns_of_what_was_called_are_explained(room: str):
+    """But those that are plain words."""
+    source = (AGENT / "report" / room).read_text("utf-8")
+    titles = set(re.findall(r'Column\("([^"]+)"', source))
+    plain = {"name", "calls", "mean", "max", "call", "spent on", "pid", "command", "state", "time", "CPU", "memory", "threads"}
+    plain |= {"files", "read", "written", "switches"}
+    assert {title for title in titles - plain if words.find(title) is None} == set()
+
+
+def test_no_word_hides_a_code_or_verb():
+    """`hookmon help TEXT` has one meaning."""
+    assert not set(WORDS) & set(CODES)
 
 
 def test_a_verb_is_explained_too(tmp_path: Path):
@@ -138,4 +167,4 @@ def test_an_unknown_code_is_one_line(tmp_path: Path):
     """With the one that is near."""
     done = hookmon(["help", "early-refrence"], cwd=tmp_path)
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == ("hookmon: there is no code or verb 'early-refrence'; did you mean early-reference? [unknown-code]\n")
+    assert done.stderr.startswith("hookmon: there is no code, word or verb 'early-refrence'; did you mean early-reference? [")

@@ -45,7 +45,7 @@ while not os.path.exists("end"):
 """
 CONFIG = watch("__main__", "render", "fail", "hang") + watch("__main__", "work", span="work {arg0}")
 
-HOSTILE = r"work [red]b[/red]\x1b[31m\n\u202e"
+HOSTILE = r"work [red]b[/red]\x1…31m\n\u202e"  # cut in the middle
 
 
 def driven(folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, size: tuple[int, int] = (120, 40)) -> None:

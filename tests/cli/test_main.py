@@ -54,6 +54,21 @@ def test_a_wrong_command_ends_with_2(arguments: list[str]):
     assert "Usage: hookmon" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("reprot", "Did you mean report?"),
+        ("diagnose", ""),
+        ("python", "Did you mean hookmon run python?"),
+        ("app.py", "Did you mean hookmon run python app.py?"),
+    ],
+)
+def test_a_misspelt_verb_is_told_what_was_meant(word: str, meant: str):
+    """Also where the program was given without `run`."""
+    line = hookmon(word).stderr.splitlines()[-1]
+    assert line == f"Error: No such command {word!r}. {meant}".rstrip()
+
+
 RAISING = "import click, hookmon.cli.report as verb; from hookmon.core.errors import *; verb.command.callback = lambda **_: {}"
 
 
@@ -66,13 +81,13 @@ RAISING = "import click, hookmon.cli.report as verb; from hookmon.core.errors im
             "hookmon: a is wrong [configuration]\nhookmon: b\\x1b too [configuration]\n",
         ),
         ("LaunchError('not there', 127)", 127, "hookmon: not there [launch]\n"),
-        ("KeyboardInterrupt()", 130, "\n"),
+        ("KeyboardInterrupt()", -2, "\n"),
         ("BrokenPipeError(32, 'gone')", 1, ""),
     ],
     ids=["each problem on a line", "own exit code", "interrupt", "closed pipe"],
 )
 def test_an_error_is_a_line_and_an_exit_code(raised: str, exit_code: int, stderr: str):
-    """No traceback for a mistake that its maker can mend."""
+    """No traceback for a mistake that its maker can mend; after an interrupt, a death by SIGINT, which shells look for."""
     done = hookmon("report", before=RAISING.format(f"(_ for _ in ()).throw({raised})"))
     assert (done.returncode, done.stderr) == (exit_code, stderr)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support.runs import HOOKMON, environment, hookmon
 
-from hookmon.cli.main import hookmon as command_line
+from hookmon.cli._verbs import hookmon as command_line
 from hookmon.collector.store import Node, Run, Store
 
 HOSTILE = "\x1b[31mred\u202e<script>\nline\r\x07"

@@ -81,10 +81,12 @@ def test_the_screen_says_it_in_a_line_for_each(tmp_path: Path):
     """And for the packs that are named, with the targets."""
     result = hookmon(["packs", "--no-pack", "http"], cwd=tmp_path)
     lines = {line.split()[0]: " ".join(line.split()[1:]) for line in result.stdout.splitlines()}
-    assert lines["sqlite3"] == "on standard library 3 targets"
+    assert lines["sqlite3"] == "on standard library 8 targets"
     assert lines["http"].startswith("off (--no-pack http) standard library")
     result = hookmon(["packs", "sqlite3"], cwd=tmp_path)
-    assert [line.strip() for line in result.stdout.splitlines()][-3:] == [
+    shown = [line.strip() for line in result.stdout.splitlines()]
+    first = shown.index("sqlite3.dbapi2:Cursor.execute")
+    assert shown[first : first + 3] == [
         "sqlite3.dbapi2:Cursor.execute",
         "sqlite3.dbapi2:Cursor.executemany",
         "sqlite3.dbapi2:Cursor.executescript",

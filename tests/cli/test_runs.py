@@ -65,6 +65,7 @@ def test_a_list_for_programs_has_every_run(project: Path):
         "exit_code": 0,
         "command": "python app.py",
         "path": str(project / ".hookmon" / "run-0002.sqlite"),
+        "owner": "",
         "problem": "",
     }
 

@@ -18,7 +18,8 @@ from hookmon.probe import notes, recorder
 recorder.wrapt_folder = sys.argv[2]
 recorder.start(sys.argv[1], "0.1")
 from hookmon.probe.stand_ins import kinds
-target = recorder.Target("shop.pricing:quote", "cache", "redis", "", True)
+from hookmon.probe.target import Target
+target = Target("shop.pricing:quote", "cache", "redis", "", True)
 def fail(depth):
     if depth: timed[depth % 20](depth - 1)
     else: raise ValueError

@@ -49,7 +49,7 @@ def test_a_near_module_is_offered_from_the_files_of_the_project(tmp_path: Path, 
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    assert hints.near_module(module, tmp_path) == said
+    assert hints.near_module(module, hints.module_names(tmp_path)) == said
 
 
 def test_a_large_project_is_looked_at_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -58,4 +58,14 @@ def test_a_large_project_is_looked_at_in_part(tmp_path: Path, monkeypatch: pytes
     for number in range(10):
         (tmp_path / f"folder{number}").mkdir()
         (tmp_path / f"folder{number}" / "mod.py").touch()
-    assert hints.near_module("nothing", tmp_path) == ""
+    assert hints.near_module("nothing", hints.module_names(tmp_path)) == ""
+
+
+def test_of_thousands_of_names_the_first_get_a_hint(tmp_path: Path):
+    """The user's shell waits for them when the program has ended."""
+    (tmp_path / "shop.py").touch()
+    near = hints.Hints(tmp_path)
+    said = [near.of_name("qoute", ["quote"]) for _ in range(5_000)]
+    assert [bool(hint) for hint in said] == [True] * 50 + [False] * 4_950
+    assert [near.of_module("shp") for _ in range(5_000)] == ["did you mean shop?"] * 5_000
+    assert [bool(near.of_module(f"shp{number}")) for number in range(5_000)].count(True) <= 50

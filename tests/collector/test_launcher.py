@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import hookmon_bootstrap
-from hookmon.collector import launch
+from hookmon.collector import launch, signals
 from hookmon.core.errors import LaunchError
 
 BOOT = str(Path(hookmon_bootstrap.__file__).parent)
@@ -54,18 +54,22 @@ def test_a_run_within_a_run_changes_nothing_but_the_folder():
     [
         ("no-such-command-anywhere", 127, "there is no such command"),
         ("./missing", 127, "there is no such command"),
+        ("pyhton3", 127, "there is no such command; did you mean python3?"),
+        ("script.py", 127, "there is no such command; did you mean python script.py?"),
         ("./folder", 126, "a folder cannot be run"),
         ("./plain", 126, "no permission to execute it"),
         ("./headless", 126, "neither a program nor a script"),
         ("./orphan", 127, "its interpreter"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # the launcher has one thread
 def test_what_cannot_be_started_has_its_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, exit_code: int, said: str
 ):
     """As the shells have it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
+    (tmp_path / "script.py").touch()
     for name, content, mode in (
         ("plain", "#!/bin/sh\n", 0o600),
         ("headless", "nothing", 0o700),
@@ -74,5 +78,5 @@ def test_what_cannot_be_started_has_its_exit_code(
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(mode)
     with pytest.raises(LaunchError, match=said) as caught:
-        launch.start([command], {"PATH": os.defpath}, set())
+        launch.start([command], {"PATH": os.defpath}, signals.Inherited((), ignores_children=False))
     assert caught.value.exit_code == exit_code

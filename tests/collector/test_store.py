@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -47,7 +50,7 @@ def full_run() -> Run:
         in_flight=[InFlight(1, "task", [("a", 5), ("b", 3)], 3, killed=True)],
         still_running=["5 sleep 9"],
         samples=[Sample(1, 2, 3, 4, 5, 6, 7, 8, 9)],
-        plan=[{"id": 1, "module": "m", "calls": ["a"]}],
+        plan=[{"id": 1, "module": "m", "calls": ["a"], "pack": "", "source": "--watch"}],
         series=[CallSeries("a", "sql", "m:a", "[[0,4,0,12,[3,4]]]")],
         interval_ns=250_000_000,
         folded=["1-2.shard"],
@@ -64,6 +67,18 @@ def test_a_run_comes_out_as_it_went_in(run_file: RunFile):
     """Every field of every table."""
     run_file.save(full_run())
     assert run_file.load() == full_run()
+
+
+def test_figures_beyond_what_sqlite_has_room_for_are_the_largest_there(run_file: RunFile):
+    """Sums of damaged counters; all other rows and figures are kept as they are."""
+    run = full_run()
+    run.nodes += [Node(-1, "c", "sql", "m:c", calls=2**64, total_ns=-(2**70), errors=3)]
+    run.processes[1].calls = 2**63
+    run_file.save(run)
+    loaded = run_file.load()
+    assert (loaded.nodes[2].calls, loaded.nodes[2].total_ns, loaded.nodes[2].errors) == (2**63 - 1, 1 - 2**63, 3)
+    assert loaded.processes[1].calls == 2**63 - 1
+    assert loaded.nodes[:2] == full_run().nodes
 
 
 def test_saving_again_replaces(run_file: RunFile):
@@ -206,6 +221,46 @@ def test_what_is_no_run_file_is_one_error(run_file: RunFile, kind: str):
     assert sorted(os.listdir(run_file.path.parent)) == before
 
 
+KILLED_WHILE_IT_SAVES = """
+import os, signal, sys
+from pathlib import Path
+from collector.test_store import full_run
+from hookmon.collector.store import RunFile
+path, left = Path(sys.argv[1]), int(sys.argv[2])
+def count(frame, event, function):
+    global left
+    if event == "c_return" and getattr(function, "__name__", "") in ("execute", "executemany", "__exit__"):
+        left -= 1
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
+run = full_run()
+run.name = "second"
+sys.setprofile(count)
+RunFile(path).save(run)
+"""
+
+
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+def test_a_save_that_is_killed_after_any_statement_leaves_the_file_as_it_was(tmp_path: Path, is_first: bool):
+    """Or as it should be. After the first save of all there is nothing yet, and no file of version 0."""
+    path = tmp_path / "run-0001.sqlite"
+    ends = []
+    for statement in (4, 6, 8, 11, 30, 1_000):
+        path.unlink(missing_ok=True)
+        if not is_first:
+            RunFile(path).save(full_run())
+        done = subprocess.run([sys.executable, "-c", KILLED_WHILE_IT_SAVES, path, str(statement)], cwd=Path(__file__).parents[1])
+        try:
+            name = RunFile(path).load().name
+        except RunFileError as error:
+            name = error.code
+        ends.append((done.returncode, name))
+        RunFile(path).save(full_run())
+    before = "nothing-saved" if is_first else full_run().name
+    assert ends[:-1] == [(-signal.SIGKILL, before)] * 5
+    assert ends[-1] == (0, "second")
+
+
 @pytest.mark.parametrize("name", ["a b", "50%", "what?", "a#b", "ä", "a'b"])
 def test_a_store_may_be_called_anything(tmp_path: Path, name: str):
     """Characters that mean something in a URI, too."""
@@ -285,6 +340,29 @@ def test_a_project_keeps_its_own_runs(tmp_path: Path, state: Path):
     assert Store.of_project(tmp_path).folder == tmp_path / ".hookmon"
 
 
+def test_the_top_of_the_file_system_is_no_project(state: Path):
+    """Cron and containers start things there: what is run is kept in the state folder."""
+    if Path("/.hookmon").exists():
+        pytest.skip("somebody has made /.hookmon")
+    assert Store.of_project(Path("/")).folder == state / "root"
+
+
+def test_runs_that_may_not_be_read_are_not_taken_for_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The folder and the reason are said."""
+    (tmp_path / "taken").touch()
+    with pytest.raises(RunFileError, match="taken: the runs in it cannot be read: Not a directory"):
+        Store(tmp_path / "taken").numbers()
+
+    def refuse(_: object) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # the tests may run as root, whom nothing is denied
+
+    monkeypatch.setattr(os, "listdir", refuse)
+    with pytest.raises(RunFileError, match="cannot be read: Permission denied"):
+        Store(tmp_path).numbers()
+    monkeypatch.undo()
+    assert Store(tmp_path / "gone").numbers() == []
+
+
 def test_a_read_only_project_keeps_its_runs_in_the_state_folder(tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch):
     """In a folder of its own."""
     project = tmp_path / "project"
@@ -313,3 +391,17 @@ def test_a_store_that_cannot_be_made_is_one_error(tmp_path: Path, place: str):
     folder = tmp_path / "taken" / ("" if place == "file" else "below")
     with pytest.raises(RunFileError, match="runs cannot be kept here"):
         Store(folder).reserve()
+
+
+def test_a_run_file_of_before_is_saved_again(tmp_path: Path):
+    """A launcher of an older version was killed: its run gets the columns of now."""
+    run_file = RunFile(tmp_path / "run-0001.sqlite")
+    run = Run(1, "", ["app"], "", "0", processes=[Process(5, 1, ["app"], reason="is not a Python program")])
+    run_file.save(run)
+    with closing(sqlite3.connect(run_file.path)) as connection, connection:
+        connection.execute("ALTER TABLE processes DROP COLUMN reason")
+    old = run_file.load()
+    assert old.processes[0].reason == ""
+    old.processes[0].reason = "is new"
+    run_file.save(old)
+    assert run_file.load().processes[0].reason == "is new"

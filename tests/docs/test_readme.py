@@ -16,7 +16,7 @@ README = (ROOT / "README.md").read_text("utf-8")
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "agent", "bootstrap", "examples")
 LEFT_OUT = shutil.ignore_patterns(".hookmon", "__pycache__", "*.so", "*.egg-info", "build")
 TRY = "python3 -m venv .venv && .venv/bin/pip install . && "
-FINDING = re.compile(r"^  (?:high|medium|low) +(.+)\n +(examples/shop\.py:\d+) · ", re.MULTILINE)
+FINDING = re.compile(r"^  (?:high|medium|low) +(.+)\n +\S+ · saves [^·]+ · (examples/shop\.py:\d+)$", re.MULTILINE)
 
 
 def clone(folder: Path) -> Path:
@@ -40,7 +40,7 @@ def test_two_commands_lead_to_a_finding_with_its_line(tmp_path: Path):
 
     .ci/run has just installed into a new environment, with README's other command, so it runs the example there.
     """
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON_", "PYTHON"))}
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON_", "PYTHON", "COLUMNS"))}
     install, run = shown(TRY).rsplit(" && ", 1)
     folder = clone(tmp_path)
     if "HOOKMON_BOTH" in os.environ:

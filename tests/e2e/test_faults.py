@@ -18,6 +18,7 @@ import pytest
 from support.runs import (
     HOOKMON,
     PYTHON,
+    Result,
     Started,
     blind_spots,
     calls,
@@ -297,11 +298,75 @@ def test_a_full_tmpfs_kills_nobody(size: str, tmp_path: Path) -> None:
     env: dict[str, str | None] = {"XDG_RUNTIME_DIR": None, "TMPDIR": "/dev/shm"}
     started = Started(["unshare", "-m", "sh", "-c", command], cwd=tmp_path, env=env, report_path=tmp_path / "report.json")
     result = started.finish()
-    if result.exit_code == 125:  # the run folder itself could not be made: said before the program was started
-        assert (result.stdout, len(result.stderr.splitlines())) == ("", 1)
-        return
     assert (result.stdout, result.exit_code) == ("[0, 0, 0, 0] 45\n", 0), result.stderr
-    assert calls(result.report, "work:other") == 410 or blind_spots(result.report)
+    if result.saved is None:  # not even the plan had room
+        assert re.fullmatch(r"hookmon: .*; the program runs unwatched \[no-run-folder\]\n", result.stderr)
+    else:
+        assert calls(result.report, "work:other") == 410 or blind_spots(result.report)
+
+
+WORKS = "import work\nprint(work.other(4))\nraise SystemExit(%d)\n"
+FULL = "mount -t tmpfs -o size={size} tmpfs {place} && {more} exec {hookmon} run {options} -- {python} app.py"
+
+
+def run_with_full_disk(tmp_path: Path, place: str, size: str, *, options: str = "", more: str = "", code: int = 3) -> Result:
+    """Run a program in a mount namespace in which a place is a file system of that size."""
+    if not mount_is_allowed():
+        pytest.skip("no permission here to mount a tmpfs (unshare -m)")
+    config = WATCH + '[budget."other"]\np95 = "1s"\n'
+    write(tmp_path, {"work.py": WORK, "app.py": WORKS % code, "hookmon.toml": config, ".hookmon/x": ""})
+    command = FULL.format(size=size, place=place, more=more, options=options, hookmon=HOOKMON, python=PYTHON)
+    env: dict[str, str | None] = {"XDG_RUNTIME_DIR": None, "TMPDIR": str(tmp_path)}
+    return Started(["unshare", "-m", "sh", "-c", command], cwd=tmp_path, env=env).finish()
+
+
+def test_a_full_disk_of_the_project_keeps_no_program_from_running(tmp_path: Path) -> None:
+    """The run is reported and not kept, which one line says, and nothing stays behind."""
+    result = run_with_full_disk(tmp_path, ".hookmon", "64k")
+    assert (result.stdout, result.exit_code) == ("4\n", 3)
+    first, *report = result.stderr.splitlines()
+    assert re.fullmatch(r"hookmon: .*full; this run is reported and not kept", first)
+    assert any(re.match(r"  other +1 ", line) for line in report)
+
+
+def test_a_full_shared_memory_leaves_the_temporary_folder(tmp_path: Path) -> None:
+    """With no room in /dev/shm the files of the run are in the next place: the run is recorded as always."""
+    result = run_with_full_disk(tmp_path, "/dev/shm", "16k")
+    assert (result.stdout, result.exit_code) == ("4\n", 3)
+    assert re.search(r"^  other +1 ", result.stderr, re.MULTILINE)
+    assert "hookmon: " not in result.stderr
+    assert not list(tmp_path.glob("hookmon-*"))
+
+
+@pytest.mark.parametrize(("options", "exits"), [("", {0: 0, 3: 3}), ("--check", {0: 3, 3: 3})], ids=["run", "run --check"])
+def test_without_any_room_the_program_runs_unwatched(options: str, exits: dict[int, int], tmp_path: Path) -> None:
+    """One line says so, and the exit code is the program's; a check that could judge nothing gives its own for a 0."""
+    for code, exit_code in exits.items():
+        full = {"more": "TMPDIR=/dev/shm", "options": options, "code": code}
+        result = run_with_full_disk(tmp_path, "/dev/shm", "16k", **full)  # type: ignore[arg-type]
+        assert (result.stdout, result.exit_code) == ("4\n", exit_code)
+        first, *others = result.stderr.splitlines()
+        assert re.fullmatch(r"hookmon: .*No space left on device; the program runs unwatched \[no-run-folder\]", first)
+        assert len(others) == (1 if options else 0)
+
+
+def test_a_small_limit_of_file_sizes_keeps_no_program_from_running(tmp_path: Path) -> None:
+    """Under `ulimit -f 0` nothing can be written by us; the program ends as it does, not by our SIGXFSZ."""
+    write(tmp_path, {"work.py": WORK, "app.py": WORKS % 3})
+    command = f"(ulimit -f 0; exec {HOOKMON} run --no-config {PYTHON} app.py) 2>&1 | cat; exit ${{PIPESTATUS[0]}}"
+    result = Started(["bash", "-c", command], cwd=tmp_path).finish()
+    assert result.exit_code == 3
+    line, output = result.stdout.splitlines()
+    assert (output, "the program runs unwatched" in line) == ("4", True)
+
+
+def test_a_deleted_working_folder_keeps_no_program_from_running(tmp_path: Path) -> None:
+    """There is no project then, and nothing is recorded."""
+    (tmp_path / "gone").mkdir()
+    command = f"cd gone && rmdir ../gone && exec {HOOKMON} run {PYTHON} -c 'print(4); raise SystemExit(3)'"
+    result = Started(["sh", "-c", command], cwd=tmp_path).finish()
+    assert (result.stdout, result.exit_code) == ("4\n", 3)
+    assert "the program runs unwatched" in result.stderr
 
 
 def test_read_only_home_and_folder_are_no_obstacle(tmp_path: Path) -> None:
@@ -485,7 +550,10 @@ def test_a_process_that_changes_itself_is_recorded_or_named(escape: str, moment:
 
 
 def test_files_are_private(tmp_path: Path) -> None:
-    """Folders are 0700 and files 0600, in the run folder and in the project, whatever the umask."""
+    """Folders are 0700 and files 0600, in the run folder and in the project, whatever the umask.
+
+    In root's run folder is a drop that only who has inherited its descriptor gets into.
+    """
     program = """
     import json, os, stat, time, where, work
     work.other(1)
@@ -500,6 +568,10 @@ def test_files_are_private(tmp_path: Path) -> None:
     (tmp_path / "hookmon.toml").write_text(WATCH)
     result = Started(["sh", "-c", command], cwd=tmp_path).finish()
     modes = json.loads(result.stdout)
+    drop = next((path for path in modes if path.endswith("/drop")), None)
+    assert (drop is not None) == (os.geteuid() == 0)
+    if drop is not None:
+        assert modes.pop(drop) == "0o1733"
     assert set(list(modes.values())[1:]) == {"0o600"}
     assert next(iter(modes.values())) == "0o700"
     assert not Path(next(iter(modes))).exists()  # nothing stays behind

@@ -519,18 +519,18 @@ HEAVY = {"threading", "socket", "ssl", "asyncio", "logging", "typing", "wrapt", 
 
 
 def test_start_adds_few_modules(tmp_path: Path) -> None:
-    """Before the program's first line at most five modules more are loaded than in a bare interpreter, none of them heavy."""
+    """Before the program's first line at most four modules more are loaded than in a bare interpreter, none of them heavy."""
     program = "import sys\nprint(*sorted(sys.modules))\n"
     python = interpreters.base_python()
     bare = set(bare_run([python, "-c", program], cwd=tmp_path).stdout.split())
     result = hookmon_run([python, "-c", program], cwd=tmp_path, config=watch("shop", "quote"))
     added = set(result.stdout.split()) - bare
-    assert len(added - {"sitecustomize"}) <= 5, added
+    assert len(added - {"sitecustomize"}) <= 4, added
     assert not added & HEAVY
 
 
 def test_start_adds_few_milliseconds(tmp_path: Path) -> None:
-    """`python -c pass` takes at most five milliseconds more, measured side by side within one run."""
+    """`python -c pass` takes at most as much again, measured side by side within one run; tests/budget measures more closely."""
     program = """
     import json, os, subprocess, sys, time
 
@@ -546,8 +546,7 @@ def test_start_adds_few_milliseconds(tmp_path: Path) -> None:
     write(tmp_path, {"app.py": program})
     result = hookmon_run([interpreters.base_python(), "app.py"], cwd=tmp_path)
     pairs = json.loads(result.stdout)
-    added = statistics.median(under - bare for bare, under in pairs)
-    assert added < 0.010  # twice the budget: the machine is shared
+    assert statistics.median(under / bare for bare, under in pairs) < 2
 
 
 def test_unwatched_imports_are_left_alone(tmp_path: Path) -> None:

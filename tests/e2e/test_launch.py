@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import shutil
 import signal
 import subprocess
@@ -22,13 +21,14 @@ from support.runs import (
     bare_run,
     blind_spots,
     calls,
-    environment,
+    hookmon,
     hookmon_run,
     hookmon_start,
     wait_until,
     watch,
     write,
 )
+from support.terminal import Terminal
 
 SHOP = """
     def quote(number):
@@ -132,47 +132,15 @@ def test_a_signal_reaches_the_program_once(number: signal.Signals, tmp_path: Pat
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_a_signal_ends_a_program_that_does_not_handle_it(number: signal.Signals, tmp_path: Path) -> None:
-    """The program dies of the signal, hookmon says 128+N and still reports."""
+    """The program dies of the signal, hookmon does so after it, and still reports."""
     program = "import time, shop\nshop.quote(1)\nopen('ready', 'w').close()\ntime.sleep(30)"
     write(tmp_path, {"shop.py": SHOP, "app.py": program})
     running = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=WATCH_SHOP)
     wait_until((tmp_path / "ready").exists, "the program")
     running.process.send_signal(number)
     result = running.finish()
-    assert result.exit_code == 128 + number
+    assert result.exit_code == -number
     assert calls(result.report, "shop:quote") == 1
-
-
-class Terminal:
-    """A command on a pseudo terminal, as its own session with that terminal in control."""
-
-    def __init__(self, command: list[str], *, cwd: Path, env: dict[str, str | None] | None = None) -> None:
-        self.pid, self._terminal = pty.fork()
-        if not self.pid:
-            try:
-                os.chdir(cwd)
-                os.execvpe(command[0], command, environment(cwd, {"TERM": "xterm-256color", **(env or {})}))
-            finally:
-                os._exit(99)
-
-    def type(self, text: bytes) -> None:
-        """Press keys."""
-        os.write(self._terminal, text)
-
-    def finish(self) -> tuple[str, int]:
-        """Return what was shown and the exit code."""
-        shown = b""
-        while True:
-            try:
-                chunk = os.read(self._terminal, 65536)
-            except OSError:  # Linux says EIO when the last holder of the terminal is gone
-                break
-            if not chunk:
-                break
-            shown += chunk
-        os.close(self._terminal)
-        _, status = os.waitpid(self.pid, 0)
-        return shown.decode(errors="replace"), os.waitstatus_to_exitcode(status)
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # its child executes at once
@@ -622,3 +590,19 @@ def test_exit_is_not_delayed(tmp_path: Path) -> None:
     write(tmp_path, {"shop.py": SHOP, "app.py": SEVEN_QUOTES + "import time\nprint(time.time())\n"})
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=WATCH_SHOP)
     assert time.time() - float(result.stdout.split()[1]) < 3
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (["--quite", "true"], "No such option '--quite'. Did you mean '--quiet'?"),
+        (["--export=x", "true"], "No such option '--export'."),
+        (["--quiet", "-q", "true"], "No such option '-q'."),
+    ],
+)
+def test_a_misspelt_option_is_told_as_one(tmp_path: Path, line: list[str], said: str) -> None:
+    """It is not taken for the command; behind `--` anything is one."""
+    result = hookmon(["run", *line], cwd=tmp_path)
+    assert said in result.stderr
+    assert result.exit_code == 2
+    assert "there is no such command" in hookmon(["run", "--", *line], cwd=tmp_path).stderr

@@ -73,6 +73,7 @@ def test_off_times_every_call(tmp_path: Path, engine: str) -> None:
     report = run(tmp_path, engine, 'max_overhead = "off"\n')
     assert calls(report, "cheap") == CALLS + 500
     assert row(report, "cheap")["untimed"] == 0
+    assert row(report, "cheap")["location"] == "hot.py:2"  # where it is defined
     assert not [text for text in blind_spots(report) if "sampled" in text]
 
 
@@ -80,3 +81,87 @@ def test_what_costs_little_is_never_sampled(tmp_path: Path, engine: str) -> None
     """A target below its share keeps every duration."""
     report = run(tmp_path, engine, 'max_overhead = "100%"\n')
     assert row(report, "cheap")["untimed"] == 0
+
+
+MANY = "\n".join(f"def f{number}(): pass" for number in range(1_000))
+OWN_COST = {
+    "costly.py": """
+        def nothing(): pass
+        def count(end):
+            for number in range(end): yield number
+        async def wait(): pass
+        def named(name): pass
+        def paired(one, other): pass
+        plain = {
+            watched.__name__: type(watched)(watched.__code__, globals()) for watched in (nothing, count, wait, named, paired)
+        }
+    """,
+    "many.py": MANY,
+    "unwatched.py": MANY,
+    "app.py": """
+        import sys, time
+        import costly
+
+        def calls(f):
+            for _ in range(N): f["nothing"]()
+        def generators(f):
+            for _ in range(N // 10):
+                for _ in f["count"](10): pass
+        def coroutines(f):
+            for _ in range(N // 10):
+                try: f["wait"]().send(None)
+                except StopIteration: pass
+        def places(f):
+            for number in range(N // 100): f["named"](f"name {number}")
+        def names(f):
+            for number in range(N // 20): f["paired"]("one", "other")
+        def targets(f):
+            if N > 100: __import__("many" if f is watched else "unwatched")
+
+        N = int(sys.argv[2])
+        kind = globals()[sys.argv[1]]
+        watched = vars(costly)
+        times = {}
+        for _ in range(1 if kind in (places, targets) else 5):
+            for which in (watched, costly.plain):
+                began = time.process_time_ns()
+                kind(which)
+                times.setdefault(which is watched, []).append(time.process_time_ns() - began)
+        print(sum(times[True]) - sum(times[False]))
+    """,
+}
+
+
+@pytest.mark.parametrize("kind", ["calls", "generators", "coroutines", "places", "names", "targets"])
+def test_the_report_says_what_hookmon_costs_the_program(tmp_path: Path, engine: str, kind: str) -> None:
+    """What the program measures itself, in turns, within a third: in two runs of three, of which one may be disturbed."""
+    write(tmp_path, OWN_COST)
+    config = 'max_overhead = "off"\n' + watch("costly", "nothing", "count", "wait") + watch("costly", "named", span="{name}")
+    config += watch("costly", "paired", span="{one} {other}") + watch("many", "*")
+    times = "20000" if engine == "pure" and kind != "places" else "200000"
+
+    def run_with(number: str) -> tuple[int, int]:
+        result = hookmon_run([PYTHON, "app.py", kind, number], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
+        return int(result.stdout), result.report["run"]["overhead_ns"]
+
+    def said_of_measured() -> float:
+        (measured_ns, said_ns), (_, set_up_ns) = run_with(times), run_with("100")
+        return (said_ns - set_up_ns) / measured_ns
+
+    found = [said_of_measured(), said_of_measured()]
+    if not all(map(is_near, found)):
+        found.append(said_of_measured())
+    assert sum(map(is_near, found)) >= 2, found
+
+
+def is_near(ratio: float) -> bool:
+    """Say whether what is said is within a third of what is measured."""
+    return 0.67 < ratio < 1.5
+
+
+def test_what_the_launcher_uses_beside_the_program_is_told(tmp_path: Path) -> None:
+    """Its CPU time is nobody's else, and no part of the program's."""
+    write(tmp_path, {"app.py": "pass\n"})
+    report = hookmon_run([PYTHON, "app.py"], cwd=tmp_path).report["run"]
+    assert 10_000_000 < report["launcher_cpu_ns"] < 60_000_000_000
+    assert report["overhead_ns"] < report["launcher_cpu_ns"] + report["cpu_ns"]

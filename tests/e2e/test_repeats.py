@@ -22,8 +22,12 @@ def test_repeats_of_a_run_have_not_changed(tmp_path: Path):
 
 
 def test_a_run_of_a_slower_program_has_changed(tmp_path: Path):
-    """All times ten times as long: no machine explains that. Nor that one name alone takes three times as long."""
+    """One name ten times as long: no machine explains that. Nor, on a quiet one, three times, or all names ten times as long."""
     command = [sys.executable, "-m", "benchmarks.repeats", "--runs", "2", "--loops", "100"]
     done = bare_run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, timeout=300)
-    assert "one name ×3.0: called slower in 1 of 1" in done.stdout, done.stdout + done.stderr
-    assert "one name ×10.0: called slower in 1 of 1; all names: in 1" in done.stdout, done.stdout + done.stderr
+    waited = re.search(r"waited for a processor in each with one: .* to ([\d.]+)", done.stdout)
+    assert waited is not None, done.stdout + done.stderr
+    is_quiet = float(waited[1]) <= 1
+    assert "one name ×10.0: called slower in 1 of 1" in done.stdout, done.stdout + done.stderr
+    assert "one name ×10.0: called slower in 1 of 1; all names: in 1" in done.stdout or not is_quiet, done.stdout + done.stderr
+    assert "one name ×3.0: called slower in 1 of 1" in done.stdout or not is_quiet, done.stdout + done.stderr

@@ -6,10 +6,11 @@ import json
 import py_compile
 import shutil
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, write
+from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, watched, write
 
 SCRIPT = (
     "import sys\n\n"
@@ -275,3 +276,157 @@ def test_annotations_are_still_evaluated_late(tmp_path: Path) -> None:
     assert bare.exit_code == 0
     assert json.loads(bare.stdout.splitlines()[0])[0] == ["number", "return"]
     assert under.seen == bare.seen
+
+
+@pytest.mark.parametrize("engine", ["pure", "compiled"])
+def test_what_goes_by_wrapped_is_as_without_us(engine: str, tmp_path: Path) -> None:
+    """typeguard checks no function that has `__wrapped__`; of one that has, it is the very function that was wrapped."""
+    pytest.importorskip("typeguard")
+    if engine == "pure" and find_spec("wrapt._wrappers") is None:
+        pytest.skip("wrapt's proxy in Python goes by its own __wrapped__: see docs/limits.md")
+    program = """
+    import functools
+    from typeguard import TypeCheckError, typechecked
+
+    @typechecked
+    def checked(number: int) -> int:
+        return number
+
+    def inner(number):
+        return number
+
+    @functools.wraps(inner)
+    def outer(number):
+        return inner(number)
+
+    try:
+        checked("x")
+    except TypeCheckError as error:
+        print(error)
+    print(outer(1), outer.__wrapped__ is inner, hasattr(inner, "__wrapped__"))
+    """
+    write(tmp_path, {"app.py": program})
+    bare = bare_run([PYTHON, "app.py"], cwd=tmp_path)
+    config = watch("__main__", "checked", "outer")
+    under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
+    assert (bare.stderr, bare.exit_code) == ("", 0)
+    assert under.seen == bare.seen
+    assert calls(under.report, "__main__:outer") == 1
+
+
+RUN_BY_A_TOOL = """
+import functools
+import json
+import sys
+
+
+def passed_on(function):
+    @functools.wraps(function)
+    def inner(*args):
+        return function(*args)
+
+    return inner
+
+
+@passed_on
+def square(number):
+    if number > 2:
+        return 0
+    return number * number
+
+
+class Basket:
+    @staticmethod
+    def total(count):
+        for _ in range(count):
+            pass
+
+
+for number in range(5):
+    square(number)
+Basket.total(3)
+names = sorted(name for name in globals() if not name.startswith("__"))
+json.dump([__name__, sys.argv[1:], names, square.__name__], open("seen.json", "w"))
+"""
+RUNNERS: dict[str, list[str]] = {
+    "coverage": ["-m", "coverage", "run", "--branch", "--include=script.py", "script.py", "given"],
+    "coverage of a module": ["-m", "coverage", "run", "--branch", "--include=script.py", "-m", "script", "given"],
+    "cProfile": ["-m", "cProfile", "-o", "profile.out", "script.py", "given"],
+    "trace": ["-m", "trace", "--count", "-C", "traced", "script.py", "given"],
+}
+
+
+def covered(folder: Path) -> object:
+    """Return the lines and branches that coverage has found, None where it did not run."""
+    if not (folder / ".coverage").exists():
+        return None
+    bare_run([PYTHON, "-m", "coverage", "json", "-q", "-o", "covered.json"], cwd=folder)
+    file = json.loads((folder / "covered.json").read_text())["files"]["script.py"]
+    (folder / ".coverage").unlink()
+    return file["executed_lines"], file["missing_lines"], file["executed_branches"], file["missing_branches"]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_script_that_a_tool_runs_is_watched(name: str, engine: str, tmp_path: Path) -> None:
+    """It runs as under the tool alone, which finds the same lines and branches; what it does not define is named as ever."""
+    write(tmp_path, {"script.py": RUN_BY_A_TOOL})
+    bare = bare_run([PYTHON, *RUNNERS[name]], cwd=tmp_path)
+    alone = (tmp_path / "seen.json").read_text(), covered(tmp_path)
+    config = watch("__main__", "square", "Basket.*", "sqare")
+    under = hookmon_run([PYTHON, *RUNNERS[name]], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
+    assert (under.exit_code, (tmp_path / "seen.json").read_text(), covered(tmp_path)) == (bare.exit_code, *alone)
+    assert (calls(under.report, "__main__:square"), calls(under.report, "__main__:Basket.total")) == (5, 1)
+    misspelt = watched(under.report, "__main__:sqare")
+    assert (misspelt["status"], misspelt["detail"]) == ("not found", "did you mean square?")
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_broken_script_is_told_of_in_the_tool_s_own_words(name: str, tmp_path: Path) -> None:
+    """No line of ours is in it."""
+    write(tmp_path, {"script.py": "def square(:\n"})
+    bare = bare_run([PYTHON, *RUNNERS[name]], cwd=tmp_path)
+    assert bare.exit_code == 1
+    assert "script.py" in bare.stdout + bare.stderr
+    assert hookmon_run([PYTHON, *RUNNERS[name]], cwd=tmp_path, config=watch("__main__", "square")).seen == bare.seen
+
+
+@pytest.mark.parametrize("tool", ["pdb", "doctest", "profile"])
+def test_a_tool_that_is_not_followed_is_named(tool: str, tmp_path: Path) -> None:
+    """Its script was what was started: "not found" alone would be untrue of the user's."""
+    write(tmp_path, {"script.py": RUN_BY_A_TOOL})
+    options = {"pdb": ["-c", "continue", "-c", "quit"], "profile": ["-o", "profile.out"]}
+    command = [PYTHON, "-m", tool, *options.get(tool, []), "script.py"]
+    under = hookmon_run(command, cwd=tmp_path, config=watch("__main__", "square"))
+    assert under.exit_code == bare_run(command, cwd=tmp_path).exit_code == 0
+    row = watched(under.report, "__main__:square")
+    assert row["status"] == "not found"
+    assert row["detail"].startswith("the started script was /")
+    assert f"/{tool}.py, which does not define it" in row["detail"]
+
+
+@pytest.mark.parametrize("way", ["a frozen module", "a compiled file alone"])
+def test_a_main_module_without_a_source_is_no_failure_of_ours(way: str, tmp_path: Path) -> None:
+    """It runs as plainly, and is said not to be watched."""
+    write(tmp_path, {"script.py": RUN_BY_A_TOOL})
+    command = [PYTHON, "-m", "runpy", "script"] if way == "a frozen module" else [PYTHON, "-m", "alone"]
+    bare_run([PYTHON, "-c", "import py_compile; py_compile.compile('script.py', 'alone.pyc')"], cwd=tmp_path)
+    bare = bare_run(command, cwd=tmp_path)
+    under = hookmon_run(command, cwd=tmp_path, config=watch("__main__", "square") + watch("json", "dump"))
+    assert under.seen == bare.seen
+    assert (bare.exit_code, calls(under.report, "json:dump")) == (0, 1)
+    assert [spot["kind"] for spot in under.report["blind_spots"]] == ["__main__"]
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pure"])
+def test_a_page_of_streamlit_is_watched(engine: str, tmp_path: Path) -> None:
+    """Each time that it is run."""
+    pytest.importorskip("streamlit", reason="streamlit brings thirty packages that nothing else here needs")
+    page = "import streamlit\ndef square(number):\n    return number * number\nstreamlit.write(square(3))\n"
+    app = "from streamlit.testing.v1 import AppTest\npage = AppTest.from_file('page.py')\n"
+    app += "for _ in range(3): page.run()\nprint(page.markdown[0].value, list(page.exception))\n"
+    write(tmp_path, {"page.py": page, "app.py": app})
+    env = {"HOOKMON_ENGINE": engine}
+    under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=watch("__main__", "square"), env=env)
+    assert under.stdout == bare_run([PYTHON, "app.py"], cwd=tmp_path).stdout == "`9` []\n"
+    assert calls(under.report, "__main__:square") == 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -46,6 +47,18 @@ def sources(builder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return found
 
 
+@pytest.fixture(scope="module")
+def compiled(builder: Path, sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the wheel, with the compiled engine where there is a compiler."""
+    return wheel(builder, sources, tmp_path_factory.mktemp("compiled"))
+
+
+@pytest.fixture(scope="module")
+def hookmon(builder: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the `hookmon` of that wheel in an environment of its own."""
+    return installed(builder, compiled, tmp_path_factory.mktemp("venv"))
+
+
 def pip(python: Path, *words: str | Path, **env: str) -> None:
     line = [python, "-m", "pip", "--disable-pip-version-check", "--quiet", *words]
     done = subprocess.run(line, capture_output=True, text=True, env=os.environ | env)
@@ -77,9 +90,8 @@ def answers(hookmon: Path, folder: Path) -> tuple[str, str]:
     return version.stdout, done.stderr
 
 
-def test_a_wheel_has_all_files_and_works(builder: Path, sources: Path, tmp_path: Path):
+def test_a_wheel_has_all_files_and_works(compiled: Path, hookmon: Path, tmp_path: Path):
     """Each file of the two packages, made from the sdist; the compiled engine where there is a compiler."""
-    file = wheel(builder, sources, tmp_path)
     packages = ROOT / "agent" / "hookmon", ROOT / "bootstrap" / "hookmon_bootstrap"
     ours = {path for package in packages for path in package.rglob("*") if path.is_file()}
     expected = {
@@ -87,9 +99,9 @@ def test_a_wheel_has_all_files_and_works(builder: Path, sources: Path, tmp_path:
         for path in ours
         if not str(path).endswith((".so", ".c", ".h", ".pyc"))
     }
-    names = {name for name in zipfile.ZipFile(file).namelist() if ".dist-info/" not in name and not name.endswith(".so")}
+    names = {name for name in zipfile.ZipFile(compiled).namelist() if ".dist-info/" not in name and not name.endswith(".so")}
     assert names == expected
-    version, report = answers(installed(builder, file, tmp_path / "venv"), tmp_path)
+    version, report = answers(hookmon, tmp_path)
     assert f"engine {'compiled' if shutil.which(os.environ.get('CC', 'cc')) else 'pure'}" in version
     assert "SELECT ?" in report
     assert "7 calls" in report
@@ -102,3 +114,28 @@ def test_without_a_compiler_the_pure_engine_serves_and_says_why(builder: Path, s
     assert "engine pure (the compiled one was not built: no C compiler at installation)" in version
     assert "SELECT ?" in report
     assert "7 calls" in report
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize(
+    ("python", "pytests"),
+    [([], []), ([], ["-W", "error"]), ([], ["-W", "error", "-n", "1"]), (["-OO"], ["-W", "error"])],
+    ids=["", "warnings are errors", "xdist", "without docstrings"],
+)
+def test_a_test_suite_says_what_it_says_without_hookmon(
+    hookmon: Path, tmp_path: Path, engine: str, python: list[str], pytests: list[str]
+):
+    """Word for word: no warning that the plugin was imported before pytest could rewrite it, which is an error in many suites."""
+    (tmp_path / "test_sum.py").write_text("def test_sum():\n    assert 1 + 1 == 2\n", "utf-8")
+    # with -OO, pytest itself warns that assertions elsewhere are not checked
+    line = [hookmon.parent / "python", *python, "-m", "pytest", "-v", *pytests, "-W", "ignore:assertions not in test modules"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")} | {"HOOKMON_ENGINE": engine}
+    bare, watched = (
+        subprocess.run([*head, *line], cwd=tmp_path, env=env, capture_output=True, text=True)
+        for head in ([], [hookmon, "run", "--quiet"])
+    )
+    assert "hookmon-" in bare.stdout  # among the plugins
+    assert "1 passed" in bare.stdout
+    of_time = re.compile(r"=+ 1 passed in [0-9.]+s.* =+")  # as wide as the terminal, whatever the time
+    assert of_time.sub("", watched.stdout) == of_time.sub("", bare.stdout)
+    assert (watched.returncode, watched.stderr) == (0, bare.stderr)

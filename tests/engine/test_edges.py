@@ -38,7 +38,7 @@ def test_arguments_of_any_shape_arrive(on):
     recorded = on(
         SHOP
         + """
-bare = shop.plain.__wrapped__, shop.one.__wrapped__
+bare = shop.plain._self_function, shop.one._self_function
 dice = random.Random(7)
 names = ["a", "b", "c", "d", "self", "args", "callable", "x y", "", "\\ud800", 5, None]
 def outcome(function, args, kwargs):

@@ -72,7 +72,7 @@ watch(shop, "say", span="say {{arg0}}")
 watch(shop, "page", kind="request", entry=True)
 Boat, boat = shop.Boat, shop.Boat()
 Timed = type(shop.one)
-plain = shop.plain.__wrapped__
+plain = shop.plain._self_function
 from hookmon.probe.target import Target
 span = Target("shop:x", "function", "", "", False).span("x")
 pair, named, texts = (1, 2), {{"k": 3}}, [f"text {{n}}" for n in range(256)]
@@ -112,7 +112,7 @@ assert all(abs(b - a) < 20 for a, b in zip(before[0], after[0])), (before, after
 assert abs(after[1] - before[1]) < 50, (before, after)
 of_wrapt = 4 * {CALLS} if {kind == "stand-in"} and not compiled else 0  # references to names, of each proxy of wrapt 2.5
 assert after[2] - before[2] - of_wrapt < 1000, (before, after)
-assert after[3] - before[3] < 200, (before, after)  # 0.8 MB
+assert after[3] - before[3] < 240, (before, after)  # 0.96 MB; a busy machine makes more buckets of durations
 """)
     assert recorded.code == 0
 
@@ -181,10 +181,10 @@ def quote(ware: str, count: int = 1) -> float:
     "What it costs."
     return count
 ''')
-bare = shop.quote
 watch(shop, "quote")
 quote = shop.quote
-assert quote is not bare
+bare = quote._self_function
+assert quote is not bare and not hasattr(quote, "__wrapped__")
 assert pickle.loads(pickle.dumps(quote)) is quote and copy.copy(quote) is quote and copy.deepcopy([quote])[0] is quote
 for protocol in range(pickle.HIGHEST_PROTOCOL + 1): assert pickle.loads(pickle.dumps(quote, protocol)) is quote
 assert quote == bare and bare == quote and hash(quote) == hash(bare) and {bare: 1}[quote] == 1 and not quote != bare

@@ -15,6 +15,7 @@ from functools import cache
 from textwrap import dedent
 
 import pytest
+from support.sound import assert_sound
 
 from hookmon.testing import Recorded, run
 
@@ -67,6 +68,7 @@ def compared() -> Compared:
         failed = {target: state for target, state in under.watched.items() if state.startswith(("not found", "refused"))}
         assert failed == {}, json.dumps(failed, indent=1)
         assert under.blind_spots == []
+        assert_sound(under.report)
         return under
 
     return compare

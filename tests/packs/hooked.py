@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.engines import ENGINES
 from support.runs import environment, write
+from support.sound import assert_sound
 
 from hookmon.testing import Recorded, run
 
@@ -50,6 +51,7 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Both:
         files: Mapping[str, str] | None = None,
         seen: Callable[[str, Path], str] | None = lambda text, folder: text.replace(str(folder), "FOLDER"),
         timeout_s: float = 60.0,
+        config: str = "",
     ) -> Recorded:
         bare_folder = write(tmp_path / "work", {"app.py": program, **(files or {})})
         bare = subprocess.run(
@@ -58,6 +60,7 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Both:
         found = run(
             program,
             packs=packs,
+            config=config,
             files=files,
             command=[PYTHON, *command],
             env={"HOOKMON_ENGINE": request.param, **{name: None for name in os.environ if name.startswith("PYTEST")}},
@@ -70,6 +73,7 @@ def both(request: pytest.FixtureRequest, tmp_path: Path) -> Both:
             assert seen(found.stderr, folder) == seen(bare.stderr, bare_folder)
         failed = {target: state for target, state in found.watched.items() if state.startswith(("not found", "refused"))}
         assert failed == {}
+        assert_sound(found.report)
         return found
 
     return start

@@ -49,7 +49,7 @@ def looks(module):
 adapter, calls = json.loads(sys.argv[1])
 modules = {name: importlib.import_module(name) for name, _ in calls}
 before = {name: looks(module) for name, module in modules.items()}
-patches = Patches()
+patches = Patches([])
 try:
     for name, call in calls:
         importlib.import_module(f"hookmon.packs.{adapter}").patch(modules[name], call, timed, patches)

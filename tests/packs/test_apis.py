@@ -104,6 +104,29 @@ def test_a_call_of_an_aws_service_is_one_call(api: HttpStub, compared: Compared)
     assert api.total() == sum(calls.values()) - 1  # what is no valid call is not sent
 
 
+AIOBOTOCORE = """
+    import asyncio, os
+    from aiobotocore.session import get_session
+    from botocore.config import Config
+    async def main():
+        keys = dict(aws_access_key_id=SECRET, aws_secret_access_key=SECRET)
+        where = dict(region_name="eu-west-1", endpoint_url=os.environ["URL"], **keys)
+        async with get_session().create_client("s3", config=Config(s3={"addressing_style": "path"}), **where) as s3:
+            for _ in range(3): await s3.put_object(Bucket="bucket-1", Key=SECRET, Body=SECRET.encode(), Metadata={"key": SECRET})
+            try: await s3.get_object(Bucket="bucket-1", Key="missing")
+            except s3.exceptions.NoSuchKey as error: print(type(error).__name__)
+    asyncio.run(main())
+"""
+
+
+def test_a_call_of_an_aws_service_with_asyncio_is_one_call(api: HttpStub, compared: Compared) -> None:
+    """By aiobotocore, with the request of aiohttp in it; a failure is an error."""
+    under = compared(AIOBOTOCORE, needs=["aiobotocore"], env={"URL": api.url}, before=api.reset)
+    assert one_line_each(under.calls("http")) == {"aws s3 PutObject": 3, "aws s3 GetObject": 1}
+    assert under.errors("http") == {"aws s3 GetObject": 1}
+    assert api.total() == 4
+
+
 ELASTICSEARCH = """
     import os
     from elasticsearch import Elasticsearch, NotFoundError
@@ -208,4 +231,4 @@ def test_a_call_of_a_language_model_is_one_call(library: str, api: HttpStub, com
 
 def one_line_each(calls: dict[str, int]) -> dict[str, int]:
     """Leave out what a pack asks for inside a call on purpose."""
-    return {name: count for name, count in calls.items() if not name.endswith(("pool wait", " connect"))}
+    return {name: count for name, count in calls.items() if not name.endswith(("pool wait", " connect", " body"))}

@@ -8,6 +8,7 @@ import pytest
 from support.servers import Postgres, Valkey
 from support.web import GUNICORN
 
+from .conftest import Compared
 from .web import holds, serve
 
 APP = """
@@ -64,7 +65,7 @@ def test_requests_are_counted_by_route_with_all_they_call(valkey: Valkey, postgr
     """On gunicorn with 2 workers, for 4 clients at once: the client's, PostgreSQL's and Valkey's own counts."""
     command = (*GUNICORN, "--worker-class", worker, *(("--threads", "4") if worker == "gthread" else ()), "app:app")
     one = serve(valkey, postgres, APP, needs="django", packs=["django", "django_hooks", "wsgi"], command=command)
-    holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /^(?:orders)$")
+    holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /orders")
     made = {key: count for key, count in one.calls("template").items() if key[0].startswith("GET /users")}
     assert made == {("GET /users/<str:name>", "django user.html"): 40}
     views = {key[1]: count for key, count in one.calls("function").items() if key[1].startswith("view ")}
@@ -83,4 +84,26 @@ def test_requests_over_asgi_are_counted_by_route_with_all_they_call(valkey: Valk
     """
     command = ("-m", "uvicorn", "--http", "h11", "--port", "0", "--log-level", "info", "--lifespan", "off", "app:asgi")
     one = serve(valkey, postgres, APP, needs="django", packs=["django"], command=command)
-    holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /^(?:orders)$", streamed={})
+    holds(one, valkey, postgres, user="GET /users/<str:name>", orders="POST /orders", streamed={})
+
+
+DEBUGGED = """
+    import django
+    from django.conf import settings
+    settings.configure(DEBUG=True, DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}})
+    django.setup()
+    from django.db import connection
+    with connection.cursor() as cursor:
+        for number in range(3): cursor.execute("SELECT %s AS it", [number])
+    print(len(connection.queries))
+"""
+
+
+def test_the_log_of_queries_is_no_query(compared: Compared):
+    """With DEBUG on, Django has SQLite quote the parameters of each; that is named, and a part of the statement."""
+    under = compared(DEBUGGED, needs=["django"], env={}, packs=["django", "sqlite3"])
+    calls = under.calls("sql")
+    assert {name for name in calls if "QUOTE" in name} == set()
+    assert (calls["SELECT ? AS it"], calls["Django's log of queries (DEBUG is on)"]) == (3, 3)
+    (main,) = under.report["transactions"]
+    assert "Django's log of queries (DEBUG is on)" in {child["name"] for child in main["children"] if child["part"]}

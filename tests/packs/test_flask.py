@@ -42,3 +42,5 @@ def test_requests_are_counted_by_route_with_all_they_call(valkey: Valkey, postgr
     command = (*GUNICORN, "--worker-class", worker, *(("--threads", "4") if worker == "gthread" else ()), "app:app")
     one = serve(valkey, postgres, APP, needs="flask", packs=["flask", "wsgi"], command=command)
     holds(one, valkey, postgres, user="GET /users/<name>")
+    told = {row["target"]: row["status"] for row in one.recorded.report["watched"] if row["pack"] == "flask"}
+    assert set(told.values()) == {"active"}, told  # those that only name a request and tell its status, too

@@ -67,4 +67,4 @@ def test_no_statement_is_charged_to_another_request(library: str, postgres: Post
     server = counted(postgres)
     assert {name: server[name] for _, name in below} == {name: count for (_, name), count in below.items()}
     (wait,) = [count for name, count in under.calls("sql").items() if name.endswith("pool wait")]
-    assert wait == 100
+    assert wait == 100 - 5  # the first get those that are opened

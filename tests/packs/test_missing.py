@@ -38,3 +38,14 @@ def test_what_is_missing_is_named_with_the_version(tmp_path: Path):
     state = under.watched["requests.sessions:Session.sendd"]
     assert state.startswith("not found: ")
     assert f"requests {metadata.version('requests')} is installed; the pack was tested with 1.0, 2.0" in state
+
+
+def test_a_pack_that_finds_next_to_nothing_is_a_blind_spot(tmp_path: Path):
+    """Its library was imported: an empty report would not say that it is not known. One that was not imported is none."""
+    pack = tmp_path / "other.toml"
+    pack.write_text(PACK.replace('"Session.send", "Session.sendd"', '"Session.sendd", "Session.sent", "Session.send"'))
+    spot = (
+        "pack incomplete: other: 2 of 3 targets were not found in what was imported, requests.sessions:Session.sendd among them"
+    )
+    assert run("import requests", packs=[pack]).blind_spots == [spot]
+    assert run("import json", packs=[pack]).blind_spots == []

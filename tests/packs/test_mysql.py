@@ -46,6 +46,12 @@ PROGRAM = """
     except driver.Error as error:
         print(type(error).__name__)
     connection.rollback()
+    connection.begin()
+    for on in (True, True, False): connection.autocommit(on)
+    connection.query("SELECT 42 AS plain")
+    print((connection.store_result() if hasattr(connection, "store_result") else connection._result) is None)
+    connection.ping()
+    connection.select_db("shop")
     connection.close()
     try:
         driver.connect(password=SECRET + "!", **where)
@@ -86,6 +92,11 @@ def test_statements_are_those_that_the_server_logged(module: str, connect: str, 
         "SELECT nothing FROM item WHERE s = ?": 1,
         "COMMIT": 1,
         "ROLLBACK": 1,
+        "BEGIN": 1,
+        "SET AUTOCOMMIT": 3,  # the first is that of the connection's opening
+        "SELECT ? AS plain": 1,
+        "USE": 1,
+        connect.replace("connect", "ping"): 1,
         connect: 2,
     }
     assert under.calls("sql") == calls

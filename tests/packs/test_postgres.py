@@ -12,10 +12,11 @@ from hookmon.probe.fingerprint import fingerprint
 from .conftest import SECRET, Compared
 
 PSYCOPG = """
-    import os, psycopg
+    import os, psycopg, uuid
     from psycopg import sql
 
     with psycopg.connect(os.environ["DSN"]) as connection:
+        for _ in range(2): connection.rollback(); connection.commit()  # of an idle connection: nothing is sent
         connection.execute("DROP TABLE IF EXISTS item")
         connection.execute("CREATE TABLE item (n int, s text)")
         cursor = connection.cursor()
@@ -44,6 +45,16 @@ PSYCOPG = """
         with connection.pipeline():
             for n in range(4):
                 connection.execute("UPDATE item SET s = %s WHERE n = %s", (SECRET, n))
+        for made in (f"item_{uuid.uuid4().hex}", f"item_{uuid.uuid4().hex}"):  # as frameworks make names
+            for statement in (
+                f'SAVEPOINT "{made}"', f'ROLLBACK TO SAVEPOINT "{made}"', f'RELEASE SAVEPOINT "{made}"',
+                f"CREATE TEMP TABLE {made} AS SELECT n FROM item", f"LISTEN {made}",
+                f"DECLARE {made} CURSOR FOR SELECT n FROM item", f"FETCH 2 FROM {made}", f"CLOSE {made}",
+                f"PREPARE {made} AS SELECT n FROM item", f"EXECUTE {made}", f"DEALLOCATE {made}",
+            ):
+                connection.execute(statement)
+        cursor.execute('SELECT "n" FROM "item" WHERE "s" = %s AND "n" = 1', (SECRET,))
+        cursor.execute('SELECT "s" FROM "item" WHERE "n" = 1')
     try:
         psycopg.connect(os.environ["DSN"], dbname="not there", password=SECRET)
     except psycopg.OperationalError as error:
@@ -55,6 +66,7 @@ PSYCOPG_ASYNC = """
 
     async def main():
         async with await psycopg.AsyncConnection.connect(os.environ["DSN"]) as connection:
+            for _ in range(2): await connection.rollback(); await connection.commit()
             await connection.execute("DROP TABLE IF EXISTS item")
             await connection.execute("CREATE TABLE item (n int, s text)")
             cursor = connection.cursor()
@@ -217,7 +229,20 @@ CASES = {  # program, libraries, calls by name, errors, where the server counts 
     "psycopg": (
         PSYCOPG,
         ("psycopg",),
-        PSYCOPG_CALLS | {"SELECT n FROM item WHERE s = ? AND n = ?": 1},
+        PSYCOPG_CALLS
+        | dict.fromkeys(
+            ("SAVEPOINT ?", "ROLLBACK TO SAVEPOINT ?", "RELEASE SAVEPOINT ?", "LISTEN item_?", "FETCH ? FROM ?", "CLOSE ?"), 2
+        )
+        | {
+            "SELECT n FROM item WHERE s = ? AND n = ?": 1,
+            "CREATE TEMP TABLE item_? AS SELECT n FROM item": 2,
+            "DECLARE ? CURSOR FOR SELECT n FROM item": 2,
+            "PREPARE ? AS SELECT n FROM item": 2,
+            "EXECUTE ?": 2,
+            "DEALLOCATE ?": 2,
+            'SELECT "n" FROM "item" WHERE "s" = ? AND "n" = ?': 1,
+            'SELECT "s" FROM "item" WHERE "n" = ?': 1,
+        },
         {"SELECT nothing FROM item WHERE s = ?": 1, "psycopg connect": 1},
         {"INSERT INTO item VALUES (?, …)": 5 + 7},  # an execution for each set of parameters
     ),
@@ -271,7 +296,7 @@ CASES = {  # program, libraries, calls by name, errors, where the server counts 
             "SELECT nothing FROM item WHERE s = ?": 1,
         },
         {"SELECT nothing FROM item WHERE s = ?": 1, "asyncpg connect": 1},
-        {"UPDATE item SET s = ? WHERE n = ?": 3},
+        {"UPDATE item SET s = ? WHERE n = ?": 3, 'COPY "item" FROM STDIN': 2},  # that of copy_records_to_table, too
     ),
 }
 
@@ -290,12 +315,46 @@ def test_statements_are_those_that_the_server_counted(name: str, postgres: Postg
     assert shared == {name: otherwise.get(name, calls[name]) for name in shared}
 
 
+FAILING = """
+    import asyncio, os, psycopg, traceback
+
+    TABLE = "CREATE TEMP TABLE once (n int UNIQUE DEFERRABLE INITIALLY DEFERRED)"
+    TWICE = "INSERT INTO once VALUES (1), (1)"
+
+    def told(error):
+        print([(frame.filename.rpartition("/")[2], frame.name) for frame in traceback.extract_tb(error.__traceback__)[1:]])
+
+    with psycopg.connect(os.environ["DSN"]) as connection:
+        connection.execute(TABLE)
+        connection.execute(TWICE)
+        try: connection.commit()
+        except psycopg.Error as error: told(error)
+
+    async def main():
+        async with await psycopg.AsyncConnection.connect(os.environ["DSN"]) as connection:
+            await connection.execute(TABLE)
+            await connection.execute(TWICE)
+            try: await connection.commit()
+            except psycopg.Error as error: told(error)
+
+    asyncio.run(main())
+"""
+
+
+def test_a_commit_that_fails_leaves_no_line_of_ours(postgres: Postgres, compared: Compared):
+    """In the traceback of psycopg's error, sync and asyncio."""
+    under = compared(FAILING, needs=["psycopg"], env={"DSN": dsn(postgres)})
+    assert "commit" in under.stdout
+    assert under.errors() == {"COMMIT": 2}
+
+
 def counted(postgres: Postgres) -> Counter[str]:
     """Return how often the server ran each statement that a client sent, by our own names."""
     server = Counter[str]()
     rows = postgres.execute("SELECT query, calls FROM pg_stat_statements WHERE toplevel")
     for statement, count in rows:
-        server[fingerprint(statement.replace("/*, ... */", ", $2"))] += count  # so it writes lists from PostgreSQL 18 on
+        statement = statement.replace("/*, ... */", ", $2")  # so it writes lists from PostgreSQL 18 on
+        server[fingerprint(statement, dialect="postgresql")] += count
     return server
 
 

@@ -22,15 +22,18 @@ KOMBU = """
             producer.publish(SECRET, SECRET, exchange="orders")
             for _ in range(3): producer.publish({"key": SECRET}, routing_key="pay", declare=[pay])
         with connection.Producer(exchange=orders) as producer: producer.publish(SECRET, routing_key=SECRET)
+        with connection.Producer() as producer:
+            for client in ("5b7a563a-e0d4-3349-abc7-1cd065bfadd6", "5b7a563ae0d43349abc71cd065bfadd6"):
+                producer.publish({"key": SECRET}, routing_key=client)
         connection.SimpleQueue("simple").put({"key": SECRET})
         print([kombu.Queue(name)(channel).queue_declare(passive=True).message_count for name in ("log", "pay", "simple")])
 """
 
 
 def test_kombu_messages_are_counted_by_exchange_or_queue(compared: Compared) -> None:
-    """As many as are in the queues of its own broker in memory."""
+    """As many as are in the queues of its own broker in memory; what answers one client is not named by it."""
     under = compared(KOMBU, needs=["kombu"], env={})
-    assert under.calls("queue") == {"publish orders": 3, "publish pay": 3, "publish simple": 1}
+    assert under.calls("queue") == {"publish orders": 3, "publish pay": 3, "publish simple": 1, "publish (reply)": 2}
     assert under.stdout == "[3, 3, 1]\n"
 
 
@@ -152,12 +155,15 @@ PIKA = """
     properties = pika.BasicProperties(headers={"key": SECRET}, correlation_id=SECRET)
     for _ in range(3): channel.basic_publish("orders", SECRET, SECRET.encode(), properties)
     channel.basic_publish(exchange="", routing_key="pay", body=SECRET)
+    for client in ("amq.gen-PsPwBgJ3Wq0", "amq.rabbitmq.reply-to.g1h2AA", "5b7a563a-e0d4-3349-abc7-1cd065bfadd6"):
+        channel.basic_publish("", client, SECRET.encode())
+    channel.basic_publish("", "answers.5b7a563ae0d43349abc71cd065bfadd6", SECRET.encode())
     connection.close()
 """
 
 
 def test_pika_messages_are_counted_by_exchange_or_queue(amqp: AmqpStub, compared: Compared) -> None:
-    """As many as reach a stub that speaks enough of AMQP 0-9-1."""
+    """As many as reach a stub that speaks enough of AMQP 0-9-1; queues that are made for the answers to one client are one."""
     under = compared(PIKA, needs=["pika"], env={"PORT": str(amqp.port)}, before=amqp.reset)
-    assert under.calls("queue") == {"publish orders": 3, "publish pay": 1}
-    assert amqp.published == {"orders": 3, "": 1}
+    assert under.calls("queue") == {"publish orders": 3, "publish pay": 1, "publish (reply)": 3, "publish answers.*": 1}
+    assert amqp.published == {"orders": 3, "": 5}

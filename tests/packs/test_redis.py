@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 import redis
-from support.servers import Valkey
+import redis.cluster
+from support.servers import Valkey, ValkeyCluster
 
 from packs.conftest import SECRET, Compared
 
@@ -46,3 +47,35 @@ def test_commands_are_as_many_as_the_server_had(library: str, valkey: Valkey, co
     own["get"] += 1 + 1  # in the script, in a pipeline
     assert {name: served[name] for name in own} == own
     assert served["exec"] == 2
+
+
+CLUSTER = """
+    import os
+    from redis.cluster import RedisCluster
+    client = RedisCluster(host="127.0.0.1", port=int(os.environ["PORT"]), password=SECRET)
+    client.set("{t}a", 1)
+
+    def move(pipeline):
+        number = int(pipeline.get("{t}a"))
+        pipeline.multi()
+        pipeline.set("{t}a", number + 1)
+
+    for _ in range(5): client.transaction(move, "{t}a")
+    print(client.get("{t}a"))
+    client.close()
+"""
+
+
+def test_what_a_transaction_of_a_cluster_reads_is_counted(compared: Compared) -> None:
+    """Before MULTI each command is a round trip of its own."""
+    with ValkeyCluster(SECRET) as cluster:
+        under = compared(CLUSTER, needs=["redis"], env={"PORT": str(cluster.port)}, before=cluster.reset)
+        calls = {name: count for name, count in under.calls("cache").items() if not name.endswith("connect")}
+        if not hasattr(redis.cluster, "TransactionStrategy"):
+            pytest.skip(f"redis-py {redis.__version__} has no transactions in a cluster")
+        own = {name: calls.get(f"redis {name.upper()}") for name in ("set", "get", "watch")}
+        assert own == {"set": 1, "get": 5 + 1, "watch": 5}
+        assert calls["redis pipeline"] == 5
+        server = cluster.commands()
+        assert {name: server[name] for name in own} == own | {"set": 1 + 5}  # in the pipelines
+        assert server["exec"] == 5

@@ -6,7 +6,7 @@ import pytest
 from support.clients import interleaved
 from support.engines import ENGINES
 from support.servers import Postgres, Valkey
-from support.web import GUNICORN, TRAFFIC, request, served
+from support.web import GUNICORN, request, served
 
 from .conftest import ENGINE, PYTHON, SECRET, _has
 from .web import holds, serve
@@ -202,7 +202,7 @@ def test_a_framework_inside_of_a_middleware_names_the_requests(valkey: Valkey, p
     """The middleware begins them, and all is counted once."""
     one = serve(valkey, postgres, FLASK, needs="flask", packs=["flask", "wsgi"])
     holds(one, valkey, postgres, user="GET /users/<name>")
-    assert one.recorded.targets()["flask.app:Flask.__call__"] == len(TRAFFIC)
+    assert "flask.app:Flask.__call__" not in one.recorded.targets()
 
 
 def test_a_server_recognises_the_file_that_it_is_to_send(valkey: Valkey, postgres: Postgres):

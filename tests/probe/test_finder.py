@@ -86,7 +86,7 @@ class Other:
 other = Other()
 sys.meta_path.insert(0, other)
 import pkg.mod
-assert len(seen) == 1 and sys.meta_path[:2] == [finder, other]
+assert len(seen) == 1 and sys.meta_path[:2] == [other, finder]
 """,
     "a finder that walks too": """
 class Walker:
@@ -125,6 +125,71 @@ class Other:
 sys.meta_path.insert(0, Other())
 import pkg.other
 assert seen == [("pkg.mod", late)]
+""",
+    "a finder that comes and goes by its index": """
+class Other:
+    def find_spec(self, name, path=None, target=None): return None
+before = list(sys.meta_path)
+sys.meta_path.insert(0, Other())
+import pkg.other
+sys.meta_path.pop(0)
+assert sys.meta_path == before
+import pkg.mod
+assert len(seen) == 1
+""",
+    "a class in front": """
+import importlib.machinery
+class Front:
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        calls.append((cls.__name__, name))
+        return importlib.machinery.PathFinder.find_spec(name, path) if name == "pkg.mod" else None
+class Below(Front): pass
+calls = []
+sys.meta_path.insert(0, Below)
+import pkg.other
+assert Front.find_spec("a") is None
+import pkg.mod
+assert seen == [("pkg.mod", pkg.mod)] and calls[-2:] == [("Front", "a"), ("Below", "pkg.mod")]
+finder.uninstall()
+assert "find_spec" not in vars(Below) and type(vars(Front)["find_spec"]) is classmethod
+""",
+    "what is heard of a finder in front ends with ours": """
+class Other:
+    def find_spec(self, name, path=None, target=None): return None
+class Slots:
+    __slots__ = ()
+    def find_spec(self, name, path=None, target=None): return None
+plain = Other.find_spec
+sys.meta_path[:0] = [Other(), Slots()]
+import pkg.other
+assert Other.find_spec is not plain and Other().find_spec("a") is None and Other().find_spec.__func__ is plain
+finder.uninstall()
+assert Other.find_spec is plain
+""",
+    "a finder in front is copied and pickled as it was": """
+import copy, pickle
+from fractions import Fraction
+class Front(Fraction):
+    def find_spec(self, name, path=None, target=None): return None
+front = Front(1, 2)
+sys.meta_path.insert(0, front)
+import pkg.other, pkg.mod
+assert vars(front) == {} and len(seen) == 1
+assert copy.deepcopy(front) == pickle.loads(pickle.dumps(front)) == front
+""",
+    "a finder in front whose find_spec is its own": """
+import importlib.machinery, types
+class Front:
+    def find_spec(self, name, path=None, target=None): raise AssertionError
+find = lambda name, path=None, target=None: importlib.machinery.PathFinder.find_spec(name, path) if name == "pkg.mod" else None
+fronts = [types.SimpleNamespace(find_spec=find), Front()]
+fronts[1].find_spec = find
+sys.meta_path[:0] = fronts
+import pkg.other, pkg.mod
+for number in range(30): importlib.util.find_spec(f"nowhere{number}")
+assert seen == [("pkg.mod", pkg.mod)]
+assert [vars(front) for front in fronts] == [{"find_spec": find}] * 2
 """,
     "uninstall": "finder.uninstall()\nimport pkg.mod\nassert seen == [] and finder not in sys.meta_path",
     "two threads": """
@@ -198,6 +263,17 @@ def test_a_module_that_a_finder_in_front_took_is_seen_later(imported, tmp_path: 
     """As pytest's assertion rewriting does: it answers for some modules before anybody else is asked."""
     (tmp_path / "using.py").write_text(source)
     imported(IN_FRONT, "using")
+
+
+def test_all_that_a_finder_in_front_takes_is_seen_at_once_when_we_have_heard_of_it(imported, tmp_path: Path):
+    """From the first import on that reaches us; the order of finders stays."""
+    (tmp_path / "using.py").write_text("value = 1\n")
+    imported(
+        IN_FRONT.replace("import using\n", "import colorsys\nimport using\nassert len(seen) == 1\n").replace(
+            "import pkg.mod\n", ""
+        ),
+        "using",
+    )
 
 
 def test_a_module_that_fails_shows_the_traceback_of_a_plain_import(imported):

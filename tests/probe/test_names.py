@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import enum
+import os
 import subprocess
 from collections import namedtuple
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
+from support import interpreters
+from support.fresh import AGENT
 
 from hookmon.core import layout
 from hookmon.core.span import FILTERS as ALL_FILTERS
@@ -360,3 +363,30 @@ for _ in range(3): shop.quote("{text}")
 def test_a_template_without_fields_is_the_name_of_every_call(template: str, name: str):
     """So that no call has to find it: for the wait for a pooled connection that was 0.7 µs."""
     assert fixed_name(template) == name
+
+
+TEMPLATES = """
+from hookmon.probe.filters import FILTERS
+number, table = 7, "user"
+part = t"WHERE a = {number}"
+for statement in (t"SELECT {number}, 'hush'", t"SELECT a FROM {table:i} {part:q} AND b = {table:l}"):
+    print(FILTERS["postgresql"](statement))
+"""
+FROZEN = """
+from hookmon.probe.attributes import MISSING, attribute
+environ = frozendict(REQUEST_METHOD="GET")
+print(attribute(environ, "REQUEST_METHOD"), attribute(environ, "PATH_INFO") is MISSING)
+"""
+
+
+@pytest.mark.parametrize(
+    ("version", "program", "printed"),
+    [("3.14", TEMPLATES, "SELECT ?, ?\nSELECT a FROM user WHERE a = ? AND b = ?\n"), ("3.15", FROZEN, "GET True\n")],
+    ids=["t-strings", "frozendict"],
+)
+def test_what_newer_versions_have_is_read(version: str, program: str, printed: str):
+    """Statements that are t-strings, as psycopg 3.3 reads them; dictionaries that are frozen."""
+    python = interpreters.need(version)
+    env = {**os.environ, "PYTHONPATH": str(AGENT)}
+    done = subprocess.run([python, "-S", "-c", program], env=env, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == (printed, "")

@@ -230,6 +230,34 @@ shop.app('GET', '/x')
     assert recorded.calls()["CHILD"] == 17
 
 
+def test_a_fork_beside_a_thread_of_a_request_keeps_nothing_of_it(shop):
+    """In the child that thread is no more: it would never leave the transaction, which would stay for ever."""
+    shop("""
+import contextvars, threading
+from hookmon.probe.transactions import visits
+entered, done, left = threading.Event(), threading.Event(), []
+def wait(sql):
+    if sql == "SESSION" and threading.current_thread() is not threading.main_thread():
+        entered.set()
+        done.wait()
+def fork():
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(shop.session,))
+    thread.start()
+    entered.wait()
+    left.append(len(visits))
+    if os.fork() == 0:
+        os._exit(10 + len(visits))
+    left.append(os.waitstatus_to_exitcode(os.wait()[1]))
+    done.set()
+    thread.join()
+    left.append(len(visits))
+shop.query, shop.touch = wait, fork
+shop.middle = lambda method, rule: None  # the request keeps its first name until it ends
+shop.app('GET')
+assert left == [1, 10, 0], left
+""")
+
+
 def test_the_context_variable_is_as_it_was_after_a_request(shop):
     """Nothing of a request is left in the context of who called it."""
     shop("""

@@ -7,7 +7,7 @@ import random
 import pytest
 from runs import MS, node
 
-from hookmon.report.calls import by_kind, by_name, tree
+from hookmon.report.calls import by_kind, by_name, told_apart, tree
 
 
 def test_a_recursion_counts_once_in_the_total_and_always_in_self():
@@ -75,12 +75,48 @@ def test_percentiles_are_those_of_the_sorted_list(share: float):
 
 def test_kinds_share_the_self_time():
     """Shares add up to one, the largest first."""
-    kinds = by_kind(
-        by_name([node(-1, "a", [3 * MS], kind="sql"), node(-1, "b", [MS], kind="cache"), node(-1, "c", [4 * MS], kind="sql")])
-    )
+    kinds = by_kind([node(-1, "a", [3 * MS], kind="sql"), node(-1, "b", [MS], kind="cache"), node(-1, "c", [4 * MS], kind="sql")])
     assert [(row.kind, row.calls, row.self_ns, row.share) for row in kinds] == [
         ("sql", 2, 7 * MS, 0.875),
         ("cache", 1, MS, 0.125),
+    ]
+
+
+def test_rows_of_a_statement_and_waits_for_a_pool_are_no_calls_of_their_kind():
+    """Their time is the kind's; a server that counts statements counts two."""
+    nodes = [
+        node(-1, "select", [3 * MS, 2 * MS], kind="sql"),
+        node(-1, "sqlite3 fetch", [MS] * 5, kind="sql", part=True),
+        node(-1, "pool wait", [MS], kind="sql", waits=True),
+    ]
+    (row,) = by_kind(nodes)
+    assert (row.calls, row.waits, row.self_ns) == (2, 1, 11 * MS)
+
+
+def test_targets_of_one_name_are_one_row_for_a_reader():
+    """What reads alike is added up, nested calls once in the total; of functions of the user's own the place tells them apart."""
+    nodes = [
+        node(-1, "wait", [9 * MS], children_ns=2 * MS, target="subprocess:Popen.communicate"),
+        node(0, "wait", [2 * MS], target="subprocess:Popen.wait"),
+        node(-1, "run", [MS], target="a:run"),
+        node(-1, "run", [MS], target="b:run"),
+        node(-1, "wait", [MS], target="other:wait", kind="queue"),
+    ]
+    rows = by_name(nodes)
+    for row in rows:
+        row.location = {"a:run": "a.py:1", "b:run": "b.py:1"}.get(row.target, "")
+    shown = told_apart(rows, nodes)
+    assert [(row.name, row.kind, row.location) for row in shown] == [
+        ("wait", "function", ""),
+        ("run", "function", "a.py:1"),
+        ("run", "function", "b.py:1"),
+        ("wait", "queue", ""),
+    ]
+    of = shown[0].figures
+    assert (of.calls, of.total_ns, of.self_ns, of.max_ns) == (2, 9 * MS, 9 * MS, 9 * MS)
+    assert [row.target for row in rows if row.kind == "function" and row.name == "wait"] == [
+        "subprocess:Popen.communicate",
+        "subprocess:Popen.wait",
     ]
 
 

@@ -138,7 +138,7 @@ def test_a_busy_machine_tells_nothing_apart():
         ({"cores": 4}, "the number of cores differs: 8 and 4"),
         ({"python": "3.13.0"}, "the interpreter differs: 3.12.4 and 3.13.0"),
         ({"engine": "compiled"}, "the engine differs: pure and compiled"),
-        ({"plan": []}, "the configuration differs: other watches or packs"),
+        ({"plan": []}, "the configuration differs: only A watches app:view"),
         ({"host": ""}, "it is not known on which machines the runs were made"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -158,6 +158,65 @@ def test_where_a_watch_was_written_is_no_difference():
     """A line moved in hookmon.toml is the same configuration."""
     plan = [{"id": 7, "module": "app", "calls": ["view"], "source": "hookmon.toml:30", "kind": "function"}]
     assert build(web(), web(plan=plan)).apart == []
+
+
+def watch(call: str, **more: object) -> dict[str, object]:
+    return {"module": "shop", "calls": [call], "source": "hookmon.toml:1", "kind": "function"} | more
+
+
+def repo_runs() -> tuple[Run, Run]:
+    """Return the same program twice: without, and with its request and its audit watched."""
+    repo = {"target": "shop:Repo.product", "kind": "function"}
+    plain = web(
+        plan=[watch("Repo.*")],
+        nodes=[runs.node(-1, "product", [MS] * 744, **repo), runs.node(-1, "stock", [MS] * 5, target="shop:Repo.stock")],
+    )
+    watched = web(
+        plan=[watch("Repo.*"), watch("handle", kind="request", entry=True), watch("audit")],
+        nodes=[
+            runs.node(-1, "handle", [8 * MS] * 100, children_ns=624 * MS, target="shop:handle", kind="request", entry=True),
+            runs.node(0, "product", [MS] * 624, **repo),
+            runs.node(-1, "product", [MS] * 120, **repo),
+            runs.node(-1, "stock", [MS] * 4, target="shop:Repo.stock"),
+            runs.node(0, "audit", [MS] * 100, target="shop:audit"),
+        ],
+    )
+    return plain, watched
+
+
+def test_calls_that_only_moved_into_transactions_have_not_changed():
+    """One run watched requests, the other not: what both watched is compared in the whole run, what one did not is not judged."""
+    a, b = repo_runs()
+    diff = build(a, b)
+    assert diff.apart == ["the configuration differs: only B watches shop:handle, shop:audit"]
+    assert [(row.transaction, row.name, row.calls_a, row.calls_b) for row in diff.changed_counts] == [
+        ("(whole run)", "stock", 5, 4)
+    ]
+    assert {row.name: (row.calls_a, row.calls_b) for row in diff.counts}["product"] == (744, 744)
+    assert {row.verdict for row in diff.times} == {"not comparable"}
+    screen = written(diff, "text")
+    assert "1 count changed" in screen
+    assert "only in B" not in screen
+    assert [row.name for row in build(b, a).changed_counts] == ["stock"]
+
+
+def test_a_watch_in_another_form_and_a_pack_are_named():
+    """With more than some names the rest is counted; where no watch of transactions differs, counts stay those of each."""
+    a = web(plan=[watch("view", nested=False), watch("get", pack="redis"), watch("set", pack="redis")])
+    b = web(plan=[watch("view", nested=True)])
+    diff = build(a, b)
+    assert diff.apart == ["the configuration differs: only A watches pack redis; B watches shop:view in another way"]
+    assert {row.transaction for row in diff.counts} == {row.transaction for row in build(web(), web()).counts}
+
+
+def test_findings_of_what_only_one_run_watched_are_neither_new_nor_gone():
+    """A request that was not watched before is no news of the program."""
+    a, b = web(), web()
+    b.plan = [*b.plan, watch("other", entry=True)]
+    b.nodes = [*b.nodes, runs.node(-1, "other", [MS] * 20, kind="request", entry=True, target="shop:other", errors=20)]
+    assert build(a, b).new_findings == []
+    b.plan = a.plan
+    assert [finding.title for finding in build(a, b).new_findings] == ["other fails 100 % of the time"]
 
 
 def test_findings_are_new_and_gone():

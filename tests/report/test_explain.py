@@ -74,6 +74,21 @@ def test_an_unknown_id_has_a_near_one():
     """A digit that is missing."""
     found = report()
     id = repetition(found)
-    assert explain(found, id[:-1]) is None
-    assert near(found, id[:-1]) == id
+    assert explain(found, id[:-1] + "x") is None
+    assert near(found, id[:-1] + "x") == id
     assert near(found, "zzz") == ""
+
+
+def test_a_finding_is_meant_by_its_id_the_beginning_of_it_or_its_rank():
+    """As long as that is of one alone; the worst is the first."""
+    found = report()
+    worst, *others = found.findings
+    for which in (worst.id, worst.id[:-2], "1"):
+        explanation = explain(found, which)
+        assert explanation is not None
+        assert explanation.finding is worst
+    last = explain(found, str(len(found.findings)))
+    assert last is not None
+    assert last.finding is others[-1]
+    for which in ("0", str(len(found.findings) + 1), "", "e-", "-1", "9" * 5_000):
+        assert explain(found, which) is None

@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,47 @@ def test_csv_survives_hostile_names():
     names = [row["name"] for row in csv.DictReader(io.StringIO(written(runs.hostile(), "csv"), newline=""))]
     assert set(names) == {inert(text) for text in runs.HOSTILE.values()}
     assert all(name.isprintable() for name in names)
+
+
+def test_csv_has_no_formulas():
+    """What a spreadsheet would take for one begins with an apostrophe."""
+    formulas = ("=1+1", "+1", "-1", "@SUM(A1)")
+    run = runs.run(nodes=[node(-1, name, [MS], target=name) for name in (*formulas, "a=1")])
+    rows = list(csv.DictReader(io.StringIO(written(run, "csv"))))
+    assert {row["name"] for row in rows} == {row["target"] for row in rows} == {f"'{name}" for name in formulas} | {"a=1"}
+
+
+COMMANDS = ("::error::x", "  ::stop-commands::x", "a ::add-mask::b", "a ##[error]b", "##[warning]")
+IN_A_WORKFLOW = """
+import sys, runs
+from runs import MS, node
+from hookmon.collector.store import BlindSpot
+from hookmon.report import FORMATS, is_binary, render
+names = sys.argv[1:]
+run = runs.run(
+    name=names[0],
+    command=names,
+    nodes=[node(-1, name, [MS], target=name, call_site=name, errors=1) for name in names],
+    blind_spots=[BlindSpot(name, name) for name in names],
+    still_running=list(names),
+)
+for format in FORMATS:
+    if not is_binary(format):
+        sys.stdout.write(f"== {format}\\n")
+        render(run, format, file=sys.stdout, width=60, everything=True)
+"""
+
+
+def test_a_log_of_a_workflow_has_no_commands():
+    """GitHub's runner obeys lines that begin with `::`, and `##[` anywhere: no format has one, and JSON means the same."""
+    env = {**os.environ, "GITHUB_ACTIONS": "true", "PYTHONPATH": str(Path(runs.__file__).parent)}
+    command = [sys.executable, "-c", IN_A_WORKFLOW, *COMMANDS]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.lstrip().startswith("::") or "##[" in line] == []
+    assert lines.count("== text") == lines.count("== csv") == 1
+    document = "\n".join(lines[lines.index("== json") + 1 : lines.index("== markdown")])
+    assert {row["name"] for row in json.loads(document)["calls"]} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", ["shop", "killed", "hostile"])

@@ -171,6 +171,46 @@ def test_a_page_fits_its_window(look: Callable[..., Visit], width: int):
     assert seen.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
+def test_on_a_telephone_a_name_has_the_whole_width(look: Callable[..., Visit]):
+    """Its figures stand below: a statement in a column of 110 pixels was broken within its words."""
+    run = busy()
+    statement = "SELECT shop_author.identifier, shop_author.name FROM shop_author WHERE shop_author.identifier = ?"
+    run.nodes.append(node(-1, statement, [MS] * 9, kind="sql"))
+    seen = look(run, viewport={"width": 400, "height": 800})
+    shares = seen.page.evaluate(
+        "[...document.querySelectorAll('#calls td.name')].map(e => e.offsetWidth / e.closest('table').offsetWidth)"
+    )
+    assert min(shares) > 0.95
+    figures = "[...document.querySelectorAll('#calls td.name ~ td')].filter(e => e.offsetWidth)"
+    assert seen.page.evaluate(f"{figures}.length") > 9
+    assert seen.page.evaluate(f"{figures}.every(e => e.parentNode.firstChild.offsetTop < e.offsetTop)")
+    cell = seen.page.locator("#calls td.name", has_text="SELECT shop_author")
+    assert cell.evaluate("e => e.offsetHeight") <= 80  # three lines
+
+
+def test_targets_of_one_name_are_one_row_of_the_page(look: Callable[..., Visit]):
+    """As in the text; a hint has the targets."""
+    nodes = [node(-1, "python wait", [MS], kind="process", target=f"subprocess:Popen.{name}") for name in ("wait", "poll")]
+    seen = look(runs.run(nodes=nodes))
+    assert seen.texts("#calls td.name") == ["python wait"]
+    title = seen.page.locator("#calls td.name span").get_attribute("title")
+    assert sorted(title.split("\n")) == ["subprocess:Popen.poll", "subprocess:Popen.wait"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "said"),
+    [
+        ([("POST /login", [6 * S]), ("GET /", [MS] * 9)], "p95 of GET /"),
+        ([("POST /login", [6 * S])], "the only call of POST /login"),
+    ],
+    ids=["beside others", "alone"],
+)
+def test_one_call_is_not_the_p95_of_the_headline(look: Callable[..., Visit], nodes: list[tuple[str, list[int]]], said: str):
+    """The first log-in took its imports along."""
+    seen = look(runs.run(nodes=[node(-1, name, durations, kind="request", entry=True) for name, durations in nodes]))
+    assert said in seen.page.inner_text("#verdict")
+
+
 def test_calls_are_sorted_by_any_column(look: Callable[..., Visit]):
     """Largest first, then smallest; names the other way round."""
     seen = look(busy())

@@ -170,5 +170,140 @@ def test_a_watch_without_calls_is_not_called_absent():
     ]
     screen = screen_of(run, 120)
     assert "no call seen: shop.stock:count" in screen
-    assert re.search(r"sqlite3 +1 target, 0 called", screen)
+    assert re.search(r"not called +sqlite3\n", screen)
+    assert re.search(r"sqlite3 +1 target, 0 called", screen_of(run, 120, everything=True))
     assert "never imported" not in screen
+
+
+def test_a_watch_that_only_names_requests_is_not_said_to_be_uncalled():
+    """Its calls are not counted: the pack of a framework under a server of another pack has named all that there was."""
+    run = runs.shop()
+    run.watched = [
+        Watched("starlette.applications:Starlette.__call__", "unused", pack="starlette"),
+        Watched("starlette.routing:Route.handle", "active", pack="starlette"),
+    ]
+    run.plan = [
+        {
+            "module": "starlette.applications",
+            "calls": ["Starlette.__call__"],
+            "kind": "request",
+            "adapter": "asgi",
+            "entry": True,
+        },
+        {"module": "starlette.routing", "calls": ["Route.handle"], "kind": "request", "adapter": "starlette"},
+    ]
+    screen = screen_of(run, 120)
+    assert re.search(r"starlette +2 targets, 0 called, 1 for names\n", screen)
+    assert "not called " not in screen
+
+
+def test_what_is_no_call_is_not_counted_as_one():
+    """A wait for a pool and the rows of a statement have their time in the split, and no part in the number of calls."""
+    nodes = [
+        node(-1, "GET /", [9 * S], children_ns=4 * S, kind="request", entry=True),
+        node(0, "select", [S, S], kind="sql"),
+        node(0, "sqlite3 fetch", [S], kind="sql", part=True),
+        node(0, "pool wait", [S], kind="sql", waits=True),
+    ]
+    screen = screen_of(runs.run(nodes=nodes), 120)
+    assert "sql 44 % (2)" in screen
+    assert re.search(r"sql .* 4.00 s +44 % +2 calls, 1 wait\n", screen)
+
+
+def test_the_most_calls_in_one_are_a_bound_where_several_places_add_up():
+    """31 in each and 30 at the most cannot both be."""
+    nodes = [
+        node(-1, "GET /", [9 * S] * 2, children_ns=6 * S, kind="request", entry=True),
+        node(0, "execute", [S] * 2, most=1),
+        node(0, "lazy load", [S] * 4, children_ns=2 * S, most=3),
+        node(2, "execute", [S // 2] * 4, most=3),
+    ]
+    screen = screen_of(runs.run(nodes=nodes), 120)
+    assert re.search(r"execute +3 +≥ 3 +", screen)
+    assert re.search(r"lazy load +2 +3 +", screen)
+
+
+def test_two_targets_of_one_name_are_one_row():
+    """Two rows called `python wait` say nothing of which is which."""
+    nodes = [
+        node(-1, "python wait", [S], target="subprocess:Popen.wait"),
+        node(-1, "python wait", [S], target="subprocess:Popen.poll"),
+    ]
+    screen = screen_of(runs.run(nodes=nodes), 120)
+    assert re.search(r"python wait +2 +2.00 s", screen)
+    assert screen.count("python wait") == 1
+
+
+def test_two_targets_of_one_name_from_one_line_are_one_row_of_a_transaction():
+    """`fetchone` and `fetchall` of one loop; from another line it is another row."""
+    fetch = {"kind": "sql", "part": True, "sited": True}
+    nodes = [
+        node(-1, "GET /", [9 * S] * 2, children_ns=8 * S, kind="request", entry=True),
+        node(0, "sqlite3 fetch", [S] * 4, target="sqlite3:Cursor.fetchone", call_site="/a.py:1", most=2, errors=1, **fetch),
+        node(0, "sqlite3 fetch", [S // 2] * 2, target="sqlite3:Cursor.fetchall", call_site="/a.py:1", most=1, **fetch),
+        node(0, "sqlite3 fetch", [S] * 3, target="sqlite3:Cursor.fetchall", call_site="/a.py:2", most=3, **fetch),
+    ]
+    inside = screen_of(runs.run(nodes=nodes), 120).partition("Inside GET /")[2].partition("Time in watched")[0]
+    first, second = [line.split() for line in inside.splitlines() if "sqlite3 fetch" in line]
+    assert (first[2:4], first[4:6], first[-2:]) == (["3", "3"], ["5.00", "s"], ["1", "/a.py:1"])
+    assert second[2:5] == ["1.5", "3", "3.00"]
+
+
+def test_a_split_is_cut_between_its_parts():
+    """A number of calls that lost its end would be another number."""
+    kinds = ("sql", "cache", "http", "rpc", "queue", "template")
+    nodes = [node(-1, "GET /" + "x" * 60, [9 * S], children_ns=6 * S, kind="request", entry=True)]
+    nodes += [node(0, f"{kind} call", [S // 111] * 111, kind=kind) for kind in kinds]
+    line = next(line for line in screen_of(runs.run(nodes=nodes), 80).splitlines() if "sql" in line and "(111)" in line)
+    assert re.search(r"\(111\), …$", line), line
+
+
+def test_processes_without_a_row_are_counted_and_told():
+    """Of very many processes: in the headline, in the CPU time, and in a sentence."""
+    more = {"processes": 3000, "watched": 2500, "calls": 4000, "cpu_ns": 5_000_000_000}
+    screen = screen_of(runs.run(more=more), 120)
+    assert "3,001 processes" in screen
+    told = " ".join(screen.split())
+    assert "3,000 more processes with the fewest calls are added up, without rows: 4,000 calls, 5.00 s of CPU time." in told
+
+
+def test_a_function_of_ones_own_has_its_place_and_the_circumstances_are_told():
+    """Two of one name are told apart by where they are; the pure engine and a busy machine are in the figures."""
+    run = runs.shop()
+    run.project, run.places = "/srv", {"shop.pricing:quote": "/srv/shop/pricing.py:7"}
+    run.processes[0].ran_ns, run.processes[0].waited_ns = 1 * S, 3 * S
+    screen = screen_of(run, 100)
+    assert re.search(r"quote +4 .* shop/pricing.py:7$", screen, re.MULTILINE)
+    assert "The machine was busy: 75 %" in screen
+    assert "The pure engine counted" in screen
+    run.processes[0].waited_ns, run.engine = 0, "compiled"
+    assert not re.search("busy|pure engine", screen_of(run, 100))
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_of_a_finding_neither_id_nor_count_is_ever_cut(width: int):
+    """However long the statement is, and however narrow the screen."""
+    run = runs.web()
+    for row in run.nodes:
+        row.name = row.name.replace("SELECT name", "SELECT " + "a_column, " * 40 + "b FROM t")
+    screen = screen_of(run, width)
+    assert "20 times in a row" in " ".join(screen.split())
+    assert re.search(r"^ +repetition-[0-9a-f]{6}( ·|$)", screen, re.MULTILINE)
+
+
+def test_hooks_that_pass_on_what_a_test_raised_are_not_noted():
+    """One expected failure goes through three layers of pytest; a hook that raises by itself is named."""
+    nodes = [node(-1, f"{layer}: pytest_runtest_call", [S] * 9, kind="hook", errors=1) for layer in ("runner", "logging")]
+    nodes.append(node(0, "tests/test_a.py::test_b", [S // 2], errors=1))
+    screen = screen_of(runs.run(nodes=nodes), 120)
+    assert "tests/test_a.py::test_b: 1 of 1 call raised." in screen
+    assert "calls raised" not in screen
+    nodes[0].errors = 2
+    assert "runner: pytest_runtest_call: 2 of 9 calls raised." in screen_of(runs.run(nodes=nodes), 120)
+
+
+def test_a_process_that_ended_unseen_has_no_empty_row():
+    """What was gone before its command could be read is said to be that."""
+    assert "(ended before it was looked at)" in screen_of(
+        runs.run(processes=[runs.process(4711), runs.process(4712, command=[])]), 200
+    )

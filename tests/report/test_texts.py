@@ -52,3 +52,20 @@ def test_shares_are_never_rounded_to_nothing():
     """What is there is not zero."""
     assert [texts.percent(share) for share in (0, 0.001, 0.5, 1)] == ["0 %", "<1 %", "50 %", "100 %"]
     assert [texts.fine_percent(share) for share in (0, 1e-9, 0.00034, 0.12)] == ["0 %", "<0.001 %", "0.034 %", "12 %"]
+
+
+@pytest.mark.parametrize(
+    ("place", "short"),
+    [
+        ("/srv/venv/lib/python3.11/site-packages/flask/app.py:9", "site-packages/flask/app.py:9"),
+        ("/usr/lib/python3/dist-packages/flask/app.py:9", "dist-packages/flask/app.py:9"),
+        ("/usr/lib/python3.11/asyncio/base_events.py:949", "python3.11/asyncio/base_events.py:949"),
+        ("/opt/python/lib64/python3.13t/json/decoder.py:3", "python3.13t/json/decoder.py:3"),
+        ("/home/me/lib/python3.x/a.py:1", "/home/me/lib/python3.x/a.py:1"),
+        ("lib/python3.11/own.py:1", "lib/python3.11/own.py:1"),
+        ("/srv/shop/app.py:1", "/srv/shop/app.py:1"),
+    ],
+)
+def test_a_place_is_told_from_the_folder_that_people_know(place: str, short: str):
+    """The way to the libraries of this machine says nothing, and would take the column."""
+    assert texts.short_place(place) == short

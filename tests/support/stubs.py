@@ -17,11 +17,17 @@ Answer = tuple[int, dict[str, str], bytes]
 class HttpStub:
     """An HTTP server on a free port of 127.0.0.1 that answers with what `answer(method, path, body)` returns.
 
-    `/moved` redirects to `/there`, `/closes` closes the connection without an answer.
+    `/moved` redirects to `/there`, `/closes` closes the connection without an answer. Between the head and the body of each it
+    calls `before_body(path)`.
     """
 
-    def __init__(self, answer: Callable[[str, str, bytes], Answer] = lambda *_: (200, {}, b"{}")) -> None:
+    def __init__(
+        self,
+        answer: Callable[[str, str, bytes], Answer] = lambda *_: (200, {}, b"{}"),
+        before_body: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self.answer = answer
+        self.before_body = before_body
         self.requests: Counter[str] = Counter()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -51,6 +57,7 @@ class HttpStub:
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
+                stub.before_body(path)
                 if self.command != "HEAD":
                     self.wfile.write(content)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookmon.testing import Recorded, run
+from support.sound import assert_sound
 
 SECRET = "hush4111-9f27c8e1"
 CLIENTS = 4
@@ -184,5 +185,6 @@ def served(
         timeout_s=120,
     )
     assert recorded.exit_code == 0, recorded.stdout + recorded.stderr
+    assert_sound(recorded.report)
     got, log = json.loads(recorded.stdout)
     return Served(recorded, Counter(status for status, _ in got), log)

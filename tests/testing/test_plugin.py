@@ -87,17 +87,31 @@ def test_a_plain_run_skips_with_the_reason(suite: Path):
 
 
 def test_the_plugin_brings_nothing_into_a_session(suite: Path):
-    """Of hookmon only itself, and no library that the tests did not import."""
-    write(
-        suite,
-        {
-            "test_shop.py": """
-                import sys
-                def test_loaded():
-                    mine = {name for name in sys.modules if name.startswith("hookmon")}
-                    assert mine == {"hookmon", "hookmon.testing", "hookmon.testing.plugin"}
-                    assert "sqlite3" not in sys.modules
-            """
-        },
-    )
-    assert outcome(bare_run([*PYTEST, "-p", "no:xdist"], cwd=suite)) == "1 passed"
+    """Of hookmon only itself, and no library that the tests and the other plugins did not import."""
+    listing = """
+        import sys
+        from pathlib import Path
+        def test_loaded(request):
+            with_us = request.config.pluginmanager.has_plugin("hookmon")
+            Path("with us" if with_us else "without us").write_text("\\n".join(sys.modules))
+    """
+    write(suite, {"test_shop.py": listing})
+    for options in ([], ["-p", "no:hookmon"]):
+        assert outcome(bare_run([*PYTEST, "-p", "no:xdist", *options], cwd=suite)) == "1 passed"
+    with_us, without_us = (set((suite / name).read_text().split("\n")) for name in ("with us", "without us"))
+    assert with_us - without_us == {"hookmon", "hookmon.testing", "hookmon.testing.plugin"}
+
+
+def test_a_strict_suite_runs_where_a_wheel_is_installed(suite: Path):
+    """Only there pytest knows the files: it wants to rewrite the package, and warns that the probe has imported it already.
+
+    The suite's folder holds what a wheel's installation says of itself; tests/e2e/test_wheel.py installs one.
+    """
+    metadata = {
+        "METADATA": "Metadata-Version: 2.1\nName: hookmon\nVersion: 0.1.0\n",
+        "RECORD": "hookmon/__init__.py,,\nhookmon/testing/__init__.py,,\nhookmon/testing/plugin.py,,\n",
+        "entry_points.txt": "[pytest11]\nhookmon = hookmon.testing.plugin\n",
+    }
+    write(suite, {f"hookmon-0.1.0.dist-info/{name}": text for name, text in metadata.items()})
+    done = hookmon_run([*PYTEST, "-W", "error"], cwd=suite)
+    assert (outcome(done), done.exit_code) == ("1 failed, 4 passed", 1), done.stderr

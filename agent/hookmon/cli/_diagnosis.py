@@ -7,7 +7,7 @@ not started.
 from __future__ import annotations
 
 import os
-import shutil
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,13 +31,27 @@ ABSENT = "not installed there"
 _AGENTS = ("ddtrace", "newrelic", "elasticapm", "opentelemetry", "sentry_sdk", "scout_apm", "wrapture", "coverage")
 """Modules of other tools that come in at the start of an interpreter."""
 
-_WRAPPERS = ("opentelemetry-instrument", "newrelic-admin", "elasticapm-run")
-"""Commands that put a sitecustomize of their own before ours."""
+_WRAPPERS = ("opentelemetry-instrument", "elasticapm-run")
+"""Commands that put a sitecustomize of their own before ours, and do not pass on."""
+
+_EMBEDDING = ("uwsgi",)
+"""Programs with Python inside."""
+
+_FOLLOWED = ("coverage", "coverage3", "cProfile", "streamlit", "trace")
+"""Tools whose script is seen as `__main__` (probe/main_script.py)."""
+
+_NOT_FOLLOWED = ("IPython", "doctest", "pdb", "profile")
+"""Modules that execute a script, of which nothing is seen."""
+
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One answer. `answer` is yes, no or note; a "no" of `is_needed` means that the program would not be watched."""
+    """One answer. `answer` is yes, no, note or unknown; a "no" of `is_needed` means that the program would not be watched.
+
+    An "unknown" one means that it depends on what the command starts.
+    """
 
     what: str
     answer: str
@@ -53,22 +67,36 @@ def diagnose(command: list[str], found: Origins) -> list[Check]:
     resolved = resolve(command, os.environ)
     trail = " → ".join(resolved.trail) or join(command)
     if not resolved.interpreter:
-        more = "" if not resolved.trail else "; Python programs that it starts are watched"
-        checks.append(Check("command", NO, f"{trail}: {resolved.reason}{more}"))
+        more = "; Python programs that it starts are watched" if resolved.is_other else ""
+        if resolved.trail and os.path.basename(resolved.trail[-1]) in _EMBEDDING:
+            more = ", but has an interpreter in it, which is watched" + more
+        checks.append(Check("command", UNKNOWN if resolved.is_other else NO, f"{trail}: {resolved.reason}{more}"))
     else:
         checks.append(Check("command", YES, trail))
         checks += _interpreter(command, resolved.interpreter, found)
+        if _is_pex(resolved.arguments):
+            checks.append(Check("script", NO, f"{resolved.arguments[0]} is a PEX: it executes Python again with -I (isolated)"))
     checks += _places()
-    checks.append(_configuration(found, resolved.arguments if resolved.interpreter else ["-m"]))
+    checks.append(_configuration(found, resolved.interpreter, resolved.arguments))
     return checks
+
+
+def _is_pex(arguments: list[str]) -> bool:
+    """Say whether what an interpreter is given is a PEX: an archive that says so in a file of its own, as pex 2 writes it."""
+    try:
+        with zipfile.ZipFile(arguments[0]) as archive:
+            return "PEX-INFO" in archive.namelist()
+    except (IndexError, OSError, zipfile.BadZipFile):
+        return False
 
 
 def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> Iterator[Check]:
     from hookmon.cli import _plan
+    from hookmon.collector import run_folder
     from hookmon.collector.interpreter import ask
     from hookmon.collector.launch import environment
 
-    folder = _plan.run_folder()
+    folder = _plan.make_run_folder()
     try:
         _plan.write(folder, found.config, __version__)
         modules = sorted({watch.module.partition(".")[0] for watch in found.config.watches} - {"__main__"})
@@ -78,16 +106,18 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
         yield Check("interpreter", NO, str(error))
         return
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        run_folder.remove(folder)
     yield Check("interpreter", YES if answer.is_supported else NO, f"{answer.name} {answer.version}, {answer.executable}")
-    yield _probe(answer, interpreter, status)
+    probe = _probe(answer, interpreter, status)
+    yield probe
     if answer.probe:
         slow = (
             "" if answer.engine == "compiled" else ": no compiled one is built for this interpreter; a call costs 1 µs, not 0.1"
         )
         yield Check("engine", YES, answer.engine + slow, is_needed=False)
     yield from _company(command, answer)
-    yield from _packs(answer, found)
+    if probe.answer != NO:  # no pack works without it
+        yield from _packs(answer, found)
 
 
 def _status(folder: Path) -> str | None:
@@ -100,7 +130,7 @@ def _status(folder: Path) -> str | None:
 
 
 def _probe(answer: Interpreter, interpreter: list[str], status: str | None) -> Check:
-    from hookmon.collector.processes import interpreter_flags
+    from hookmon.collector.unwatched import interpreter_flags
 
     if answer.probe and not status:
         return Check("probe", YES, "starts with the interpreter")
@@ -121,6 +151,11 @@ def _company(command: list[str], answer: Interpreter) -> Iterator[Check]:
     if wrapper:
         yield Check(
             "other tools", NO, f"{wrapper} puts a sitecustomize before ours; start it first: {wrapper} … hookmon run COMMAND"
+        )
+    elif any(os.path.basename(word) == "tox" for word in command[:3]):
+        passed = "pass_env = PYTHONPATH, HOOKMON_RUN, HOOKMON_AGENT"
+        yield Check(
+            "other tools", NOTE, f"tox gives what it starts a new environment: {passed} brings hookmon in", is_needed=False
         )
     elif answer.loaded:
         yield Check(
@@ -157,10 +192,11 @@ def _packs(answer: Interpreter, found: Origins) -> Iterator[Check]:
 
 def _places() -> Iterator[Check]:
     from hookmon.cli import _plan, _runs
+    from hookmon.collector import run_folder
 
     try:
-        folder = _plan.run_folder()
-        folder.rmdir()
+        folder = _plan.make_run_folder()
+        run_folder.remove(folder)
         yield Check("run folder", YES, f"in {folder.parent}")
     except HookmonError as error:
         yield Check("run folder", NO, str(error))
@@ -174,13 +210,25 @@ def _places() -> Iterator[Check]:
         yield Check("runs", NO, f"{store} cannot be written: runs are reported and not kept", is_needed=False)
 
 
-def _configuration(found: Origins, arguments: list[str]) -> Check:
+def _configuration(found: Origins, interpreter: list[str], arguments: list[str]) -> Check:
     config = found.config
     own = sum(not watch.pack for watch in config.watches)
     text = f"{config.path or 'no hookmon.toml'}, {own} of your own watches, {len(config.packs)} packs"
     in_main = any(watch.module == "__main__" for watch in config.watches)
-    if in_main and (not arguments or (arguments[0].startswith(("-c", "-")) and not arguments[0].startswith("-m"))):
-        return Check(
-            "configuration", NOTE, f"{text}; __main__ cannot be watched: no script or module is started", is_needed=False
-        )
-    return Check("configuration", YES, text, is_needed=False)
+    obstacle = _obstacle_in_main(interpreter, arguments) if in_main and interpreter else ""
+    return Check("configuration", NOTE if obstacle else YES, f"{text}{obstacle and '; '}{obstacle}", is_needed=False)
+
+
+def _obstacle_in_main(interpreter: list[str], arguments: list[str]) -> str:
+    """Return why `__main__` may not be what somebody means who watches it, "" when nothing speaks against it."""
+    first = arguments[0] if arguments else "-"
+    if first.startswith("-m"):
+        module = first[2:] or (arguments[1] if len(arguments) > 1 else "")
+        return f"__main__ is the script of {module}, and what that runs is not seen as such" if module in _NOT_FOLLOWED else ""
+    if first.startswith("-"):
+        return "__main__ cannot be watched: no script or module is started"
+    folder, name = os.path.split(first)
+    is_console_script = not name.endswith(".py") and folder == os.path.dirname(interpreter[0])
+    if is_console_script and name not in _FOLLOWED:
+        return f"__main__ is {first}, the script of a tool: watch the modules that it imports; a script that it runs is not seen"
+    return ""

@@ -14,13 +14,15 @@ from hookmon.collector.live import Key, LiveCall
 from hookmon.collector.store import Run
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
 from hookmon.core.histogram import LAST_BUCKET, SUB_BUCKETS, upper_bound_ns
-from hookmon.report.texts import count, duration, inert, percent
+from hookmon.report.texts import count, duration, inert, percent, short_place, shortened
 
 SCHEMA = "hookmon-top/1"
 SORTS = ("self", "total", "calls", "p95", "errors", "name")
 _BARS = "▁▂▃▄▅▆▇█"
 _BAR_WIDTH = 40
 _HISTOGRAM_ROWS = 24
+LONGEST_NAME = 32
+"""In a table: at 100 columns the figures beside it are on the screen. The detail of a call has its whole name."""
 
 
 def matches(key: Key, wanted: str) -> bool:
@@ -68,7 +70,7 @@ def call_cells(row: CallLive, history: History) -> list[str]:
     figures = row.figures
     busy = figures.self_ns / 1e9 / figures.seconds if figures.seconds else 0.0
     return [
-        inert(row.key[0]),
+        shortened(inert(row.key[0]), LONGEST_NAME),
         inert(row.key[1]),
         rate(figures.rate),
         *(time_of(each) for each in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
@@ -84,7 +86,8 @@ FLIGHT_COLUMNS = ("for", "call", "from", "within", "pid")
 
 def flight_cells(call: LiveCall, project: str) -> list[str]:
     """Return the cells of FLIGHT_COLUMNS."""
-    return [duration(call.duration_ns), inert(call.name), site(call.call_site, project), inert(call.within), str(call.pid)]
+    names = (inert(call.name), short_place(site(call.call_site, project)), inert(call.within))
+    return [duration(call.duration_ns), *(shortened(name, LONGEST_NAME) for name in names), str(call.pid)]
 
 
 PROCESS_COLUMNS = ("pid", "CPU", "memory", "threads", "calls/s", "calls", "errors", "command")

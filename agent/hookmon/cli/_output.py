@@ -42,7 +42,9 @@ def refuse_binary_without_file(format: str) -> None:
 
 def print_json(document: Any) -> None:
     """Print a document on stdout, in ASCII: foreign text in it cannot act on a terminal."""
-    click.echo(json.dumps(document, indent=2))
+    from hookmon.report.texts import inert_json
+
+    click.echo(inert_json(json.dumps(document, indent=2)))
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hookmon.collector import run_folder
 from hookmon.core.errors import LaunchError
+
+_ROOM_BYTES = 256 * 1024 * 1024  # a container's /dev/shm has 64 MiB, which its program may need
 
 if TYPE_CHECKING:
     from hookmon.config.load import Config
@@ -29,27 +32,55 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "max_overhead": config.max_overhead,
         "watches": watches,
     }
-    modules = sorted({watch["module"] for watch in watches})
+    modules = sorted({*plan.HEARD_OF, *(watch["module"] for watch in watches)})
     _write_privately(folder / plan.FILE_NAME, plan.encode(content))
     _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(modules).encode())
     return watches
 
 
-def run_folder() -> Path:
-    """Make the private folder for plan and shards, in memory where the system has a place for that."""
-    from hookmon.collector.store import FOLDER_PREFIX
+def prepare(config: Config, version: str) -> tuple[Path, list[WatchPlan]]:
+    """Return a run folder with the plan of a configuration in it, in the first place that takes both, and the watches.
 
-    for place in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", ""), None):  # None is the temporary folder, which may not exist
-        if place is None or (place and os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)):
-            try:
-                return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=place))
-            except OSError:
-                continue
+    Raises OSError when no place does.
+    """
+    problem = OSError("/dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written")
+    for folder in _run_folders():
+        try:
+            return folder, write(folder, config, version)
+        except OSError as error:
+            problem = error
+            run_folder.remove(folder)
+    raise problem
+
+
+def make_run_folder() -> Path:
+    """Make the private folder for plan and shards, in memory where the system has a place for that, and take its lock."""
+    for folder in _run_folders():
+        return folder
     raise LaunchError(
         "no place for the run folder: /dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written",
         125,
         code="no-run-folder",
     )
+
+
+def _run_folders() -> Iterator[Path]:
+    """Make a run folder in one place after the other, in those with room first."""
+    for place in sorted(run_folder.places(), key=lambda place: -min(_free_bytes(place), _ROOM_BYTES)):
+        try:
+            folder = run_folder.make(place)
+        except OSError:  # it cannot be written
+            continue
+        yield folder
+
+
+def _free_bytes(place: Path) -> int:
+    """Return how much may still be written in a place."""
+    try:
+        status = os.statvfs(place)
+    except OSError:
+        return 0
+    return status.f_bavail * status.f_frsize
 
 
 def _write_privately(path: Path, content: bytes) -> None:

@@ -10,8 +10,9 @@ from importlib.util import find_spec
 
 import click
 
-from hookmon.cli.main import hookmon
+from hookmon.cli._verbs import hookmon
 from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, SETTINGS, USER
+from hookmon.core.span import FILTERS
 from hookmon.report import FORMATS, formats
 from hookmon.report.codes import CODES
 
@@ -32,7 +33,7 @@ _ENVIRONMENT = """\
 | `COLUMNS` | how wide a screen is, from 40 to 200 |
 | `XDG_STATE_HOME` | where runs are kept when the project cannot be written |
 | `XDG_CACHE_HOME` | where the measured cost of a call is remembered |
-| `TMPDIR`, `XDG_RUNTIME_DIR` | where the files of a run are while it lasts, without a `/dev/shm` |
+| `TMPDIR`, `XDG_RUNTIME_DIR` | where the files of a run are while it lasts, when `/dev/shm` has no 256 MiB left |
 
 `HOOKMON_RUN` and `HOOKMON_AGENT` are hookmon's own: with `PYTHONPATH` they bring it into child processes.
 """
@@ -40,7 +41,7 @@ _ENVIRONMENT = """\
 
 def reference() -> str:
     """Return the whole document."""
-    parts = [_HEAD, *_verbs(), *_formats(), *_settings(), "## Environment\n", _ENVIRONMENT, *_codes()]
+    parts = [_HEAD, *_verbs(), *_formats(), *_settings(), *_filters(), "## Environment\n", _ENVIRONMENT, *_codes()]
     return "\n".join(parts)
 
 
@@ -108,6 +109,13 @@ def _settings() -> Iterator[str]:
             table = f"`[[{each.table}]]`" if each.table in REPEATED_TABLES else f"`[{each.table}]`"
         rows.append(f"| {table} | `{each.key}` | {each.type} | {default} | {_cell(each.help)} |")
     yield "| table | key | type | default | means |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _filters() -> Iterator[str]:
+    yield "## Filters\n"
+    yield "Of the fields of a `span` and other templates, `{url|host}`. What a filter is not for is `?`, or the next field.\n"
+    rows = [f"| `{name}` | {makes} |" for name, makes in FILTERS.items()]
+    yield "| filter | makes of a value |\n|---|---|\n" + "\n".join(rows) + "\n"
 
 
 def _toml(value: object) -> str:

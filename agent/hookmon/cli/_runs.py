@@ -62,20 +62,15 @@ def _named(store: Store, numbers: list[int], name: str, without: tuple[str, ...]
 
 
 def _loaded(run_file: RunFile, without: tuple[str, ...]) -> Run:
-    with suppress(OSError):
-        if run_file.path.suffix == ".sqlite" and not run_file.path.stat().st_size:
-            raise RunFileError(
-                f"{run_file.path}: nothing is saved of this run; it is just starting, or was never saved", code="nothing-saved"
-            )
-    return _recovered(run_file, run_file.load(without=without))
+    return _complete(run_file, run_file.load(without=without))
 
 
-def _recovered(run_file: RunFile, run: Run) -> Run:
-    if run.state != "running":
+def _complete(run_file: RunFile, run: Run) -> Run:
+    if run.state != "running" and not os.path.isdir(run.run_folder):
         return run
-    from hookmon.collector.recover import recovered
+    from hookmon.collector.recover import complete
 
-    return recovered(run_file, run_file.load())
+    return complete(run_file, run_file.load())
 
 
 def _kept(numbers: list[int]) -> str:

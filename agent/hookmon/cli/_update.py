@@ -34,14 +34,18 @@ def update(run: Run, config: Config, factor: float) -> None:
     """
     path = config.path or Path.cwd() / "hookmon.toml"
     try:
-        text = path.read_text("utf-8") if path.exists() else ""
+        text = path.read_text("utf-8-sig") if path.exists() else ""
     except OSError as error:
         raise _output.written(path, "the budgets", error) from error
     document = tomlkit.parse(text)
     has_some = any(budget.limits for budget in config.budgets)
     found = limits_of(_check.judged(run, config, None), factor) if has_some else _first(run, factor)
     if not found:
-        raise _check.NothingToJudgeError(f"run {run.id} has no figures for a budget", code="no-budget")
+        raise _check.NothingToJudgeError(
+            f"run {run.id} has no request, job or test, and no call of a client; write a budget for a call of yours: "
+            '[budget."NAME"] with calls, total or p95',
+            code="no-budget",
+        )
     _set(document, path.name == _PYPROJECT, found)
     try:
         path.write_text(tomlkit.dumps(document), "utf-8")
@@ -61,18 +65,23 @@ def limits_of(check: Check, factor: float) -> dict[tuple[str, str], Any]:
 
 
 def _first(run: Run, factor: float) -> dict[tuple[str, str], Any]:
-    """Return limits for each transaction of a run that has no budget yet: those that say something."""
+    """Return limits for each transaction of a run that has no budget yet: those that say something.
+
+    Of a run without transactions they are for (main), how many calls of each kind the whole run makes.
+    """
     from hookmon.config.budgets import Budget, Limit
     from hookmon.config.problem import Place
     from hookmon.report.model import build
 
     place = Place("")
     limits = tuple(Limit(key, 0.0, "", place) for key in _ENTER)
-    config_budgets = [Budget(row.name, limits, place) for row in build(run).transactions if row.name != MAIN]
+    rows = build(run).transactions
+    names = [row.name for row in rows if row.name != MAIN] or [row.name for row in rows]
+    config_budgets = [Budget(name, limits, place) for name in names]
     from hookmon.report.check.judge import check
 
     found = limits_of(check(run, config_budgets), factor)
-    return {key: value for key, value in found.items() if key[1] in ("p95", "errors") or value}
+    return {key: value for key, value in found.items() if (value if key[1].endswith(_PER_REQUEST) else key[0] != MAIN)}
 
 
 def written(key: str, value: float, factor: float) -> Any:

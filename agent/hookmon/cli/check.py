@@ -19,7 +19,7 @@ from hookmon.report.check.judge import Check
 @click.argument("run", default="last")
 @click.option("--against", metavar="RUN", help="The run, or run file, that p95_vs_base and its like refer to.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
 @click.option("--strict", is_flag=True, help="A limit that cannot be judged is as bad as one that is broken.")
 @click.option("--update", is_flag=True, help="Write the figures of RUN as limits into the configuration.")

@@ -26,7 +26,7 @@ def command(schema: bool, everything: bool, as_json: bool, **options: Any) -> No
     if schema:
         _print_schema()
         return
-    from hookmon.config.origins import Origins, origins
+    from hookmon.config.origins import DEFAULT, Origins, origins
 
     found: Origins = origins(Path.cwd(), **options)
     if as_json:
@@ -47,7 +47,7 @@ def command(schema: bool, everything: bool, as_json: bool, **options: Any) -> No
     own = {number for number, watch in enumerate(found.config.watches, 1) if not watch.pack}
     rows: list[list[Piece]] = []
     for each in found.values:
-        if each.number and each.number not in own and not everything:
+        if each.number and not everything and (each.number not in own or each.origin == DEFAULT):
             continue
         table = f"{each.table} {each.number}: " if each.number else f"{each.table}." if each.table else ""
         key = table + each.key

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from hookmon.cli import _output, _pages, _runs
+from hookmon.core.errors import RunFileError
 from hookmon.report.diff import FORMATS, UNREAD, render
+
+if TYPE_CHECKING:
+    from hookmon.collector.store import Run, Store
 
 
 @click.command("diff", short_help="Compare two runs: what changed, and what is noise.")
-@click.argument("a")
-@click.argument("b", default="last")
+@click.argument("a", default="last")
+@click.argument("b", required=False)
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
@@ -27,10 +32,13 @@ from hookmon.report.diff import FORMATS, UNREAD, render
     metavar="PERCENT",
     help="By how much the calls of one name may differ between two runs of an unchanged program, apart from all others.",
 )
-def command(a: str, b: str, format: str, output: Path | None, as_json: bool, opens: bool, everything: bool, noise: float) -> None:
+def command(
+    a: str, b: str | None, format: str, output: Path | None, as_json: bool, opens: bool, everything: bool, noise: float
+) -> None:
     """Compare run A with run B, which came later.
 
-    A and B are numbers, names, or paths of run files; no B is the newest run. Counts are exact. A time is called changed only
+    A and B are numbers, names, or paths of run files; no B is the newest run, and A alone, where it is the newest itself, or
+    neither: the one before it and the newest. Counts are exact. A time is called changed only
     when it differs by more than two runs of an unchanged program do, with 95 % certainty for the whole diff. Where machine,
     interpreter or configuration differ, only counts are compared. The exit code is 0 whatever has changed: hookmon check judges.
 
@@ -43,7 +51,7 @@ def command(a: str, b: str, format: str, output: Path | None, as_json: bool, ope
     if opens and format not in ("text", "html"):
         raise click.UsageError(f"--open shows a page, and --format {format} is none")
     store = _runs.store_here()
-    found = tuple(_runs.find(store, which, without=UNREAD) for which in (a, b))
+    found = _pair(store, a, b)
     diff = build(*found, noise=noise / 100)
     if opens and output is None:
         own = store.run_file(diff.a.id).diff_page(diff.b.id) if all(_runs.is_kept(store, run) for run in found) else None
@@ -58,3 +66,17 @@ def command(a: str, b: str, format: str, output: Path | None, as_json: bool, ope
         render(diff, "html" if opens else format, file=file, everything=everything)
     if opens:
         _pages.show(output)
+
+
+def _pair(store: Store, a: str, b: str | None) -> tuple[Run, Run]:
+    """Return the two runs that are meant. Raises RunFileError when one of them is not there."""
+    first = _runs.find(store, a, without=UNREAD)
+    if b is not None:
+        return first, _runs.find(store, b, without=UNREAD)
+    newest = _runs.find(store, "last", without=UNREAD)
+    if (first.id, first.started_at) != (newest.id, newest.started_at):
+        return first, newest
+    earlier = [number for number in store.numbers() if number < newest.id]
+    if not earlier:
+        raise RunFileError(f"run {newest.id} is the only one: there is none to compare it with", code="no-such-run")
+    return _runs.find(store, str(earlier[-1]), without=UNREAD), newest

@@ -6,11 +6,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 from shlex import join
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hookmon.cli import _options, _output
+
+if TYPE_CHECKING:
+    from hookmon.cli._diagnosis import Check
 
 
 @click.command(
@@ -24,33 +27,58 @@ from hookmon.cli import _options, _output
 def command(command: tuple[str, ...], as_json: bool, **options: Any) -> int:
     """Tell whether COMMAND would be watched, and why not.
 
-    Its interpreter is started once and asked; COMMAND itself is not started. Exit code 0: it would be watched; 1: it would not.
+    Its interpreter is started once and asked; COMMAND itself is not started. Exit code 0: it would be watched, or what it starts
+    (a wrapper, a shell script); 1: it would not.
     """
-    from hookmon.cli._diagnosis import ABSENT, NO, NOTE, Check, diagnose
+    from hookmon.cli._diagnosis import ABSENT, NO, UNKNOWN, diagnose
     from hookmon.config.origins import origins
 
     checks = diagnose(list(command), origins(Path.cwd(), **options))
     is_watched = not any(check.answer == NO and check.is_needed for check in checks)
+    is_known = not is_watched or all(check.answer != UNKNOWN for check in checks)
     if as_json:
         _output.print_json(
-            {"command": list(command), "watched": is_watched, "checks": [asdict(check) for check in checks]},
+            {
+                "command": list(command),
+                "watched": is_watched if is_known else None,
+                "checks": [asdict(check) for check in checks],
+            },
         )
         return 0 if is_watched else 1
     from hookmon.report.screen import Piece, Screen
 
     screen = Screen(sys.stdout)
     verdict = ("would be watched", "green") if is_watched else ("would not be watched", "red")
+    if not is_known:
+        verdict = ("is no Python itself: it depends on what it starts", "yellow")
     screen.flow([(join(command), "bold"), verdict])
     screen.line()
-    absent = [check for check in checks if check.detail.endswith(ABSENT)]  # dozens of packs: one line on a screen
-    names = ", ".join(check.what.removeprefix("pack ") for check in absent)
-    checks = [check for check in checks if check not in absent]
-    checks += [Check("packs", NOTE, f"{ABSENT}: {names}", is_needed=False)] if absent else []
+    checks = _folded(checks, ABSENT)
     widest = max(len(check.what) for check in checks)
+    answers = max(5, *(len(check.answer) for check in checks))
     for check in checks:
         style = "" if check.answer != NO else "red" if check.is_needed else "yellow"
-        head: list[Piece] = [(check.what.ljust(widest), ""), (check.answer.ljust(5), style)]
+        head: list[Piece] = [(check.what.ljust(widest), ""), (check.answer.ljust(answers), style)]
         words: list[Piece] = [(word, "" if check.is_needed else "dim") for word in check.detail.split(" ") if word]
-        screen.flow(head + words, indent=widest + 7)
+        screen.flow(head + words, indent=widest + answers + 2)
     screen.write()
     return 0 if is_watched else 1
+
+
+def _folded(checks: list[Check], absent: str) -> list[Check]:
+    """Return checks with one line for packs that have the same to say of themselves: there are dozens, and a screen is small.
+
+    `absent` is how the text of those ends whose library is missing.
+    """
+    from hookmon.cli._diagnosis import NO, NOTE, Check
+
+    why = {
+        check.what: absent if check.detail.endswith(absent) else check.detail
+        for check in checks
+        if check.what.startswith("pack ") and check.answer == NO
+    }
+    folded = [check for check in checks if check.what not in why]
+    for text in dict.fromkeys(why.values()):
+        names = [name.removeprefix("pack ") for name, own in why.items() if own == text]
+        folded.append(Check("packs", NOTE, f"{text}: {', '.join(names)}", is_needed=False))
+    return folded

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 @click.command("explain", short_help="Explain a finding: evidence, an example, what to change.")
-@click.argument("finding")
+@click.argument("finding", default="1")
 @click.argument("run", default="last")
 @_output.as_json
 def command(finding: str, run: str, as_json: bool) -> None:
-    """Explain FINDING, the id at the end of a finding in a report.
+    """Explain FINDING: the id of a finding in a report, its beginning, or its rank: 1 is the worst, and what no FINDING means.
 
     RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means.
     """
@@ -33,7 +33,7 @@ def command(finding: str, run: str, as_json: bool) -> None:
     if explanation is None:
         meant = near(report, finding)
         others = f"it has {len(report.findings)}: hookmon report {run} --all" if report.findings else "it has none at all"
-        hint = f"did you mean {meant}?" if meant else others
+        hint = f"did you mean {meant}?" if meant and report.findings else others
         raise HookmonError(f"run {found.id} has no finding {finding!r}; {hint}", code="no-such-finding")
     if as_json:
         _output.print_json(asdict(explanation))

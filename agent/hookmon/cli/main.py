@@ -1,93 +1,87 @@
-"""The command `hookmon`. A verb is a module in this folder that exposes `command`; it is imported when it is used.
+"""The command `hookmon`, from its start to its exit code; what there is to do is in `_verbs` and in the verbs.
 
-`hookmon --version` and `hookmon --help` import neither rich nor psutil: verbs import what they need when they run. A module
-whose name begins with an underscore is no verb.
+It is started in the environment that is meant for the program, and has to bear that: PYTHONPATH leads to the program's modules,
+and PYTHONINSPECT asks for the program's prompt. Nothing but modules of the standard library is imported before that is settled.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-from importlib import import_module
-from importlib.util import find_spec
-from pkgutil import iter_modules
+from typing import NoReturn
 
-import click
-
-from hookmon import __version__, cli
-from hookmon.core.errors import HookmonError
-
-_INTERRUPTED = 130
-
-
-class _Verbs(click.Group):
-    """A group whose commands are the modules of this folder."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
-        """Return the verbs in the order of the alphabet."""
-        names = (module.name for module in iter_modules(cli.__path__))
-        return sorted(name.replace("_", "-") for name in names if name != "main" and not name.startswith("_"))
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a verb and return its command, None for a verb that does not exist."""
-        if cmd_name not in self.list_commands(ctx):
-            return None
-        command: click.Command = import_module(f"{cli.__name__}.{cmd_name.replace('-', '_')}").command
-        return command
-
-
-@click.group(
-    cls=_Verbs, invoke_without_command=True, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
-@click.option("--version", is_flag=True, help="Show the version; with -v also what it runs on.")
-@click.option("-v", "--verbose", is_flag=True, help="Say more.")
-@click.pass_context
-def hookmon(ctx: click.Context, version: bool, verbose: bool) -> None:
-    """Show where a Python program's time goes, without a line of it being changed."""
-    if version:
-        _print_version(verbose)
-        ctx.exit()
-    if ctx.invoked_subcommand is None:
-        raise click.UsageError("a verb is missing: try hookmon run COMMAND or hookmon --help")
-
-
-def _print_version(verbose: bool) -> None:
-    click.echo(f"hookmon {__version__}")
-    if verbose:
-        click.echo(f"python {sys.version.split()[0]} ({sys.implementation.name})")
-        click.echo(f"wrapt {_version_of('wrapt')}")
-        built = find_spec("hookmon.probe._engine") is not None
-        click.echo("engine compiled" if built else "engine pure (the compiled one was not built: no C compiler at installation)")
-
-
-def _version_of(package: str) -> str:
-    from importlib import metadata
-
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
+_OWN_FAILURE = 125
 
 
 def main() -> None:
     """Run the command line and leave with its exit code.
 
-    A HookmonError becomes one line on stderr for each of its problems. A closed pipe ends quietly (click sees to it), an
-    interrupt with 130.
+    A HookmonError becomes one line on stderr for each of its problems. A closed pipe ends quietly (click sees to it). After an
+    interrupt, and when a verb answers with -N, this process dies by that signal, which shells show as 128 + N.
     """
     if sys.platform == "win32":
         sys.stderr.write("hookmon: Windows is not supported yet\n")
         sys.exit(2)
+    _stand_back()
     try:
-        answer = hookmon.main(prog_name="hookmon", standalone_mode=False)
+        import click
+
+        from hookmon.cli._verbs import hookmon as verbs
+        from hookmon.core.errors import EarlySignal, HookmonError
+    except (ImportError, SyntaxError, AttributeError) as error:
+        sys.stderr.write(f"hookmon: a package that it needs cannot be imported: {error} [installation]\n")
+        _leave(_OWN_FAILURE)
+    try:
+        answer: object = verbs.main(prog_name="hookmon", standalone_mode=False)
+    except EarlySignal as early:
+        answer = -early.number
     except HookmonError as error:
         from hookmon.report.texts import inert
 
         for line, code in error.lines():
             click.echo(f"hookmon: {inert(line)}" + (f" [{code}]" if code else ""), err=True)
-        sys.exit(error.exit_code)
+        answer = error.exit_code
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        answer = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(_INTERRUPTED)
-    sys.exit(answer if isinstance(answer, int) else 0)
+        answer = -2  # SIGINT
+    if isinstance(answer, int) or sys.flags.inspect:
+        _leave(answer if isinstance(answer, int) else 0)
+
+
+def _stand_back() -> None:
+    """Let the program's settings of Python concern the program: its modules come behind all of ours, its warnings are not ours.
+
+    What PYTHONPATH and the working folder bring goes to the end of sys.path, unless hookmon itself is there.
+    """
+    try:
+        os.getcwd()
+    except OSError:
+        return  # it was deleted, and nothing can be found from there
+    own = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    foreign = {os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)} - {own}
+    behind = [entry for entry in sys.path if os.path.abspath(entry) in foreign]
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry) not in foreign] + behind
+    if sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
+
+
+def _leave(code: int) -> NoReturn:
+    """End with an exit code, or by a signal, with everything written that was to be.
+
+    The interpreter's own end is left out: after `hookmon run` it would be a 20th of all that hookmon does for a short program,
+    and with PYTHONINSPECT it would be a prompt.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # closed by whoever started us, or nobody reads it any more
+            pass
+    if code < 0:
+        from hookmon.collector import signals
+
+        signals.die_by(-code)
+    os._exit(code)

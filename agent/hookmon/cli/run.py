@@ -14,14 +14,22 @@ import click
 
 from hookmon import __version__
 from hookmon.cli import _options, _output, _plan
-from hookmon.core.errors import HookmonError, LaunchError, RunFileError
+from hookmon.core import arguments
+from hookmon.core.errors import EarlySignal, HookmonError, RunFileError
 from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hookmon.collector import signals
     from hookmon.collector.collect import Collector
     from hookmon.collector.machine import Machine
-    from hookmon.collector.store import Run, RunFile
+    from hookmon.collector.store import Run, RunFile, Store
     from hookmon.config.load import Config
+    from hookmon.core.plan import WatchPlan
+
+_FAILURES = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
+"""OSError is the disk's; the others would be our own mistakes, and not even those may keep the program or its exit code."""
 
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
@@ -35,7 +43,7 @@ _GRACE_S = 0.3
 @_options.configuration
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
-@click.option("--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
@@ -54,15 +62,22 @@ def command(
 ) -> int:
     """Run COMMAND as always and report where its time went.
 
-    The report goes to stderr when COMMAND has ended, and is kept for `hookmon report`. The exit code is that of COMMAND, 128+N
-    when signal N killed it; 127 and 126 when it cannot be started, 125 when hookmon fails before the start, 2 for a mistake in
-    the options or the configuration. With --check, a COMMAND that ended with 0 gives way to the budgets: 1 when one is broken, 3
-    when nothing could be judged.
+    The report goes to stderr when COMMAND has ended, and is kept for `hookmon report`. The exit code is that of COMMAND; when a
+    signal killed it, hookmon dies of the same one, which shells show as 128+N. 127 and 126 when it cannot be started, 125 when
+    hookmon fails before the start, 2 for a mistake in the options or the configuration. With --check, a COMMAND that ended with
+    0 gives way to the budgets: 1 when one is broken, 3 when nothing could be judged. Where nothing can be recorded, because disks
+    are full, one line says so and COMMAND runs unwatched.
     """
     from hookmon.config.load import load
 
+    _refuse_option(command[0])
     format = _output.chosen_format(format, as_json)
-    checked = load(Path.cwd(), **configuration)
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        click.echo(f"hookmon: the working folder is gone: {error}; the program runs unwatched [no-run-folder]", err=True)
+        return _run_unwatched(list(command), is_checked=is_checked)
+    checked = load(here, **configuration)
     if against and not is_checked:
         raise click.UsageError("--against belongs to --check")
     base = None
@@ -77,98 +92,173 @@ def command(
         _output.refuse_binary_without_file(format)
     session = _Session(list(command), name, checked)
     code, run = session.run()
+    if run is None:
+        return _run_unwatched(list(command), is_checked=is_checked)
     if output is not None or not quiet:
         _report(run, format, output)
     return _judge(run, checked, base, code) if is_checked else code
 
 
+def _refuse_option(first: str) -> None:
+    """Raise NoSuchOption where what stands in the place of the command looks like an option, and is none of ours."""
+    from difflib import get_close_matches
+    from shutil import which
+
+    if first.startswith("-") and len(first) > 1 and which(first) is None and "--" not in sys.argv[: sys.argv.index(first)]:
+        name = first.partition("=")[0]
+        known = [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
+        raise click.NoSuchOption(name, possibilities=get_close_matches(name, known, cutoff=0.75), ctx=click.get_current_context())
+
+
 class _Session:
     """One run, from the run folder to the saved file."""
 
+    _folder: Path
     _run_file: RunFile
+    _is_kept = True
 
     def __init__(self, command: list[str], name: str, config: Config) -> None:
         self._command = command
         self._name = name
         self._config = config
+        arguments.redact = config.redact
 
-    def run(self) -> tuple[int, Run]:
-        """Run the program; return its exit code and the run.
+    def run(self) -> tuple[int, Run | None]:
+        """Run the program; return its exit code, -N when signal N killed it, and the run, None where no run can be prepared.
 
-        Raises LaunchError when it cannot be started: then nothing is left behind.
+        The program was not started then. Raises LaunchError when it cannot be started: then nothing is left behind.
         """
-        from hookmon.collector import launch
+        from hookmon.collector import launch, signals
         from hookmon.collector.collect import Collector
         from hookmon.collector.machine import Machine
 
-        folder = _plan.run_folder()
-        before = launch.block_signals()
+        store = self._swept_store()
+        inherited = signals.hold()
         try:
+            run = self._begin(store, inherited)
+            if run is None:
+                signals.refuse_interrupted(inherited)
+                return 0, None
             try:
-                run = self._begin(folder)
-                pid = launch.start(self._command, launch.environment(os.environ, folder), before)
-            except OSError as error:
-                self._withdraw(folder)
-                raise LaunchError(f"the run cannot be prepared: {error}", 125, code="no-run-folder") from error
+                pid = launch.start(self._command, launch.environment(os.environ, self._folder), inherited)
             except BaseException:
-                self._withdraw(folder)
+                self._withdraw()
                 raise
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             collector = Collector(run, self._run_file)
             collector.follow(pid)
-            code = launch.wait(pid, collector.tick, lambda: collector.main_ended(pid))
+            code = launch.wait(pid, collector.tick, collector.main_ended)
         finally:
-            launch.unblock_signals(before)
+            signals.release(inherited)
         return code, self._finish(collector, machine, code)
 
-    def _begin(self, folder: Path) -> Run:
-        """Write the plan and reserve a run file."""
+    def _swept_store(self) -> Store:
+        """Return the store of the project, after a look at what killed launchers left there.
+
+        Files of others are read here, and nothing of this run is there yet: whatever ends processes ends this one at once.
+        """
+        from hookmon.collector import signals
+        from hookmon.collector.recover import sweep
+        from hookmon.collector.store import Store
+        from hookmon.config.find import find_project
+
+        store = Store.of_project(find_project(Path.cwd()))
+        with signals.default_interrupt():
+            try:
+                sweep(store)
+            except _FAILURES as error:
+                click.echo(f"hookmon: what earlier runs left cannot be looked through: {error!r}", err=True)
+        return store
+
+    def _begin(self, store: Store, inherited: signals.Inherited) -> Run | None:
+        """Write the plan and reserve a run file; return None when that is not possible: the program runs all the same."""
         import psutil
 
-        from hookmon.collector.recover import sweep
-        from hookmon.collector.store import Run, RunFile, Store, number_of
+        from hookmon.collector import signals
+
+        try:
+            self._folder, watches = _plan.prepare(self._config, __version__)
+            signals.refuse_interrupted(inherited)
+            run = self._describe(watches)
+            self._reserve(store, run)
+        except EarlySignal:
+            self._withdraw()
+            raise
+        except (*_FAILURES, psutil.Error) as error:
+            self._withdraw()
+            text = error if isinstance(error, OSError) else repr(error)
+            click.echo(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]", err=True)
+            return None
+        return run
+
+    def _describe(self, watches: Sequence[WatchPlan]) -> Run:
+        """Return the run as it is before its start."""
+        import psutil
+
+        from hookmon.collector import identity, run_folder
+        from hookmon.collector.store import Run
         from hookmon.config.find import find_project
         from hookmon.config.origins import settings
 
-        watches = _plan.write(folder, self._config, __version__)
-        store = Store.of_project(find_project(Path.cwd()))
-        sweep(store)
-        try:
-            self._run_file = store.reserve()
-        except RunFileError as error:
-            click.echo(f"hookmon: {error}; this run is reported and not kept", err=True)
-            self._run_file = RunFile(folder / "run.sqlite")
-        run = Run(
-            id=number_of(self._run_file),
+        return Run(
+            id=0,
             name=self._name,
-            command=self._command,
+            command=arguments.mask(self._command),
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=__version__,
             project=str(find_project(Path.cwd()).resolve()),
-            run_folder=str(folder),
+            run_folder=str(self._folder),
+            run_key=run_folder.key(self._folder),
             launcher_pid=os.getpid(),
             launcher_started=psutil.Process().create_time(),
+            boot=identity.boot_id(),
+            oldest=identity.started_of_self(),
             started_ns=time.monotonic_ns(),
             plan=[dict(watch) for watch in watches],
             settings=settings(self._config),
             config=str(self._config.path.resolve()) if self._config.path else "",
         )
-        self._run_file.save(run)
-        return run
 
-    def _withdraw(self, folder: Path) -> None:
+    def _reserve(self, store: Store, run: Run) -> None:
+        """Save the run as it is before its start. Where no run can be kept, it is in the run folder, and goes with that."""
+        from hookmon.collector import run_folder
+        from hookmon.collector.store import RunFile, number_of
+
+        try:
+            self._run_file = store.reserve()
+            run.id = number_of(self._run_file)
+            self._run_file.save(run)
+            run_folder.name_run_file(self._folder, self._run_file.path)
+            return
+        except RunFileError as error:
+            click.echo(f"hookmon: {error}; this run is reported and not kept", err=True)
+        self._unlink_run_file()
+        run.id = 0
+        self._run_file = RunFile(self._folder / run_folder.UNKEPT_FILE_NAME)
+        self._is_kept = False
+        with contextlib.suppress(RunFileError):
+            self._run_file.save(run)
+            run_folder.name_run_file(self._folder, self._run_file.path)
+
+    def _withdraw(self) -> None:
         """Leave nothing of a run that never was."""
-        import shutil
+        from hookmon.collector import run_folder
 
-        shutil.rmtree(folder, ignore_errors=True)
+        if hasattr(self, "_folder"):
+            run_folder.remove(self._folder)
+        self._unlink_run_file()
+
+    def _unlink_run_file(self) -> None:
         if hasattr(self, "_run_file"):
-            self._run_file.path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._run_file.path.unlink(missing_ok=True)
 
     def _finish(self, collector: Collector, machine: Machine, code: int) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
         from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
+        from hookmon.collector.discard import discard
         from hookmon.collector.store import BlindSpot
 
         run = collector.run
@@ -180,13 +270,36 @@ class _Session:
         run = collector.look(state="finished")
         machine.describe(run)
         run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
-        add_cost(run, collector.interpreter)
+        add_cost(run, collector.work, collector.interpreter)
+        run.launcher_cpu_ns = time.process_time_ns()
         name_versions(run, self._config, collector.interpreter)
         try:
             collector.end()
         except RunFileError as error:
             click.echo(f"hookmon: {error}", err=True)
+            if not self._is_kept and not run.still_running:
+                discard(self._folder)  # nobody could find it any more
         return run
+
+
+def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
+    """Run a program of which nothing can be recorded; return its exit code, -N when signal N killed it.
+
+    Where budgets were to be held, and the program did well, it is the code for nothing to judge.
+    """
+    from hookmon.collector import launch, signals
+
+    inherited = signals.hold()
+    try:
+        code = launch.wait(launch.start(command, os.environ, inherited), lambda: None, lambda: None)
+    finally:
+        signals.release(inherited)
+    if not is_checked:
+        return code
+    from hookmon.cli._check import NothingToJudgeError
+
+    click.echo("hookmon: nothing could be judged, as the program was not watched [no-budget]", err=True)
+    return code or NothingToJudgeError.exit_code
 
 
 def _check_output(output: Path) -> None:
@@ -222,6 +335,5 @@ def _report(run: Run, format: str, output: Path | None) -> None:
         else:
             with output.open("w", encoding="utf-8", newline="\n") as file:
                 render(run, format, file=file)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError) as error:
-        # OSError is the disk's; the others would be our own mistakes, and not even those may change the exit code
+    except _FAILURES as error:
         click.echo(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run", err=True)

@@ -43,8 +43,9 @@ def _list(as_json: bool) -> None:
     for row in rows:
         bad = row["problem"] or row["exit_code"] not in (0, None)
         length = duration(row["duration_ns"]) if row["duration_ns"] else "–"
-        what = row["problem"] or row["command"]
-        end = "damaged" if row["problem"] else ending(row["exit_code"], row["state"])
+        owner = f"belongs to {row['owner']}" if row["owner"] else ""
+        what = owner or row["problem"] or row["command"]
+        end = ("closed" if owner else row["state"] or "damaged") if row["problem"] else ending(row["exit_code"], row["state"])
         cells.append(
             [
                 (str(row["run"]), "bold"),
@@ -68,16 +69,18 @@ def _list(as_json: bool) -> None:
 
 
 def _row(run_file: RunFile, number: int) -> dict[str, Any]:
-    """Return a run as plain values; `problem` says why it cannot be read, "" where it can."""
+    """Return a run as plain values; `problem` says why it cannot be read, `owner` to which other user it belongs, or "" each."""
     from shlex import join
 
+    from hookmon.collector.users import other_owner
+
     row: dict[str, Any] = {"run": number, "name": "", "started_at": "", "state": "", "duration_ns": 0, "exit_code": None}
-    row |= {"command": "", "path": str(run_file.path), "problem": ""}
+    row |= {"command": "", "path": str(run_file.path), "owner": other_owner(run_file.path), "problem": ""}
     try:
         run = run_file.head()
     except RunFileError as error:
-        return row | {"problem": str(error)}
-    state = "killed" if run.state == "running" and not _is_running(run) else run.state
+        return row | {"problem": str(error), "state": "not saved" if error.code == "nothing-saved" else ""}
+    state = "killed" if run.state == "running" and not row["owner"] and not _is_running(run) else run.state
     row |= {"name": run.name, "started_at": run.started_at, "state": state, "duration_ns": run.duration_ns}
     return row | {"exit_code": run.exit_code, "command": join(run.command)}
 
@@ -115,7 +118,7 @@ def remove(runs: tuple[str, ...], as_json: bool) -> None:
         try:
             run_file.delete()
         except OSError as error:
-            raise _output.written(run_file.path, "the run", error) from error
+            raise RunFileError(f"{run_file.path}: the run cannot be removed: {error.strerror}", code="run-file") from error
     _say(as_json, found, "\n".join(f"run {_number(run_file)} is removed" for run_file in found))
 
 
@@ -162,6 +165,7 @@ def _portable(run: Run) -> Run:
     Its run folder above all: hookmon deletes those that were left behind, and a file that somebody sent must not say which.
     """
     run.run_folder = ""
+    run.run_key = ""
     run.folded = []
     run.launcher_pid = 0
     run.launcher_started = 0.0

@@ -68,6 +68,7 @@ def _print(live: LiveRun, history: History, interval: float, wanted: str, as_jso
     """Print a line after each interval until the run ends or nobody reads any more."""
     from hookmon.cli._live_rows import document, plain_line
     from hookmon.report.screen import Screen
+    from hookmon.report.texts import inert_json
 
     history.add(live.look(time.monotonic_ns()))
     while not history.now.ended:
@@ -76,7 +77,7 @@ def _print(live: LiveRun, history: History, interval: float, wanted: str, as_jso
             return
         history.add(live.look(time.monotonic_ns()))
         if as_json:
-            click.echo(json.dumps(document(live.run, history, wanted), separators=(",", ":")))
+            click.echo(inert_json(json.dumps(document(live.run, history, wanted), separators=(",", ":"))))
         else:
             screen = Screen(sys.stdout)
             screen.line(*plain_line(history, time.strftime("%H:%M:%S"), wanted))
@@ -99,7 +100,7 @@ def _wait(seconds: float) -> bool:
 
 def _opened(which: str) -> LiveRun:
     """Return the running run that is meant. Raises NotRunningError when there is none."""
-    from hookmon.collector.live import LiveRun, has_process, is_running, running
+    from hookmon.collector.live import LiveRun, followed_file, has_process, is_running, running
 
     store = _runs.store_here()
     if not which:
@@ -112,7 +113,7 @@ def _opened(which: str) -> LiveRun:
         if number in store.numbers():
             run_file = store.run_file(number)
             with suppress(RunFileError):
-                run = run_file.head()
+                run_file, run = followed_file(run_file, run_file.head())
                 if is_running(run):
                     return LiveRun(run_file, run)
         for each in (store, *_stores_above(number)):
@@ -121,7 +122,7 @@ def _opened(which: str) -> LiveRun:
                     return LiveRun(run_file, run)
         what = "run" if number in store.numbers() else "run or process of one"
         raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
-    run_file, run = _named(store, which)
+    run_file, run = followed_file(*_named(store, which))
     if not is_running(run):
         raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
     return LiveRun(run_file, run)

@@ -8,22 +8,29 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hookmon.collector.processes import exists
+from hookmon.collector.identity import Identity, parse_stat
+from hookmon.collector.processes import Processes, exists, was_there
+from hookmon.collector.shards import ShardReader, files_of
+from hookmon.core import layout
+from hookmon.core.arguments import mask
+from hookmon.core.errors import ShardError
 
 _WRITTEN_BY_NOW_S = 0.2
+_LARGEST = 2**62  # SQLite keeps 63 bits
 
 
 @dataclass
 class Birth:
     """The note that a process with the probe left when it began."""
 
-    pid: int
+    identity: Identity
     parent_pid: int
-    started_ns: int
+    started_ns: int  # CLOCK_MONOTONIC
     status: str  # "" or why it is not watched
     python: str
     executable: str
     argv: list[str]
+    image: int = 0  # what it was then: an exec makes another one of it
 
 
 def read_birth(path: Path) -> Birth | None:
@@ -37,11 +44,48 @@ def read_birth(path: Path) -> Birth | None:
             os.close(descriptor)
         pid, _, started_ns = path.stem.partition("-")
         if not content and (time.time() - status.st_mtime > _WRITTEN_BY_NOW_S or not exists(int(pid))):
-            return Birth(
-                int(pid), 0, int(started_ns), "the probe failed and could not write why: no space, or a limit", "", "", []
-            )
+            reason = "the probe failed and could not write why: no space, or a limit"
+            return Birth(Identity(0, int(pid), 0), 0, int(started_ns), reason, "", "", [])
         fields = content.decode("utf-8", "replace").split("\0")
-        pid, parent_pid, started, reason, python, executable, *argv = fields
-        return Birth(int(pid), int(parent_pid), int(started), reason, python, executable, argv)
+        pid, parent_pid, started, reason, python, executable, namespace, known, *argv = fields
+        found = parse_stat(known)
+        identity = Identity(int(namespace or 0), int(pid), found.started if found else 0)
+        image = found.image if found else 0
+        if max(int(pid), int(parent_pid), int(started)) > _LARGEST:
+            return None
+        return Birth(identity, int(parent_pid), int(started), reason, python, executable, mask(argv), image)
     except (OSError, ValueError):
+        return None
+
+
+def has_processes(folder: Path) -> bool:
+    """Say whether a process that left a note or a shard in a run folder still runs. Raises OSError when there is no folder."""
+    processes, now_ns = Processes(0, folder=str(folder)), time.monotonic_ns()
+    for name in files_of(folder):
+        pid, _, started_ns = name.rpartition("/")[2].partition(".")[0].partition("-")
+        if not name.endswith((layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX)) or not (pid.isdecimal() and started_ns.isdecimal()):
+            continue
+        identity = _writer(folder / name)
+        if identity is None:
+            if was_there(int(pid), int(started_ns)):
+                return True
+        else:
+            watcher = processes.follow(identity, int(started_ns), now_ns)
+            if watcher is not None and watcher.alive:
+                return True
+    return False
+
+
+def _writer(path: Path) -> Identity | None:
+    """Return who left a file in a run folder, None when it does not say."""
+    if path.name.endswith(layout.BIRTH_SUFFIX):
+        birth = read_birth(path)
+        return birth.identity if birth is not None else None
+    try:
+        reader = ShardReader(path)
+        try:
+            return reader.owner().identity
+        finally:
+            reader.close()
+    except ShardError:
         return None

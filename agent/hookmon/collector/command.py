@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hookmon.collector.processes import is_python
+from hookmon.collector.unwatched import is_python
 
 _MOST_STEPS = 10
 _HEAD_BYTES = 4096
@@ -30,13 +30,15 @@ _SH_TRICK = re.compile(rb"^'''exec' (?P<python>\"[^\"]+\"|\S+) \"\$0\" \"\$@\"",
 class Resolved:
     """A command as it ends up. `interpreter` is a Python with its own options, [] when `reason` says why there is none.
 
-    `trail` are the files on the way, `arguments` what the interpreter is given to do.
+    `trail` are the files on the way, `arguments` what the interpreter is given to do. `is_other`: the command is there and is no
+    Python, so what it starts is not known.
     """
 
     interpreter: list[str] = field(default_factory=list)
     arguments: list[str] = field(default_factory=list)
     trail: list[str] = field(default_factory=list)
     reason: str = ""
+    is_other: bool = False
 
 
 def resolve(command: list[str], environment: Mapping[str, str]) -> Resolved:
@@ -71,6 +73,7 @@ def resolve(command: list[str], environment: Mapping[str, str]) -> Resolved:
         else:
             what = "a shell script" if name in ("sh", "bash", "dash", "zsh", "fish", "ksh") else "no Python program"
             found.reason = f"{found.trail[max(0, len(found.trail) - 2)] if what == 'a shell script' else name} is {what}"
+            found.is_other = True
             return found
     found.reason = "it leads in circles"
     return found

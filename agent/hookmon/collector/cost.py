@@ -1,7 +1,9 @@
-"""What hookmon itself cost: the price of one watched call, measured on this machine, times the calls.
+"""What hookmon itself cost the program: what it took by its own clock, and the price of each event times their number.
 
-In: a run and the interpreter that it ran on. Out: its overhead. The price is measured in a process of that interpreter with
-the engine at work, once for each interpreter and version, and kept in the user's cache folder.
+In: what each process counted, and the interpreter that it ran on. Out: the run's overhead. Setting up, patching and new places of
+the call tree are timed where they happen. What happens at each call is too short for that: its price is measured in a process
+of that interpreter with the engine at work, once for each interpreter and version, and kept in the user's cache folder. A
+processor has more than one pace, so the price is scaled by what a call that does nothing took then and in the run.
 """
 
 from __future__ import annotations
@@ -10,28 +12,68 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
 from hookmon.collector import launch
+from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Run
+from hookmon.core import layout
 
-_FALLBACK = {"call_ns": 1_000.0, "step_ns": 1_000.0}
+_EVENTS = ("call", "step", "generator", "coroutine", "traced", "sited", "transaction")
+"""What has a price: `NAME_ns` of probe.calibrate."""
+
+_FALLBACK = {f"{event}_ns": 1_000.0 for event in _EVENTS} | {"pace_ns": 0.0}
+_PRICES = 3  # how they are measured: what was kept before is of another way
 _TIMEOUT_S = 20
 _UNTIMED_SAVES = 0.5
 """Share of a call's price that a call does not cost which is only counted (measured: 0.6 compiled, 0.5 pure)."""
+_AFTER = 0.1
+"""Share of what set-up and places took that they take later, of the garbage collector and when they are taken down at the end.
+
+Measured in instructions: 0.06 for places of the call tree, 0.2 for the set-up."""
+_WIDEST = 4.0
+"""How far apart two paces may be: further is no processor's, but a look that was interrupted."""
+
+Work = dict[str, Counter[str]]
+"""By engine: how often each event happened, `own_ns`, and `looks` and `paces_ps` by which the events are scaled."""
 
 
-def add_cost(run: Run, interpreter: str) -> None:
+def add_work(work: Work, data: ShardData) -> None:
+    """Add what one process did."""
+    done = work.setdefault(data.engine or "pure", Counter())
+    done["own_ns"] += data.own_ns
+    before = sum(done[event] for event in _EVENTS)
+    traced: list[bool] = []
+    for node in data.nodes:
+        inside = node.parent >= 0 and traced[node.parent] and not node.flags & layout.FLAG_AFTER
+        is_transaction = bool(node.flags & layout.FLAG_ENTRY) and not inside
+        traced.append(inside or is_transaction)
+        calls = sum(node.buckets.values()) + node.untimed
+        done["step"] += node.steps
+        done["transaction"] += calls * is_transaction
+        done["traced"] += calls * inside
+        done["sited"] += calls * bool(node.flags & layout.FLAG_SITED)
+        if not node.steps:
+            done["call"] += round(calls - node.untimed * _UNTIMED_SAVES)
+        else:
+            done["coroutine" if node.flags & layout.FLAG_COROUTINE else "generator"] += calls
+    if data.pace_ps:
+        events = sum(done[event] for event in _EVENTS) - before
+        done["looks"] += events
+        done["paces_ps"] += events * data.pace_ps
+
+
+def add_cost(run: Run, work: Work, interpreter: str) -> None:
     """Set the run's overhead and what it was computed from; zero when nothing was recorded."""
-    calls = sum(node.calls - node.untimed * _UNTIMED_SAVES for node in run.nodes)
-    steps = sum(node.steps for node in run.nodes)
-    if not calls and not steps:
-        return
-    engine = run.engine.partition(",")[0] or "pure"
-    price = _price(interpreter or sys.executable, engine, run.hookmon)
-    run.call_cost_ns, run.step_cost_ns = price["call_ns"], price["step_ns"]
-    run.overhead_ns = round(calls * run.call_cost_ns + steps * run.step_cost_ns)
+    for engine, done in sorted(work.items(), key=lambda item: sum(item[1][event] for event in _EVENTS)):
+        price = _price(interpreter or sys.executable, engine, run.hookmon)
+        pace = done["paces_ps"] / done["looks"] / 1000 / price["pace_ns"] if done["looks"] and price["pace_ns"] else 1.0
+        pace = min(_WIDEST, max(1 / _WIDEST, pace))
+        run.call_cost_ns, run.step_cost_ns = (round(price[name] * pace, 1) for name in ("call_ns", "step_ns"))  # most of all last
+        of_calls = sum(done[event] * price[f"{event}_ns"] * pace for event in _EVENTS)
+        run.overhead_ns += round(of_calls + done["own_ns"] * (1 + _AFTER))
 
 
 def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
@@ -39,22 +81,26 @@ def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
     known: dict[str, dict[str, float]] = {}
     try:
         known = json.loads(cache.read_text("utf-8"))
-        key = f"{version} {engine} {launch.clock_source()} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
-        price = known.get(key)
+        price = known.get(_key(interpreter, engine, version))
         if price is not None:
-            return {"call_ns": float(price["call_ns"]), "step_ns": float(price["step_ns"])}
+            return {name: float(price[name]) for name in _FALLBACK}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        known = {}
+        known = known if isinstance(known, dict) else {}
     price = _measured(interpreter, engine)
     if price is None:
         return _FALLBACK
     with suppress(OSError):
-        key = f"{version} {engine} {launch.clock_source()} {interpreter} {os.stat(interpreter).st_mtime_ns} {os.uname().nodename}"
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = cache.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({**known, key: price}), "utf-8")
+        fresh.write_text(json.dumps({**known, _key(interpreter, engine, version): price}), "utf-8")
         fresh.replace(cache)
     return price
+
+
+def _key(interpreter: str, engine: str, version: str) -> str:
+    """Return what a price is of. Raises OSError when the interpreter is gone."""
+    status = os.stat(interpreter)
+    return f"{_PRICES} {version} {engine} {launch.clock_source()} {interpreter} {status.st_mtime_ns} {os.uname().nodename}"
 
 
 def _measured(interpreter: str, engine: str) -> dict[str, float] | None:
@@ -71,6 +117,6 @@ def _measured(interpreter: str, engine: str) -> dict[str, float] | None:
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=True, cwd=agent)
         price = json.loads(done.stdout)
-        return {"call_ns": float(price["call_ns"]), "step_ns": float(price["step_ns"])}
+        return {name: float(price[name]) for name in _FALLBACK}
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError):
         return None

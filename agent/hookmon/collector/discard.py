@@ -11,21 +11,22 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from hookmon.collector import run_folder
 from hookmon.core import layout
 
 KEEP_VARIABLE = "HOOKMON_KEEP_SHARDS"
 
 
 def discard(path: Path) -> None:
-    """Delete a shard, or a run folder with all that is in it; what cannot be deleted or kept stays without a word."""
+    """Delete a shard, or a run folder that this process holds; what cannot be deleted or kept stays without a word."""
     keep = os.environ.get(KEEP_VARIABLE)
     if keep:
-        shards = path.glob(f"*{layout.SHARD_SUFFIX}") if path.is_dir() else [path]
+        shards = path.glob(f"**/*{layout.SHARD_SUFFIX}") if path.is_dir() else [path]
         for shard in shards:
             with suppress(OSError):
                 shutil.copyfile(shard, Path(keep, shard.name))
     if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
+        run_folder.remove(path)
     else:
         with suppress(OSError):
             path.unlink()

@@ -1,4 +1,4 @@
-"""What somebody may have meant who misspelt a name. Pure functions; the second looks at the file names of a project."""
+"""What somebody may have meant who misspelt the name of a function, or that of a module among a project's files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,32 @@ from difflib import get_close_matches
 from pathlib import Path
 
 _MOST_FILES = 5_000
+_MOST_HINTS = 50
+"""Of each kind in one run: to find a near name takes milliseconds, and the user's shell waits for it."""
 _SKIPPED = frozenset(("node_modules", "__pycache__", "site-packages", "build", "dist"))
+
+
+class Hints:
+    """The hints of one run, for the first names that need one."""
+
+    def __init__(self, project: Path) -> None:
+        self._project = project
+        self._names_left = _MOST_HINTS
+        self._modules: dict[str, str] = {}
+        self._known: list[str] | None = None
+
+    def of_name(self, call: str, names: list[str]) -> str:
+        """Return what `near_name` does, "" for one too many."""
+        self._names_left -= 1
+        return near_name(call, names) if self._names_left >= 0 else ""
+
+    def of_module(self, module: str) -> str:
+        """Return what `near_module` does, "" for one too many."""
+        if module not in self._modules and len(self._modules) < _MOST_HINTS:
+            if self._known is None:
+                self._known = module_names(self._project)
+            self._modules[module] = near_module(module, self._known)
+        return self._modules.get(module, "")
 
 
 def near_name(call: str, names: list[str]) -> str:
@@ -16,9 +41,8 @@ def near_name(call: str, names: list[str]) -> str:
     return f"did you mean {near[0]}?" if near else ""
 
 
-def near_module(module: str, project: Path) -> str:
-    """Return "did you mean …?" for a module that was never imported, from the Python files below a folder."""
-    names = module_names(project)
+def near_module(module: str, names: list[str]) -> str:
+    """Return "did you mean …?" for a module that was never imported, from the names of those that could be."""
     if module in names:
         return ""
     near = get_close_matches(module, names, n=1, cutoff=0.75)

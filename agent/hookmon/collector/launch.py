@@ -1,10 +1,11 @@
 """Starts the program, passes signals on and waits for its end.
 
-In: a command and the run folder. Out: the exit code that a plain run would have had, and a call of `tick` every tenth of a
-second meanwhile. Runs in the launcher, in its one thread.
+In: a command and the run folder. Out: how the program ended, and a call of `tick` every tenth of a second meanwhile. Runs in the
+launcher, in its one thread.
 
 The program stays in the launcher's process group, so that Ctrl-C, job control and `os.getpgrp()` are what they are without
-us. A signal from the terminal has reached it already; one that was sent to the launcher alone is passed on.
+us. A signal from the terminal has reached it already; one that was sent to the launcher alone is passed on. When the program
+stops, the launcher does, by the same signal.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import os
 import shutil
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
+from hookmon.collector import signals
 from hookmon.core.errors import LaunchError
 
-_FORWARDED = frozenset((signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2))
-_TICK_S = 0.1
-_SENT_BY_KERNEL = 0x80  # SI_KERNEL in Linux's siginfo.h: the terminal's Ctrl-C and hang-up
+_ADDRESSEES = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
+"""Where systemd writes the pid of the service: who has another pid leaves sockets and watchdog alone (sd_listen_fds(3))."""
 
 
 def environment(base: Mapping[str, str], run_folder: Path) -> dict[str, str]:
@@ -55,84 +57,169 @@ def clock_source() -> str:
         return ""
 
 
-def start(command: list[str], environment: Mapping[str, str], blocked: set[signal.Signals]) -> int:
-    """Start the program and return its pid.
+def start(command: list[str], environment: Mapping[str, str], inherited: signals.Inherited) -> int:
+    """Start the program and return its pid. Signals are on hold, and the program gets those that came meanwhile.
 
-    `blocked` are the signals that were blocked before the launcher blocked its own: the program gets just those.
-    Raises LaunchError with 127 for a command that is not there, 126 for one that cannot be executed.
+    It is forked and not spawned: what it is to have as on being executed in the launcher's place is set up in between, and it
+    waits until all signals from before have been passed on, so that each of them comes once.
+    Raises LaunchError with 127 for a command that is not there, 126 for one that cannot be executed, and EarlySignal for a
+    signal that has come before there was a program.
     """
-    name = command[0]
+    path = _find(command[0], environment)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # closed by whoever started us
+            stream.flush()
+    signals.refuse_interrupted(inherited)
+    launcher = os.getpid()
+    may_go, go = os.pipe()
+    failure, failed = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        raise LaunchError(f"{command[0]}: no process can be made for it: {error.strerror}", 125) from error
+    if not pid:
+        os.close(go)
+        _become(path, command, environment, inherited, launcher, may_go, failed)
+    os.close(may_go)
+    os.close(failed)
+    signals.pass_on_pending(pid)
+    os.write(go, b".")
+    os.close(go)
+    answer = os.read(failure, 16)  # empty: exec has closed the other end
+    os.close(failure)
+    if answer:
+        os.waitpid(pid, 0)
+        raise _refusal(command[0], int(answer))
+    return pid
+
+
+def _find(name: str, environment: Mapping[str, str]) -> str:
+    """Return the path of a command. Raises LaunchError where there is nothing to execute."""
     path = shutil.which(name, path=environment.get("PATH"))
     if path is None:
         if os.path.isdir(name):
             raise LaunchError(f"{name}: a folder cannot be run", 126, code="not-executable")
         if os.sep in name and os.path.exists(name):
             raise LaunchError(f"{name}: no permission to execute it", 126, code="not-executable")
-        raise LaunchError(f"{name}: there is no such command", 127, code="no-such-command")
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed by whoever started us
-            stream.flush()
-    defaults = [signal.SIGPIPE, signal.SIGXFSZ]  # which Python ignores for itself
+        words = name.split()
+        is_line = len(words) > 1 and shutil.which(words[0], path=environment.get("PATH")) is not None
+        hint = "; write the command without quotes, or sh -c before it" if is_line else _meant(name, environment.get("PATH", ""))
+        raise LaunchError(f"{name}: there is no such command{hint}", 127, code="no-such-command")
+    return path
+
+
+def _meant(name: str, path: str) -> str:
+    """Return "; did you mean …?" for a command that is not on the path, or for a script without its interpreter."""
+    from difflib import get_close_matches
+
+    if name.endswith(".py") and os.path.isfile(name):
+        return f"; did you mean python {name}?"
+    known: set[str] = set()
+    for folder in path.split(os.pathsep) if os.sep not in name else ():
+        with suppress(OSError):
+            known.update(os.listdir(folder or "."))
+    near = [word for word in get_close_matches(name, sorted(known), n=3, cutoff=0.75) if shutil.which(word, path=path)]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _refusal(name: str, number: int) -> LaunchError:
+    """Return the error for a command that exec has refused."""
+    if number == errno.ENOEXEC:
+        return LaunchError(f"{name}: neither a program nor a script with #! in its first line", 126, code="not-executable")
+    if number == errno.ENOENT:
+        return LaunchError(f"{name}: its interpreter (#! line) does not exist", 127, code="no-such-command")
+    return LaunchError(f"{name}: {os.strerror(number)}", 126, code="not-executable")
+
+
+def _become(
+    path: str,
+    command: list[str],
+    environment: Mapping[str, str],
+    inherited: signals.Inherited,
+    launcher: int,
+    may_go: int,
+    failed: int,
+) -> NoReturn:
+    """Turn a forked child into the program, as soon as it may go. What exec says is told as its errno."""
     try:
-        return os.posix_spawn(path, command, dict(environment), setsigmask=blocked, setsigdef=defaults)
+        if os.read(may_go, 1):  # empty: the launcher is gone, and nothing was started yet
+            own = _readdress(environment, launcher)
+            inherited.restore()
+            os.execve(path, command, own)
     except OSError as error:
-        if error.errno == errno.ENOEXEC:
-            raise LaunchError(
-                f"{name}: neither a program nor a script with #! in its first line", 126, code="not-executable"
-            ) from error
-        missing = error.errno == errno.ENOENT
-        text = "its interpreter (#! line) does not exist" if missing else error.strerror
-        raise LaunchError(
-            f"{name}: {text}", 127 if missing else 126, code="no-such-command" if missing else "not-executable"
-        ) from error
+        os.write(failed, str(error.errno).encode())
+    finally:
+        os._exit(127)
 
 
-def block_signals() -> set[signal.Signals]:
-    """Keep signals back until `wait` takes them; return the mask that was there before."""
-    return {signal.Signals(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, _FORWARDED | {signal.SIGCHLD})}
+def _readdress(environment: Mapping[str, str], launcher: int) -> dict[str, str]:
+    """Return the environment in which this process stands where the launcher stood, as after an exec in its place."""
+    result = dict(environment)
+    own = [name for name in _ADDRESSEES if result.get(name) == str(launcher)]
+    result.update(dict.fromkeys(own, str(os.getpid())))
+    if "LISTEN_PID" in own and result.pop("LISTEN_PIDFDID", "") and hasattr(os, "pidfd_open"):
+        with suppress(OSError):
+            descriptor = os.pidfd_open(os.getpid())
+            result["LISTEN_PIDFDID"] = str(os.fstat(descriptor).st_ino)  # since systemd 258; without it LISTEN_PID is enough
+    return result
 
 
-def unblock_signals(before: set[signal.Signals]) -> None:
-    """Go back to the mask of before."""
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class _Program:
+    """The program as its parent sees it."""
 
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.stopped_by = 0  # the signal; 0 when it runs
 
-def wait(pid: int, tick: Callable[[], None], ended: Callable[[], None]) -> int:
-    """Wait for the program and return its exit code, 128 + N when signal N killed it.
-
-    `ended` is called when it has ended and can still be looked at. Other children, which PID 1 inherits, are reaped.
-    """
-    while True:
-        tick()
-        number, sender, code = _next_signal()
-        if number in _FORWARDED and code != _SENT_BY_KERNEL and sender != pid:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass  # it has just ended by itself
+    def notice(self) -> int:
+        """Take notice of stops and of going on; return the si_code of the last one that is new, 0 for none."""
+        news = 0
         while True:
             try:
-                state = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                raise LaunchError(
-                    "somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost"
-                ) from None
-            if state is None:
-                break
-            if state.si_pid == pid:
-                ended()
-                _, status = os.waitpid(pid, 0)
-                code = os.waitstatus_to_exitcode(status)
-                return code if code >= 0 else 128 - code
+                change = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+            except ChildProcessError:  # it has ended
+                change = None
+            if change is None:
+                return news
+            news = change.si_code
+            self.stopped_by = change.si_status if news == os.CLD_STOPPED else 0
+            if news == os.CLD_CONTINUED:
+                signals.drop_continue()
+
+    def ended(self) -> bool:
+        """Say whether it has ended. Other children, which PID 1 inherits, are reaped."""
+        while True:
+            state = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if state is None or state.si_pid == self.pid:
+                return state is not None
             os.waitpid(state.si_pid, 0)
 
 
-def _next_signal() -> tuple[int, int, int]:
-    """Return (signal, pid of the sender, si_code) of the next signal, zeros after a tick without one."""
-    wanted = _FORWARDED | {signal.SIGCHLD}
-    if hasattr(signal, "sigtimedwait"):
-        info = signal.sigtimedwait(wanted, _TICK_S)
-        return (info.si_signo, info.si_pid, info.si_code) if info is not None else (0, 0, 0)
-    time.sleep(_TICK_S)  # macOS: no siginfo, so a signal from the terminal is passed on a second time
-    pending = signal.sigpending() & wanted
-    return (signal.sigwait(pending), 0, 0) if pending else (0, 0, 0)
+def wait(pid: int, tick: Callable[[], None], ended: Callable[[], None]) -> int:
+    """Wait for the program and return its exit code, -N when signal N killed it.
+
+    `ended` is called when it has ended and can still be looked at. Stops when the program stops.
+    """
+    signals.hold_stops()
+    program = _Program(pid)
+    try:
+        while True:
+            tick()
+            arrival = signals.next_arrival()
+            if arrival.number == signal.SIGCONT:
+                signals.settle()
+            news = program.notice()
+            is_done = arrival.number == signal.SIGCONT and news == os.CLD_CONTINUED  # the program has got it, too
+            if arrival.sender != pid and arrival.is_for_program and not is_done:
+                signals.send(pid, arrival.number)
+            if program.ended():
+                ended()
+                _, status = os.waitpid(pid, 0)
+                return os.waitstatus_to_exitcode(status)
+            if news == os.CLD_STOPPED:
+                signals.settle()
+                program.notice()
+                if program.stopped_by:
+                    signals.stop_by(program.stopped_by, pid)
+    except ChildProcessError:
+        raise LaunchError("somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost") from None

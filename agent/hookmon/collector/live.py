@@ -20,12 +20,16 @@ from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
+from hookmon.collector import run_folder
 from hookmon.collector.births import read_birth
+from hookmon.collector.identity import Identity, own_namespace
 from hookmon.collector.merge import Tree
-from hookmon.collector.processes import Processes, is_alive
+from hookmon.collector.processes import Processes
 from hookmon.collector.recover import launcher_is_alive
-from hookmon.collector.shards import ShardData, ShardReader
+from hookmon.collector.shards import ShardData, ShardReader, files_of
 from hookmon.collector.store import Node, Run, RunFile, Store
+from hookmon.collector.survivors import final_part
+from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
@@ -70,11 +74,8 @@ class Counters:
             max(0, self.self_ns - before.self_ns),
             self.max_ns,
         )
-        buckets, sites = before.buckets, before.sites
-        grown.buckets = {
-            each: calls - buckets.get(each, 0) for each, calls in self.buckets.items() if calls > buckets.get(each, 0)
-        }
-        grown.sites = {each: calls - sites.get(each, 0) for each, calls in self.sites.items() if calls > sites.get(each, 0)}
+        grown.buckets = _grown(self.buckets, before.buckets)
+        grown.sites = _grown(self.sites, before.sites)
         return grown
 
     def add_node(self, node: Node, *, is_outermost: bool) -> None:
@@ -95,7 +96,7 @@ _K = TypeVar("_K")
 
 
 def _grown(now: dict[_K, int], before: dict[_K, int]) -> dict[_K, int]:
-    return {each: calls - before.get(each, 0) for each, calls in now.items() if calls > before.get(each, 0)}
+    return {key: calls - before.get(key, 0) for key, calls in now.items() if calls > before.get(key, 0)}
 
 
 @dataclass(slots=True)
@@ -213,7 +214,7 @@ class LiveRun:
         self._shards: dict[str, _Shard] = {}
         self._ended = Totals()  # the counters of processes that are in the run file
         self._version = (0, 0)  # of the run file, as far as the file system tells
-        self._processes = Processes(run.started_ns)
+        self._processes = Processes.of_run(run, are_visible=run_folder.shares_pids(self._folder))
 
     def look(self, now_ns: int) -> Snapshot:
         """Return the run as it is now, `now_ns` on CLOCK_MONOTONIC."""
@@ -226,12 +227,18 @@ class LiveRun:
         for shard in self._shards.values():
             shard.refresh(now_ns)
             snapshot.totals.add(shard.totals)
-            if shard.data is not None and is_alive(shard.data.pid, shard.data.started_wall_ns):
+            if self._writer(shard, now_ns) is not None:
                 snapshot.in_flight += shard.in_flight(now_ns)
         snapshot.in_flight.sort(key=lambda call: -call.duration_ns)
         snapshot.processes = self._running(now_ns)
         snapshot.ended = not snapshot.processes and not launcher_is_alive(self.run)
         return snapshot
+
+    def _writer(self, shard: _Shard, now_ns: int) -> Watcher | None:
+        """Return the process that writes a shard, None when it does not run any more."""
+        data = shard.data
+        watcher = self._processes.follow(data.identity, data.started_ns, now_ns) if data is not None else None
+        return watcher if watcher is not None and watcher.alive else None
 
     def close(self) -> None:
         """Close all files."""
@@ -243,13 +250,15 @@ class LiveRun:
         """Find the shards that are not in the run file; say whether there is anything left to look at."""
         for _ in range(_TRIES):
             names = self._listed()
-            is_saved = self._load()
+            is_read = self._load()
             if names is None:  # ended, or somebody deleted it: what is open can still be read
                 names = list(self._shards)
-                if not is_saved:
+                if not is_read and not self._run_file.path.exists():
                     return False
             kept = {name for name in names if name not in self.run.folded}
-            if all((self._folder / name).exists() for name in kept) or not self._folder.is_dir():
+            if not is_read:
+                kept |= self._shards.keys()  # one that is gone may be in what could not be read
+            elif all((self._folder / name).exists() for name in kept) or not self._folder.is_dir():
                 break
         for name in self._shards.keys() - kept:
             self._shards.pop(name).close()
@@ -258,7 +267,7 @@ class LiveRun:
     def _listed(self) -> list[str] | None:
         """Open what is new in the run folder and return its shards, None when there is no folder."""
         try:
-            entries = sorted(os.listdir(self._folder))
+            entries = files_of(self._folder)
         except OSError:
             return None
         names = [name for name in entries if name.endswith(layout.SHARD_SUFFIX)]
@@ -269,18 +278,19 @@ class LiveRun:
         return names
 
     def _load(self) -> bool:
-        """Read the run file again where it has changed; say whether it is there."""
+        """Read the run file again where it has changed, or may have; say whether that went well."""
         try:
             status = os.stat(self._run_file.path)
             version = (status.st_mtime_ns, status.st_size)
-            if version != self._version or time.time() - status.st_mtime < _JUST_S:
+            if version != self._version:
+                is_settled = time.time() - status.st_mtime >= _JUST_S  # before it is read: later says nothing of then
                 run = self._run_file.load_tables(("nodes",))
                 self._ended = totals_of(run.nodes)
                 run.nodes = []
                 self.run = run
-                self._version = version
+                self._version = version if is_settled else (0, 0)
         except (OSError, RunFileError):
-            return self._run_file.path.exists()
+            return False
         return True
 
     def _running(self, now_ns: int) -> list[LiveProcess]:
@@ -289,14 +299,14 @@ class LiveRun:
         launcher_pid = self.run.launcher_pid
         if launcher_is_alive(self.run):
             processes.add(launcher_pid, now_ns)
+        processes.discover(now_ns)
         counted: dict[int, list[_Shard]] = {}
         for shard in self._shards.values():
-            if shard.data is not None and is_alive(shard.data.pid, shard.data.started_wall_ns):
-                processes.add(shard.data.pid, now_ns)
-                counted.setdefault(shard.data.pid, []).append(shard)
-        processes.discover(now_ns)
+            writer = self._writer(shard, now_ns)
+            if writer is not None:
+                counted.setdefault(writer.row.pid, []).append(shard)
         processes.samples.clear()
-        processes.ended.clear()
+        processes.forget_ended()
         processes.sample(now_ns)
         rows = []
         for sample in processes.samples:
@@ -324,17 +334,22 @@ def running(store: Store) -> list[tuple[RunFile, Run]]:
     for number in reversed(store.numbers()):
         run_file = store.run_file(number)
         with suppress(RunFileError):
-            run = run_file.head()
-            if is_running(run):
-                found.append((run_file, run))
+            followed = followed_file(run_file, run_file.head())
+            if is_running(followed[1]):
+                found.append(followed)
     return found
+
+
+def followed_file(run_file: RunFile, run: Run) -> tuple[RunFile, Run]:
+    """Return where to look at a run live: what was final when its launcher ended, where processes have outlived that."""
+    return (run_file, run) if run.state == "running" else final_part(run) or (run_file, run)
 
 
 def has_process(run: Run, pid: int) -> bool:
     """Say whether a process belongs to a run that goes on: it is below the launcher, or it counts or was born for it."""
     if pid in _alive(run):
         return True
-    processes = Processes(run.started_ns)
+    processes = Processes.of_run(run)
     if launcher_is_alive(run):
         processes.add(run.launcher_pid, 0)
         processes.discover(0)
@@ -342,20 +357,23 @@ def has_process(run: Run, pid: int) -> bool:
 
 
 def _alive(run: Run) -> set[int]:
-    """Return the processes that left something in the run folder and still run."""
+    """Return the processes that ran when the run was saved or left something in the run folder since, and still run."""
+    now_ns = time.monotonic_ns()
+    processes = Processes.of_run(run)
+    for text in run.running:
+        identity = Identity.of_text(text)
+        if identity is not None and identity.namespace in (0, own_namespace()):
+            processes.revive(identity, now_ns)
     folder = Path(run.run_folder)
-    found: set[int] = set()
-    past_ns = time.time_ns() - time.monotonic_ns()
     with suppress(OSError):
-        for name in os.listdir(folder):
+        for name in files_of(folder):
             birth = read_birth(folder / name) if name.endswith(layout.BIRTH_SUFFIX) else None
-            if birth is not None and is_alive(birth.pid, birth.started_ns + past_ns):
-                found.add(birth.pid)
+            if birth is not None:
+                processes.follow(birth.identity, birth.started_ns, now_ns)
             if name.endswith(layout.SHARD_SUFFIX):
                 with suppress(ShardError):
                     reader = ShardReader(folder / name)
-                    data = reader.read()
+                    owner = reader.owner()
                     reader.close()
-                    if is_alive(data.pid, data.started_wall_ns):
-                        found.add(data.pid)
-    return found
+                    processes.follow(owner.identity, owner.started_ns, now_ns)
+    return set(processes.watchers)

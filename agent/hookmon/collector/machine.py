@@ -28,8 +28,7 @@ class Machine:
         run.cpu = _model()
         run.cores = os.cpu_count() or 0
         run.host = blake2s(os.uname().nodename.encode("utf-8", "replace"), digest_size=6).hexdigest()
-        own_ns = sum(process.cpu_ns for process in run.processes)
-        run.others_ns = max(0, _busy_ns() - self._before_ns - own_ns)
+        run.others_ns = max(0, _busy_ns() - self._before_ns - run.total("cpu_ns"))
 
 
 def _busy_ns() -> int:

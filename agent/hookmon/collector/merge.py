@@ -88,6 +88,7 @@ def _new_node(parent: int, raw: RawNode) -> Node:
         sited=bool(raw.flags & layout.FLAG_SITED),
         entry=bool(raw.flags & layout.FLAG_ENTRY),
         waits=bool(raw.flags & layout.FLAG_WAITS),
+        part=bool(raw.flags & layout.FLAG_PART),
         detached=next((word for flag, word in _DETACHED.items() if raw.flags & flag), ""),
     )
 

@@ -1,121 +1,196 @@
 """The processes of a run, seen from outside.
 
-In: the pid of the started program. Out: a row for each process that was ever below it, samples once a second, and the reason
-why one of them was not watched. Runs in the launcher; psutil never enters the watched process.
+In: the pid of the started program, and who left something in the run folder. Out: a row for each process that was ever below it,
+samples once a second, and the reason why one of them was not watched. Runs in the launcher; psutil never enters the program.
 """
 
 from __future__ import annotations
 
-import os
-import sys
+import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 
-from hookmon.collector.store import Process, Sample
+from hookmon.collector.identity import (
+    Identity,
+    Stat,
+    age_ns,
+    boot_id,
+    children,
+    every_pid,
+    has_in_environment,
+    identify,
+    look_at,
+    own_namespace,
+)
+from hookmon.collector.store import Process, Run, Sample
+from hookmon.collector.watcher import Watcher
 
 _OUR_VARIABLE = "HOOKMON_RUN"
-SHADOWED = "has a sitecustomize of its own before ours"
-_YOUNG_NS = 20_000_000  # a process that has just been executed has not even loaded its libraries
-
-_FOREIGN = "is not a Python program"
-
-
-class Watcher:
-    """One process as psutil sees it."""
-
-    def __init__(self, process: psutil.Process, row: Process) -> None:
-        self.process = process
-        self.row = row
-        self.created = process.create_time()
-        self.alive = True
-        self.has_probe = False
-        self.reason = ""  # why it is not watched, "" when it is or when that is not known
-        self._comm = ""  # the kernel's short name of the process: an exec changes it
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Look at the command again: a process is born as a copy of its parent and becomes something else by exec.
-
-        Other programs than Python are kept by their name: what a watched program hands them is an argument of its calls.
-        """
-        try:
-            with self.process.oneshot():
-                command = self.process.cmdline() or self.row.command
-                self.reason = unwatched_reason(self.process, command)
-                self.row.command = command[:1] if self.reason.endswith(_FOREIGN) else command
-        except (psutil.Error, OSError):
-            pass  # it has just ended: what was seen before holds
-
-    def note_peak(self, now_ns: int) -> None:
-        """Read the most memory that the process ever had, which the kernel keeps, and notice an exec. Linux only."""
-        if sys.platform != "linux" or now_ns - self.row.started_ns < _YOUNG_NS:
-            return
-        try:
-            with open(f"/proc/{self.row.pid}/status", encoding="utf-8", errors="replace") as file:
-                fields = dict(line.split(":\t", 1) for line in file if ":\t" in line)
-        except OSError:
-            return
-        peak_kib = fields.get("VmHWM", "").split()
-        if peak_kib:
-            self.row.rss_max_bytes = max(self.row.rss_max_bytes, int(peak_kib[0]) * 1024)
-        comm = fields.get("Name", "")
-        if comm != self._comm:
-            self._comm = comm
-            self.refresh()
-
-    def note_waits(self) -> None:
-        """Read how long the main thread had a processor, and how long it waited for one. Linux only; a zombie still has it."""
-        try:
-            with open(f"/proc/{self.row.pid}/schedstat", encoding="ascii") as file:
-                ran, waited, *_ = map(int, file.read().split())
-        except (OSError, ValueError):
-            return
-        self.row.ran_ns, self.row.waited_ns = ran, waited
+_CLOCKS_APART_NS = 2_000_000_000  # what two ways to tell when a process began may differ by
+_SLACK_NS = 1_000_000_000
+_SEARCH_NS = 1_000_000_000
+_NEVER = 1 << 63
 
 
 class Processes:
     """The process tree of a run."""
 
-    def __init__(self, started_ns: int) -> None:
-        self._started_ns = started_ns
-        self.watchers: dict[int, Watcher] = {}
-        self.ended: list[Watcher] = []
-        self.samples: list[Sample] = []
+    def __init__(self, started_ns: int, oldest: int = 0, folder: str = "", *, are_visible: bool = True) -> None:
+        """Begin with none. What began before `oldest` (Stat.started) is no process of this run, whatever pid it has.
 
-    def add(self, pid: int, now_ns: int) -> None:
-        """Begin to watch a process; one that is gone already is passed by."""
-        if pid in self.watchers:
-            return
+        `are_visible`: the run's pids mean the same processes here. Where not, there is nothing to be seen of them.
+        """
+        self.are_visible = are_visible
+        self._started_ns = started_ns
+        self._oldest = oldest
+        self._folder = folder
+        self.watchers: dict[int, Watcher] = {}  # those that live, by their pid
+        self.known: dict[Identity, Watcher] = {}  # these, and those that have ended
+        self.samples: list[Sample] = []
+        self.searched_ns = 0  # when `search` was last done
+        self._zombies: dict[int, int] = {}  # {pid: when it began} of those that nobody has waited for
+
+    @classmethod
+    def of_run(cls, run: Run, *, are_visible: bool = True) -> Processes:
+        """Begin with none of a run, which may be one of an earlier boot of the machine: of such a one nothing lives."""
+        is_of_now = run.boot in ("", boot_id())
+        return cls(run.started_ns, run.oldest if is_of_now else _NEVER, run.run_folder, are_visible=are_visible)
+
+    def add(self, pid: int, now_ns: int) -> Watcher | None:
+        """Begin to watch a process; return None for one that is gone already, or that began before the run did."""
+        stat = _look(pid)
+        return self._take_in(pid, stat, now_ns) if stat is not None else None
+
+    def _take_in(self, pid: int, stat: Stat, now_ns: int) -> Watcher | None:
+        """Return the watcher of a process that lives. One that has ended gets a row, once, and None is returned."""
+        watcher = self.watchers.get(pid)
+        if watcher is not None:
+            if watcher.identity.started == stat.started:
+                return watcher
+            del self.watchers[pid]
+            watcher.end(None, now_ns)
+        if not self.are_visible or stat.started < self._oldest or (stat.has_ended and self._zombies.get(pid) == stat.started):
+            return None
+        identity = identify(pid, stat)
+        watcher = self.known.get(identity)
+        is_new = watcher is None
+        if watcher is None:
+            started_ns = max(self._started_ns, now_ns - age_ns(stat))
+            watcher = self.known[identity] = Watcher(identity, Process(pid, stat.parent_pid, [], started_ns=started_ns))
+        if stat.has_ended:
+            if is_new:
+                watcher.end(stat, now_ns)
+            return None
         try:
-            process = psutil.Process(pid)
-            row = Process(pid=pid, parent_pid=process.ppid(), command=[], started_ns=now_ns)
-            self.watchers[pid] = Watcher(process, row)
-        except (psutil.Error, OSError, ValueError, OverflowError):
-            pass
+            watcher.begin(pid, stat, now_ns)
+        except psutil.Error:
+            watcher.end(None, now_ns)
+            return None
+        self.watchers[pid] = watcher
+        return watcher
+
+    def follow(self, identity: Identity, left_ns: int, now_ns: int) -> Watcher | None:
+        """Return the process that left something in the run folder, and watch it if it lives; None when it is gone unseen.
+
+        `left_ns` is when it did so: a process that could not say when it began was there by then.
+        """
+        watcher = self._find(identity, left_ns)
+        if watcher is not None:
+            return watcher
+        if identity.namespace not in (0, own_namespace()):
+            if now_ns - self.searched_ns >= _SEARCH_NS:
+                self.search(now_ns)
+            return self.known.get(identity)
+        stat = _look(identity.pid)
+        if stat is None or stat.has_ended:
+            return None
+        if identity.started and stat.started != identity.started:
+            return None
+        if not identity.started and now_ns - age_ns(stat) > left_ns + _CLOCKS_APART_NS:
+            return None
+        return self._take_in(identity.pid, stat, now_ns)
+
+    def _find(self, identity: Identity, left_ns: int) -> Watcher | None:
+        if identity.started:
+            return self.known.get(identity) or self.known.get(identity._replace(namespace=0))
+        for watcher in reversed(self.known.values()):
+            if watcher.identity.pid == identity.pid and watcher.row.started_ns <= left_ns + _CLOCKS_APART_NS:
+                return watcher
+        return None
+
+    def revive(self, identity: Identity, now_ns: int) -> None:
+        """Go on with a process of the launcher's own namespace that an earlier launcher saw, if it is still the same one."""
+        stat = _look(identity.pid)
+        if stat is not None and not stat.has_ended and stat.started == identity.started:
+            self._take_in(identity.pid, stat, now_ns)
+
+    def add_ended(self, identity: Identity, row: Process, now_ns: int) -> Watcher:
+        """Return a watcher for a process that no look has seen: it lived only for a moment, or in an earlier launcher's time."""
+        watcher = self.known[identity] = Watcher(identity, row)
+        watcher.ended_ns = now_ns
+        return watcher
+
+    def restore(self, row: Process) -> None:
+        """Take over a row that an earlier launcher has saved; whether its process still lives is asked with `add`."""
+        if row.state == "running":
+            row.state = "gone"
+        watcher = Watcher(Identity.of_text(row.identity) or Identity(0, row.pid, 0), row)
+        watcher.is_saved = True
+        watcher.has_shard = bool(row.python)
+        self.known[watcher.identity] = watcher
 
     def discover(self, now_ns: int) -> None:
         """Find the children of all that is known, and notice what has ended."""
         for pid, watcher in list(self.watchers.items()):
-            if is_gone(watcher):
-                self._end(pid, now_ns)
+            try:
+                stat = look_at(pid)
+            except OSError:
+                continue  # the launcher has no descriptor left, say: it is asked again soon
+            if stat is not None and stat.started == watcher.identity.started:
+                if not stat.has_ended:
+                    watcher.notice(stat, now_ns)
+                    continue
             else:
-                watcher.note_peak(now_ns)
+                stat = None
+            del self.watchers[pid]
+            watcher.end(stat, now_ns)
+        self._find_children(now_ns)
+
+    def _find_children(self, now_ns: int) -> None:
+        zombies: dict[int, int] = {}
         pending = list(self.watchers)
         while pending:
-            for child in _children(pending.pop()):
-                if child not in self.watchers:
-                    self.add(child, now_ns)
-                    if child in self.watchers:
-                        pending.append(child)
+            for child in children(pending.pop()):
+                if child in self.watchers:
+                    continue
+                stat = _look(child)
+                if stat is None:
+                    continue
+                if self._take_in(child, stat, now_ns) is not None:
+                    pending.append(child)
+                elif stat.has_ended:
+                    zombies[child] = stat.started
+        self._zombies = zombies
+
+    def search(self, now_ns: int) -> None:
+        """Find the processes that have left the tree, as daemons do when their parents have ended: those with our environment."""
+        self.searched_ns = now_ns
+        for pid in every_pid() if self._folder else ():
+            stat = _look(pid) if pid not in self.watchers else None
+            if stat is None or stat.has_ended or stat.started < self._oldest:
+                continue
+            if has_in_environment(pid, _OUR_VARIABLE, self._folder):
+                self._take_in(pid, stat, now_ns)
+        self._find_children(now_ns)
 
     def sample(self, now_ns: int) -> None:
         """Take one sample of every process."""
         for watcher in self.watchers.values():
-            watcher.refresh()
-            sample = self._sample(watcher, now_ns)
+            watcher.refresh(now_ns)
+            sample = watcher.sample(now_ns)
             if sample is not None:
+                sample.at_ns -= self._started_ns
                 self.samples.append(sample)
 
     def thin_samples(self) -> None:
@@ -123,164 +198,49 @@ class Processes:
         kept = set(sorted({sample.at_ns for sample in self.samples})[::2])
         self.samples = [sample for sample in self.samples if sample.at_ns in kept]
 
-    def _sample(self, watcher: Watcher, now_ns: int) -> Sample | None:
-        process, row = watcher.process, watcher.row
-        try:
-            with process.oneshot():
-                cpu = process.cpu_times()
-                row.cpu_ns = round((cpu.user + cpu.system) * 1e9)
-                rss = process.memory_info().rss
-                threads = process.num_threads()
-                switches = sum(process.num_ctx_switches())
-                files = process.num_fds()
-                read, written = _traffic(process)
-        except (psutil.Error, OSError):
-            return None
-        row.duration_ns = now_ns - row.started_ns
-        watcher.note_waits()
-        if sys.platform != "linux":
-            row.rss_max_bytes = max(row.rss_max_bytes, rss)
-        row.threads_max = max(row.threads_max, threads)
-        row.files_max = max(row.files_max, files)
-        row.switches = switches
-        row.read_bytes, row.written_bytes = read, written
-        return Sample(now_ns - self._started_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches)
-
     def last_look(self, pid: int) -> None:
-        """Read the CPU time of a process that has ended and was not reaped yet: a zombie still has it."""
-        watcher = self.watchers.get(pid)
-        if watcher is not None:
+        """Read what a process has used that has ended and was not reaped yet: a zombie still has it."""
+        watcher, stat = self.watchers.get(pid), _look(pid)
+        if watcher is not None and stat is not None and stat.started == watcher.identity.started:
             watcher.note_waits()
-            try:
-                cpu = watcher.process.cpu_times()
-                watcher.row.cpu_ns = max(watcher.row.cpu_ns, round((cpu.user + cpu.system) * 1e9))
-            except (psutil.Error, OSError):
-                pass
+            watcher.row.cpu_ns = max(watcher.row.cpu_ns, stat.cpu_ns)
 
-    def _end(self, pid: int, now_ns: int) -> None:
-        watcher = self.watchers.pop(pid)
-        self.last_look(pid)
-        watcher.alive = False
-        watcher.row.state = "gone"
-        watcher.row.duration_ns = now_ns - watcher.row.started_ns
-        self.ended.append(watcher)
+    def forget_ended(self, most: int = 0, before_ns: int = _NEVER) -> list[Watcher]:
+        """Forget processes that ended before a moment, but for the `most` with the most calls and CPU time; return them."""
+        ended = sorted(
+            (watcher for watcher in self.known.values() if not watcher.alive), key=lambda watcher: watcher.relevance, reverse=True
+        )
+        forgotten = [watcher for watcher in ended[most:] if watcher.ended_ns < before_ns]
+        for watcher in forgotten:
+            del self.known[watcher.identity]
+        return forgotten
 
     def all(self) -> Iterator[Watcher]:
-        """Yield every process that was seen, oldest first."""
-        yield from sorted((*self.ended, *self.watchers.values()), key=lambda each: (each.row.started_ns, each.row.pid))
+        """Yield every process that was seen and is not forgotten, oldest first."""
+        yield from sorted(self.known.values(), key=lambda watcher: (watcher.row.started_ns, watcher.row.pid))
 
 
-def is_gone(watcher: Watcher) -> bool:
-    """Say whether a process has ended. A zombie has."""
+def _look(pid: int) -> Stat | None:
+    """Return what the kernel says of a process, None when it says nothing."""
     try:
-        return not watcher.process.is_running() or watcher.process.status() == psutil.STATUS_ZOMBIE
-    except (psutil.Error, OSError):
-        return True
+        return look_at(pid)
+    except OSError:
+        return None
+
+
+def was_there(pid: int, at_ns: int) -> bool:
+    """Say whether the process that has a pid now was there at a moment of CLOCK_MONOTONIC, whatever the clocks on the wall did.
+
+    The kernel counts a process's start from that of the machine, suspended time included: after a suspension one is rather taken
+    for a process that was there than not.
+    """
+    try:
+        stat = look_at(pid)
+    except OSError:
+        return pid < 2**31 and psutil.pid_exists(pid)
+    return stat is not None and not stat.has_ended and time.monotonic_ns() - age_ns(stat) <= at_ns + _SLACK_NS
 
 
 def exists(pid: int) -> bool:
     """Say whether any process has this pid."""
-    return psutil.pid_exists(pid)
-
-
-def is_alive(pid: int, started_wall_ns: int) -> bool:
-    """Say whether the process that began at about `started_wall_ns` (or before) under this pid still runs."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return process.create_time() * 1e9 <= started_wall_ns + 2_000_000_000
-    except (psutil.Error, OSError):
-        return False
-
-
-def _children(pid: int) -> list[int]:
-    """Return the children of a process: from the kernel's own list where there is one, which costs microseconds."""
-    if sys.platform == "linux":
-        found: list[int] = []
-        try:
-            for thread in os.listdir(f"/proc/{pid}/task"):
-                with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
-                    found += map(int, file.read().split())
-            return found
-        except FileNotFoundError:
-            if not os.path.exists(f"/proc/{pid}"):
-                return found
-        except OSError:
-            return found
-    try:
-        return [child.pid for child in psutil.Process(pid).children()]
-    except (psutil.Error, OSError):
-        return []
-
-
-def _traffic(process: psutil.Process) -> tuple[int, int]:
-    if not hasattr(process, "io_counters"):  # macOS
-        return 0, 0
-    try:
-        counters = process.io_counters()
-    except (psutil.Error, OSError):
-        return 0, 0
-    return counters.read_bytes, counters.write_bytes
-
-
-def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
-    """Return why the probe cannot be in a process, "" when nothing speaks against it."""
-    name = Path(command[0]).name if command else ""
-    try:
-        executable = Path(process.exe()).name
-    except (psutil.Error, OSError):
-        executable = name
-    if not is_python(executable) and not is_python(name):
-        return f"{name or executable} {_FOREIGN}"
-    flags = interpreter_flags(command)
-    for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
-        if flag in flags:
-            return f"Python was started with -{flag} ({text})"
-    try:
-        environment = process.environ()
-    except (psutil.Error, OSError):
-        return ""
-    if environment and environment.get("HOOKMON_DISABLE", "0") not in ("", "0"):
-        return "HOOKMON_DISABLE is set"
-    if _OUR_VARIABLE not in environment or "PYTHONPATH" not in environment:
-        return "its environment was replaced: HOOKMON_RUN or PYTHONPATH is missing"
-    return _shadowed_reason(environment)
-
-
-def _shadowed_reason(environment: dict[str, str]) -> str:
-    """Return whose sitecustomize stands before ours on PYTHONPATH, as other agents put theirs there; "" for nobody's."""
-    for entry in environment["PYTHONPATH"].split(os.pathsep):
-        if entry and (Path(entry) / "sitecustomize.py").is_file():
-            if Path(entry).name == "hookmon_bootstrap":
-                return ""
-            return f"{entry} {SHADOWED}; start that tool first: TOOL … hookmon run COMMAND"
-    return ""
-
-
-def is_python(name: str) -> bool:
-    """Say whether a file is called as a Python interpreter is."""
-    return name.startswith(("python", "pypy")) or name in ("Python",)
-
-
-def interpreter_flags(command: list[str]) -> str:
-    """Return the letters of Python's own options, those before the script, -c or -m."""
-    letters = ""
-    skip = False
-    for argument in command[1:]:
-        if skip:
-            skip = False
-            continue
-        if argument.startswith("--"):
-            skip = argument == "--check-hash-based-pycs"
-            continue
-        if not argument.startswith("-") or argument == "-":
-            break
-        for position, letter in enumerate(argument[1:], 1):
-            if letter in "cm":
-                return letters
-            if letter in "WX":
-                skip = position == len(argument) - 1
-                break
-            letters += letter
-    return letters
+    return pid < 2**31 and psutil.pid_exists(pid)

@@ -1,82 +1,130 @@
-"""Reads a run whose launcher was killed, from the shards that its processes left or still write.
+"""Reads a run from the shards that its processes left or still write, and saves what killed launchers left behind.
 
-In: a run file in the state "running". Out: the run as far as it got; saved once nothing of it runs any more.
+In: a run file in the state "running", or one that processes have outlived. Out: the run as far as it got. Whoever only looks
+writes and deletes nothing: that is left to `sweep`, at the start of the next `hookmon run`.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 
 import psutil
 
+from hookmon.collector import run_folder, survivors
+from hookmon.collector.births import has_processes
 from hookmon.collector.collect import Collector
-from hookmon.collector.store import FOLDER_PREFIX, BlindSpot, Run, RunFile, Store
+from hookmon.collector.store import BlindSpot, Run, RunFile, Store
+from hookmon.collector.users import user_name
 from hookmon.core.errors import RunFileError
 
+_KILLED = BlindSpot("launcher killed", "hookmon itself was killed: exit codes, CPU time and memory are not known")
 
-def recovered(run_file: RunFile, run: Run) -> Run:
-    """Return the run with all that its shards hold.
 
-    While its launcher lives, or one of its processes, this is a look at the moment: nothing is saved or deleted.
-    Raises RunFileError when the run is over and cannot be saved.
-    """
-    launched = launcher_is_alive(run)
-    note = BlindSpot("launcher killed", "hookmon itself was killed: exit codes, CPU time and memory are not known")
-    if not launched and not _is_run_folder(Path(run.run_folder)):
-        run.state = "recovered"
-        run.blind_spots += [note, BlindSpot("run folder", "it is gone: only what had been saved before is here")]
-        return run
-    collector = Collector(run, run_file)
+def complete(run_file: RunFile, run: Run) -> Run:
+    """Return a run with all that its shards hold besides. Nothing is saved or deleted."""
+    if run.state != "running":
+        return survivors.follow_up(run)
+    folder = Path(run.run_folder)
+    if not run_folder.is_readable(folder, run.run_key):
+        return _without_folder(run, folder)
+    return _collector(run_file, run, is_attended=launcher_is_alive(run))[1]
+
+
+def _collector(run_file: RunFile, run: Run, *, is_attended: bool) -> tuple[Collector, Run]:
+    """Return the run, and the collector that has put it together. `is_attended`: its launcher lives."""
+    is_visible = run_folder.shares_pids(Path(run.run_folder))
+    collector = Collector(run, run_file, sees_processes=is_visible)
     collector.add_processes_of_folder()
-    whole = collector.look(unattended=not launched)
-    if launched:
-        whole.duration_ns = monotonic_ns() - run.started_ns
-        return whole
-    whole.blind_spots.append(note)
-    if collector.processes.watchers:
-        whole.duration_ns = monotonic_ns() - run.started_ns
-        return whole
+    whole = collector.look(unattended=not is_attended)
+    if not is_attended:
+        whole.blind_spots.append(_KILLED)
+    if not is_attended and not is_visible:
+        elsewhere = "they are of another container, or from before the machine was started: whether one still runs cannot be told"
+        whole.blind_spots.append(BlindSpot("processes", elsewhere))
+    if is_attended or collector.processes.watchers:
+        whole.duration_ns = monotonic_ns() - whole.started_ns
+        return collector, whole
     whole.state = "recovered"
-    whole.duration_ns = (
-        max((row.started_ns + row.duration_ns for row in whole.processes), default=run.started_ns) - run.started_ns
-    )
-    collector.end()
-    return whole
+    ends = (row.started_ns + row.duration_ns for row in whole.processes)
+    whole.duration_ns = max(ends, default=whole.started_ns) - whole.started_ns
+    return collector, whole
+
+
+def _without_folder(run: Run, folder: Path) -> Run:
+    """Return a run with what was saved of it and why there is no more."""
+    with suppress(OSError):
+        owner = os.lstat(folder).st_uid
+        if owner != os.geteuid() and run.run_key:
+            detail = f"it belongs to {user_name(owner)}: only what had been saved before is here"
+            run.blind_spots.append(BlindSpot("run folder", detail))
+            return run
+    if not launcher_is_alive(run):
+        run.state = "recovered"
+        run.blind_spots.append(_KILLED)
+    run.blind_spots.append(BlindSpot("run folder", "it is gone: only what had been saved before is here"))
+    return run
 
 
 def sweep(store: Store) -> None:
     """Save what killed launchers of a project left behind, and delete run folders that outlived their last process."""
-    for number in store.numbers():
+    numbers: list[int] = []
+    with suppress(RunFileError):  # there may be others' folders to clear up all the same
+        numbers = store.numbers()
+    for number in numbers:
         run_file = store.run_file(number)
-        with suppress(RunFileError):
-            run = run_file.head()
-            folder = Path(run.run_folder)
-            if not _is_run_folder(folder) or launcher_is_alive(run) or _has_processes(folder):
-                continue
-            if run.state == "running":
-                recovered(run_file, run_file.load())
-            else:
-                shutil.rmtree(folder, ignore_errors=True)
+        with suppress(RunFileError, OSError):
+            if os.lstat(run_file.path).st_uid == os.geteuid():
+                with suppress(RunFileError):
+                    run_file.roll_back()
+                _sweep(run_file)
+    for folder in run_folder.left_behind():
+        with suppress(OSError), run_folder.claimed(folder, None) as note:
+            if note is not None and _is_abandoned(folder, note):
+                run_folder.remove(folder)
 
 
-def _is_run_folder(folder: Path) -> bool:
-    """Say whether a folder is there and one of ours, whatever a run file says: what is saved from it is then deleted."""
-    return folder.name.startswith(FOLDER_PREFIX) and folder.is_dir()
+def _sweep(run_file: RunFile) -> None:
+    run = run_file.head()
+    folder = Path(run.run_folder)
+    with run_folder.claimed(folder, run.run_key) as note:
+        if note is None or note.pids != run_folder.pid_namespace() or has_processes(folder):
+            return
+        if run_file.head().state == "running":  # nobody but us writes it from here on
+            collector, whole = _collector(run_file, run_file.load(), is_attended=False)
+            if whole.state == "recovered":
+                collector.end()
+        else:
+            if survivors.final_part(run) is not None:
+                run_file.save(survivors.follow_up(run_file.load()))
+            run_folder.remove(folder)
 
 
-def _has_processes(folder: Path) -> bool:
-    """Say whether a process that left something in a run folder still runs, or one that has its pid now."""
-    pids = {name.partition("-")[0] for name in os.listdir(folder)}
-    return any(pid.isdecimal() and psutil.pid_exists(int(pid)) for pid in pids)
+def _is_abandoned(folder: Path, note: run_folder.Note) -> bool:
+    """Say whether nobody will ever read a folder whose launcher is gone: its program never started, or its run is not kept."""
+    if not note.run_file:
+        return True
+    if note.pids != run_folder.pid_namespace() or not run_folder.shares_mounts(note) or has_processes(folder):
+        return False
+    if Path(note.run_file).parent == folder:
+        return True
+    try:
+        return RunFile(Path(note.run_file)).head().run_key != note.key
+    except RunFileError as error:
+        return error.code == "no-such-run"
 
 
 def launcher_is_alive(run: Run) -> bool:
-    """Say whether the `hookmon run` that made a run is still there."""
+    """Say whether the `hookmon run` that made a run is still there.
+
+    Its lock tells. Where there is none, the folder is gone, or was made by an older hookmon, its pid does.
+    """
+    lives = run_folder.launcher_lives(Path(run.run_folder), run.run_key)
+    if lives is not None:
+        return lives
     try:
         return abs(psutil.Process(run.launcher_pid).create_time() - run.launcher_started) < 1
-    except psutil.Error:
+    except (psutil.Error, ValueError, OverflowError):
         return False

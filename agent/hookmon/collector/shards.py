@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic_ns
 
+from hookmon.collector.identity import Identity
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 
 _LOW = 0xFFFFFFFF
 _LARGEST = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
+_LARGEST_PID = 2**31 - 1
+_SHORTEST_CALL_NS = 8  # a call that is only counted takes more with either engine
+_SLACK_NS = 1_000_000_000  # between our clock and the stamps of a process
 
 
 @dataclass
@@ -84,7 +90,26 @@ class ShardData:
     examples: list[RawExample] = field(default_factory=list)
     watches: dict[tuple[int, str], tuple[int, str]] = field(default_factory=dict)  # (watch, target): (status, detail)
     notes: list[tuple[str, str]] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)  # "file:line" of targets that the user has named
+    own_ns: int = 0  # layout.HEADER_OWN_NS
+    pace_ps: int = 0  # layout.HEADER_PACE_PS
     damaged: bool = False  # some records could not be read
+    namespace: int = 0  # of its pid
+    started: int = 0  # in clock ticks since boot
+    image: int = 0
+
+    @property
+    def identity(self) -> Identity:
+        """Who wrote it."""
+        return Identity(self.namespace, self.pid, self.started)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who writes a shard."""
+
+    identity: Identity
+    started_ns: int  # the shard, on CLOCK_MONOTONIC
 
 
 @dataclass(frozen=True)
@@ -123,13 +148,7 @@ class ShardReader:
         try:
             size = min(os.fstat(self._descriptor).st_size, layout.LARGEST_BYTES)
             head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
-            if len(head) < layout.PAGE_BYTES:
-                raise ShardError(f"{self.path}: {len(head)} bytes are too few for a shard")
-            words = memoryview(head).cast("Q")
-            if words[layout.HEADER_MAGIC] != layout.MAGIC:
-                raise ShardError(f"{self.path}: not a shard of hookmon")
-            if words[layout.HEADER_VERSION] != layout.VERSION:
-                raise ShardError(f"{self.path}: a shard of version {words[layout.HEADER_VERSION]}, not {layout.VERSION}")
+            words = self._checked(head)
             used = min(words[layout.HEADER_USED] * 8, size // 8 * 8)
             content = b""
             while len(content) < used:
@@ -141,6 +160,27 @@ class ShardReader:
             raise ShardError(f"{self.path}: {error.strerror}") from error
         return Content(head, content[: len(content) // 8 * 8], words[layout.HEADER_USED] * 8)
 
+    def owner(self) -> Owner:
+        """Return whose shard it is, from its first page alone. Raises ShardError as `read` does."""
+        try:
+            head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
+        except OSError as error:
+            raise ShardError(f"{self.path}: {error.strerror}") from error
+        words = self._checked(head)
+        identity = Identity(words[layout.HEADER_NAMESPACE], words[layout.HEADER_PID], words[layout.HEADER_STARTED])
+        return Owner(identity, words[layout.HEADER_STARTED_NS])
+
+    def _checked(self, head: bytes) -> memoryview:
+        """Return the words of a first page. Raises ShardError when it is none of this version's."""
+        if len(head) < layout.PAGE_BYTES:
+            raise ShardError(f"{self.path}: {len(head)} bytes are too few for a shard")
+        words = memoryview(head).cast("Q")
+        if words[layout.HEADER_MAGIC] != layout.MAGIC:
+            raise ShardError(f"{self.path}: not a shard of hookmon")
+        if words[layout.HEADER_VERSION] != layout.VERSION:
+            raise ShardError(f"{self.path}: a shard of version {words[layout.HEADER_VERSION]}, not {layout.VERSION}")
+        return words
+
     def close(self) -> None:
         """Close the file."""
         if self._descriptor >= 0:
@@ -148,25 +188,67 @@ class ShardReader:
             self._descriptor = -1
 
 
+def files_of(folder: Path) -> list[str]:
+    """Return the names of all files in a run folder, those in its drop as `drop/NAME`. Raises OSError when it is not there."""
+    names = os.listdir(folder)
+    with suppress(OSError):
+        names += [f"{layout.DROP_NAME}/{name}" for name in os.listdir(folder / layout.DROP_NAME)]
+    return sorted(names)
+
+
+def pid_of(name: str) -> int:
+    """Return the process that a file of a run folder is of, 0 for none."""
+    head = name.rpartition("/")[2].partition("-")[0]
+    return int(head) if head.isdecimal() and head.isascii() and len(head) < 10 else 0
+
+
+def _is_possible(node: RawNode, age_ns: int) -> bool:
+    """Say whether a process of that age can have counted what a node says.
+
+    A call is in its bucket a moment after its error is counted, in each of the lanes.
+    """
+    calls = sum(node.buckets.values()) + node.untimed
+    return (
+        calls * _SHORTEST_CALL_NS <= age_ns
+        and node.errors + node.interrupted <= calls + layout.MOST_LANES
+        and node.max_ns <= age_ns
+        and node.total_ns <= (calls + layout.MOST_LANES) * age_ns
+    )
+
+
+def _clear(node: RawNode) -> None:
+    """Take away what a node has counted; it stays where it is, for those below it."""
+    node.buckets = {}
+    node.total_ns = node.min_ns = node.max_ns = node.active_ns = node.errors = node.interrupted = node.steps = node.untimed = 0
+    node.per = (0,) * (layout.PER_WORDS - 1)
+
+
 def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
     header = memoryview(head).cast("Q")
     text_bytes = min(header[layout.HEADER_TEXT_BYTES], layout.PAGE_BYTES - layout.HEADER_TEXT * 8)
-    start = layout.HEADER_TEXT * 8
-    text = head[start : start + text_bytes].decode("utf-8", "replace").split("\0")
+    text = head[layout.HEADER_TEXT * 8 :][:text_bytes].decode("utf-8", "replace").split("\0")
     fields = [*text, *[""] * len(layout.TEXT_FIELDS)]
+    pid, parent_pid = (min(header[word], _LARGEST_PID) for word in (layout.HEADER_PID, layout.HEADER_PARENT_PID))
+    times = (layout.HEADER_STARTED_NS, layout.HEADER_STARTED_WALL_NS, layout.HEADER_HIDDEN_LANES)
+    started_ns, started_wall_ns, hidden_lanes = (min(header[word], _LARGEST) for word in times)
     data = ShardData(
-        pid=header[layout.HEADER_PID],
-        parent_pid=header[layout.HEADER_PARENT_PID],
-        started_ns=header[layout.HEADER_STARTED_NS],
-        started_wall_ns=header[layout.HEADER_STARTED_WALL_NS],
+        pid=pid,
+        parent_pid=parent_pid,
+        started_ns=started_ns,
+        started_wall_ns=started_wall_ns,
         hookmon=fields[0],
         engine=fields[1],
         python=fields[2],
         executable=fields[3],
         argv=text[4:],
         full=header[layout.HEADER_STATE] == layout.STATE_FULL,
-        hidden_lanes=header[layout.HEADER_HIDDEN_LANES],
-        damaged=len(content) < promised,
+        hidden_lanes=hidden_lanes,
+        own_ns=min(header[layout.HEADER_OWN_NS], _LARGEST),
+        pace_ps=min(header[layout.HEADER_PACE_PS], _LARGEST),
+        damaged=len(content) < promised or _LARGEST_PID in (pid, parent_pid) or _LARGEST in (started_ns, started_wall_ns),
+        namespace=header[layout.HEADER_NAMESPACE],
+        started=header[layout.HEADER_STARTED],
+        image=header[layout.HEADER_IMAGE],
     )
     _Records(content, data).read()
     return data
@@ -191,8 +273,7 @@ class _Records:
         lanes: list[int] = []
         examples: list[int] = []
         later: list[tuple[int, int]] = []
-        at = layout.SCRATCH
-        end = len(words)
+        at, end = layout.SCRATCH, len(words)
         while at < end:
             head = words[at]
             size = head >> 8 & 0xFFFFFF
@@ -219,6 +300,11 @@ class _Records:
             self._read_other(kind, at)
         for at in nodes:
             self._read_node(at)
+        age_ns = monotonic_ns() - data.started_ns
+        for node in data.nodes if age_ns > 0 else ():  # else it began before the machine was started again
+            if not _is_possible(node, age_ns + _SLACK_NS):
+                data.damaged = True
+                _clear(node)
         for at in lanes:
             self._read_lane(at)
         for at in examples:
@@ -237,13 +323,14 @@ class _Records:
         first = at + layout.BUCKETS_FIRST
         for bucket, count in enumerate(self._words[first : first + SUB_BUCKETS], octave * SUB_BUCKETS):
             if count:
-                buckets[bucket] = buckets.get(bucket, 0) + count
+                buckets[bucket] = min(buckets.get(bucket, 0) + count, _LARGEST)
 
     def _read_other(self, kind: int, at: int) -> None:
-        number = self._words[at] >> 32
-        first, second = self._words[at + 1], self._words[at + 2]
+        number, first, second = self._words[at] >> 32, self._words[at + 1], self._words[at + 2]
         if kind == layout.TARGET:
             self._targets[number] = (self._text(first), self._text(second & _LOW))
+            if self._words[at] >> 8 & 0xFFFFFF > 3 and self._words[at + 3]:  # from a hookmon that writes it
+                self._data.places[self._text(first)] = self._text(self._words[at + 3])
         elif kind == layout.WATCH:
             self._data.watches[number, self._text(first & _LOW)] = (first >> 32, self._text(second))
         else:
@@ -289,7 +376,7 @@ class _Records:
         for pair in range(first, first + 2 * layout.LANE_DEPTH, 2):
             index = self._nodes.get(words[pair], -1) if words[pair] else -1
             if index >= 0:
-                stack.append((index, words[pair + 1]))
+                stack.append((index, min(words[pair + 1], _LARGEST)))
         if stack:
             self._data.lanes.append(RawLane(words[at + layout.LANE_IDENT], self._text(words[at + layout.LANE_KIND]), stack))
 

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
-import stat
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hookmon.collector.columns import columns_of, no_collection, pack, read_only, unpack
+from hookmon.collector import run_folder
+from hookmon.collector.columns import no_collection, write_rows
+from hookmon.collector.database import opened_for_writing, roll_back
+from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.core.errors import RunFileError
 
-SCHEMA = 2
-_READABLE = (1, SCHEMA)  # a column that a file of before has not is at its default
 KEPT_RUNS = 20
-FOLDER_PREFIX = "hookmon-"  # of the name of a run folder
-_APPLICATION_ID = 0x686B6D6E  # "hkmn", SQLite's own place to say whose file it is
+_NAME = re.compile(r"run-(\d{4}|[1-9]\d{4,8})\.sqlite", re.ASCII)
+_LAST_NUMBER = 999_999_999
 
 
 @dataclass
@@ -49,6 +50,7 @@ class Node:
     sited: bool = False  # `call_site` tells this node from others of its name
     entry: bool = False  # a transaction, unless there is one above it
     waits: bool = False  # for a pool or an executor
+    part: bool = False  # of a call that is counted: its time counts, it does not
     detached: str = ""  # "concurrent", "after": stands for what runs beside or after the transaction above it
     transactions: int = 0  # in which it was called
     most: int = 0  # calls in one transaction
@@ -100,6 +102,8 @@ class Process:
     switches: int = 0  # context switches, voluntary and not
     ran_ns: int = 0  # of its main thread, as the scheduler says it; 0 where it says nothing
     waited_ns: int = 0  # the same thread, ready to run while others had the processor
+    reason: str = ""  # why it was not watched, "" when it was or when nothing is missed
+    identity: str = ""  # collector.identity's, as text: tells it from a later process with its pid
 
 
 @dataclass
@@ -173,13 +177,17 @@ class Run:
     hookmon: str
     project: str = ""  # the folder that call sites are told relative to
     run_folder: str = ""
+    run_key: str = ""  # also in the run folder: which of the two belongs to which
     launcher_pid: int = 0
     launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
+    boot: str = ""  # of the machine
+    oldest: int = 0  # when the launcher began (collector.identity's Stat.started): no process of the run is older
+    running: list[str] = field(default_factory=list)  # the identities of the processes that ran when this was saved
     main_pid: int = 0
     started_ns: int = 0  # CLOCK_MONOTONIC
     state: str = "running"
     duration_ns: int = 0
-    exit_code: int | None = None
+    exit_code: int | None = None  # -N for signal N
     python: str = ""  # of the main process, or of the first one that was watched
     engine: str = ""
     host: str = ""  # a digest of the machine's name
@@ -187,10 +195,13 @@ class Run:
     cores: int = 0
     others_ns: int = 0  # CPU time that processes of others took while it lasted
     overhead_ns: int = 0
+    launcher_cpu_ns: int = 0  # of `hookmon run` itself, which works beside the program
     call_cost_ns: float = 0.0
     step_cost_ns: float = 0.0
+    places: dict[str, str] = field(default_factory=dict)  # "file:line" of the targets that the user has named
     unnamed_calls: int = 0  # counted under flat nodes because the tree was full
-    processes: list[Process] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)  # of very many, those with the most calls and CPU time
+    more: dict[str, int] = field(default_factory=dict)  # of those that have no row: how many, and sums
     nodes: list[Node] = field(default_factory=list)  # a parent stands before its children
     examples: list[Example] = field(default_factory=list)  # the slowest first
     watched: list[Watched] = field(default_factory=list)
@@ -205,6 +216,10 @@ class Run:
     interval_ns: int = 0  # of the series
     folded: list[str] = field(default_factory=list)  # shards that are in `nodes` already and may still lie in the run folder
 
+    def total(self, name: str) -> int:
+        """Return the sum of a figure over all processes, those that have no row included."""
+        return self.more.get(name, 0) + int(sum(getattr(row, name) for row in self.processes))
+
 
 _TABLES = {
     "processes": Process,
@@ -216,7 +231,6 @@ _TABLES = {
     "samples": Sample,
     "series": CallSeries,
 }
-_LATER_TABLES = frozenset(("series", "examples"))  # a run file of before has none
 
 
 class RunFile:
@@ -237,7 +251,9 @@ class RunFile:
     def delete(self) -> None:
         """Delete the run and its pages; what is gone already is no error. Raises OSError."""
         number, folder = f"{number_of(self):04d}", self.path.parent
-        for path in (self.page, *folder.glob(f"diff-{number}-*.html"), *folder.glob(f"diff-*-{number}.html"), self.path):
+        journal = self.path.with_name(f"{self.path.name}-journal")  # of a writer that was killed
+        pages = (self.page, *folder.glob(f"diff-{number}-*.html"), *folder.glob(f"diff-*-{number}.html"))
+        for path in (*pages, self.path, journal):
             path.unlink(missing_ok=True)
 
     def save(self, run: Run) -> None:
@@ -253,25 +269,16 @@ class RunFile:
 
     def _save(self, run: Run, tables: dict[str, type]) -> None:
         try:
-            with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
-                connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+            with opened_for_writing(self.path) as connection:
                 connection.execute(f"PRAGMA user_version = {SCHEMA}")
-                connection.execute("PRAGMA synchronous = OFF")
                 connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
-                connection.execute("BEGIN IMMEDIATE")
                 scalars = {name: value for name, value in vars(run).items() if name not in _TABLES}
                 connection.execute("DELETE FROM run")
                 connection.executemany(
                     "INSERT INTO run VALUES (?, ?)", [(key, json.dumps(value)) for key, value in scalars.items()]
                 )
                 for table, row_type in tables.items():
-                    columns = columns_of(row_type)
-                    connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({', '.join(columns)})")
-                    connection.execute(f"DELETE FROM {table}")
-                    connection.executemany(
-                        f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})",
-                        [[pack(getattr(row, column)) for column in columns] for row in getattr(run, table)],
-                    )
+                    write_rows(connection, table, row_type, rows_to_keep(run, table))
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
@@ -279,9 +286,16 @@ class RunFile:
         """Give the run another name. Raises RunFileError when it cannot be read or written."""
         self.head()
         try:
-            with closing(sqlite3.connect(self.path, timeout=10)) as connection, connection:
+            with opened_for_writing(self.path) as connection:
                 connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
+            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
+
+    def roll_back(self) -> None:
+        """Undo what a writer had begun that was killed. Raises RunFileError when that cannot be done, or somebody writes."""
+        try:
+            roll_back(self.path)
+        except (sqlite3.Error, OSError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def load(self, *, without: tuple[str, ...] = ()) -> Run:
@@ -290,43 +304,15 @@ class RunFile:
         Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
         """
         with no_collection():
-            return self._load({name: row_type for name, row_type in _TABLES.items() if name not in without})
+            return load(self.path, Run, {name: row_type for name, row_type in _TABLES.items() if name not in without})
 
     def head(self) -> Run:
         """Return the run without its rows: quick, whatever its size. Raises RunFileError as `load` does."""
-        return self._load({})
+        return load(self.path, Run, {})
 
     def load_tables(self, names: tuple[str, ...]) -> Run:
         """Return the run with some of its rows. Raises RunFileError as `load` does."""
-        return self._load({name: _TABLES[name] for name in names})
-
-    def _load(self, tables: dict[str, type]) -> Run:
-        try:
-            if not stat.S_ISREG(os.stat(self.path).st_mode):
-                raise RunFileError(f"{self.path}: not a run file (not a regular file)", code="not-a-run-file")
-            with closing(sqlite3.connect(read_only(self.path), uri=True, timeout=10)) as connection:
-                (application,) = connection.execute("PRAGMA application_id").fetchone()
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
-                if application != _APPLICATION_ID:
-                    raise RunFileError(f"{self.path}: not a run file of hookmon", code="not-a-run-file")
-                if version not in _READABLE:
-                    raise RunFileError(
-                        f"{self.path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version"
-                    )
-                scalars = {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM run")}
-                run = Run(**scalars)
-                for table, row_type in tables.items():
-                    there = {name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")}
-                    if not there and table in _LATER_TABLES:
-                        continue
-                    names = [name for name in columns_of(row_type) if name in there]
-                    rows = connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid").fetchall()
-                    setattr(run, table, unpack(row_type, names, rows))
-                return run
-        except FileNotFoundError as error:
-            raise RunFileError(f"{self.path}: there is no such run file", code="no-such-run") from error
-        except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-            raise RunFileError(f"{self.path}: not a readable run file: {error}", code="not-a-run-file") from error
+        return load(self.path, Run, {name: _TABLES[name] for name in names})
 
 
 class Store:
@@ -339,23 +325,26 @@ class Store:
     def of_project(cls, project: Path) -> Store:
         """Return the store of a project: `.hookmon/` in it, or a folder of its own in the user's state folder.
 
-        The second serves where the first cannot be written, and where it already holds runs while the first does not.
+        The second serves where the first cannot be written, and where it already holds runs while the first does not. The top of
+        the file system is no project: whoever runs something there (cron, a container) has no use for a folder in it.
         """
         own = project / ".hookmon"
         state = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()) / "hookmon"
         other = state / "-".join(project.resolve().parts[1:])
+        if project == project.parent and not own.is_dir():
+            return cls(state / "root")
         if own.is_dir():
             return cls(own if os.access(own, os.W_OK | os.X_OK) or not other.is_dir() else other)
         return cls(own if os.access(project, os.W_OK | os.X_OK) else other)
 
     def numbers(self) -> list[int]:
-        """Return the numbers of the runs that are kept, oldest first."""
-        found = []
-        with suppress(OSError):
-            for path in self.folder.glob("run-*.sqlite"):
-                with suppress(ValueError):
-                    found.append(int(path.stem.removeprefix("run-")))
-        return sorted(found)
+        """Return the numbers of the runs that are kept, oldest first. Raises RunFileError when the folder cannot be read."""
+        try:
+            return sorted(int(match[1]) for match in map(_NAME.fullmatch, os.listdir(self.folder)) if match)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise RunFileError(f"{self.folder}: the runs in it cannot be read: {error.strerror}", code="run-file") from error
 
     def run_file(self, number: int) -> RunFile:
         """Return the run file of a number, which need not exist."""
@@ -370,19 +359,31 @@ class Store:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _ignore(self.folder)
             number = (self.numbers() or [0])[-1] + 1
-            while True:
+            while number <= _LAST_NUMBER:
                 run_file = self.run_file(number)
                 try:
                     os.close(os.open(run_file.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
                     break
                 except FileExistsError:
                     number += 1
+            else:
+                raise RunFileError(f"{self.folder}: run {_LAST_NUMBER} is the last there can be; remove it", code="not-saved")
         except OSError as error:
             raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}", code="not-saved") from error
         for old in self.numbers()[:-KEPT_RUNS]:
             with suppress(OSError):
-                self.run_file(old).delete()
+                if not _goes_on(self.run_file(old)):
+                    self.run_file(old).delete()
         return run_file
+
+
+def _goes_on(run_file: RunFile) -> bool:
+    """Say whether the launcher of a run lives: it would save the run again."""
+    try:
+        run = run_file.head()
+    except RunFileError:
+        return False
+    return run.state == "running" and run_folder.launcher_lives(Path(run.run_folder), run.run_key) is True
 
 
 def _ignore(folder: Path) -> None:
@@ -395,5 +396,5 @@ def _ignore(folder: Path) -> None:
 
 def number_of(run_file: RunFile) -> int:
     """Return the run number that a file's name carries, 0 for a run that is not kept."""
-    number = run_file.path.stem.removeprefix("run-")
-    return int(number) if number.isdecimal() else 0
+    match = _NAME.fullmatch(run_file.path.name)
+    return int(match[1]) if match else 0

@@ -14,6 +14,9 @@ from hookmon.config.lines import line_numbers
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem
 
 _ROOT_IN_PYPROJECT = ("tool", "hookmon")
+_LARGEST_BYTES = 64 * 1024 * 1024
+_MOST_PARTS = 500
+_PART = re.compile(r"""[ \t]*(?:[A-Za-z0-9_-]+|"[^"\\]*"|'[^']*')[ \t]*""")
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
@@ -47,8 +50,11 @@ def read_document(path: Path, label: str, problems: list[Problem]) -> Document |
     pyproject.toml, has no [tool.hookmon].
     """
     try:
-        text = path.read_bytes().decode("utf-8")
+        text = _content(path).decode("utf-8-sig")  # editors on Windows begin with a byte order mark
+        _check_keys(text)
         data = tomllib.loads(text)
+    except _TooLargeError as error:
+        problems.append(Problem(Place(label, error.line), Mistake(str(error), code="not-toml")))
     except OSError as error:
         problems.append(Problem(Place(label), Mistake(f"cannot be read ({error.strerror})", code="unreadable-file")))
     except UnicodeDecodeError as error:
@@ -63,17 +69,64 @@ def read_document(path: Path, label: str, problems: list[Problem]) -> Document |
         problems.append(_broken(str(error), text, label))
     except RecursionError:
         problems.append(Problem(Place(label), Mistake("arrays or tables are nested too deeply", code="not-toml")))
+    except ValueError:  # Python's limit for the digits of a whole number, by which tomllib is stopped as well
+        problems.append(Problem(Place(label), Mistake("a number has thousands of digits", code="not-toml")))
     else:
         return _document(data, text, path, label, problems)
     return None
 
 
+class _TooLargeError(Exception):
+    """Reading goes no further: it would take all time and memory. `line` is where, 0 for the whole file."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+def _content(path: Path) -> bytes:
+    """Return the bytes of a file, which may be a pipe when it was named. Raises OSError, or _TooLargeError."""
+    with open(path, "rb") as file:
+        content = file.read(_LARGEST_BYTES + 1)
+    if len(content) > _LARGEST_BYTES:
+        raise _TooLargeError(f"it has more than {_LARGEST_BYTES >> 20} MiB")
+    return content
+
+
+def _check_keys(text: str) -> None:
+    """Refuse keys of very many parts: tomllib takes 11 s and 1.6 GB for one of 20,000 (CPython 3.11 to 3.13)."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") <= _MOST_PARTS or line.lstrip().startswith("#"):
+            continue
+        parts = 0
+        for part in line.split("."):
+            parts = parts + 1 if _PART.fullmatch(part) else 0
+            if parts > _MOST_PARTS:
+                raise _TooLargeError(f"a key has more than {_MOST_PARTS} parts", number)
+
+
+def _has_large_number(data: dict[str, Any]) -> bool:
+    """Say whether there is a whole number beyond TOML's 64 bits, which tomllib takes when it is written in base 16, 8 or 2."""
+    values: list[Any] = [data]
+    while values:
+        value = values.pop()
+        if isinstance(value, dict):
+            values += value.values()
+        elif isinstance(value, list):
+            values += value
+        elif isinstance(value, int) and value.bit_length() > 64:
+            return True
+    return False
+
+
 def _document(data: dict[str, Any], text: str, path: Path, label: str, problems: list[Problem]) -> Document | None:
-    if path.name != PYPROJECT:
-        return Document(label, data, text)
-    found = hookmon_table(data)
+    in_pyproject = path.name == PYPROJECT
+    found = hookmon_table(data) if in_pyproject else data
     if isinstance(found, dict):
-        return Document(label, found, text, _ROOT_IN_PYPROJECT)
+        if _has_large_number(found):
+            problems.append(Problem(Place(label), Mistake("a number has more than 64 bits", code="not-toml")))
+            return None
+        return Document(label, found, text, _ROOT_IN_PYPROJECT if in_pyproject else ())
     what = "there is no [tool.hookmon]" if found is None else "tool.hookmon is not a table"
     place = Place(label, line_numbers(text).get(_ROOT_IN_PYPROJECT, 0))
     problems.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ def find_config(start: Path) -> Path | None:
     Within one folder hookmon.toml wins.
     """
     for folder in _upwards(start):
-        if (folder / HOOKMON_TOML).is_file():
-            return folder / HOOKMON_TOML
+        if os.path.lexists(folder / HOOKMON_TOML):
+            return folder / HOOKMON_TOML  # also what is no file: that is said, and not passed over
         if _mentions_hookmon(folder / PYPROJECT):
             return folder / PYPROJECT
     return None
@@ -37,7 +38,7 @@ def _upwards(start: Path) -> list[Path]:
 def _mentions_hookmon(pyproject: Path) -> bool:
     """Say whether the file configures hookmon. A broken one does if it names the table: then its mistake is worth an error."""
     try:
-        text = pyproject.read_text(encoding="utf-8")
+        text = pyproject.read_text(encoding="utf-8-sig") if pyproject.is_file() else ""
     except (OSError, UnicodeDecodeError):
         return False
     if "hookmon" not in text:
@@ -46,7 +47,7 @@ def _mentions_hookmon(pyproject: Path) -> bool:
 
     try:
         return hookmon_table(tomllib.loads(text)) is not None
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):  # a TOMLDecodeError, or a number of thousands of digits
         return "tool.hookmon" in text
 
 

@@ -68,6 +68,10 @@ def load(
             Problem(Place("--no-config"), Mistake("--config names a file at the same time", "one of both", code="contradiction"))
         )
     path = None if no_config else (config or find_config(start))
+    if path and config is None and not path.is_file():
+        place = Place(label(path, start))
+        problems.append(Problem(place, Mistake("it is no file", "a file, or nothing of that name", code="unreadable-file")))
+        path = None
     document = read_document(path, label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
 

@@ -91,6 +91,7 @@ SETTINGS = (
     Setting("watch", "entry_status", TEXT, "", checks.span, "the open transaction's status; from 500 on it is an error"),
     Setting("watch", "entry_body", TEXT, "", checks.place, "where a call leaves the generator that makes the response's body"),
     Setting("watch", "waits", FLAG, False, checks.anything, "its calls wait for a pool or an executor"),
+    Setting("watch", "part", FLAG, False, checks.anything, "its calls are parts of others, as rows: only their time counts"),
     Setting("watch", "adapter", TEXT, "", checks.adapter, "module that patches what setattr cannot", (PACK,)),
     Setting("hook", "module", TEXT, None, checks.module, "the module with the calls, as it is imported"),
     Setting("hook", "calls", TEXTS, None, checks.calls, "functions with which callbacks are registered"),

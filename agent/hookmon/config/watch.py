@@ -40,6 +40,7 @@ class Watch:
     entry_status: str = ""
     entry_body: str = ""
     waits: bool = False
+    part: bool = False
     until: tuple[str, ...] = ()
     pack: str = ""
     source: str = ""
@@ -77,6 +78,8 @@ class Watch:
             "source": self.source,
             "adapter": self.adapter,
         }
+        if self.part:
+            plan["part"] = True
         if self.until:
             plan["until"] = list(self.until)
         if self.hook is not None:

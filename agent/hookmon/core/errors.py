@@ -71,6 +71,14 @@ class LaunchError(HookmonError):
         super().__init__(message, code=code)
 
 
+class EarlySignal(HookmonError):  # noqa: N818  # it is no mistake of anybody's
+    """A signal that ends processes has come before the program was started. The command line ends by that signal."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        super().__init__(f"ended by signal {number} before the program was started")
+
+
 class NotRunningError(HookmonError):
     """What was to be looked at while it runs does not run."""
 

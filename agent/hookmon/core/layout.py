@@ -10,7 +10,7 @@ Counters only grow; a record's other words are written before its type is, so a 
 reserved and is still being filled.
 
     STRING      1: bytes            2…: UTF-8, zero padded
-    TARGET      1: string (path)    2: string (kind) | string (pack) << 32
+    TARGET      1: string (path)    2: string (kind) | string (pack) << 32      3: string ("file:line" of what the user named)
     NODE        see NODE_…          one for each pair of parent node and span name
     BUCKETS     1: octave           2…17: the 16 buckets of that octave; the number is the node's
     LANE        1: thread ident     2: string (kind of lane)    4…: LANE_DEPTH pairs (node, since) by depth; node 0 = none
@@ -45,6 +45,11 @@ HEADER_USED = 6  # words, header included
 HEADER_CAPACITY = 7  # words that have storage behind them
 HEADER_STATE = 8
 HEADER_HIDDEN_LANES = 9  # lanes that found no slot: recorded, but not shown in flight
+HEADER_OWN_NS = 10  # what setting up, patching and new places of the call tree have taken: what no price of a call has in it
+HEADER_PACE_PS = 11  # what a call that does nothing took on average at each look at a target, 0 = nobody has looked
+HEADER_NAMESPACE = 12  # the inode of the writer's PID namespace
+HEADER_STARTED = 13  # when it began, in clock ticks since boot
+HEADER_IMAGE = 14  # where its arguments lie: each exec puts them elsewhere; these three are 0 where there is no /proc
 HEADER_TEXT_BYTES = 15
 HEADER_TEXT = 16  # fields joined by zero bytes: see TEXT_FIELDS
 
@@ -90,6 +95,8 @@ FLAG_CONCURRENT = 4
 FLAG_AFTER = 8
 FLAG_SITED = 16  # the call site is part of what the node is: another line that calls the same has another node
 FLAG_WAITS = 32  # what is timed is waiting for a pool or an executor
+FLAG_PART = 64  # its calls are parts of others: the rows of a statement, the body of a response
+FLAG_COROUTINE = 128  # its steps are those of coroutines, else of generators
 
 PER_TRANSACTIONS = 1  # with at least one call
 PER_MOST = 2  # calls in one transaction
@@ -126,20 +133,28 @@ LANE_WORDS = LANE_FIRST + 2 * LANE_DEPTH
 TARGET_ACTIVE = 1
 TARGET_NOT_FOUND = 2  # the detail lists the names that are there, one a line
 TARGET_REFUSED = 3  # found, and cannot be patched: the detail says why
+TARGET_ELSEWHERE = 4  # not found where it was looked for: the detail says where that was
+
+NOTE_COMPILER = "compiler"  # kind of a note that is no blind spot: the detail is a module that makes machine code of functions
 
 FIRST_BYTES = 64 * 1024
 LARGEST_BYTES = 64 * 1024 * 1024
 MOST_NODES = 32_768
 MOST_LANES = 8_192
 MOST_NAMES_OF_A_TARGET = 10_000
+OTHER_NAMES = "(other)"  # of a target beyond those
 DEEPEST = 4_000
 
 SHARD_SUFFIX = ".shard"
 BIRTH_SUFFIX = ".born"
+DROP_NAME = "drop"
 """A process that starts with the probe leaves `PID-STARTED.born`; once a watched module is there, `PID-STARTED.shard`."""
 
-BIRTH_FIELDS = ("pid", "parent_pid", "started_ns", "status", "python", "executable", "argv")
-"""Text joined by zero bytes. `status` is empty, or says why this process is not watched. `argv` takes the rest."""
+BIRTH_FIELDS = ("pid", "parent_pid", "started_ns", "status", "python", "executable", "namespace", "stat", "argv")
+"""Text joined by zero bytes. `status` is empty, or says why this process is not watched. `argv` takes the rest.
+
+`namespace` is the inode of the process's PID namespace, `stat` what /proc/self/stat holds behind the name; both may be empty.
+"""
 
 
 def record_head(kind: int, words: int, number: int) -> int:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         entry_body: str  # field of the open transaction's body, a generator, once the call has returned, "" for none
         waits: bool  # the calls wait for a pool or an executor
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
+        part: NotRequired[bool]  # the calls are parts of others that are counted: their time counts, they do not
         until: NotRequired[list[str]]  # functions that end what the calls begin, on the same object
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
@@ -57,10 +58,10 @@ if TYPE_CHECKING:
         watches: list[WatchPlan]
 
 
-KINDS = ("request", "task", "sql", "cache", "http", "rpc", "queue", "template", "hook", "function")
+KINDS = ("request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function")
 """What a span can be. The order is that of the report."""
 
-CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "queue", "template"))
+CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "process", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
 
 REDACTIONS = ("off", "literals", "all")
@@ -74,7 +75,13 @@ ONE_TIMED_OF = 64
 
 FILE_NAME = "plan"
 MODULES_FILE_NAME = "modules"
-"""Beside the plan: the names of the watched modules, one a line, which is all that the probe reads at start."""
+"""Beside the plan: the names of the watched modules and of HEARD_OF, one a line, which is all that the probe reads at start."""
+
+HEARD_OF = ("coverage.inorout", "greenlet", "numba", "torch")
+"""Modules that nobody needs to watch and that make a difference to those who watch others.
+
+What coverage measures, how threads are told apart, what is compiled and so not counted.
+"""
 
 _MAGIC = b"hookmon-plan 1 "
 _MARSHAL_VERSION = 2

@@ -12,17 +12,31 @@ property, no `__str__` and no `__getattr__` of the program runs. Checked before 
 
 from __future__ import annotations
 
-FILTERS = (
-    *("upper", "lower", "word", "command", "host", "port", "file", "program", "method", "route", "sql", "name", "test"),
-    "callable",
-)
-"""`command`: a Redis command in capitals, with its second word where it needs one (CONFIG GET). `word`: up to the first
-blank. `host`: host of a URL, with its port unless that is the scheme's own. `port`: a port to stand behind a host, `:8080`;
-nothing for 80, 443 and none. `file`: the last part of a path. `program`: of a command line, text or list, the name of the
-program. `method`: a method of HTTP in capitals, OTHER for one that is not known. `route`: with one slash
-before it. `sql`: a statement without its literals.
-`name`: a path as it is seen from the folder that the program was started in; digits are none, the next path counts. `test`:
-the identifier of a test without its parameters. `callable`: the qualified name of a callable."""
+FILTERS = {
+    "upper": "in capitals",
+    "lower": "in small letters",
+    "word": "up to the first blank",
+    "command": "a Redis command in capitals, with its second word where it needs one: CONFIG GET",
+    "host": "host of a URL, with its port unless that is the scheme's own; `*` for one from 32768 on of this machine, which is "
+    "another one in each run",
+    "peer": "the same of an object with `host` and `port`, or of a host by itself",
+    "port": "a port to stand behind a host, `:8080`; nothing for 80, 443 and none",
+    "file": "the last part of a path",
+    "program": "of a command line, text or list, the name of the program",
+    "method": "a method of HTTP in capitals, OTHER for one that is not known",
+    "route": "with one slash before it",
+    "regex": "a route that is a regular expression, as a person would write it: `/books/<pk>/` for `^books/(?P<pk>[0-9]+)/$`",
+    "name": "a path as it is seen from the folder that the program was started in; digits are none, the next field counts",
+    "test": "the identifier of a test without its parameters",
+    "callable": "the qualified name of a callable",
+    "sql": "a statement without its literals",
+    "mysql": "the same, of a statement of that dialect: more of it can be shown",
+    "postgresql": "the same",
+    "sqlite": "the same",
+    "generic": "a name whose UUIDs, hexadecimal and long numbers are `*`",
+    "queue": "the same of a queue, `(reply)` where nothing else is left",
+}
+"""What a filter makes of a value, by its name."""
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:

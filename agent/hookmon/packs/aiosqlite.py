@@ -8,6 +8,8 @@ process.
 
 from __future__ import annotations
 
+from hookmon.probe.frames import leave_traceback, unseen
+
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,12 +26,13 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     """Time what one call hands to the thread, `call` being "Connection.execute"; the ways there are laid the first time."""
     connection: Any = vars(module)["Connection"]
     plain_execute, routes = _routes(module, connection, patches)
-    name = call.partition(".")[2]
-    getattr(connection, name)  # one that is gone is told
+    owner, _, name = call.partition(".")
+    getattr(vars(module)[owner], name)  # one that is gone is told
     way = timed(plain_execute, call)
     routes.update(dict.fromkeys(_FUNCTIONS.get(name, (name,)), way))
 
 
+@unseen
 def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any, dict[str, Any]]:
     """Return the real `_execute` and the timed ones by function, putting our `_execute` and `connect` in their places once."""
     present = vars(connection)["_execute"]
@@ -38,7 +41,11 @@ def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any,
     routes: dict[str, Any] = {}
 
     def _execute(self: Any, fn: Any, *args: Any, **kwargs: Any) -> Any:
-        return routes.get(getattr(fn, "__name__", ""), present)(self, fn, *args, **kwargs)
+        try:
+            return routes.get(getattr(fn, "__name__", ""), present)(self, fn, *args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     _execute.hookmon_routes = routes  # type: ignore[attr-defined]
     patches.replace(connection, "_execute", _like(_execute, present))
@@ -47,7 +54,11 @@ def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any,
 
     def connect(*args: Any, **kwargs: Any) -> Any:
         kwargs.setdefault("factory", plain_connection)
-        return plain_connect(*args, **kwargs)
+        try:
+            return plain_connect(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     patches.replace(module, "connect", _like(connect, plain_connect))
     return present, routes

@@ -9,6 +9,7 @@ where the item was made: `submit` copies no context. Runs in the watched process
 
 from __future__ import annotations
 
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.transactions import members
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
@@ -53,6 +54,7 @@ class _Wait:
             self._callback(self)
 
 
+@unseen
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Give the work items of a thread pool their waits, `call` being "_WorkItem.run"."""
     item: Any = vars(module)["_WorkItem"]
@@ -68,11 +70,18 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         if wait is not None:
             wait.end()
         if member is None:
-            return plain_run(self, *args, **kwargs)
+            try:
+                return plain_run(self, *args, **kwargs)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
         before = members.get(None)
         members.set(member)
         try:
             return plain_run(self, *args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         finally:
             members.set(before)
 

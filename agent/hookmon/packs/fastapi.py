@@ -31,5 +31,5 @@ def _selected(args: Any, kwargs: Any, result: Any) -> None:
         routed(kwargs["scope"], kwargs["path"])
 
 
-def _route(args: Any, kwargs: Any) -> str:
+def _route(args: Any, kwargs: Any, result: Any) -> str:
     return "" if kwargs["mount"] else name_of(kwargs["scope"], kwargs["path"])

@@ -7,6 +7,7 @@ the watched process.
 from __future__ import annotations
 
 from hookmon.probe import transactions
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from hookmon.probe.patcher import Patches
 
 
+@unseen
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let `TaskWrapper.create_task` make such classes."""
     owner: Any = vars(module)["TaskWrapper"]
@@ -28,8 +30,10 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         def execute(self: Any) -> Any:
             try:
                 return run(self)
-            except Exception:
-                transactions.fail()
+            except BaseException as error:
+                if isinstance(error, Exception):
+                    transactions.fail()
+                leave_traceback(error)
                 raise
 
         result.execute = execute

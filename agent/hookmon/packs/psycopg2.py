@@ -9,6 +9,8 @@ Runs in the watched process.
 
 from __future__ import annotations
 
+from hookmon.probe.frames import leave_traceback, unseen
+
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         patches.replace(module, call, timed(vars(module)[call], call))
 
 
+@unseen
 def _cursor_class(module: ModuleType, extensions: Any, patches: Patches) -> type:
     """Return our cursor, making it and the `connect` that hands it out where they are not there yet."""
     present: Any = vars(extensions)["cursor"]
@@ -40,7 +43,11 @@ def _cursor_class(module: ModuleType, extensions: Any, patches: Patches) -> type
     plain_connect = vars(module)["connect"]
 
     def connect(*args: Any, **kwargs: Any) -> Any:
-        connection = plain_connect(*args, **kwargs)
+        try:
+            connection = plain_connect(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         if getattr(type(connection), "cursor", None) is make_plainly and connection.cursor_factory is None:
             connection.cursor_factory = cursor_class
         return connection

@@ -8,6 +8,7 @@ handler as an entry. Sanic.handle_request itself cannot be watched: Sanic makes 
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
+from hookmon.probe.frames import leave_traceback, unseen
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -18,19 +19,32 @@ if TYPE_CHECKING:
     from hookmon.probe.patcher import Patches
 
 
+@unseen
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let each new protocol call its handler as an entry, `call` being "HttpProtocol.request_handler"."""
     owner: Any = vars(module)["HttpProtocol"]
     plain = owner.__init__
 
     async def handle(handler: Any, request: Any) -> Any:
-        return await handler(request)
+        try:
+            return await handler(request)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     entry = timed(handle, call)
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807 - it becomes one
         plain(self, *args, **kwargs)
         handler = self.request_handler
-        self.request_handler = lambda request: entry(handler, request)
+
+        def begin(request: Any) -> Any:
+            try:
+                return entry(handler, request)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
+
+        self.request_handler = begin
 
     patches.replace(owner, "__init__", like(__init__, plain))

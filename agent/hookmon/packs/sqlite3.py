@@ -4,11 +4,13 @@ In: `sqlite3.dbapi2`, just imported. Out: the module's names `Cursor` and `Conne
 kin are timed, and `connect` makes connections of that class unless it is given another factory. Subclasses that the program
 derives from either inherit the timing. Connection.execute and its kin make a cursor of that class and call its method, since
 from 3.11 on they make a plain C cursor (CPython's connection.c) which would pass by. Like there, neither `cursor` nor `execute`
-of a subclass is asked. Runs in the watched process.
+of a subclass is asked. A commit is one where a transaction is open, that of a `with` block too, which calls no method. Runs in
+the watched process.
 """
 
 from __future__ import annotations
 
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.stand_ins import chained
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
@@ -23,13 +25,37 @@ _FACTORY_POSITION = 5  # of sqlite3.connect's parameters
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
-    """Time one method of the module's Cursor and its kin of the Connection, `call` being "Cursor.execute"."""
+    """Time a method of the module's Cursor and its kin of the Connection, "Cursor.execute", or "Connection.commit"."""
     connection, cursor = _classes(module, patches)
-    name = call.partition(".")[2]
+    owner, _, name = call.partition(".")
+    if owner == "Connection":
+        _patch_end(connection, name, timed, call, patches)
+        return
     patches.replace(cursor, name, timed(getattr(cursor, name), call))
-    patches.replace(connection, name, timed(vars(connection)[name], call))
+    if name in vars(connection):
+        patches.replace(connection, name, timed(vars(connection)[name], call))
 
 
+def _patch_end(connection: Any, name: str, timed: Callable[[Any, str], Any], call: str, patches: Patches) -> None:
+    """Time `commit` or `rollback`, and a `with` block's end that does the same, where there is something to end."""
+    plain, present = getattr(connection, name), connection.__exit__
+    end, exit_timed = timed(plain, call), timed(vars(connection.__base__)["__exit__"], call)
+    is_commit = name == "commit"
+
+    @unseen
+    def method(self: Any) -> Any:
+        return end(self) if self.in_transaction else plain(self)
+
+    @unseen
+    def leave(self: Any, exc_type: Any, exc_value: Any, exc_tb: Any, /) -> Any:
+        is_it = (exc_type is None) is is_commit and self.in_transaction
+        return (exit_timed if is_it else present)(self, exc_type, exc_value, exc_tb)
+
+    patches.replace(connection, name, _like(method, plain))
+    patches.replace(connection, "__exit__", _like(leave, present))
+
+
+@unseen
 def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
     """Return our Connection and our Cursor, making them and `connect` where they are not there yet."""
     present: Any = vars(module)["Cursor"]
@@ -38,7 +64,11 @@ def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
     cursor_class: Any = type("Cursor", (present,), {"__slots__": (), "__module__": "sqlite3", "__hookmon__": True})
 
     def cursor(self: Any, factory: Any = cursor_class) -> Any:
-        return base.cursor(self, factory)
+        try:
+            return base.cursor(self, factory)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     base: Any = vars(module)["Connection"]
     members: dict[str, Any] = {"__slots__": (), "__module__": "sqlite3", "cursor": _like(cursor, base.cursor)}
@@ -50,7 +80,11 @@ def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
     def connect(*args: Any, **kwargs: Any) -> Any:
         if len(args) <= _FACTORY_POSITION:
             kwargs.setdefault("factory", connection_class)
-        return plain_connect(*args, **kwargs)
+        try:
+            return plain_connect(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     for each, value in (("Cursor", cursor_class), ("Connection", connection_class), ("connect", _like(connect, plain_connect))):
         patches.replace(module, each, value)

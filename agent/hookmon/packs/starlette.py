@@ -6,7 +6,7 @@ tells the open request of its pattern. Nothing is timed here. Runs in the watche
 
 from __future__ import annotations
 
-from hookmon.probe import transactions
+from hookmon.probe import naming, transactions
 from hookmon.probe.methods import method_of
 from hookmon.probe.stand_ins import told
 
@@ -38,7 +38,7 @@ def _mounted(args: Any, kwargs: Any, result: Any) -> None:
     transaction = transactions.current()
     if type(path) is str and transaction is not None and not transaction.is_routed and transactions.is_in_request():
         transaction.route += path
-        transactions.rename(f"{_method(scope)} {transaction.route}/{{path}}")
+        naming.rename(f"{_method(scope)} {transaction.route}/{{path}}")
 
 
 def _handled(args: Any, kwargs: Any, result: Any) -> None:
@@ -46,7 +46,7 @@ def _handled(args: Any, kwargs: Any, result: Any) -> None:
     routed(scope, vars(route).get("path_format"))
 
 
-def _route(args: Any, kwargs: Any) -> str:
+def _route(args: Any, kwargs: Any, result: Any) -> str:
     route, scope = args[:2]
     return name_of(scope, vars(route)["path_format"])
 
@@ -56,7 +56,7 @@ def routed(scope: Any, path: Any) -> None:
     transaction = transactions.current()
     if type(path) is str and transaction is not None and not transaction.is_routed and transactions.is_in_request():
         transaction.is_routed = True
-        transactions.rename(name_of(scope, path))
+        naming.rename(name_of(scope, path))
 
 
 def name_of(scope: Any, path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hookmon.packs.asgi import like
 from hookmon.probe import response, transactions
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
 from hookmon.probe.methods import method_of
 from hookmon.probe.stand_ins import told
@@ -34,6 +35,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     patches.replace(owner, name, made)
 
 
+@unseen
 def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
     async def request(handler: Any, name: str, args: Any, kwargs: Any) -> Any:
         transaction = transactions.current()
@@ -41,13 +43,20 @@ def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
             _open[id(handler)] = transaction
         try:
             return await plain(handler, *args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         finally:
             _open.pop(id(handler), None)
 
     entry = timed(request, call)
 
     async def _execute(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return await entry(self, _name(self), args, kwargs)
+        try:
+            return await entry(self, _name(self), args, kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     return _execute
 
@@ -61,16 +70,25 @@ def _finished(args: Any, kwargs: Any, result: Any) -> None:
             response.finish(transaction)
 
 
+@unseen
 def _fetch_maker(plain: Any, timed: Any, call: str) -> Any:
     def send(client: Any, method: Any, url: Any, request: Any, args: Any, kwargs: Any) -> Any:
-        return plain(client, request, *args, **kwargs)
+        try:
+            return plain(client, request, *args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     call_timed = timed(send, call)
 
     def fetch(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        known = {"url": request} if isinstance(request, str) else vars(request)
+        known = {"url": request} if isinstance(request, str) else getattr(request, "__dict__", {})
         method = known.get("method") or kwargs.get("method") or "GET"
-        return call_timed(self, method, known.get("url"), request, args, kwargs)
+        try:
+            return call_timed(self, method, known.get("url"), request, args, kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     return fetch
 

@@ -16,6 +16,8 @@ from types import FunctionType, GeneratorType, MethodType
 from hookmon.probe import response, transactions
 from hookmon.probe.bodies import Body
 from hookmon.probe.callables import is_partial
+from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.stand_ins import is_marked
 from hookmon.probe.steps import StandIn
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
@@ -33,6 +35,7 @@ _IS_GENERATOR = 0x20  # inspect.CO_GENERATOR
 _NOTHING = object()
 
 
+@unseen
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
     """Let a method that sets the application, `call` being "WSGIServer.set_app", set what is timed."""
     owner, _, name = call.partition(".")
@@ -51,23 +54,34 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     patches.replace(server, name, _like(method, original))
 
 
+@unseen
 def _run(application: Any, environ: Any, begin: Any) -> Any:
-    result = application(environ, begin)
+    try:
+        result = application(environ, begin)
+    except BaseException as error:
+        leave_traceback(error)
+        raise
     if not begin.status:
         begin.transaction = transactions.current()
     return result
 
 
+@unseen
 def _first(body: _Unbegun, environ: Any, begin: Any) -> Any:
     """Take the first step, inside of the request; return _NOTHING for a body without parts."""
     generator, transaction = body.rest, transactions.current()
     if transaction is not None:
         body.rest = Body(generator, transaction)
-    return next(generator, _NOTHING)
+    try:
+        return next(generator, _NOTHING)
+    except BaseException as error:
+        leave_traceback(error)
+        raise
 
 
 def _is_wanted(application: Any, server: Any, stand_in: type) -> bool:
-    if hasattr(application, "__hookmon__") or isinstance(_call_of(application), stand_in):
+    call = _call_of(application)
+    if hasattr(application, "__hookmon__") or (isinstance(call, stand_in) and not is_marked(call)):
         return False
     # gunicorn's workers for ASGI and for Tornado call something else
     return not hasattr(server, "load_wsgi") or (hasattr(server, "handle_request") and type(server).__name__ != "TornadoWorker")
@@ -83,11 +97,16 @@ class _Begin:
         self.status = ""
         self.transaction: Any = None
 
+    @unseen
     def __call__(self, status: Any, *args: Any, **kwargs: Any) -> Any:
         self.status = status
         if self.transaction is not None:
             response.begin(self.transaction, status)
-        return self._start_response(status, *args, **kwargs)
+        try:
+            return self._start_response(status, *args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
 
 class _Unbegun(StandIn):
@@ -105,32 +124,62 @@ class _Unbegun(StandIn):
     def __iter__(self) -> Any:
         return self
 
+    @unseen
     def __next__(self) -> Any:
-        if self._request is None:
-            return next(self.rest)
-        (first, *arguments), self._request = self._request, None
-        part = first(self, *arguments)
+        try:
+            if self._request is None:
+                return next(self.rest)
+            (first, *arguments), self._request = self._request, None
+            part = first(self, *arguments)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         if part is _NOTHING:
             raise StopIteration
         return part
 
+    @unseen
     def send(self, value: Any) -> Any:
-        return next(self) if value is None else self.rest.send(value)
+        try:
+            return next(self) if value is None else self.rest.send(value)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
+    @unseen
     def throw(self, *exception: Any) -> Any:
-        return self.rest.throw(*exception)
+        try:
+            return self.rest.throw(*exception)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
+    @unseen
     def close(self) -> None:
-        self.rest.close()
+        try:
+            self.rest.close()
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
 
+@unseen
 def _listening(application: Any, run: Any, first: Any) -> Any:
     def listening(environ: Any, start_response: Any) -> Any:
-        return run(application, environ, _Begin(start_response))
+        try:
+            return run(application, environ, _Begin(start_response))
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     def generating(environ: Any, start_response: Any) -> Any:
         begin = _Begin(start_response)
-        return _Unbegun(application(environ, begin), first, environ, begin)
+        try:
+            made = application(environ, begin)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        return _Unbegun(made, first, environ, begin)
 
     function = generating if _is_generator_function(application) else listening
     function.__hookmon__ = True  # type: ignore[attr-defined]

@@ -17,7 +17,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #if PY_VERSION_HEX < 0x030C0000
 #include <structmember.h>
@@ -39,6 +41,7 @@
 #include "c/clock.h"
 #include "c/histogram.h"
 #include "c/errors.h"
+#include "c/forks.h"
 #include "c/nodes.h"
 #include "c/traces.h"
 #include "c/lanes.h"
@@ -69,7 +72,7 @@ static PyMethodDef module_methods[] = {
     {"give", give, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
     {"reads", reads, METH_NOARGS, "Say what of the interpreter is read past its interface: {what: whether it was found as expected}."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
-    {"set_words", set_words, METH_O, "Write into this memoryview from now on."},
+    {"set_words", set_words, METH_VARARGS, "Write into this memoryview from now on; say whether a shard is behind it: (view, shared)."},
     {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "Keep lanes by greenlet: (getcurrent, {id: Lane})."},
     {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
@@ -124,6 +127,10 @@ static PyType_Slot binding_slots[] = {
     SLOT(Py_tp_members, timed_members),
     SLOT(Py_tp_getset, timed_getset),
     {0, NULL},
+};
+static PyType_Slot selective_slots[] = {
+    SLOT(Py_tp_descr_get, selective_get), SLOT(Py_tp_call, PyVectorcall_Call), SLOT(Py_tp_members, selective_members),
+    SLOT(Py_tp_methods, selective_methods), SLOT(Py_tp_getset, timed_getset), {0, NULL},
 };
 static PyType_Slot telling_slots[] = {
     SLOT(Py_tp_dealloc, telling_dealloc), SLOT(Py_tp_traverse, telling_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
@@ -181,6 +188,8 @@ static PyType_Spec timed_spec = {
 static PyType_Spec timed_method_spec = {
     "hookmon.probe._engine.method_descriptor", sizeof(Timed), 0,
     (TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC) | Py_TPFLAGS_METHOD_DESCRIPTOR, binding_slots};
+static PyType_Spec selective_spec = {
+    "hookmon.probe._engine.function", sizeof(Timed), 0, TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC, selective_slots};
 static PyType_Spec coroutine_spec = {
     "hookmon.probe._engine.coroutine", sizeof(Coroutine), 0, PLAIN_FLAGS, coroutine_slots};
 static PyType_Spec telling_spec = {
@@ -223,6 +232,10 @@ fill_module(PyObject *module)
         PyErr_SetString(PyExc_ImportError, "no key for threads is left");
         return -1;
     }
+    if (pthread_atfork(NULL, NULL, forked_in_child)) {
+        PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
+        return -1;
+    }
     if (PyModule_AddIntConstant(module, "LAYOUT", 2) < 0) { /* core.layout.VERSION */
         return -1;
     }
@@ -237,7 +250,8 @@ fill_module(PyObject *module)
     }
     if (add_name(&name_look, "look") < 0 || add_name(&name_new_node, "new_node") < 0 || add_name(&name_new_bucket, "new_bucket") < 0 ||
         add_name(&name_enter_thread, "enter_thread") < 0 || add_name(&name_free_lane, "free_lane") < 0 ||
-        add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_wrapped, "__wrapped__") < 0 ||
+        add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_notice_fork, "notice_fork") < 0 ||
+        add_name(&name_function, "_self_function") < 0 ||
         add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
         add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
         add_name(&name_asyncio, "_asyncio") < 0 ||
@@ -250,7 +264,8 @@ fill_module(PyObject *module)
         return -1;
     }
 #endif
-    if (add_name(&name_awaiting, "awaiting") < 0 || add_name(&name_tail, "tail") < 0 || add_name(&name_type, "type") < 0 ||
+    if (add_name(&name_awaiting, "awaiting") < 0 || add_name(&name_tail, "tail") < 0 || add_name(&name_nest, "nest") < 0 ||
+        add_name(&name_type, "type") < 0 ||
         add_name(&name_status, "status") < 0 || add_name(&name_more_body, "more_body") < 0 || add_name(&text_http, "http") < 0 ||
         add_name(&text_websocket, "websocket") < 0 || add_name(&text_request, "request") < 0 ||
         add_name(&text_start, "http.response.start") < 0 || add_name(&text_body, "http.response.body") < 0 ||
@@ -275,6 +290,7 @@ fill_module(PyObject *module)
         add_type(module, &TellingType, &telling_spec, NULL, "Telling") < 0 ||
         add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||
         add_type(module, &HandingType, &timed_spec, TimedType, "Handing") < 0 ||
+        add_type(module, &SelectiveType, &selective_spec, TimedCallableType, "Selective") < 0 ||
         add_type(module, &HandedType, &handed_spec, NULL, "Handed") < 0 ||
         add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||

@@ -14,11 +14,19 @@ statement.
 
 from __future__ import annotations
 
-import mmap
-import os
-
 from hookmon.core import layout
+from hookmon.probe.private import fcntl, mmap, os
+from hookmon.probe.target import call_site
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hookmon.probe.target import Span, Target
+
+_SHARE = 4  # a fourth of the file system is left to the program
+_MOST_LEFT_BYTES = 32 * 1024 * 1024  # but of a large one no more than this
 _FIRST_DESCRIPTOR = 200  # out of the way of programs that count on getting the lowest numbers
 
 
@@ -30,42 +38,52 @@ class Arena:
         "_capacity",
         "_descriptor",
         "_identity",
+        "_is_own",
         "_largest",
         "_mapping",
+        "_open",
         "_string_count",
         "_strings",
+        "_target_count",
+        "_targets",
         "_used",
         "nodes",
         "path",
-        "targets",
         "words",
     )
 
-    def __init__(self, path: str, header: list[int], text: bytes) -> None:
-        """Create the file of the shard and map it.
+    def __init__(self, path: str, header: list[int], text: bytes, folder: int | None = None) -> None:
+        """Create the file of the shard and map it. `folder` is an open one that `path` begins at.
 
         `header` holds the first header words, `text` the fields of layout.TEXT_FIELDS joined by zero bytes.
         Raises OSError when the folder is gone, full or not ours, or when no descriptor or address space is left.
         """
-        descriptor = _moved_up(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._open: Callable[[], int] = lambda: moved_up(os.open(path, flags, dir_fd=folder))
+        descriptor = moved_up(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder))
         try:
             _reserve_storage(descriptor, 0, layout.FIRST_BYTES)
-            self._mapping, self._largest = _map(descriptor)
+            self._mapping, self._largest, copy = _map(descriptor)
         except BaseException:
             os.close(descriptor)
-            os.unlink(path)
+            os.unlink(path, dir_fd=folder)
             raise
         status = os.fstat(descriptor)
         self._identity = (status.st_dev, status.st_ino)
         self._descriptor = descriptor
+        self._is_own = not self._is_mine(copy)
+        if not self._is_own:
+            os.close(descriptor)
+            self._descriptor = copy
         self._bytes = memoryview(self._mapping)
         self._strings: dict[str, int] = {}
         self._string_count = 0
         self._capacity = layout.FIRST_BYTES // 8
         self._used = layout.SCRATCH
-        self.nodes = 0
-        self.targets = 0
+        self._targets: dict[Target, int] = {}
+        self._target_count = 0
         self.path = path
+        self.nodes = 0
         words = self.words = self._bytes.cast("Q")
         text = text[: layout.PAGE_BYTES - layout.HEADER_TEXT * 8]
         self._bytes[layout.HEADER_TEXT * 8 : layout.HEADER_TEXT * 8 + len(text)] = text
@@ -73,6 +91,8 @@ class Arena:
         words[layout.HEADER_CAPACITY] = self._capacity
         words[layout.HEADER_STATE] = layout.STATE_RECORDING
         self.reserve(layout.SCRATCH_WORDS)
+        for index, value in enumerate(_identity(), layout.HEADER_NAMESPACE):
+            words[index] = value
         for index, value in enumerate(header, layout.HEADER_VERSION):
             words[index] = value
         words[layout.HEADER_MAGIC] = layout.MAGIC
@@ -116,14 +136,35 @@ class Arena:
         self.words[at] |= layout.STRING | number << 32
         return number
 
+    def target(self, target: Target) -> int:
+        """Return the number of a target, 0 when it could not be stored."""
+        number = self._targets.get(target)
+        if number is not None:
+            return number
+        kinds = self.string(target.kind) | self.string(target.pack) << 32
+        self._target_count = number = self._target_count + 1
+        if not self.record(layout.TARGET, number, [self.string(target.path), kinds, self.string(target.place)]):
+            return 0
+        return self._targets.setdefault(target, number)
+
+    def node(self, parent: int, span: Span, flags: int) -> tuple[int, int]:
+        """Write the record of a new node; return its number and its index, which is 0 when there is no space left."""
+        self.nodes = number = self.nodes + 1
+        names = self.string(span.name) << 32
+        target = self.target(span.target)
+        site = self.string(call_site(span)) << 32
+        flags |= span.target.flags | layout.FLAG_SITED * bool(span.site)
+        values = [parent | names, target | site, flags, *[0] * (layout.NODE_WORDS - 4)]
+        return number, self.record(layout.NODE, number, values)
+
     def close_in_child(self) -> None:
-        """Forget the parent's shard after a fork: the mapping stays for who still looks at it, the descriptor goes.
+        """Forget the parent's shard after a fork: the mapping stays for who still looks at it, with its descriptor.
 
         Nothing more is handed out, also to what the fork interrupted, which may have come from a signal handler: the number
         of our descriptor can be that of the child's own shard by now, and growing that would not grow this.
         """
         self._capacity = 0
-        if self._is_mine(self._descriptor):
+        if self._is_own and self._is_mine(self._descriptor):
             os.close(self._descriptor)
 
     def _grow(self) -> bool:
@@ -136,7 +177,8 @@ class Arena:
             descriptor = self._descriptor
             try:
                 if not self._is_mine(descriptor):  # the program closed all descriptors, as daemons do
-                    descriptor = self._descriptor = _moved_up(os.open(self.path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC))
+                    descriptor, self._is_own = self._open(), True
+                    self._descriptor = descriptor
                 if self._is_mine(descriptor):
                     _reserve_storage(descriptor, capacity * 8, target * 8)
                     if not self._capacity:  # a signal handler has forked in between
@@ -160,21 +202,49 @@ class Arena:
         return (status.st_dev, status.st_ino) == self._identity
 
 
+def _identity() -> tuple[int, int, int]:
+    """Return this process's PID namespace, when it began and its image, zeros where there is no /proc; see proc_pid_stat(5)."""
+    try:
+        namespace = os.stat("/proc/self/ns/pid").st_ino
+        descriptor = os.open("/proc/self/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fields = os.read(descriptor, 2048).rpartition(b")")[2].split()
+        finally:
+            os.close(descriptor)
+        return namespace, int(fields[19]), int(fields[45])
+    except (OSError, ValueError, IndexError):
+        return 0, 0, 0
+
+
 def _reserve_storage(descriptor: int, start: int, end: int) -> None:
+    """Have storage behind a part of the file. Raises OSError where the program would be left with too little of it.
+
+    In memory that is shared, the program may itself rely on what is free: it dies of SIGBUS where there is none.
+    """
+    status = os.fstatvfs(descriptor)
+    total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+    if total and free - (end - start) < min(total // _SHARE, _MOST_LEFT_BYTES):
+        raise OSError("too little room would be left")
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, start, end - start)
     else:  # macOS
         os.pwrite(descriptor, bytes(end - start), start)
 
 
-def _map(descriptor: int) -> tuple[mmap.mmap, int]:
-    """Map as much address space as there is to be had, and leave the file as large as it was."""
+def _map(descriptor: int) -> tuple[Any, int, int]:
+    """Map as much address space as there is to be had, and leave the file as large as it was. Return the mapping and its size.
+
+    The third is the number of the mapping's own copy of the descriptor, unless another thread has just taken it. That copy
+    goes with the mapping, at the end of the interpreter: a program may make and end many of them.
+    """
     size = layout.LARGEST_BYTES
     while True:
-        placeholders = _fill_standard_descriptors()
+        placeholders = _fill_standard_descriptors(descriptor)
         try:
             os.ftruncate(descriptor, size)
-            return mmap.mmap(descriptor, size), size
+            copy = os.dup(descriptor)
+            os.close(copy)  # the lowest free number, which the mapping's copy will have
+            return mmap.mmap(descriptor, size), size, copy
         except (OSError, ValueError, MemoryError):  # limits of file size or address space
             size //= 4
             if size < layout.FIRST_BYTES:
@@ -185,25 +255,26 @@ def _map(descriptor: int) -> tuple[mmap.mmap, int]:
                 os.close(placeholder)
 
 
-def _fill_standard_descriptors() -> list[int]:
+def _fill_standard_descriptors(own: int) -> list[int]:
     """Occupy what is free of 0 to 2 while mapping: mmap keeps a copy of our descriptor under the lowest free number.
 
     A program that has closed them, as daemons do, would otherwise write its output into the shard.
     """
     taken: list[int] = []
     while True:
-        descriptor = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            descriptor = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        except OSError:  # another root folder
+            descriptor = os.dup(own)
         taken.append(descriptor)
         if descriptor > 2:
             return taken
 
 
-def _moved_up(descriptor: int) -> int:
+def moved_up(descriptor: int) -> int:
     """Return the descriptor under a number that no program expects, or as it is where the limit is low."""
-    import fcntl
-
     try:
-        moved = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
+        moved: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
     except OSError:
         return descriptor
     os.close(descriptor)

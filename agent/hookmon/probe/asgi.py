@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hookmon.probe import response, transactions
 from hookmon.probe.calls import TimedCoroutineFunction
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.steps import TimedCoroutine
 from hookmon.probe.target import note_maker
 
@@ -29,12 +30,18 @@ class Application(TimedCoroutineFunction):
         super().__init__(function, span, name, position, sited, key)
         self._self_position = position
 
+    @unseen
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the application, and make a transaction of it where that begins a request."""
         send = self._self_position + 2
-        if kwargs or len(args) <= send or not _begins_request(args[self._self_position]):
-            return self._self_function(*args, **kwargs)
-        made = self._self_function(*args[:send], _telling(args[send]), *args[send + 1 :])
+        is_request = not kwargs and len(args) > send and _begins_request(args[self._self_position])
+        try:
+            if not is_request:
+                return self._self_function(*args, **kwargs)
+            made = self._self_function(*args[:send], _telling(args[send]), *args[send + 1 :])
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         span = self._self_name(args, kwargs)
         if not span.made_at:
             note_maker(span)
@@ -45,27 +52,36 @@ def _begins_request(scope: Any) -> bool:
     return type(scope) is dict and scope.get("type") in ("http", "websocket") and not transactions.is_in_request()
 
 
+@unseen
 async def _failing(made: Any) -> Any:
     try:
         return await made
-    except Exception:
-        transactions.fail()
+    except BaseException as error:
+        if isinstance(error, Exception):
+            transactions.fail()
+        leave_traceback(error)
         raise
 
 
+@unseen
 def _telling(send: Any) -> Any:
     """Return a `send` that tells of what goes by."""
 
     def tell(message: Any) -> Any:
         kind = message["type"]
         if kind == "http.response.start":
-            transactions.set_status(message["status"])
+            if transactions.is_in_request():
+                transactions.set_status(message["status"])
         elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
             return last(message)
         return send(message)
 
     async def last(message: Any) -> None:
-        await send(message)
+        try:
+            await send(message)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         response.finish()
 
     return tell

@@ -6,6 +6,7 @@ property would make of it. Runs in the watched process, for names of spans and m
 
 from __future__ import annotations
 
+import sys
 from types import GetSetDescriptorType, MemberDescriptorType
 
 TYPE_CHECKING = False
@@ -13,13 +14,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 MISSING = object()
+_DICTIONARIES = (
+    dict,
+    vars(sys.modules["builtins"]).get("frozendict", dict),
+)  # a builtin from CPython 3.15 on, no subclass of dict
 
 
 def attribute(value: Any, name: str) -> Any:
     """Return an attribute, or what a plain dictionary, list or tuple holds; MISSING where code of the program would run."""
     if value is MISSING:
         return value
-    if type(value) is dict:
+    if type(value) in _DICTIONARIES:
         return value.get(name, MISSING)
     if name.isdigit():
         is_there = type(value) in (tuple, list) and int(name) < len(value)

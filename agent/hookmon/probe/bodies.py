@@ -11,6 +11,7 @@ from types import CodeType, GeneratorType, MemberDescriptorType
 
 from hookmon.core.span import parse
 from hookmon.probe.attributes import attribute, on_class_of, own_dictionary
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.generators import timed_generator
 from hookmon.probe.names import root_reader
 from hookmon.probe.steps import StandIn
@@ -71,25 +72,49 @@ class Body(StandIn):
     def __iter__(self) -> Any:
         return self
 
+    @unseen
     def _step(self, step: Any, *arguments: Any) -> Any:
         visit = stream(self._transaction)
         try:
             return step(*arguments)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         finally:
             if visit is not None:
                 visit.close()
 
+    @unseen
     def __next__(self) -> Any:
-        return self._step(self._timed.__next__)
+        try:
+            return self._step(self._timed.__next__)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
+    @unseen
     def send(self, value: Any) -> Any:
-        return self._step(self._timed.send, value)
+        try:
+            return self._step(self._timed.send, value)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
+    @unseen
     def throw(self, *exception: Any) -> Any:
-        return self._step(self._timed.throw, *exception)
+        try:
+            return self._step(self._timed.throw, *exception)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
+    @unseen
     def close(self) -> None:
-        self._step(self._timed.close)
+        try:
+            self._step(self._timed.close)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
 
 def _span_of(generator: GeneratorType[Any, Any, Any]) -> Span:

@@ -1,7 +1,8 @@
-"""Measures what one watched call costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE` prints it as JSON.
+"""Measures what hookmon costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE` prints it as JSON.
 
 Runs in a process of its own, with the interpreter that the program ran on. The smallest of several rounds counts: noise only
-ever adds. Writes to a shard in a private folder that it removes.
+ever adds. Rounds of all kinds take turns, over a tenth of a second and more, since a processor has slow moments that last longer
+than a round. Writes to a shard in a private folder that it removes.
 """
 
 from __future__ import annotations
@@ -16,15 +17,23 @@ from hookmon.probe.target import Target
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Any
 
-_ROUNDS = 30
-_CALLS = 1_000
+_ROUNDS = 60
+_CALLS = 100  # a round is over before another process gets its turn
+_FEW = 20  # the same, squared
 
 
 def main() -> None:
-    """Print {"call_ns": …, "step_ns": …}: what a plain call and one step of a generator cost more than unwatched."""
+    """Print what each kind of event costs more than unwatched, in nanoseconds, and the pace at which that was: `pace_ns`.
+
+    `call_ns` is a plain call, `step_ns` a step of a generator, `made_ns` a generator or coroutine from its making to its end,
+    `traced_ns` what a call inside a transaction adds, `sited_ns` what it adds to know the line that calls, `transaction_ns` a
+    transaction.
+    """
     recorder.wrapt_folder = sys.argv[1] if len(sys.argv) > 1 else ""
     engine.use_clock(sys.argv[2] if len(sys.argv) > 2 else "")
+    from hookmon.probe.overhead import pace_ns
     from hookmon.probe.stand_ins import stand_in
 
     def nothing() -> None:
@@ -33,27 +42,92 @@ def main() -> None:
     def count(end: int) -> Iterator[int]:
         yield from range(end)
 
+    async def wait() -> None:
+        return
+
+    def inside(function: Callable[[], None], times: int) -> None:
+        for _ in range(times):
+            function()
+
+    def repeat(body: Callable[[Callable[[], None], int], None], function: Callable[[], None], times: int) -> None:
+        for _ in range(_FEW):
+            body(function, times)
+
+    def made(function: Any, kind: str = "function", *, entry: bool = False) -> Any:
+        return stand_in(function, Target(f"calibration:{kind}", kind, "", "", False, entry=entry), "", is_method=False)
+
+    def call(function: Callable[[], None]) -> None:
+        for _ in range(_CALLS):
+            function()
+
+    def walk(function: Callable[[int], Iterator[int]], end: int, times: int) -> None:
+        for _ in range(times):
+            for _ in function(end):
+                pass
+
+    def drive(function: Any) -> None:
+        for _ in range(_CALLS):
+            try:
+                function().send(None)
+            except StopIteration:
+                pass
+
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
         recorder.start(folder, "calibration")
-        target = Target("calibration:nothing", "function", "", "", False)
-        timed = stand_in(nothing, target, "", is_method=False)
-        timed_count = stand_in(count, target, "", is_method=False)
+        timed, timed_count, timed_wait, query = made(nothing), made(count), made(wait), made(nothing, "sql")
+        task = made(inside, "task", entry=True)
+        plain: dict[str, Callable[[], None]] = {
+            "nothing": lambda: call(nothing),
+            "call": lambda: call(timed),
+            "bare walk": lambda: walk(count, _CALLS, 1),
+            "walk": lambda: walk(timed_count, _CALLS, 1),
+            "bare generators": lambda: walk(count, 1, _CALLS),
+            "generators": lambda: walk(timed_count, 1, _CALLS),
+            "bare coroutines": lambda: drive(wait),
+            "coroutines": lambda: drive(timed_wait),
+        }
+        best = _turns(plain, pace_ns)
+        first_pace = best["pace"]
+        best |= _turns(  # last: from the first transaction on each call at the root of its lane asks for one
+            {
+                "bare tasks": lambda: repeat(inside, nothing, _FEW),
+                "empty tasks": lambda: repeat(task, nothing, 0),
+                "tasks": lambda: repeat(task, timed, _FEW),
+                "queries": lambda: repeat(task, query, _FEW),
+            },
+            pace_ns,
+        )
+    call_ns = (best["call"] - best["nothing"]) / _CALLS
+    of_one_ns = (best["generators"] - best["bare generators"]) / _CALLS  # made, one step, and the step that ends it
+    step_ns = (best["walk"] - best["bare walk"] - of_one_ns) / (_CALLS - 1)
+    generator_ns = of_one_ns - 2 * step_ns
+    coroutine_ns = (best["coroutines"] - best["bare coroutines"]) / _CALLS - step_ns
+    bodies_ns = best["bare tasks"] / _FEW
+    traced_ns = (best["tasks"] - best["empty tasks"]) / _FEW / _FEW - bodies_ns / _FEW - call_ns
+    sited_ns = (best["queries"] - best["tasks"]) / _FEW / _FEW
+    price = {
+        "call_ns": call_ns,
+        "step_ns": step_ns,
+        "generator_ns": generator_ns,
+        "coroutine_ns": coroutine_ns,
+        "traced_ns": traced_ns,
+        "sited_ns": sited_ns,
+        "transaction_ns": best["empty tasks"] / _FEW,
+        "pace_ns": min(first_pace, best["pace"]),
+    }
+    sys.stdout.write("{" + ", ".join(f'"{name}": {max(value, 0):.1f}' for name, value in price.items()) + "}\n")
 
-        def call(function: Callable[[], None]) -> float:
+
+def _turns(kinds: dict[str, Callable[[], None]], pace_ns: Callable[[], float]) -> dict[str, float]:
+    """Return the shortest duration of each, in nanoseconds, and "pace": of the same moments, as the processor changes its own."""
+    best = dict.fromkeys((*kinds, "pace"), 1e18)
+    for _ in range(_ROUNDS):
+        for name, run in kinds.items():
             started_ns = perf_counter_ns()
-            for _ in range(_CALLS):
-                function()
-            return (perf_counter_ns() - started_ns) / _CALLS
-
-        def walk(function: Callable[[int], Iterator[int]]) -> float:
-            started_ns = perf_counter_ns()
-            for _ in function(_CALLS):
-                pass
-            return (perf_counter_ns() - started_ns) / _CALLS
-
-        call_ns = min(call(timed) for _ in range(_ROUNDS)) - min(call(nothing) for _ in range(_ROUNDS))
-        step_ns = min(walk(timed_count) for _ in range(_ROUNDS)) - min(walk(count) for _ in range(_ROUNDS))
-    sys.stdout.write(f'{{"call_ns": {max(call_ns, 0):.1f}, "step_ns": {max(step_ns, 0):.1f}}}\n')
+            run()
+            best[name] = min(best[name], perf_counter_ns() - started_ns)
+        best["pace"] = min(best["pace"], pace_ns())
+    return best
 
 
 if __name__ == "__main__":

@@ -7,11 +7,21 @@ span asks for it.
 from __future__ import annotations
 
 import sys
-from types import BuiltinFunctionType, FunctionType, MethodType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    WrapperDescriptorType,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_METHODS_IN_C = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType, MethodWrapperType)
 
 _DEEPEST = 8
 """So many partials inside each other are looked through."""
@@ -20,8 +30,8 @@ _DEEPEST = 8
 class Called(str):
     """The qualified name of a callable; `name` is its last part and `module` where it was defined, "?" where that is unknown.
 
-    A bound method goes by the class of its object (`Audit.saved`, though `Base` may have defined it), a partial by its
-    function, a callable object by its class, a lambda by where it stands. `<locals>` is left out.
+    A bound method goes by the class of its object (`Audit.saved`, though `Base` may have defined it), a partial and
+    a cache by their function, a callable object by its class, a lambda by where it stands. `<locals>` is left out.
     """
 
     name: str
@@ -45,6 +55,8 @@ def called(value: Any) -> Called:
         name, module = function.__name__, function.__module__
     elif type(value) is BuiltinFunctionType:
         qualified, name, module = value.__qualname__, value.__name__, value.__module__
+    elif type(value) in _METHODS_IN_C:
+        qualified, name, module = value.__qualname__, value.__name__, value.__objclass__.__module__
     else:
         kind: Any = value if issubclass(type(value), type) else type(value)
         qualified = name = _class_name(kind)
@@ -66,9 +78,11 @@ def _function(value: Any) -> Any:
     if type(value) is FunctionType:
         return value
     kind = type(value)
+    if kind is getattr(sys.modules.get("functools"), "_lru_cache_wrapper", None) and type(value.__wrapped__) is FunctionType:
+        return value.__wrapped__
     is_ours = type.__getattribute__(kind, "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
     if is_ours and isinstance(value, FunctionType):
-        return value.__wrapped__  # type: ignore[attr-defined]
+        return value._self_function  # type: ignore[attr-defined]
     return None
 
 

@@ -7,23 +7,25 @@ one straight line, so that threads and signal handlers cannot come between (see 
 
 from __future__ import annotations
 
-from time import monotonic_ns as clock
 from types import BuiltinFunctionType, FunctionType, MethodType
 
 from hookmon.core import layout
 from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe import recorder
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.generators import timed_generator
 from hookmon.probe.guard import FREE_THREADED, serialised
 from hookmon.probe.names import locating, remembering
-from hookmon.probe.proxy import load_object_proxy
-from hookmon.probe.reference import reduced
+from hookmon.probe.overhead import charged_in_part
+from hookmon.probe.private import monotonic_ns as clock
+from hookmon.probe.proxy import load_stand_in_base
+from hookmon.probe.reference import copy_of, deep_copy_of, is_called_in_c, reduced
 from hookmon.probe.steps import TimedCoroutine, awaited, can_be_awaited
 from hookmon.probe.stretches import end_left
 from hookmon.probe.target import note_maker
 from hookmon.probe.trace import RETURNED, UNTIMED, outcome_of
-from hookmon.probe.transactions import begin, join
+from hookmon.probe.transactions import enter, join
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -40,10 +42,10 @@ _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple, set))
 """Types of results that are known to be no awaitables: one set look-up for most calls."""
 
-_ObjectProxy: Any = load_object_proxy(recorder.wrapt_folder)
+_StandInBase: Any = load_stand_in_base(recorder.wrapt_folder)
 
 
-class TimedCallable(_ObjectProxy):  # type: ignore[misc]
+class TimedCallable(_StandInBase):  # type: ignore[misc]
     """A callable whose calls are timed, and that does not bind: a builtin function, an instance with `__call__`.
 
     A result that can be awaited is followed to its end: `redis.client:Redis.get` serves both kinds of clients.
@@ -61,7 +63,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         """
         super().__init__(function)
         self._self_function = function
-        find: Any = remembering(name, position, key) if name is not None else None
+        find: Any = remembering(charged_in_part(name), position, key) if name is not None else None
         if sited:
             fixed: Any = span
             find = locating(find or (lambda args, kwargs: fixed))
@@ -69,6 +71,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         self._self_span: Any = span
         self._self_name: Any = find
 
+    @unseen
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
             lane = recorder.here.lane
@@ -89,11 +92,19 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         if node is None:
             if opened is not None:
                 opened.close()
-            return self._self_function(*args, **kwargs)
-        if node.entry and lane.trace is None and opened is None:
-            opened = begin(lane, node)
+            try:
+                return self._self_function(*args, **kwargs)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
+        if node.entry:
+            opened = enter(lane, node, opened)
         if node.skip and node.skip < ONE_TIMED_OF:
-            return self._counted(lane, parent, node, opened, args, kwargs)
+            try:
+                return self._counted(lane, parent, node, opened, args, kwargs)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
         start = 0
         lane.node = node
         try:
@@ -103,7 +114,9 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             recorder.words[slot] = node.number
             result = self._self_function(*args, **kwargs)
             duration_ns = clock() - start
+            args = kwargs = None  # type: ignore[assignment]  # a traceback that is kept may lead to this frame, and so to them
         except BaseException as error:
+            args = kwargs = None  # type: ignore[assignment]
             if lane.moved is not None:
                 parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
             if lane.node is not node:
@@ -116,6 +129,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
                     lane.trace.add(node, start, duration_ns, outcome_of(error))
             if opened is not None:
                 opened.close()
+            leave_traceback(error)
             raise
         if lane.moved is not None:
             parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
@@ -123,10 +137,13 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             end_left(lane, node, None)
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
+        if type(result) not in _PLAIN and can_be_awaited(result):
+            followed = awaited(result, span, start)  # counts the call when that ends
+            if opened is not None:
+                opened.close()
+            return followed
         if lane.trace is not None:
             lane.trace.add(node, start, duration_ns, RETURNED)
-        if type(result) not in _PLAIN and can_be_awaited(result):
-            return awaited(result, span, start)
         if FREE_THREADED or opened is not None:
             recorder.succeed(node, duration_ns)
             if opened is not None:
@@ -149,6 +166,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             _seldom(node, count)
         return result
 
+    @unseen
     def _counted(self, lane: Lane, parent: Node, node: Node, opened: Any, args: Any, kwargs: Any) -> Any:
         """Call without timing: the target costs too much (see `overhead`)."""
         node.skip += 1
@@ -157,6 +175,7 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
             result = self._self_function(*args, **kwargs)
         except BaseException as error:
             _leave_counted(lane, parent, node, opened, error)
+            leave_traceback(error)
             raise
         _leave_counted(lane, parent, node, opened, None)
         return result
@@ -171,13 +190,24 @@ class TimedCallable(_ObjectProxy):  # type: ignore[misc]
         return self.__reduce_ex__(2)
 
     def __copy__(self) -> Any:
-        return self
+        return copy_of(self, self._self_function)
 
     def __deepcopy__(self, memo: Any) -> Any:
-        return self
+        return deep_copy_of(self, self._self_function, memo)
 
     def __repr__(self) -> str:
         return repr(self._self_function)
+
+
+def hide_call(proxy: Any) -> Any:
+    """Let whoever asks a stand-in for `__call__` get another one, and no method of ours: a function has none in Python."""
+    function = proxy._self_function
+    if is_called_in_c(function):
+        twin: Any = _StandInBase.__new__(type(proxy))
+        _StandInBase.__init__(twin, function)
+        twin._self_function, twin._self_span, twin._self_name = function, proxy._self_span, proxy._self_name
+        proxy.__call__ = twin
+    return proxy
 
 
 @serialised
@@ -204,6 +234,7 @@ def _seldom(node: Node, count: int) -> None:
     if node.skip:
         node.skip = 1
     if not count % CALLS_A_LOOK:
+        recorder.arena()  # notices a fork
         recorder.look(node)
 
 
@@ -216,13 +247,49 @@ class Timed(TimedCallable):
         return self if instance is None else MethodType(self, instance)
 
 
+class Selective(TimedCallable):
+    """A function in a class that is timed for some of its objects: those bind to stand-ins of their own (see `instances`)."""
+
+    __slots__ = ("_self_instances",)
+
+    def __new__(cls, function: Any, _span: None, instances: dict[int, Any], _position: int) -> Any:
+        """Make a class for it alone: what `__get__` needs is in cells there, where it costs half as much as on a proxy."""
+        find = instances.get
+
+        def bind(self: Any, instance: Any, owner: Any = None) -> Any:
+            return function if instance is None else MethodType(find(id(instance), function), instance)
+
+        kind = type("function", (cls,), {"__slots__": (), "__get__": bind})
+        return super().__new__(kind)
+
+    def __init__(self, function: Any, span: None, instances: dict[int, Any], position: int) -> None:
+        super().__init__(function, span, None, position)
+        self._self_instances = instances
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    def _self_forget(self, number: int) -> None:
+        self._self_instances.pop(number, None)
+
+
 class TimedCoroutineFunction(Timed):
     """A coroutine function: its coroutines are timed, from their first step to their end."""
 
     __slots__ = ()
 
+    @unseen
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        coroutine = self._self_function(*args, **kwargs)
+        try:
+            coroutine = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         span = self._self_span or self._self_name(args, kwargs)
         if not span.made_at:
             note_maker(span)
@@ -234,8 +301,13 @@ class TimedGeneratorFunction(Timed):
 
     __slots__ = ()
 
+    @unseen
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        made = self._self_function(*args, **kwargs)
+        try:
+            made = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         return timed_generator(made, self._self_span or self._self_name(args, kwargs))
 
 
@@ -248,8 +320,13 @@ class Marked(Timed):
         super().__init__(function, span, None, position)
         self._self_name = name
 
+    @unseen
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        result = self._self_function(*args, **kwargs)
+        try:
+            result = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         replaced = self._self_name(args, kwargs, result)
         return result if replaced is None else replaced
 
@@ -259,9 +336,14 @@ class MarkedBefore(Marked):
 
     __slots__ = ()
 
+    @unseen
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         self._self_name(args, kwargs, None)
-        return self._self_function(*args, **kwargs)
+        try:
+            return self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
 
 class MarkedCoroutineFunction(Marked):
@@ -269,5 +351,11 @@ class MarkedCoroutineFunction(Marked):
 
     __slots__ = ()
 
+    @unseen
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        return self._self_name(args, kwargs, self._self_function(*args, **kwargs))
+        try:
+            coroutine = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        return self._self_name(args, kwargs, coroutine)

@@ -1,55 +1,309 @@
-"""Who took a function out of its module before it was patched: calls through such references go past us, and that is said.
+"""Who took a function out of its module before it was patched: a name that is taken is left alone, and that is said.
 
-In: a module that is being patched and what stood in it. Out: notes, for the blind spots of the report. Runs in the watched
-process, once for each patched function that somebody else holds.
+In: a module that is about to be patched and the names that are to be. Out: for each of them, who else holds what stands there,
+and all the places where the same stand-in is to stand. Runs in the watched process, once for each watched module.
+
+Programs compare functions: `disconnect` looks for the object that was connected, pickle for the one that a name leads to. So one
+function has one stand-in. Where modules and classes are all that holds it, that stands in all of these places, and nobody can
+tell. Where anything else holds it (a table, a closure, a bound method, a weak reference), nothing is replaced.
 """
 
 from __future__ import annotations
 
 import sys
-from types import ModuleType
-
-from hookmon.probe import notes
+from _weakref import getweakrefcount, ref
+from types import (
+    AsyncGeneratorType,
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    GeneratorType,
+    MethodType,
+    ModuleType,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
+    Place = tuple[Any, str]  # a module or class, and a name in its own dictionary
 
-def has_any(space: dict[str, Any], name: str) -> bool:
-    """Say whether anybody besides its namespace holds what stands there under a name."""
-    return _references(space, name) > _OWN_REFERENCES
+_MOST_WALKS = 8
+"""So often the whole heap is gone through in a process, 10 ms for 100,000 objects; then what is not found at once is a taker."""
+
+_MOST_LOOKED_AT = 3_000
+"""So many objects are looked at that can be reached from the module itself."""
+
+_walks = 0
 
 
-def _references(space: dict[str, Any], name: str) -> int:
-    """Return how many references there are to a value, the namespace's own and our own included."""
+def _references(space: Any, name: str) -> int:
+    """Return how many references there are to a value, the namespace's own and those of our asking included."""
     return sys.getrefcount(space[name])
 
 
-_OWN_REFERENCES = _references({"alone": object()}, "alone")
-"""What `_references` says of a value that only its namespace holds; it differs between versions."""
+_OURS = _references({"alone": object()}, "alone") - 1
+_DEFERRED = _references({"alone": lambda: None}, "alone") - 1 - _OURS
+"""What a free-threaded interpreter adds for a function, since it does not count references on the stack; elsewhere 0."""
 
 
-def note(module: ModuleType, module_name: str, name: str, raw: Any) -> None:
-    """Name the modules that took a function out of its module before it was patched: their calls go past us.
+def _holders(space: Any, name: str) -> int:
+    """Return how many references there are to a value, the namespace's own included."""
+    found = _references(space, name) - _OURS
+    return found - _DEFERRED if found > _DEFERRED else found
 
-    Where it is no module that holds the function, it is a table of the program: a route, a registered task.
+
+def parts(value: Any) -> Iterator[Any]:
+    """Yield what stands in a place, and of a descriptor the function inside."""
+    yield value
+    inside = _inside(value)
+    if inside:
+        yield getattr(value, inside)
+
+
+def _inside(value: Any) -> str:
+    """Return the name of the function inside a descriptor; the type is asked and never the value, which may be a proxy."""
+    kind = type(value)
+    if issubclass(kind, classmethod | staticmethod):
+        return "__func__"
+    if issubclass(kind, property):
+        return "fget"
+    return "func" if kind.__name__ == "cached_property" and hasattr(value, "func") else ""
+
+
+class Places:
+    """The places of one module's functions: who else holds them, found out before the first is patched, and where they stand."""
+
+    def __init__(self, module: ModuleType, targets: list[Place], replace: Callable[[Any, str, Any], None]) -> None:
+        """`targets` are the places that are to be patched, by `replace`. No variable of ours may hold what stands there."""
+        self._replace = replace
+        self._takers: dict[int, str] = {}  # {id of a value that is taken: who holds it}
+        self._places: dict[int, list[tuple[ref[Any], str]]] = {}  # {id of a value that stands in several places: these}
+        held: dict[int, list[Any]] = {}  # {id: [value, references that are not explained yet, those of its descriptor]}
+        for owner, name in targets:
+            space = vars(owner)
+            if id(space[name]) in held:
+                continue
+            inside = _inside(space[name])
+            if inside:
+                references = _holders({"inside": getattr(space[name], inside)}, "inside") - 2  # that one, the descriptor's
+                if references:
+                    held[id(getattr(space[name], inside))] = [getattr(space[name], inside), references, 1]
+            references = _holders(space, name)
+            if references > 1:
+                held[id(space[name])] = [space[name], references, 0]
+            weakly = {id(value) for value in parts(space[name]) if getweakrefcount(value)}  # no variable that stays
+            self._takers |= dict.fromkeys(weakly, "a weak reference, as signals keep them")
+        if held:
+            self._explain(module, [owner for owner, _ in targets], held)
+
+    def taker(self, owner: Any, name: str) -> str:
+        """Return who holds what stands in a place, "" when it is not taken."""
+        values = parts(vars(owner)[name]) if name in vars(owner) else ()
+        return next((self._takers[id(value)] for value in values if id(value) in self._takers), "")
+
+    def put(self, owner: Any, name: str, raw: Any, made: Any) -> None:
+        """Put what was made of `raw` in its place and wherever else it stands; what is inherited, into the class itself."""
+        is_own = vars(owner).get(name) is raw
+        self._replace(owner, name, made)
+        for old, new in zip(parts(raw), parts(made), strict=True) if is_own else ():
+            self._put_elsewhere(old, new)
+
+    def put_inside(self, descriptor: Any, name: str, made: Any) -> None:
+        """Put what was made of the function inside a descriptor in its place."""
+        raw = getattr(descriptor, name)
+        self._replace(descriptor, name, made)
+        self._put_elsewhere(raw, made)
+
+    def _put_elsewhere(self, raw: Any, made: Any) -> None:
+        places = self._places.get(id(raw), [])
+        for owner_of, name in places:
+            owner = owner_of()
+            if owner is not None and vars(owner).get(name) is raw:
+                self._replace(owner, name, made)
+        self._places[id(made)] = places
+
+    def _explain(self, module: ModuleType, homes: list[Any], held: dict[int, list[Any]]) -> None:
+        """Find out who has the references, in the nearest places first."""
+        spaces = list(_spaces(module, homes))
+        for owner, space in spaces:
+            if not held.keys().isdisjoint(map(id, list(space.values()))):
+                for name, value in list(space.items()):
+                    if id(value) in held:
+                        held[id(value)][1] -= 1
+                        self._places.setdefault(id(value), []).append((ref(owner), name))
+        for space in _first_classes(spaces, homes):
+            for value in list(space.values()):
+                if id(value) in held:
+                    held[id(value)][1] -= 1
+        known = {id(space) for _, space in spaces} | {id(entry) for entry in held.values()}
+        if self._left(held):
+            self._look_around(module, set(known), held)
+        if self._left(held):
+            self._walk(spaces, known, held)
+        self._places = {
+            key: places for key, places in self._places.items() if len(places) > 1 - held[key][2] and key not in self._takers
+        }
+
+    def _left(self, held: dict[int, list[Any]]) -> list[int]:
+        """Return the keys of the values that have references of which nobody knows whose they are."""
+        return [key for key, (_, references, _) in held.items() if references > 0 and key not in self._takers]
+
+    def _look_around(self, module: ModuleType, known: set[int], held: dict[int, list[Any]]) -> None:
+        """Look at what can be reached from the module itself: its tables, an application or a router that has it registered."""
+        from gc import get_referents
+
+        kept: list[Any] = []  # or an id could be another object's by the time it is compared
+        for name, value in list(vars(module).items()):
+            inside = list(vars(value).values()) if _is_class_of(module, value) else [value]
+            near = [part for part in inside if not _is_far(part)] if not name.startswith("__") else []
+            for holder in near:
+                if len(kept) >= _MOST_LOOKED_AT:
+                    return
+                if id(holder) in known:
+                    continue
+                known.add(id(holder))
+                kept.append(holder)
+                referents = get_referents(holder)
+                self._judge(holder, referents, held, f"{module.__name__}.{name}")
+                if type(holder) is not dict or "__builtins__" not in holder:
+                    near += [part for part in referents if not _is_far(part)]
+
+    def _walk(self, spaces: list[tuple[Any, Any]], known: set[int], held: dict[int, list[Any]]) -> None:
+        """Ask the garbage collector for the holders, once for all values."""
+        global _walks
+        _walks += 1
+        if _walks > _MOST_WALKS:
+            self._takers |= dict.fromkeys(self._left(held), "something that was not looked for")
+            return
+        from gc import get_referents, get_referrers
+
+        wanted = [held[key][0] for key in self._left(held)]
+        known |= {id(get_referents(space)[0]) for _, space in spaces if type(space) is not dict}  # what a class's proxy is for
+        known |= {id(vars(module)) for name, module in list(sys.modules.items()) if _is_own(name)}
+        known.add(id(wanted))
+        ids = list(map(id, wanted))
+        # The arguments of this very call are among them on 3.13, which would keep those alive.
+        holders = [holder for holder in get_referrers(*wanted) if type(holder) is not tuple or list(map(id, holder)) != ids]
+        for key in self._left(held):  # once more: what was garbage has gone meanwhile, and now nothing goes
+            references = _holders({"value": held[key][0]}, "value") - 3  # that one, the entry's and that of `wanted`
+            held[key][1] = references - held[key][2] - len(self._places.get(key, ()))
+        for holder in holders:
+            if id(holder) not in known:
+                self._judge(holder, get_referents(holder), held, "")
+        for key in self._left(held):
+            # A variable of a call that goes on, or out of the collector's sight (gc.freeze). Who has a function in C is the
+            # interpreter.
+            if type(held[key][0]) is not BuiltinFunctionType and not _is_running(held[key][0]):
+                self._takers[key] = "something that cannot be found"
+
+    def _judge(self, holder: Any, referents: list[Any], held: dict[int, list[Any]], name: str) -> None:
+        """Take a holder off the account of what it refers to, or for who took it."""
+        for value in referents:
+            if id(value) in held and not (_inside(holder) and any(value is part for part in parts(holder))):
+                if _is_innocent(holder, value):
+                    held[id(value)][1] -= 1
+                else:
+                    self._takers.setdefault(id(value), _kind_of(holder) if _is_own(type(holder).__module__) or not name else name)
+
+
+def _is_far(value: Any) -> bool:
+    """Say whether a value leads out of the module, or nowhere."""
+    return type(value) in _FAR or issubclass(type(value), type | ModuleType)
+
+
+_FAR = (str, int, float, bytes, bool, type(None), CodeType)
+_TABLES = (dict, list, tuple, set, frozenset)
+
+
+def _is_own(module_name: str) -> bool:
+    return module_name.partition(".")[0] in ("hookmon", "hookmon_bootstrap")
+
+
+def _spaces(module: ModuleType, homes: list[Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield (module or class, its dictionary) of all modules but our own, of the classes of one module, and of `homes`."""
+    others = [other for name, other in list(sys.modules.items()) if not _is_own(name)]
+    classes = [value for value in list(vars(module).values()) if _is_class_of(module, value)]
+    for owner in {id(owner): owner for owner in (module, *others, *homes, *classes)}.values():
+        if issubclass(type(owner), ModuleType):
+            yield owner, object.__getattribute__(owner, "__dict__")  # vars() would load a lazy module
+        elif issubclass(type(owner), type):
+            yield owner, vars(owner)
+
+
+def _is_class_of(module: ModuleType, value: Any) -> bool:
+    return issubclass(type(value), type) and type.__getattribute__(value, "__module__") == module.__name__
+
+
+def _first_classes(spaces: list[tuple[Any, Any]], homes: list[Any]) -> Iterator[Any]:
+    """Yield the namespaces of classes that were made a second time, by attrs and `dataclass(slots=True)`.
+
+    The first one is there until the next garbage collection.
     """
-    found = False
-    for other_name, other in list(sys.modules.items()):
-        if other is not module and issubclass(type(other), ModuleType):
-            space = object.__getattribute__(other, "__dict__")  # vars() would load a lazy module
-            for alias, value in list(space.items()):
-                if value is raw:
-                    found = True
-                    notes.note(
-                        "early reference",
-                        f"{other_name}.{alias} was taken from {module_name}:{name} before it was watched; "
-                        f"calls through it are not counted",
-                    )
-    if not found:
-        notes.note(
-            "early reference",
-            f"{module_name}:{name} was handed on before it was watched, to a decorator or a table (a route, a registered task); "
-            f"calls through that are not counted",
-        )
+    classes = [owner for owner, _ in spaces if not issubclass(type(owner), ModuleType)]
+    names = {(owner.__module__, owner.__qualname__): owner for owner in classes}
+    for base in {base for owner in homes if not issubclass(type(owner), ModuleType) for base in owner.__bases__}:
+        for other in type.__subclasses__(base):
+            if names.get((other.__module__, other.__qualname__), other) is not other:
+                yield vars(other)
+
+
+def _is_innocent(holder: Any, value: Any) -> bool:
+    """Say whether a function is neither called nor compared by what a holder has: a copied namespace, its own attribute."""
+    from gc import get_referents
+
+    kind = type(holder)
+    if kind in _CALLS:
+        return getattr(holder, _CALLS[kind]) is getattr(value, "__code__", None)
+    for own in get_referents(value):
+        if own is holder or (type(own) is tuple and any(cell is holder for cell in own)):
+            return True
+    if kind is not dict:
+        return False
+    if _is_copy(holder, value):
+        return any(holder.get(getattr(part, "__name__", "")) is value for part in parts(value))
+    return holder.get("__wrapped__") is value
+
+
+def _is_copy(space: dict[str, Any], value: Any) -> bool:
+    """Say whether a dictionary is a copy of a module's namespace, where attrs compiles methods, or one it leaves of a class's.
+
+    Any other namespace is one in which somebody evaluates code, or that of a class which has taken a method.
+    """
+    from gc import get_referrers
+
+    if "__module__" in space:
+        classes = [user for user in get_referrers(space) if issubclass(type(user), type)]
+        homes = {getattr(part, "__qualname__", "").rpartition(".")[0] for part in parts(value)}
+        return all(type.__getattribute__(cls, "__qualname__") in homes for cls in classes)  # the first of a class made twice
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return "__spec__" in space and module is not None and space["__spec__"] is vars(module).get("__spec__")
+
+
+_CALLS = {FrameType: "f_code", GeneratorType: "gi_code", CoroutineType: "cr_code", AsyncGeneratorType: "ag_code"}
+
+
+def _kind_of(holder: Any) -> str:
+    kind = type(holder)
+    if kind is CellType:
+        return "a closure, as decorators make them"
+    if kind is MethodType:
+        return "a bound method"
+    if _is_own(kind.__module__):
+        return "a framework whose callbacks are timed"
+    return f"a {kind.__name__}, as registries keep them" if kind in _TABLES else f"an object of the class {kind.__qualname__}"
+
+
+def _is_running(value: Any) -> bool:
+    """Say whether a call of a function goes on, which holds it."""
+    code = getattr(value, "__code__", None)
+    for frame in sys._current_frames().values():
+        inner: FrameType | None = frame
+        while inner is not None:
+            if inner.f_code is code:
+                return True
+            inner = inner.f_back
+    return False

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.guard import shielded
+from hookmon.probe.overhead import charged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ _examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the rec
 _examples_of = 0  # recorder.forks, when they were written
 
 
+@charged
 @shielded(None)
 def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Any]) -> None:
     """Write a transaction into the shard when it is one of the slowest of its name.

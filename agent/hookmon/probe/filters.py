@@ -5,11 +5,10 @@ In: any value. Out: a text, or None where there is nothing to show. Runs in the 
 
 from __future__ import annotations
 
-import os
-
 from hookmon.probe.attributes import MISSING, attribute
 from hookmon.probe.callables import called
 from hookmon.probe.methods import method_of
+from hookmon.probe.private import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +93,7 @@ def _name(value: Any) -> str | None:
 
 def _working_folder() -> str:
     try:
-        return os.getcwd().rstrip("/") + "/"
+        return str(os.getcwd()).rstrip("/") + "/"
     except OSError:  # it has been deleted
         return ""
 
@@ -118,10 +117,36 @@ def _place(scheme: str, rest: str) -> str | None:
         return place or None
     if port in ("", _OWN_PORTS.get(scheme.lower())):
         return host
-    return place if port.isdigit() else None  # what a password with a slash in it leaves behind
+    return _at_port(host, port) if port.isdigit() else None  # what a password with a slash in it leaves behind
+
+
+def _peer(value: Any) -> str | None:
+    """Return host and port of a connection, a pool or a URL in pieces, or a host that is a text, without user and password.
+
+    Of http.client's connections through a tunnel those of its other end.
+    """
+    text = _exactly(value)
+    if text is not None:
+        return text.rpartition("@")[2][:_LONGEST_VALUE]
+    number, name = _text(attribute(value, "_tunnel_port")), "_tunnel_host"  # pools of urllib3 have one, too
+    if not number:
+        number, name = _text(attribute(value, "port")) or "", "host"
+    host = (_exactly(attribute(value, name)) or "").rpartition("@")[2][:_LONGEST_VALUE]
+    if not host or not number.isdigit() or number in ("80", "443"):
+        return host or None
+    return _at_port(f"[{host}]" if ":" in host and host[0] != "[" else host, number)
+
+
+def _at_port(host: str, port: str) -> str:
+    """Return host and port; `*` for a port that this machine has chosen, which is another one in each run."""
+    is_ours = host in _OURS or host.startswith("127.")
+    return f"{host}:*" if is_ours and len(port) > 4 and int(port) >= _FIRST_EPHEMERAL else f"{host}:{port}"
 
 
 _IN_SCHEMES = str.maketrans("", "", "+-.")
+_OURS = frozenset(("localhost", "[::1]", "0.0.0.0", "[::]"))
+_FIRST_EPHEMERAL = 32_768
+"""Of Linux (ip(7), ip_local_port_range); other systems begin with 49,152."""
 _OWN_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
 
@@ -149,25 +174,45 @@ def _program(value: Any) -> str | None:
 _IN_PROGRAMS = str.maketrans("", "", "+-._")
 
 
-def _sql(value: Any) -> str | None:
-    from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
+def _sql(dialect: str) -> Filter:
+    """Return the filter for statements of a dialect."""
 
-    statement = _statement(value)
-    return _text(value) if statement is None else fingerprint(statement, redact)
+    def apply(value: Any) -> str | None:
+        from hookmon.probe.fingerprint import fingerprint  # only who names SQL pays for re
+
+        statement = _statement(value)
+        return _text(value) if statement is None else fingerprint(statement, redact, dialect)
+
+    return apply
+
+
+def _generic(text: str) -> str:
+    from hookmon.probe.statements import generic
+
+    return generic(text, "*")
+
+
+def _queue(text: str) -> str:
+    """Return a queue's name; "(reply)" for one that RabbitMQ, NATS or a client's library made for the answers to one client."""
+    name = "*" if text.startswith(("amq.gen-", "amq.rabbitmq.reply-to", "_INBOX.")) else _generic(text)
+    return "(reply)" if name == "*" else name
 
 
 def _statement(value: Any) -> str | None:
-    """Return the text of a statement, also of one that psycopg's `sql` module has composed; None for anything else.
+    """Return the text of a statement, also of a t-string and of what psycopg's `sql` module has composed; None for anything else.
 
-    Its classes keep what they are made of in `_obj` (psycopg 3.1 to 3.3) or `_wrapped` (psycopg2 2.9).
+    The classes of that module keep what they are made of in `_obj` (psycopg 3.1 to 3.3) or `_wrapped` (psycopg2 2.9).
     """
     kind = type(value)
     if issubclass(kind, str | bytes):
         return _exactly(value)
+    name = type.__getattribute__(kind, "__name__")
+    if name == "Template" and type.__getattribute__(kind, "__module__") == "string.templatelib":
+        strings, fields = attribute(value, "strings"), attribute(value, "interpolations")
+        return "".join([text + field for text, field in zip(strings, [*map(_field, fields), ""], strict=True)])
     inside = attribute(value, "_obj")
     if inside is MISSING:
         inside = attribute(value, "_wrapped")
-    name = type.__getattribute__(kind, "__name__")
     if name == "SQL" and issubclass(type(inside), str):
         return _exactly(inside)
     if name == "Identifier" and type(inside) in (list, tuple):
@@ -178,6 +223,20 @@ def _statement(value: Any) -> str | None:
     return None
 
 
+def _readable(text: str) -> str:
+    from hookmon.probe.routes import readable  # only some frameworks have routes that are regular expressions
+
+    return readable(text)
+
+
+def _field(interpolation: Any) -> str:
+    """Return what a field of a t-string adds to a statement as psycopg 3.3 reads it: names and parts of SQL, `?` for a value."""
+    value, spec = attribute(interpolation, "value"), attribute(interpolation, "format_spec")
+    if spec == "i" and type(value) is str:
+        return value if value.isidentifier() else f'"{value}"'
+    return (spec in ("i", "q") and not issubclass(type(value), str) and _statement(value)) or "?"
+
+
 FILTERS: dict[str, Filter] = {
     "": _text,
     "upper": _changed(str.upper),
@@ -185,13 +244,20 @@ FILTERS: dict[str, Filter] = {
     "command": _changed(_command),
     "word": _changed(lambda text: text.partition(" ")[0]),
     "host": _host,
+    "peer": _peer,
     "port": _port,
     "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
     "program": _program,
-    "sql": _sql,
+    "sql": _sql(""),
+    "mysql": _sql("mysql"),
+    "postgresql": _sql("postgresql"),
+    "sqlite": _sql("sqlite"),
+    "generic": _changed(_generic),
+    "queue": _changed(_queue),
     "name": _name,
     "test": _test,
     "callable": lambda value: None if value is MISSING else str.__str__(called(value))[:_LONGEST_VALUE],
     "method": _changed(method_of),
     "route": _changed(lambda text: "/" + text.lstrip("/")),
+    "regex": _changed(_readable),
 }

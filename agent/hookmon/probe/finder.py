@@ -4,8 +4,6 @@ In: the names of the watched modules. Out: a call of `loaded(module, name)` afte
 watched process. An unwatched import costs a set look-up. After an import the module has its real loader and spec.
 """
 
-from __future__ import annotations
-
 import sys
 from _thread import get_ident
 
@@ -20,29 +18,33 @@ if TYPE_CHECKING:
 class Finder:
     """A meta path finder that lets all others find, and hooks the loader of what they found."""
 
-    def __init__(self, names: frozenset[str], loaded: Loaded) -> None:
+    def __init__(self, names: frozenset[str], loaded: "Loaded") -> None:
         """`loaded` is called in the importing thread, under the module's import lock, and must not raise."""
         self._names = names
         self._loaded = loaded
         self._finding: set[tuple[int, str]] = set()
-        self._seen: set[str] = set()
+        self._seen: dict[str, object] = {}  # a name, and who was the first to tell of it
         self._hooked: set[str] = set()  # found through us: its loader tells
         self._is_behind = False  # a watched module came past us and was not ready when we looked
 
     def install(self) -> None:
-        """Go first in sys.meta_path and take care of the watched modules that are there already."""
+        """Go first in sys.meta_path, where nobody is yet, and take care of the watched modules that are there already."""
         sys.meta_path.insert(0, self)
         self._catch_up()
 
     def uninstall(self) -> None:
-        """Leave sys.meta_path."""
+        """Leave sys.meta_path, and the finders there alone."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
+        for finder in sys.meta_path:
+            find: Any = vars(finder if isinstance(finder, type) else type(finder)).get("find_spec")
+            if type(find) is _stand_ins.get("Listener"):
+                find.leave()
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
         """Return the spec that the other finders give for a watched module, None for any other name."""
         if self._is_behind or sys.meta_path[0] is not self:
-            self._come_first()
+            self._look_ahead()
         if name not in self._names:
             return None
         me = (get_ident(), name)
@@ -60,98 +62,187 @@ class Finder:
             self._finding.discard(me)
         return None
 
-    def notice(self, module: Any, name: str) -> None:
+    def notice(self, module: "Any", name: str) -> None:
         """Take note of a module that has just been executed."""
-        self._seen.add(name)
+        self._seen.setdefault(name, self)
         self._loaded(sys.modules.get(name, module), name)
 
-    def _hook(self, spec: Any, name: str) -> None:
+    def _hook(self, spec: "Any", name: str) -> None:
         self._hooked.add(name)
         loader = spec.loader
         if loader is None:
             return
         if not hasattr(loader, "exec_module"):
-            spec.loader = _OldLoader(loader, self, spec)
+            spec.loader = _stand_in("OldLoader")(loader, self, spec)
         elif type(loader).__module__ == "_frozen_importlib_external" and hasattr(loader, "path") and hasattr(loader, "__dict__"):
             # A file loader serves this one module: it stays the loader, with one method of its own until it has run.
             real = loader.exec_module
 
-            def execute(module: Any) -> None:
+            def execute(module: "Any") -> None:
                 vars(loader).pop("exec_module", None)
                 real(module)
                 self.notice(module, name)
 
             loader.exec_module = among_importlib(execute)
         else:
-            spec.loader = _Loader(loader, self, name)
+            spec.loader = _stand_in("Loader")(loader, self, name)
 
-    def _come_first(self) -> None:
-        """Go back to the front: a finder that came in later may have taken watched modules past us."""
-        if self in sys.meta_path:
-            sys.meta_path.remove(self)
-            sys.meta_path.insert(0, self)
-        self._catch_up()
+    def _look_ahead(self) -> None:
+        """Listen to the finders that came in before us, and take care of what they may have taken past us until now.
+
+        We never go back to the front: who puts a finder there and takes it away by its index would take us.
+        """
+        is_new = self._is_behind
+        for finder in list(sys.meta_path):
+            if finder is self:
+                break
+            if type(getattr(finder, "find_spec", None)) is not _stand_ins.get("Listener"):
+                _listen_to(finder, self)
+                is_new = True  # or one that cannot be listened to
+        if is_new:
+            self._catch_up()
+
+    def take(self, spec: "Any", name: str) -> None:
+        """Hook what a finder before us has found, if it is watched."""
+        if name in self._names and (get_ident(), name) not in self._finding and not _is_hooked(spec.loader):
+            self._hook(spec, name)
 
     def _catch_up(self) -> None:
         self._is_behind = False
-        for name in self._names - self._seen:
+        for name in self._names.intersection(tuple(sys.modules)):  # not the other way round: most are never imported
             module = sys.modules.get(name)
-            if module is None or name in self._hooked:
+            if module is None or name in self._hooked or name in self._seen:
                 continue
             if getattr(getattr(module, "__spec__", None), "_initializing", False):
                 self._is_behind = True
-            else:
+            elif self._claim(name):
                 self.notice(module, name)
 
-
-class _OldLoader:
-    """Stands in for a loader of the old kind, which has `load_module` and no `exec_module` (importlib takes them to 3.14)."""
-
-    def __init__(self, loader: Any, finder: Finder, spec: Any) -> None:
-        self._loader = loader
-        self._finder = finder
-        self._spec = spec
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    def load_module(self, name: str) -> Any:
-        self._spec.loader = self._loader
-        module = self._loader.load_module(name)
-        self._finder.notice(module, name)
-        return module
+    def _claim(self, name: str) -> bool:
+        """Say whether it is for this thread to tell of a module; another one may be looking, too."""
+        claim = object()
+        return self._seen.setdefault(name, claim) is claim
 
 
-class _Loader:
-    """Stands in for a loader that is shared (zip archives, builtins, other tools' hooks) until the module is executed."""
-
-    def __init__(self, loader: Any, finder: Finder, name: str) -> None:
-        self._loader = loader
-        self._finder = finder
-        self._name = name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loader, name)
-
-    @property  # type: ignore[misc]
-    def __class__(self) -> Any:
-        return type(self._loader)
-
-    def create_module(self, spec: Any) -> Any:
-        create = getattr(self._loader, "create_module", None)
-        return create(spec) if create is not None else None
-
-    def exec_module(self, module: Any) -> None:
-        spec: Any = getattr(module, "__spec__", None)
-        if getattr(spec, "loader", None) is self:
-            spec.loader = self._loader
-        if getattr(module, "__loader__", None) is self:
-            module.__loader__ = self._loader
-        self._loader.exec_module(module)
-        self._finder.notice(module, self._name)
+_stand_ins: "dict[str, Any]" = {}
 
 
-def among_importlib(function: Any) -> Any:
+def _stand_in(name: str) -> "Any":
+    """Return one of the classes below by its name.
+
+    Few programs need one, and they would be a sixteenth of what all of us costs at the start of each. They are no module of their
+    own: a fork while another thread imports that would leave it locked in the child.
+    """
+    return _stand_ins.get(name) or _stand_ins.setdefault(name, _make_stand_ins()[name])
+
+
+def _make_stand_ins() -> "dict[str, Any]":
+    class Listener:
+        """Stands in for the `find_spec` of a class of finders, one of which is asked before us; it binds as that did."""
+
+        def __init__(self, cls: "Any", raw: "Any", finder: Finder, find: "Any" = None) -> None:
+            self._class = cls
+            self._raw = raw  # what stood in the class's own dictionary, None where it was inherited
+            self._finder = finder
+            self._find = find
+
+        def __call__(self, name: str, *more: "Any", **keywords: "Any") -> "Any":
+            spec = self._find(name, *more, **keywords)
+            if spec is not None:
+                self._finder.take(spec, name)
+            return spec
+
+        def __getattr__(self, name: str) -> "Any":
+            return getattr(self._find, name)
+
+        def __get__(self, instance: "Any", owner: "Any" = None) -> "Any":
+            raw = self._raw
+            if raw is None:
+                raw = next(vars(base)["find_spec"] for base in self._class.__mro__[1:] if "find_spec" in vars(base))
+            bind = getattr(type(raw), "__get__", None)
+            return Listener(self._class, raw, self._finder, raw if bind is None else bind(raw, instance, owner))
+
+        def leave(self) -> None:
+            """Put back what stood in this place."""
+            type.__delattr__(self._class, "find_spec")
+            if self._raw is not None:
+                type.__setattr__(self._class, "find_spec", self._raw)
+
+    class Loader:
+        """Stands in for a loader that is shared (zip archives, builtins, other tools' hooks) until the module is executed."""
+
+        def __init__(self, loader: "Any", finder: "Finder", name: str) -> None:
+            self._loader = loader
+            self._finder = finder
+            self._name = name
+
+        def __getattr__(self, name: str) -> "Any":
+            return getattr(self._loader, name)
+
+        @property  # type: ignore[misc]
+        def __class__(self) -> "Any":
+            return type(self._loader)
+
+        def create_module(self, spec: "Any") -> "Any":
+            create = getattr(self._loader, "create_module", None)
+            return create(spec) if create is not None else None
+
+        def exec_module(self, module: "Any") -> None:
+            spec: Any = getattr(module, "__spec__", None)
+            if getattr(spec, "loader", None) is self:
+                spec.loader = self._loader
+            if getattr(module, "__loader__", None) is self:
+                module.__loader__ = self._loader
+            self._loader.exec_module(module)
+            self._finder.notice(module, self._name)
+
+    class OldLoader:
+        """Stands in for a loader of the old kind, which has `load_module` and no `exec_module` (importlib takes them to 3.14)."""
+
+        def __init__(self, loader: "Any", finder: "Finder", spec: "Any") -> None:
+            self._loader = loader
+            self._finder = finder
+            self._spec = spec
+
+        def __getattr__(self, name: str) -> "Any":
+            return getattr(self._loader, name)
+
+        def load_module(self, name: str) -> "Any":
+            self._spec.loader = self._loader
+            module = self._loader.load_module(name)
+            self._finder.notice(module, name)
+            return module
+
+    among_importlib(Listener.__call__)
+    among_importlib(Loader.exec_module)
+    among_importlib(OldLoader.load_module)
+    return {"Listener": Listener, "Loader": Loader, "OldLoader": OldLoader}
+
+
+def _listen_to(finder: "Any", us: Finder) -> None:
+    """Hear of what a finder finds, where its class can be told: not of importlib's own, nor of what is one instance's own.
+
+    The instance stays as it is: programs copy and pickle their finders.
+    """
+    cls = finder if isinstance(finder, type) else type(finder)
+    own = vars(cls).get("find_spec")
+    is_told = type(own) is _stand_ins.get("Listener")
+    if is_told or not hasattr(cls, "find_spec") or cls.__module__.startswith("_frozen_importlib"):
+        return
+    try:
+        type.__setattr__(cls, "find_spec", _stand_in("Listener")(cls, own, us))
+    except TypeError:  # a class that is written in C
+        pass
+
+
+def _is_hooked(loader: "Any") -> bool:
+    if type(loader) in _stand_ins.values():
+        return True
+    own = vars(loader).get("exec_module") if hasattr(loader, "__dict__") else None
+    return getattr(own, "__qualname__", "") == "Finder._hook.<locals>.execute"
+
+
+def among_importlib(function: "Any") -> "Any":
     """Make a function's frame count as importlib's own.
 
     CPython cuts those out of the traceback of a module that fails to import (`remove_importlib_frames` in import.c goes
@@ -159,7 +250,3 @@ def among_importlib(function: Any) -> Any:
     """
     function.__code__ = function.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
     return function
-
-
-among_importlib(_Loader.exec_module)
-among_importlib(_OldLoader.load_module)

@@ -6,12 +6,13 @@ where it is taken; the call is counted once, at the end.
 
 from __future__ import annotations
 
-from time import monotonic_ns as clock
 from types import AsyncGeneratorType, GeneratorType
 
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import serialised, shielded
+from hookmon.probe.private import monotonic_ns as clock
 from hookmon.probe.steps import ACTIVE, STEPS, Awaitable, Frame, StandIn
 from hookmon.probe.stretches import end_left
 from hookmon.probe.trace import outcome_of
@@ -72,15 +73,21 @@ class TimedGenerator(StandIn):
     def __iter__(self) -> Any:
         return self
 
+    @unseen
     def _step(self, value: Any = None) -> Any:
         if self._body.stepping:  # a mistake of the program, which the generator answers
-            return self._inner.send(value)
+            try:
+                return self._inner.send(value)
+            except BaseException as each:
+                leave_traceback(each)
+                raise
         entered = _enter(self._body)
         error: BaseException | None = None
         try:
             return self._inner.send(value)
         except BaseException as each:
             error = each
+            leave_traceback(each)
             raise
         finally:
             _leave(self._body, entered, error)
@@ -89,24 +96,35 @@ class TimedGenerator(StandIn):
     __next__ = _step
     send = _step
 
+    @unseen
     def throw(self, *exception: Any) -> Any:
         if self._body.stepping:
-            return self._inner.throw(*exception)
+            try:
+                return self._inner.throw(*exception)
+            except BaseException as each:
+                leave_traceback(each)
+                raise
         entered = _enter(self._body)
         error: BaseException | None = None
         try:
             return self._inner.throw(*exception)
         except BaseException as each:
             error = each
+            leave_traceback(each)
             raise
         finally:
             _leave(self._body, entered, error)
             del error, exception
 
+    @unseen
     def close(self) -> None:
         body = self._body
         if not body.started or body.ended or body.stepping:  # nothing of the body runs
-            self._inner.close()
+            try:
+                self._inner.close()
+            except BaseException as each:
+                leave_traceback(each)
+                raise
             return
         entered = _enter(body)
         error: BaseException = GeneratorExit()
@@ -114,6 +132,7 @@ class TimedGenerator(StandIn):
             self._inner.close()
         except BaseException as each:
             error = each
+            leave_traceback(each)
             raise
         finally:
             _leave(body, entered, error)
@@ -235,6 +254,7 @@ class _AsyncStep(Awaitable):
 _generator: Any = compiled.TimedGenerator if compiled else TimedGenerator
 
 
+@unseen
 def timed_generator(made: Any, span: Span) -> Any:
     """Return the stand-in for what a generator function made.
 

@@ -8,6 +8,7 @@ module is patched and at each registration; a call of a callback is a call of a 
 from __future__ import annotations
 
 import sys
+from _weakref import ref
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
 from hookmon.probe.attributes import attribute, own_dictionary
@@ -15,6 +16,7 @@ from hookmon.probe.callables import is_partial
 from hookmon.probe.callbacks import Callbacks
 from hookmon.probe.engine import compiled
 from hookmon.probe.finder import among_importlib
+from hookmon.probe.frames import leave_traceback
 from hookmon.probe.guard import shielded
 from hookmon.probe.names import parameters
 from hookmon.probe.stand_ins import RefusedError
@@ -35,8 +37,8 @@ if TYPE_CHECKING:
 _CODE_FLAGS = 0x80  # inspect.CO_COROUTINE
 _GENERATOR_FLAG = 0x20
 _MISSING: Any = object()
-_registrations: set[Any] = set()
-"""The functions that stand in for those with which callbacks are registered."""
+_registrations: set[ref[Any]] = set()
+"""The functions that stand in for those with which callbacks are registered, weakly: whoever holds one holds its module."""
 
 
 def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> Any:
@@ -46,8 +48,8 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     the callback cannot be where the `[[hook]]` says.
     """
     if not isinstance(function, FunctionType):
-        raise RefusedError("it is not written in Python, so no callback can be taken from its arguments")
-    if function in _registrations or (compiled and type(function) is compiled.Handing):
+        raise RefusedError(f"it is {type(function).__name__}, no Python function from whose arguments a callback could be taken")
+    if ref(function) in _registrations or (compiled and type(function) is compiled.Handing):
         return function
     if function.__code__.co_flags & _CODE_FLAGS:
         raise RefusedError("it is a coroutine function, through which no callback can be registered")
@@ -65,7 +67,7 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
         register = _holder(function, callbacks, position, keyword, rest.split(".") if rest else [])
     else:
         register = _argument(function, callbacks, *_place(function, where, is_method))
-    _registrations.add(_like(register, function))
+    _registrations.add(ref(_like(register, function), _registrations.discard))
     return register
 
 
@@ -75,6 +77,8 @@ def replaced(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool, tak
         inner = raw.__func__
         made = registration(inner, target, watch, is_method=isinstance(raw, classmethod), takes_out=takes_out)
         return raw if made is inner else type(raw)(made)
+    if isinstance(raw, property):
+        raise RefusedError("it is a property: what is assigned to it passes no function of that name")
     return registration(raw, target, watch, is_method=is_method, takes_out=takes_out)
 
 
@@ -102,15 +106,22 @@ def _argument(function: Any, callbacks: Callbacks, position: int, keyword: str) 
 
     def register(*args: Any, **kwargs: Any) -> Any:
         own = args[position] if position < len(args) else kwargs.get(keyword)
-        if own is None and not is_taken_out:
-            return _decorating(function(*args, **kwargs), callbacks, args, kwargs)
-        made = callbacks.swap(own, args, kwargs)
-        if made is None:
-            return function(*args, **kwargs)
-        if position < len(args):
-            result = function(*args[:position], made, *args[position + 1 :], **kwargs)
-        else:
-            result = function(*args, **{**kwargs, keyword: made})
+        try:
+            if own is None and not is_taken_out:
+                result = function(*args, **kwargs)
+                is_given_back = any(result is given for given in (*args, *kwargs.values()))  # then it is no decorator
+                return result if is_given_back else _decorating(result, callbacks, args, kwargs)
+            made = callbacks.swap(own, args, kwargs)
+            if made is None:
+                return function(*args, **kwargs)
+            if position < len(args):
+                result = function(*args[:position], made, *args[position + 1 :], **kwargs)
+            else:
+                result = function(*args, **{**kwargs, keyword: made})
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        callbacks.keep(made, own)
         return own if result is made else result
 
     return register
@@ -120,7 +131,12 @@ def _decorator(function: Any, callbacks: Callbacks) -> Any:
     """The callback is what the returned decorator is put on."""
 
     def register(*args: Any, **kwargs: Any) -> Any:
-        return _decorating(function(*args, **kwargs), callbacks, args, kwargs)
+        try:
+            decorate = function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        return _decorating(decorate, callbacks, args, kwargs)
 
     return register
 
@@ -132,9 +148,14 @@ def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs)
 
     def register(own: Any, /, *more: Any, **named: Any) -> Any:
         made = callbacks.swap(own, args, kwargs)
+        try:
+            result = decorate(own if made is None else made, *more, **named)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         if made is None:
-            return decorate(own, *more, **named)
-        result = decorate(made, *more, **named)
+            return result
+        callbacks.keep(made, own)
         return own if result is made else result
 
     return _like(register, decorate)
@@ -148,14 +169,22 @@ def _result(function: Any, callbacks: Callbacks) -> Any:
     if function.__code__.co_flags & _GENERATOR_FLAG:
 
         def register(*args: Any, **kwargs: Any) -> Any:
-            for each in function(*args, **kwargs):
-                made = callbacks.copy(each, args, kwargs)
-                yield each if made is None else made
+            try:
+                for callback in function(*args, **kwargs):
+                    made = callbacks.copy(callback, args, kwargs)
+                    yield callback if made is None else made
+            except BaseException as error:
+                leave_traceback(error)
+                raise
 
         return register
 
     def register_once(*args: Any, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         made = callbacks.copy(result, args, kwargs)
         return result if made is None else made
 
@@ -183,7 +212,11 @@ def _holder(function: Any, callbacks: Callbacks, position: int, keyword: str, na
 
     def register(*args: Any, **kwargs: Any) -> Any:
         look(args, kwargs)
-        result = function(*args, **kwargs)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         look(args, kwargs)
         return result
 

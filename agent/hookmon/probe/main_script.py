@@ -8,6 +8,9 @@ is an archive (`pymain_get_importer` in main.c); a hook that says yes makes it c
 stand-in lies ready that runs the script as Python would have. Modules (`-m`), archives and the children of
 multiprocessing's spawn come through the real runpy, whose code look-ups are patched. Whatever cannot be prepared (a syntax
 error, say) is left to Python, which then reports it in its own words.
+
+Tools that run a script as `__main__` (coverage, cProfile, trace, Streamlit) compile it themselves: they find a `compile`
+of ours among their own globals. Of what others run (profile, pdb, IPython, doctest) the tool's own script is all that is seen.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from __future__ import annotations
 import sys
 from types import CodeType, ModuleType
 
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
+from hookmon.probe.private import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +31,15 @@ if TYPE_CHECKING:
     Decorate = Callable[[str], Callable[[Any], Any]]  # qualified name: decorator
 
 MAIN_NAMES = ("__main__", "__mp_main__")
+_RUNNERS_BY_NAME = ("cProfile", "trace")
+"""Modules that run a script when they are started with -m. `profile` saves the code itself, which ours cannot be."""
 
 
 class MainScript:
     """The one script of this process, and how it is to be decorated."""
 
-    def __init__(self, wanted: Callable[[str], bool], decorate: Decorate, defined: Callable[[list[str]], None]) -> None:
-        """`wanted` and `decorate` take a qualified name; `defined` is told all names that the script defines."""
+    def __init__(self, wanted: Callable[[str], bool], decorate: Decorate, defined: Callable[[list[str], str], None]) -> None:
+        """`wanted` and `decorate` take a qualified name; `defined` is told all names that the script defines, and its file."""
         self._wanted = wanted
         self._decorate = decorate
         self._defined = defined
@@ -45,11 +52,18 @@ class MainScript:
 
             if os.path.isfile(script):
                 self._path = os.path.abspath(script)
-                self._code = self._compiled(lambda: _read(script), self._path, warn=True)
+                self._code = self._compiled(lambda: read(script)[0], self._path, warn=True)
                 if self._code is not None:  # once asked, a hook cannot say no and leave: C goes by the length of before
                     sys.path_hooks.insert(0, self._claim)
 
-    def patch_runpy(self, runpy: ModuleType) -> None:
+    def patch_runner(self, module: ModuleType, name: str) -> None:
+        """Let a module that runs scripts run decorated code."""
+        if name == "runpy":
+            self._patch_runpy(module)
+        else:
+            vars(module).setdefault("compile", self._compile_for(lambda _: True))  # it compiles nothing else
+
+    def _patch_runpy(self, runpy: ModuleType) -> None:
         """Let runpy find decorated code for the main module."""
         get_details = runpy._get_module_details
         get_code = runpy._get_code_from_file
@@ -66,13 +80,15 @@ class MainScript:
                 raise
             if is_for_main:
                 code = self._decorated(code, lambda: spec.loader.get_source(spec.name)) or code
+                if spec.name in _RUNNERS_BY_NAME and "__main__" in sys.modules:
+                    vars(sys.modules["__main__"]).setdefault("compile", self._compile_for(_is_script))
             return name, spec, code
 
         def code_from_file(*args: Any, **kwargs: Any) -> Any:
             found = get_code(*args, **kwargs)
             code = found[0] if isinstance(found, tuple) else found  # a pair up to 3.12
             if _is_for_main(sys._getframe(1)):
-                code = self._decorated(code, lambda: _read(code.co_filename)) or code
+                code = self._decorated(code, lambda: read(code.co_filename)[0]) or code
             return (code, *found[1:]) if isinstance(found, tuple) else code
 
         runpy._get_module_details = details  # type: ignore[attr-defined]
@@ -89,6 +105,24 @@ class MainScript:
         sys.modules["runpy"] = runpy
         return runpy
 
+    def _compile_for(self, is_script: Callable[[str], bool]) -> Any:
+        """Return what is `compile` to a tool; `is_script` is asked about the name of a file."""
+
+        def compile(source: Any, filename: Any, mode: str, *more: Any, **keywords: Any) -> Any:
+            if len(more) < 2:
+                keywords.setdefault("dont_inherit", True)  # those tools have no future statements, and we have
+            try:
+                code = builtin(source, filename, mode, *more, **keywords)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
+            if mode == "exec" and type(code) is CodeType and is_script(code.co_filename):
+                return self._decorated(code, lambda: source) or code
+            return code
+
+        builtin = vars(sys.modules["builtins"])["compile"]
+        return unseen(compile)
+
     def _decorated(self, code: CodeType, source: Callable[[], Any]) -> CodeType | None:
         return self._compiled(source, code.co_filename, warn=False)
 
@@ -102,11 +136,13 @@ class MainScript:
         import warnings
 
         content = source()
+        if content is None:
+            return None  # there is none: a frozen module, or a compiled file alone
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tree = ast.parse(content, filename)
-            decorators = self._mark(tree)
+            decorators = self._mark(tree, filename)
             if not decorators:
                 return None
             with warnings.catch_warnings():
@@ -119,12 +155,12 @@ class MainScript:
             return None  # an archive, a compiled file, or what Python is about to refuse in its own words
         return _with_constants(code, decorators)
 
-    def _mark(self, tree: ast.Module) -> dict[str, Any]:
+    def _mark(self, tree: ast.Module, filename: str) -> dict[str, Any]:
         """Add a mark to each wanted definition, as its innermost decorator; return the decorators by mark."""
         import ast
 
         definitions = list(_definitions(tree.body, ()))
-        self._defined([name for name, _ in definitions])
+        self._defined([name for name, _ in definitions], filename)
         decorators: dict[str, Any] = {}
         for name, definition in definitions:
             if self._wanted(name) and not isinstance(definition, ast.ClassDef):
@@ -212,13 +248,15 @@ def _hide_own_frames() -> None:
     sys.excepthook = excepthook
 
 
+def _is_script(filename: str) -> bool:
+    """Say whether a file is what a tool has put where the started script stands."""
+    import os
+
+    return os.path.abspath(filename) == os.path.abspath(sys.argv[0])
+
+
 def _is_for_main(frame: Any) -> bool:
     """Say whether runpy is asked for the program, or for its copy in a child of multiprocessing."""
     if frame.f_code.co_name in ("_run_module_as_main", "_get_main_module_details"):
         return True
     return frame.f_locals.get("run_name") in MAIN_NAMES
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()

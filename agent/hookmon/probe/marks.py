@@ -7,8 +7,9 @@ the watched process, about once a request. Nothing of the program runs for it, a
 from __future__ import annotations
 
 from hookmon.core.span import parse
-from hookmon.probe import transactions
+from hookmon.probe import naming, transactions
 from hookmon.probe.bodies import replacer
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
 from hookmon.probe.names import plain_fields, text_finder
 from hookmon.probe.steps import StandIn
@@ -44,7 +45,7 @@ def marker(target: Target, function: Any, is_method: bool) -> Mark:
         if find_name is not None:
             name = find_name(args, values)
             if name:
-                transactions.rename(name)
+                naming.call_it(name)
         if find_status is not None:
             status = find_status(args, values)[:3]
             if status.isdigit():
@@ -75,17 +76,21 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
         values = {**kwargs, "result": result}
         name = find_name(args, values) if find_name is not None else ""
         status = find_status(args, values)[:3] if find_status is not None else ""
-        return [name or None, int(status) if status.isdigit() else -1, None, None]
+        return [naming.mounted(name) or None, int(status) if status.isdigit() else -1, None, None]
 
     return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind, False
 
 
-def routing(name_of: Callable[[Any, Any], str], fields: tuple[Any, ...]) -> Any:
-    """Return the same for a function that tells the route of the open request: `name_of(args, kwargs)`, "" for none."""
+def routing(name_of: Callable[[Any, Any, Any], str], fields: tuple[Any, ...]) -> Any:
+    """Return the same for a function that tells the route of the open request: `name_of(args, kwargs, result)`.
+
+    "" is for what is no route: of that Python is told.
+    """
 
     @shielded(None)
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any]:
-        return [name_of(args, kwargs) or None, -1, None, None]
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any] | None:
+        name = name_of(args, kwargs, result)
+        return [name, -1, None, None] if name else None
 
     return read, fields, None, "request", True
 
@@ -102,25 +107,36 @@ class MarkedCoroutine(StandIn):
         self._mark = mark
         self._arguments = (args, kwargs)
 
+    @unseen
     def _step(self, value: Any = None) -> Any:
         try:
             return self._inner.send(value)
-        except StopIteration as stop:
-            self._mark(*self._arguments, stop.value)
+        except BaseException as error:
+            if isinstance(error, StopIteration):
+                self._mark(*self._arguments, error.value)
+            leave_traceback(error)
             raise
 
     __next__ = _step
     send = _step
 
+    @unseen
     def throw(self, *exception: Any) -> Any:
         try:
             return self._inner.throw(*exception)
-        except StopIteration as stop:
-            self._mark(*self._arguments, stop.value)
+        except BaseException as error:
+            if isinstance(error, StopIteration):
+                self._mark(*self._arguments, error.value)
+            leave_traceback(error)
             raise
 
+    @unseen
     def close(self) -> None:
-        self._inner.close()
+        try:
+            self._inner.close()
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     def __await__(self) -> Any:
         return self

@@ -8,12 +8,15 @@ watched process, once for each watched module.
 from __future__ import annotations
 
 import sys
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, WrapperDescriptorType
 
 from hookmon.core import layout
-from hookmon.probe import early_references, notes
+from hookmon.probe import notes
+from hookmon.probe.early_references import Places, parts
+from hookmon.probe.entries import MISSING, class_of_nothing, is_glob, named, names_there, near_first, owners, raw_attribute
 from hookmon.probe.guard import failures, shielded
-from hookmon.probe.stand_ins import RefusedError, application, is_marked, is_timed, one_end, stand_in, told_before
+from hookmon.probe.private import os, read
+from hookmon.probe.stand_ins import RefusedError, application, is_marked, is_ours, is_timed, one_end, stand_in, told_before
 from hookmon.probe.target import Target
 
 TYPE_CHECKING = False
@@ -23,58 +26,94 @@ if TYPE_CHECKING:
 
     from hookmon.core.plan import WatchPlan
 
-_MISSING: Any = object()
-
 
 class Patches:
-    """All that was changed in this process, in order."""
+    """Changes attributes of the program's modules and classes.
 
-    def __init__(self) -> None:
-        self._undo: list[tuple[Any, str, Any]] = []  # (owner, attribute, what was in its own dictionary or _MISSING)
+    What was there before is remembered in the list `undo` where one is given, in order. It keeps modules alive, which Python
+    would take apart before it clears them, and with them all that they hold; so a program has none.
+    """
+
+    def __init__(self, undo: list[tuple[Any, str, Any]] | None = None) -> None:
+        self._undo = undo  # (owner, attribute, what was in its own dictionary or MISSING)
 
     def replace(self, owner: Any, name: str, value: Any) -> None:
-        """Set an attribute of a module, class or descriptor, and remember what was there.
-
-        Raises RefusedError for a type that cannot be changed.
-        """
-        before = vars(owner).get(name, _MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
+        """Set an attribute of a module, class or descriptor. Raises RefusedError for a type that cannot be changed."""
+        before = vars(owner).get(name, MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
         try:
             _set(owner, name, value)
         except (TypeError, AttributeError) as error:
             raise RefusedError(
                 f"{getattr(owner, '__name__', owner)} is a C type, which Python does not let anybody patch"
             ) from error
-        self._undo.append((owner, name, before))
+        if self._undo is not None:
+            self._undo.append((owner, name, before))
 
     def undo(self) -> None:
-        """Change everything back, last first."""
+        """Change everything back that was remembered, last first."""
         while self._undo:
             owner, name, before = self._undo.pop()
-            if before is _MISSING:
-                type.__delattr__(owner, name) if isinstance(owner, type) else delattr(owner, name)
+            if before is MISSING:
+                _delete(owner, name)
             else:
                 _set(owner, name, before)
 
 
 def _set(owner: Any, name: str, value: Any) -> None:
     if isinstance(owner, type):
-        type.__setattr__(owner, name, value)
+        _way_in(owner).__setattr__(owner, name, value)
     elif isinstance(owner, ModuleType):
         owner.__dict__[name] = value
     else:
         setattr(owner, name, value)
 
 
+def _delete(owner: Any, name: str) -> None:
+    if isinstance(owner, type):
+        _way_in(owner).__delattr__(owner, name)
+    else:
+        delattr(owner, name)
+
+
+def _way_in(owner: type) -> Any:
+    """Return what sets attributes of a class: `type`, which runs nothing of the program, or a metaclass in C that wants to do it.
+
+    nanobind and pybind11 bring such metaclasses, and `type` refuses to act in their stead.
+    """
+    metaclass = type(owner)
+    return metaclass if isinstance(metaclass.__setattr__, WrapperDescriptorType) else type
+
+
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
-    for watch, call in sorted(_pairs(watches), key=_turn):
-        _apply(module, name, watch, call, patches)
+    pairs = sorted(pairs_of(watches), key=_turn)
+    places = _places(module, name, pairs, patches) or Places(module, [], patches.replace)
+    for watch, call in pairs:
+        _apply(module, name, watch, call, patches, places)
     for failure in failures:
         notes.note("hookmon", failure)
     failures.clear()
 
 
-def _pairs(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
+@shielded(None)
+def _places(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], patches: Patches) -> Places:
+    """Find out who else holds what is to be patched. Adapters know what they do."""
+    found = [place for watch, call in pairs if not watch["adapter"] for place in _at_stake(module, name, watch, call)]
+    return Places(module, found, patches.replace)
+
+
+def _at_stake(module: ModuleType, module_name: str, watch: WatchPlan, call: str) -> Iterator[tuple[Any, str]]:
+    """Yield the places that one entry of `calls` is to change, but those where something of ours stands already."""
+    found = [(owner, name) for owner, name, _ in named(module, module_name, call)]
+    for owner, name in (*found, *owners(module, watch["hook"]["since"] if "hook" in watch else [])):
+        if issubclass(type(vars(owner).get(name)), type):
+            owner, name = vars(owner)[name], "__init__"
+        if name in vars(owner) and not is_ours(vars(owner)[name]):
+            yield owner, name
+
+
+def pairs_of(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
+    """Return each watch with each name that it is about."""
     pairs = [(watch, call) for watch in watches for call in watch["calls"]]
     pairs += [(watch, call) for watch in watches for call in watch.get("until", ())]
     return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
@@ -83,18 +122,18 @@ def _pairs(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
 def _turn(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
     """Sort pairs: a name that was spelt out beats a glob, and the ends of a longer span go around what is timed by itself."""
     watch, call = pair
-    return "until" in watch, _is_glob(call)
+    return "until" in watch, is_glob(call)
 
 
 @shielded(None)
-def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
+def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches, places: Places) -> None:
     path = f"{name}:{call}"
     number = watch["id"]
     try:
         if watch["adapter"]:
             _adapt(module, name, watch, call, patches)
-        elif not _patch_call(module, name, watch, call, patches):
-            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, "\n".join(_names_there(module, call))[:3900])
+        elif not _patch_call(module, name, watch, call, places):
+            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, near_first(names_there(module, call), call))
             return
     except RefusedError as refusal:
         notes.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
@@ -125,8 +164,10 @@ def _adapter(name: str) -> Any:
     if name not in _adapters:
         # By its name it is one of ours: no call site lies in it, and what fails in it is caught. No byte code is written.
         adapter = ModuleType(f"hookmon.packs.{name.rpartition('/')[2].removesuffix('.py')}")
-        with open(name, "rb") as file:
-            exec(compile(file.read(), name, "exec", dont_inherit=True), vars(adapter))
+        content, owner = read(name)
+        if owner not in (os.geteuid(), 0, os.stat(name.rpartition("/")[0] or ".").st_uid):
+            raise RefusedError(f"its adapter {name} belongs to another user, in a folder that is not theirs")
+        exec(compile(content, name, "exec", dont_inherit=True), vars(adapter))
         _adapters[name] = adapter
     return _adapters[name]
 
@@ -148,92 +189,125 @@ def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
         entry=watch["entry"],
         marks=(watch["entry_name"], watch["entry_status"], watch["entry_body"]),
         waits=watch["waits"],
+        part=watch.get("part", False),
     )
 
 
-def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, patches: Patches) -> bool:
-    """Patch what one entry of `calls` names; say whether anything was found."""
-    *classes, last = call.split(".")
-    owner: Any = module
-    for each in classes:
-        owner = _raw(owner, each)
-        if not isinstance(owner, type):
-            return False
-    found = False
-    for name in list(_matching(owner, module_name, last)):
-        is_taken = owner is module and name in vars(module) and early_references.has_any(vars(module), name)
-        raw = _raw(owner, name)
-        if raw is _MISSING:
+def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, places: Places) -> bool:
+    """Patch what one entry of `calls` names; say whether anything was found. Raises RefusedError when all of it is taken."""
+    found = patched = False
+    refusal = ""
+    for owner, name, qualified in named(module, module_name, call):
+        raw = raw_attribute(owner, name)
+        if raw is MISSING:
             continue
         found = True
-        qualified = ".".join((*classes, name))
-        target = target_of(module_name, qualified, watch)
-        if "hook" in watch:
-            _patch_hook(module, owner, name, raw, target, watch, patches)
-        elif "until" in watch:
-            made = _end(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
-            patches.replace(owner, name, made)
-        elif isinstance(raw, type):
-            _patch_class(raw, target, watch["span"], patches)
-        elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
-            if not is_timed(raw.func):
-                patches.replace(raw, "func", stand_in(raw.func, target, watch["span"], is_method=True))
-        else:
-            value = _timed_attribute(raw, owner, target, watch["span"])
-            if value is not raw:
-                patches.replace(owner, name, value)
-                if is_taken:
-                    early_references.note(module, module_name, name, raw)
+        taker = places.taker(*((raw, "__init__") if isinstance(raw, type) else (owner, name)))
+        if taker:
+            refusal = f"it was handed on before it could be watched, to {taker}"
+            left = "left as it is, it is not counted under this name: watch what it calls, or make a [[hook]] of what took it"
+            notes.note("early reference", f"{module_name}:{qualified}{_place_of(raw)} {refusal[3:]}; {left}")
+            continue
+        try:
+            _patch_one(module, owner, name, raw, target_of(module_name, qualified, watch), watch, call, places)
+            patched = True
+        except RefusedError as error:
+            refusal = str(error)
+            if is_glob(call):  # the others that it stands for may be patched
+                notes.note("refused", f"{module_name}:{qualified}{_place_of(raw)}: {refusal}")
+    nothing_of = "" if found else class_of_nothing(module, module_name, call)
+    if nothing_of:
+        refusal = nothing_in(nothing_of)
+    if refusal and not patched:
+        raise RefusedError(refusal)
     return found
 
 
-def _patch_hook(module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, patches: Patches) -> None:
+def nothing_in(cls: str) -> str:
+    """Say why a glob finds nothing in a class."""
+    return f"{cls} has no function of its own; what it inherits, properties and other descriptors are to be named one by one"
+
+
+def _patch_one(
+    module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, call: str, places: Places
+) -> None:
+    """Put what a watch makes of one name in its place."""
+    if "hook" in watch:
+        _patch_hook(module, owner, name, raw, target, watch, places)
+    elif "until" in watch:
+        made = end_of(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
+        places.put(owner, name, raw, made)
+    elif isinstance(raw, type):
+        _patch_class(raw, target, watch["span"], places)
+    elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
+        if not is_timed(raw.func):
+            places.put_inside(raw, "func", stand_in(raw.func, target, watch["span"], is_method=True))
+    elif type(raw).__name__ == "singledispatchmethod" and type(getattr(raw, "dispatcher", None)) is FunctionType:
+        from hookmon.probe import dispatched  # few programs have one
+
+        def timed(function: Any) -> Any:
+            if type(getattr(function, "__func__", function)) is not FunctionType:
+                return function  # a partial, say, which may bind in another way than a stand-in, or not at all
+            try:
+                return _timed_attribute(function, owner, target, watch["span"])
+            except RefusedError:
+                return function
+
+        if not dispatched.is_timed(raw):
+            places.put_inside(raw.dispatcher, "dispatch", dispatched.timed_dispatch(raw.dispatcher.dispatch, timed))
+    else:
+        value = _timed_attribute(raw, owner, target, watch["span"])
+        if value is not raw:
+            places.put(owner, name, raw, value)
+
+
+def _place_of(raw: Any) -> str:
+    """Return where a function is defined, " (file:line)"; "" where Python does not say."""
+    *_, function = parts(raw)
+    code = getattr(function, "__code__", None)
+    return f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+
+
+def _patch_hook(module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, places: Places) -> None:
     """Take callbacks on their way through a registration function; a class's is its `__init__`."""
     if isinstance(raw, type):
-        owner, name, raw = raw, "__init__", _raw(raw, "__init__")
-    value = _through(raw, target, watch, is_method=isinstance(owner, type))
-    if value is not raw and not _waits(module, watch["hook"]["since"], lambda: patches.replace(owner, name, value), patches):
-        patches.replace(owner, name, value)
+        owner, name, raw = raw, "__init__", raw_attribute(raw, "__init__")
+    value = through(raw, target, watch, is_method=isinstance(owner, type))
+    if value is not raw and not _waits(module, watch["hook"]["since"], lambda: places.put(owner, name, raw, value), places):
+        places.put(owner, name, raw, value)
 
 
-def _waits(module: ModuleType, since: list[str], put: Callable[[], None], patches: Patches) -> bool:
+def _waits(module: ModuleType, since: list[str], put: Callable[[], None], places: Places) -> bool:
     """Let something be put in place when one of the functions `since` is first called; say whether that is possible."""
-    found = [(owner, name, _raw(owner, name)) for owner, name in _owners(module, since)]
+    found = [(owner, name, raw_attribute(owner, name)) for owner, name in owners(module, since)]
     if not since or len(found) < len(since) or not all(isinstance(raw, FunctionType) for *_, raw in found):
+        return False
+    if any(places.taker(owner, name) for owner, name, _ in found):
         return False
 
     def begin(*_call: Any) -> None:
         if waiting:
             waiting.pop()
-            for owner, name, raw in found:
-                patches.replace(owner, name, raw)
+            for owner, name, raw, made in told:
+                places.put(owner, name, made, raw)
             put()
 
     waiting = [begin]
-    for owner, name, raw in found:
-        patches.replace(owner, name, told_before(raw, begin))
+    told = [(owner, name, raw, told_before(raw, begin)) for owner, name, raw in found]
+    for owner, name, raw, made in told:
+        places.put(owner, name, raw, made)
     return True
 
 
-def _owners(module: ModuleType, calls: list[str]) -> Iterator[tuple[Any, str]]:
-    """Yield (module or class, name) of each of these functions that is there."""
-    for call in calls:
-        *classes, name = call.split(".")
-        owner: Any = module
-        for each in classes:
-            owner = _raw(owner, each)
-        if (owner is module or isinstance(owner, type)) and _raw(owner, name) is not _MISSING:
-            yield owner, name
-
-
-def _through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
+def through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
+    """Return what is to stand where a registration function stands."""
     from hookmon.probe import hooks  # only who has hooks pays for it
 
     takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
     return hooks.replaced(raw, target, watch, is_method=is_method, takes_out=takes_out)
 
 
-def _end(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
+def end_of(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
     """Return what is to stand where one of the two ends of a span stands: the same kind of descriptor."""
     if isinstance(raw, classmethod | staticmethod):
         is_method = isinstance(raw, classmethod)
@@ -241,55 +315,14 @@ def _end(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method
     return one_end(raw, target, watch, is_method=is_method, is_last=is_last)
 
 
-def _raw(owner: Any, name: str) -> Any:
-    """Return an attribute as it stands in its module's or class's dictionary, inherited ones included."""
-    for each in owner.__mro__ if isinstance(owner, type) else (owner,):
-        if name in vars(each):
-            return vars(each)[name]
-    return _MISSING
-
-
-def _is_glob(call: str) -> bool:
-    return any(char in call for char in "*?[")
-
-
-def _matching(owner: Any, module_name: str, pattern: str) -> Iterator[str]:
-    """Yield the names that the last part of a call stands for.
-
-    A glob takes the functions that the module or class itself defines, never those it imported or inherited, and names
-    with double underscores only when it begins with them.
-    """
-    if not _is_glob(pattern):
-        yield pattern
-        return
-    from fnmatch import fnmatchcase
-
-    for name, value in list(vars(owner).items()):
-        if not fnmatchcase(name, pattern) or (name.startswith("__") and not pattern.startswith("__")):
-            continue
-        function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
-        if isinstance(function, FunctionType) and (isinstance(owner, type) or function.__module__ == module_name):
-            yield name
-
-
-def _names_there(module: ModuleType, call: str) -> Iterator[str]:
-    """Yield the callable names that a misspelt one may have meant, as they would stand in `calls`."""
-    for name, value in list(vars(module).items()):
-        if callable(value) and not name.startswith("__"):
-            yield name
-            if isinstance(value, type) and "." in call:
-                for owner in value.__mro__[:-1]:
-                    yield from (f"{name}.{each}" for each, inner in list(vars(owner).items()) if not each.startswith("__"))
-
-
-def _patch_class(cls: type, target: Target, template: str, patches: Patches) -> None:
+def _patch_class(cls: type, target: Target, template: str, places: Places) -> None:
     """Time the making of instances."""
-    raw = _raw(cls, "__init__")
+    raw = raw_attribute(cls, "__init__")
     if is_timed(raw):
         return
     if not isinstance(raw, FunctionType):
         raise RefusedError(f"{cls.__name__} is a class without an __init__ in Python, whose making cannot be timed")
-    patches.replace(cls, "__init__", stand_in(raw, target, template, is_method=True))
+    places.put(cls, "__init__", raw, stand_in(raw, target, template, is_method=True))
 
 
 def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any:
@@ -306,10 +339,25 @@ def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any
     if isinstance(raw, property):
         if raw.fget is None or is_timed(raw.fget):
             return raw
-        return raw.getter(stand_in(raw.fget, target, template, is_method=True))
+        return _property_like(raw, stand_in(raw.fget, target, template, is_method=True))
     if not callable(raw):
         raise RefusedError(f"it is {_article(type(raw).__name__)}, which cannot be called")
     return stand_in(raw, target, template, is_method=is_method and hasattr(type(raw), "__get__"))
+
+
+def _property_like(raw: property, getter: Any) -> property:
+    """Return `raw` with another getter. Its class may have an `__init__` of its own, as werkzeug's cached_property does."""
+    if type(raw) is property:
+        return raw.getter(getter)
+    try:
+        made = type(raw).__new__(type(raw))
+        vars(made).update(vars(raw))
+        property.__init__(made, getter, raw.fset, raw.fdel, raw.__doc__)
+        if hasattr(raw, "__name__"):  # from 3.13 on, it is not in its dictionary
+            made.__name__ = raw.__name__  # type: ignore[attr-defined]
+    except (TypeError, AttributeError) as error:  # it has slots, or a `__new__` of its own
+        raise RefusedError(f"it is {_article(type(raw).__name__)}, a property that cannot be copied") from error
+    return made
 
 
 def _is_done(value: Any, target: Target) -> bool:
@@ -320,64 +368,3 @@ def _is_done(value: Any, target: Target) -> bool:
 
 def _article(word: str) -> str:
     return f"an {word}" if word[:1].lower() in "aeiou" else f"a {word}"
-
-
-class MainPatcher:
-    """Applies the watches of `__main__` to definitions, one at a time, as the started script makes them."""
-
-    def __init__(self, watches: list[WatchPlan]) -> None:
-        self._pairs = _pairs(watches)
-
-    def wants(self, name: str) -> bool:
-        """Say whether a qualified name is to be watched: itself, or as the `__init__` of a class that is."""
-        return self._pair_of(name) is not None
-
-    def _pair_of(self, name: str) -> tuple[WatchPlan, str] | None:
-        found = [pair for pair in self._pairs if _names(pair[1], name)]
-        return min(found, key=lambda pair: _is_glob(pair[1])) if found else None
-
-    def decorator(self, name: str) -> Any:
-        """Return what stands between a definition and its own decorators."""
-        pair = self._pair_of(name)
-        assert pair is not None
-        watch, call = pair
-        target = target_of("__main__", name.removesuffix(".__init__") if call != name else name, watch)
-
-        @shielded(None)
-        def timed(function: Any) -> Any:
-            if "hook" in watch:
-                made = _through(function, target, watch, is_method="." in name)
-            elif "until" in watch:
-                made = _end(function, target, watch, is_last=call in watch["until"], is_method="." in name)
-            else:
-                made = stand_in(function, target, watch["span"], is_method="." in name)
-            notes.note_watch(watch["id"], f"__main__:{call}", layout.TARGET_ACTIVE)
-            return made
-
-        return lambda function: timed(function) or function
-
-    def note_defined(self, names: list[str]) -> None:
-        """Note the calls that name nothing in the script."""
-        for watch, call in self._pairs:
-            path = f"__main__:{call}"
-            if not any(_names(call, name) for name in names):
-                if call in names:
-                    reason = f"{call} is a class without an __init__ of its own, whose making cannot be timed"
-                    notes.note_watch(watch["id"], path, layout.TARGET_REFUSED, reason)
-                else:
-                    notes.note_watch(watch["id"], path, layout.TARGET_NOT_FOUND, "\n".join(names)[:3900])
-
-
-def _names(call: str, name: str) -> bool:
-    """Say whether an entry of `calls` stands for a qualified name of the script."""
-    owner, _, last = name.rpartition(".")
-    if last == "__init__" and call == owner:
-        return True
-    call_owner, _, pattern = call.rpartition(".")
-    if call_owner != owner:
-        return False
-    if not _is_glob(pattern):
-        return pattern == last
-    from fnmatch import fnmatchcase
-
-    return fnmatchcase(last, pattern) and (not last.startswith("__") or pattern.startswith("__"))

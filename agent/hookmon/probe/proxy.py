@@ -9,6 +9,7 @@ loaded, under a package of that name that is there for the moment; what the prog
 from __future__ import annotations
 
 import sys
+from types import GetSetDescriptorType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,37 @@ def load_object_proxy(fallback_folder: str) -> Any:
                 except (ImportError, AttributeError) as each:
                     error = ImportError(str(each))
     raise error or ImportError("wrapt is nowhere to be found")
+
+
+def load_stand_in_base(fallback_folder: str) -> Any:
+    """Return the class of proxies whose `__wrapped__` is the one of what they stand for; raises ImportError as above.
+
+    There are tools that go by whether a function has one: typeguard checks none that has. The proxy that wrapt has in Python
+    goes by its own `__wrapped__` everywhere, so it keeps that.
+    """
+    proxy = load_object_proxy(fallback_folder)
+    plain = vars(proxy).get("__wrapped__")
+    if type(plain) is not GetSetDescriptorType:
+        return proxy
+    if proxy not in _bases:
+        _bases[proxy] = _with_wrapped(proxy, plain)
+    return _bases[proxy]
+
+
+_bases: dict[Any, Any] = {}
+
+
+def _with_wrapped(proxy: Any, plain: Any) -> Any:
+    def get(self: Any) -> Any:
+        return plain.__get__(self).__wrapped__
+
+    def put(self: Any, value: Any) -> None:
+        plain.__get__(self).__wrapped__ = value
+
+    def delete(self: Any) -> None:
+        del plain.__get__(self).__wrapped__
+
+    return type(proxy.__name__, (proxy,), {"__slots__": (), "__wrapped__": property(get, put, delete)})
 
 
 def _own_folder() -> str:

@@ -10,23 +10,23 @@ slot are. `words` and `since` are one memory seen twice, the second shifted by o
 
 from __future__ import annotations
 
-import os
 import sys
 from _thread import _local, get_ident
-from time import monotonic_ns, time_ns
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK
-from hookmon.probe import engine, tree
-from hookmon.probe.arena import Arena
+from hookmon.probe import native_forks, tree
 from hookmon.probe.depth import allow_depth
 from hookmon.probe.engine import compiled
 from hookmon.probe.greenlets import GreenletStorage
-from hookmon.probe.guard import serialised, shielded
-from hookmon.probe.target import Span, Target, call_site
-from hookmon.probe.tree import SCRATCH_LANE, Ending, blank_words
+from hookmon.probe.guard import after_fork, serialised, shielded
+from hookmon.probe.place import Place
+from hookmon.probe.private import monotonic_ns, os
+from hookmon.probe.target import Span
+from hookmon.probe.tree import SCRATCH_LANE, Spares, blank_words
 
+_UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
 TYPE_CHECKING = False
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from hookmon.probe.arena import Arena
 
 Node: Any = compiled.Node if compiled else tree.Node  # Any: C has no annotations
 Lane: Any = compiled.Lane if compiled else tree.Lane
@@ -52,11 +53,10 @@ wrapt_folder = ""  # where wrapt is when the program has none; set before `calls
 words = blank_words()
 since = words[1:]
 
-_endings = _local()
+_pid = os.getpid()  # of the process that all this belongs to
 _arena: Arena | None = None
 _opened = False  # one try a process: a run folder that is gone or full stays so
-_folder = ""
-_version = ""
+_place: Place | None = None
 _nodes: list[Node] = []
 _flat: dict[Span, Node | None] = {}
 forks = 0
@@ -64,50 +64,55 @@ forks = 0
 joining = False
 """Whether a call at the root of its lane may belong to a transaction: from the first transaction on."""
 _lanes: list[Lane] = []
-_free_lanes: list[Lane] = []
-_targets: list[Target] = []
+_spares = Spares(root)
 
 
 def start(folder: str, version: str) -> None:
-    """Begin recording into a run folder, in this process and in those that it forks.
+    """Begin recording into a run folder, in this process and in those that it forks; once more where that failed.
 
-    Called once, when the first watched module has been loaded. Without a shard (the folder is gone, full or belongs to
-    somebody else) the program runs on and nothing is kept; the collector sees a probe without a shard and says so.
+    Without a shard (the folder is gone, full or another user's) nothing is kept; the collector sees that and says so.
     """
-    global _folder, _version
-    _folder, _version = folder, version
-    os.register_at_fork(after_in_child=_after_fork)
+    global _place, _pid, _opened
+    _pid, _opened = os.getpid(), False
+    if _place is None:
+        _place = Place(folder, version)
+        if compiled is None:
+            native_forks.follow_uwsgi(_begin_anew, lambda: _pid)
     _open()
 
 
 def arena() -> Arena | None:
     """Return the shard of this process, None where there is none."""
+    if os.getpid() != _pid:
+        notice_fork()
     return _arena
 
 
 def _open() -> None:
     global _arena, _opened
-    if _opened or not _folder:
+    if os.getpid() != _pid:
+        notice_fork()
+    if _opened or _place is None:
         return
     _opened = True
-    now_ns = monotonic_ns()
-    text = "\0".join((_version, engine.NAME, sys.version.split()[0], sys.executable or "", *sys.orig_argv))
-    header = [layout.VERSION, os.getpid(), os.getppid(), now_ns, time_ns()]
-    path = f"{_folder}/{os.getpid()}-{now_ns}{layout.SHARD_SUFFIX}"
-    try:
-        arena = Arena(path, header, text.encode("utf-8", "surrogateescape"))
-    except (OSError, MemoryError, ValueError):
+    of_fork = forks
+    arena = _place.new_shard()
+    if arena is None:
         return
-    _arena = arena
-    _write_to(arena.words)
+    if forks != of_fork:  # a signal handler has forked in between: this one is the parent's
+        arena.close_in_child()
+        _open()
+    else:
+        _arena = arena
+        _write_to(arena.words, is_shared=True)
 
 
-def _write_to(memory: memoryview) -> None:
-    """Make a memory the one that all counters are in."""
+def _write_to(memory: memoryview, *, is_shared: bool) -> None:
+    """Make a memory the one that all counters are in; `is_shared`: forks of this process would write into it, too."""
     global words, since
     words, since = memory, memory[1:]
     if compiled:
-        compiled.set_words(memory)
+        compiled.set_words(memory, is_shared)
 
 
 def all_nodes() -> list[Node]:
@@ -115,34 +120,58 @@ def all_nodes() -> list[Node]:
     return [node for node in (*_nodes, *_flat.values()) if node is not None]
 
 
+@after_fork
 def _after_fork() -> None:
+    """Begin anew in a child, unless a call in another handler of the fork has had that done."""
+    if not native_forks.was_noticed():
+        _begin_anew()
+
+
+def notice_fork() -> None:
+    """Begin anew in a child that was forked in C, of which Python tells nobody.
+
+    The compiled engine is told by the C library, and calls this before it counts anything. The pure one compares the process
+    before it makes something new: until then it counts into the parent's shard what that knows already.
+    """
+    native_forks.notice()
+    lane = None if compiled else getattr(here, "lane", None)
+    _begin_anew()
+    _open()
+    if not compiled:
+        native_forks.note_lateness()
+    if lane is not None and lane.node is root:  # that of a caller who is about to enter a call
+        lane.base = enter_thread().base
+        here.lane = lane
+        _lanes.append(lane)
+
+
+def _begin_anew() -> None:
     """Leave the parent's shard alone, in the child, and get a new one at the next call.
 
     What was in flight goes on and ends in the scratch record: the parent counts it. A child of root gets its shard at
-    once, since it may change its user before its first call and could not write into the run folder after that.
+    once, since it may change its user, its root folder and its descriptors before its first call.
     """
-    global _arena, _opened, forks, here
+    global _arena, _opened, _pid, forks, here
+    _pid = os.getpid()
     forks += 1
     if _arena is not None:
         _arena.close_in_child()
-    _arena = None
-    _opened = False
-    _write_to(blank_words())
+    _arena, _opened = None, False
+    _write_to(blank_words(), is_shared=False)
     for node in all_nodes():
         node.retire()
     for lane in _lanes:
         lane.base = SCRATCH_LANE
-    for target in _targets:
-        target.number = 0
     root.children.clear()
-    for each in (_nodes, _flat, _lanes, _free_lanes, _targets):
-        each.clear()
+    for kept in (_nodes, _flat, _lanes, _spares):
+        kept.clear()
     if compiled:
         compiled.after_fork()
     if _lane_kind == "greenlet":
         _begin_greenlets()
     else:
         here = type(here)()
+    native_forks.forget()
     if os.geteuid() == 0:
         _open()
 
@@ -150,8 +179,7 @@ def _after_fork() -> None:
 def new_node(parent: Node, span: Span) -> Node | None:
     """Return the node of a span under a parent, which is made now; None when the span is not to be recorded there.
 
-    Raises RecursionError where DEEPEST watched calls are open already. Each of them takes 1.2 kB of the C stack, which
-    CPython 3.11 does not guard: a program that has raised its recursion limit would crash without ours.
+    Raises RecursionError below DEEPEST open calls: each takes 1.2 kB of the C stack, which CPython 3.11 does not guard.
     """
     if parent.depth >= layout.DEEPEST:
         raise RecursionError("maximum recursion depth exceeded")
@@ -160,6 +188,7 @@ def new_node(parent: Node, span: Span) -> Node | None:
 
 @shielded(None)
 def _new_node(parent: Node, span: Span) -> Node | None:
+    _open()
     if parent.number == 0:
         parent = root  # of a forked child, or the root itself
     if span in parent.children:
@@ -167,7 +196,6 @@ def _new_node(parent: Node, span: Span) -> Node | None:
     if tree.is_covered(parent, span):
         parent.children[span] = None
         return None
-    _open()
     if len(_nodes) >= layout.MOST_NODES or parent.children is _flat:
         return _flat_node(span)
     node = _recorded(parent, span, 0)
@@ -200,13 +228,7 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
         node.retire()
         return node
     allow_depth(parent.depth + 1)
-    arena.nodes = number = arena.nodes + 1
-    names = arena.string(span.name) << 32
-    target = _target_number(arena, span.target)
-    site = arena.string(call_site(span)) << 32
-    flags |= span.target.flags | layout.FLAG_SITED * bool(span.site)
-    values = [parent.number | names, target | site, flags, *[0] * (layout.NODE_WORDS - 4)]
-    at = arena.record(layout.NODE, number, values)
+    number, at = arena.node(parent.number, span, flags)
     if not at:
         return None
     node = Node(parent, span, number, at, parent.depth + 1)
@@ -216,16 +238,6 @@ def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
     if arena is not _arena:  # a signal handler has forked in between
         node.retire()
     return node
-
-
-def _target_number(arena: Arena, target: Target) -> int:
-    if not target.number:
-        arena.targets = number = arena.targets + 1
-        kinds = arena.string(target.kind) | arena.string(target.pack) << 32
-        if arena.record(layout.TARGET, number, [arena.string(target.path), kinds]):
-            _targets.append(target)
-            target.number = number
-    return target.number
 
 
 def join_from_now_on() -> None:
@@ -238,26 +250,20 @@ def join_from_now_on() -> None:
 
 
 def new_bucket(node: Node, duration_ns: int) -> int:
-    """Return the index of a duration's counter in an octave that this node did not have yet.
-
-    Where there is no space for another octave, that of the counter of calls without a duration.
-    """
+    """Return the index of a duration's counter in an octave that is new to a node; without space, that of untimed calls."""
     arena = _arena
     place = _new_bucket(node, duration_ns)
     return place if place and arena is _arena else node.total + _UNTIMED  # a signal handler may have forked in between
 
 
-_UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
-
-
 @shielded(0)
 def _new_bucket(node: Node, duration_ns: int) -> int:
     bucket = bucket_of(duration_ns)
-    arena = _arena
+    shard = arena()
     at = 0
-    if arena is not None and node.number:
+    if shard is not None and node.number:
         octave = bucket // SUB_BUCKETS
-        at = arena.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
+        at = shard.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
     if not at:
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
@@ -271,27 +277,23 @@ _spare_lane = Lane(SCRATCH_LANE, None, root)  # where there was no memory for a 
 @shielded(_spare_lane)
 def new_lane(task: int | None = None) -> Lane:
     """Return a lane for the running thread or greenlet, or for the task with the given identity."""
-    arena = _arena
+    shard = arena()
     base = 0
-    if arena is not None:
-        kind = arena.string("task" if task is not None else _lane_kind)
-        try:
-            lane = _free_lanes.pop()
-        except IndexError:
-            pass
-        else:
+    if shard is not None:
+        kind = shard.string("task" if task is not None else _lane_kind)
+        lane = _spares.take()
+        if lane is not None:
             words[lane.base + layout.LANE_IDENT - layout.LANE_FIRST] = get_ident()
             words[lane.base + layout.LANE_KIND - layout.LANE_FIRST] = kind
             lane.task = task
             return lane
         if len(_lanes) < layout.MOST_LANES:
-            values = [get_ident(), kind, 0, *[0] * (2 * layout.LANE_DEPTH)]
-            at = arena.record(layout.LANE, len(_lanes) + 1, values)
+            at = shard.record(layout.LANE, len(_lanes) + 1, [get_ident(), kind, *[0] * (1 + 2 * layout.LANE_DEPTH)])
             base = at and at + layout.LANE_FIRST
     lane = Lane(base or SCRATCH_LANE, task, root)
     if base:
         _lanes.append(lane)
-        if arena is not _arena:  # a signal handler has forked in between
+        if shard is not _arena:  # a signal handler has forked in between
             lane.base = SCRATCH_LANE
     else:
         words[layout.HEADER_HIDDEN_LANES] += 1
@@ -301,23 +303,19 @@ def new_lane(task: int | None = None) -> Lane:
 @shielded(None)
 def free_lane(lane: Lane) -> None:
     """Give the lane of a task or thread back that has ended; the next one gets it."""
-    lane.node = root
-    lane.trace = None
-    if lane.base != SCRATCH_LANE:
-        _free_lanes.append(lane)
+    _spares.give(lane)
 
 
 @shielded(_spare_lane)
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
     _open()
-    lane = new_lane()
-    here.lane = lane
+    lane = here.lane = new_lane()
     if _lane_kind == "thread":
         if compiled:
             compiled.follow_thread(lane)
         else:
-            _endings.ending = Ending(lane, free_lane)
+            _spares.follow_thread(lane)
     return lane
 
 
@@ -340,7 +338,7 @@ def _begin_greenlets() -> None:
 @serialised
 def end(node: Node, start_ns: int, error: BaseException | None) -> int:
     """Count a plain call that ends now, not in one straight line, charge its time and return it."""
-    duration_ns = max(0, monotonic_ns() - start_ns)  # the stamp may be by the engine's clock, microseconds ahead
+    duration_ns: int = max(0, monotonic_ns() - start_ns)  # the stamp may be by the engine's clock, microseconds ahead
     words[node.total] += duration_ns
     finish(node, duration_ns, error)
     return duration_ns

@@ -9,13 +9,11 @@ are led (`Lane.moved`) to a node that counts nothing and has the children of `(a
 
 from __future__ import annotations
 
-import os
-from time import monotonic_ns as clock
-
 from hookmon.core import layout
-from hookmon.probe import recorder
+from hookmon.probe import native_forks, recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.guard import shielded
+from hookmon.probe.private import monotonic_ns as clock
 from hookmon.probe.trace import RETURNED, UNTIMED
 from hookmon.probe.transactions import AFTER, FAILED_FROM, Transaction, child, current
 from hookmon.probe.tree import SCRATCH_LANE
@@ -35,7 +33,9 @@ def finish(transaction: Transaction | None = None) -> None:
     Does nothing where the calls that are open cannot be told: in a lane that has found no place in the shard.
     """
     transaction = transaction or current()
-    if transaction is None or transaction.ended or transaction.epoch != recorder.forks or transaction.lane.base == SCRATCH_LANE:
+    if transaction is None or transaction.ended or transaction.nested or transaction.epoch != recorder.forks:
+        return
+    if transaction.lane.base == SCRATCH_LANE or transaction.node.span.target.kind != "request":
         return
     lane = transaction.lane
     calls = _open_calls(lane, transaction.node)
@@ -118,4 +118,4 @@ def _forget_tails() -> None:
 if compiled:
     finish = shielded(None)(compiled.finish_response)
 
-os.register_at_fork(after_in_child=_forget_tails)
+native_forks.forgetting.append(_forget_tails)

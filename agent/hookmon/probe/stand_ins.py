@@ -8,15 +8,19 @@ for an object of the program's own that can be called it is wrapt's proxy that d
 from __future__ import annotations
 
 import sys
+from _weakref import ref
 from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, SimpleNamespace, WrapperDescriptorType
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
-from hookmon.probe import examples, generators, recorder, response, steps, stretches, trace, transactions, tree
+from hookmon.probe import examples, generators, naming, recorder, response, steps, stretches, trace, transactions, tree
+from hookmon.probe.callables import is_partial
 from hookmon.probe.engine import compiled
+from hookmon.probe.frames import leave_traceback, looks_at_caller, unseen
 from hookmon.probe.guard import shielded
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading, routing
 from hookmon.probe.names import LONGEST_NAME, only_key, span_finder
+from hookmon.probe.reference import copy_of, deep_copy_of, is_called_in_c
 from hookmon.probe.target import is_own, located, note_maker
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
@@ -34,6 +38,7 @@ _ITERABLE_COROUTINE_FLAG = 0x100
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 
 _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
+_PROXIES = ("ObjectProxy", "BaseObjectProxy")  # wrapt's; __class__ of anything else may be code of the program
 
 if compiled:
     kinds: Any = compiled
@@ -46,13 +51,14 @@ if compiled:
             members=transactions.members,
             join=transactions.join,
             end_left=stretches.end_left,
-            rename=transactions.rename,
+            rename=naming.rename,
             keep_if_slow=examples.keep_if_slow,
             new_per=trace.new_per,
             located=located,
             is_own=is_own,
             awaiting=steps.awaiting,
             tail=response.tail,
+            nest=transactions.nest,
         ),
         recorder.root,
         tree.no_children,
@@ -65,6 +71,7 @@ else:
     from hookmon.probe import calls as kinds
 
 TimedCallable: Any = kinds.TimedCallable
+Selective: Any = kinds.Selective
 
 
 class RefusedError(Exception):
@@ -72,8 +79,22 @@ class RefusedError(Exception):
 
 
 def is_timed(value: Any) -> bool:
-    """Say whether a value is a stand-in of ours."""
-    return isinstance(value, TimedCallable) or type(value).__dict__.get("hookmon_stand_in", False)
+    """Say whether a value is a stand-in of ours that times all its calls."""
+    is_ours = isinstance(value, TimedCallable) and not issubclass(type(value), Selective)
+    return is_ours or type(value).__dict__.get("hookmon_stand_in", False)
+
+
+def can_stand_in(value: Any) -> bool:
+    """Say whether something can stand in for a callback, so that nobody can tell by its calls, copies or introspection.
+
+    That is a function, of Python or C, a method of one, a partial, or what wrapt has made of a function.
+    """
+    if type(value) is MethodType:
+        value = value.__func__
+    kind = type(value)
+    if kind in _PLAIN_TYPES or kind.__name__ in _PLAIN_NAMES or is_partial(value):
+        return True
+    return any(base.__name__ in _PROXIES for base in kind.__mro__) and isinstance(value, FunctionType)
 
 
 def is_marked(value: Any) -> bool:
@@ -81,11 +102,20 @@ def is_marked(value: Any) -> bool:
     return isinstance(value, kinds.Marked)
 
 
+def is_ours(value: Any) -> bool:
+    """Say whether a value is anything of ours: a stand-in, or a function of an adapter or a hook."""
+    if type(value) is FunctionType:
+        return str(value.__globals__.get("__name__")).startswith("hookmon.")
+    return is_timed(value) or is_marked(value) or type(value).__module__.startswith("hookmon.")
+
+
 def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
     """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
     One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
     """
+    if not compiled and looks_at_caller(function):
+        raise RefusedError("it looks at the frame of its caller, and with the pure engine it would find ours")
     if any(target.marks):
         function = _marked(function, target, is_method)
         if not target.entry:
@@ -95,12 +125,16 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         span = target.span(always) if always else None
     name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
     position, key = (position, None) if span is not None or position >= 0 else only_key(template, function, is_method)
+    code = getattr(function, "__code__", None)
+    if not target.pack and code is not None:
+        target.place = f"{code.co_filename}:{code.co_firstlineno}"
     flags = _flags(function)
     if flags & _ITERABLE_COROUTINE_FLAG:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
     kind = kinds.Timed
     if flags & _COROUTINE_FLAG:
         kind = kinds.TimedCoroutineFunction
+        target.flags |= layout.FLAG_COROUTINE
     elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
         kind = kinds.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
@@ -108,10 +142,12 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     if compiled and isinstance(function, MethodDescriptorType):
         return compiled.TimedMethod(function, span, name, position, target.sited, key)
     if isinstance(function, FunctionType | kinds.Marked):
-        return kind(function, span, name, position, target.sited, key)
+        made = kind(function, span, name, position, target.sited, key)
+        return made if compiled else kinds.hide_call(made)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
         return _proxy(function, kind(function, span, name, position, target.sited, key))
-    return _named_after(kind, function)(function, span, name, position, target.sited, key)
+    made = _named_after(kind, function)(function, span, name, position, target.sited, key)
+    return made if compiled else kinds.hide_call(made)
 
 
 def application(function: Any, target: Target, template: str, scope_at: int) -> Any:
@@ -142,8 +178,9 @@ def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | No
     """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
 
     A coroutine function tells when it is called, without a result, any other function when it has returned. `route_of` is for
-    one that tells the route of the open request: a function of (args, kwargs) that returns the name or "", and the fields of the
-    arguments that alone decide about it, (position or keyword, names), besides the prefix that the transaction has.
+    one that tells the route of the open request: a function of (args, kwargs, result) that returns the name, or "" where `tell`
+    is to, and the fields that alone decide about it, (position or keyword or -1 for the result, names), besides the prefix that
+    the transaction has.
     """
     kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
     quick = routing(*route_of) if route_of is not None else None
@@ -155,6 +192,7 @@ def told_before(function: Any, tell: Any) -> Any:
     return kinds.MarkedBefore(function, None, shielded(None)(tell), -1)
 
 
+@unseen
 def chained(method: Any, make: Any, given: Any, then: Any) -> Any:
     """Return what stands for a method of a C type by way of another object's: `then(make(self, given), …)`.
 
@@ -164,7 +202,11 @@ def chained(method: Any, make: Any, given: Any, then: Any) -> Any:
         return compiled.Chained(method, make, given, then)
 
     def through(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return method(self, *args, **kwargs) if kwargs else then(make(self, given), *args)
+        try:
+            return method(self, *args, **kwargs) if kwargs else then(make(self, given), *args)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     for name in ("__name__", "__qualname__", "__doc__"):
         setattr(through, name, getattr(method, name))
@@ -179,7 +221,7 @@ def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool,
     One function is an end once: a class that is also found in the package that its module is in is patched twice. Raises
     RefusedError for one that has not done its work when it returns.
     """
-    if any(function is each for each in _ends):
+    if any(function is end() for end in _ends):
         return function
     if _flags(function) & (_COROUTINE_FLAG | _GENERATOR_FLAGS | _ITERABLE_COROUTINE_FLAG):
         raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
@@ -190,12 +232,12 @@ def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool,
     else:
         find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
         made = kinds.MarkedBefore(function, None, stretches.Ends(watch["id"], find, is_method).begun, -1)
-    _ends.append(made)
+    _ends.append(ref(made, _ends.remove))
     return made
 
 
-_ends: list[Any] = []
-"""The functions that stand in for one end of a stretch."""
+_ends: list[ref[Any]] = []
+"""The functions that stand in for one end of a stretch, weakly: whoever holds one holds its module."""
 
 
 def _marked(function: Any, target: Target, is_method: bool) -> Any:
@@ -221,15 +263,29 @@ def _named_after(kind: Any, function: Any, **members: Any) -> Any:
         members["__doc__"] = own.__doc__
     elif compiled:  # or the class would have a text of None, and pydoc would find that
         members["__doc__"] = vars(kinds.TimedCallable)["__doc__"]
+    if isinstance(getattr(own, "__call__", None), FunctionType):  # noqa: B004 - it is looked at, not asked for
+        members["__signature__"] = property(lambda self: _signature(function))  # or that of our own `__call__` would be found
     return type(own.__name__, (kind,), members)
 
 
+def _signature(function: Any) -> Any:
+    """Return the signature of an object that can be called, for whoever asks: he has imported inspect."""
+    from inspect import signature
+
+    return signature(function)
+
+
+@unseen
 def _proxy(function: Any, timed: Any) -> Any:
     """Return wrapt's proxy of an object of the program's, whose calls go through a compiled stand-in."""
-    from hookmon.probe.proxy import load_object_proxy
+    from hookmon.probe.proxy import load_stand_in_base
 
     def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return timed(*args, **kwargs)
+        try:
+            return timed(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
 
     def reduce(self: Any, protocol: Any) -> Any:
         return function.__reduce_ex__(protocol)
@@ -237,14 +293,24 @@ def _proxy(function: Any, timed: Any) -> Any:
     def text(self: Any) -> str:
         return repr(function)
 
+    def copy(self: Any) -> Any:
+        return copy_of(self, function)
+
+    def deepcopy(self: Any, memo: Any) -> Any:
+        return deep_copy_of(self, function, memo)
+
     members = {"__call__": call, "__reduce_ex__": reduce, "__repr__": text, "hookmon_stand_in": True}
+    members |= {"__copy__": copy, "__deepcopy__": deepcopy}
     if hasattr(type(function), "__get__"):
         members["__get__"] = lambda self, instance, owner=None: self if instance is None else MethodType(self, instance)
-    return _named_after(load_object_proxy(recorder.wrapt_folder), function, **members)(function)
+    made = _named_after(load_stand_in_base(recorder.wrapt_folder), function, **members)(function)
+    if is_called_in_c(function):
+        made.__call__ = timed
+    return made
 
 
 def _flags(function: Any) -> int:
-    function = function.__wrapped__ if isinstance(function, kinds.Marked) else function
+    function = function._self_function if isinstance(function, kinds.Marked) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 

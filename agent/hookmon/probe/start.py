@@ -1,12 +1,16 @@
-"""The probe's first steps: all that happens in a process before its program runs.
+"""The probe's first steps: all that happens in a process before its program runs, and what becomes of modules that come in.
 
-In: the run folder. Out: a finder on sys.meta_path, and nothing else; no module beyond this one and `finder` is imported
+In: the run folder. Out: a finder on sys.meta_path, and a handler of forks; no module beyond this one and `finder` is imported
 until the first watched module has been loaded. Called by the bootstrap's sitecustomize.
+
+The set-up that follows then is the import of one module, `session`. So importlib's own lock of that module lets all other
+threads wait that load a watched module meanwhile, importlib's own look for deadlocks lets one go on whose waiting would have no
+end (it holds the lock of a module that the set-up imports), and a set-up that failed is tried again by the next import. Who
+cannot wait (that one, and a signal handler in the midst of our own work) leaves the module to whoever is at work.
 """
 
-from __future__ import annotations
-
 import sys
+from _thread import RLock, allocate_lock, get_ident
 
 from hookmon.probe.finder import Finder
 
@@ -16,94 +20,303 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
+_SESSION = "hookmon.probe.session"
+_GUARD = "hookmon.probe.guard"
+_RUNNERS = frozenset(("runpy", "coverage.execfile", "streamlit.runtime.scriptrunner.script_cache"))
+"""Modules that execute a script as `__main__`."""
+
+BESIDES = frozenset(("greenlet", "numba", "torch"))
+"""Those of core.plan.HEARD_OF for which alone nothing is set up."""
+
+_ATTEMPTS = 5
+_TURNS = 1_000  # of a millisecond, for which a fork waits for us
+
+_importlib: "Any" = sys.modules["_frozen_importlib"]
+_module_locks: "dict[str, Any]" = getattr(_importlib, "_module_locks", {})  # a weak reference by name, in the order of making
+
+_blocking_on: "Any" = getattr(_importlib, "_blocking_on", {})  # by thread; from 3.12 on it holds a dictionary of weak references
+_blocking_on = getattr(_blocking_on, "data", _blocking_on)
+
+_imp: "Any" = sys.modules["_imp"]
+_posix: "Any" = sys.modules["posix"]
+_READ_FLAGS = _posix.O_RDONLY | _posix.O_NOFOLLOW | _posix.O_NONBLOCK | _posix.O_CLOEXEC
+_real = (_posix.open, _posix.fstat, _posix.geteuid, _posix.read, _posix.close)
+"""The file functions as they are at the start, in a tuple, where no fake file system looks for them; see `private`."""
+_clocks: "Any" = (sys.modules["time"].thread_time_ns,)
+"""Another thread's time, and that of other processes, is none of ours. The bootstrap has imported the module."""
+
+arrivals: "Any" = None
+"""The one Arrivals of this process, None until `start` has been called."""
 
 
-def start(run_folder: str, report: Callable[[str], None]) -> None:
+def start(
+    run_folder: str, report: "Callable[[str], None]", attempt: "Callable[[Callable[[], None]], Exception | None]", begun_ns: int
+) -> None:
     """Install the finder.
 
-    `report` tells the collector why nothing is recorded in this process, should that come to light later. Raises OSError when
-    the run folder cannot be read; the bootstrap notes it.
+    `begun_ns` is the time of this thread at which the bootstrap began. `report` tells the collector why nothing is recorded in
+    this process, should that come to light later; `attempt` returns what a call raises. Raises OSError when the run folder cannot
+    be read; the bootstrap notes it.
     """
-    with open(f"{run_folder}/{_MODULES_FILE}", encoding="utf-8") as file:
-        names = frozenset(file.read().split())
-    session = _Session(run_folder, report)
+    global arrivals
+    names = frozenset(read_own(f"{run_folder}/{_MODULES_FILE}").decode().split())
+    arrivals = Arrivals(run_folder, report, attempt)
     if "__main__" in names:
-        names = names - {"__main__"} | {"runpy"}
-        session.watch_main()
-    Finder(names | {"greenlet"}, session.loaded).install()
+        names = names - {"__main__"} | _RUNNERS
+        arrivals.watch_main()
+    _posix.register_at_fork(before=arrivals.work.hold_off, after_in_parent=arrivals.work.let_go, after_in_child=_begin_anew)
+    Finder(names, arrivals.patch).install()
+    arrivals.add_own(begun_ns)
 
 
-class _Session:
-    """What this process watches, from the first watched module on."""
+def _begin_anew() -> None:
+    """Begin anew in a forked child, before any handler of the program runs: Python calls them in the order of registration."""
+    if arrivals.guard is None:
+        arrivals.begin_anew()
+    else:
+        arrivals.guard.begin_anew()
 
-    def __init__(self, run_folder: str, report: Callable[[str], None]) -> None:
-        self._run_folder = run_folder
+
+def read_own(path: str) -> bytes:
+    """Return what a file of the run folder holds, by which code is executed. Raises OSError, also for one of somebody else's."""
+    open_file, get_status, user, read, close = _real
+    descriptor = open_file(path, _READ_FLAGS)
+    try:
+        status = get_status(descriptor)
+        is_file = status.st_mode & 0o170000 == 0o100000  # S_IFMT, S_IFREG
+        if not is_file or status.st_uid != user() or status.st_mode & 0o022:
+            raise PermissionError(f"{path} is no file of this user's own, or others may write to it")
+        content = b""
+        while part := read(descriptor, 1 << 20):
+            content += part
+        return content
+    finally:
+        close(descriptor)
+
+
+class Work:
+    """Which threads are setting up or patching: a fork must not tear what they import, it would stay locked in the child."""
+
+    def __init__(self) -> None:
+        self.by_thread: dict[int, tuple[Any, str, str]] = {}
+        """(module, its name, innermost module that the thread was importing when it began) by identity of the thread."""
+        self._gate = RLock()  # held by a fork; by all others only for a moment
+        self._forking = 0  # the thread that holds both locks for its forks: a handler may fork within a fork's own handlers
+        self._held = 0  # for how many
+        self._never = allocate_lock()
+        self._never.acquire()
+
+    def begin(self, me: int, module: "Any", name: str) -> None:
+        """Let a thread begin, once no fork is under way."""
+        within = next((each for each in reversed(list(_module_locks)) if _owner(each) == me), "")
+        with self._gate:
+            self.by_thread[me] = (module, name, within)
+
+    def end(self, me: int) -> None:
+        """Let a thread end."""
+        self.by_thread.pop(me, None)
+
+    def hold_off(self) -> None:
+        """Wait for all work, a second or so, and let none begin: a fork follows. Out of the midst of our work, wait for none.
+
+        os.fork takes importlib's lock next. A handler of a signal that came while a module was looked for has that lock when it
+        wants the gate, so it is taken first here, too; and given back while we wait, as the work needs it.
+        """
+        for _ in range(_TURNS):
+            self._take_locks()
+            if not self.by_thread or self._forking in self.by_thread:
+                return
+            self.let_go()
+            self._never.acquire(True, 0.001)
+        self._take_locks()
+
+    def _take_locks(self) -> None:
+        _imp.acquire_lock()
+        self._gate.acquire()
+        self._forking = get_ident()
+        self._held += 1
+
+    def let_go(self) -> None:
+        """Let work begin again: the fork is done, or put off. Who embeds Python may say that without a word before the fork."""
+        if self._held and self._forking == get_ident():
+            self._held -= 1
+            self._gate.release()
+            _imp.release_lock()
+
+    def forget_others(self) -> "list[tuple[Any, str]]":
+        """Give up, in a forked child, what other threads were at: they are no more. Return the modules that they worked for.
+
+        What they were importing for us is locked for ever and half there; the next import is to begin anew. The module itself
+        is whole, and locked only since we were not done with it.
+        """
+        self.let_go()
+        if not self._held:  # else a handler has forked out of another fork's, which goes on here as well
+            self._gate = RLock()
+        gone = {thread: work for thread, work in self.by_thread.items() if thread != get_ident()}
+        for thread, (module, name, within) in gone.items():
+            names = list(_module_locks)
+            for each in names[names.index(within) + 1 if within in names else 0 :]:
+                if _owner(each) == thread:
+                    del _module_locks[each]
+                    if _is_initializing(sys.modules.get(each)):
+                        del sys.modules[each]
+            if within == name and within in names:
+                del _module_locks[name]
+                if _is_initializing(module):
+                    module.__spec__._initializing = False
+            _blocking_on.pop(thread, None)
+            del self.by_thread[thread]
+        return [(module, name) for module, name, _ in gone.values()]
+
+
+def _owner(name: str) -> "Any":
+    """Return the thread that is importing a module, None where none is."""
+    reference = _module_locks.get(name)
+    lock = reference and reference()
+    return lock.owner if lock is not None else None
+
+
+def _is_initializing(module: "Any") -> bool:
+    return getattr(getattr(module, "__spec__", None), "_initializing", False) is True
+
+
+class Arrivals:
+    """What becomes of watched modules, from the first one on."""
+
+    def __init__(
+        self, run_folder: str, report: "Callable[[str], None]", attempt: "Callable[[Callable[[], None]], Exception | None]"
+    ) -> None:
+        self.run_folder = run_folder
+        self.work = Work()
         self._report = report
-        self._failed = False
+        self.attempt = attempt
+        self._late: list[tuple[Any, str, bool]] = []  # (module, name, whether the program can have used it) that wait
+        self._failures = 0
+        self._is_told = False  # why nothing is counted here
         self._main: Any = None
-        self._watches: dict[str, Any] | None = None
-        self._patches: Any = None
+        self.guard: Any = None  # the modules of these names, once they are there
+        self._session: Any = None
+        self._own_ns = 0  # not told to the shard yet
 
-    def loaded(self, module: Any, name: str) -> None:
-        """Patch a watched module; never raises."""
-        if self._failed:
+    def patch(self, module: "Any", name: str) -> None:
+        """Patch a watched module; never raises. Called in the importing thread, mostly under the module's import lock."""
+        if get_ident() in self.work.by_thread:  # we import it ourselves, or a signal handler does while we are at it
+            is_interrupted = self.guard is None or self.guard.is_interrupted(Arrivals._patch.__code__)
+            self._late.append((module, name, is_interrupted))
             return
-        from hookmon.probe import guard
+        self._patch(module, name, False)
+        while self._late and self._session is not None:
+            try:
+                late = self._late.pop(0)
+            except IndexError:  # another thread has taken it
+                return
+            self._patch(*late)
 
-        guard.shielded(None)(self._patch)(module, name)
-        if self._watches is None and name != "greenlet":
-            self._failed = True
-            guard.shielded(None)(self._report)(f"the probe failed: {'; '.join(guard.failures)}")
+    def add_own(self, begun_ns: int) -> None:
+        """Charge what this thread has done since then to hookmon; the shard learns of it with the next module."""
+        self._own_ns += max(0, _clocks[0]() - begun_ns)  # it begins anew in a child that a signal handler has forked meanwhile
 
-    def _patch(self, module: Any, name: str) -> None:
-        if name == "runpy" and self._main is not None:
-            self._main.patch_runpy(module)
-        if name == "greenlet":
-            if self._watches is not None:
-                recorder = sys.modules["hookmon.probe.recorder"]
-                recorder.use_greenlets()
+    def _patch(self, module: "Any", name: str, is_late: bool) -> None:
+        begun_ns = _clocks[0]()
+        me = get_ident()
+        is_done = False
+        self.work.begin(me, module, name)
+        try:
+            if self._session is None and name not in BESIDES:
+                self._set_up()
+            if self._session is not None:
+                self.guard.shielded_import(None)(_patch)(self._session, module, name, is_late, self._main)
+            is_done = self._session is not None or self._failures >= _ATTEMPTS
+        finally:
+            if not is_done:  # nor where a signal handler of the program raised meanwhile
+                self._late.append((module, name, True))
+            self.work.end(me)
+            self.add_own(begun_ns)
+            if self._session is not None:
+                own_ns, self._own_ns = self._own_ns, 0
+                self.guard.shielded_import(None)(self._session.add_own)(own_ns)
+
+    def _set_up(self) -> None:
+        """Get the session, waiting for the thread that is at it; None stays where that failed or would wait for us."""
+        if self._failures >= _ATTEMPTS:
+            self._late.clear()
             return
-        watches = self._begin()
-        from hookmon.probe.patcher import patch_module
+        reason = self._get_guard()
+        if not reason and self.guard.shielded_import(False)(_import_session)():
+            session = sys.modules.get(_SESSION)
+            if getattr(session, "is_ready", False):
+                self._session = session
+                self.take_back()
+        else:
+            self._failures += 1
+            reason = reason or "; ".join(self.guard.failures)
+            self._tell(f"the probe failed: {reason}")
 
-        patch_module(module, name, watches.get(name, []), self._patches)
+    def _get_guard(self) -> str:
+        """Get the module that tells our failures from the program's exceptions; return why that failed.
+
+        What fails once and not twice is no failure of the import: a signal handler of the program raised.
+        """
+        failure = self.attempt(_import_guard)
+        if failure is not None:
+            again = self.attempt(_import_guard)
+            if again is not None:
+                return f"{type(again).__name__}: {again}"
+            if not _is_importlibs(failure):
+                raise failure
+        if self.guard is None:
+            guard: Any = sys.modules[_GUARD]
+            guard.after_fork(self.begin_anew)
+            self.guard = guard
+        return ""
+
+    def _tell(self, reason: str) -> None:
+        self._is_told = reason != ""
+        self._report(reason)
+
+    def take_back(self) -> None:
+        """Take back what was reported of this process before: the set-up has got as far as the shard."""
+        if self._is_told:
+            self._tell("")
 
     def watch_main(self) -> None:
-        """Get ready for the started script, whose functions are to be watched; raises what `_begin` does."""
-        from hookmon.probe.main_script import MainScript
+        """Get ready for the started script, whose functions are to be watched; raises what the set-up does."""
+        self._get_guard()
+        __import__(_SESSION)
+        self._session = sys.modules[_SESSION]
+        self._main = self._session.watch_main()
 
-        watches = self._begin()["__main__"]
-        from hookmon.probe.patcher import MainPatcher
+    def begin_anew(self) -> None:
+        """Go on in a forked child with what the parent's other threads were at."""
+        self._own_ns = 0
+        unfinished = self.work.forget_others()
+        self._late += [(module, name, True) for module, name in unfinished]
+        if self._session is None and get_ident() in self.work.by_thread:  # true until the handler is back: it may never be
+            self._tell("a signal handler forked it while hookmon was getting ready")
 
-        patcher = MainPatcher(watches)
-        self._main = MainScript(patcher.wants, patcher.decorator, patcher.note_defined)
-        self._main.install()
 
-    def _begin(self) -> dict[str, Any]:
-        """Read the plan and open the shard, once; return the watches by module."""
-        if self._watches is None:
-            from hookmon.core.plan import FILE_NAME, decode
+def _import_guard() -> None:
+    __import__(_GUARD)
 
-            with open(f"{self._run_folder}/{FILE_NAME}", "rb") as file:
-                plan = decode(file.read())
-            from hookmon.probe import engine, overhead, recorder
 
-            engine.use_clock(plan.get("clock_source", ""))
-            recorder.wrapt_folder = plan["wrapt_folder"]
-            from hookmon.probe import filters
-            from hookmon.probe.patcher import Patches
+def _import_session() -> bool:
+    try:
+        __import__(_SESSION)
+    except _importlib._DeadlockError:  # not even begun by the thread that waits for us; `patch` leaves the module to it
+        pass
+    except KeyError as error:
+        if not _is_importlibs(error):
+            raise
+        __import__(_SESSION)
+    return True
 
-            filters.redact = plan["redact"]
-            if plan["max_overhead"]:
-                overhead.begin(plan["max_overhead"])
-            recorder.start(self._run_folder, plan["hookmon"])
-            if recorder.arena() is None:
-                raise OSError("the shard cannot be made in the run folder")
-            watches: dict[str, Any] = {}
-            for watch in plan["watches"]:
-                watches.setdefault(watch["module"], []).append(watch)
-            if "greenlet" in sys.modules:
-                recorder.use_greenlets()
-            self._patches = Patches()
-            self._watches = watches
-        return self._watches
+
+def _is_importlibs(error: "Exception") -> bool:
+    """Say whether importlib has lost what this thread waits for: to 3.11 where a signal handler imports meanwhile (gh-91351)."""
+    return type(error) is KeyError and error.args == (get_ident(),)
+
+
+def _patch(session: "Any", module: "Any", name: str, is_late: bool, main: "Any") -> None:
+    if name in _RUNNERS and main is not None:
+        main.patch_runner(module, name)
+    session.patch(module, name, is_late)

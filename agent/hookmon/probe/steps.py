@@ -9,17 +9,18 @@ each other's spans.
 
 from __future__ import annotations
 
-from time import monotonic_ns as clock
 from types import CoroutineType
 
 from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
+from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
+from hookmon.probe.private import monotonic_ns as clock
 from hookmon.probe.stretches import end_left
 from hookmon.probe.tasks import running_task
 from hookmon.probe.trace import outcome_of
-from hookmon.probe.transactions import begin, beside, join
+from hookmon.probe.transactions import beside, enter, join
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -85,8 +86,8 @@ class Frame:
             if self.opened is not None:
                 self.opened.close()
                 self.opened = None
-        elif node.entry and lane.trace is None and self.opened is None:
-            self.opened = begin(lane, node)
+        elif node.entry:
+            self.opened = enter(lane, node, self.opened)
         self.started_ns = clock()
         if node is not None:
             slot = lane.base + node.slot
@@ -168,10 +169,15 @@ class Awaitable(StandIn):
         super().__init__(inner)
         self._frame = frame
 
+    @unseen
     def _step(self, value: Any = None) -> Any:
         frame = self._frame
         if frame.stepping:  # a mistake of the program, which the coroutine answers
-            return self._inner.send(value)
+            try:
+                return self._inner.send(value)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
         frame.enter_step()
         started_ns = clock()
         try:
@@ -179,6 +185,7 @@ class Awaitable(StandIn):
         except BaseException as error:
             frame.leave_step(started_ns)
             self._end(error)
+            leave_traceback(error)
             raise
         frame.leave_step(started_ns)
         return result
@@ -186,10 +193,15 @@ class Awaitable(StandIn):
     __next__ = _step
     send = _step
 
+    @unseen
     def throw(self, *exception: Any) -> Any:
         frame = self._frame
         if frame.stepping:
-            return self._inner.throw(*exception)
+            try:
+                return self._inner.throw(*exception)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
         frame.enter_step()
         started_ns = clock()
         try:
@@ -197,16 +209,21 @@ class Awaitable(StandIn):
         except BaseException as error:
             frame.leave_step(started_ns)
             self._end(error)
+            leave_traceback(error)
             raise
         finally:
             del exception  # or it would be a cycle with its traceback
         frame.leave_step(started_ns)
         return result
 
+    @unseen
     def close(self) -> None:
         stepping = self._frame.stepping
         try:
             self._inner.close()
+        except BaseException as error:
+            leave_traceback(error)
+            raise
         finally:
             if not stepping:
                 self._abandon()
@@ -267,9 +284,14 @@ def _has(value: Any, name: str) -> bool:
     return any(name in owner.__dict__ for owner in type(value).__mro__)
 
 
+@unseen
 async def awaiting(made: Any) -> Any:
     """Make a coroutine of what can only be awaited."""
-    return await made
+    try:
+        return await made
+    except BaseException as error:
+        leave_traceback(error)
+        raise
 
 
 def awaited(result: Any, span: Span, start_ns: int) -> Any:
@@ -287,21 +309,25 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
     Anything else that can be awaited is left as it is: no stand-in could be all that such an object may be.
     """
     if not _has(future, "add_done_callback") or future.done():
-        node = recorder.new_node(recorder.here.lane.node, span)
+        lane = recorder.here.lane
+        node = recorder.new_node(lane.node, span)
         if node is not None:
-            recorder.end(node, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
+            _end(node, lane.trace, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
         return
     apart = beside()
 
     def done(ended: Any) -> None:
         node, trace = apart.leave(span) if apart is not None else (recorder.new_node(recorder.root, span), None)
         if node is not None:
-            error = _outcome(ended)
-            duration_ns = recorder.end(node, start_ns, error)
-            if trace is not None:
-                trace.add(node, start_ns, duration_ns, outcome_of(error))
+            _end(node, trace, start_ns, _outcome(ended))
 
     future.add_done_callback(done)
+
+
+def _end(node: Node, trace: Any, start_ns: int, error: BaseException | None) -> None:
+    duration_ns = recorder.end(node, start_ns, error)
+    if trace is not None:
+        trace.add(node, start_ns, duration_ns, outcome_of(error))
 
 
 def _outcome(future: Any) -> BaseException | None:

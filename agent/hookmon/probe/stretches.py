@@ -11,12 +11,11 @@ but the first count it as interrupted, or as an error where an exception has end
 
 from __future__ import annotations
 
-import os
 from _weakref import ref
-from time import monotonic_ns as clock
 
-from hookmon.probe import recorder
+from hookmon.probe import native_forks, recorder
 from hookmon.probe.guard import shielded
+from hookmon.probe.private import monotonic_ns as clock
 from hookmon.probe.tasks import running_task
 from hookmon.probe.trace import outcome_of
 from hookmon.probe.transactions import begin, join
@@ -225,4 +224,4 @@ def _granted() -> bool:
     return True
 
 
-os.register_at_fork(after_in_child=_open.clear)  # what was begun before belongs to the parent
+native_forks.forgetting.append(_open.clear)  # what was begun before belongs to the parent

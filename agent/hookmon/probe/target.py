@@ -29,17 +29,17 @@ class Target:
 
     __slots__ = (
         "_spans",
-        "counted",
+        "cost_ns",
         "entry",
         "flags",
         "is_sampled",
         "kind",
         "marks",
         "nested",
-        "number",
         "pack",
         "package",
         "path",
+        "place",
         "sited",
     )
 
@@ -54,6 +54,7 @@ class Target:
         entry: bool = False,
         marks: tuple[str, str, str] = ("", "", ""),
         waits: bool = False,
+        part: bool = False,
         flags: int = 0,
     ) -> None:
         """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant.
@@ -61,16 +62,16 @@ class Target:
         `marks` are the templates of the open transaction's name, status and body, which its calls tell.
         """
         self.path = path
+        self.place = ""  # "file:line" of a function that the user has named
         self.kind = kind
         self.pack = pack
         self.package = package
         self.nested = nested
         self.entry = entry
-        self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS
+        self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS | part * layout.FLAG_PART
         self.sited = kind in CLIENT_KINDS and not waits
         self.marks = marks
-        self.number = 0
-        self.counted = 0  # calls, as `overhead` knows them
+        self.cost_ns = 0  # as far as `overhead` knows
         self.is_sampled = False
         self._spans: dict[tuple[str, str], Span] = {}
 
@@ -79,7 +80,7 @@ class Target:
         span = self._spans.get((name, site))
         if span is None:
             if len(self._spans) >= layout.MOST_NAMES_OF_A_TARGET:
-                name, site = "(other)", ""
+                name, site = layout.OTHER_NAMES, ""
             span = self._spans.setdefault((name, site), Span(self, name, site))
         return span
 
@@ -97,11 +98,25 @@ class Span:
 
 
 def is_own(filename: str) -> bool:
-    """Say whether a file is the program's own code: neither the standard library's, nor an installed package's, nor ours."""
+    """Say whether a file is the program's own code: neither the standard library's, nor an installed package's, nor ours.
+
+    What is called <…> was made by a library (attrs, dataclasses, SQLAlchemy) or is CPython's step from C to Python (`<shim>`
+    in 3.12), unless somebody has typed it. The scripts that pip puts beside the interpreter have no ending.
+    """
+    if filename.startswith("<"):
+        return filename.startswith(_TYPED)
+    filename = os.path.normpath(filename)  # what was started as ../venv/bin/celery has that way in its name
+    if filename.startswith(_SCRIPTS) and not filename.endswith(".py"):
+        return False
     return not filename.startswith(_FOREIGN) and "/site-packages/" not in filename and "/dist-packages/" not in filename
 
 
-_FOREIGN = ("<frozen ", os.path.dirname(os.__file__) + "/", os.path.dirname(os.path.dirname(__file__)) + "/")
+_FOREIGN = (os.path.dirname(os.__file__) + "/", os.path.dirname(os.path.dirname(__file__)) + "/")
+_ROOTS = (sys.prefix, getattr(sys.modules.get("site"), "USER_BASE", None))
+_SCRIPTS = tuple([f"{root}/bin/" for root in _ROOTS if root])
+_TYPED: tuple[str, ...] = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<doctest ")
+if getattr(sys, "argv", [""])[:1] == ["-c"]:
+    _TYPED += ("<string>",)
 
 _own: dict[str, bool] = {}
 
@@ -129,7 +144,7 @@ def located(span: Span) -> Span:
 
 
 def call_site(span: Span) -> str:
-    """Return "file:line" of the first frame that is neither ours, the library's nor plumbing; "" when there is none.
+    """Return "file:line" of the first frame that is neither ours, the library's, plumbing nor made by one; "" when there is none.
 
     A span that knows its place says it, and a wait is for the program's own code to mend, whoever calls in between.
     A coroutine that became a task has only the event loop below it: the place where it was made stands in for it.
@@ -147,8 +162,10 @@ def call_site(span: Span) -> str:
             top = module.partition(".")[0]
             if top == "asyncio" and span.made_at:
                 return span.made_at
-            if top not in _PLUMBING and top != span.target.package:
-                return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            filename = frame.f_code.co_filename
+            is_made = filename.startswith("<") and not filename.startswith(_TYPED)
+            if top not in _PLUMBING and top != span.target.package and not is_made:
+                return f"{filename}:{frame.f_lineno}"
         frame = frame.f_back
     return ""
 

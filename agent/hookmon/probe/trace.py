@@ -10,6 +10,7 @@ from hookmon.core import layout
 from hookmon.core.histogram import bucket_of
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
+from hookmon.probe.overhead import charged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Trace:
         self._events = list(events)
 
 
+@charged
 def new_per(node: Node) -> int:
     """Return the index of the record of a node's calls per transaction, 0 where there is no space."""
     arena = recorder.arena()
@@ -111,7 +113,8 @@ def give(node: Node, other: Node, duration_ns: int, outcome: int) -> None:
             words[node.total + offset] -= 1
             words[other.total + offset] += 1
     if not outcome & UNTIMED:
-        words[node.buckets[bucket_of(duration_ns)]] -= 1
+        bucket = bucket_of(duration_ns)
+        words[node.buckets[bucket] if bucket in node.buckets else node.total + _ENDINGS[UNTIMED]] -= 1
         words[node.total] -= duration_ns
         words[other.total] += duration_ns
         recorder.finish(other, duration_ns, None)

@@ -7,8 +7,7 @@ own, of the same shape.
 Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
 started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
 
-The name of a request is known only when it has been routed, and calls may be open or over by then: the open ones are led to
-the new place when they end (`Lane.moved`), the others are moved there with their counts.
+The name of a request is known only when it has been routed: see `naming`.
 """
 
 from __future__ import annotations
@@ -19,9 +18,10 @@ from hookmon.core import layout
 from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.examples import keep_if_slow
-from hookmon.probe.guard import shielded
+from hookmon.probe.guard import after_fork, shielded
 from hookmon.probe.target import Span, Target
-from hookmon.probe.trace import RETURNED, UNTIMED, Trace, give, settle
+from hookmon.probe.tasks import running_task
+from hookmon.probe.trace import RETURNED, UNTIMED, Trace, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 FAILED_FROM = 500
 """Statuses from here on are errors."""
 
-_MOST_TRACES = 1_000
-_SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
+MOST_TRACES = 1_000
 _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 
 CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
@@ -46,10 +45,23 @@ class Transaction:
     """One request, job or test, from the entry's call to its return. It closes itself when the entry's stand-in says so.
 
     `failed` says that it is an error whatever its status. `route` is what adapters know of the route so far: the prefixes of
-    mounted applications, then, with `is_routed`, the whole.
+    mounted applications; with `is_routed` it has its name. `nested` says that it is a request within a job or a test.
     """
 
-    __slots__ = ("ended", "epoch", "failed", "is_routed", "lane", "member", "node", "route", "status", "token", "traces")
+    __slots__ = (
+        "ended",
+        "epoch",
+        "failed",
+        "is_routed",
+        "lane",
+        "member",
+        "nested",
+        "node",
+        "route",
+        "status",
+        "token",
+        "traces",
+    )
 
     def __init__(self, lane: Lane, node: Node) -> None:
         self.lane = lane
@@ -59,6 +71,7 @@ class Transaction:
         self.failed = False
         self.route = ""
         self.is_routed = False
+        self.nested = False
         self.ended = False
         trace = Trace()
         self.traces: list[Any] = [trace]
@@ -71,7 +84,7 @@ class Transaction:
 
     def new_trace(self) -> Any:
         """Return a trace of its own for what runs beside the others, None when there are too many."""
-        if len(self.traces) >= _MOST_TRACES:
+        if len(self.traces) >= MOST_TRACES:
             return None
         self.traces.append(Trace())
         return self.traces[-1]
@@ -83,7 +96,7 @@ class Transaction:
         lane, traces = self.lane, self.traces
         lane.trace = lane.moved = None
         if self.token is not None and members.get(None) is self.member:
-            _take_back(self.token)
+            take_back(self.token)
         self.traces = []
         self.member = self.token = None  # or the two would be a cycle
         own = traces[0].take_last() if traces and self.epoch == recorder.forks else None
@@ -143,21 +156,34 @@ if compiled:
 class Visit:
     """A call at the root of a lane that belongs to a transaction begun elsewhere, while it lasts."""
 
-    __slots__ = ("_lane",)
+    __slots__ = ("_transaction", "lane")
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self, lane: Lane, transaction: Transaction) -> None:
+        self.lane = lane
+        self._transaction = None if transaction.ended or transaction.is_routed else transaction
+        if self._transaction is not None:
+            visits.setdefault(transaction, []).append(self)
 
     def close(self) -> None:
         """Leave the lane as it was."""
-        self._lane.node = recorder.root
-        self._lane.trace = None
+        self.lane.node = recorder.root
+        self.lane.trace = self.lane.moved = None
+        if self._transaction is not None:
+            others = visits.get(self._transaction, [])
+            if self in others:
+                others.remove(self)
+            if not others:
+                visits.pop(self._transaction, None)
 
+
+visits: dict[Transaction, list[Visit]] = {}
+"""What is open in other lanes of transactions that may still get another name."""
+after_fork(visits.clear)  # of threads that are no more, to transactions that stay the parent's
 
 members: ContextVar[Member | None] = ContextVar("hookmon")
 
 
-def _take_back(token: Token[Member | None]) -> None:
+def take_back(token: Token[Member | None]) -> None:
     """Have the caller belong to what it belonged to before."""
     try:
         members.reset(token)
@@ -175,6 +201,27 @@ def begin(lane: Lane, node: Node) -> Transaction | None:
     transaction.enter()
     recorder.join_from_now_on()
     return transaction
+
+
+def enter(lane: Lane, node: Node, opened: Any) -> Any:
+    """Return what an entry's call opens: a transaction, or within another one, a job or a test, a request of its own name.
+
+    `opened` is the visit of the lane to that other one, and what else is to be closed with the call.
+    """
+    if lane.trace is None and opened is None:
+        return begin(lane, node)
+    return nest(lane, node, opened) or opened
+
+
+@shielded(None)
+def nest(lane: Lane, node: Node, opened: Any) -> Any:
+    """Open a request in a lane where a job or a test is open; None where that is not so."""
+    outer = current()
+    if outer is None or lane.trace is None or node.span.target.kind != "request":
+        return None
+    from hookmon.probe.nested import Nested
+
+    return Nested(outer, lane, node, opened)
 
 
 @shielded(None)
@@ -197,15 +244,18 @@ def join(lane: Lane, span: Span) -> Visit | None:
         trace = None
     else:
         if member.lane is not lane or member.task != lane.task:
-            member = Member(transaction, lane, transaction.new_trace())
-            members.set(member)
+            task = lane.task or running_task() or None
+            if task is None or task != member.task:  # else a greenlet of the same task, as SQLAlchemy makes for each await
+                member = Member(transaction, lane, transaction.new_trace())
+                member.task = task
+                members.set(member)
         node = child(transaction.node, CONCURRENT)
         trace = member.trace
     if node is None:
         return None
     lane.node = node
     lane.trace = trace
-    return Visit(lane)
+    return Visit(lane, transaction)
 
 
 @shielded(None)
@@ -222,7 +272,7 @@ def stream(transaction: Transaction) -> Visit | None:
         return None
     lane.node = node
     lane.trace = None
-    return Visit(lane)
+    return Visit(lane, transaction)
 
 
 def current() -> Transaction | None:
@@ -262,80 +312,6 @@ def fail() -> None:
     transaction.failed = True
     if transaction.ended:
         recorder.words[transaction.node.total + _ERRORS] += 1
-
-
-@shielded(None)
-def rename(name: str) -> None:
-    """Give the open transaction its name. Calls that are open or over move there."""
-    transaction = current()
-    if transaction is None:
-        return
-    old = transaction.node
-    new = _twin(old, old.parent, old.span.target.span(name)) if old.parent is not None else None
-    if new is None or new is old:
-        return
-    lane = transaction.lane
-    moved = {old: new}
-    _move_open(lane, old, moved)
-    for trace in transaction.traces:
-        events = trace.events()
-        if events:
-            trace.replace([_move(event, moved) for event in events])
-    before = lane.moved or {}
-    lane.moved = {key: moved.get(node, node) for key, node in before.items()} | moved
-    transaction.node = new
-
-
-def _move_open(lane: Lane, old: Node, moved: dict[Node, Node]) -> None:
-    """Lead the calls that are open in a lane below `old` to where they belong now."""
-    chain = []
-    node = lane.node
-    while node is not old:
-        if node is None or node is recorder.root:
-            return  # the caller's lane is not the transaction's own any more
-        chain.append(node)
-        node = node.parent
-    for node in (old, *reversed(chain)):
-        place = _place(node, moved)
-        if place is None:
-            return
-        recorder.words[lane.base + place.slot] = place.number
-        lane.node = place
-
-
-def _place(node: Node, moved: dict[Node, Node]) -> Node | None:
-    """Return where a node below a renamed one belongs; itself when it is not below one."""
-    if node in moved:
-        return moved[node]
-    if node.parent is None or node.parent is recorder.root:
-        return node
-    above = _place(node.parent, moved)
-    if above is node.parent or above is None:
-        return node
-    place = _twin(node, above, node.span)
-    if place is not None:
-        moved[node] = place
-    return place or node
-
-
-def _twin(node: Node, parent: Node, span: Span) -> Node | None:
-    """Return a span's node under a parent; one that is made for it has the call site of `node`, for which it stands."""
-    twin = parent.children.get(span)
-    if twin is None:
-        twin = recorder.new_node(parent, span)
-        if twin is not None:
-            words = recorder.words
-            words[twin.total + _SITE] = words[twin.total + _SITE] & 0xFFFFFFFF | words[node.total + _SITE] >> 32 << 32
-    return twin
-
-
-def _move(event: Event, moved: dict[Node, Node]) -> Event:
-    node, started_ns, duration_ns, outcome, calls = event
-    place = _place(node, moved)
-    if place is None or place is node or calls != 1:
-        return event
-    give(node, place, duration_ns, outcome)
-    return place, started_ns, duration_ns, outcome, calls
 
 
 def child(parent: Node, span: Span) -> Node | None:

@@ -5,6 +5,9 @@ In: places in the shard. Out: small objects that the hot path reads. Runs in the
 
 from __future__ import annotations
 
+from _thread import _local
+from _weakref import ref
+
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS
 from hookmon.core.plan import CLIENT_KINDS
@@ -15,7 +18,6 @@ SCRATCH_BUCKET = SCRATCH_TOTAL + layout.NODE_WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from hookmon.probe.target import Span
@@ -107,10 +109,11 @@ class Lane:
     """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own.
 
     `trace` is where its calls are noted while a transaction is open, else None; `moved` maps nodes that open calls know to those
-    that stand for them since the transaction got its name, and is None most of the time.
+    that stand for them since the transaction got its name, and is None most of the time. `ending` tells when its thread has
+    ended.
     """
 
-    __slots__ = ("base", "moved", "node", "task", "trace")
+    __slots__ = ("base", "ending", "moved", "node", "task", "trace")
 
     def __init__(self, base: int, task: int | None, node: Node) -> None:
         self.base = base
@@ -118,29 +121,80 @@ class Lane:
         self.task = task
         self.trace: Any = None
         self.moved: dict[Node, Node] | None = None
+        self.ending: Ending | None = None
 
 
-class Ending:
-    """Lives in a thread's own storage and gives its lane back when the thread ends."""
+class Presence:
+    """Lives in a thread's own storage, and so as long as the thread."""
 
-    __slots__ = ("_free", "_lane")
+    __slots__ = ("__weakref__",)
 
-    def __init__(self, lane: Lane, free: Callable[[Lane], None]) -> None:
-        self._lane = lane
-        self._free = free
 
-    def __del__(self) -> None:
-        self._free(self._lane)
+class Ending(ref[Presence]):
+    """Is handed to a function when its thread has ended, whose lane is free then."""
+
+    __slots__ = ("lane",)
+
+    lane: Lane
+
+
+class Spares:
+    """Lanes that nobody has any more, for those who come next."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+        self._storage = _local()
+        self._found: list[Lane | Ending] = []
+        self.clear = self._found.clear
+
+    def take(self) -> Lane | None:
+        """Return a lane, None where there is none."""
+        while self._found:
+            try:
+                found = self._found.pop()
+            except IndexError:  # another thread has taken it
+                break
+            if isinstance(found, Ending):
+                found = found.lane
+                self._empty(found)
+            if found.base != SCRATCH_LANE:  # else it is of a thread that was there before a fork
+                return found
+        return None
+
+    def give(self, lane: Lane) -> None:
+        """Have a lane back."""
+        self._empty(lane)
+        if lane.base != SCRATCH_LANE:
+            self._found.append(lane)
+
+    def _empty(self, lane: Lane) -> None:
+        lane.node = self._root
+        lane.trace = None
+
+    def follow_thread(self, lane: Lane) -> None:
+        """Have the lane of the running thread back when that ends.
+
+        No Python code hears of it: a forked child clears the other threads away before the signals that came before the fork,
+        and would call the program's handlers for these in between.
+        """
+        self._storage.presence = presence = Presence()
+        lane.ending = Ending(presence, self._found.append)
+        lane.ending.lane = lane
 
 
 def is_covered(parent: Node, span: Span) -> bool:
-    """Say whether a span of the same client kind is open around: requests over urllib3 over http.client is one call."""
-    kind = span.target.kind
-    if kind not in CLIENT_KINDS or span.target.nested:
+    """Say whether a span is a part of one that is open around.
+
+    Requests over urllib3 over http.client is one call, and an application that a server, a middleware or another application
+    has called for a request is that request, as often as there are applications.
+    """
+    target = span.target
+    if not (target.kind in CLIENT_KINDS or (target.entry and target.kind == "request")) or target.nested:
         return False
     around: Node | None = parent
     while around is not None and around.span is not None:
-        if around.span.target.kind == kind and not around.span.target.nested:
+        outer = around.span.target
+        if outer.kind == target.kind and outer.entry == target.entry and not outer.nested:
             return True
         around = around.parent
     return False

@@ -11,6 +11,7 @@ _REPETITION = {
     "http": "Ask for many in one request where the other side offers that; else make the requests at once (asyncio.gather, a "
     "pool of threads) over one session that keeps its connections.",
     "rpc": "Use a call that takes many, or make the calls at once.",
+    "process": "Start the program once and hand it all of the work, start several at once, or call a library instead.",
     "queue": "Publish in one batch; most brokers' clients have one.",
     "template": "Render the list in one template, with the loop inside it, and let the environment keep compiled templates.",
 }
@@ -21,6 +22,7 @@ _DOMINATED = {
     "cache": "A slow answer of a cache is a large value, a slow command (KEYS, large LRANGE, a script), or the network.",
     "http": "The other side takes that long: set a timeout, keep the connection, ask for less, or do it after the response.",
     "rpc": "The other side takes that long: set a deadline, ask for less, or do it after the response.",
+    "process": "The program takes that long: give it less to do, do something else meanwhile, or start it after the response.",
     "queue": "Publish after the response, or without waiting for the broker's confirmation where it may be lost.",
     "template": "Render less, keep the rendered part in a cache, and see that templates are compiled once.",
 }

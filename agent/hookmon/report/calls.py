@@ -14,6 +14,10 @@ FIGURES = (
 """What a format shows of Figures, in this order."""
 
 
+_SUMS = ("calls", "errors", "total_ns", "self_ns", "interrupted", "untimed", "active_ns", "steps", "spent_ns", "spent_calls")
+"""What of Figures is added where calls are put together."""
+
+
 @dataclass(slots=True)
 class Figures:
     """What was measured of a number of calls, added up place by place.
@@ -62,6 +66,16 @@ class Figures:
         self._histograms.append(node.buckets)
         self._percentiles = []
 
+    def join(self, other: Figures) -> None:
+        """Add what was measured elsewhere of other calls, none of them inside one another."""
+        if other.calls > other.untimed:
+            self.min_ns = min(self.min_ns, other.min_ns) if self.calls > self.untimed else other.min_ns
+            self.max_ns = max(self.max_ns, other.max_ns)
+        for name in _SUMS:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self._histograms.append(other.buckets)
+        self._percentiles = []
+
     @property
     def buckets(self) -> dict[int, int]:
         """The histogram of all places; not to be changed."""
@@ -101,12 +115,21 @@ class Figures:
 
 @dataclass(slots=True)
 class CallRow:
-    """All calls of one name."""
+    """All calls of one name. `location` is where a function of the user's own is defined, "" for those of packs.
+
+    `others` are more targets that are added up in the row, where they are (`told_apart`).
+    """
 
     name: str
     kind: str
     target: str
     figures: Figures
+    location: str = ""
+    others: tuple[str, ...] = ()
+
+
+def _rank(row: CallRow) -> tuple[int, int, str, str]:
+    return (-row.figures.self_ns, -row.figures.total_ns, row.name, row.target)
 
 
 @dataclass(slots=True)
@@ -124,10 +147,14 @@ class TreeRow:
 
 @dataclass(slots=True)
 class KindRow:
-    """The self time of all calls of one kind; `share` is of the self time of all kinds, 0.0 to 1.0."""
+    """The self time of all calls of one kind; `share` is of the self time of all kinds, 0.0 to 1.0.
+
+    `waits` are the waits for a pool or an executor, which like the parts of a call (rows of a statement) are none of `calls`.
+    """
 
     kind: str
     calls: int = 0
+    waits: int = 0
     errors: int = 0
     self_ns: int = 0
     share: float = 0.0
@@ -143,8 +170,47 @@ Whoever adds up the same nodes twice walks once and passes it on.
 def by_name(nodes: list[Node], walk: Walk | None = None) -> list[CallRow]:
     """Return one row for each (name, kind, target) that completed a call, most self time first."""
     rows = [CallRow(*key, figures) for key, figures in figures_by_name(nodes, walk).items() if figures.calls]
-    rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.total_ns, row.name, row.target))
-    return rows
+    return sorted(rows, key=_rank)
+
+
+def told_apart(rows: list[CallRow], nodes: list[Node]) -> list[CallRow]:
+    """Return the rows for a reader, to whom targets of one name, kind and location are one thing: most self time first.
+
+    Of several that are added up `target` is the one with most self time. A call within another one of the same row adds nothing
+    to its total.
+    """
+    alike: dict[tuple[str, str, str], list[CallRow]] = {}
+    for row in rows:
+        alike.setdefault((row.name, row.kind, row.location), []).append(row)
+    several = {key: group for key, group in alike.items() if len(group) > 1}
+    if not several:
+        return rows
+    merged = {
+        (row.name, row.kind, row.target): added for group in several.values() for added in [_sum_of(group)] for row in group
+    }
+    found = [merged.get((node.name, node.kind, node.target)) for node in nodes]
+    for index, row_of_node in enumerate(found):
+        if row_of_node is not None:
+            row_of_node.figures.add(nodes[index], not _is_within(row_of_node, index, nodes, found))
+    shown = [group[0] if len(group) == 1 else merged[group[0].name, group[0].kind, group[0].target] for group in alike.values()]
+    return sorted(shown, key=_rank)
+
+
+def _sum_of(group: list[CallRow]) -> CallRow:
+    """Return an empty row for what rows have in common."""
+    first = group[0]
+    others = tuple(row.target for row in group[1:])
+    return CallRow(first.name, first.kind, first.target, Figures(), first.location, others)
+
+
+def _is_within(row: CallRow, index: int, nodes: list[Node], found: list[CallRow | None]) -> bool:
+    """Say whether a call around a node belongs to the same row."""
+    parent = nodes[index].parent
+    while 0 <= parent < index:
+        if found[parent] is row:
+            return True
+        index, parent = parent, nodes[parent].parent
+    return False
 
 
 def figures_by_name(nodes: list[Node], walk: Walk | None = None) -> dict[tuple[str, str, str], Figures]:
@@ -198,15 +264,21 @@ def tree(nodes: list[Node]) -> list[TreeRow]:
     return rows
 
 
-def by_kind(calls: list[CallRow]) -> list[KindRow]:
+def by_kind(nodes: list[Node]) -> list[KindRow]:
     """Return the kinds that were called, most self time first."""
     rows: dict[str, KindRow] = {}
-    for call in calls:
-        row = rows.setdefault(call.kind, KindRow(call.kind))
-        row.calls += call.figures.calls
-        row.errors += call.figures.errors
-        row.self_ns += call.figures.self_ns
+    for node in nodes:
+        row = rows.get(node.kind)
+        if row is None:
+            row = rows[node.kind] = KindRow(node.kind)
+        if node.waits:
+            row.waits += node.calls
+        elif not node.part:
+            row.calls += node.calls
+        row.errors += node.errors
+        row.self_ns += node.self_ns
     whole_ns = sum(max(0, row.self_ns) for row in rows.values())
     for row in rows.values():
         row.share = max(0, row.self_ns) / whole_ns if whole_ns else 0.0
-    return sorted(rows.values(), key=lambda row: (-row.self_ns, row.kind))
+    shown = [row for row in rows.values() if row.calls or row.waits or row.self_ns]
+    return sorted(shown, key=lambda row: (-row.self_ns, row.kind))

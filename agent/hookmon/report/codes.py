@@ -53,7 +53,7 @@ _ERRORS = (
     (
         "no-run-folder",
         "There is no place for the files of the run: /dev/shm, XDG_RUNTIME_DIR and the temporary folder are full or "
-        "cannot be written.",
+        "cannot be written. The program runs, and nothing is recorded.",
         "Free some space, or set TMPDIR to a folder that can be written.",
     ),
     (
@@ -68,13 +68,13 @@ _ERRORS = (
     ),
     (
         "no-budget",
-        "hookmon check found nothing to judge: no budget is configured, or the run has no figures for one.",
+        "There was nothing to judge: no budget is configured, the run has no figures for one, or it could not be recorded.",
         'Write a [budget."NAME"] table, or let hookmon check --update write the figures of a run.',
     ),
     (
         "no-such-finding",
-        "The run has no finding of that id.",
-        "hookmon report RUN --all shows its findings; the id stands at the end of each.",
+        "The run has no finding of that id, of that beginning of one, or of that rank.",
+        "hookmon report RUN --all shows its findings; the id stands below each.",
     ),
     ("not-a-name", "A run cannot be called that: a number, last, or a path means another run.", "Choose a word."),
     ("not-a-run-file", "The file is damaged, or not a run file of hookmon.", "hookmon runs lists the runs that can be read."),
@@ -182,15 +182,24 @@ _BLIND_SPOTS = (
     ),
     (
         "early-reference",
-        "A module took a function (from shop import quote), or a decorator stored it, before hookmon could wrap it: "
-        "calls that go that way are not counted.",
-        "Watch the function under the module that took it, or import that module later.",
+        "A function was handed on before hookmon could put its stand-in in its place: to a decorator (a route, a task), a table, "
+        "a closure, a signal, which may compare it or call it past the stand-in. So it was left as it is, and its calls are not "
+        "counted.",
+        "Watch what it calls or what calls it, describe the decorator as a [[hook]], whose callbacks are timed, or, for a "
+        'function of the started script, watch it in the module "__main__".',
+    ),
+    (
+        "fork-in-c",
+        "C code (uWSGI, a program that embeds Python) has forked a process without telling Python, and the pure engine notices "
+        "that only where something new is called: a few calls of such processes are counted in the one they came from, or lost.",
+        "Install a C compiler and hookmon again: the compiled engine counts them exactly. uWSGI tells Python with "
+        "--py-call-osafterfork.",
     ),
     (
         "hook",
-        "A callback could not be timed: it is a class, or an object whose class leaves no room for a stand-in. It is called as "
-        "without hookmon.",
-        "Watch the function that it calls.",
+        "Callbacks are not timed where that would change what the program does: a class, an object whose class leaves no room, "
+        "callbacks in a list that is handed on, in a set, or held weakly. They are called as without hookmon.",
+        "Watch the functions that they call, or name another place of the callbacks in the [[hook]] table.",
     ),
     (
         "lanes",
@@ -206,7 +215,8 @@ _BLIND_SPOTS = (
     (
         "not-watched",
         "A process of the run was not watched: it is no Python, or its interpreter was told to ignore the environment "
-        "(-I, -E, -S, a cleared environment), or is older than 3.11.",
+        "(-I, -E, -S, a cleared environment), or is older than 3.11, or runs with the rights of another user, or a watched "
+        "process became it by exec.",
         "The line says which. hookmon doctor COMMAND tells it before the start.",
     ),
     (
@@ -220,9 +230,21 @@ _BLIND_SPOTS = (
         "The line says which; tell those who made the package, or leave the pack out with --no-pack NAME.",
     ),
     (
+        "pack-incomplete",
+        "Most of what a pack names was not found in the modules that the program imported: the library is another release than "
+        "the pack knows, or its names were not there yet. What is in no row has not been counted.",
+        "hookmon report --all lists what was not found, and the release; look for a newer hookmon.",
+    ),
+    (
+        "processes",
+        "The launcher was killed in another container, or before the machine was started anew: whether a process of the run "
+        "still counts cannot be told from here, so what it left is shown and kept.",
+        "Look from there. Where it is gone for good, delete the run folder.",
+    ),
+    (
         "run-folder",
-        "The folder with the files of the run was deleted while it lasted.",
-        "Keep cleaners of /dev/shm and of the temporary folder away from hookmon-*.",
+        "The folder with the files of the run was deleted while it lasted, or belongs to another user.",
+        "Keep cleaners of /dev/shm and of the temporary folder away from hookmon-*; look as the user who started the run.",
     ),
     (
         "sampled-timing",
@@ -241,16 +263,37 @@ _BLIND_SPOTS = (
         "What a process counted cannot be read at all.",
         "The line says why; other processes are in the report.",
     ),
+    (
+        "watched-late",
+        "A module came in at a moment when it could not be watched at once: a signal handler imported it while hookmon was at "
+        "work, a set-up had failed before, or threads would have waited for each other. Calls until then are not counted.",
+        "Import the module at the start of the program.",
+    ),
 )
 
 _WATCHES = (
     ("active", "The function was found, watched and called.", "Nothing needs to be done."),
-    ("unused", "The function was found and watched, and no call came.", "Does this run reach the code that calls it?"),
-    ("never-imported", "The program did not import the module.", "Check its name: it is written as in an import."),
-    ("not-found", "The module was imported and has no such function.", "Check the name; the line may say which one is near."),
+    (
+        "unused",
+        "The function was found and watched, and no call came. What numba, torch.compile or torch.jit has compiled runs "
+        "uncounted.",
+        "Does this run reach the code that calls it?",
+    ),
+    (
+        "never-imported",
+        "No process that was watched has imported the module. One that is loaded by its path (spec_from_file_location), or put "
+        "into sys.modules by code in C, is not seen.",
+        "Check its name: it is written as in an import.",
+    ),
+    (
+        "not-found",
+        "The module was imported and has no such function; or, of __main__, the started script was that of a tool.",
+        "Check the name; the line may say which one is near, or what was started.",
+    ),
     (
         "refused",
-        "The function is there and cannot be wrapped: a C type, or an object that cannot be changed.",
+        "The function is there and cannot be wrapped: a C type, an object that cannot be changed, a function that was handed "
+        "on before (early-reference), or, with the pure engine, one that looks at the frame of its caller.",
         "Watch a Python function that calls it.",
     ),
 )

@@ -44,9 +44,19 @@ def near(report: Report, id: str) -> str:
     return found[0] if found else ""
 
 
-def explain(report: Report, id: str) -> Explanation | None:
-    """Return what is known of a finding, None when the report has none of that id."""
-    finding = next((each for each in report.findings if each.id == id), None)
+def find(report: Report, which: str) -> Finding | None:
+    """Return the finding of an id, of the beginning of one and no other, or of a rank, counted from 1; None for none."""
+    exact = [finding for finding in report.findings if finding.id == which]
+    begun = {finding.id: finding for finding in report.findings if which and finding.id.startswith(which)}
+    if exact or len(begun) == 1:
+        return (exact or list(begun.values()))[0]
+    is_rank = which.isascii() and which.isdecimal() and 0 < int(which[:9]) <= len(report.findings)
+    return report.findings[int(which) - 1] if is_rank else None
+
+
+def explain(report: Report, which: str) -> Explanation | None:
+    """Return what is known of a finding, None when the report has none of that id or rank."""
+    finding = find(report, which)
     if finding is None:
         return None
     row = next((each for each in report.transactions if each.name == finding.transaction), None)
@@ -76,14 +86,18 @@ def _is_meant(span: SpanRow, finding: Finding, child: ChildRow | None) -> bool:
 
 
 def _steps(example: ExampleRow, finding: Finding, child: ChildRow | None, project: str) -> list[Step]:
+    """Return the calls of an example, equal ones behind each other in one step. A part does not come between two of them."""
     steps: list[Step] = []
+    parts: list[Step] = []  # those behind the last step that is no part
     for span in example.spans:
-        place = location(span.call_site, project)
-        key = (span.name, span.kind, place, span.depth, span.lane)
-        last = steps[-1] if steps else None
-        if last is not None and key == (last.name, last.kind, last.location, last.depth, last.lane):
-            last.times += 1
-            last.duration_ns += span.duration_ns
-        else:
-            steps.append(Step(*key, span.start_ns, span.duration_ns, 1, _is_meant(span, finding, child)))
+        key = (span.name, span.kind, location(span.call_site, project), span.depth, span.lane)
+        last = len(steps) - len(parts) - 1  # of those that are no part
+        near = parts if span.part else steps[last : last + 1]
+        same = next((step for step in near if key == (step.name, step.kind, step.location, step.depth, step.lane)), None)
+        if same is not None:
+            same.times += 1
+            same.duration_ns += span.duration_ns
+            continue
+        steps.append(Step(*key, span.start_ns, span.duration_ns, 1, _is_meant(span, finding, child)))
+        parts = [*parts, steps[-1]] if span.part else []
     return steps

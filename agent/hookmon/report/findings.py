@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
+from hookmon.core.layout import OTHER_NAMES
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.calls import CallRow
 from hookmon.report.texts import count, duration, percent
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 SEVERITIES = ("high", "medium", "low")
 
 _HIGH, _MEDIUM = 0.20, 0.05  # of the time of the transactions that a finding is about
+_WORTH = 0.01  # of the run: what takes less is never high, and what is no mistake but a fact is no finding
 _DOMINATES = 0.5
+_DOMINATES_BY_FAR = 0.75
 _TASK = "task"
 _WAITS = 0.10
+_LONG_WAIT_NS = 10_000_000  # p95: to hand work to an idle thread takes a millisecond, to get the GIL from a busy one 5 and more
 _FUNCTION_REPEATS = 0.20  # a function that is called in a loop is no news unless it takes this share by itself
+_MANY = 20  # queries in a row: their own time is the smaller part of what an ORM takes for them
 _OUTLIER = 10
 _OUTLIER_CALLS = 20
 _OUTLIER_NS = 10_000_000
@@ -34,14 +39,16 @@ _FEWEST_ERRORS = 5
 _ERROR_RATE = 0.05
 _FEWEST_IN_MAIN = 20
 _BURST = 0.5  # of the calls in one stretch of time
+_NO_ROUTE = "(no route)"  # what nobody has written: scanners, typing errors, servers without a pack for their routes
+_FACTS = ("dominated", "outlier")  # true, and perhaps as it has to be: what can be mended stands above
 
 
 @dataclass(slots=True)
 class Finding:
     """`kind` is repetition, dominated, waiting, errors, burst or outlier; `location` is "path:line", "" where it is not known.
 
-    `id` is the same for the same thing in every run. `saving_ns` is at most that much in the whole run, 0 where nothing can be
-    said.
+    `id` is the same for the same thing in every run. `time_ns` is how long what it is about took in the whole run; `saving_ns`
+    is at most that much of it, 0 where nothing can be said.
     """
 
     id: str
@@ -52,6 +59,7 @@ class Finding:
     call: str
     location: str
     evidence: str
+    time_ns: int
     saving_ns: int
 
 
@@ -72,34 +80,74 @@ def failing(calls: list[CallRow], series: list[CallSeries]) -> list[CallSeries]:
     return [row for row in series if (row.name, row.kind, row.target) in names]
 
 
-def findings(transactions: list[TransactionRow], series: list[CallSeries], interval_ns: int, project: str) -> list[Finding]:
+def findings(
+    transactions: list[TransactionRow], series: list[CallSeries], interval_ns: int, project: str, run_ns: int = 0
+) -> list[Finding]:
     """Return the findings of a run, the severest first and among those what saves most; locations are relative to `project`.
 
-    `series` are the failing calls over time, in intervals of `interval_ns`. Raises RunFileError when they cannot be read.
+    `series` are the failing calls over time, in intervals of `interval_ns`. `run_ns` is what a finding's time is held against,
+    0 where that is not known. Raises RunFileError when the series cannot be read.
     """
-    found = [finding for row in transactions for finding in _of_transaction(row, project)]
+    calls = sum(row.figures.calls for row in transactions if row.name != MAIN)
+    judge = _Judge(project, run_ns, calls)
+    found = [finding for row in transactions if not row.name.endswith(_NO_ROUTE) for finding in _of_transaction(row, judge)]
     found += _bursts(series, interval_ns)
-    return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), -each.saving_ns, each.title))
+    return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), each.kind in _FACTS, -each.saving_ns, each.title))
 
 
-def _of_transaction(row: TransactionRow, project: str) -> Iterator[Finding]:
-    whole_ns = row.figures.total_ns
+@dataclass(slots=True)
+class _Judge:
+    """What one run says about how much a finding matters. `transactions` is how many there were."""
+
+    project: str
+    run_ns: int
+    transactions: int
+
+    def is_worth(self, time_ns: float) -> bool:
+        """Say whether something took enough of the run for a person to look at."""
+        return time_ns >= _WORTH * self.run_ns
+
+    def severity(self, part: float, whole: float, time_ns: float) -> str:
+        """Return how severe a part of a whole is, which is `time_ns` of the run."""
+        share = part / whole if whole else 0
+        level = "high" if share >= _HIGH else "medium" if share >= _MEDIUM else "low"
+        return "medium" if level == "high" and not self.is_worth(time_ns) else level
+
+    def failing(self, row: TransactionRow, errors: int, calls: int, time_ns: int) -> str:
+        """Return how severe errors are: what less than one of a hundred transactions has to do with is not the worst of a run."""
+        matters = self.is_worth(time_ns) if row.name == MAIN else row.figures.calls >= _WORTH * self.transactions
+        return self.severity(errors, calls, self.run_ns if matters else 0)
+
+    def place(self, child: ChildRow) -> str:
+        """Return where a call comes from."""
+        return location(child.call_site, self.project)
+
+
+def _of_transaction(row: TransactionRow, judge: _Judge) -> Iterator[Finding]:
+    clients = [child for child in row.children if child.repeated and child.kind in CLIENT_KINDS and child.is_call]
+    told = [child.repeated_calls / child.repeated for child in clients if not child.within]
+    has_view = any(child.name.startswith("view ") for child in row.children)
     for child in row.children:
-        if child.place == "after":
+        if child.place == "after" or child.name == OTHER_NAMES:
+            continue  # calls of many names are not one call
+        if child.part:
+            yield from _errors(row, child, judge)
             continue
-        repetition = _repetition(row, child, project) if row.name != MAIN else _loop(row, child, project)
+        repetition = _repetition(row, child, told, judge) if row.name != MAIN else _loop(row, child, judge)
         if repetition is not None:
             yield repetition
         elif child.waits:
-            if whole_ns and child.figures.total_ns >= _WAITS * whole_ns:
-                yield _waiting(row, child, project)
-        elif row.name != MAIN and whole_ns and not child.place and _may_dominate(row, child):
-            yield _dominated(row, child, project)
-        yield from _of_call(row, child, project)
-    if row.name != MAIN and _is_failing(row.figures.calls, row.figures.errors):
-        title = f"{row.name} fails {percent(row.figures.errors / row.figures.calls)} of the time"
-        evidence = f"{count(row.figures.errors)} of {count(row.figures.calls)} ended with an exception or a status from 500 on."
-        yield _finding("errors", _severity(row.figures.errors, row.figures.calls), title, row.name, "", "", evidence, 0)
+            if _is_long_wait(row, child, judge):
+                yield _waiting(row, child, judge)
+        elif _may_dominate(row, child, has_view=has_view) and judge.is_worth(child.figures.self_ns):
+            yield _dominated(row, child, judge)
+        yield from _of_call(row, child, judge)
+    of = row.figures
+    if row.name != MAIN and _is_failing(of.calls, of.errors):
+        title = f"{row.name} fails {percent(of.errors / of.calls)} of the time"
+        evidence = f"{count(of.errors)} of {count(of.calls)} ended with an exception or a status from 500 on."
+        severity = judge.failing(row, of.errors, of.calls, of.total_ns)
+        yield _finding("errors", severity, title, row.name, "", "", evidence, of.total_ns)
 
 
 def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
@@ -128,39 +176,56 @@ def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
             f"{count(errors)} of {count(sum(point.calls for point in worst), 'call')} raised from {duration(worst[0].at_ns)} on; "
             f"of all others in the run {count(sum(point.errors for point in row.points) - errors)}."
         )
-        yield _finding("burst", "medium", title, "", row.name, "", evidence, 0)
+        time_ns = sum(point.total_ns for point in worst)
+        yield _finding("burst", "medium", title, "", row.name, "", evidence, time_ns)
 
 
-def _repetition(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
-    """Find the same call from the same line, five times or more, one after the other: N+1 queries and their like."""
+def _repetition(row: TransactionRow, child: ChildRow, told: list[float], judge: _Judge) -> Finding | None:
+    """Find the same call from the same line, five times or more, one after the other: N+1 queries and their like.
+
+    `told` is how often clients' calls are repeated, which are told by themselves; what each of them is made of is not told again.
+    """
     whole_ns = row.figures.total_ns
-    if not child.repeated or child.kind == _TASK or (child.waits and child.kind not in CLIENT_KINDS):
-        return None  # batches of an epoch, and the wait for each: a loop over them is what an epoch is
+    if not child.repeated or child.kind == _TASK or child.waits:
+        return None  # batches of an epoch, and the wait for each: a loop over them is what an epoch is; no wait does work
+    typical = child.repeated_calls / child.repeated
     repeated_ns = child.repeated_ns
+    is_told = any(typical / 2 <= times <= typical * 2 for times in told)
+    if child.within and is_told:
+        return None
     if child.kind not in CLIENT_KINDS:  # what is called inside it is told by itself
         repeated_ns = repeated_ns * child.figures.self_ns // max(1, child.figures.total_ns)
-        if repeated_ns < _FUNCTION_REPEATS * whole_ns:
+        if repeated_ns < _FUNCTION_REPEATS * whole_ns or not judge.is_worth(repeated_ns):
             return None
-    typical = child.repeated_calls / child.repeated
-    lanes = "thread or task" if child.place else row.kind or "transaction"
+        if child.kind == "hook" and is_told:
+            return None  # the layer of a library around these calls
     title = f"{row.name} calls {child.name} {_times(typical)} in a row"
+    lanes = row.kind or "transaction"
+    of_all = _of_lanes(child) if child.place else count(max(row.figures.calls, child.repeated), lanes)
     evidence = (
-        f"Counted in {count(child.repeated)} of {count(max(row.figures.calls, child.repeated), lanes)} that called it five times "
+        f"Counted in {count(child.repeated)} of {of_all} that called it five times "
         f"or more: {_times(typical)} typically, {_times(child.most_repeated)} at the most; "
         f"{duration(round(repeated_ns / child.repeated))} each time, {duration(repeated_ns)} in the run. "
         f"Saves up to that, less one call, if one call did the work of all."
     )
     saving_ns = round(repeated_ns * (1 - 1 / typical))
-    place = location(child.call_site, project)
-    return _finding("repetition", _severity(saving_ns, whole_ns), title, row.name, child.name, place, evidence, saving_ns)
+    severity = judge.severity(saving_ns, whole_ns, saving_ns)
+    if severity == "low" and child.kind in CLIENT_KINDS and typical >= _MANY and judge.is_worth(whole_ns):
+        severity = "medium"
+    place = judge.place(child)
+    return _finding("repetition", severity, title, row.name, child.name, place, evidence, repeated_ns, saving_ns)
 
 
-def _loop(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
-    """Find a client's call that is made many times in what is no transaction."""
+def _of_lanes(child: ChildRow) -> str:
+    return f"{count(child.repeated)} {'thread or task' if child.repeated == 1 else 'threads and tasks'}"
+
+
+def _loop(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding | None:
+    """Find a client's call that is made many times in what is no transaction. It may be what a script is there for."""
     figures = child.figures
-    if child.kind not in CLIENT_KINDS or not child.call_site or figures.calls < _FEWEST_IN_MAIN * row.figures.calls:
-        return None
-    if figures.total_ns < _MEDIUM * row.figures.total_ns:
+    if child.kind not in CLIENT_KINDS or child.kind == "template" or not child.is_call or not child.call_site:
+        return None  # pages are rendered one by one, whatever a program does
+    if figures.calls < _FEWEST_IN_MAIN * row.figures.calls or figures.total_ns < _MEDIUM * (judge.run_ns or row.figures.total_ns):
         return None
     title = f"{child.name} is called {_times(figures.calls)}"
     evidence = (
@@ -168,17 +233,21 @@ def _loop(row: TransactionRow, child: ChildRow, project: str) -> Finding | None:
         f"{duration(figures.mean_ns)} each. Outside of transactions it is not recorded who else called than the place that is "
         f"named, which was the first, nor what came one after the other."
     )
-    place = location(child.call_site, project)
-    severity = "medium" if figures.total_ns >= _HIGH * row.figures.total_ns else "low"  # a loop may be what a script is there for
-    return _finding("repetition", severity, title, row.name, child.name, place, evidence, 0)
+    return _finding("repetition", "low", title, row.name, child.name, judge.place(child), evidence, figures.total_ns)
 
 
-def _may_dominate(row: TransactionRow, child: ChildRow) -> bool:
-    """Say whether a call takes most of a transaction's time; that batches take an epoch's is no news."""
-    return child.figures.self_ns > _DOMINATES * row.figures.total_ns and not (child.kind == row.kind == _TASK)
+def _may_dominate(row: TransactionRow, child: ChildRow, *, has_view: bool) -> bool:
+    """Say whether a call takes most of a transaction's time, and that is news.
+
+    None is that batches take an epoch's, that a request is its view, and a middleware whatever is watched nowhere inside.
+    """
+    is_whole = child.name.startswith("view ") or (child.name.startswith("middleware ") and not has_view)
+    is_news = row.name != MAIN and not child.place and not is_whole and not (child.kind == row.kind == _TASK)
+    return is_news and child.figures.self_ns > _DOMINATES * row.figures.total_ns
 
 
-def _dominated(row: TransactionRow, child: ChildRow, project: str) -> Finding:
+def _dominated(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:
+    """Tell of one; how long a single request took may be the imports of the first one, and a program's own code is its own."""
     figures = child.figures
     share = figures.self_ns / row.figures.total_ns
     title = f"{row.name} spends {percent(share)} of its time in {child.name}"
@@ -186,40 +255,83 @@ def _dominated(row: TransactionRow, child: ChildRow, project: str) -> Finding:
         f"{duration(figures.self_ns)} of {duration(row.figures.total_ns)}, the watched calls inside it taken off; "
         f"{_mean(child)} in each, p95 {duration(figures.p95_ns)} a call."
     )
-    place = location(child.call_site, project)
-    return _finding("dominated", "high" if share > 0.75 else "medium", title, row.name, child.name, place, evidence, 0)
+    is_another = child.kind in CLIENT_KINDS and child.kind != "template"
+    is_high = share > _DOMINATES_BY_FAR and is_another and (row.figures.calls > 1 or row.kind == _TASK)
+    severity = "high" if is_high else "medium" if row.figures.calls > 1 else "low"
+    return _finding("dominated", severity, title, row.name, child.name, judge.place(child), evidence, figures.self_ns)
 
 
-def _waiting(row: TransactionRow, child: ChildRow, project: str) -> Finding:
+def _is_long_wait(row: TransactionRow, child: ChildRow, judge: _Judge) -> bool:
+    """Say whether a wait is one for somebody. Outside of transactions, jobs are there to wait, and the run is the whole."""
     figures = child.figures
-    share = figures.total_ns / row.figures.total_ns
-    title = f"{row.name} waits {percent(share)} of its time in {child.name}"
+    whole_ns = row.figures.total_ns
+    if row.name == MAIN:
+        if child.kind == "queue":
+            return False
+        whole_ns = max(whole_ns, judge.run_ns)
+    if not whole_ns or figures.p95_ns < _LONG_WAIT_NS:
+        return False
+    waited_ns = _waited_ns(child)
+    return waited_ns >= _WAITS * whole_ns and judge.is_worth(waited_ns)
+
+
+def _waited_ns(child: ChildRow) -> int:
+    """Return the time of a wait: of a client's, which may open a connection in it, without the calls inside."""
+    return child.figures.self_ns if child.kind in CLIENT_KINDS else child.figures.total_ns
+
+
+def _waiting(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:
+    figures = child.figures
+    whole_ns = row.figures.total_ns
+    waited_ns = all_ns = _waited_ns(child)
+    title = f"{row.name} waits {percent(waited_ns / whole_ns)} of its time in {child.name}"
+    of = f" of {duration(whole_ns)}"
+    if row.name == MAIN:
+        title, of = f"{child.name} took {duration(all_ns)}, outside of transactions", ""
+        whole_ns = judge.run_ns or whole_ns
+    elif child.place or waited_ns > whole_ns:  # of several threads and tasks, side by side
+        mean = duration(round(all_ns / figures.calls))
+        title, of = f"work of {row.name} waits {mean} each time in {child.name}", " in all threads and tasks"
+    waited_ns = min(waited_ns, whole_ns)
     what, why = ("a pool or an executor", "it is too small for the load, or held too long")
     if child.kind not in CLIENT_KINDS:
         what, why = ("what is made elsewhere", "its making is too slow, or has too few workers")
-    evidence = (
-        f"{duration(figures.total_ns)} of {duration(row.figures.total_ns)} were spent waiting for {what}, "
-        f"p95 {duration(figures.p95_ns)}, {duration(figures.max_ns)} at the most: {why}."
-    )
-    severity = _severity(figures.total_ns, row.figures.total_ns)
-    place = location(child.call_site, project)
-    return _finding("waiting", severity, title, row.name, child.name, place, evidence, figures.total_ns)
+    longest = f"p95 {duration(figures.p95_ns)}, {duration(figures.max_ns)} at the most"
+    if all_ns < figures.total_ns:
+        longest = "the watched calls inside it taken off"
+    evidence = f"{duration(all_ns)}{of} were spent waiting for {what}, {longest}: {why}."
+    severity = judge.severity(waited_ns, whole_ns, waited_ns)
+    place = judge.place(child)
+    return _finding("waiting", severity, title, row.name, child.name, place, evidence, all_ns, waited_ns)
 
 
-def _of_call(row: TransactionRow, child: ChildRow, project: str) -> Iterator[Finding]:
+def _errors(row: TransactionRow, child: ChildRow, judge: _Judge) -> Iterator[Finding]:
     figures = child.figures
     if _is_failing(figures.calls, figures.errors):
-        title = f"{child.name} fails {percent(figures.errors / figures.calls)} of the time in {row.name}"
+        title = f"{child.name} fails {percent(figures.errors / figures.calls)} of the time {_where(row)}"
         evidence = f"{count(figures.errors)} of {count(figures.calls, 'call')} raised."
-        severity = _severity(figures.errors, figures.calls)
-        place = location(child.call_site, project)
-        yield _finding("errors", severity, title, row.name, child.name, place, evidence, 0)
-    may_be_odd = figures.max_ns >= _OUTLIER_NS and figures.calls >= _OUTLIER_CALLS and child.kind in CLIENT_KINDS
-    if may_be_odd and figures.max_ns > _OUTLIER * figures.p95_ns:
-        place = location(child.call_site, project)
-        title = f"{child.name} once took {duration(figures.max_ns)} in {row.name}"
+        severity = judge.failing(row, figures.errors, figures.calls, figures.total_ns)
+        yield _finding("errors", severity, title, row.name, child.name, judge.place(child), evidence, figures.total_ns)
+
+
+def _where(row: TransactionRow) -> str:
+    return "outside of transactions" if row.name == MAIN else f"in {row.name}"
+
+
+def _of_call(row: TransactionRow, child: ChildRow, judge: _Judge) -> Iterator[Finding]:
+    figures = child.figures
+    yield from _errors(row, child, judge)
+    may_be_odd = figures.calls >= _OUTLIER_CALLS and child.kind in CLIENT_KINDS
+    if row.name == MAIN:
+        may_be_odd = may_be_odd and judge.is_worth(figures.max_ns)
+    if (
+        may_be_odd
+        and figures.max_ns >= max(_OUTLIER_NS, _DOMINATES * row.figures.p50_ns)
+        and figures.max_ns > _OUTLIER * figures.p95_ns
+    ):
+        title = f"{child.name} once took {duration(figures.max_ns)} {_where(row)}"
         evidence = f"Its p95 is {duration(figures.p95_ns)} over {count(figures.calls, 'call')}: it took more than ten times that."
-        yield _finding("outlier", "low", title, row.name, child.name, place, evidence, 0)
+        yield _finding("outlier", "low", title, row.name, child.name, judge.place(child), evidence, figures.max_ns)
 
 
 def _is_failing(calls: int, errors: int) -> bool:
@@ -227,18 +339,21 @@ def _is_failing(calls: int, errors: int) -> bool:
 
 
 def _finding(
-    kind: str, severity: str, title: str, transaction: str, call: str, location: str, evidence: str, saving_ns: int
+    kind: str,
+    severity: str,
+    title: str,
+    transaction: str,
+    call: str,
+    location: str,
+    evidence: str,
+    time_ns: int,
+    saving_ns: int = 0,
 ) -> Finding:
     from hashlib import blake2s  # it loads OpenSSL, and many runs have no finding
 
     path = location.rpartition(":")[0]  # without the line, which moves with every edit
     digest = blake2s("\0".join((kind, transaction, call, path)).encode("utf-8", "replace"), digest_size=3).hexdigest()
-    return Finding(f"{kind}-{digest}", kind, severity, title, transaction, call, location, evidence, saving_ns)
-
-
-def _severity(part: float, whole: float) -> str:
-    share = part / whole if whole else 0
-    return "high" if share >= _HIGH else "medium" if share >= _MEDIUM else "low"
+    return Finding(f"{kind}-{digest}", kind, severity, title, transaction, call, location, evidence, time_ns, saving_ns)
 
 
 def _mean(child: ChildRow) -> str:

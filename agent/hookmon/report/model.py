@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
-from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, walk_of
-from hookmon.report.findings import Finding, failing, findings
+from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, told_apart, walk_of
+from hookmon.report.findings import Finding, failing, findings, location
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
+
+_SHORT_RUN_NS = 60_000_000_000
 
 
 @dataclass(slots=True)
@@ -29,12 +32,19 @@ class Header:
     hookmon: str
     engine: str
     main_pid: int
+    processes: int  # how many there were; of very many not all have a row
     cpu_ns: int  # of all processes
     overhead_ns: int
+    launcher_cpu_ns: int
     overhead_share: float
     call_cost_ns: float
     step_cost_ns: float
     unnamed_calls: int
+
+    @property
+    def overhead_is_known(self) -> bool:
+        """Say whether there was a launcher at the end that could find out."""
+        return self.state == "finished"
 
     @property
     def ending(self) -> str:
@@ -49,10 +59,11 @@ class Report:
     header: Header
     kinds: list[KindRow]  # most self time first
     calls: list[CallRow]  # most self time first
+    names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
-    processes: list[Process]  # the main process first, then as they were started
+    processes: list[Process]  # the main process first, then as they were started; of very many, those with the most calls
     watched: list[Watched]
     groups: list[WatchGroup]  # the same, folded
     blind_spots: list[BlindSpot]
@@ -75,16 +86,22 @@ def build(run: Run) -> Report:
     """Return the report of a run."""
     walk = walk_of(run.nodes)
     calls = by_name(run.nodes, walk)
-    watched_processes = sum(bool(process.python) for process in run.processes)
-    rows = transactions(run.nodes, run.examples, watched_processes, walk)
-    groups = fold(run.watched, {node.target for node in run.nodes} | _telling(run))
+    for row in calls:
+        row.location = location(run.places.get(row.target, ""), run.project)
+    names = told_apart(calls, run.nodes)
+    rows = transactions(run.nodes, run.examples, watched_processes(run), walk)
+    naming = _naming(run)
+    own = {row.target for row in run.watched if not row.pack}
+    groups = fold(run.watched, {node.target for node in run.nodes} | _ending(run) | (naming & own), naming)
     in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
+    found = findings(rows, failing(calls, run.series), run.interval_ns, run.project, time_at_work(run, rows))
     return Report(
         header=_header(run),
-        kinds=by_kind(calls),
+        kinds=by_kind(run.nodes),
         calls=calls,
+        names=names,
         transactions=rows,
-        findings=findings(rows, failing(calls, run.series), run.interval_ns, run.project),
+        findings=found,
         nodes=run.nodes,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
         watched=run.watched,
@@ -93,8 +110,8 @@ def build(run: Run) -> Report:
         in_flight=in_flight,
         still_running=run.still_running,
         nothing=[] if calls else notes.nothing(run, groups),
-        notes=notes.remarks(run, calls),
-        next=notes.next_commands(run, recorded=bool(calls)),
+        notes=notes.remarks(run, calls, names),
+        next=notes.next_commands(run, recorded=bool(calls), finding=found[0].id if found else ""),
         series=run.series,
         interval_ns=run.interval_ns,
         samples=run.samples,
@@ -106,16 +123,41 @@ def build(run: Run) -> Report:
     )
 
 
-def _telling(run: Run) -> set[str]:
-    """Return the targets that only tell names, statuses and ends of something: they have no calls of their own."""
-    marks = [watch for watch in run.plan if not watch.get("entry") and (watch.get("entry_name") or watch.get("entry_status"))]
-    told = [(watch, call) for watch in marks for call in watch["calls"]]
-    told += [(watch, call) for watch in run.plan for call in watch.get("until", ())]
-    return {f"{watch['module']}:{call}" for watch, call in told}
+def time_at_work(run: Run, rows: list[TransactionRow]) -> int:
+    """Return what the time of a finding is held against: what the run recorded, or used of the CPU; of a short run all of it.
+
+    A server waits for its requests for hours; that makes none of them faster.
+    """
+    recorded_ns = sum(row.figures.total_ns for row in rows)
+    return max(recorded_ns, run.total("cpu_ns"), min(run.duration_ns, _SHORT_RUN_NS))
+
+
+def watched_processes(run: Run) -> int:
+    """Return how many processes the probe was in."""
+    return run.more.get("watched", 0) + sum(bool(process.python) for process in run.processes)
+
+
+def _naming(run: Run) -> set[str]:
+    """Return the targets that only tell names and statuses of transactions: they have no calls of their own."""
+    return _targets(watch for watch in run.plan if not watch.get("entry") and _tells(watch))
+
+
+def _tells(watch: dict[str, Any]) -> bool:
+    of_requests = watch.get("kind") == "request" and watch.get("adapter")
+    return bool(watch.get("entry_name") or watch.get("entry_status") or of_requests)
+
+
+def _ending(run: Run) -> set[str]:
+    """Return the targets that end what another function begins."""
+    return {f"{watch['module']}:{call}" for watch in run.plan for call in watch.get("until", ())}
+
+
+def _targets(watches: Iterable[dict[str, Any]]) -> set[str]:
+    return {f"{watch['module']}:{call}" for watch in watches for call in watch["calls"]}
 
 
 def _header(run: Run) -> Header:
-    cpu_ns = sum(process.cpu_ns for process in run.processes)
+    cpu_ns = run.total("cpu_ns")
     whole_ns = cpu_ns or run.duration_ns
     return Header(
         id=run.id,
@@ -130,8 +172,10 @@ def _header(run: Run) -> Header:
         hookmon=run.hookmon,
         engine=run.engine,
         main_pid=run.main_pid,
+        processes=len(run.processes) + run.more.get("processes", 0),
         cpu_ns=cpu_ns,
         overhead_ns=run.overhead_ns,
+        launcher_cpu_ns=run.launcher_cpu_ns,
         overhead_share=run.overhead_ns / whole_ns if whole_ns else 0.0,
         call_cost_ns=run.call_cost_ns,
         step_cost_ns=run.step_cost_ns,

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from shlex import join
 
 from hookmon.collector.store import InFlight, Run
+from hookmon.core.layout import MOST_NAMES_OF_A_TARGET, OTHER_NAMES
 from hookmon.report.calls import CallRow
-from hookmon.report.texts import count, duration, inert, listing
+from hookmon.report.load import waits
+from hookmon.report.texts import count, duration, inert, listing, percent
 from hookmon.report.watches import WatchGroup
 
 _MOST_FAILING = 3
+_OVERLOADED = 0.5  # nanoseconds of waiting for each one with a processor
+_LONG_WAIT_NS = 200_000_000
 
 
 @dataclass(slots=True)
@@ -26,45 +30,71 @@ class Note:
 
 def nothing(run: Run, groups: list[WatchGroup]) -> list[str]:
     """Return why a run recorded no call, and what to do about it."""
-    active = sum(group.active for group in groups)
-    absent = [row for group in groups for row in group.absent]
-    failed = [row for group in groups for row in group.failed]
     if run.in_flight:
         return [f"No watched call ended: {count(len(run.in_flight), 'call')} had begun and not returned, see below."]
     if run.processes and not any(process.python for process in run.processes):
         reason = "the reason stands under blind spots" if run.blind_spots else "it may not be a Python program"
         return [f"No process of this run was watched: {reason}."]
-    if active:
-        uncalled = [row.target for group in groups for row in group.uncalled]
+    own = next((group for group in groups if not group.pack), WatchGroup(""))
+    if own.active:
         return [
-            f"{count(active, 'function')} watched, and none was called: {listing(uncalled, 3)}.",
-            "Does this run reach the code that calls them? Your own functions are watched with --watch MODULE:CALLS.",
+            f"{count(own.active, 'function')} watched, and none was called: {listing([row.target for row in own.uncalled], 3)}.",
+            *(f"Mind that {detail}." for detail in dict.fromkeys(row.detail for row in own.uncalled if row.detail)),
+            "Does this run reach the code that calls them?",
         ]
-    if failed and not absent:
-        return ["Nothing that was asked for could be watched: the list below says why for each."]
-    if absent:
-        modules = list(dict.fromkeys(row.target.partition(":")[0] for row in absent))
+    if own.failed:
+        return ["Nothing that you named could be watched: the list below says why for each."]
+    if own.absent:
+        modules = list(dict.fromkeys(row.target.partition(":")[0] for row in own.absent))
+        return [f"The program imported no module that you named. Looked for: {listing(modules, 6)}."]
+    if not groups:
         return [
-            f"The program imported no watched module. Looked for: {listing(modules, 6)}.",
-            "Your own functions are watched with --watch MODULE:CALLS, or with a [[watch]] table in hookmon.toml.",
+            "Nothing was asked for: no pack is on, and hookmon.toml has no [[watch]] table.",
+            "Name functions with --watch MODULE:CALLS.",
         ]
+    in_place = [group.pack for group in groups if group.active]
+    seen = "The program imported no library that a pack is for."
+    if in_place:
+        seen = f"No call was seen of what packs watch; in place: {listing(in_place, 8)}."
     return [
-        "Nothing was asked for: no pack is on, and hookmon.toml has no [[watch]] table.",
-        "Name functions with --watch MODULE:CALLS.",
+        seen,
+        "Your own functions are watched with --watch MODULE:CALLS, or with a [[watch]] table in hookmon.toml.",
     ]
 
 
-def remarks(run: Run, calls: list[CallRow]) -> list[Note]:
-    """Return what a reader of the figures must know."""
+def remarks(run: Run, calls: list[CallRow], names: list[CallRow]) -> list[Note]:
+    """Return what a reader of the figures must know; `names` are the calls as the reader sees them."""
     found = []
     if run.state == "recovered":
         found.append(Note("", "hookmon itself was killed during this run; these are all the figures that could still be read."))
     elif run.state == "running":
         found.append(Note("", "This run goes on; these are the figures so far."))
+    waited = waits(run)
+    if waited is not None and waited >= _OVERLOADED and run.total("waited_ns") >= _LONG_WAIT_NS:
+        share = percent(waited / (1 + waited))
+        found.append(
+            Note("", f"The machine was busy: {share} of the time at work went by waiting for a processor, and is in the times.")
+        )
+    if calls and run.engine == "pure":
+        text = (
+            "The pure engine counted, which costs ten times as much a call as the compiled one. That is there where hookmon is "
+        )
+        found.append(Note("", f"{text}installed with a C compiler into the environment of the program."))
     if run.unnamed_calls:
         lost = count(run.unnamed_calls, "call")
         found.append(Note("", f"The call tree was full: {lost} counted by name, without the place they came from."))
-    failing = sorted((row for row in calls if row.figures.errors), key=lambda row: -row.figures.errors)
+    if run.more.get("processes"):
+        more, of_them = count(run.more["processes"], "more process"), count(run.more["calls"], "call")
+        used = duration(run.more["cpu_ns"])
+        found.append(Note("", f"{more} with the fewest calls are added up, without rows: {of_them}, {used} of CPU time."))
+    for row in calls:
+        if row.name == OTHER_NAMES:
+            kept, rest = count(MOST_NAMES_OF_A_TARGET), count(row.figures.calls, "call")
+            found.append(Note(row.target, f"more names than the {kept} that are kept apart; {rest} stand under {OTHER_NAMES}."))
+    raised = [row for row in names if row.figures.errors]
+    inner = max((row.figures.errors for row in raised if row.kind != "hook"), default=0)
+    failing = [row for row in raised if row.kind != "hook" or row.figures.errors > inner]  # hooks pass on what a test raised
+    failing.sort(key=lambda row: -row.figures.errors)
     found += [
         Note(row.name, f"{count(row.figures.errors)} of {count(row.figures.calls, 'call')} raised.")
         for row in failing[:_MOST_FAILING]
@@ -80,15 +110,17 @@ def in_flight_text(call: InFlight, state: str) -> str:
     return f"for {duration(call.since_ns)} {when}"
 
 
-def next_commands(run: Run, *, recorded: bool) -> list[tuple[str, str]]:
-    """Return the commands that help from here, each with what it is for."""
+def next_commands(run: Run, *, recorded: bool, finding: str) -> list[tuple[str, str]]:
+    """Return the commands that help from here, each with what it is for. `finding` is the id of the worst, "" for none."""
     is_watched = any(process.python for process in run.processes)
     if not recorded and not run.in_flight and is_watched:
         command = inert(join(run.command)) if run.command else "COMMAND"
         return [(f"hookmon run --watch MODULE:CALLS -- {command}", "watch functions of your own")]
     if not run.id:
         return []  # it is not kept
+    worst = [(f"hookmon explain {finding} {run.id}", "the worst finding, an example, what to change")] if finding else []
     return [
+        *worst,
+        (f"hookmon open {run.id}", "the whole run as a page"),
         (f"hookmon report {run.id} --all", "every name and process"),
-        (f"hookmon report {run.id} --format markdown", "for a pull request"),
     ]

@@ -18,7 +18,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from hookmon.report.texts import inert
+from hookmon.report.texts import inert, inert_json
 
 ASSETS = Path(__file__).parent / "assets"
 RUN, DIFF = "run", "diff"
@@ -50,7 +50,7 @@ def page(name: str, title: str, document: dict[str, Any]) -> str:
 
 
 def _data(document: dict[str, Any]) -> str:
-    return _ESCAPE.sub(_inert_escape, json.dumps(document, separators=(",", ":"))).replace("<", "\\u003c")
+    return inert_json(_ESCAPE.sub(_inert_escape, json.dumps(document, separators=(",", ":")))).replace("<", "\\u003c")
 
 
 def _inert_escape(found: re.Match[str]) -> str:

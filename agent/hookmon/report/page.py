@@ -12,7 +12,7 @@ from typing import Any
 
 from hookmon.core.histogram import SUB_BUCKETS
 from hookmon.core.plan import CLIENT_KINDS
-from hookmon.report.formats.json import as_json
+from hookmon.report.formats.json import as_json, figures_of
 from hookmon.report.model import Report
 from hookmon.report.texts import count, duration, ending
 
@@ -22,7 +22,7 @@ _MOST_NODES = 20_000  # of the flame graph, the ones with the most time; the bro
 
 def document(report: Report) -> dict[str, Any]:
     """Return the whole document."""
-    own = as_json(report, without=("schema", "tree", "series"))
+    own = as_json(report, without=("schema", "calls", "tree", "series"))
     own["run"] |= {"ending": ending(report.header.exit_code, report.header.state), "started_ns": report.started_ns}
     own["verdict"] = verdict(report)
     own["client_kinds"] = sorted(CLIENT_KINDS)
@@ -38,9 +38,11 @@ def document(report: Report) -> dict[str, Any]:
     ]
     own["settings"] = [row | {"value": json.dumps(row["value"], ensure_ascii=False)} for row in report.settings]
     own |= {"config": report.config, "cpu": report.cpu, "cores": report.cores}
-    histograms = _histograms(report)
-    for row in own["calls"]:
-        row["buckets"] = histograms[row["name"], row["kind"], row["target"]]
+    own["calls"] = [
+        figures_of(row, ("name", "kind", "target", "location"))
+        | {"targets": [row.target, *row.others], "buckets": _histogram(row.figures.buckets)}
+        for row in report.names
+    ]
     own["tree"] = _tree(report)
     own["series"] = [asdict(row) for row in report.series]  # points stay JSON text: 30,000 of them take longer than all the rest
     return own
@@ -75,16 +77,14 @@ def _findings_text(number: int, more: str = "") -> str:
     return f"{count(number, f'{more}finding')}." if number else ""
 
 
-def _histograms(report: Report) -> dict[tuple[str, str, str], list[int]]:
-    """Return [bucket, calls, bucket, calls, …] for each name, kind and target."""
-    sums: dict[tuple[str, str, str], dict[int, int]] = {}
+def _histogram(buckets: dict[int, int]) -> list[int]:
+    """Return [bucket, calls, bucket, calls, …], coarser than what is kept."""
     factor = SUB_BUCKETS // _COARSE
-    for node in report.nodes:
-        own = sums.setdefault((node.name, node.kind, node.target), {})
-        for bucket, calls in node.buckets.items():
-            coarse = -(-bucket // factor)
-            own[coarse] = own.get(coarse, 0) + calls
-    return {key: [value for item in sorted(own.items()) for value in item] for key, own in sums.items()}
+    own: dict[int, int] = {}
+    for bucket, calls in buckets.items():
+        coarse = -(-bucket // factor)
+        own[coarse] = own.get(coarse, 0) + calls
+    return [value for item in sorted(own.items()) for value in item]
 
 
 def _tree(report: Report) -> dict[str, Any]:

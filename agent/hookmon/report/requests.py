@@ -5,16 +5,19 @@ In: the transactions and findings of a report. Out: lines on a Screen.
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.findings import Finding, location
 from hookmon.report.screen import Column, Piece, Screen
-from hookmon.report.texts import count, duration, percent
-from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
+from hookmon.report.texts import count, duration, inert, percent, short_place, shortened
+from hookmon.report.transactions import MAIN, ChildRow, TransactionRow, told_apart
 
 MOST_ROWS = 8
 MOST_FINDINGS = 4
 MOST_CHILDREN = 6
 _MUCH = 0.05
+_SHORTEST_NAME = 10
 
 _STYLES = {"high": "red", "medium": "yellow", "low": "dim"}
 _TITLES = {"request": "Requests", "task": "Tasks"}
@@ -33,11 +36,11 @@ def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bo
         Column("calls"),
         Column("errors", rank=2),
         Column("p50", rank=1),
-        Column("p95"),
+        Column("p95", rank=2),
         Column("p99", rank=4),
         Column("max", rank=3),
         Column("total", rank=5),
-        Column("spent on", least=24),
+        Column("spent on", least=40, begins=True),
     ]
     screen.table(columns, [_request(row) for row in shown])
     return len(own) - len(shown)
@@ -59,7 +62,7 @@ def spent_on(row: TransactionRow) -> str:
         shares[label] = shares.get(label, 0) + own_ns
     calls: dict[str, float] = {}
     for child in row.children:
-        if _is_told_apart(child.kind, row) and child.place != "after":
+        if _is_told_apart(child.kind, row) and child.place != "after" and child.is_call:
             calls[child.kind] = calls.get(child.kind, 0) + child.per_call_mean
     for kind in calls:
         shares.setdefault(kind, 0)
@@ -81,24 +84,38 @@ def write_findings(screen: Screen, found: list[Finding], *, everything: bool) ->
     if shown:
         screen.title("Findings", "what was recorded, the worst first")
     for finding in shown:
-        screen.line((f"{finding.severity:<7}", _STYLES[finding.severity]), (finding.title, "bold"))
-        aside: list[Piece] = [(finding.location, "cyan")] if finding.location else []
+        title = fitted_title(finding, screen.room - 7)
+        first, *words = screen.clean(title).split(" ")
+        severity: list[Piece] = [(f"{finding.severity:<6}", _STYLES[finding.severity]), (first, "bold")]
+        screen.flow([*severity, *((word, "bold") for word in words)], indent=7)
+        aside: list[Piece] = [(" " * 7 + finding.id, "dim")]
         if finding.saving_ns:
             aside.append((f"saves up to {duration(finding.saving_ns)} in the run", ""))
-        aside.append((finding.id, "dim"))
-        pieces = [piece for each in aside for piece in ((" · ", "dim"), each)][1:]
-        screen.line((" " * 7, ""), *pieces)
+        if finding.location:
+            aside.append((short_place(finding.location), "cyan"))
+        screen.flow(aside, between=" · ", indent=7)
         if everything:
             screen.paragraph(finding.evidence, indent=0)
     return len(found) - len(shown)
+
+
+def fitted_title(finding: Finding, room: int) -> str:
+    """Return the title of a finding with its foreign names shortened, so that what it counts is not cut off."""
+    title = inert(finding.title)
+    for name in sorted({inert(finding.call), inert(finding.transaction)} - {""}, key=len, reverse=True):
+        over = cell_len(title) - room
+        if over > 0 and len(name) > _SHORTEST_NAME:
+            title = title.replace(name, shortened(name, max(_SHORTEST_NAME, len(name) - over)))
+    return title
 
 
 def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, everything: bool) -> None:
     """Write what is called inside of transactions: of all, or of the one that takes most time."""
     own = [row for row in rows if row.name != MAIN and row.children]
     for row in own if everything else own[:1]:
-        shown = row.children if everything else row.children[:MOST_CHILDREN]
-        hidden = len(row.children) - len(shown)
+        children = told_apart(row.children)
+        shown = children if everything else children[:MOST_CHILDREN]
+        hidden = len(children) - len(shown)
         cells = [_child(row, child, project) for child in shown]
         if _has_much_of_its_own(row):
             cells.insert(sum(child.figures.self_ns > row.figures.self_ns for child in shown), _itself(row))
@@ -115,6 +132,12 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
             Column("from", least=20),
         ]
         screen.table(columns, cells)
+
+
+def _most(child: ChildRow) -> str:
+    """Return the most calls in one transaction, "–" where it is not known."""
+    at_least = "≥ " if child.per_call_max < child.per_call_bound else ""
+    return f"{at_least}{count(child.per_call_max)}" if child.per_call_max else "–"
 
 
 def _has_much_of_its_own(row: TransactionRow) -> bool:
@@ -135,10 +158,10 @@ def _child(row: TransactionRow, child: ChildRow, project: str) -> list[Piece]:
     return [
         (child.name + place, ""),
         (f"{child.per_call_mean:.3g}", ""),
-        (count(child.per_call_max) if child.per_call_max else "–", ""),
+        (_most(child), ""),
         (duration(of.self_ns), "bold"),
         (percent(share), ""),
         (duration(of.p95_ns), ""),
         (count(of.errors), "red" if of.errors else "dim"),
-        (location(child.call_site, project), "cyan"),
+        (short_place(location(child.call_site, project)), "cyan"),
     ]

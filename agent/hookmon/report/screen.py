@@ -13,12 +13,13 @@ from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
 
-from hookmon.report.texts import inert
+from hookmon.report.texts import inert, without_commands
 
 PIPED_WIDTH = 100
 NARROWEST = 40
 WIDEST = 200
 
+_LEAST_PARTED = 12  # columns: what is shorter is cut at its end
 _GAP = 2  # columns of space between two columns of a table
 _INDENT = 2
 _ASCII = str.maketrans({"µ": "u", "…": "~", "·": "-", "–": "-", "—": "-", "×": "x", "█": "#", "▌": "", "’": "'"})
@@ -33,12 +34,14 @@ Piece = tuple[str, str]
 class Column:
     """A column of a table. The highest `rank` goes first where space is short, 0 stays.
 
-    `least` is the width that a column may be cut down to; 0 means that it is shown whole or not at all.
+    `least` is the width that a column may be cut down to; 0 means that it is shown whole or not at all. It is cut in the middle,
+    since names and places differ at their ends, or with `begins` at the end, behind a comma if it has one.
     """
 
     title: str
     rank: int = 0
     least: int = 0
+    begins: bool = False
 
     @property
     def is_text(self) -> bool:
@@ -76,6 +79,22 @@ class Screen:
         if cell_len(text) <= width:
             return text
         return set_cell_size(text, max(0, width - 1)) + ("~" if self._is_ascii else "…")
+
+    def cut_list(self, text: str, width: int) -> str:
+        """Return clean text shortened to a width in columns, an enumeration behind one of its commas."""
+        cut = self.cut(text, width)
+        head, comma, _ = cut[:-1].rpartition(", ")
+        return f"{head}{comma}{cut[-1]}" if comma and cut != text else cut
+
+    def cut_within(self, text: str, width: int) -> str:
+        """Return clean text shortened to a width in columns, its beginning and its end kept."""
+        over = cell_len(text) - width
+        if over <= 0 or width < _LEAST_PARTED:
+            return self.cut(text, width)
+        tail = text[len(text) - width // 3 :]
+        while cell_len(tail) > width // 3:
+            tail = tail[1:]
+        return self.cut(text, width - cell_len(tail)) + tail
 
     @property
     def room(self) -> int:
@@ -139,7 +158,8 @@ class Screen:
             for index, (text, style) in enumerate(row):
                 if index not in widths:
                     continue
-                text = self.cut(text, widths[index])
+                cut = self.cut_within if columns[index].is_text and not columns[index].begins else self.cut_list
+                text = cut(text, widths[index])
                 space = " " * (widths[index] - cell_len(text))
                 pieces += [(" " * _GAP, "")] if pieces else []
                 pieces += [(text, style), (space, "")] if columns[index].is_text else [(space, ""), (text, style)]
@@ -151,7 +171,7 @@ class Screen:
 
     def write(self) -> None:
         """Write all lines to the file."""
-        self.file.write("".join(self._parts))
+        self.file.write(without_commands("".join(self._parts)))
         self.file.flush()
 
     def _styled(self, text: str, style: str) -> str:

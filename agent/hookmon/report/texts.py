@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 from collections.abc import Callable
 
@@ -10,11 +12,53 @@ def inert(text: str) -> str:
     """Return text with everything that a terminal could act on written out as an escape.
 
     Control characters, line ends, direction marks, lone surrogates and unassigned characters: all that Unicode does not
-    call printable.
+    call printable. In a log of GitHub's, nothing that its runner could act on either.
     """
-    if text.isprintable():
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return without_commands(text) if _IS_FOR_GITHUB else text
+
+
+_IS_FOR_GITHUB = os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def without_commands(text: str) -> str:
+    """Return lines without workflow commands: `::name::` at the beginning, behind blanks, and `##[name]` anywhere.
+
+    Source: ActionCommand.cs of GitHub's runner.
+    """
+    if not _IS_FOR_GITHUB or ("::" not in text and "##[" not in text):
         return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return re.sub(r"^(\s*):(?=:)", r"\1: ", text, flags=re.MULTILINE).replace("##[", "# #[")
+
+
+def inert_json(text: str) -> str:
+    """Return JSON that means the same and has no workflow command in it."""
+    return text.replace("##[", r"#\u0023[")
+
+
+def short_place(place: str) -> str:
+    """Return a place without the way to the folder of installed packages, or to that of the standard library.
+
+    Those are `lib/python3.11/site-packages` or `dist-packages`, and `lib/python3.11`.
+    """
+    for folder in ("/site-packages/", "/dist-packages/"):
+        _, found, tail = place.partition(folder)
+        if found:
+            return f"{folder[1:]}{tail}"
+    library = _STANDARD_LIBRARY.search(place)
+    return place[library.start(1) :] if library else place
+
+
+_STANDARD_LIBRARY = re.compile(r"^/.*/lib(?:32|64)?/(python3\.\d+t?/)")
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text cut in the middle: names of tests and statements differ at their ends."""
+    if len(text) <= most:
+        return text
+    head = (most - 1) * 2 // 3
+    return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
 
 
 def on_one_line(text: str) -> str:

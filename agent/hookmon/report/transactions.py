@@ -7,11 +7,14 @@ by kind they share what the transaction itself spent waiting or working, and nev
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import ceil
 
 from hookmon.collector.store import Example, Node
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.calls import Figures, Walk, walk_of
+
+_MADE_OF_CALLS = CLIENT_KINDS - {"template"}
 
 MAIN = "(main)"
 """The name of what belongs to no transaction."""
@@ -21,9 +24,13 @@ MAIN = "(main)"
 class ChildRow:
     """All calls of one name within transactions of one name; of a client's calls those from one line.
 
+    `part` says that they are parts of other calls, as the rows of a statement.
+
     `place` is "" for calls in the transaction's own thread or task, "concurrent" for those in others, "after" for those that
-    began when it had ended. `per_call_max` is the most in one transaction. `repeated` says in how many threads and tasks of
-    transactions it was called five times or more, `repeated_calls` and `repeated_ns` how often and how long there.
+    began when it had ended. `per_call_max` is the most in one transaction, at least: calls of several places are counted place by
+    place, and can have been `per_call_bound`. `within` says that all of them are what another client's calls are made of.
+    `repeated` says in how many threads and tasks of transactions it was called five times or more, `repeated_calls` and
+    `repeated_ns` how often and how long there.
     """
 
     name: str
@@ -32,14 +39,22 @@ class ChildRow:
     call_site: str
     place: str
     waits: bool
+    part: bool
+    within: bool
     figures: Figures
     per_call_mean: float
     per_call_max: int
+    per_call_bound: int
     transactions: int
     repeated: int
     repeated_calls: int
     repeated_ns: int
     most_repeated: int
+
+    @property
+    def is_call(self) -> bool:
+        """Say whether it counts as calls of its kind: rows of a statement are part of one, and waits ask nothing."""
+        return not (self.part or self.waits)
 
 
 @dataclass(slots=True)
@@ -53,6 +68,7 @@ class SpanRow:
     lane: int
     start_ns: int
     duration_ns: int
+    part: bool = False  # of the call before: the rows of a statement, the body of a response
 
 
 @dataclass(slots=True)
@@ -84,6 +100,8 @@ class TransactionRow:
 class _Child:
     figures: Figures = field(default_factory=Figures)
     most: int = 0
+    most_together: int = 0
+    within: bool = True
     transactions: int = 0
     repeated: int = 0
     repeated_calls: int = 0
@@ -91,7 +109,7 @@ class _Child:
     most_repeated: int = 0
 
 
-_ChildKey = tuple[str, str, str, str, str, bool]  # name, kind, target, call site, place, waits
+_ChildKey = tuple[str, str, str, str, str, bool, bool]  # name, kind, target, call site, place, waits, part
 
 
 @dataclass(slots=True)
@@ -111,6 +129,7 @@ def transactions(
     entries, places = _belongings(nodes)
     groups: dict[tuple[str, str], _Group] = {}
     first = dict(walk_of(nodes) if walk is None else walk)
+    within = _within(nodes)
     for index, node in enumerate(nodes):
         entry = entries[index]
         key = (nodes[entry].name, nodes[entry].kind) if entry >= 0 else (MAIN, "")
@@ -121,7 +140,7 @@ def transactions(
             group.figures.add(node, True)
             group.own_ns[node.kind] = group.own_ns.get(node.kind, 0) + node.self_ns
         elif node.calls:
-            _add_child(group, node, places[index], first[index])
+            _add_child(group, node, places[index], first[index], within[index])
             if entry < 0 and node.parent < 0:
                 group.figures.total_ns += node.total_ns
     main = groups.pop((MAIN, ""), None)
@@ -153,15 +172,27 @@ def _belongings(nodes: list[Node]) -> tuple[list[int], list[str]]:
     return entries, places
 
 
-def _add_child(group: _Group, node: Node, place: str, is_outermost: bool) -> None:
+def _within(nodes: list[Node]) -> list[bool]:
+    """Say for each node whether a client's call around it is made of it: the LPUSH of a send, not the query of a template."""
+    found: list[bool] = []
+    for node in nodes:
+        parent = nodes[node.parent] if node.parent >= 0 else None
+        is_client = parent is not None and parent.kind in _MADE_OF_CALLS and not parent.waits
+        found.append(is_client or (parent is not None and found[node.parent]))
+    return found
+
+
+def _add_child(group: _Group, node: Node, place: str, is_outermost: bool, is_within: bool) -> None:
     named = (node.name, node.kind, node.target)
     site = node.call_site if node.sited else group.sites.setdefault(named, node.call_site)
-    key = (*named, site, place, node.waits)
+    key = (*named, site, place, node.waits, node.part)
     child = group.children.get(key)
     if child is None:
         child = group.children[key] = _Child()
     child.figures.add(node, is_outermost)
     child.most = max(child.most, node.most)
+    child.most_together += node.most
+    child.within = child.within and is_within
     child.transactions = max(child.transactions, node.transactions)
     child.repeated += node.repeated
     child.repeated_calls += node.repeated_calls
@@ -180,9 +211,11 @@ def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> Tra
     children = [
         ChildRow(
             *key,
+            child.within,
             child.figures,
             round(child.figures.calls / calls, 3),
-            child.most,
+            max(child.most, -(-child.figures.calls // calls)) if child.most else 0,
+            child.most_together,
             child.transactions,
             child.repeated,
             child.repeated_calls,
@@ -193,6 +226,27 @@ def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> Tra
     ]
     children.sort(key=lambda row: (-row.figures.self_ns, row.name, row.call_site))
     return TransactionRow(name, kind, figures, _by_kind(group), children, examples, group.after_ns)
+
+
+def told_apart(children: list[ChildRow]) -> list[ChildRow]:
+    """Return the rows for a reader, to whom targets of one name from one line are one thing: most self time first."""
+    found: dict[tuple[str, str, str, str, bool], list[ChildRow]] = {}
+    for child in children:
+        found.setdefault((child.name, child.kind, child.call_site, child.place, child.part), []).append(child)
+    rows = [group[0] if len(group) == 1 else _together(group) for group in found.values()]
+    return sorted(rows, key=lambda row: (-row.figures.self_ns, row.name, row.call_site))
+
+
+def _together(group: list[ChildRow]) -> ChildRow:
+    figures = Figures()
+    for child in group:
+        figures.join(child.figures)
+    mean = round(sum(child.per_call_mean for child in group), 3)
+    most = (
+        max(max(child.per_call_max for child in group), ceil(mean - 0.001)) if any(child.per_call_max for child in group) else 0
+    )
+    bound = sum(child.per_call_bound for child in group)
+    return replace(group[0], figures=figures, per_call_mean=mean, per_call_max=most, per_call_bound=bound)
 
 
 def _by_kind(group: _Group) -> dict[str, int]:
@@ -215,7 +269,9 @@ def _example(nodes: list[Node], example: Example) -> ExampleRow:
     for index, lane, start_ns, duration_ns in example.spans:
         node = nodes[index]
         spans.append(
-            SpanRow(node.name, node.kind, node.call_site, _depth(nodes, index, example.node), lane, start_ns, duration_ns)
+            SpanRow(
+                node.name, node.kind, node.call_site, _depth(nodes, index, example.node), lane, start_ns, duration_ns, node.part
+            )
         )
     return ExampleRow(example.started_ns, example.duration_ns, example.status, example.pid, example.left_out, spans)
 

@@ -21,21 +21,29 @@ class WatchGroup:
     pack: str
     called: list[Watched] = field(default_factory=list)
     uncalled: list[Watched] = field(default_factory=list)  # active, and no call came
+    naming: list[Watched] = field(default_factory=list)  # of a pack, and there to name transactions: their calls are not counted
     absent: list[Watched] = field(default_factory=list)
     failed: list[Watched] = field(default_factory=list)  # not found or refused
 
     @property
+    def is_idle(self) -> bool:
+        """Say whether targets are in place, and none was called or has named anything."""
+        return bool(self.uncalled) and not (self.called or self.naming or self.failed)
+
+    @property
     def active(self) -> int:
         """The number of targets that were wrapped."""
-        return len(self.called) + len(self.uncalled)
+        return len(self.called) + len(self.uncalled) + len(self.naming)
 
 
-def fold(watched: list[Watched], called_targets: set[str]) -> list[WatchGroup]:
-    """Return the groups: the user's own first, then the packs by name."""
+def fold(watched: list[Watched], called_targets: set[str], naming: set[str]) -> list[WatchGroup]:
+    """Return the groups: the user's own first, then the packs by name. `naming` are the targets that only name transactions."""
     groups: dict[str, WatchGroup] = {}
     for row in watched:
         group = groups.setdefault(row.pack, WatchGroup(row.pack))
-        if row.status in ACTIVE:
+        if row.status in ACTIVE and row.pack and row.target in naming and not _is_called(row.target, called_targets):
+            group.naming.append(row)
+        elif row.status in ACTIVE:
             (group.called if _is_called(row.target, called_targets) else group.uncalled).append(row)
         else:
             (group.absent if row.status in ABSENT else group.failed).append(row)

@@ -27,7 +27,8 @@ _Counts = dict[_Key, tuple[int, int]]  # calls, errors
 class Watched:
     """What was called in this process since the test began: in all threads and tasks, and only what has ended.
 
-    `what` is a kind ("sql"), a name or a target as the report shows them, or a glob of these; "*" is everything.
+    `what` is a kind ("sql"), a name or a target as the report shows them, or a glob of these; "*" is everything. A wait for
+    a pool has a name, and is no call of a kind.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,10 +90,10 @@ def _counts(folder: Path) -> _Counts:
     Raises ShardError when it cannot be read: a wrong zero would let every test pass.
     """
     from hookmon.collector.shards import ShardReader
-    from hookmon.core.layout import SHARD_SUFFIX
+    from hookmon.core.layout import FLAG_PART, FLAG_WAITS, SHARD_SUFFIX
 
     found: _Counts = {}
-    for path in folder.glob(f"{os.getpid()}-*{SHARD_SUFFIX}"):
+    for path in folder.glob(f"**/{os.getpid()}-*{SHARD_SUFFIX}"):
         reader = ShardReader(path)
         try:
             data = reader.read()
@@ -100,11 +101,11 @@ def _counts(folder: Path) -> _Counts:
             reader.close()
         if data.pid == os.getpid():
             for node in data.nodes:
-                _add(found, node)
+                if not node.flags & FLAG_PART:
+                    _add(found, (node.name, "" if node.flags & FLAG_WAITS else node.kind, node.target), node)
     return found
 
 
-def _add(found: _Counts, node: RawNode) -> None:
-    key = (node.name, node.kind, node.target)
+def _add(found: _Counts, key: _Key, node: RawNode) -> None:
     calls, errors = found.get(key, (0, 0))
     found[key] = calls + sum(node.buckets.values()) + node.untimed, errors + node.errors

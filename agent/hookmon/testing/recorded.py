@@ -98,7 +98,7 @@ class Recorded:
 
         Searched are all shards, the run file, and the report in every format. The secret is looked for in
         any case and in the spellings of JSON, HTML and URLs; one of 16 characters and more also by its first and last 8. One
-        in the command line shows up: hookmon does show commands. What the program prints itself is not searched.
+        in the command line shows up unless its option says that it is one. What the program prints itself is not searched.
         Raises ValueError when there is nothing to search: no watched module was imported.
         """
         pieces = _pieces(secret)
@@ -117,7 +117,7 @@ class Recorded:
         from hookmon.report import FORMATS, render
 
         run = RunFile(self.run_file).load()
-        left = Path(run.run_folder).glob(f"*{SHARD_SUFFIX}")  # of processes that have outlived the program
+        left = Path(run.run_folder).glob(f"**/*{SHARD_SUFFIX}")  # of processes that have outlived the program
         shards = [*(self.folder / "shards").iterdir(), *left]
         if not shards:
             raise ValueError("nothing was recorded, so there is no shard to search")

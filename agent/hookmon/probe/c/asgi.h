@@ -40,10 +40,10 @@ read_message(PyObject *message)
     if (is_text(type, text_start)) {
         PyObject *status = item(message, name_status);
         Transaction *transaction = status && PyLong_Check(status) ? open_transaction() : NULL;
-        if (transaction) {
+        if (transaction && is_text(transaction->node->kind, text_request)) {
             transaction->status = PyLong_AsLong(status);
-            Py_DECREF(transaction);
         }
+        Py_XDECREF(transaction);
         PyErr_Clear();
         return 0;
     }
@@ -78,7 +78,6 @@ telling_dealloc(Telling *self)
 
 static PyMemberDef telling_members[] = {
     {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Telling, vectorcall), Py_READONLY, NULL},
-    {"__wrapped__", Py_T_OBJECT_EX, offsetof(Telling, send), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -4,7 +4,7 @@
 static RARE PyObject *
 call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    return PyErr_Occurred() ? NULL : call(self->function, args, nargsf, kwnames);
 }
 
 /* Find the node of a call, a new reference, when it is not that of the last one. NULL: not recorded, or an error. */
@@ -119,9 +119,9 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
             goto done;
         }
     }
-    if (node->entry && !lane->trace && !opened) {
-        opened = begin(lane, node);
-        if (!opened && PyErr_Occurred()) {
+    if (node->entry) {
+        opened = enter(lane, node, opened);
+        if (PyErr_Occurred()) {
             goto done;
         }
     }

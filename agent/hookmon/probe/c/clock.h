@@ -97,3 +97,26 @@ since_ns(uint64_t start_ns)
     uint64_t now = now_ns();
     return now > start_ns ? now - start_ns : 0;
 }
+
+/* What hookmon does by itself and takes long enough to be timed is charged to it: see overhead.py. */
+typedef struct {
+    uint64_t start_ns, own_ns;
+} Charge;
+
+static inline Charge
+begin_charge(void)
+{
+    return (Charge){now_ns(), state.words[OWN_NS]};
+}
+
+/* Charge what has passed since then, without what was charged meanwhile. What takes longer than `longest_ns` was interrupted, and a fork
+ * in between has begun anew. */
+static inline void
+end_charge(Charge begun, uint64_t longest_ns)
+{
+    uint64_t took_ns = since_ns(begun.start_ns), inside_ns = state.words[OWN_NS] - begun.own_ns;
+    if (inside_ns < took_ns) {
+        took_ns -= inside_ns;
+        state.words[OWN_NS] += took_ns < longest_ns ? took_ns : longest_ns;
+    }
+}

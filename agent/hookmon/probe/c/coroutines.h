@@ -121,7 +121,9 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (coroutine_enter(self, &step_ns) < 0) {
         return PYGEN_ERROR;
     }
+    PyThreadState *thread = give_back();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
+    take_back(thread);
     uint64_t left_ns = coroutine_leave(self, step_ns);
     if (outcome != PYGEN_NEXT) {
         coroutine_end(self, 0, left_ns);

@@ -98,12 +98,44 @@ look_up_node(Node *parent, PyObject *span)
     return (Node *)found;
 }
 
+/* CPython 3.12 counts calls in C against a limit of 1,500 that nobody can set, and a function of Python that is called by C takes two
+ * of them (PY_EVAL_C_STACK_UNITS): a watched recursion would end at 748 levels. So these are given back while it runs: Python's own
+ * limit counts its frames all the same, and layout.DEEPEST holds the stack. From 3.13 on there are 10,000. */
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+enum { UNITS_OF_A_CALL = 2 };
+static inline PyThreadState *
+give_back(void)
+{
+    PyThreadState *thread = PyThreadState_Get();
+    thread->c_recursion_remaining += UNITS_OF_A_CALL;
+    return thread;
+}
+static inline void
+take_back(PyThreadState *thread)
+{
+    thread->c_recursion_remaining -= UNITS_OF_A_CALL;
+}
+#else
+static inline PyThreadState *
+give_back(void)
+{
+    return NULL;
+}
+static inline void
+take_back(PyThreadState *Py_UNUSED(thread))
+{
+}
+#endif
+
 /* Call the watched function. */
 static inline PyObject *
 call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
-        return ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
+        PyThreadState *thread = give_back();
+        PyObject *result = ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
+        take_back(thread);
+        return result;
     }
     return PyObject_Vectorcall(function, args, nargsf, kwnames);
 }

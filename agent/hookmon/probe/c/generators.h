@@ -114,7 +114,9 @@ generator_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (generator_enter(self, &step) < 0) {
         return PYGEN_ERROR;
     }
+    PyThreadState *thread = give_back();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
+    take_back(thread);
     generator_leave(self, &step);
     if (outcome != PYGEN_NEXT) {
         generator_end(self, 0);

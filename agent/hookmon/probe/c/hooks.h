@@ -1,4 +1,49 @@
-/* Functions that hand out callbacks: see hooks.py. */
+/* Functions that hand out callbacks: see hooks.py. And those in classes that bind to other ones for some objects: see instances.py. */
+
+static PyObject *
+selective_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return PyObject_Vectorcall(((Timed *)callable)->function, args, nargsf, kwnames);
+}
+
+/* `name` is {id: stand-in}, and `known` has some of these by address, or all. */
+static HOT PyObject *
+selective_get(PyObject *object, PyObject *instance, PyObject *Py_UNUSED(owner))
+{
+    Timed *self = (Timed *)object;
+    if (!instance || instance == Py_None) {
+        return Py_NewRef(self->function);
+    }
+    Py_hash_t address = (Py_hash_t)((uintptr_t)instance >> 4);
+    PyObject *timed = known_span(self, address);
+    if (!timed && self->known_used < PyDict_GET_SIZE(self->name)) {
+        PyObject *id = PyLong_FromVoidPtr(instance);
+        timed = id ? PyDict_GetItemWithError(self->name, id) : NULL;
+        Py_XDECREF(id);
+        if (timed) {
+            remember_span(self, address, timed);
+        }
+        else if (PyErr_Occurred()) {
+            return NULL;
+        }
+    }
+    return PyMethod_New(timed ? timed : self->function, instance);
+}
+
+static PyObject *
+selective_forget(Timed *self, PyObject *id)
+{
+    if (PyDict_DelItem(self->name, id) < 0) {
+        PyErr_Clear(); /* it is not there */
+    }
+    forget_known(self);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef selective_methods[] = {
+    {"_self_forget", (PyCFunction)selective_forget, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
 
 /* Return a stand-in for what is handed out, or that itself; its reference is taken. NULL with an error. */
 static PyObject *

@@ -183,6 +183,9 @@ present_lane(void)
     if (!state.getcurrent) {
         return thread_epoch == state.epoch ? thread_lane : NULL;
     }
+    if (state.forked) {
+        return NULL;
+    }
     PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
     PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
     PyObject *lane = key ? PyDict_GetItemWithError(state.greenlet_lanes, key) : NULL;
@@ -281,6 +284,12 @@ running_lane(void)
     if (lane) {
         return (Lane *)Py_NewRef(lane);
     }
+    if (state.forked) {
+        notice_fork();
+        if (PyErr_Occurred()) {
+            return NULL;
+        }
+    }
     if (!state.getcurrent) {
         if (ended_threads) {
             take_ended_threads();
@@ -307,6 +316,9 @@ running_lane(void)
 static HOT void
 run_lane(Lane *lane)
 {
+    if (state.forked) { /* or the parent's lane, which a step gives back, would become one of this epoch */
+        notice_fork();
+    }
     if (!state.getcurrent) {
         Lane *before = thread_epoch == state.epoch ? thread_lane : NULL;
         thread_lane = (Lane *)Py_XNewRef((PyObject *)lane);

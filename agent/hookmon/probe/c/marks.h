@@ -5,12 +5,14 @@ static PyObject *
 call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     PyObject *positional, *keywords;
+    Charge begun = begin_charge();
     if (gather(args, count, kwnames, &positional, &keywords) < 0) {
         return NULL;
     }
     PyObject *answer = PyObject_CallFunctionObjArgs(mark, positional, keywords, result, NULL);
     Py_DECREF(positional);
     Py_DECREF(keywords);
+    end_charge(begun, LONGEST_OWN_NS);
     return answer;
 }
 
@@ -103,8 +105,8 @@ rename_transaction(Transaction *transaction, PyObject *told)
 }
 
 /* Tell of the open transaction what is known by its values: `detail` is (read, fields, field of the body or None, kind of
- * transaction or None for any, whether it tells the route), and a list as above is remembered by the hash of what the fields lead
- * to. 0 where Python is to look, -1 with an error. */
+ * transaction or None for any, whether it tells nothing but the route), and a list as above is remembered by the hash of what the
+ * fields lead to and of what is known of the route. 0 where Python is to look, -1 with an error. */
 static HOT int
 tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
@@ -116,6 +118,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     Way way = {0, NULL, NULL};
     PyObject *kind = PyTuple_GET_ITEM(self->detail, 3);
     int is_route = PyTuple_GET_ITEM(self->detail, 4) == Py_True;
+    int is_request = is_text(transaction->node->kind, text_request);
     if ((kind != Py_None && !is_text(transaction->node->kind, kind)) || (is_route && transaction->is_routed)) {
         Py_DECREF(transaction);
         return 1;
@@ -130,7 +133,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
             goto done;
         }
     }
-    uint64_t key = is_route ? (uint64_t)hash_of_value(transaction->route) : 1;
+    uint64_t key = mixed(1, (uint64_t)hash_of_value(transaction->route));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
         PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &way);
         int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
@@ -151,12 +154,19 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
         }
         remember_span(self, (Py_hash_t)key, told);
     }
+    int is_named = is_request && PyList_GET_ITEM(told, 0) != Py_None;
+    if (is_named && transaction->is_routed) { /* by a request inside of it, or as a websocket */
+        Py_DECREF(told);
+        goto done;
+    }
     long status = PyLong_AsLong(PyList_GET_ITEM(told, 1));
     if (status >= 0) {
         transaction->status = status;
     }
-    transaction->is_routed |= is_route && PyList_GET_ITEM(told, 0) != Py_None;
+    transaction->is_routed |= is_named;
+    Charge begun = begin_charge();
     answer = rename_transaction(transaction, told) < 0 ? -1 : 1;
+    end_charge(begun, LONGEST_OF_MANY_NS);
     Py_DECREF(told);
 done:
     Py_XDECREF(way.value);

@@ -58,7 +58,7 @@ member_dealloc(Member *self)
 static PyMemberDef member_members[] = {
     {"transaction", Py_T_OBJECT_EX, offsetof(Member, transaction), Py_READONLY, NULL},
     {"lane", Py_T_OBJECT_EX, offsetof(Member, lane), Py_READONLY, NULL},
-    {"task", Py_T_OBJECT_EX, offsetof(Member, task), Py_READONLY, NULL},
+    {"task", Py_T_OBJECT_EX, offsetof(Member, task), 0, NULL},
     {"trace", Py_T_OBJECT_EX, offsetof(Member, trace), Py_READONLY, NULL},
     {"beside", Py_T_LONG, offsetof(Member, beside), 0, NULL},
     {NULL, 0, 0, 0, NULL},

@@ -317,8 +317,10 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
         }
     }
     if (site) {
+        Charge begun = begin_charge();
         PyObject *there = PyObject_CallMethodOneArg(state.steps, name_located, span);
         Py_DECREF(span);
+        end_charge(begun, LONGEST_OWN_NS);
         if (!there) {
             return NULL;
         }
@@ -342,12 +344,14 @@ span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwn
         }
     }
     PyObject *positional, *keywords;
+    Charge begun = begin_charge();
     if (gather(args, count, kwnames, &positional, &keywords) < 0) {
         return NULL;
     }
     PyObject *span = PyObject_CallFunctionObjArgs(self->name, positional, keywords, NULL);
     Py_DECREF(positional);
     Py_DECREF(keywords);
+    end_charge(begun, LONGEST_OWN_NS);
     if (!span) {
         return NULL;
     }

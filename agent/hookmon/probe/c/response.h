@@ -55,7 +55,8 @@ finish_response(Transaction *self)
     Lane *lane = self->lane;
     Node *entry = self->node;
     Node *innermost = lane->node;
-    if (self->ended || self->epoch != (long)state.epoch || lane->base == state.scratch_lane) {
+    if (self->ended || self->nested || self->epoch != (long)state.epoch || lane->base == state.scratch_lane ||
+        !is_text(entry->kind, text_request)) {
         return;
     }
     for (Node *each = innermost; each != entry; each = (Node *)each->parent) {
@@ -144,6 +145,27 @@ begin(Lane *lane, Node *node)
     Py_XSETREF(lane->trace, (Trace *)Py_NewRef((PyObject *)opened->own));
     forget_moves(lane);
     return (PyObject *)opened;
+}
+
+/* Return what an entry's call opens, whose reference it takes where there is one already: a transaction, or within another one, a job
+ * or a test, a request of its own name. NULL, perhaps with an error, where there is nothing. */
+static HOT PyObject *
+enter(Lane *lane, Node *node, PyObject *opened)
+{
+    if (!lane->trace && !opened) {
+        return begin(lane, node);
+    }
+    if (!is_text(node->kind, text_request)) {
+        return opened;
+    }
+    PyObject *nested =
+        PyObject_CallMethodObjArgs(state.steps, name_nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
+    if (!nested || nested == Py_None) {
+        Py_XDECREF(nested);
+        return opened;
+    }
+    Py_XDECREF(opened);
+    return nested;
 }
 
 static HOT void

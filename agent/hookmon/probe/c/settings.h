@@ -1,15 +1,18 @@
 /* What Python asks and sets: the shard's words, greenlets, forks, clocks. */
 
 static PyObject *
-set_words(PyObject *Py_UNUSED(module), PyObject *view)
+set_words(PyObject *Py_UNUSED(module), PyObject *args)
 {
+    PyObject *view;
     Py_buffer buffer;
-    if (PyObject_GetBuffer(view, &buffer, PyBUF_WRITABLE | PyBUF_SIMPLE) < 0) {
+    int shared;
+    if (!PyArg_ParseTuple(args, "Op", &view, &shared) || PyObject_GetBuffer(view, &buffer, PyBUF_WRITABLE | PyBUF_SIMPLE) < 0) {
         return NULL;
     }
     /* The old view stays held: what was in flight may still look at it. There is one for each fork at most. */
     state.buffer = buffer;
     state.words = buffer.buf;
+    state.shared = shared;
     Py_RETURN_NONE;
 }
 
@@ -63,7 +66,12 @@ use_greenlets(PyObject *Py_UNUSED(module), PyObject *args)
 static PyObject *
 after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
-    state.epoch++;
+    if (state.forked) { /* counted already */
+        state.forked = 0;
+    }
+    else {
+        state.epoch++;
+    }
 #ifdef HAS_LOOPS
     own_pid = getpid();
 #endif

@@ -30,6 +30,7 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                        : PyType_IsSubtype(type, MarkedCoroutineType)   ? marked_coroutine_call
                        : PyType_IsSubtype(type, MarkedType)            ? marked_call
                        : PyType_IsSubtype(type, HandingType)           ? handing_call
+                       : PyType_IsSubtype(type, SelectiveType)         ? selective_call
                        : PyType_IsSubtype(type, ApplicationType)       ? application_call
                                                                        : timed_call;
     return (PyObject *)self;
@@ -79,10 +80,11 @@ timed_dealloc(Timed *self)
     Py_DECREF(type);
 }
 
+/* `__wrapped__` is the function's own, as all attributes are: there are tools that go by whether there is one. */
 static PyObject *
 timed_getattr(Timed *self, PyObject *name)
 {
-    if (name == name_wrapped || PyUnicode_Compare(name, name_wrapped) == 0) {
+    if (name == name_function || PyUnicode_Compare(name, name_function) == 0) {
         return Py_NewRef(self->function);
     }
     return stand_in_getattr((PyObject *)self, self->function, name);
@@ -175,6 +177,13 @@ static PyGetSetDef timed_getset[] = {
 static PyMemberDef timed_members[] = {
     {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Timed, vectorcall), Py_READONLY, NULL},
     {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Timed, weakrefs), Py_READONLY, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMemberDef selective_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Timed, vectorcall), Py_READONLY, NULL},
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Timed, weakrefs), Py_READONLY, NULL},
+    {"_self_instances", Py_T_OBJECT_EX, offsetof(Timed, name), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

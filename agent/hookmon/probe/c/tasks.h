@@ -193,8 +193,8 @@ coroutine_place(Coroutine *self, Lane *lane)
         close_opened(self->opened);
         self->opened = NULL;
     }
-    else if (self->node && self->node->entry && !lane->trace && !self->opened) {
-        self->opened = begin(lane, self->node);
+    else if (self->node && self->node->entry) {
+        self->opened = enter(lane, self->node, self->opened);
     }
     return PyErr_Occurred() ? -1 : 0;
 }

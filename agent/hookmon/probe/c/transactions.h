@@ -81,7 +81,7 @@ transaction_dealloc(Transaction *self)
     Py_CLEAR(self->route);
     self->context = NULL;
     self->epoch = self->status = 0;
-    self->is_routed = self->failed = self->ended = 0;
+    self->is_routed = self->failed = self->ended = self->nested = 0;
     let_go(&gone_transactions, (PyObject *)self);
     Py_DECREF(type);
 }
@@ -135,7 +135,9 @@ settle_last(Transaction *self)
     int answer = 0;
     if (self->epoch == (long)state.epoch && first && first->count) {
         Event last = first->events[--first->count];
+        Charge begun = begin_charge();
         answer = last.node == self->node ? settle_transaction(self, own, traces, &last) : 0;
+        end_charge(begun, LONGEST_OF_MANY_NS);
         Py_DECREF(last.node);
     }
     Py_XDECREF((PyObject *)own);
@@ -232,6 +234,7 @@ static PyMemberDef transaction_members[] = {
     {"epoch", Py_T_LONG, offsetof(Transaction, epoch), Py_READONLY, NULL},
     {"status", Py_T_LONG, offsetof(Transaction, status), 0, NULL},
     {"ended", Py_T_BOOL, offsetof(Transaction, ended), 0, NULL},
+    {"nested", Py_T_BOOL, offsetof(Transaction, nested), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -111,6 +111,7 @@ typedef struct {
     char is_routed;
     char failed;
     char ended;
+    char nested; /* a request within a job or a test */
 } Transaction;
 
 typedef struct {
@@ -221,8 +222,10 @@ static struct {
     PyObject *root;
     unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
     int joining;          /* there has been a transaction */
+    int forked;           /* this process is a fork, and `recorder` does not know of it yet: see forks.h */
     /* a line of 64 bytes ends before here */
     int spares;
+    int shared; /* the words are those of a shard, and not memory of this process */
     Py_buffer buffer;
     PyObject *recorder; /* the module, for what is rare */
     PyObject *steps;
@@ -246,13 +249,14 @@ OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
 static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *HandingType, *HandedType, *ChainedType, *TimedMethodType;
+static PyTypeObject *SelectiveType;
 static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
-static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane;
-static PyObject *name_look, *name_wrapped, *name_throw, *name_close, *name_awaited;
+static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane, *name_notice_fork;
+static PyObject *name_look, *name_function, *name_throw, *name_close, *name_awaited;
 static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
 static PyObject *name_join, *name_join_from_now_on, *name_end_left, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
-static PyObject *name_awaiting, *name_tail, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
+static PyObject *name_awaiting, *name_tail, *name_nest, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
 static PyObject *text_start, *text_body, *text_pathsend, *no_text;
 static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
 #if PY_VERSION_HEX < 0x030C0000
@@ -261,3 +265,7 @@ static PyObject *name_running_loop;
 
 /* Offsets from a node's total, as in core.layout. */
 enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNTIMED = 7 };
+
+/* The word of the header for what is charged where it happens, layout.HEADER_OWN_NS, and the most that is: overhead._LONGEST_NS for what
+ * is done once, and for the calls of a transaction that gets its name or ends. */
+enum { OWN_NS = 10, LONGEST_OWN_NS = 200000, LONGEST_OF_MANY_NS = 2000000 };

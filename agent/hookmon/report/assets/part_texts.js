@@ -17,7 +17,7 @@ function el(tag, attributes = {}, ...children) {
   return made;
 }
 
-const KINDS = ["request", "task", "sql", "cache", "http", "rpc", "queue", "template", "hook", "function"];
+const KINDS = ["request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function"];
 
 /** The colour of a kind, as a value of CSS. */
 function tint(kind) {
@@ -61,6 +61,11 @@ function count(number, noun = "") {
   return noun ? `${text} ${noun}${number === 1 ? "" : noun.endsWith("s") ? "es" : "s"}` : text;
 }
 
+/** What stands before the lower bound of a number. */
+function atLeast(bounded) {
+  return bounded ? "\u2265 " : "";
+}
+
 function percent(share) {
   return share > 0 && share < 0.005 ? "<1 %" : `${Math.round(share * 100)} %`;
 }
@@ -75,11 +80,14 @@ function rate(perSecond) {
   return perSecond >= 99.5 ? count(perSecond) : perSecond >= 1 ? perSecond.toFixed(1) : perSecond.toPrecision(2);
 }
 
-/** A call site, told from the folder of the project or of the installed libraries. */
+/** A call site, told from the folder of the installed libraries, of the project, or of the standard library. */
 function place(site) {
   const project = data.run.project;
-  const installed = site.lastIndexOf("/site-packages/");
-  return installed >= 0 ? site.slice(installed + 1) : project && site.startsWith(project + "/") ? site.slice(project.length + 1) : site;
+  const installed = Math.max(site.lastIndexOf("/site-packages/"), site.lastIndexOf("/dist-packages/"));
+  if (installed >= 0) return site.slice(installed + 1);
+  if (project && site.startsWith(project + "/")) return site.slice(project.length + 1);
+  const library = /^\/.*\/lib(?:32|64)?\/(python3\.\d+t?\/.*)/.exec(site);
+  return library ? library[1] : site;
 }
 
 /** Show a section, and say what stands beside its heading. */

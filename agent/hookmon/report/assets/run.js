@@ -4,11 +4,14 @@ function legend(items) {
   return el("div", { class: "legend" }, items.map(([kind, text]) => el("span", {}, el("span", { class: "swatch", tint: kind }), `${kind || "program"} `, el("span", { class: "dim" }, text))));
 }
 
+const FEW = 5;
+
 function drawVerdict() {
   const run = data.run;
   const named = data.transactions.filter((row) => row.kind);
   const sum = (rows, key) => rows.reduce((total, row) => total + row[key], 0);
-  const slowest = [...named].sort((a, b) => b.p95_ns - a.p95_ns)[0];
+  const often = named.filter((row) => row.calls >= FEW); // of a single one, p95 is how long it took, its imports included
+  const slowest = [...(often.length ? often : named)].sort((a, b) => b.p95_ns - a.p95_ns)[0];
   const peak = Math.max(0, ...data.usage.map((row) => row.rss_bytes)) || Math.max(0, ...data.processes.map((row) => row.rss_max_bytes));
   const errors = sum(named.length ? named : data.calls, "errors");
   const tiles = [
@@ -16,10 +19,10 @@ function drawVerdict() {
     [run.ending, run.state === "finished" ? "ending" : run.state, run.exit_code ? "bad" : ""],
     named.length ? [count(sum(named, "calls")), "transactions"] : [count(sum(data.kinds, "calls")), "calls"],
     [count(errors), named.length ? "failed transactions" : "calls that raised", errors ? "bad" : ""],
-    slowest ? [duration(slowest.p95_ns), `p95 of ${slowest.name}`] : null,
+    slowest ? [duration(slowest.p95_ns), `${slowest.calls > 1 ? "p95" : "the only call"} of ${slowest.name}`] : null,
     run.cpu_ns ? [duration(run.cpu_ns), "CPU time"] : null,
     peak ? [size(peak), "memory at most"] : null,
-    [count(data.processes.length), data.processes.length === 1 ? "process" : "processes"],
+    [count(run.processes), run.processes === 1 ? "process" : "processes"],
     [finePercent(run.overhead_share), "overhead of watching"],
   ];
   const name = run.name ? `${run.name} \u00b7 ` : run.id ? `run ${run.id} \u00b7 ` : "";
@@ -64,7 +67,7 @@ function drawCalls() {
   const most = Math.max(...data.calls.map((row) => row.self_ns), 1);
   const dash = (ns) => ns === null ? "\u2013" : duration(ns);
   const again = table(box, [
-    { key: "name", title: "name", text: true, value: (row) => row.name, cell: (row) => el("span", { title: row.target }, row.name) },
+    { key: "name", title: "name", text: true, value: (row) => row.name, cell: (row) => el("span", { title: row.targets.join("\n") }, row.name) },
     { key: "kind", title: "kind", text: true, rank: 2, value: (row) => row.kind, cell: (row) => kindMark(row.kind) },
     { key: "calls", title: "calls", value: (row) => row.calls, cell: (row) => count(row.calls) },
     { key: "errors", title: "errors", rank: 1, value: (row) => row.errors, cell: errorCell },
@@ -74,7 +77,7 @@ function drawCalls() {
     { key: "p95", title: "p95", value: (row) => row.p95_ns, cell: (row) => dash(row.p95_ns) },
     { key: "p99", title: "p99", rank: 2, value: (row) => row.p99_ns, cell: (row) => dash(row.p99_ns) },
     { key: "histogram", title: "durations", rank: 1, fixed: true, value: () => 0, cell: (row) => histogram(row.buckets, row.kind) },
-  ], { rows: () => brushed(data.calls), sort: "-self", search: (row) => `${row.name} ${row.kind} ${row.target}`, placeholder: "Search calls", noun: "call name" });
+  ], { rows: () => brushed(data.calls), sort: "-self", search: (row) => `${row.name} ${row.kind} ${row.targets.join(" ")}`, placeholder: "Search calls", noun: "call name" });
   whenBrushed(() => { range.replaceChildren(...[rangeBar()].filter(Boolean)); again(); });
 }
 
@@ -88,9 +91,9 @@ function drawProcesses() {
     return from < (range.to + 1) * step && from + row.duration_ns >= range.from * step;
   };
   const again = table(box, [
-    { key: "command", title: "command", text: true, value: (row) => row.command.join(" "), cell: (row) => el("code", {}, row.command.join(" ")) },
+    { key: "command", title: "command", text: true, value: (row) => row.command.join(" "), cell: (row) => row.command.join("") ? el("code", {}, row.command.join(" ")) : el("span", { class: "dim" }, "(ended before it was looked at)") },
     { key: "pid", title: "pid", rank: 1, value: (row) => row.pid, cell: (row) => String(row.pid) },
-    { key: "state", title: "end", text: true, value: (row) => row.state, cell: (row) => el("span", { class: row.exit_code ? "bad" : "" }, row.exit_code === null ? row.state : row.exit_code < 0 ? `signal ${-row.exit_code}` : `exit ${row.exit_code}`) },
+    { key: "state", title: "end", text: true, value: (row) => row.state, cell: (row) => el("span", { class: row.exit_code ? "bad" : "" }, row.exit_code === null ? (row.state === "gone" ? "end not seen" : row.state) : row.exit_code < 0 ? `signal ${-row.exit_code}` : `exit ${row.exit_code}`) },
     { key: "python", title: "python", text: true, rank: 2, value: (row) => row.python, cell: (row) => row.python || el("span", { class: "dim" }, "not watched") },
     { key: "calls", title: "calls", rank: 1, value: (row) => row.calls, cell: (row) => count(row.calls) },
     { key: "time", title: "time", rank: 1, value: (row) => row.duration_ns, cell: (row) => duration(row.duration_ns) },

@@ -59,6 +59,12 @@ function pointsOf(text) {
 }
 
 const keyOf = (row) => JSON.stringify([row.name, row.kind, row.target ?? ""]);
+
+/** The points of all targets that a row adds up. */
+function pointsOfRow(row) {
+  return (row.targets || [row.target]).flatMap((target) => seriesByKey.get(keyOf({ ...row, target }))?.points || []);
+}
+
 let seriesByKey = null;
 let seriesByName = null;
 
@@ -79,7 +85,7 @@ function brushed(rows, byName = false) {
   if (!isBrushed()) return rows;
   const found = [];
   for (const row of rows) {
-    const points = byName ? seriesByName.get(JSON.stringify([row.name, row.kind])) : seriesByKey.get(keyOf(row))?.points;
+    const points = byName ? seriesByName.get(JSON.stringify([row.name, row.kind])) : pointsOfRow(row);
     const inside = (points || []).filter(within);
     if (!inside.length) continue;
     const figures = figuresOf(inside);

@@ -44,7 +44,7 @@ function transactionDetail(row) {
   table(children, [
     { key: "name", title: "call", text: true, fixed: true, value: (child) => child.name, cell: childCell },
     { key: "each", title: "each", fixed: true, value: (child) => child.per_call_mean, cell: (child) => perRequest(child.per_call_mean) },
-    { key: "most", title: "most", fixed: true, rank: 1, value: (child) => child.per_call_max, cell: (child) => child.per_call_max ? count(child.per_call_max) : "\u2013" },
+    { key: "most", title: "most", fixed: true, rank: 1, value: (child) => child.per_call_max, cell: (child) => child.per_call_max ? atLeast(child.per_call_max < child.per_call_bound) + count(child.per_call_max) : "\u2013" },
     { key: "self", title: "self", fixed: true, value: (child) => child.self_ns, cell: (child) => shareCell(child.self_ns, row.total_ns, duration(child.self_ns), child.kind) },
     { key: "p95", title: "p95", fixed: true, rank: 1, value: (child) => child.p95_ns, cell: (child) => duration(child.p95_ns) },
   ], { rows: () => row.children, limit: 12, key: (child) => child.name + child.call_site + child.place });
@@ -120,23 +120,30 @@ function indent(depth) {
 
 function drawQueries() {
   const groups = new Map();
+  const byTarget = new Map(data.calls.flatMap((call) => call.targets.map((target) => [keyOf({ ...call, target }), call])));
   for (const row of data.transactions) {
     for (const child of row.children) {
       if (!data.client_kinds.includes(child.kind)) continue;
-      const key = keyOf(child);
-      if (!groups.has(key)) groups.set(key, { name: child.name, kind: child.kind, target: child.target, calls: 0, errors: 0, total_ns: 0, most: 0, p95_ns: null, sites: [] });
+      const call = byTarget.get(keyOf(child)) || child;
+      const key = keyOf(call);
+      if (!groups.has(key)) groups.set(key, { name: child.name, kind: child.kind, target: call.target, targets: call.targets, calls: 0, errors: 0, total_ns: 0, most: 0, bound: 0, p95_ns: null, sites: [] });
       const group = groups.get(key);
       group.calls += child.calls;
       group.errors += child.errors;
       group.total_ns += child.total_ns;
-      group.most = Math.max(group.most, child.per_call_max);
       group.sites.push({ transaction: row, child });
+    }
+    for (const group of groups.values()) { // a transaction may ask from several lines, which are counted line by line
+      const own = group.sites.filter((site) => site.transaction === row).map((site) => site.child);
+      const sum = (key) => own.reduce((all, child) => all + child[key], 0);
+      const mean = Math.ceil(sum("calls") / (row.calls || 1));
+      if (own.some((child) => child.per_call_max)) group.most = Math.max(group.most, mean, ...own.map((child) => child.per_call_max));
+      group.bound = Math.max(group.bound, sum("per_call_bound"));
     }
   }
   const rows = [...groups.values()];
   if (!rows.length) return;
-  const byKey = new Map(data.calls.map((call) => [keyOf(call), call]));
-  for (const row of rows) row.p95_ns = byKey.get(keyOf(row))?.p95_ns ?? null;
+  for (const row of rows) row.p95_ns = byTarget.get(keyOf(row))?.p95_ns ?? null;
   const box = section("queries", "open one for the lines that ask");
   const range = el("div");
   box.append(range);
@@ -145,7 +152,7 @@ function drawQueries() {
     { key: "name", title: "what", text: true, value: (row) => row.name, cell: (row) => el("code", {}, row.name) },
     { key: "kind", title: "kind", text: true, rank: 1, value: (row) => row.kind, cell: (row) => kindMark(row.kind) },
     { key: "calls", title: "calls", value: (row) => row.calls, cell: (row) => count(row.calls) },
-    { key: "most", title: "most in one", value: (row) => row.most, cell: (row) => row.most ? el("span", { class: row.most >= 5 ? "warn" : "" }, count(row.most)) : "\u2013" },
+    { key: "most", title: "most in one", value: (row) => row.most, cell: (row) => row.most ? el("span", { class: row.most >= 5 ? "warn" : "" }, atLeast(row.most < row.bound) + count(row.most)) : "\u2013" },
     { key: "lines", title: "lines", rank: 1, value: (row) => row.sites.length, cell: (row) => count(row.sites.length) },
     { key: "errors", title: "errors", rank: 1, value: (row) => row.errors, cell: errorCell },
     { key: "p95", title: "p95", rank: 1, value: (row) => row.p95_ns, cell: (row) => row.p95_ns === null ? "\u2013" : duration(row.p95_ns) },

@@ -48,13 +48,13 @@ class Subject:
 
     def per_request(self, kind: str) -> float:
         """Return how many calls of a client kind there were in one transaction, on average."""
-        calls = sum(child.figures.calls for child in self.children if child.kind == kind)
+        calls = sum(child.figures.calls for child in self.children if child.kind == kind and child.is_call)
         return calls / self.transactions if self.transactions else 0.0
 
     @property
     def repetition(self) -> int:
         """The most calls of one kind of work, one after the other in one transaction; 0 for fewer than five."""
-        rows = (child for child in self.children if not self.is_transaction or child.kind in CLIENT_KINDS)
+        rows = (child for child in self.children if not self.is_transaction or (child.kind in CLIENT_KINDS and not child.part))
         return max((child.most_repeated for child in rows), default=0)
 
 

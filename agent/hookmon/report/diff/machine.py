@@ -23,6 +23,7 @@ from math import exp, log, log1p
 from hookmon.collector.store import Run
 from hookmon.report.calls import Figures
 from hookmon.report.diff.intervals import TAIL, Allowance
+from hookmon.report.load import waits
 
 Key = tuple[str, str, str]
 """Name, kind, target."""
@@ -139,15 +140,10 @@ def between(a: Run, b: Run, names_a: Mapping[Key, Figures], names_b: Mapping[Key
     return Machine(names, (_cpu_ns(a), _cpu_ns(b)), (waits(a), waits(b)))
 
 
-def waits(run: Run) -> float | None:
-    """Return how long the processes of a run were ready and had no processor, for each second that they had one."""
-    ran_ns = sum(process.ran_ns for process in run.processes)
-    return sum(process.waited_ns for process in run.processes) / ran_ns if ran_ns else None
-
-
 def _cpu_ns(run: Run) -> int:
     """Return the CPU time of all processes; the scheduler's figure of a main thread is finer than that of a process."""
-    return sum(max(process.cpu_ns, process.ran_ns) for process in run.processes)
+    more_ns = max(run.more.get("cpu_ns", 0), run.more.get("ran_ns", 0))
+    return more_ns + sum(max(process.cpu_ns, process.ran_ns) for process in run.processes)
 
 
 def _change(spent: Spent) -> float | None:

@@ -7,15 +7,17 @@ an unchanged program differ by; where machine, interpreter or configuration diff
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from hookmon.collector.store import Run
 from hookmon.report.calls import Figures, Walk, figures_by_name, walk_of
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
-from hookmon.report.diff.machine import between, waits
+from hookmon.report.diff.machine import between
+from hookmon.report.diff.watches import WHOLE_RUN, Unshared, unshared, whole_run
 from hookmon.report.findings import Finding, findings
+from hookmon.report.load import waits
+from hookmon.report.model import time_at_work, watched_processes
 from hookmon.report.transactions import MAIN, TransactionRow, transactions
 
 SLOWER, FASTER, NOISE = "slower", "faster", "within noise"
@@ -53,7 +55,9 @@ class Side:
 
 @dataclass(slots=True)
 class CountRow:
-    """How often something was called in transactions of one name, or in the rest of the program, (main).
+    """How often something was called in transactions of one name, in the rest of the program, (main), or in the (whole run).
+
+    The last is where the runs do not have the same watches for transactions. `changed` is never said of what not both watched.
 
     `name` is "" for the transactions themselves. `per_a` and `per_b` are calls in one transaction, for (main) in the whole run.
     """
@@ -137,20 +141,25 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
     sides = (_side(a), _side(b))
     apart = differences(a, b)
     walks = (walk_of(a.nodes), walk_of(b.nodes))
-    rows_a, rows_b = (
-        transactions(run.nodes, [], sum(bool(each.python) for each in run.processes), walk)
-        for run, walk in zip((a, b), walks, strict=True)
-    )
+    rows_a, rows_b = (transactions(run.nodes, [], watched_processes(run), walk) for run, walk in zip((a, b), walks, strict=True))
     found_a, found_b = (
-        {each.id: each for each in findings(rows, [], 0, run.project)} for rows, run in ((rows_a, a), (rows_b, b))
+        {finding.id: finding for finding in findings(rows, [], 0, run.project, time_at_work(run, rows))}
+        for rows, run in ((rows_a, a), (rows_b, b))
     )
+    watches = unshared(a, b)
     common, times = _times(a, b, walks, None if apart else noise)
+    if watches:
+        _compare_what_both_watched(times, watches)
+        known = {"", *(row.name for row in rows_a)} & {"", *(row.name for row in rows_b)}, _names(a) & _names(b)
+        found_a, found_b = (
+            {key: finding for key, finding in found.items() if _is_of(finding, *known)} for found in (found_a, found_b)
+        )
     return Diff(
         *sides,
         apart=apart,
         notes=_notes(a, b),
         common=common,
-        counts=_counts(rows_a, rows_b),
+        counts=_counts_of_runs(a, b, watches) if watches.moves else _counts(rows_a, rows_b, watches),
         times=times,
         new_findings=[each for key, each in found_b.items() if key not in found_a],
         gone_findings=[each for key, each in found_a.items() if key not in found_b],
@@ -169,14 +178,8 @@ def differences(a: Run, b: Run) -> list[str]:
     for what, one, other in (("interpreter", a.python, b.python), ("engine", a.engine, b.engine)):
         if one != other:
             reasons.append(f"the {what} differs: {one or 'none'} and {other or 'none'}")
-    if _asked(a) != _asked(b):
-        reasons.append("the configuration differs: other watches or packs")
-    return reasons
-
-
-def _asked(run: Run) -> list[dict[str, Any]]:
-    """Return what was to be watched, without where that was written."""
-    return [{key: value for key, value in watch.items() if key not in ("id", "source")} for watch in run.plan]
+    watches = unshared(a, b)
+    return [*reasons, watches.sentence] if watches else reasons
 
 
 def _side(run: Run) -> Side:
@@ -219,7 +222,38 @@ _Key = tuple[str, str, str]  # name, kind, target
 _ChildKey = tuple[str, str, str, str]  # name, kind, target, place
 
 
-def _counts(rows_a: list[TransactionRow], rows_b: list[TransactionRow]) -> list[CountRow]:
+def _compare_what_both_watched(times: list[TimeRow], watches: Unshared) -> None:
+    for row in times:
+        if row.verdict in (GONE, NEW) and watches.covers(row.target):
+            row.verdict = APART
+
+
+def _names(run: Run) -> set[str]:
+    return {"", *(node.name for node in run.nodes if node.calls)}
+
+
+def _is_of(finding: Finding, transactions: set[str], calls: set[str]) -> bool:
+    """Say whether a finding is about what both runs have."""
+    return finding.transaction in transactions and finding.call in calls
+
+
+def _counts_of_runs(a: Run, b: Run, watches: Unshared) -> list[CountRow]:
+    """Compare the calls of each name in the whole run."""
+    sums_a, sums_b = whole_run(a.nodes), whole_run(b.nodes)
+    rows = []
+    for key in dict.fromkeys([*sums_b, *sums_a]):
+        (calls_a, errors_a), (calls_b, errors_b) = sums_a.get(key, (0, 0)), sums_b.get(key, (0, 0))
+        rows.append(_count(WHOLE_RUN, (*key, ""), calls_a, calls_b, errors_a, errors_b, 1, 1))
+    return _without_unshared(rows, watches)
+
+
+def _without_unshared(rows: list[CountRow], watches: Unshared) -> list[CountRow]:
+    for row in rows:
+        row.changed = row.changed and not watches.covers(row.target)
+    return rows
+
+
+def _counts(rows_a: list[TransactionRow], rows_b: list[TransactionRow], watches: Unshared) -> list[CountRow]:
     by_name_a, by_name_b = ({(row.name, row.kind): row for row in rows} for rows in (rows_a, rows_b))
     found: list[CountRow] = []
     for key in dict.fromkeys([*by_name_b, *by_name_a]):
@@ -232,7 +266,7 @@ def _counts(rows_a: list[TransactionRow], rows_b: list[TransactionRow]) -> list[
             found += _children(a, b)
         elif name == MAIN:
             found += _children(a or _empty(b), b or _empty(a))
-    return found
+    return _without_unshared(found, watches) if watches else found
 
 
 def _calls(row: TransactionRow | None) -> tuple[int, int]:
@@ -255,9 +289,11 @@ def _children(a: TransactionRow, b: TransactionRow) -> list[CountRow]:
 
 
 def _inside(row: TransactionRow) -> dict[_ChildKey, tuple[int, int]]:
-    """Return (calls, errors) of what was called; lines are added up, since an edit moves them."""
+    """Return (calls, errors) of what was called; lines are added up, since an edit moves them. Parts of calls are none."""
     found: dict[_ChildKey, tuple[int, int]] = {}
     for child in row.children:
+        if child.part:
+            continue
         key = (child.name, child.kind, child.target, child.place)
         calls, errors = found.get(key, (0, 0))
         found[key] = calls + child.figures.calls, errors + child.figures.errors

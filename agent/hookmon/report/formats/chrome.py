@@ -16,7 +16,7 @@ from typing import Any, TextIO
 from hookmon.report.calls import tree
 from hookmon.report.flame import slices
 from hookmon.report.model import Report
-from hookmon.report.texts import duration, inert
+from hookmon.report.texts import duration, inert, inert_json
 from hookmon.report.transactions import ExampleRow, TransactionRow
 
 _TREE = 1
@@ -29,7 +29,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     """Write the trace, in ASCII, with a line for each event."""
     other = {"command": inert(join(report.header.command)), "hookmon": report.header.hookmon, "run": report.header.id}
     events = ",\n".join(map(_encode, _events(report)))
-    file.write(f'{{"displayTimeUnit":"ms","otherData":{_encode(other)},"traceEvents":[\n{events}\n]}}\n')
+    file.write(inert_json(f'{{"displayTimeUnit":"ms","otherData":{_encode(other)},"traceEvents":[\n{events}\n]}}\n'))
 
 
 def _events(report: Report) -> Iterator[dict[str, Any]]:

@@ -19,6 +19,12 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("name", "kind", "target", *FIGURES))
     for call in report.calls:
-        rows.writerow((inert(call.name), call.kind, inert(call.target), *(getattr(call.figures, name) for name in FIGURES)))
+        rows.writerow((_text(call.name), call.kind, _text(call.target), *(getattr(call.figures, name) for name in FIGURES)))
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.getvalue().encode(encoding, "backslashreplace").decode(encoding))
+
+
+def _text(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula (OWASP, "CSV Injection")."""
+    text = inert(name)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text

@@ -11,9 +11,11 @@ from dataclasses import asdict, fields
 from json import JSONEncoder
 from typing import Any, TextIO
 
+from hookmon.collector.store import Process
 from hookmon.report.calls import FIGURES, CallRow, TreeRow, tree
 from hookmon.report.model import Report
 from hookmon.report.series import CallPoints, Point, over_time, usage
+from hookmon.report.texts import inert_json
 from hookmon.report.transactions import TransactionRow
 
 SCHEMA = "hookmon/1"
@@ -26,11 +28,13 @@ _encode = JSONEncoder(separators=(", ", ": ")).encode
 _TABLES: dict[str, Callable[[Report], Any]] = {
     "run": lambda report: _run(report),
     "kinds": lambda report: [asdict(row) for row in report.kinds],
-    "calls": lambda report: [_row(row, ("name", "kind", "target")) for row in report.calls],
+    "calls": lambda report: [figures_of(row, ("name", "kind", "target", "location")) for row in report.calls],
     "transactions": lambda report: [_transaction(row) for row in report.transactions],
     "findings": lambda report: [asdict(finding) for finding in report.findings],
-    "tree": lambda report: [_row(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)],
-    "processes": lambda report: [asdict(process) for process in report.processes],
+    "tree": lambda report: [
+        figures_of(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)
+    ],
+    "processes": lambda report: [_process(process) for process in report.processes],
     "watched": lambda report: [asdict(row) for row in report.watched],
     "blind_spots": lambda report: [asdict(spot) for spot in report.blind_spots],
     "in_flight": lambda report: [
@@ -52,7 +56,7 @@ def as_json(report: Report, *, without: tuple[str, ...] = ()) -> dict[str, Any]:
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the document, in ASCII, with a line for each row."""
     parts = [f'"{key}": {_value(value)}' for key, value in as_json(report).items()]
-    file.write("{\n" + ",\n".join(parts) + "\n}\n")
+    file.write(inert_json("{\n" + ",\n".join(parts) + "\n}\n"))
 
 
 def _value(value: Any) -> str:
@@ -64,6 +68,12 @@ def _value(value: Any) -> str:
 def _run(report: Report) -> dict[str, Any]:
     header = report.header
     return {each.name: getattr(header, each.name) for each in fields(header)} | {"interval_ns": report.interval_ns}
+
+
+def _process(process: Process) -> dict[str, Any]:
+    own = asdict(process)
+    del own["identity"]  # for the launcher's own use
+    return own
 
 
 def _transaction(row: TransactionRow) -> dict[str, Any]:
@@ -78,7 +88,8 @@ def _transaction(row: TransactionRow) -> dict[str, Any]:
     return own
 
 
-def _row(row: CallRow | TreeRow, names: tuple[str, ...]) -> dict[str, Any]:
+def figures_of(row: CallRow | TreeRow, names: tuple[str, ...]) -> dict[str, Any]:
+    """Return some attributes of a row, and its figures."""
     own = {name: getattr(row, name) for name in names}
     return own | {name: getattr(row.figures, name) for name in FIGURES}
 

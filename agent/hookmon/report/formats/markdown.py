@@ -43,10 +43,12 @@ def _head(report: Report) -> list[str]:
     parts = [
         duration(header.duration_ns),
         ending(header.exit_code, header.ending),
-        count(len(report.processes), "process"),
+        count(header.processes, "process"),
         f"run {header.id}" + (f" {code(header.name)}" if header.name else ""),
-        f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}",
     ]
+    if header.overhead_is_known:
+        cost = f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}"
+        parts.append(cost)
     return [f"**{code(join(header.command))}** · " + " · ".join(parts)]
 
 
@@ -58,15 +60,15 @@ def _kinds(report: Report) -> list[str]:
 def _calls(report: Report, everything: bool) -> list[str]:
     if not report.calls:
         return ["", *map(_plain, report.nothing)]
-    shown = report.calls if everything else report.calls[:MOST_CALLS]
+    shown = report.names if everything else report.names[:MOST_CALLS]
     lines = ["", f"| {' | '.join(_TITLES)} |", "|:--|" + "--:|" * (len(_TITLES) - 1)]
     for row in shown:
         of = row.figures
         times = (of.total_ns, of.self_ns, of.mean_ns, of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns)
         cells = [code(row.name, in_table=True), count(of.calls), *map(duration, times), count(of.errors)]
         lines.append(f"| {' | '.join(cells)} |")
-    if len(shown) < len(report.calls):
-        lines += ["", f"… and {count(len(report.calls) - len(shown))} more names."]
+    if len(shown) < len(report.names):
+        lines += ["", f"… and {count(len(report.names) - len(shown))} more names."]
     return lines
 
 

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from hookmon.report.flame import edges, slices
 from hookmon.report.model import Report
-from hookmon.report.texts import inert
+from hookmon.report.texts import inert, inert_json
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
@@ -46,4 +46,4 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
             }
         ],
     }
-    file.write(json.dumps(document, separators=(",", ":")) + "\n")
+    file.write(inert_json(json.dumps(document, separators=(",", ":"))) + "\n")

@@ -8,11 +8,12 @@ from typing import TextIO
 from rich.cells import cell_len
 
 from hookmon.collector.store import Process
+from hookmon.report.calls import KindRow
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.requests import write_details, write_findings, write_requests
 from hookmon.report.screen import Column, Piece, Screen
-from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, size
+from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, short_place, size
 from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
 
@@ -21,6 +22,8 @@ MOST_PROCESSES = 8
 MOST_LINES = 10
 
 _LONGEST_PACK = 16
+_STATES = {"gone": "end not seen"}
+_WHERE = 10  # the column of places in the table of calls
 
 _BAD = "red"
 _ODD = "yellow"
@@ -69,17 +72,24 @@ def _header(screen: Screen, report: Report) -> None:
         (command, "bold"),
         (duration(header.duration_ns), ""),
         (ending(header.exit_code, header.ending), _BAD if failed else _ODD if header.exit_code is None else ""),
-        (count(len(report.processes), "process"), ""),
+        (count(header.processes, "process"), ""),
         (f"run {header.id} {screen.cut(screen.clean(header.name), 30)}".rstrip(), ""),
-        (f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}", ""),
     ]
+    if header.overhead_is_known:
+        cost = f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}"
+        pieces.append((cost, ""))
+    if header.launcher_cpu_ns:
+        pieces.append((f"beside it hookmon run used {duration(header.launcher_cpu_ns)}", ""))
     screen.flow(pieces, between=" · ", indent=2)
 
 
 def _kinds(screen: Screen, report: Report) -> None:
     whole_ns = sum(max(0, row.self_ns) for row in report.kinds)
-    longest = max(10, min(60, screen.width - 50))
-    screen.title("Where the time went", f"{duration(whole_ns)} of self time, all threads and tasks together")
+    longest = max(10, min(60, screen.width - max(50, *(28 + len(_calls_and_waits(row)) for row in report.kinds))))
+    ran = duration(report.header.duration_ns)
+    screen.title(
+        "Time in watched calls", f"{duration(whole_ns)} of self time, all threads and tasks together; the run took {ran}"
+    )
     rows: list[list[Piece]] = []
     for row in report.kinds:
         halves = round(row.share * longest * 2)
@@ -90,28 +100,36 @@ def _kinds(screen: Screen, report: Report) -> None:
                 (bar, "cyan"),
                 (duration(row.self_ns), ""),
                 (percent(row.share), ""),
-                (count(row.calls, "call"), _QUIET),
+                (_calls_and_waits(row), _QUIET),
             ]
         )
     screen.table([Column("", least=8), Column("", rank=2, least=longest), Column(""), Column(""), Column("", rank=1)], rows)
 
 
+def _calls_and_waits(row: KindRow) -> str:
+    waits = count(row.waits, "wait") if row.waits else ""
+    return ", ".join(filter(None, (count(row.calls, "call") if row.calls or not waits else "", waits)))
+
+
 def _calls(screen: Screen, report: Report, everything: bool) -> None:
-    shown = report.calls if everything else report.calls[:MOST_CALLS]
+    shown = report.names if everything else report.names[:MOST_CALLS]
     columns = [
-        Column("name", least=max(20, screen.width // 5)),
+        Column("name", least=max(20, screen.width // 3)),
         Column("calls"),
         Column("total"),
         Column("self"),
-        Column("mean", rank=3),
-        Column("p50", rank=4),
-        Column("p95", rank=2),
-        Column("p99", rank=6),
-        Column("max", rank=5),
-        Column("errors", rank=1),
-        Column("kind", rank=7, least=8),
-        Column("target", rank=8, least=30),
+        Column("mean", rank=4),
+        Column("p50", rank=5),
+        Column("p95", rank=3),
+        Column("p99", rank=7),
+        Column("max", rank=6),
+        Column("errors", rank=2),
+        Column("where", rank=1, least=24),
+        Column("kind", rank=8, least=8),
+        Column("target", rank=9, least=30),
     ]
+    if not any(row.location for row in shown):
+        del columns[_WHERE]
     rows: list[list[Piece]] = []
     for row in shown:
         of = row.figures
@@ -119,11 +137,14 @@ def _calls(screen: Screen, report: Report, everything: bool) -> None:
         timed = of.calls > of.untimed
         cells: list[Piece] = [(row.name, ""), (count(of.calls), "")]
         cells += [(duration(time_ns) if timed else _UNKNOWN, "bold" if at == 1 else "") for at, time_ns in enumerate(times)]
-        cells += [(count(of.errors), _BAD if of.errors else _QUIET), (row.kind, _QUIET), (row.target, _QUIET)]
+        cells += [(count(of.errors), _BAD if of.errors else _QUIET), (short_place(row.location), "cyan")]
+        cells += [(row.kind, _QUIET), (row.target, _QUIET)]
+        if len(columns) < len(cells):
+            del cells[_WHERE]
         rows.append(cells)
     screen.title("Calls", "most self time first")
     screen.table(columns, rows)
-    _more(screen, report, len(report.calls) - len(shown))
+    _more(screen, report, len(report.names) - len(shown))
 
 
 def _in_flight(screen: Screen, report: Report, everything: bool) -> None:
@@ -172,13 +193,19 @@ def _processes(screen: Screen, report: Report, everything: bool) -> None:
         screen.line(("still running: ", _ODD), (line, ""))
 
 
+def _command(process: Process) -> Piece:
+    if not any(process.command):
+        return ("(ended before it was looked at)", _QUIET)
+    return (join(process.command) if len(process.command) != 1 else process.command[0], "")  # one that named itself
+
+
 def _process(process: Process) -> list[Piece]:
     calls: Piece = (count(process.calls), "") if process.python else ("not watched", _ODD)
     bad = process.exit_code not in (0, None)
     return [
         (str(process.pid), ""),
-        (join(process.command) if len(process.command) != 1 else process.command[0], ""),  # one that named itself
-        (ending(process.exit_code, process.state), _BAD if bad else ""),
+        _command(process),
+        (ending(process.exit_code, _STATES.get(process.state, process.state)), _BAD if bad else ""),
         (duration(process.duration_ns), ""),
         (duration(process.cpu_ns), ""),
         (size(process.rss_max_bytes) if process.rss_max_bytes else _UNKNOWN, ""),
@@ -195,13 +222,19 @@ def _process(process: Process) -> list[Piece]:
 def _watched(screen: Screen, report: Report, everything: bool) -> None:
     if not report.groups:
         return
-    screen.title("Watched")
-    names = {group.pack or "yours" for group in report.groups}
-    column = min(_LONGEST_PACK, max(cell_len(screen.clean(name)) for name in {*names, "not used"}))
-    rows = [(group.pack or "yours", text, style) for group in report.groups for text, style in _group(group, everything)]
     absent = [group.pack for group in report.groups if group.pack and group.absent and not group.active and not group.failed]
+    if len(absent) == len(report.groups) and not everything:
+        return
+    screen.title("Watched")
+    idle = [] if everything else [group for group in report.groups if group.pack and group.is_idle]
+    told = [group for group in report.groups if group not in idle]
+    rows = [(group.pack or "yours", text, style) for group in told for text, style in _group(group, everything)]
+    if idle:
+        rows.append(("not called", listing([group.pack for group in idle], 1000), _QUIET))
     if absent:
-        rows.append(("not used", f"{listing(absent, 1000 if everything else 12)} (never imported)", _QUIET))
+        unused = f"{listing(absent, 1000)} (never imported)" if everything else f"{count(len(absent), 'pack')} (never imported)"
+        rows.append(("not used", unused, _QUIET))
+    column = min(_LONGEST_PACK, max(cell_len(screen.clean(name)) for name, _, _ in rows)) if rows else 0
     before = ""
     for name, text, style in rows:
         label = screen.cut(screen.clean("" if name == before else name), column)
@@ -214,16 +247,24 @@ def _group(group: WatchGroup, everything: bool) -> list[Piece]:
     """Return the lines of one pack or of the user's own watches; what the user named is never folded away when it failed."""
     rows: list[Piece] = []
     folded = [count(group.active, "target"), f"{count(len(group.called))} called"]
+    if group.naming:
+        folded.append(f"{count(len(group.naming))} for names")
     if group.failed and group.pack:
         folded.append(f"{count(len(group.failed))} not found or refused")
     if group.active or (group.pack and group.failed):
         rows.append((", ".join(folded), ""))
     if group.uncalled and (everything or not group.pack):
-        rows.append((f"no call seen: {listing([row.target for row in group.uncalled], 1000 if everything else 6)}", _QUIET))
+        reason = next((f" – {row.detail}" for row in group.uncalled if row.detail), "")
+        rows.append(
+            (f"no call seen: {listing([row.target for row in group.uncalled], 1000 if everything else 6)}{reason}", _QUIET)
+        )
     if everything or not group.pack:
         rows += [(f"{row.status}: {row.target}" + (f" – {row.detail}" if row.detail else ""), _ODD) for row in group.failed]
-    if everything or not group.pack:
-        rows += [(f"{row.status}: {row.target}" + (f" – {row.detail}" if row.detail else ""), _ODD) for row in group.absent]
+    if not group.pack:
+        shown = group.absent if everything else group.absent[:MOST_LINES]
+        rows += [(f"{row.status}: {row.target}" + (f" – {row.detail}" if row.detail else ""), _ODD) for row in shown]
+        if len(shown) < len(group.absent):
+            rows.append((f"never imported: {count(len(group.absent) - len(shown))} more, with --all", _ODD))
     return rows
 
 

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from hookmon.report.check.formats.github import place
 from hookmon.report.check.judge import BROKEN, UNJUDGED, Check
-from hookmon.report.texts import inert
+from hookmon.report.texts import inert, inert_json
 
 _SEVERITIES = {BROKEN: "major", UNJUDGED: "info"}
 
@@ -32,4 +32,4 @@ def write(check: Check, file: TextIO, *, width: int | None) -> None:  # noqa: AR
                     "location": {"path": path, "lines": {"begin": line}},
                 }
             )
-    file.write(json.dumps(rows, indent=2) + "\n")
+    file.write(inert_json(json.dumps(rows, indent=2)) + "\n")

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TextIO
 
 from hookmon.report.check.judge import Check
+from hookmon.report.texts import inert_json
 
 SCHEMA = "hookmon-check/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
@@ -14,4 +15,5 @@ SCHEMA = "hookmon-check/1"
 
 def write(check: Check, file: TextIO, *, width: int | None) -> None:  # noqa: ARG001  # no screen
     """Write the document, in ASCII; `exit_code` is that of `hookmon check` without --strict."""
-    file.write(json.dumps({"schema": SCHEMA, **asdict(check), "exit_code": check.exit_code()}, indent=2) + "\n")
+    document = {"schema": SCHEMA, **asdict(check), "exit_code": check.exit_code()}
+    file.write(inert_json(json.dumps(document, indent=2)) + "\n")

@@ -7,6 +7,7 @@ from json import JSONEncoder
 from typing import Any, TextIO
 
 from hookmon.report.diff.model import Diff
+from hookmon.report.texts import inert_json
 
 SCHEMA = "hookmon-diff/2"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
@@ -18,7 +19,7 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     """Write the document, in ASCII."""
     document: dict[str, Any] = {"schema": SCHEMA, **asdict(diff)}
     parts = [f'"{key}": {_value(value)}' for key, value in document.items()]
-    file.write("{\n" + ",\n".join(parts) + "\n}\n")
+    file.write(inert_json("{\n" + ",\n".join(parts) + "\n}\n"))
 
 
 def _value(value: Any) -> str:

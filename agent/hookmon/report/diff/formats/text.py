@@ -5,12 +5,15 @@ from __future__ import annotations
 from shlex import join
 from typing import TextIO
 
+from rich.cells import cell_len
+
 from hookmon.report.diff.model import CHANGED, FASTER, SLOWER, CountRow, Diff, Side, TimeRow
 from hookmon.report.diff.wording import ONLY, count_cells, durations, folded, interval, reach, shown_ratio, verdict
 from hookmon.report.diff.wording import change as said
 from hookmon.report.findings import Finding
+from hookmon.report.requests import fitted_title
 from hookmon.report.screen import Column, Piece, Screen
-from hookmon.report.texts import count, duration, ending
+from hookmon.report.texts import count, duration, ending, short_place
 
 MOST_ROWS = 20
 
@@ -62,7 +65,9 @@ def _findings(screen: Screen, title: str, found: list[Finding]) -> None:
     if found:
         screen.title(title)
         for each in found[:MOST_ROWS]:
-            screen.line((f"{each.id}  ", "dim"), (each.title, ""), *([("  " + each.location, "cyan")] if each.location else []))
+            place = short_place(each.location)
+            title = fitted_title(each, screen.room - len(each.id) - 2 - (cell_len(place) + 2 if place else 0))
+            screen.line((f"{each.id}  ", "dim"), (title, ""), *([("  " + place, "cyan")] if place else []))
 
 
 def _counts(screen: Screen, diff: Diff, everything: bool) -> None:

@@ -1,0 +1,242 @@
+"""Who a process is, and what the kernel says of it at one moment.
+
+A pid is no name: it is given again, means another process in another PID namespace, and stays when another program is executed.
+So a process is known by its namespace, its pid there and when it began, and the program in it by its *image*. In: a pid of the
+launcher's own namespace, or the text of a `stat` file that a process read of itself. Runs in the launcher. Where there is no
+/proc, psutil answers, and namespaces and images are not known.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+_HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")
+TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if _HAS_PROC else 100)
+
+# fields of /proc/PID/stat behind the name, counted from 0, see proc_pid_stat(5)
+_STATE, _PARENT, _USER, _SYSTEM, _THREADS, _STARTED = 0, 1, 11, 12, 17, 19
+_IMAGE = 45  # arg_start: where the arguments lie. Another place for each exec; a title written over them does not move them
+
+_ANOTHER = 1  # no inode of a namespace, those are numbers above 2**31
+_MOST_PIDS = 1 << 22  # what Linux gives at most: pid_max in proc_sys_kernel(5)
+
+
+class Identity(NamedTuple):
+    """One process, of all since the machine was booted. `namespace` and `started` are 0 where they are not known."""
+
+    namespace: int  # the inode of the PID namespace
+    pid: int  # in that namespace
+    started: int  # clock ticks since boot; where there is no /proc, hundredths of a second since 1970
+
+    def text(self) -> str:
+        """Return it as it is kept in a run file."""
+        return " ".join(map(str, self))
+
+    @classmethod
+    def of_text(cls, text: str) -> Identity | None:
+        """Return what `text` made; None for anything else."""
+        words = text.split()
+        if len(words) != 3 or not all(word.isdecimal() for word in words):
+            return None
+        return cls(*map(int, words))
+
+
+class Stat(NamedTuple):
+    """What the kernel says of a process at one moment."""
+
+    parent_pid: int
+    started: int  # as in Identity
+    has_ended: bool  # it is a zombie: nobody has waited for it yet
+    image: int  # 0 where it is not known
+    cpu_ns: int
+
+
+class Status(NamedTuple):
+    """More of it, which costs more to read."""
+
+    peak_bytes: int  # the most memory it ever had, 0 where that is not told
+    users: str  # the real, effective, saved and file system's user as Linux writes them
+    own_pid: int  # its pid as it sees it itself
+    is_nested: bool  # it lives in a PID namespace below the launcher's
+
+
+def look_at(pid: int) -> Stat | None:
+    """Return what the kernel says of a process, None when there is none. Raises OSError when that cannot be told."""
+    if not 0 < pid < _MOST_PIDS:
+        return None
+    if not _HAS_PROC:
+        return _look_through_psutil(pid)
+    content = _content(f"/proc/{pid}/stat", 2048)
+    return parse_stat(content.rpartition(b")")[2]) if content else None
+
+
+def parse_stat(text: bytes | str) -> Stat | None:
+    """Return what stands in a `stat` file behind the name of the process; None when it is no such text."""
+    fields = text.split()
+    try:
+        numbers = [int(fields[at]) for at in (_PARENT, _USER, _SYSTEM, _THREADS, _STARTED, _IMAGE)]
+    except (IndexError, ValueError):
+        return None
+    parent_pid, user, system, threads, started, image = numbers
+    is_zombie = fields[_STATE] in (b"Z", b"X", "Z", "X")
+    return Stat(parent_pid, started, is_zombie and threads <= 1, image, (user + system) * TICK_NS)  # a main thread may end first
+
+
+def _look_through_psutil(pid: int) -> Stat | None:
+    try:
+        process = psutil.Process(pid)
+        with process.oneshot():
+            has_ended = process.status() == psutil.STATUS_ZOMBIE
+            cpu = process.cpu_times()
+            return Stat(
+                process.ppid(), round(process.create_time() * 1e9 / TICK_NS), has_ended, 0, round((cpu.user + cpu.system) * 1e9)
+            )
+    except (psutil.Error, OSError, ValueError, OverflowError):
+        return None
+
+
+def read_status(pid: int) -> Status | None:
+    """Return more of what Linux says of a process, None where it says nothing."""
+    try:
+        content = _content(f"/proc/{pid}/status", 8192) if _HAS_PROC else b""
+    except OSError:
+        return None
+    if not content:
+        return None
+    peak = _field(content, b"\nVmHWM:").split()
+    pids = _field(content, b"\nNSpid:").split()
+    own_pid = int(pids[-1]) if pids else pid
+    return Status(int(peak[0]) * 1024 if peak else 0, _field(content, b"\nUid:").decode(), own_pid, len(pids) > 1)
+
+
+def _field(content: bytes, name: bytes) -> bytes:
+    at = content.find(name)
+    return content[at + len(name) : content.find(b"\n", at + 1)].strip() if at >= 0 else b""
+
+
+def identify(pid: int, stat: Stat) -> Identity:
+    """Return who a process is, as it would say it itself."""
+    status = read_status(pid)
+    if status is None or not status.is_nested:
+        return Identity(own_namespace(), pid, stat.started)
+    return Identity(_namespace_of(str(pid)), status.own_pid, stat.started)
+
+
+@cache
+def own_namespace() -> int:
+    """Return the PID namespace whose pids /proc shows: this process's own, 0 where there is none.
+
+    In a namespace that was made without a /proc of its own (`unshare --pid` alone) it is another one, which none can be.
+    """
+    return _namespace_of("self") if _own_pid() == os.getpid() else _ANOTHER
+
+
+def _own_pid() -> int:
+    """Return the pid under which /proc shows this process."""
+    try:
+        return int(os.readlink("/proc/self"))
+    except (OSError, ValueError):
+        return os.getpid()
+
+
+def shown_pid(child: int) -> int:
+    """Return the pid under which /proc shows a child of this process."""
+    own_pid = _own_pid()
+    if own_pid == os.getpid():
+        return child
+    for pid in children(own_pid):
+        status = read_status(pid)
+        if status is not None and status.own_pid == child:
+            return pid
+    return child
+
+
+def _namespace_of(pid: str) -> int:
+    try:
+        return os.stat(f"/proc/{pid}/ns/pid").st_ino
+    except OSError:
+        return 0  # it has just ended, or belongs to somebody else
+
+
+@cache
+def boot_id() -> str:
+    """Return what tells this boot of the machine from others, "" where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def age_ns(stat: Stat) -> int:
+    """Return how long ago a process began."""
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if _HAS_PROC else time.time_ns()
+    return max(0, now_ns - stat.started * TICK_NS)
+
+
+def started_of_self() -> int:
+    """Return when this process began, as in Stat.started; 0 where it is not told."""
+    try:
+        stat = look_at(_own_pid())
+    except OSError:
+        return 0
+    return stat.started if stat is not None else 0
+
+
+def every_pid() -> list[int]:
+    """Return the pids of all processes that this one may see."""
+    return psutil.pids()
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process: from the kernel's own list where there is one, which costs microseconds."""
+    if sys.platform == "linux":
+        found: list[int] = []
+        try:
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{thread}/children", encoding="ascii") as file:
+                    found += map(int, file.read().split())
+            return found
+        except FileNotFoundError:
+            if not os.path.exists(f"/proc/{pid}"):
+                return found
+        except OSError:
+            return found
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except (psutil.Error, OSError):
+        return []
+
+
+def has_in_environment(pid: int, name: str, value: str) -> bool:
+    """Say whether a process was executed with a variable in its environment; False where that cannot be read."""
+    if not _HAS_PROC:
+        try:
+            return psutil.Process(pid).environ().get(name) == value
+        except (psutil.Error, OSError):
+            return False
+    try:
+        content = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+    return os.fsencode(f"{name}={value}") in content.split(b"\0")
+
+
+def _content(path: str, size: int) -> bytes:
+    """Return the first bytes of a file of /proc, none when its process has gone. Raises OSError for any other reason."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return b""
+    try:
+        return os.read(descriptor, size)
+    except ProcessLookupError:
+        return b""
+    finally:
+        os.close(descriptor)

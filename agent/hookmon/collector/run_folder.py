@@ -1,0 +1,291 @@
+"""The run folder: where plan, notes and shards of a run lie while it lasts, whose it is, and whether its launcher lives.
+
+In: the path of a folder, from our own hands, from a listing or out of a run file, which may say anything. Out: what may be done
+with it. Runs on the launcher's side only. A launcher holds a lock (flock) on a file in its folder until it ends, however it ends:
+who can take that lock knows that the launcher is gone, in every namespace and whatever pids and clocks say. The file also says
+which run the folder belongs to. Nothing is deleted but what has such a file and is ours by owner, mode and place.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from hookmon.core import layout, plan
+
+PREFIX = "hookmon-"
+SURVIVORS_FILE_NAME = "survivors.sqlite"
+"""A run file of all that is final, where processes outlive their launcher: what it left out is in their shards."""
+
+UNKEPT_FILE_NAME = "run.sqlite"
+"""The run file of a run that cannot be kept."""
+
+_LOCK_FILE_NAME = "lock"
+_LARGEST_NOTE = 16_384
+_DELETED = frozenset(
+    name + more
+    for name in (plan.FILE_NAME, plan.MODULES_FILE_NAME, _LOCK_FILE_NAME, SURVIVORS_FILE_NAME, UNKEPT_FILE_NAME)
+    for more in ("", "-journal")
+)
+_DELETED_SUFFIXES = (layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX)
+_DROP_MODE = 0o1733  # anybody may make files in it, and list or delete none but their own
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_YOUNG_S = 60  # between its making and its lock a folder cannot be told from one that was left behind
+
+
+@dataclass(frozen=True)
+class Note:
+    """What a launcher writes into its lock. `run_file` is "" until there is one, which is before the program starts."""
+
+    folder: str
+    key: str  # also in the run file: which of the two belongs to which
+    pids: str  # the namespace that pids of the run are from
+    mounts: str  # the one that `run_file` is from
+    run_file: str = ""
+
+
+_held: dict[Path, tuple[int, Note]] = {}
+"""The locks of this process, until it ends."""
+
+
+def places() -> list[Path]:
+    """Return where run folders are made, the best first."""
+    found = [Path("/dev/shm")]
+    if os.environ.get("XDG_RUNTIME_DIR"):
+        found.append(Path(os.environ["XDG_RUNTIME_DIR"]))
+    with suppress(OSError):
+        found.append(Path(tempfile.gettempdir()))  # there may be none
+    return found
+
+
+def make(place: Path) -> Path:
+    """Make a run folder and take its lock. Raises OSError, and leaves nothing, where that cannot be done."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    try:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC  # the program must not inherit the lock
+        descriptor = os.open(folder / _LOCK_FILE_NAME, flags, 0o600)
+        _held[folder] = descriptor, Note(str(folder), os.urandom(16).hex(), pid_namespace(), _mount_namespace())
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _write_note(folder)
+        if os.geteuid() == 0:
+            _make_drop(folder / layout.DROP_NAME)
+        if not _is_own_folder(os.lstat(folder)):
+            raise PermissionError(f"{folder}: folders that are made here belong to somebody else, or are open to others")
+    except OSError:
+        remove(folder)
+        raise
+    return folder
+
+
+def _make_drop(drop: Path) -> None:
+    """Make the folder in which processes put their shards that are not root any more: see probe/place.py."""
+    drop.mkdir(mode=0o700)
+    drop.chmod(_DROP_MODE)
+
+
+def key(folder: Path) -> str:
+    """Return the key of a folder that this process has made."""
+    return _held[folder][1].key
+
+
+def name_run_file(folder: Path, run_file: Path) -> None:
+    """Say which run file the shards of a folder belong to. Raises OSError."""
+    descriptor, note = _held[folder]
+    _held[folder] = descriptor, replace(note, run_file=os.path.abspath(run_file))
+    _write_note(folder)
+
+
+def _write_note(folder: Path) -> None:
+    descriptor, note = _held[folder]
+    content = json.dumps(asdict(note)).encode() + b"\n"  # never shorter than the one before
+    if os.pwrite(descriptor, content, 0) < len(content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def remove(folder: Path) -> None:
+    """Delete a run folder that this process holds, with what hookmon puts into one; anything else in it stays, and keeps it."""
+    if folder not in _held:
+        return
+    descriptor, _ = _held.pop(folder)
+    with suppress(OSError):
+        opened = os.open(folder, _FOLDER_FLAGS)
+        try:
+            if _is_own_folder(os.fstat(opened)):
+                _empty(opened)
+        finally:
+            os.close(opened)
+        os.rmdir(folder)
+    os.close(descriptor)
+
+
+def _empty(opened: int) -> None:
+    """Delete from an open run folder what hookmon puts into one, the drop with the shards in it included."""
+    for name in os.listdir(opened):
+        if name in _DELETED or name.endswith(_DELETED_SUFFIXES):
+            with suppress(OSError):  # a folder of that name
+                os.unlink(name, dir_fd=opened)
+    with suppress(OSError):  # there is one where root has started the run
+        drop = os.open(layout.DROP_NAME, _FOLDER_FLAGS, dir_fd=opened)
+        try:
+            for name in os.listdir(drop):
+                if name.endswith(layout.SHARD_SUFFIX):
+                    with suppress(OSError):
+                        os.unlink(name, dir_fd=drop)
+        finally:
+            os.close(drop)
+        os.rmdir(layout.DROP_NAME, dir_fd=opened)
+
+
+def launcher_lives(folder: Path, key: str) -> bool | None:
+    """Say whether the launcher of a run lives; None where that cannot be told: the folder is gone, another's, or has no lock."""
+    with suppress(OSError, ValueError):
+        descriptor, note = _open_lock(folder)
+        try:
+            if note.key == key:
+                return not _take(descriptor, fcntl.LOCK_SH)
+        finally:
+            os.close(descriptor)
+    return None
+
+
+@contextmanager
+def claimed(folder: Path, key: str | None) -> Iterator[Note | None]:
+    """Hold the folder of a launcher that is gone, and give its note; None where it lives, or the folder is not ours to delete.
+
+    With a key, it has to be the folder of that run.
+    """
+    note = None
+    if folder.parent in places() and folder.name.startswith(PREFIX) and folder not in _held:
+        with suppress(OSError, ValueError):
+            descriptor, found = _open_lock(folder)
+            if key in (None, found.key) and _take(descriptor, fcntl.LOCK_EX):
+                _held[folder] = descriptor, note = descriptor, found
+            else:
+                os.close(descriptor)
+    try:
+        yield note
+    finally:
+        if note is not None and folder in _held:
+            os.close(_held.pop(folder)[0])
+
+
+def is_readable(folder: Path, key: str) -> bool:
+    """Say whether a folder is the run folder of a run, as far as one may look into it.
+
+    It is ours, and the note in its lock names the run. One of an older hookmon has no lock; none is ever deleted without.
+    """
+    try:
+        if not folder.name.startswith(PREFIX) or not _is_own_folder(os.lstat(folder)):
+            return False
+        if not os.path.lexists(folder / _LOCK_FILE_NAME):
+            return True
+        descriptor, note = _open_lock(folder)
+        os.close(descriptor)
+    except (OSError, ValueError):
+        return False
+    return note.key == key
+
+
+def note_of(folder: Path) -> Note | None:
+    """Return what a launcher has written into the lock of a folder of ours, None where there is none."""
+    with suppress(OSError, ValueError):
+        descriptor, note = _open_lock(folder)
+        os.close(descriptor)
+        return note
+    return None
+
+
+def shares_pids(folder: Path) -> bool:
+    """Say whether the pids of a run mean the same processes here, as far as its folder tells."""
+    note = note_of(folder)
+    return note is None or note.pids == pid_namespace()
+
+
+def _open_lock(folder: Path) -> tuple[int, Note]:
+    """Open the lock of a folder of ours and read its note. Raises OSError or ValueError where it is not ours, or damaged."""
+    opened = os.open(folder, _FOLDER_FLAGS)
+    try:
+        if not _is_own_folder(os.fstat(opened)):
+            raise PermissionError(f"{folder} belongs to somebody else, or is open to others")
+        descriptor = os.open(_LOCK_FILE_NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=opened)
+    finally:
+        os.close(opened)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            raise PermissionError(f"{folder}: its lock belongs to somebody else")
+        try:
+            note = Note(**json.loads(os.pread(descriptor, _LARGEST_NOTE, 0)))
+        except (TypeError, RecursionError) as error:
+            raise ValueError("no note of a launcher") from error
+        if not all(isinstance(value, str) for value in vars(note).values()):
+            raise ValueError("no note of a launcher")
+        if note.folder != str(folder):
+            raise ValueError("a copy of another folder")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, note
+
+
+def _take(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_own_folder(status: os.stat_result) -> bool:
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == 0o700
+
+
+def left_behind() -> list[Path]:
+    """Return the folders in all places that may be run folders of ours which nobody has deleted."""
+    found = []
+    for place in places():
+        with suppress(OSError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith(PREFIX):
+                    with suppress(OSError):
+                        status = entry.stat(follow_symlinks=False)
+                        if _is_own_folder(status) and time.time() - status.st_mtime > _YOUNG_S:
+                            found.append(Path(entry.path))
+    return found
+
+
+def shares_mounts(note: Note) -> bool:
+    """Say whether the path of a note's run file means the same file here."""
+    return note.mounts == _mount_namespace()
+
+
+def pid_namespace() -> str:
+    """Return which pids are meant by numbers: those of this start of the machine, in this namespace."""
+    return f"{_boot()} {_namespace('pid')}"
+
+
+def _mount_namespace() -> str:
+    return f"{_boot()} {_namespace('mnt')}"
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except (OSError, ValueError):
+        return ""  # not Linux, or no /proc
+
+
+def _namespace(kind: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/ns/{kind}")
+    except OSError:
+        return ""

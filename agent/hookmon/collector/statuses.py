@@ -1,0 +1,87 @@
+"""What became of each target that was asked for, with the reason as far as it is known.
+
+In: what the shards say of watches, and the run when it is put together. Out: rows. Runs in the launcher.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from hookmon.collector.hints import Hints
+from hookmon.collector.store import BlindSpot, Run, Watched
+from hookmon.collector.unwatched import FOREIGN
+from hookmon.core import layout
+
+_TELLING = ("entry_name", "entry_status", "entry_body")  # keys of a watch that tells of transactions and has no row of its own
+
+_COMPILERS = {"numba": "numba", "torch": "torch.compile or torch.jit"}
+"""Modules, and what in them makes machine code of a function past its stand-in."""
+
+
+class Statuses:
+    """What the processes of a run have said of their targets."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[str, dict[int, str]]] = {}  # {watch: {target: {status: detail}}}
+
+    def add(self, watches: Mapping[tuple[int, str], tuple[int, str]]) -> None:
+        """Take what one shard says; of two that say the same the first detail stays."""
+        for (watch, target), (status, detail) in watches.items():
+            self._known.setdefault(watch, {}).setdefault(target, {}).setdefault(status, detail)
+
+    def knows(self, watch: int) -> bool:
+        """Say whether any process has said something of a watch."""
+        return watch in self._known
+
+    def rows(self, run: Run, project: Path, compilers: set[str]) -> list[Watched]:
+        """Return what became of each target of the plan. `compilers` are those modules of NOTE_COMPILER that were loaded."""
+        called = {node.target for node in run.nodes if node.calls or node.total_ns}
+        has_transactions = any(node.entry and node.calls for node in run.nodes)
+        past_us = " or ".join(_COMPILERS[name] for name in sorted(compilers & _COMPILERS.keys()))
+        unseen = any(process.reason and not process.reason.endswith(FOREIGN) for process in run.processes)
+        near = Hints(project)
+        rows = []
+        for watch in run.plan:
+            ends = watch.get("until", ())
+            tells = has_transactions and not watch.get("entry") and any(watch.get(key) for key in _TELLING)
+            for call in (*watch["calls"], *ends):
+                target = f"{watch['module']}:{call}"
+                known = self._known.get(watch["id"], {}).get(target, {})
+                detail = ""
+                if layout.TARGET_ACTIVE in known:
+                    is_called = call in ends or tells or any(_is_of(name, target) for name in called)
+                    status = "active" if is_called else "unused"
+                    if not is_called and not watch["pack"] and past_us:
+                        detail = f"what {past_us} has compiled runs uncounted"
+                elif layout.TARGET_REFUSED in known:
+                    status, detail = "refused", known[layout.TARGET_REFUSED]
+                elif layout.TARGET_NOT_FOUND in known:
+                    status, detail = "not found", near.of_name(call, known[layout.TARGET_NOT_FOUND].split("\n"))
+                elif layout.TARGET_ELSEWHERE in known:
+                    status, detail = "not found", known[layout.TARGET_ELSEWHERE]
+                else:
+                    status = "never imported"
+                    if not watch["pack"]:
+                        detail = near.of_module(watch["module"]) if watch["module"] != "__main__" else ""
+                        if unseen:
+                            detail += "; " * bool(detail) + "some processes were not watched, see the blind spots"
+                rows.append(Watched(target, status, detail, watch["pack"], watch["source"]))
+        return rows
+
+
+def incomplete_packs(watched: list[Watched]) -> list[BlindSpot]:
+    """Name the packs of which most was not found in modules that were imported: the library is another than they know."""
+    spots = []
+    for pack in dict.fromkeys(row.pack for row in watched if row.pack):
+        found = [row for row in watched if row.pack == pack and row.status != "never imported"]
+        missed = [row.target for row in found if row.status == "not found"]
+        if 2 * len(missed) > len(found):
+            text = f"{pack}: {len(missed)} of {len(found)} targets were not found in what was imported, {missed[0]} among them"
+            spots.append(BlindSpot("pack incomplete", text))
+    return spots
+
+
+def _is_of(target: str, pattern: str) -> bool:
+    return target == pattern or (("*" in pattern or "?" in pattern or "[" in pattern) and fnmatchcase(target, pattern))

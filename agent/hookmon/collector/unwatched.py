@@ -1,0 +1,115 @@
+"""Why the probe is not in a process, read from the process itself.
+
+In: a process that lives. Out: half a sentence. Runs in the launcher.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import psutil
+
+from hookmon.collector.run_folder import PREFIX
+from hookmon.collector.users import user_name
+
+_OUR_VARIABLE = "HOOKMON_RUN"
+SHADOWED = "has a sitecustomize of its own before ours"
+FOREIGN = "is not a Python program"
+GONE = "it ended before it could be looked at"
+REPLACED = "its environment was replaced"
+
+
+def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
+    """Return why the probe cannot be in a process, "" when nothing speaks against it."""
+    name = name_of(process, command)
+    other = other_rights(process)
+    if not name:
+        return f"it {other}" if other else GONE
+    if not is_python(name):
+        return f"{name} {other or FOREIGN}"
+    if other:
+        return f"it {other}"
+    flags = interpreter_flags(command)
+    for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
+        if flag in flags:
+            return f"Python was started with -{flag} ({text})"
+    try:
+        environment = process.environ()
+    except (psutil.Error, OSError):
+        return ""
+    if environment and environment.get("HOOKMON_DISABLE", "0") not in ("", "0"):
+        return "HOOKMON_DISABLE is set"
+    if _OUR_VARIABLE not in environment or "PYTHONPATH" not in environment:
+        return f"{REPLACED}: HOOKMON_RUN or PYTHONPATH is missing"
+    return _shadowed_reason(environment)
+
+
+def name_of(process: psutil.Process, command: list[str]) -> str:
+    """Return the file name of what a process runs: of its executable, or as it is called where that says more or is not told."""
+    name = Path(command[0]).name if command else ""
+    try:
+        executable = Path(process.exe()).name
+    except (psutil.Error, OSError):
+        return name
+    return executable if is_python(executable) or not name else name
+
+
+def other_rights(process: psutil.Process) -> str:
+    """Say that a process runs with other rights than its launcher's, "" where it does not: then the probe stays out of it."""
+    try:
+        users, groups = process.uids(), process.gids()
+    except (psutil.Error, OSError):
+        return ""
+    if users.effective != users.real or groups.effective != groups.real:
+        return "runs with another user's rights (set-user-ID or set-group-ID)"
+    if users.effective != os.geteuid() and not _has_way_in(process.pid):
+        user = user_name(users.effective)
+        return f"runs as user {user}, to whom the run folder is closed: start hookmon run as {user}"
+    return ""
+
+
+def _has_way_in(pid: int) -> bool:
+    """Say whether a process has a run folder open, inherited from when it was root (see probe/place.py); True when not known."""
+    try:
+        return any(f"/{PREFIX}" in os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return True
+
+
+def _shadowed_reason(environment: dict[str, str]) -> str:
+    """Return whose sitecustomize stands before ours on PYTHONPATH, as other agents put theirs there; "" for nobody's."""
+    for entry in environment["PYTHONPATH"].split(os.pathsep):
+        if entry and (Path(entry) / "sitecustomize.py").is_file():
+            if Path(entry).name == "hookmon_bootstrap":
+                return ""
+            return f"{entry} {SHADOWED}; start that tool first: TOOL … hookmon run COMMAND"
+    return ""
+
+
+def is_python(name: str) -> bool:
+    """Say whether a file is called as a Python interpreter is."""
+    return name.startswith(("python", "pypy")) or name in ("Python",)
+
+
+def interpreter_flags(command: list[str]) -> str:
+    """Return the letters of Python's own options, those before the script, -c or -m."""
+    letters = ""
+    skip = False
+    for argument in command[1:]:
+        if skip:
+            skip = False
+            continue
+        if argument.startswith("--"):
+            skip = argument == "--check-hash-based-pycs"
+            continue
+        if not argument.startswith("-") or argument == "-":
+            break
+        for position, letter in enumerate(argument[1:], 1):
+            if letter in "cm":
+                return letters
+            if letter in "WX":
+                skip = position == len(argument) - 1
+                break
+            letters += letter
+    return letters

@@ -1,0 +1,95 @@
+"""Times GraphQL operations by the name of the one that is executed, and lets those be errors whose result has errors.
+
+In: `graphql.execution.execute`, just imported. Out: its `execute`, which returns errors and raises none: to the recorder an
+operation with errors raises, to the program it returns what it always does. Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+from hookmon.packs.asgi import like
+from hookmon.probe.attributes import MISSING, attribute
+from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.guard import shielded
+from hookmon.probe.steps import can_be_awaited
+
+TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    from hookmon.probe.patcher import Patches
+
+_NAME_POSITION = 5  # of operation_name among execute's parameters, in 3.2 and 3.3
+
+
+class _FailedError(Exception):
+    """Carries a result with errors from the timed call to the one that returns it."""
+
+
+@unseen
+def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+    """Time `execute`."""
+    plain = vars(module)[call]
+
+    def run(operation: str, args: Any, kwargs: Any) -> Any:
+        try:
+            result = plain(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        return _checked_later(result) if can_be_awaited(result) else _checked(result)
+
+    operation = timed(run, call)
+
+    def execute(*args: Any, **kwargs: Any) -> Any:
+        try:
+            result = operation(_name(args, kwargs), args, kwargs)
+        except _FailedError as failed:
+            return failed.args[0]
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        return _whole(result) if can_be_awaited(result) else result
+
+    patches.replace(module, call, like(execute, plain))
+
+
+async def _whole(timed: Any) -> Any:
+    try:
+        return await timed
+    except _FailedError as failed:
+        return failed.args[0]
+    except BaseException as error:
+        leave_traceback(error)
+        raise
+
+
+async def _checked_later(result: Any) -> Any:
+    try:
+        whole = await result
+    except BaseException as error:
+        leave_traceback(error)
+        raise
+    return _checked(whole)
+
+
+def _checked(result: Any) -> Any:
+    if attribute(result, "errors") not in (None, MISSING):
+        raise _FailedError(result)
+    return result
+
+
+@shielded("?")
+def _name(args: Any, kwargs: Any) -> str:
+    """Return what an operation is called: by the caller, else by its own name, else by its type."""
+    name = args[_NAME_POSITION] if len(args) > _NAME_POSITION else kwargs.get("operation_name")
+    if isinstance(name, str) and name:
+        return name
+    document = args[1] if len(args) > 1 else kwargs.get("document")
+    for definition in attribute(document, "definitions") or ():
+        kind = attribute(definition, "operation")
+        if kind is not MISSING:
+            own = attribute(attribute(definition, "name"), "value")
+            return own if isinstance(own, str) else str(attribute(kind, "_value_"))
+    return "?"

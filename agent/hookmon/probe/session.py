@@ -1,0 +1,80 @@
+"""What this process watches. To import this module is to set the probe up: read the plan, open the shard.
+
+In: the run folder, which `start` has. Out: `patch` for one module after the other. Runs in the watched process, when its first
+watched module has been loaded. The import raises what the set-up does, and then the next one tries again; see `start`.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from hookmon.core import arguments, layout
+from hookmon.core.plan import FILE_NAME, decode
+from hookmon.probe import engine, filters, notes, overhead, recorder, start
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.core.plan import WatchPlan
+    from hookmon.probe.main_script import MainScript
+
+_plan = decode(start.read_own(f"{start.arrivals.run_folder}/{FILE_NAME}"))
+engine.use_clock(_plan.get("clock_source", ""))
+recorder.wrapt_folder = _plan["wrapt_folder"]
+filters.redact = arguments.redact = _plan["redact"]
+
+from hookmon.probe.patcher import Patches, patch_module  # noqa: E402  (takes wrapt from that folder)
+
+overhead.begin(_plan["max_overhead"])
+start.arrivals.take_back()
+recorder.start(start.arrivals.run_folder, _plan["hookmon"])
+if recorder.arena() is None:
+    raise OSError("the shard cannot be made in the run folder")
+
+_watches: dict[str, list[WatchPlan]] = {}
+for _watch in _plan["watches"]:
+    _watches.setdefault(_watch["module"], []).append(_watch)
+_patches = Patches()
+
+
+def patch(module: Any, name: str, is_late: bool) -> None:
+    """Patch a watched module. `is_late`: the program may have called what it imported, uncounted."""
+    if name == "greenlet":
+        recorder.use_greenlets()
+        return
+    if name in start.BESIDES:
+        notes.note(layout.NOTE_COMPILER, name)
+        if name not in _watches:
+            return
+    if name == "coverage.inorout":
+        from hookmon.probe.coverage import leave_out
+
+        leave_out(vars(module), start.__file__, start.arrivals.attempt.__code__.co_filename)
+        if name not in _watches:
+            return
+    if is_late:
+        notes.note("watched late", f"{name} was imported while hookmon was getting ready; calls until then are not counted")
+    patch_module(module, name, _watches.get(name, []), _patches)
+    overhead.note_pace()
+
+
+def add_own(duration_ns: int) -> None:
+    """Charge the time of a set-up or of patching to hookmon."""
+    recorder.words[layout.HEADER_OWN_NS] += duration_ns
+
+
+def watch_main() -> MainScript:
+    """Get ready for the started script, whose functions are to be watched."""
+    from hookmon.probe.main_patcher import MainPatcher
+    from hookmon.probe.main_script import MainScript
+
+    patcher = MainPatcher(_watches["__main__"])
+    script = MainScript(patcher.wants, patcher.decorator, patcher.note_defined)
+    script.install()
+    return script
+
+
+if hasattr(sys.modules.get("greenlet"), "getcurrent"):
+    recorder.use_greenlets()
+is_ready = True

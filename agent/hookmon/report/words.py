@@ -1,0 +1,144 @@
+"""The words of a report, each with what it means: the text behind `hookmon help WORD`. What a code is stands in `codes`."""
+
+from __future__ import annotations
+
+from hookmon.report.codes import Code, slug
+
+_WORD = "words of a report"
+
+_WORDS = (
+    (
+        "total",
+        "The wall time of calls with everything inside; a recursion counts once.",
+        "The largest total is no place to begin: look at self.",
+    ),
+    (
+        "self",
+        "The total without the watched calls inside it, in the same thread or task.",
+        "Most self time first is where to look.",
+    ),
+    (
+        "share",
+        "Of what the table is about: of the self time of all watched calls, or of the time of the transactions that it shows.",
+        "What is not watched is in no share: the line of the run tells how long all of it took.",
+    ),
+    ("p50", "Half of the calls took no longer than this; within 2.2 %.", "p95 and p99 say the same for 95 and 99 of 100."),
+    (
+        "p95",
+        "95 of 100 calls took no longer than this; within 2.2 %. Of a few calls it is the slowest.",
+        "Compare it with p50: far apart, some calls are not like the others.",
+    ),
+    (
+        "p99",
+        "99 of 100 calls took no longer than this; within 2.2 %. Of a few calls it is the slowest.",
+        "Compare it with p50: far apart, some calls are not like the others.",
+    ),
+    (
+        "errors",
+        "Calls that raised; of requests also those with a status from 500 on.",
+        "Cancellation, KeyboardInterrupt, SystemExit and GeneratorExit are none.",
+    ),
+    (
+        "each",
+        "How often something is called in one transaction, on average. 0.25: in every fourth.",
+        "Beside a number of queries, `sql (52)`, it is the same for all calls of a kind.",
+    ),
+    (
+        "most",
+        "The most calls in one transaction. With \u2265 it is at least that: calls of several places are counted place by place.",
+        "Far more than each: look at the slowest examples, hookmon open.",
+    ),
+    (
+        "from",
+        "The line of the program from which it was called: the innermost frame that is neither a library's nor Python's.",
+        "Where there is none, the library's own line.",
+    ),
+    ("where", "Where a function of your own is defined.", "Calls of packs have none: their name says what they are."),
+    (
+        "transaction",
+        "A request, a job or a test: the outermost call of a watch with `entry = true`, and all that it calls.",
+        "A pack makes one of each request, job and test; `entry = true` makes one of your own function.",
+    ),
+    (
+        "(main)",
+        "What belongs to no transaction: the rest of the program.",
+        "Set `entry = true` for the function that is called for each piece of work.",
+    ),
+    (
+        "beside",
+        "It ran for a transaction in another thread, task or greenlet, perhaps at the same time.",
+        "Its time is never taken from the transaction's own, and the sum of all may exceed the duration.",
+    ),
+    (
+        "after",
+        "It ran on behalf of a transaction that had ended already: a background task, after the response.",
+        "The transaction did not wait for it.",
+    ),
+    (
+        "threads-and-tasks",
+        "Threads, asyncio tasks and greenlets that worked for a transaction; each is a line of calls of its own, a lane.",
+        "What came one after the other is known within one of them.",
+    ),
+    (
+        "wait",
+        "A call that does nothing but wait: for a connection of a pool, or for a thread of an executor.",
+        "Long waits: the pool is too small, or what it hands out is held too long.",
+    ),
+    (
+        "gone",
+        "A process whose end hookmon did not see, as its parent waited for it: how it ended and its last moments are not known.",
+        "Nothing needs to be done: its calls are counted. `end not seen` in a report is the same.",
+    ),
+    (
+        "replaced",
+        "A process that became another program by exec; what that one did has a row of its own.",
+        "Nothing needs to be done.",
+    ),
+    (
+        "own-cost",
+        "What hookmon took in the program's processes: set-up and new places as timed, calls at their price on this machine.",
+        "Where it is much, max_overhead has calls timed by samples; watch fewer small functions.",
+    ),
+    (
+        "never-called",
+        "The function was found and watched, and no call of it ended.",
+        "Does this run reach the code that calls it?",
+    ),
+    (
+        "kind",
+        "What a call does: request, task, sql, cache, http, rpc, process (another program), queue, template, hook, function.",
+        "A [[watch]] sets it with `kind`.",
+    ),
+    ("target", "The function that is watched, as `module:name`.", "--watch takes the same."),
+    ("span", "One call that was timed, under its name.", "`span` in a [[watch]] makes the name."),
+    (
+        "saves-up-to",
+        "The time of a finding in the whole run, at most, if it could be mended altogether.",
+        "hookmon explain says how it was counted.",
+    ),
+)
+
+WORDS = {name: Code(name, _WORD, meaning, more) for name, meaning, more in _WORDS}
+"""{word: what it means, and what to make of it}; a code of the same name is found first."""
+
+_ALIKE = {
+    "end-not-seen": "gone",
+    "concurrent": "beside",
+    "lane": "threads-and-tasks",
+    "lanes": "threads-and-tasks",
+    "thread-or-task": "threads-and-tasks",
+    "thread-or-tasks": "threads-and-tasks",
+    "thread-and-task": "threads-and-tasks",
+    "transactions": "transaction",
+    "waits": "wait",
+    "hookmon's-own-cost": "own-cost",
+    "overhead": "own-cost",
+    "not-called": "never-called",
+    "0-called": "never-called",
+}
+
+
+def find(text: str) -> Code | None:
+    """Return the word that is meant, None when it is none."""
+    name = slug(text)
+    return WORDS.get(_ALIKE.get(name, name))

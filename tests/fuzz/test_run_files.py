@@ -1,0 +1,23 @@
+"""Run files that were changed at random: every verb in every format answers, or says in a line what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from support import odd_runs
+
+ROUNDS = int(os.environ.get("HOOKMON_FUZZ", "1"))
+"""How many times longer than usual."""
+
+FILES = 4
+
+
+def test_no_run_file_ends_in_a_traceback_or_without_end(tmp_path: Path):
+    """In two gigabytes, half a minute for each answer; the number that is printed makes the same file again."""
+    command = [sys.executable, odd_runs.__file__, str(tmp_path), "0", str(FILES * ROUNDS)]
+    env = {**os.environ, "PYTHONPATH": str(Path(odd_runs.__file__).parents[1]), "NO_COLOR": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300 * ROUNDS, env=env)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
