@@ -373,7 +373,7 @@ for statement in (t"SELECT {number}, 'hush'", t"SELECT a FROM {table:i} {part:q}
     print(FILTERS["postgresql"](statement))
 """
 FROZEN = """
-from hookmon.probe.attributes import MISSING, attribute
+from hookmon.probe.introspect import MISSING, attribute
 environ = frozendict(REQUEST_METHOD="GET")
 print(attribute(environ, "REQUEST_METHOD"), attribute(environ, "PATH_INFO") is MISSING)
 """

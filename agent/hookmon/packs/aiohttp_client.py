@@ -9,9 +9,9 @@ from __future__ import annotations
 import sys
 
 from hookmon.packs.asgi import like
-from hookmon.probe.attributes import attribute
 from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
+from hookmon.probe.introspect import attribute
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.attributes import MISSING, attribute
+from hookmon.probe.introspect import MISSING, attribute
 from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms

@@ -7,9 +7,9 @@ operation with errors raises, to the program it returns what it always does. Run
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe.attributes import MISSING, attribute
 from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
+from hookmon.probe.introspect import MISSING, attribute
 from hookmon.probe.steps import can_be_awaited
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms

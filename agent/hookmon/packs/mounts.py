@@ -8,7 +8,7 @@ from the mounts and never from the path: that says which one it is. Runs in the 
 from __future__ import annotations
 
 from hookmon.probe import naming, transactions
-from hookmon.probe.methods import method_of
+from hookmon.probe.filters import method_of
 from hookmon.probe.stand_ins import told, told_before
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms

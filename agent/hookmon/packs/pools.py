@@ -8,9 +8,9 @@ watched process.
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe.attributes import attribute
 from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
+from hookmon.probe.introspect import attribute
 from hookmon.probe.lifetimes import follow
 from hookmon.probe.stand_ins import told
 

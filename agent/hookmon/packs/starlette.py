@@ -7,7 +7,7 @@ tells the open request of its pattern. Nothing is timed here. Runs in the watche
 from __future__ import annotations
 
 from hookmon.probe import naming, transactions
-from hookmon.probe.methods import method_of
+from hookmon.probe.filters import method_of
 from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from hookmon.packs.asgi import like
 from hookmon.probe import response, transactions
+from hookmon.probe.filters import method_of
 from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
-from hookmon.probe.methods import method_of
 from hookmon.probe.stand_ins import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms

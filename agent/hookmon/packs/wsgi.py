@@ -15,8 +15,8 @@ from types import FunctionType, GeneratorType, MethodType
 
 from hookmon.probe import response, transactions
 from hookmon.probe.bodies import Body
-from hookmon.probe.callables import is_partial
 from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.introspect import is_partial
 from hookmon.probe.stand_ins import is_marked
 from hookmon.probe.steps import StandIn
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from types import CodeType, GeneratorType, MemberDescriptorType
 
 from hookmon.core.span import parse
-from hookmon.probe.attributes import attribute, on_class_of, own_dictionary
 from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.generators import timed_generator
+from hookmon.probe.introspect import attribute, on_class_of, own_dictionary
 from hookmon.probe.names import root_reader
 from hookmon.probe.steps import StandIn
 from hookmon.probe.target import Span, Target

@@ -15,19 +15,20 @@ from types import FunctionType, MethodType, ModuleType
 
 from hookmon.core.span import parse
 from hookmon.probe import instances, lifetimes, notes
-from hookmon.probe.attributes import own_dictionary
-from hookmon.probe.callables import Called, called
-from hookmon.probe.contents import (
+from hookmon.probe.entries import matches
+from hookmon.probe.guard import shielded
+from hookmon.probe.introspect import (
     DEEPEST,
+    Called,
+    called,
     has_functions_for_keys,
     holds_callables,
     is_closed,
     is_held,
     is_plain_value,
     objects_in,
+    own_dictionary,
 )
-from hookmon.probe.entries import matches
-from hookmon.probe.guard import shielded
 from hookmon.probe.names import span_finder
 from hookmon.probe.stand_ins import RefusedError, can_stand_in, is_timed, stand_in
 

@@ -5,9 +5,7 @@ In: any value. Out: a text, or None where there is nothing to show. Runs in the 
 
 from __future__ import annotations
 
-from hookmon.probe.attributes import MISSING, attribute
-from hookmon.probe.callables import called
-from hookmon.probe.methods import method_of
+from hookmon.probe.introspect import MISSING, attribute, called
 from hookmon.probe.private import os
 
 TYPE_CHECKING = False
@@ -235,6 +233,19 @@ def _field(interpolation: Any) -> str:
     if spec == "i" and type(value) is str:
         return value if value.isidentifier() else f'"{value}"'
     return (spec in ("i", "q") and not issubclass(type(value), str) and _statement(value)) or "?"
+
+
+def method_of(text: str) -> str:
+    """Return a method of HTTP in capitals, OTHER for any other word: a client may send what it likes.
+
+    WEBSOCKET is that scope of ASGI.
+    """
+    text = text.upper()
+    return text if text in _METHODS else "OTHER"
+
+
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "WEBSOCKET"))
+_METHODS |= {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH", "QUERY"}
 
 
 FILTERS: dict[str, Filter] = {

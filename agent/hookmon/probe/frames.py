@@ -1,4 +1,4 @@
-"""Makes frames of ours count for nothing where frames are counted: `warnings` with a stacklevel, logging's callers, tracebacks.
+"""Makes frames of ours count for nothing where frames are counted: stack levels of warnings, callers of logging, recursion.
 
 In: our functions that call the program's. Out: the same functions. Runs in the watched process, when our modules are loaded.
 CPython passes over frames whose file name has "importlib" and "_bootstrap" in it: `is_internal_filename` of warnings.c, and from
@@ -8,7 +8,10 @@ it. In a traceback a frame has its entry when an exception comes into it; from t
 
 from __future__ import annotations
 
+import sys
 from types import CodeType, FunctionType
+
+from hookmon.probe.engine import compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,3 +55,23 @@ _LOOKING = frozenset(("_getframe", "_getframemodulename", "currentframe"))
 def _renamed(code: CodeType) -> CodeType:
     constants = (_renamed(constant) if isinstance(constant, CodeType) else constant for constant in code.co_consts)
     return code.replace(co_filename=FILENAME, co_consts=tuple(constants))
+
+
+_STEP = 16
+_FRAMES_OF_OURS = 0 if compiled else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
+_FRAMES_TO_RECORD = 12  # of what makes the record of a place, which runs above the deepest call
+_deepest = 0
+
+
+def allow_depth(depth: int) -> None:
+    """Make up for our own frames on the stack, so that a recursion gets as deep as without us.
+
+    Each watched call takes one more Python frame. Only those who nest deeper than ever pay, and only they see another
+    sys.getrecursionlimit(): it is raised a step ahead, from the first sixteen calls inside each other on.
+    """
+    global _deepest
+    if depth > _deepest:
+        if depth % _STEP == 0 and _FRAMES_OF_OURS:
+            ahead = _FRAMES_OF_OURS * _STEP + _FRAMES_TO_RECORD if depth == _STEP else 0
+            sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_OF_OURS * _STEP + ahead)
+        _deepest = depth

@@ -11,13 +11,12 @@ import sys
 from _weakref import ref
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
-from hookmon.probe.attributes import attribute, own_dictionary
-from hookmon.probe.callables import is_partial
 from hookmon.probe.callbacks import Callbacks
 from hookmon.probe.engine import compiled
 from hookmon.probe.finder import among_importlib
 from hookmon.probe.frames import leave_traceback
 from hookmon.probe.guard import shielded
+from hookmon.probe.introspect import attribute, is_partial, own_dictionary
 from hookmon.probe.names import parameters
 from hookmon.probe.stand_ins import RefusedError
 

@@ -11,9 +11,9 @@ from sys import intern
 from types import FunctionType
 
 from hookmon.core.span import parse
-from hookmon.probe.attributes import MISSING, attribute
 from hookmon.probe.filters import FILTERS
 from hookmon.probe.guard import shielded
+from hookmon.probe.introspect import MISSING, attribute
 from hookmon.probe.target import own_place
 
 TYPE_CHECKING = False

@@ -17,12 +17,12 @@ from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK
 from hookmon.probe import native_forks, tree
-from hookmon.probe.depth import allow_depth
+from hookmon.probe.arena import Place
 from hookmon.probe.engine import compiled
-from hookmon.probe.greenlets import GreenletStorage
+from hookmon.probe.frames import allow_depth
 from hookmon.probe.guard import after_fork, serialised, shielded
-from hookmon.probe.place import Place
 from hookmon.probe.private import monotonic_ns, os
+from hookmon.probe.switching import GreenletStorage
 from hookmon.probe.target import Span
 from hookmon.probe.tree import SCRATCH_LANE, Spares, blank_words
 
@@ -330,7 +330,7 @@ def use_greenlets() -> None:
 
 def _begin_greenlets() -> None:
     global here
-    here = GreenletStorage(_current_greenlet)
+    here = GreenletStorage(_current_greenlet, root, free_lane)
     if compiled:
         compiled.use_greenlets(_current_greenlet, here.lanes)
 

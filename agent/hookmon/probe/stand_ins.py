@@ -14,10 +14,10 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
 from hookmon.probe import examples, generators, naming, recorder, response, steps, stretches, trace, transactions, tree
-from hookmon.probe.callables import is_partial
 from hookmon.probe.engine import compiled
 from hookmon.probe.frames import leave_traceback, looks_at_caller, unseen
 from hookmon.probe.guard import shielded
+from hookmon.probe.introspect import is_partial
 from hookmon.probe.marks import MarkedCoroutine, marker, needs_result, quick_reading, routing
 from hookmon.probe.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.reference import copy_of, deep_copy_of, is_called_in_c

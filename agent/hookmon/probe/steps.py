@@ -18,7 +18,7 @@ from hookmon.probe.frames import leave_traceback, unseen
 from hookmon.probe.guard import shielded
 from hookmon.probe.private import monotonic_ns as clock
 from hookmon.probe.stretches import end_left
-from hookmon.probe.tasks import running_task
+from hookmon.probe.switching import running_task
 from hookmon.probe.trace import outcome_of
 from hookmon.probe.transactions import beside, enter, join
 

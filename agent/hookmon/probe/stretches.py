@@ -16,7 +16,7 @@ from _weakref import ref
 from hookmon.probe import native_forks, recorder
 from hookmon.probe.guard import shielded
 from hookmon.probe.private import monotonic_ns as clock
-from hookmon.probe.tasks import running_task
+from hookmon.probe.switching import running_task
 from hookmon.probe.trace import outcome_of
 from hookmon.probe.transactions import begin, join
 

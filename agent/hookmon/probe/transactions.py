@@ -19,8 +19,8 @@ from hookmon.probe import recorder
 from hookmon.probe.engine import compiled
 from hookmon.probe.examples import keep_if_slow
 from hookmon.probe.guard import after_fork, shielded
+from hookmon.probe.switching import running_task
 from hookmon.probe.target import Span, Target
-from hookmon.probe.tasks import running_task
 from hookmon.probe.trace import RETURNED, UNTIMED, Trace, settle
 
 TYPE_CHECKING = False

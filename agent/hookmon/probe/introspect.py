@@ -1,0 +1,211 @@
+"""Reads the program's objects without running any of its code: attributes, what a callable is called, what a container holds.
+
+In: an object. Out: what an instance's dictionary, a slot or a constant of the class has by a name, and never what a property
+would make of it; qualified names; the objects in lists, sets and dictionaries. Runs in the watched process: for names of spans
+and marks of transactions, and when a callback is registered.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    WrapperDescriptorType,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+MISSING = object()
+_DICTIONARIES = (
+    dict,
+    vars(sys.modules["builtins"]).get("frozendict", dict),
+)  # a builtin from CPython 3.15 on, no subclass of dict
+
+
+def attribute(value: Any, name: str) -> Any:
+    """Return an attribute, or what a plain dictionary, list or tuple holds; MISSING where code of the program would run."""
+    if value is MISSING:
+        return value
+    if type(value) in _DICTIONARIES:
+        return value.get(name, MISSING)
+    if name.isdigit():
+        is_there = type(value) in (tuple, list) and int(name) < len(value)
+        return value[int(name)] if is_there else MISSING
+    on_class = on_class_of(value, name)
+    if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
+        return on_class.__get__(value)
+    if not hasattr(type(on_class), "__set__"):
+        own = _plain(value, name) if not hasattr(type(on_class), "__get__") else own_dictionary(value).get(name, MISSING)
+        if own is not on_class:
+            return own
+    return on_class if type(on_class) in (str, int) else MISSING
+
+
+def _plain(value: Any, name: str) -> Any:
+    """Return an instance's attribute where its class has no descriptor by that name.
+
+    Not by way of its dictionary: from 3.11 on it has none until somebody asks, and from then on the program's own look-ups in it
+    are slower for good.
+    """
+    try:
+        return object.__getattribute__(value, name)
+    except AttributeError:
+        return MISSING
+
+
+def on_class_of(value: Any, name: str) -> Any:
+    """Return what a value's class has by a name, as it stands in there."""
+    for owner in type(value).__mro__:
+        on_class = owner.__dict__.get(name, MISSING)
+        if on_class is not MISSING:
+            return on_class
+    return MISSING
+
+
+def own_dictionary(value: Any) -> Any:
+    """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
+    for owner in type(value).__mro__:
+        found = owner.__dict__.get("__dict__", MISSING)
+        if found is not MISSING:
+            return found.__get__(value) if type(found) is GetSetDescriptorType else {}
+    return {}
+
+
+_METHODS_IN_C = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType, MethodWrapperType)
+
+_DEEPEST_PARTIAL = 8
+"""So many partials inside each other are looked through."""
+
+
+class Called(str):
+    """The qualified name of a callable; `name` is its last part and `module` where it was defined, "?" where that is unknown.
+
+    A bound method goes by the class of its object (`Audit.saved`, though `Base` may have defined it), a partial and
+    a cache by their function, a callable object by its class, a lambda by where it stands. `<locals>` is left out.
+    """
+
+    name: str
+    module: str
+
+
+def called(value: Any) -> Called:
+    """Return what a callable is called; of what cannot be called, the name of its type."""
+    for _ in range(_DEEPEST_PARTIAL):
+        if not is_partial(value):
+            break
+        value = value.func
+    owner = ""
+    if type(value) is MethodType:
+        own: Any = value.__self__
+        owner = _class_name(own if issubclass(type(own), type) else type(own))
+        value = value.__func__
+    function = _function(value)
+    if function is not None:
+        qualified = _lambda_name(function) if function.__name__ == "<lambda>" else function.__qualname__
+        name, module = function.__name__, function.__module__
+    elif type(value) is BuiltinFunctionType:
+        qualified, name, module = value.__qualname__, value.__name__, value.__module__
+    elif type(value) in _METHODS_IN_C:
+        qualified, name, module = value.__qualname__, value.__name__, value.__objclass__.__module__
+    else:
+        kind: Any = value if issubclass(type(value), type) else type(value)
+        qualified = name = _class_name(kind)
+        module = type.__getattribute__(kind, "__module__")
+    found = Called(f"{owner}.{name}" if owner else qualified.replace("<locals>.", ""))
+    found.name = name
+    found.module = module if isinstance(module, str) else "?"
+    return found
+
+
+def is_partial(value: Any) -> bool:
+    """Say whether a value is one of functools.partial's, which nobody made without importing functools."""
+    functools = sys.modules.get("functools")
+    return functools is not None and type(value) is functools.partial
+
+
+def _function(value: Any) -> Any:
+    """Return a function as it is, one with a stand-in of ours as what that stands for, None for anything else."""
+    if type(value) is FunctionType:
+        return value
+    kind = type(value)
+    if kind is getattr(sys.modules.get("functools"), "_lru_cache_wrapper", None) and type(value.__wrapped__) is FunctionType:
+        return value.__wrapped__
+    is_ours = type.__getattribute__(kind, "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
+    if is_ours and isinstance(value, FunctionType):
+        return value._self_function  # type: ignore[attr-defined]
+    return None
+
+
+def _lambda_name(function: Any) -> str:
+    code = function.__code__
+    return f"lambda {code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
+
+
+def _class_name(kind: type) -> str:
+    name: str = type.__dict__["__qualname__"].__get__(kind)
+    return name.replace("<locals>.", "")
+
+
+DEEPEST = 4
+"""So many lists, tuples, sets and dictionaries inside each other are looked through for callbacks."""
+
+_HOLDERS: tuple[Any, ...] = (list, tuple, set, frozenset)
+_VALUES = (type(None), str, bytes, int, float, complex)
+
+
+def objects_in(value: Any, depth: int = 0) -> Iterator[Any]:
+    """Yield the objects in lists, tuples, sets and dictionaries, or value itself."""
+    held = _held(value)
+    if held is None:
+        if value is not None:
+            yield value
+    elif depth <= DEEPEST:
+        for item in held:
+            yield from objects_in(item, depth + 1)
+
+
+def _held(value: Any) -> list[Any] | None:
+    """Return what a value holds, of a dictionary its values; None for what holds nothing or can only be asked by running code."""
+    kind = type(value)
+    if issubclass(kind, dict):
+        return list(dict.values(value))
+    collections = sys.modules.get("_collections")  # nobody has a deque without it
+    holders = _HOLDERS if collections is None else (*_HOLDERS, collections.deque)
+    base = next((base for base in holders if issubclass(kind, base)), None)
+    return None if base is None else list(base.__iter__(value))
+
+
+def is_held(value: Any) -> bool:
+    """Say whether a value is one of those that are looked through."""
+    return _held(value) is not None
+
+
+def holds_callables(value: Any) -> bool:
+    """Say whether there are callables in a list, set or dictionary, classes not counted: a table of exceptions has those."""
+    return _held(value) is not None and any(callable(item) and not issubclass(type(item), type) for item in objects_in(value))
+
+
+def has_functions_for_keys(value: dict[Any, Any]) -> bool:
+    """Say whether callbacks are the keys of a dictionary."""
+    return any(type(key) is FunctionType or type(key) is MethodType for key in list(dict.keys(value)))
+
+
+def is_closed(value: Any) -> bool:
+    """Say whether a value may hold callbacks where we do not look: it can be iterated over, by code of somebody else."""
+    kind = type(value)
+    return _held(value) is None and not issubclass(kind, _VALUES) and any("__iter__" in vars(base) for base in kind.__mro__)
+
+
+def is_plain_value(value: Any) -> bool:
+    """Say whether a value is text, a number or None."""
+    return issubclass(type(value), _VALUES)
