@@ -7,12 +7,12 @@ import loops
 
 def watched_shop(folder: str, wrapt_folder: str) -> object:
     """Start the recorder in a folder and return a shop that is watched as `hookmon.toml` says."""
-    from hookmon.probe import recorder
+    from hookmon.probe.recording import recorder
 
     recorder.wrapt_folder = wrapt_folder
     recorder.start(folder, "benchmarks")
-    from hookmon.probe.patcher import Patches, patch_module
-    from hookmon.probe.stand_ins import is_timed
+    from hookmon.probe.patching.patcher import Patches, patch_module
+    from hookmon.probe.wrappers.make import is_timed
 
     shop = loops.copy_of_shop("watched_shop")
     common = {"module": "watched_shop", "kind": "function", "nested": False, "pack": "", "source": "", "adapter": ""}

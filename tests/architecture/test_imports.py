@@ -94,6 +94,43 @@ def test_a_room_imports_only_what_lies_below(name: str):
     assert wrong == []
 
 
+PROBE_ROOMS = ["engine", "base", "recording", "naming", "transactions", "wrappers", "patching", "coming in"]
+"""The rooms of the probe, the lowest first. Those who come in are its own modules, of which `engine` is a room by itself."""
+
+
+def probe_room_of(parts: list[str]) -> str:
+    """Return the room of a module of the probe by its path below it."""
+    return parts[0] if parts[0] in PROBE_ROOMS else "engine" if parts[0] == "_engine" else "coming in"
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("hookmon/probe/")])
+def test_a_room_of_the_probe_imports_only_what_lies_below(name: str):
+    """Wherever the import stands, in a function and for types only, too."""
+    own = PROBE_ROOMS.index(probe_room_of(name.removesuffix(".py").split("/")[2:]))
+    found = [found.name.split(".")[2:] for found in imports_of(MODULES[name]) if found.room == "probe"]
+    assert [".".join(parts) for parts in found if PROBE_ROOMS.index(probe_room_of(parts)) > own] == []
+
+
+def test_no_modules_import_each_other():
+    """Neither at once nor later, by way of however many others. Types are no imports."""
+    by_dots = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for name, path in MODULES.items()}
+    needs = {}
+    for name, path in by_dots.items():
+        found = [found.name for found in imports_of(path) if found.where != "typing"]
+        modules = [dots if dots in by_dots else dots.rpartition(".")[0] for dots in found]
+        needs[name] = {dots for dots in modules if dots in by_dots and dots != name}
+
+    def reached(name: str) -> set[str]:
+        known: set[str] = set()
+        ahead = set(needs[name])
+        while ahead:
+            known |= ahead
+            ahead = {further for dots in ahead for further in needs[dots]} - known
+        return known
+
+    assert [name for name in needs if name in reached(name)] == []
+
+
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "report"])
 def test_the_report_knows_only_the_store_of_the_collector(name: str):
     """What is shown comes from a run file, never from a process."""
@@ -141,7 +178,7 @@ def test_the_start_imports_one_module_of_ours():
     assert found == {"hookmon.probe.finder.Finder"}
 
 
-@pytest.mark.parametrize("name", ["start", "finder", "guard"])
+@pytest.mark.parametrize("name", ["start", "finder", "base/guard"])
 def test_the_start_does_without_the_future(name: str):
     """`__future__` would be one module more in every process."""
     assert "__future__" not in {each.top for each in imports_of(AGENT / "probe" / f"{name}.py")}

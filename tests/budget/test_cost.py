@@ -21,11 +21,11 @@ CALLS = """
 import os, sys, types
 from time import perf_counter_ns
 import wrapt
-from hookmon.probe import recorder
+from hookmon.probe.recording import recorder
 recorder.wrapt_folder = os.path.dirname(wrapt.__file__)
 recorder.start(sys.argv[1], "test")
-from hookmon.probe.patcher import Patches, patch_module
-from hookmon.probe.stand_ins import is_timed
+from hookmon.probe.patching.patcher import Patches, patch_module
+from hookmon.probe.wrappers.make import is_timed
 shop = types.ModuleType("shop")
 exec("def quote(): pass", vars(shop))
 exec("def plain(): pass", vars(shop))

@@ -86,11 +86,11 @@ def test_start_and_end_of_an_empty_program_take_five_milliseconds_more(probed: d
 LEAVE = """
 import os, sys, types
 sys.path.insert(0, {agent!r})
-from hookmon.probe import recorder
+from hookmon.probe.recording import recorder
 recorder.wrapt_folder = {wrapt!r}
 if {watched}:
     recorder.start({folder!r}, "test")
-    from hookmon.probe.patcher import Patches, patch_module
+    from hookmon.probe.patching.patcher import Patches, patch_module
     module = types.ModuleType("shop")
     exec("def quote(n): return n", vars(module))
     plan = dict(id=1, module="shop", calls=["quote"], span="quote {{arg0}}", kind="function", nested=False, pack="",

@@ -14,11 +14,11 @@ AGENT = Path(__file__).resolve().parents[2] / "agent"
 PROGRAM = """
 import os, sys
 from hookmon.core import layout
-from hookmon.probe import notes, recorder
+from hookmon.probe.recording import notes, recorder
 recorder.wrapt_folder = sys.argv[2]
 recorder.start(sys.argv[1], "0.1")
-from hookmon.probe.stand_ins import kinds
-from hookmon.probe.target import Target
+from hookmon.probe.wrappers.make import kinds
+from hookmon.probe.base.target import Target
 target = Target("shop.pricing:quote", "cache", "redis", "", True)
 def fail(depth):
     if depth: timed[depth % 20](depth - 1)

@@ -19,7 +19,7 @@ MEANWHILE = """
         def __init__(self, act):
             self.act = act
         def find_spec(self, name, path=None, target=None):
-            if name != "hookmon.probe.patcher" or self.act is None:
+            if name != "hookmon.probe.patching.patcher" or self.act is None:
                 return None
             act, self.act = self.act, None
             spec = PathFinder.find_spec(name, path)
@@ -266,7 +266,7 @@ def test_a_set_up_that_fails_again_and_again_is_given_up(folder: Path):
         class Never:
             attempts = 0
             def find_spec(self, name, path=None, target=None):
-                if name == "hookmon.probe.patcher":
+                if name == "hookmon.probe.patching.patcher":
                     self.attempts += 1
                     raise LookupError("not ever")
         never = Never()

@@ -42,7 +42,7 @@ else: shop.outer(); os._exit(0)
 def test_counts_are_exact_without_the_gil(fresh, prelude):
     """On any interpreter, as if it had none; on one that has none, really."""
     forced = "import sys; sys._is_gil_enabled = lambda: False\n"
-    check = "from hookmon.probe import guard; assert guard.FREE_THREADED\n"
+    check = "from hookmon.probe.base import guard; assert guard.FREE_THREADED\n"
     recorded = fresh(check + THREADS, prelude=forced + prelude, env={"HOOKMON_ENGINE": "pure"})
     calls = recorded.calls()
     assert sum(calls.pop(f"say {n}") for n in range(100)) == 2400

@@ -73,7 +73,7 @@ watch(shop, "page", kind="request", entry=True)
 Boat, boat = shop.Boat, shop.Boat()
 Timed = type(shop.one)
 plain = shop.plain._self_function
-from hookmon.probe.target import Target
+from hookmon.probe.base.target import Target
 span = Target("shop:x", "function", "", "", False).span("x")
 pair, named, texts = (1, 2), {{"k": 3}}, [f"text {{n}}" for n in range(256)]
 error = ValueError()

@@ -24,7 +24,7 @@ gc.disable()
 exec(compile({driver!r}, "driver.py", "exec"), vars(shop))
 from collections import Counter
 print(json.dumps(Counter(shop.begun)))
-from hookmon.probe import guard
+from hookmon.probe.base import guard
 assert not guard.failures, guard.failures
 """
 

@@ -7,7 +7,7 @@ import random
 
 from support.odd_statements import statement
 
-from hookmon.probe.fingerprint import fingerprint
+from hookmon.probe.naming.fingerprint import fingerprint
 
 ROUNDS = int(os.environ.get("HOOKMON_FUZZ", "1"))
 """How many times longer than usual."""

@@ -9,7 +9,7 @@ from support.clients import children, interleaved, program, transactions
 from support.engines import ENGINES
 from support.servers import Postgres, Valkey
 
-from hookmon.probe.fingerprint import fingerprint
+from hookmon.probe.naming.fingerprint import fingerprint
 
 from .conftest import Compared
 

@@ -10,7 +10,7 @@ from support.clients import children, interleaved, place_of, program, transactio
 from support.engines import ENGINES
 from support.servers import Postgres, Valkey
 
-from hookmon.probe.fingerprint import fingerprint
+from hookmon.probe.naming.fingerprint import fingerprint
 
 from .conftest import Compared
 

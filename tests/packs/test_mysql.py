@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from support.servers import MariaDb
 
-from hookmon.probe.fingerprint import fingerprint
+from hookmon.probe.naming.fingerprint import fingerprint
 
 from .conftest import SECRET, Compared
 

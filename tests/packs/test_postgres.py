@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 from support.servers import Postgres
 
-from hookmon.probe.fingerprint import fingerprint
+from hookmon.probe.naming.fingerprint import fingerprint
 
 from .conftest import SECRET, Compared
 

@@ -10,7 +10,7 @@ import pytest
 
 from hookmon.collector.shards import ShardReader
 from hookmon.core import layout
-from hookmon.probe.arena import Arena
+from hookmon.probe.recording.arena import Arena
 
 HEADER = [layout.VERSION, 11, 22, 33, 44]
 TEXT = b"0.1\0pure\x003.12.4\0/usr/bin/python\0python\0app.py"

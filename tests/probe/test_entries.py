@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from hookmon.probe.entries import matches
+from hookmon.probe.patching.entries import matches
 
 PATTERNS = {
     "": ["", "a"],

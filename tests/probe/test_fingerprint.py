@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from hookmon.probe.fingerprint import fingerprint
+from hookmon.probe.naming.fingerprint import fingerprint
 
 TABLE = {
     "plain": ("SELECT a FROM t", "SELECT a FROM t"),

@@ -36,12 +36,12 @@ def test_what_a_signal_handler_raises_arrives(fresh):
     fresh(ALARM)
 
 
-@pytest.mark.parametrize("name", ["steps.TimedCoroutine", "generators.TimedGenerator", "generators.TimedAsyncGenerator"])
+@pytest.mark.parametrize("name", ["coroutines.TimedCoroutine", "generators.TimedGenerator", "generators.TimedAsyncGenerator"])
 def test_a_stand_in_that_was_never_finished_ends_in_silence(fresh, name: str):
     """An exception came between its making and its first line."""
     fresh(f"""
-import hookmon.probe.generators, hookmon.probe.steps
-half = hookmon.probe.{name}.__new__(hookmon.probe.{name})
+import hookmon.probe.wrappers.generators, hookmon.probe.wrappers.coroutines
+half = hookmon.probe.wrappers.{name}.__new__(hookmon.probe.wrappers.{name})
 print("made")
 del half
 """)

@@ -15,8 +15,8 @@ from support.fresh import AGENT
 from hookmon.core import layout
 from hookmon.core.span import FILTERS as ALL_FILTERS
 from hookmon.core.span import fixed_name
-from hookmon.probe.names import span_finder
-from hookmon.probe.target import Target
+from hookmon.probe.base.target import Target
+from hookmon.probe.naming.names import span_finder
 
 
 def name_of(template: str, *args: Any, function: Any = None, is_method: bool = False, **kwargs: Any) -> str:
@@ -366,14 +366,14 @@ def test_a_template_without_fields_is_the_name_of_every_call(template: str, name
 
 
 TEMPLATES = """
-from hookmon.probe.filters import FILTERS
+from hookmon.probe.naming.filters import FILTERS
 number, table = 7, "user"
 part = t"WHERE a = {number}"
 for statement in (t"SELECT {number}, 'hush'", t"SELECT a FROM {table:i} {part:q} AND b = {table:l}"):
     print(FILTERS["postgresql"](statement))
 """
 FROZEN = """
-from hookmon.probe.introspect import MISSING, attribute
+from hookmon.probe.base.introspect import MISSING, attribute
 environ = frozendict(REQUEST_METHOD="GET")
 print(attribute(environ, "REQUEST_METHOD"), attribute(environ, "PATH_INFO") is MISSING)
 """

@@ -114,7 +114,7 @@ def test_a_glob_takes_what_the_owner_defines(fresh, pattern: str, active: set[st
     recorded = fresh(
         SHOP
         + f"""
-from hookmon.probe.stand_ins import TimedCallable
+from hookmon.probe.wrappers.make import TimedCallable
 def timed(owner, prefix=""):
     for name, value in list(vars(owner).items()):
         inner = value.__func__ if isinstance(value, (classmethod, staticmethod)) else value

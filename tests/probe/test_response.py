@@ -7,12 +7,12 @@ import pytest
 SHOP = '''
 shop = module("""
 import asyncio, time
-from hookmon.probe import response, transactions
+from hookmon.probe.transactions import context, response
 
 def query(what): time.sleep(0.001)
 
 def respond(status=200):
-    transactions.set_status(status)
+    context.set_status(status)
     response.finish()
 
 def inner(status):
@@ -41,7 +41,7 @@ async def later(n):
 def broken():
     respond()
     try: raise ValueError
-    except ValueError: transactions.fail()
+    except ValueError: context.fail()
 
 def fetch(n):
     future = asyncio.get_running_loop().create_future()
@@ -100,7 +100,7 @@ def test_examples_are_whole_when_the_response_ends_early(shop):
 @pytest.mark.parametrize(("code", "errors"), [("shop.request(503)", 1), ("shop.request(404)", 0), ("shop.broken()", 1)])
 def test_an_error_after_the_response_counts_once(shop, code, errors):
     """Status and failure together make one error of one call."""
-    recorded = shop(f"{code}\nfrom hookmon.probe import transactions\ntransactions.fail()")
+    recorded = shop(f"{code}\nfrom hookmon.probe.transactions import context\ncontext.fail()")
     name = code[5:].partition("(")[0]
     assert (recorded.paths()[name,].calls, recorded.paths()[name,].errors) == (1, errors)
 
@@ -108,7 +108,7 @@ def test_an_error_after_the_response_counts_once(shop, code, errors):
 def test_tasks_that_take_turns_end_their_own_responses(shop):
     """Also when the response of one is ended by another."""
     recorded = shop("""
-from hookmon.probe import response, transactions
+from hookmon.probe.transactions import context, response
 async def main():
     await asyncio.gather(*[shop.handle(n % 3) for n in range(30)])
 asyncio.run(main())
@@ -122,9 +122,9 @@ asyncio.run(main())
 def test_another_lane_may_end_a_response(shop):
     """One handler finishes another's: only that one is settled."""
     recorded = shop("""
-from hookmon.probe import response, transactions
+from hookmon.probe.transactions import context, response
 waiting = []
-def wait(): waiting.append(transactions.current())
+def wait(): waiting.append(context.current())
 async def main():
     first = asyncio.create_task(shop.handle("first", wait))
     await asyncio.sleep(0.005)

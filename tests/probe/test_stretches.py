@@ -54,13 +54,14 @@ watch(loop, "Loop.epoch_begins", until=["Loop.epoch_ends", "Loop.epoch_is_given_
 watch(loop, "Loop.batch_begins", until=["Loop.batch_ends"], span="batch of {self.name}")
 watch(loop, "step", "fit", "helper")
 watch(loop, "job", kind="task", entry=True)
-from hookmon.probe import guard, stretches, transactions
+from hookmon.probe.base import guard
+from hookmon.probe.transactions import context, paired_spans
 from contextlib import suppress
 from contextvars import copy_context
 
 def at_rest():
-    assert not stretches._open, stretches._open
-    assert transactions.members not in copy_context()
+    assert not paired_spans._open, paired_spans._open
+    assert context.members not in copy_context()
     assert recorder.here.lane.node is recorder.root and recorder.here.lane.trace is None
     assert not guard.failures, guard.failures
 '''
@@ -300,7 +301,7 @@ one = loop.Loop()
 threads = [threading.Thread(target=loop.fit, args=(one,)) for _ in range(8)]
 for each in threads: each.start()
 for each in threads: each.join()
-assert not stretches._open
+assert not paired_spans._open
 one.epoch_begins()
 threading.Thread(target=one.epoch_ends).start()
 loop.step()
@@ -324,7 +325,7 @@ def lives():
     one.epoch_begins(); one.epoch_ends()
 for each in (dies, lives):
     thread = threading.Thread(target=each); thread.start(); thread.join()
-assert not stretches._open
+assert not paired_spans._open
 """)
     assert counts(recorded) == {("epoch",): (2, 0, 1), ("step",): (1, 0, 0)}
 
@@ -355,7 +356,7 @@ def test_without_ends_no_more_is_kept_than_a_bound(loop):
         """
 kept = [loop.Loop() for _ in range(1000)]
 for each in kept: each.epoch_begins()
-assert len(stretches._open) == 1 and len(*stretches._open.values()) == stretches._MOST_OPEN
+assert len(paired_spans._open) == 1 and len(*paired_spans._open.values()) == paired_spans._MOST_OPEN
 loop.step()
 for each in kept: each.epoch_ends()
 at_rest()

@@ -234,7 +234,7 @@ def test_a_fork_beside_a_thread_of_a_request_keeps_nothing_of_it(shop):
     """In the child that thread is no more: it would never leave the transaction, which would stay for ever."""
     shop("""
 import contextvars, threading
-from hookmon.probe.transactions import visits
+from hookmon.probe.transactions.context import visits
 entered, done, left = threading.Event(), threading.Event(), []
 def wait(sql):
     if sql == "SESSION" and threading.current_thread() is not threading.main_thread():

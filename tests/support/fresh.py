@@ -22,10 +22,10 @@ AGENT = Path(__file__).resolve().parents[2] / "agent"
 
 PRELUDE = """
 import importlib.util, os, sys, types
-from hookmon.probe import recorder
+from hookmon.probe.recording import recorder
 recorder.wrapt_folder = os.path.dirname(importlib.util.find_spec("wrapt").origin)
 recorder.start(os.environ["FOLDER"], "test")
-from hookmon.probe.patcher import Patches, patch_module
+from hookmon.probe.patching.patcher import Patches, patch_module
 patches = Patches([])
 _watches = []
 

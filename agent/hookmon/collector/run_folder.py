@@ -87,7 +87,7 @@ def make(place: Path) -> Path:
 
 
 def _make_drop(drop: Path) -> None:
-    """Make the folder in which processes put their shards that are not root any more: see probe/place.py."""
+    """Make the folder in which processes put their shards that are not root any more: see probe/recording/arena.py."""
     drop.mkdir(mode=0o700)
     drop.chmod(_DROP_MODE)
 

@@ -8,7 +8,7 @@ process.
 
 from __future__ import annotations
 
-from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import leave_traceback, unseen
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _FUNCTIONS = {"execute": ("execute", "_execute_insert", "_execute_fetchall")}
 """The functions that aiosqlite hands to its thread, by the call that is watched; others go by the call's own name."""

@@ -7,8 +7,8 @@ Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.introspect import MISSING, attribute
-from hookmon.probe.stand_ins import told
+from hookmon.probe.base.introspect import MISSING, attribute
+from hookmon.probe.wrappers.make import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _ATTRIBUTES = {"uvicorn.config": "loaded_app", "hypercorn.app_wrappers": "app"}
 """Where servers keep the application."""

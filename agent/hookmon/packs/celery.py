@@ -8,8 +8,8 @@ here; one that is to be tried again, ignored or rejected is none. Runs in the wa
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe import transactions
-from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.transactions import context
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 @unseen
@@ -32,7 +32,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
             leave_traceback(error)
             raise
         if getattr(result[1], "state", None) == "FAILURE":
-            transactions.fail()
+            context.fail()
         return result
 
     entry = timed(run, call)

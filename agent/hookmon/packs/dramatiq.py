@@ -6,8 +6,8 @@ Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe import transactions
-from hookmon.probe.stand_ins import told
+from hookmon.probe.transactions import context
+from hookmon.probe.wrappers.make import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
@@ -23,6 +23,6 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     owner: Any = vars(module)["MessageProxy"]
 
     def stuffed(args: Any, kwargs: Any, result: Any) -> None:
-        transactions.fail()
+        context.fail()
 
     patches.replace(owner, "stuff_exception", told(owner.stuff_exception, stuffed))

@@ -3,14 +3,14 @@ to the request, job or test that has submitted it.
 
 In: `concurrent.futures.thread`, just imported. Out: work items that carry a `_Wait`, which ends when a thread takes them. To the
 recorder a `_Wait` is the future that a call has returned: it counts that call when the future is done. An item that is
-dropped, by a shutdown say, is never counted. The thread runs the item with the context variable of `transactions` as it was
+dropped, by a shutdown say, is never counted. The thread runs the item with the context variable of `transactions.context` as it was
 where the item was made: `submit` copies no context. Runs in the watched process.
 """
 
 from __future__ import annotations
 
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.transactions import members
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.transactions.context import members
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _NAME = "_hookmon_wait"
 

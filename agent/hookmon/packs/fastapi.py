@@ -7,7 +7,7 @@ releases without it have routes of Starlette that know theirs. Runs in the watch
 from __future__ import annotations
 
 from hookmon.packs.starlette import name_of, routed
-from hookmon.probe.stand_ins import told
+from hookmon.probe.wrappers.make import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:

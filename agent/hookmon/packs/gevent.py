@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 from _contextvars import Context
 
-from hookmon.probe.guard import shielded
-from hookmon.probe.transactions import members
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.transactions.context import members
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 is_on = False
 

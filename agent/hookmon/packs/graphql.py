@@ -7,10 +7,10 @@ operation with errors raises, to the program it returns what it always does. Run
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.guard import shielded
-from hookmon.probe.introspect import MISSING, attribute
-from hookmon.probe.steps import can_be_awaited
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.introspect import MISSING, attribute
+from hookmon.probe.wrappers.coroutines import can_be_awaited
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _NAME_POSITION = 5  # of operation_name among execute's parameters, in 3.2 and 3.3
 

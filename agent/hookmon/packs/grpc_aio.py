@@ -8,7 +8,7 @@ where the stream has ended in anything but OK: what has read it raises that next
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import leave_traceback, unseen
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 class _NotOkError(Exception):

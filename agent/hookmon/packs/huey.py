@@ -6,9 +6,9 @@ the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe import transactions
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.stand_ins import told
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.transactions import context
+from hookmon.probe.wrappers.make import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 @unseen
@@ -32,7 +32,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
                 return run(self)
             except BaseException as error:
                 if isinstance(error, Exception):
-                    transactions.fail()
+                    context.fail()
                 leave_traceback(error)
                 raise
 

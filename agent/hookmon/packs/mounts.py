@@ -7,9 +7,9 @@ from the mounts and never from the path: that says which one it is. Runs in the 
 
 from __future__ import annotations
 
-from hookmon.probe import naming, transactions
-from hookmon.probe.filters import method_of
-from hookmon.probe.stand_ins import told, told_before
+from hookmon.probe.naming.filters import method_of
+from hookmon.probe.transactions import context, renaming
+from hookmon.probe.wrappers.make import told, told_before
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
@@ -37,12 +37,12 @@ def _matched(args: Any, kwargs: Any, result: Any) -> None:
     if prefix:
         _mounted(args[1], prefix)
     else:
-        naming.call_it(_name(args[1], vars(result[0])["rule"]))
+        renaming.call_it(_name(args[1], vars(result[0])["rule"]))
 
 
 def _rule(args: Any, kwargs: Any, result: Any) -> str:
     """Return the name by one of Bottle's routes, "" for a mount, of which `_matched` tells."""
-    return "" if _mountpoint(result[0]) else naming.mounted(_name(args[1], vars(result[0])["rule"]))
+    return "" if _mountpoint(result[0]) else renaming.mounted(_name(args[1], vars(result[0])["rule"]))
 
 
 def _mountpoint(route: Any) -> str:
@@ -63,10 +63,10 @@ def _dispatched(args: Any, kwargs: Any, result: Any) -> None:
 
 
 def _mounted(environ: Any, prefix: str) -> None:
-    transaction = transactions.current()
-    if transaction is not None and not transaction.is_routed and transactions.is_in_request():
+    transaction = context.current()
+    if transaction is not None and not transaction.is_routed and context.is_in_request():
         transaction.route += prefix
-        naming.rename(_name(environ, f"{transaction.route}/<path>"))
+        renaming.rename(_name(environ, f"{transaction.route}/<path>"))
 
 
 def _name(environ: Any, rule: str) -> str:

@@ -6,7 +6,7 @@ In: `MySQLdb.connections`, just imported. Out: the method, timed where that is s
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import leave_traceback, unseen
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 @unseen

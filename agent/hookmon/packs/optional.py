@@ -5,7 +5,7 @@ In: a module, just imported, and a call. Out: the function timed. Runs in the wa
 
 from __future__ import annotations
 
-from hookmon.probe.entries import owners
+from hookmon.probe.patching.entries import owners
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:

@@ -8,11 +8,11 @@ watched process.
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.guard import shielded
-from hookmon.probe.introspect import attribute
-from hookmon.probe.lifetimes import follow
-from hookmon.probe.stand_ins import told
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.introspect import attribute
+from hookmon.probe.patching.lifetimes import follow
+from hookmon.probe.wrappers.make import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _COROUTINE_FLAG = 0x80  # inspect.CO_COROUTINE
 

@@ -6,8 +6,8 @@ In: `psycopg`, just imported. Out: the methods, timed where a transaction is ope
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.introspect import attribute
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.introspect import attribute
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _IDLE = 0  # libpq's PQTRANS_IDLE
 

@@ -9,7 +9,7 @@ Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import leave_traceback, unseen
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from hookmon.packs.asgi import like
 from hookmon.packs.pools import is_empty
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.guard import shielded
-from hookmon.probe.introspect import attribute
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.introspect import attribute
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:

@@ -10,8 +10,8 @@ the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.stand_ins import chained
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.wrappers.make import chained
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _FACTORY_POSITION = 5  # of sqlite3.connect's parameters
 

@@ -6,9 +6,9 @@ tells the open request of its pattern. Nothing is timed here. Runs in the watche
 
 from __future__ import annotations
 
-from hookmon.probe import naming, transactions
-from hookmon.probe.filters import method_of
-from hookmon.probe.stand_ins import told
+from hookmon.probe.naming.filters import method_of
+from hookmon.probe.transactions import context, renaming
+from hookmon.probe.wrappers.make import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 
 def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
@@ -35,10 +35,10 @@ def _mounted(args: Any, kwargs: Any, result: Any) -> None:
     """Tell the open request that an application below this pattern has it now; its own route may say more."""
     mount, scope = args[:2]
     path = vars(mount).get("path")
-    transaction = transactions.current()
-    if type(path) is str and transaction is not None and not transaction.is_routed and transactions.is_in_request():
+    transaction = context.current()
+    if type(path) is str and transaction is not None and not transaction.is_routed and context.is_in_request():
         transaction.route += path
-        naming.rename(f"{_method(scope)} {transaction.route}/{{path}}")
+        renaming.rename(f"{_method(scope)} {transaction.route}/{{path}}")
 
 
 def _handled(args: Any, kwargs: Any, result: Any) -> None:
@@ -53,15 +53,15 @@ def _route(args: Any, kwargs: Any, result: Any) -> str:
 
 def routed(scope: Any, path: Any) -> None:
     """Tell the open request its route. The first one stays: a handler may call another application."""
-    transaction = transactions.current()
-    if type(path) is str and transaction is not None and not transaction.is_routed and transactions.is_in_request():
+    transaction = context.current()
+    if type(path) is str and transaction is not None and not transaction.is_routed and context.is_in_request():
         transaction.is_routed = True
-        naming.rename(name_of(scope, path))
+        renaming.rename(name_of(scope, path))
 
 
 def name_of(scope: Any, path: str) -> str:
     """Return the name of the open request: its method and the whole pattern."""
-    transaction = transactions.current()
+    transaction = context.current()
     return f"{_method(scope)} {transaction.route if transaction is not None else ''}{path}"
 
 

@@ -8,11 +8,11 @@ until its future is done. A websocket is one transaction, as long as it lasts. R
 from __future__ import annotations
 
 from hookmon.packs.asgi import like
-from hookmon.probe import response, transactions
-from hookmon.probe.filters import method_of
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.guard import shielded
-from hookmon.probe.stand_ins import told
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.naming.filters import method_of
+from hookmon.probe.transactions import context, response
+from hookmon.probe.wrappers.make import told
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
-_open: dict[int, transactions.Transaction] = {}
+_open: dict[int, context.Transaction] = {}
 """{id(handler): transaction} while `_execute` runs: one handler may finish another."""
 
 
@@ -38,7 +38,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
 @unseen
 def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
     async def request(handler: Any, name: str, args: Any, kwargs: Any) -> Any:
-        transaction = transactions.current()
+        transaction = context.current()
         if transaction is not None:
             _open[id(handler)] = transaction
         try:

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from types import FunctionType, GeneratorType, MethodType
 
-from hookmon.probe import response, transactions
-from hookmon.probe.bodies import Body
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.introspect import is_partial
-from hookmon.probe.stand_ins import is_marked
-from hookmon.probe.steps import StandIn
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.introspect import is_partial
+from hookmon.probe.transactions import context, response
+from hookmon.probe.wrappers.bodies import Body
+from hookmon.probe.wrappers.coroutines import StandIn
+from hookmon.probe.wrappers.make import is_marked
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patcher import Patches
+    from hookmon.probe.patching.patcher import Patches
 
 _ATTRIBUTES = {"gunicorn.workers.base": "wsgi", "werkzeug.serving": "app"}
 """Where servers keep the application, `application` but for these."""
@@ -62,14 +62,14 @@ def _run(application: Any, environ: Any, begin: Any) -> Any:
         leave_traceback(error)
         raise
     if not begin.status:
-        begin.transaction = transactions.current()
+        begin.transaction = context.current()
     return result
 
 
 @unseen
 def _first(body: _Unbegun, environ: Any, begin: Any) -> Any:
     """Take the first step, inside of the request; return _NOTHING for a body without parts."""
-    generator, transaction = body.rest, transactions.current()
+    generator, transaction = body.rest, context.current()
     if transaction is not None:
         body.rest = Body(generator, transaction)
     try:

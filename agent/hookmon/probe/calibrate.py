@@ -11,8 +11,9 @@ import sys
 import tempfile
 from time import perf_counter_ns
 
-from hookmon.probe import engine, recorder
-from hookmon.probe.target import Target
+from hookmon.probe import engine
+from hookmon.probe.base.target import Target
+from hookmon.probe.recording import recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def main() -> None:
     """
     recorder.wrapt_folder = sys.argv[1] if len(sys.argv) > 1 else ""
     engine.use_clock(sys.argv[2] if len(sys.argv) > 2 else "")
-    from hookmon.probe.overhead import pace_ns
-    from hookmon.probe.stand_ins import stand_in
+    from hookmon.probe.recording.overhead import pace_ns
+    from hookmon.probe.wrappers.make import stand_in
 
     def nothing() -> None:
         return

@@ -18,9 +18,9 @@ from __future__ import annotations
 import sys
 from types import CodeType, ModuleType
 
-from hookmon.probe.frames import leave_traceback, unseen
-from hookmon.probe.guard import shielded
-from hookmon.probe.private import read
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.private import read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

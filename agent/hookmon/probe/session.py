@@ -10,7 +10,9 @@ import sys
 
 from hookmon.core import arguments, layout
 from hookmon.core.plan import FILE_NAME, decode
-from hookmon.probe import engine, filters, notes, overhead, recorder, start
+from hookmon.probe import engine, start
+from hookmon.probe.naming import filters
+from hookmon.probe.recording import notes, overhead, recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ engine.use_clock(_plan.get("clock_source", ""))
 recorder.wrapt_folder = _plan["wrapt_folder"]
 filters.redact = arguments.redact = _plan["redact"]
 
-from hookmon.probe.patcher import Patches, patch_module  # noqa: E402  (takes wrapt from that folder)
+from hookmon.probe.patching.patcher import Patches, patch_module  # noqa: E402  (takes wrapt from that folder)
 
 overhead.begin(_plan["max_overhead"])
 start.arrivals.take_back()
@@ -48,7 +50,7 @@ def patch(module: Any, name: str, is_late: bool) -> None:
         if name not in _watches:
             return
     if name == "coverage.inorout":
-        from hookmon.probe.coverage import leave_out
+        from hookmon.probe.patching.coverage import leave_out
 
         leave_out(vars(module), start.__file__, start.arrivals.attempt.__code__.co_filename)
         if name not in _watches:
@@ -66,8 +68,8 @@ def add_own(duration_ns: int) -> None:
 
 def watch_main() -> MainScript:
     """Get ready for the started script, whose functions are to be watched."""
-    from hookmon.probe.main_patcher import MainPatcher
     from hookmon.probe.main_script import MainScript
+    from hookmon.probe.patching.main_patcher import MainPatcher
 
     patcher = MainPatcher(_watches["__main__"])
     script = MainScript(patcher.wants, patcher.decorator, patcher.note_defined)

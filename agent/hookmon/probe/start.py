@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
 _SESSION = "hookmon.probe.session"
-_GUARD = "hookmon.probe.guard"
+_GUARD = "hookmon.probe.base.guard"
 _RUNNERS = frozenset(("runpy", "coverage.execfile", "streamlit.runtime.scriptrunner.script_cache"))
 """Modules that execute a script as `__main__`."""
 

@@ -1,0 +1,176 @@
+"""What is watched: callables, and the names under which their calls are counted.
+
+In: paths and names. Out: the keys of the call tree, and the place in the program that a span is called from. Runs in the
+watched process. Of a client's calls (sql, cache, http …) the place is part of the key once there has been a transaction: the same
+statement from two lines is two spans, so that a repetition can be told from a coincidence.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from hookmon.core import layout
+from hookmon.core.plan import CLIENT_KINDS
+from hookmon.probe.base.guard import shielded
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+MOST_FRAMES = 100
+"""How far up the stack the program's own code is looked for: an ORM takes 20 to 40 frames."""
+
+_PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
+
+
+class Target:
+    """One callable of the program, as it is watched."""
+
+    __slots__ = (
+        "_spans",
+        "cost_ns",
+        "entry",
+        "flags",
+        "is_sampled",
+        "kind",
+        "marks",
+        "nested",
+        "pack",
+        "package",
+        "path",
+        "place",
+        "sited",
+    )
+
+    def __init__(
+        self,
+        path: str,
+        kind: str,
+        pack: str,
+        package: str,
+        nested: bool,
+        *,
+        entry: bool = False,
+        marks: tuple[str, str, str] = ("", "", ""),
+        waits: bool = False,
+        part: bool = False,
+        flags: int = 0,
+    ) -> None:
+        """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant.
+
+        `marks` are the templates of the open transaction's name, status and body, which its calls tell.
+        """
+        self.path = path
+        self.place = ""  # "file:line" of a function that the user has named
+        self.kind = kind
+        self.pack = pack
+        self.package = package
+        self.nested = nested
+        self.entry = entry
+        self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS | part * layout.FLAG_PART
+        self.sited = kind in CLIENT_KINDS and not waits
+        self.marks = marks
+        self.cost_ns = 0  # as far as `overhead` knows
+        self.is_sampled = False
+        self._spans: dict[tuple[str, str], Span] = {}
+
+    def span(self, name: str, site: str = "") -> Span:
+        """Return the span of a name, and of a call site where that counts; beyond the limit it is the one called "(other)"."""
+        span = self._spans.get((name, site))
+        if span is None:
+            if len(self._spans) >= layout.MOST_NAMES_OF_A_TARGET:
+                name, site = layout.OTHER_NAMES, ""
+            span = self._spans.setdefault((name, site), Span(self, name, site))
+        return span
+
+
+class Span:
+    """A name under which calls of a target are counted: the key of the call tree. `site` is "" where it is no part of it."""
+
+    __slots__ = ("made_at", "name", "site", "target")
+
+    def __init__(self, target: Target, name: str, site: str = "") -> None:
+        self.target = target
+        self.name = name
+        self.site = site
+        self.made_at = ""
+
+
+def is_own(filename: str) -> bool:
+    """Say whether a file is the program's own code: neither the standard library's, nor an installed package's, nor ours.
+
+    What is called <…> was made by a library (attrs, dataclasses, SQLAlchemy) or is CPython's step from C to Python (`<shim>`
+    in 3.12), unless somebody has typed it. The scripts that pip puts beside the interpreter have no ending.
+    """
+    if filename.startswith("<"):
+        return filename.startswith(_TYPED)
+    filename = os.path.normpath(filename)  # what was started as ../venv/bin/celery has that way in its name
+    if filename.startswith(_SCRIPTS) and not filename.endswith(".py"):
+        return False
+    return not filename.startswith(_FOREIGN) and "/site-packages/" not in filename and "/dist-packages/" not in filename
+
+
+_FOREIGN = (os.path.dirname(os.__file__) + "/", os.path.dirname(os.path.dirname(__file__)) + "/")
+_ROOTS = (sys.prefix, getattr(sys.modules.get("site"), "USER_BASE", None))
+_SCRIPTS = tuple([f"{root}/bin/" for root in _ROOTS if root])
+_TYPED: tuple[str, ...] = ("<stdin>", "<console>", "<ipython-input", "<python-input", "<doctest ")
+if getattr(sys, "argv", [""])[:1] == ["-c"]:
+    _TYPED += ("<string>",)
+
+_own: dict[str, bool] = {}
+
+
+def own_place() -> tuple[str, int]:
+    """Return file and line of the innermost frame of the program's own code, ("", 0) when there is none."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(MOST_FRAMES):
+        if frame is None:
+            break
+        filename = frame.f_code.co_filename
+        own = _own.get(filename)
+        if own is None:
+            own = _own[filename] = is_own(filename)
+        if own:
+            return filename, frame.f_lineno
+        frame = frame.f_back
+    return "", 0
+
+
+def located(span: Span) -> Span:
+    """Return the span of the same name at the line of the program's own code that calls; itself when there is none."""
+    filename, line = own_place()
+    return span.target.span(span.name, f"{filename}:{line}") if filename else span
+
+
+def call_site(span: Span) -> str:
+    """Return "file:line" of the first frame that is neither ours, the library's, plumbing nor made by one; "" when there is none.
+
+    A span that knows its place says it, and a wait is for the program's own code to mend, whoever calls in between.
+    A coroutine that became a task has only the event loop below it: the place where it was made stands in for it.
+    """
+    if span.site:
+        return span.site
+    if span.target.flags & layout.FLAG_WAITS:
+        filename, line = own_place()
+        if filename:
+            return f"{filename}:{line}"
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__")
+        if isinstance(module, str):
+            top = module.partition(".")[0]
+            if top == "asyncio" and span.made_at:
+                return span.made_at
+            filename = frame.f_code.co_filename
+            is_made = filename.startswith("<") and not filename.startswith(_TYPED)
+            if top not in _PLUMBING and top != span.target.package and not is_made:
+                return f"{filename}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+@shielded(None)
+def note_maker(span: Span) -> None:
+    """Remember where the first coroutine of a span was made."""
+    span.made_at = call_site(span)

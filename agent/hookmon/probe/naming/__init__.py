@@ -1,0 +1,1 @@
+"""Span templates at work: what a call is called."""

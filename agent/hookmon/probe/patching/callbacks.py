@@ -1,0 +1,343 @@
+"""The callbacks of one registration function: their names, and their stand-ins.
+
+In: what was registered, with the arguments of that call. Out: stand-ins, in the place of callbacks or for the methods of objects
+(see `instances`). Runs in the watched process.
+
+The same callback under the same name gets the same stand-in as long as that lives, so a framework that compares by identity
+finds it again. Nothing here keeps a callback alive: whoever stores the stand-in does. What a stand-in could be told from is left
+alone, and named as a blind spot.
+"""
+
+from __future__ import annotations
+
+from _weakref import CallableProxyType, ReferenceType, ref
+from types import FunctionType, MethodType, ModuleType
+
+from hookmon.core.span import parse
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.introspect import (
+    DEEPEST,
+    Called,
+    called,
+    has_functions_for_keys,
+    holds_callables,
+    is_closed,
+    is_held,
+    is_plain_value,
+    objects_in,
+    own_dictionary,
+)
+from hookmon.probe.naming.names import span_finder
+from hookmon.probe.patching import instances, lifetimes
+from hookmon.probe.patching.entries import matches
+from hookmon.probe.recording import notes
+from hookmon.probe.wrappers.make import RefusedError, can_stand_in, is_timed, stand_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.target import Span, Target
+
+    Args = tuple[Any, ...]
+    KwArgs = dict[str, Any]
+
+_FIXED_ROOTS = ("callable", "object", "method", "self", "class", "function")
+"""Of a span's fields: what is the same at each call for one object of the framework and one callback."""
+
+_MOST_REMEMBERED = 10_000
+_MOST_NOTES = 20
+"""So many blind spots are named of one registration function."""
+
+_known: dict[int, dict[int, list[tuple[Span, Any]]]] = {}
+"""{watch: {id of a callback: [(span, weak reference to its stand-in)]}}; an entry goes with its stand-in, which holds the
+callback: the id is nobody else's until then."""
+
+
+class Callbacks:
+    """The callbacks of one registration function: finds their names and their stand-ins. No method of it raises."""
+
+    def __init__(self, function: Any, target: Target, watch: WatchPlan, is_method: bool, takes_out: bool) -> None:
+        self._function = function
+        self._target = target
+        self.takes_out = takes_out
+        hook = watch["hook"]
+        self._methods = hook["methods"]
+        self._base = hook["base"]
+        self._skipped = hook["skip"]
+        self._known = _known.setdefault(watch["id"], {})
+        fields = [part for part in parse(watch["span"]) if not isinstance(part, str)]
+        self._is_remembered = all(path[0] in _FIXED_ROOTS for paths, _ in fields for path in paths)
+        self._spans: dict[tuple[int, int, int], tuple[Any, Any, Span]] = {}  # weak references to framework's object and callback
+        self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object", "method"))
+        self._names_weak_references: bool | None = None  # not looked for yet
+        self._notes: set[str] = set()
+
+    @shielded(None)
+    def swap(self, value: Any, args: Args, kwargs: KwArgs) -> Any:
+        """Return the stand-in for a callback, None for anything that is to be handed on as it is.
+
+        Where the hook names methods, value is an object (or several) that stays as it is, and its methods are timed.
+        """
+        if self._methods:
+            for owner in objects_in(value):
+                self._time_methods(owner, args, kwargs)
+            return None
+        if not callable(value):
+            self._note_uncallable(value, 0)
+            return None
+        if not lifetimes.can_be_kept(value) and can_stand_in(value) and self._finds_weak_references():
+            self._leave(called(value), "it may die at any moment, and the framework may hold it by a weak reference")
+            return None
+        return self._stand_in(value, args, kwargs)
+
+    @shielded(None)
+    def keep(self, made: Any, own: Any) -> None:
+        """Let what was handed on for a callback live as long as that, where the framework holds it weakly."""
+        timed = made.__func__ if type(made) is MethodType else made
+        number = id(own.__func__ if type(own) is MethodType else own)
+        is_weak = lifetimes.keep(made, sum(reference() is timed for _, reference in self._known.get(number, ())))
+        if is_weak and not lifetimes.can_be_kept(own):
+            self._names_weak_references = True
+
+    @shielded(None)
+    def swap_inside(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> Any:
+        """Do the same for what a list or dictionary holds, in its place; return the stand-in when value is a callback itself."""
+        if self._methods:
+            return self.swap(value, args, kwargs)
+        kind = type(value)
+        if depth > DEEPEST:
+            return None
+        if issubclass(kind, list | dict):
+            if issubclass(kind, dict) and has_functions_for_keys(value):
+                self._note(f"{self._target.path}: the callbacks that are keys of a {kind.__name__} are left alone and not timed")
+            pairs = list(dict.items(value)) if issubclass(kind, dict) else list(enumerate(list.__iter__(value)))
+            put = dict.__setitem__ if issubclass(kind, dict) else list.__setitem__
+            for key, held in pairs:
+                made = self.swap_inside(held, args, kwargs, depth + 1)
+                if made is not None:
+                    put(value, key, made)
+            return None
+        return self.copy(value, args, kwargs, depth) if kind is tuple else self._callback(value, args, kwargs, depth)
+
+    @shielded(None)
+    def copy(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> Any:
+        """Return a list, tuple or dictionary like value that has stand-ins in it, a stand-in for a callback, or None."""
+        kind = type(value)
+        if kind in (list, tuple) and depth <= DEEPEST:
+            found = [self.copy(held, args, kwargs, depth + 1) for held in value]
+            if all(made is None for made in found):
+                return None
+            return kind(old if new is None else new for old, new in zip(value, found, strict=True))
+        if kind is dict and depth <= DEEPEST:
+            copied = {key: self.copy(held, args, kwargs, depth + 1) for key, held in value.items()}
+            if all(made is None for made in copied.values()):
+                return None
+            return {key: held if copied[key] is None else copied[key] for key, held in value.items()}
+        if self._methods:
+            return self.swap(value, args, kwargs)
+        span = self._span_of(value, args)
+        if span is None:
+            made = self._callback(value, args, kwargs, depth)
+            self._remember_span(value, args, made)
+            return made
+        if type(value) is MethodType:
+            return MethodType(stand_in(value.__func__, self._target, "", is_method=False, span=span), value.__self__)
+        return stand_in(value, self._target, "", is_method=False, span=span)
+
+    def copy_of_result(self, args: Args, kwargs: KwArgs, result: Any) -> Any:
+        """Return the `copy` of what a call with these arguments returned or yielded."""
+        return self.copy(result, args, kwargs)
+
+    def _span_of(self, value: Any, args: Args) -> Span | None:
+        """Return the span of a callback that this object of the framework has handed out before: at each signal that is sent."""
+        function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
+        found = self._spans.get((id(args[0]) if args else 0, id(function), id(kind)))
+        return found[2] if found is not None and found[0]() is args[0] and found[1]() is function else None
+
+    def _remember_span(self, value: Any, args: Args, made: Any) -> None:
+        if not self._is_remembered or not args or not isinstance(made, FunctionType | MethodType):
+            return
+        function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
+        span = next((one for one, each in self._known.get(id(function), ()) if each() is getattr(made, "__func__", made)), None)
+        if span is None:
+            return
+        if len(self._spans) >= _MOST_REMEMBERED:
+            self._spans.clear()
+        try:
+            self._spans[id(args[0]), id(function), id(kind)] = (ref(args[0]), ref(function), span)
+        except TypeError:  # of a class without room for weak references: its names are found each time
+            return
+
+    def _callback(self, value: Any, args: Args, kwargs: KwArgs, depth: int) -> Any:
+        """Return the stand-in for a callback that was found so deep in what the framework holds, None for anything else."""
+        if callable(value):
+            return self._stand_in(value, args, kwargs)
+        self._note_uncallable(value, depth)
+        return None
+
+    def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: Any = None, method: str = "") -> Any:
+        """Return the stand-in for a callable; None where it is left alone, or where it is an object whose call is timed."""
+        kind: Any = type(value)
+        function = value.__func__ if kind is MethodType else value
+        if is_timed(function):
+            return None
+        if not can_stand_in(function):
+            if not self.takes_out:
+                self._time_object(value, args, kwargs)
+            return None
+        known = self._known.get(id(function), [])
+        if self.takes_out and len(known) < 2:
+            made = known[0][1]() if known else None
+        else:
+            name = called(value)
+            if owner is None:
+                owner = value.__self__ if kind is MethodType else value
+            span = self._span_for(name, owner, method or name.name, args, kwargs)
+            if span is None:
+                return None
+            if self.takes_out:  # what was registered under this name, else what was registered last
+                made = next((each() for one, each in known if one.name == span.name), known[-1][1]())
+            else:
+                made = self._stand_in_for(function, span)
+        if made is None:
+            return None
+        return MethodType(made, value.__self__) if kind is MethodType else made
+
+    def _span_for(self, name: Called, owner: Any, method: str, args: Args, kwargs: KwArgs) -> Span | None:
+        """Return the span of a callback; None for one that is to be skipped."""
+        path = f"{name.module}:{name}"
+        if any(path == each or path.startswith((f"{each}.", f"{each}:")) for each in self._skipped):
+            return None
+        return self._find_span(args, {**kwargs, "callable": name, "object": owner, "method": method})
+
+    def _stand_in_for(self, function: Any, span: Span) -> Any:
+        """Return the stand-in for a function under a name, the same one as long as it lives; None where there can be none."""
+        made = next((each() for one, each in self._known.get(id(function), ()) if one is span), None)
+        if made is not None:
+            return made
+        try:
+            made = stand_in(function, self._target, "", is_method=False, span=span)
+        except RefusedError as refusal:
+            self._leave(span.name, str(refusal))
+            return None
+        known, key = self._known, id(function)
+
+        def forget(gone: Any) -> None:
+            left = [pair for pair in known.get(key, ()) if pair[1] is not gone]
+            if left:
+                known[key] = left
+            else:
+                known.pop(key, None)
+
+        known.setdefault(key, []).append((span, ref(made, forget)))
+        return made
+
+    def _time_object(self, value: Any, args: Args, kwargs: KwArgs) -> None:
+        """Time the calls of an object; a stand-in for it could be told from it by whoever copies or introspects it."""
+        name = called(value)
+        if type(value) is MethodType:
+            self._leave(name, f"it is a method that is a {type(value.__func__).__name__}, no plain function")
+        elif issubclass(type(value), type):
+            self._leave(name, "it is a class, and has to stay one")
+        elif issubclass(type(value), ReferenceType | CallableProxyType):
+            self._note(f"{self._target.path}: callbacks that are held by weak references are left alone and not timed")
+        else:
+            definer = next(base for base in type(value).__mro__ if "__call__" in vars(base))
+            self._time_method(value, definer, "__call__", name, name.name, args, kwargs)
+
+    def _time_methods(self, owner: Any, args: Args, kwargs: KwArgs) -> None:
+        """Time the methods of an object that the hook names: those of its class there, those of its own where they are."""
+        if self.takes_out:
+            return
+        kind = type(owner)
+        if issubclass(kind, type):
+            self._leave(called(owner), "it is a class, and whose methods are called is not known")
+            return
+        own = owner.__dict__ if isinstance(owner, ModuleType) else own_dictionary(owner)
+        names = list(_names_of(kind, own, self._methods))
+        if not names and is_closed(owner):
+            self._note_uncallable(owner, 0)
+        from_base = _classes_of(kind, self._base)
+        for name in names:
+            if name not in own:
+                definer = next(base for base in kind.__mro__ if name in vars(base))
+                raw = vars(definer)[name]
+                if definer not in from_base and (callable(raw) or hasattr(type(raw), "__get__")):
+                    self._time_method(owner, definer, name, _called_method(owner, name, raw), name, args, kwargs)
+            elif type(own[name]) in (FunctionType, MethodType):
+                made = self._stand_in(own[name], args, kwargs, owner, name)
+                if made is not None:
+                    own[name] = made
+
+    def _time_method(
+        self, owner: Any, definer: type, name: str, callback: Called, method: str, args: Args, kwargs: KwArgs
+    ) -> None:
+        """Time a method that stands in a class of an object, for this object."""
+        function = instances.function_of(definer, name)
+        if function is not None and is_timed(function):
+            return
+        span = self._span_for(callback, owner, method, args, kwargs)
+        if span is None:
+            return
+        if function is None:
+            self._leave(span.name, f"its {name} is a {type(vars(definer)[name]).__name__}, no plain function")
+            return
+        timed = instances.stand_in_of(owner, definer, name)
+        if timed is not None:
+            if all(one is not span for one, reference in self._known.get(id(function), ()) if reference() is timed):
+                self._note(f"{span.name} is counted under another name, by which the same object was registered before")
+            return
+        timed = self._stand_in_for(function, span)
+        if timed is not None:
+            try:
+                instances.time_method(owner, definer, name, timed)
+            except RefusedError as refusal:
+                self._leave(span.name, str(refusal))
+
+    def _finds_weak_references(self) -> bool:
+        if self._names_weak_references is None:
+            self._names_weak_references = lifetimes.names_weak_references(self._function)
+        return self._names_weak_references
+
+    def _note_uncallable(self, value: Any, depth: int) -> None:
+        """Name what is no callback and may hold some; that is handed on as it is."""
+        if self.takes_out:
+            return
+        kind = type(value).__name__
+        if holds_callables(value):
+            self._note(f"{self._target.path}: the callbacks in a {kind} are left alone and not timed")
+        elif is_closed(value) or (depth == 0 and not is_held(value) and not is_plain_value(value)):
+            self._note(f"{self._target.path}: a {kind} is no callback, and is not looked through for callbacks")
+
+    def _leave(self, name: str, reason: str) -> None:
+        self._note(f"{name} is not timed: {reason}")
+
+    def _note(self, text: str) -> None:
+        """Name a blind spot, each once."""
+        if text not in self._notes and len(self._notes) < _MOST_NOTES:
+            self._notes.add(text)
+            notes.note("hook", text)
+
+
+def _names_of(kind: type, own: Any, patterns: list[str]) -> Iterator[str]:
+    """Yield the names of an object's attributes that a pattern stands for: of its class, and its own."""
+    for name in {**dict.fromkeys(name for base in kind.__mro__ for name in vars(base)), **dict.fromkeys(own)}:
+        if any(matches(name, pattern) for pattern in patterns):
+            yield name
+
+
+def _classes_of(kind: type, base: str) -> tuple[type, ...]:
+    """Return the class `base` of a framework with all that it inherits from itself, () where an object's class is none of it."""
+    return next((each.__mro__ for each in kind.__mro__ if base and f"{each.__module__}:{each.__qualname__}" == base), ())
+
+
+def _called_method(owner: Any, name: str, raw: Any) -> Called:
+    """Return what a method of an object is called; for what is no function, by the object's class."""
+    if isinstance(raw, FunctionType):
+        return called(MethodType(raw, owner))
+    found = Called(f"{called(owner)}.{name}")
+    found.name, found.module = name, called(owner).module
+    return found

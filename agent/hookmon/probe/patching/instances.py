@@ -1,0 +1,66 @@
+"""Times a method for some objects of a class and for no others: those that were registered.
+
+In: an object and the name of a method, with the stand-in for its calls. Out: in the class that defines the method, a function
+that binds to the stand-in for this object and to what it was for any other. So nothing of ours is in the object: what compares,
+copies, prints or pickles it finds what it would find without us, and what somebody puts into the class later is what is called.
+Of the class everybody gets the function that was there (`Plugin.on_start`); only who looks into its `__dict__` finds ours, which
+is like it. Runs in the watched process, when an object is registered.
+"""
+
+from __future__ import annotations
+
+from types import FunctionType
+
+from hookmon.probe.patching.lifetimes import follow
+from hookmon.probe.wrappers.make import RefusedError, Selective
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def function_of(definer: type, name: str) -> Any:
+    """Return the function that stands in a class, None where it is something else. A stand-in of a watch is one, too."""
+    raw = vars(definer)[name]
+    if issubclass(type(raw), Selective):
+        return raw._self_function
+    return raw if type(raw) is FunctionType or _is_stand_in(raw) else None
+
+
+def _is_stand_in(raw: Any) -> bool:
+    is_ours = type.__getattribute__(type(raw), "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
+    return is_ours and isinstance(raw, FunctionType)
+
+
+def stand_in_of(owner: Any, definer: type, name: str) -> Any:
+    """Return the stand-in to which a method of this object binds, None where it has none."""
+    raw = vars(definer)[name]
+    return _table(raw).get(id(owner)) if issubclass(type(raw), Selective) else None
+
+
+def time_method(owner: Any, definer: type, name: str, timed: Any) -> None:
+    """Let a method of one object bind to a stand-in, which lives as long as the object.
+
+    Raises RefusedError where that cannot be, or would change what the program does.
+    """
+    raw = vars(definer)[name]
+    metaclass: Any = type(definer)
+    if any("__setattr__" in vars(kind) for kind in metaclass.__mro__ if kind is not type and kind is not object):
+        raise RefusedError(f"the metaclass of {definer.__qualname__} has its own way to set attributes")
+    selective = raw if issubclass(type(raw), Selective) else Selective(raw, None, {}, -1)
+    try:
+        follow(owner, lambda number: Selective._self_forget(selective, number))
+    except TypeError as error:
+        raise RefusedError("its class has __slots__ and no room for weak references") from error
+    _table(selective)[id(owner)] = timed
+    if selective is not raw:
+        try:
+            type.__setattr__(definer, name, selective)
+        except TypeError as error:
+            raise RefusedError(f"{definer.__qualname__} is a C type, which Python does not let anybody patch") from error
+
+
+def _table(selective: Any) -> dict[int, Any]:
+    """Return {id of an object: its stand-in}; not by the attribute's name, by which everybody gets what the function has."""
+    table: dict[int, Any] = Selective._self_instances.__get__(selective)
+    return table

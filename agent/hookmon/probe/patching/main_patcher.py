@@ -1,0 +1,102 @@
+"""Applies the watches of `__main__` to the started script.
+
+In: the watches, and the definitions of the script as it makes them. Out: what stands between a definition and its decorators, and
+a note about each target. Runs in the watched process, where the script's own functions are watched.
+"""
+
+from __future__ import annotations
+
+from hookmon.core import layout
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.target import is_own
+from hookmon.probe.patching.entries import is_glob, matches, near_first
+from hookmon.probe.patching.patcher import end_of, nothing_in, pairs_of, target_of, through
+from hookmon.probe.recording import notes
+from hookmon.probe.wrappers.make import RefusedError, stand_in
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.core.plan import WatchPlan
+
+
+class MainPatcher:
+    """Applies the watches of `__main__` to definitions, one at a time, as the started script makes them."""
+
+    def __init__(self, watches: list[WatchPlan]) -> None:
+        self._pairs = pairs_of(watches)
+        self._noted: set[tuple[int, str, int]] = set()  # (watch, call, status)
+
+    def wants(self, name: str) -> bool:
+        """Say whether a qualified name is to be watched: itself, or as the `__init__` of a class that is."""
+        return self._pair_of(name) is not None
+
+    def _pair_of(self, name: str) -> tuple[WatchPlan, str] | None:
+        found = [pair for pair in self._pairs if _names(pair[1], name)]
+        return min(found, key=lambda pair: is_glob(pair[1])) if found else None
+
+    def decorator(self, name: str) -> Any:
+        """Return what stands between a definition and its own decorators."""
+        pair = self._pair_of(name)
+        assert pair is not None
+        watch, call = pair
+        target = target_of("__main__", name.removesuffix(".__init__") if call != name else name, watch)
+
+        @shielded(None)
+        def timed(function: Any) -> Any:
+            try:
+                if "hook" in watch:
+                    made = through(function, target, watch, is_method="." in name)
+                elif "until" in watch:
+                    made = end_of(function, target, watch, is_last=call in watch["until"], is_method="." in name)
+                else:
+                    made = stand_in(function, target, watch["span"], is_method="." in name)
+            except RefusedError as error:
+                self._note(watch, call, layout.TARGET_REFUSED, str(error))
+                return None
+            self._note(watch, call, layout.TARGET_ACTIVE)
+            return made
+
+        return lambda function: timed(function) or function
+
+    def note_defined(self, names: list[str], filename: str) -> None:
+        """Note the calls that name nothing in the script. A tool's own script may run another one, of which we see nothing."""
+        for watch, call in self._pairs:
+            if any(_names(call, name) for name in names):
+                continue
+            if call in names:
+                reason = f"{call} is a class without an __init__ of its own, whose making cannot be timed"
+                self._note(watch, call, layout.TARGET_REFUSED, reason)
+            elif is_own(filename) and _owner_of_nothing(call, names):
+                self._note(watch, call, layout.TARGET_REFUSED, nothing_in(call.rpartition(".")[0]))
+            elif is_own(filename):
+                self._note(watch, call, layout.TARGET_NOT_FOUND, near_first(names, call))
+            else:
+                reason = f"the started script was {filename}, which does not define it; what a tool runs in turn is not seen here"
+                self._note(watch, call, layout.TARGET_ELSEWHERE, reason)
+
+    def _note(self, watch: WatchPlan, call: str, status: int, detail: str = "") -> None:
+        """Note what became of a call; once, as a script may be run again and again."""
+        if (watch["id"], call, status) not in self._noted:
+            self._noted.add((watch["id"], call, status))
+            notes.note_watch(watch["id"], f"__main__:{call}", status, detail)
+
+
+def _owner_of_nothing(call: str, names: list[str]) -> bool:
+    """Say whether a glob stands for the functions of a class of the script that has none."""
+    owner, _, pattern = call.rpartition(".")
+    return is_glob(pattern) and owner in names and not any(name.startswith(f"{owner}.") for name in names)
+
+
+def _names(call: str, name: str) -> bool:
+    """Say whether an entry of `calls` stands for a qualified name of the script."""
+    owner, _, last = name.rpartition(".")
+    if last == "__init__" and call == owner:
+        return True
+    call_owner, _, pattern = call.rpartition(".")
+    if call_owner != owner:
+        return False
+    if not is_glob(pattern):
+        return pattern == last
+    return matches(last, pattern) and (not last.startswith("__") or pattern.startswith("__"))

@@ -1,0 +1,379 @@
+"""Finds the targets of a watch in a loaded module and puts a timed stand-in in their place.
+
+In: a module that has just been imported and the watches for it. Out: patched attributes, each of which can be changed back,
+and a note about each target: active, not found (with the names that are there), refused (with the reason). Runs in the
+watched process, once for each watched module.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType, ModuleType, WrapperDescriptorType
+
+from hookmon.core import layout
+from hookmon.probe.base.guard import failures, shielded
+from hookmon.probe.base.private import os, read
+from hookmon.probe.base.target import Target
+from hookmon.probe.patching.entries import (
+    MISSING,
+    class_of_nothing,
+    is_glob,
+    named,
+    names_there,
+    near_first,
+    owners,
+    raw_attribute,
+)
+from hookmon.probe.patching.stale_bindings import Places, parts
+from hookmon.probe.recording import notes
+from hookmon.probe.wrappers.make import RefusedError, application, is_marked, is_ours, is_timed, one_end, stand_in, told_before
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from hookmon.core.plan import WatchPlan
+
+
+class Patches:
+    """Changes attributes of the program's modules and classes.
+
+    What was there before is remembered in the list `undo` where one is given, in order. It keeps modules alive, which Python
+    would take apart before it clears them, and with them all that they hold; so a program has none.
+    """
+
+    def __init__(self, undo: list[tuple[Any, str, Any]] | None = None) -> None:
+        self._undo = undo  # (owner, attribute, what was in its own dictionary or MISSING)
+
+    def replace(self, owner: Any, name: str, value: Any) -> None:
+        """Set an attribute of a module, class or descriptor. Raises RefusedError for a type that cannot be changed."""
+        before = vars(owner).get(name, MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
+        try:
+            _set(owner, name, value)
+        except (TypeError, AttributeError) as error:
+            raise RefusedError(
+                f"{getattr(owner, '__name__', owner)} is a C type, which Python does not let anybody patch"
+            ) from error
+        if self._undo is not None:
+            self._undo.append((owner, name, before))
+
+    def undo(self) -> None:
+        """Change everything back that was remembered, last first."""
+        while self._undo:
+            owner, name, before = self._undo.pop()
+            if before is MISSING:
+                _delete(owner, name)
+            else:
+                _set(owner, name, before)
+
+
+def _set(owner: Any, name: str, value: Any) -> None:
+    if isinstance(owner, type):
+        _way_in(owner).__setattr__(owner, name, value)
+    elif isinstance(owner, ModuleType):
+        owner.__dict__[name] = value
+    else:
+        setattr(owner, name, value)
+
+
+def _delete(owner: Any, name: str) -> None:
+    if isinstance(owner, type):
+        _way_in(owner).__delattr__(owner, name)
+    else:
+        delattr(owner, name)
+
+
+def _way_in(owner: type) -> Any:
+    """Return what sets attributes of a class: `type`, which runs nothing of the program, or a metaclass in C that wants to do it.
+
+    nanobind and pybind11 bring such metaclasses, and `type` refuses to act in their stead.
+    """
+    metaclass = type(owner)
+    return metaclass if isinstance(metaclass.__setattr__, WrapperDescriptorType) else type
+
+
+def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
+    """Apply all watches of one module. One that fails is noted and leaves the others alone."""
+    pairs = sorted(pairs_of(watches), key=_turn)
+    places = _places(module, name, pairs, patches) or Places(module, [], patches.replace)
+    for watch, call in pairs:
+        _apply(module, name, watch, call, patches, places)
+    for failure in failures:
+        notes.note("hookmon", failure)
+    failures.clear()
+
+
+@shielded(None)
+def _places(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], patches: Patches) -> Places:
+    """Find out who else holds what is to be patched. Adapters know what they do."""
+    found = [place for watch, call in pairs if not watch["adapter"] for place in _at_stake(module, name, watch, call)]
+    return Places(module, found, patches.replace)
+
+
+def _at_stake(module: ModuleType, module_name: str, watch: WatchPlan, call: str) -> Iterator[tuple[Any, str]]:
+    """Yield the places that one entry of `calls` is to change, but those where something of ours stands already."""
+    found = [(owner, name) for owner, name, _ in named(module, module_name, call)]
+    for owner, name in (*found, *owners(module, watch["hook"]["since"] if "hook" in watch else [])):
+        if issubclass(type(vars(owner).get(name)), type):
+            owner, name = vars(owner)[name], "__init__"
+        if name in vars(owner) and not is_ours(vars(owner)[name]):
+            yield owner, name
+
+
+def pairs_of(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
+    """Return each watch with each name that it is about."""
+    pairs = [(watch, call) for watch in watches for call in watch["calls"]]
+    pairs += [(watch, call) for watch in watches for call in watch.get("until", ())]
+    return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
+
+
+def _turn(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
+    """Sort pairs: a name that was spelt out beats a glob, and the ends of a longer span go around what is timed by itself."""
+    watch, call = pair
+    return "until" in watch, is_glob(call)
+
+
+@shielded(None)
+def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches, places: Places) -> None:
+    path = f"{name}:{call}"
+    number = watch["id"]
+    try:
+        if watch["adapter"]:
+            _adapt(module, name, watch, call, patches)
+        elif not _patch_call(module, name, watch, call, places):
+            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, near_first(names_there(module, call), call))
+            return
+    except RefusedError as refusal:
+        notes.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
+    except Exception as error:
+        notes.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
+        raise
+    else:
+        notes.note_watch(number, path, layout.TARGET_ACTIVE)
+
+
+def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
+    """Let the pack's adapter, a module of hookmon.packs or a file of somebody else's, do what setting an attribute cannot."""
+    adapter = _adapter(watch["adapter"])
+
+    def timed(function: Any, qualified_name: str, scope_at: int | None = None) -> Any:
+        target = target_of(name, qualified_name, watch)
+        if scope_at is not None:
+            return application(function, target, watch["span"], scope_at)
+        return stand_in(function, target, watch["span"], is_method=True)
+
+    adapter.patch(module, call, timed, patches)
+
+
+def _adapter(name: str) -> Any:
+    if not name.endswith(".py"):
+        __import__(f"hookmon.packs.{name}")
+        return sys.modules[f"hookmon.packs.{name}"]
+    if name not in _adapters:
+        # By its name it is one of ours: no call site lies in it, and what fails in it is caught. No byte code is written.
+        adapter = ModuleType(f"hookmon.packs.{name.rpartition('/')[2].removesuffix('.py')}")
+        content, owner = read(name)
+        if owner not in (os.geteuid(), 0, os.stat(name.rpartition("/")[0] or ".").st_uid):
+            raise RefusedError(f"its adapter {name} belongs to another user, in a folder that is not theirs")
+        exec(compile(content, name, "exec", dont_inherit=True), vars(adapter))
+        _adapters[name] = adapter
+    return _adapters[name]
+
+
+_adapters: dict[str, ModuleType] = {}
+"""Adapters that came by their path."""
+
+
+def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
+    """Return the Target of one callable."""
+    package = module_name.partition(".")[0] if watch["pack"] else ""
+    path = f"{module_name}:{call}"
+    return Target(
+        path,
+        watch["kind"],
+        watch["pack"],
+        package,
+        watch["nested"],
+        entry=watch["entry"],
+        marks=(watch["entry_name"], watch["entry_status"], watch["entry_body"]),
+        waits=watch["waits"],
+        part=watch.get("part", False),
+    )
+
+
+def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, places: Places) -> bool:
+    """Patch what one entry of `calls` names; say whether anything was found. Raises RefusedError when all of it is taken."""
+    found = patched = False
+    refusal = ""
+    for owner, name, qualified in named(module, module_name, call):
+        raw = raw_attribute(owner, name)
+        if raw is MISSING:
+            continue
+        found = True
+        taker = places.taker(*((raw, "__init__") if isinstance(raw, type) else (owner, name)))
+        if taker:
+            refusal = f"it was handed on before it could be watched, to {taker}"
+            left = "left as it is, it is not counted under this name: watch what it calls, or make a [[hook]] of what took it"
+            notes.note("early reference", f"{module_name}:{qualified}{_place_of(raw)} {refusal[3:]}; {left}")
+            continue
+        try:
+            _patch_one(module, owner, name, raw, target_of(module_name, qualified, watch), watch, call, places)
+            patched = True
+        except RefusedError as error:
+            refusal = str(error)
+            if is_glob(call):  # the others that it stands for may be patched
+                notes.note("refused", f"{module_name}:{qualified}{_place_of(raw)}: {refusal}")
+    nothing_of = "" if found else class_of_nothing(module, module_name, call)
+    if nothing_of:
+        refusal = nothing_in(nothing_of)
+    if refusal and not patched:
+        raise RefusedError(refusal)
+    return found
+
+
+def nothing_in(cls: str) -> str:
+    """Say why a glob finds nothing in a class."""
+    return f"{cls} has no function of its own; what it inherits, properties and other descriptors are to be named one by one"
+
+
+def _patch_one(
+    module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, call: str, places: Places
+) -> None:
+    """Put what a watch makes of one name in its place."""
+    if "hook" in watch:
+        _patch_hook(module, owner, name, raw, target, watch, places)
+    elif "until" in watch:
+        made = end_of(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
+        places.put(owner, name, raw, made)
+    elif isinstance(raw, type):
+        _patch_class(raw, target, watch["span"], places)
+    elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
+        if not is_timed(raw.func):
+            places.put_inside(raw, "func", stand_in(raw.func, target, watch["span"], is_method=True))
+    elif type(raw).__name__ == "singledispatchmethod" and type(getattr(raw, "dispatcher", None)) is FunctionType:
+        from hookmon.probe.patching import dispatched  # few programs have one
+
+        def timed(function: Any) -> Any:
+            if type(getattr(function, "__func__", function)) is not FunctionType:
+                return function  # a partial, say, which may bind in another way than a stand-in, or not at all
+            try:
+                return _timed_attribute(function, owner, target, watch["span"])
+            except RefusedError:
+                return function
+
+        if not dispatched.is_timed(raw):
+            places.put_inside(raw.dispatcher, "dispatch", dispatched.timed_dispatch(raw.dispatcher.dispatch, timed))
+    else:
+        value = _timed_attribute(raw, owner, target, watch["span"])
+        if value is not raw:
+            places.put(owner, name, raw, value)
+
+
+def _place_of(raw: Any) -> str:
+    """Return where a function is defined, " (file:line)"; "" where Python does not say."""
+    *_, function = parts(raw)
+    code = getattr(function, "__code__", None)
+    return f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
+
+
+def _patch_hook(module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, places: Places) -> None:
+    """Take callbacks on their way through a registration function; a class's is its `__init__`."""
+    if isinstance(raw, type):
+        owner, name, raw = raw, "__init__", raw_attribute(raw, "__init__")
+    value = through(raw, target, watch, is_method=isinstance(owner, type))
+    if value is not raw and not _waits(module, watch["hook"]["since"], lambda: places.put(owner, name, raw, value), places):
+        places.put(owner, name, raw, value)
+
+
+def _waits(module: ModuleType, since: list[str], put: Callable[[], None], places: Places) -> bool:
+    """Let something be put in place when one of the functions `since` is first called; say whether that is possible."""
+    found = [(owner, name, raw_attribute(owner, name)) for owner, name in owners(module, since)]
+    if not since or len(found) < len(since) or not all(isinstance(raw, FunctionType) for *_, raw in found):
+        return False
+    if any(places.taker(owner, name) for owner, name, _ in found):
+        return False
+
+    def begin(*_call: Any) -> None:
+        if waiting:
+            waiting.pop()
+            for owner, name, raw, made in told:
+                places.put(owner, name, made, raw)
+            put()
+
+    waiting = [begin]
+    told = [(owner, name, raw, told_before(raw, begin)) for owner, name, raw in found]
+    for owner, name, raw, made in told:
+        places.put(owner, name, raw, made)
+    return True
+
+
+def through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
+    """Return what is to stand where a registration function stands."""
+    from hookmon.probe.patching import hooks  # only who has hooks pays for it
+
+    takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
+    return hooks.replaced(raw, target, watch, is_method=is_method, takes_out=takes_out)
+
+
+def end_of(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
+    """Return what is to stand where one of the two ends of a span stands: the same kind of descriptor."""
+    if isinstance(raw, classmethod | staticmethod):
+        is_method = isinstance(raw, classmethod)
+        return type(raw)(one_end(raw.__func__, target, watch, is_method=is_method, is_last=is_last))
+    return one_end(raw, target, watch, is_method=is_method, is_last=is_last)
+
+
+def _patch_class(cls: type, target: Target, template: str, places: Places) -> None:
+    """Time the making of instances."""
+    raw = raw_attribute(cls, "__init__")
+    if is_timed(raw):
+        return
+    if not isinstance(raw, FunctionType):
+        raise RefusedError(f"{cls.__name__} is a class without an __init__ in Python, whose making cannot be timed")
+    places.put(cls, "__init__", raw, stand_in(raw, target, template, is_method=True))
+
+
+def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any:
+    """Return what is to stand where `raw` stands: the same kind of descriptor around a timed callable."""
+    is_method = isinstance(owner, type)
+    if _is_done(raw, target):
+        return raw
+    if isinstance(raw, classmethod | staticmethod):
+        inner = raw.__func__
+        if _is_done(inner, target):
+            return raw
+        timed = stand_in(inner, target, template, is_method=isinstance(raw, classmethod))
+        return type(raw)(timed)
+    if isinstance(raw, property):
+        if raw.fget is None or is_timed(raw.fget):
+            return raw
+        return _property_like(raw, stand_in(raw.fget, target, template, is_method=True))
+    if not callable(raw):
+        raise RefusedError(f"it is {_article(type(raw).__name__)}, which cannot be called")
+    return stand_in(raw, target, template, is_method=is_method and hasattr(type(raw), "__get__"))
+
+
+def _property_like(raw: property, getter: Any) -> property:
+    """Return `raw` with another getter. Its class may have an `__init__` of its own, as werkzeug's cached_property does."""
+    if type(raw) is property:
+        return raw.getter(getter)
+    try:
+        made = type(raw).__new__(type(raw))
+        vars(made).update(vars(raw))
+        property.__init__(made, getter, raw.fset, raw.fdel, raw.__doc__)
+        if hasattr(raw, "__name__"):  # from 3.13 on, it is not in its dictionary
+            made.__name__ = raw.__name__  # type: ignore[attr-defined]
+    except (TypeError, AttributeError) as error:  # it has slots, or a `__new__` of its own
+        raise RefusedError(f"it is {_article(type(raw).__name__)}, a property that cannot be copied") from error
+    return made
+
+
+def _is_done(value: Any, target: Target) -> bool:
+    """Say whether a callable is a stand-in already. One that the user has timed can still tell of a transaction."""
+    only_tells = any(target.marks) and not target.entry
+    return is_marked(value) if only_tells else is_timed(value)
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word[:1].lower() in "aeiou" else f"a {word}"

@@ -1,0 +1,1 @@
+"""What counts: the call tree, lanes and the shard that they are written to."""

@@ -1,0 +1,139 @@
+"""The contract about cost: a target that costs more than its share of the process's time is timed by samples.
+
+In: a look at a node after every 4,096 of its calls of one duration. Out: nodes that are marked as sampled: of their calls one in
+64 is timed and all are counted. Runs in the watched process. Cost is what the calls of the target cost with this engine, held
+against the CPU time of the process; nothing happens in its first second. Generators and coroutines are never sampled: each
+step of them is timed.
+
+And what hookmon takes by itself, for the figure of the report: what is long enough to be timed is timed here. Each look notes
+at which pace the processor is, by which the price of what is too short is scaled.
+"""
+
+from __future__ import annotations
+
+from hookmon.core import layout
+from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.private import monotonic_ns, process_time_ns
+from hookmon.probe.engine import compiled
+from hookmon.probe.recording import notes, recorder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from hookmon.probe.recording.recorder import Node
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+_CALL_NS = 70 if compiled else 1_700
+"""What a timed call costs, within a factor of two of any machine: the contract needs no more."""
+
+_GRACE_NS = 1_000_000_000
+_LONGEST_NS = 200_000
+_TWENTY = (None,) * 20
+_ONE_CHARGED_OF = 16
+
+_STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
+
+_limit = 0.0
+_charging_ns = 0  # what it takes to charge
+_looks = _looks_of = 0
+_paces_ns = 0.0
+
+
+def begin(max_overhead: float) -> None:
+    """Hold each target to a share of the process's time, 0.0 for any, and count from now on what new places take."""
+    global _limit, _charging_ns
+    _limit = max_overhead
+    _charging_ns = min(_duration_ns(charged(_nothing)) for _ in range(4))
+    recorder.look = _look
+    recorder.new_node = charged(recorder.new_node)
+    recorder.new_bucket = charged(recorder.new_bucket)
+    recorder.new_lane = charged(recorder.new_lane)
+
+
+def charged(function: F) -> F:
+    """Charge the time of a function to hookmon; what takes very long was interrupted, by another process or a signal."""
+
+    def call(*args: Any) -> Any:
+        begun_ns = monotonic_ns()
+        try:
+            return function(*args)
+        finally:
+            recorder.words[layout.HEADER_OWN_NS] += min(monotonic_ns() - begun_ns, _LONGEST_NS) + _charging_ns
+
+    return call  # type: ignore[return-value]
+
+
+def _nothing() -> None:
+    return
+
+
+def _duration_ns(function: Callable[[], None]) -> int:
+    begun_ns = monotonic_ns()
+    function()
+    return monotonic_ns() - begun_ns  # type: ignore[no-any-return]
+
+
+def charged_in_part(find: F) -> F:
+    """Charge the time of what finds names by that of one call in sixteen: to time each would cost as much as some take."""
+    calls = 0
+
+    def call(*args: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls % _ONE_CHARGED_OF:
+            return find(*args)
+        begun_ns = monotonic_ns()
+        found = find(*args)
+        recorder.words[layout.HEADER_OWN_NS] += _ONE_CHARGED_OF * min(monotonic_ns() - begun_ns, _LONGEST_NS)
+        return found
+
+    return call  # type: ignore[return-value]
+
+
+def pace_ns() -> float:
+    """Return what a call that does nothing takes now, at best: processors have two paces and more."""
+    best = 1 << 62
+    for _ in range(4):
+        begun_ns = monotonic_ns()
+        for _ in _TWENTY:
+            _nothing()
+        best = min(best, monotonic_ns() - begun_ns)
+    return best / len(_TWENTY)
+
+
+@shielded(None)
+def _look(node: Node) -> None:
+    """Note the pace, and mark the target of a node as sampled when it has cost too much."""
+    note_pace()
+    target = node.span.target
+    target.cost_ns += CALLS_A_LOOK * _CALL_NS
+    spent_ns = process_time_ns()
+    if target.is_sampled or spent_ns < _GRACE_NS or not _limit or recorder.words[node.total + _STEPS]:
+        return
+    share = target.cost_ns / spent_ns
+    if share > _limit:
+        target.is_sampled = True
+        for each in recorder.all_nodes():
+            if each.span.target is target:
+                each.skip = 1
+        notes.note(
+            "sampled timing",
+            f"{target.path} was called so often that timing each call would cost {share:.0%} of its process's time "
+            f"(max_overhead is {_limit:.0%}): from {spent_ns / 1e9:.1f} s of CPU time on, 1 of {ONE_TIMED_OF} calls is timed; "
+            f"all are counted, and its times are scaled up",
+        )
+
+
+@shielded(None)
+def note_pace() -> None:
+    """Keep the average of all looks of this process, and of those after the patching of each module."""
+    global _looks, _paces_ns, _looks_of
+    if _looks_of != recorder.forks:  # the parent's
+        _looks_of, _looks, _paces_ns = recorder.forks, 0, 0.0
+    _looks += 1
+    _paces_ns += pace_ns()
+    recorder.words[layout.HEADER_PACE_PS] = round(1_000 * _paces_ns / _looks)

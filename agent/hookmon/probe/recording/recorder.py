@@ -1,0 +1,393 @@
+"""The pure engine's memory: call tree, lanes and the shard that they are written to.
+
+In: wrappers that enter and leave spans. Out: words in the shard. Runs in the watched process, in whatever thread, task or
+greenlet calls; owns all state of the engine. The wrappers in `calls` and `coroutines` read this module's globals on the
+hot path; everything here besides is for the rare moments: a new node, lane or octave, a fork.
+
+A call that enters costs no allocation: its node is found under its parent's, and says where its counters and its lane's
+slot are. `words` and `since` are one memory seen twice, the second shifted by one word, which spares an addition a call.
+"""
+
+from __future__ import annotations
+
+import sys
+from _thread import _local, get_ident
+
+from hookmon.core import layout
+from hookmon.core.histogram import SUB_BUCKETS, bucket_of
+from hookmon.core.plan import CALLS_A_LOOK
+from hookmon.probe.base.frames import allow_depth
+from hookmon.probe.base.guard import after_fork, serialised, shielded
+from hookmon.probe.base.private import monotonic_ns, os
+from hookmon.probe.base.target import Span
+from hookmon.probe.engine import compiled
+from hookmon.probe.recording import native_forks, tree
+from hookmon.probe.recording.arena import Place
+from hookmon.probe.recording.switching import GreenletStorage
+from hookmon.probe.recording.tree import SCRATCH_LANE, Spares, blank_words
+
+_UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+_FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hookmon.probe.recording.arena import Arena
+
+Node: Any = compiled.Node if compiled else tree.Node  # Any: C has no annotations
+Lane: Any = compiled.Lane if compiled else tree.Lane
+
+root: Any = Node(None, None, 0, 0, -1)
+"""Parent of each lane's outermost spans."""
+
+here: Any = compiled.Here() if compiled else _local()
+"""`here.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
+
+_lane_kind = "thread"
+_current_greenlet: Callable[[], object] = object
+
+wrapt_folder = ""  # where wrapt is when the program has none; set before `calls` is loaded
+
+words = blank_words()
+since = words[1:]
+
+_pid = os.getpid()  # of the process that all this belongs to
+_arena: Arena | None = None
+_opened = False  # one try a process: a run folder that is gone or full stays so
+_place: Place | None = None
+_nodes: list[Node] = []
+_flat: dict[Span, Node | None] = {}
+forks = 0
+"""How often this process is a fork of one that recorded: what was begun before belongs to the parent."""
+joining = False
+"""Whether a call at the root of its lane may belong to a transaction: from the first transaction on."""
+_lanes: list[Lane] = []
+_spares = Spares(root)
+
+
+def start(folder: str, version: str) -> None:
+    """Begin recording into a run folder, in this process and in those that it forks; once more where that failed.
+
+    Without a shard (the folder is gone, full or another user's) nothing is kept; the collector sees that and says so.
+    """
+    global _place, _pid, _opened
+    _pid, _opened = os.getpid(), False
+    if _place is None:
+        _place = Place(folder, version)
+        if compiled is None:
+            native_forks.follow_uwsgi(_begin_anew, lambda: _pid)
+    _open()
+
+
+def arena() -> Arena | None:
+    """Return the shard of this process, None where there is none."""
+    if os.getpid() != _pid:
+        notice_fork()
+    return _arena
+
+
+def _open() -> None:
+    global _arena, _opened
+    if os.getpid() != _pid:
+        notice_fork()
+    if _opened or _place is None:
+        return
+    _opened = True
+    of_fork = forks
+    arena = _place.new_shard()
+    if arena is None:
+        return
+    if forks != of_fork:  # a signal handler has forked in between: this one is the parent's
+        arena.close_in_child()
+        _open()
+    else:
+        _arena = arena
+        _write_to(arena.words, is_shared=True)
+
+
+def _write_to(memory: memoryview, *, is_shared: bool) -> None:
+    """Make a memory the one that all counters are in; `is_shared`: forks of this process would write into it, too."""
+    global words, since
+    words, since = memory, memory[1:]
+    if compiled:
+        compiled.set_words(memory, is_shared)
+
+
+def all_nodes() -> list[Node]:
+    """Return every node of this process."""
+    return [node for node in (*_nodes, *_flat.values()) if node is not None]
+
+
+@after_fork
+def _after_fork() -> None:
+    """Begin anew in a child, unless a call in another handler of the fork has had that done."""
+    if not native_forks.was_noticed():
+        _begin_anew()
+
+
+def notice_fork() -> None:
+    """Begin anew in a child that was forked in C, of which Python tells nobody.
+
+    The compiled engine is told by the C library, and calls this before it counts anything. The pure one compares the process
+    before it makes something new: until then it counts into the parent's shard what that knows already.
+    """
+    native_forks.notice()
+    lane = None if compiled else getattr(here, "lane", None)
+    _begin_anew()
+    _open()
+    if not compiled and _arena is not None:
+        _arena.note("fork in C", native_forks.LATENESS)
+    if lane is not None and lane.node is root:  # that of a caller who is about to enter a call
+        lane.base = enter_thread().base
+        here.lane = lane
+        _lanes.append(lane)
+
+
+def _begin_anew() -> None:
+    """Leave the parent's shard alone, in the child, and get a new one at the next call.
+
+    What was in flight goes on and ends in the scratch record: the parent counts it. A child of root gets its shard at
+    once, since it may change its user, its root folder and its descriptors before its first call.
+    """
+    global _arena, _opened, _pid, forks, here
+    _pid = os.getpid()
+    forks += 1
+    if _arena is not None:
+        _arena.close_in_child()
+    _arena, _opened = None, False
+    _write_to(blank_words(), is_shared=False)
+    for node in all_nodes():
+        node.retire()
+    for lane in _lanes:
+        lane.base = SCRATCH_LANE
+    root.children.clear()
+    for kept in (_nodes, _flat, _lanes, _spares):
+        kept.clear()
+    if compiled:
+        compiled.after_fork()
+    if _lane_kind == "greenlet":
+        _begin_greenlets()
+    else:
+        here = type(here)()
+    native_forks.forget()
+    if os.geteuid() == 0:
+        _open()
+
+
+def new_node(parent: Node, span: Span) -> Node | None:
+    """Return the node of a span under a parent, which is made now; None when the span is not to be recorded there.
+
+    Raises RecursionError below DEEPEST open calls: each takes 1.2 kB of the C stack, which CPython 3.11 does not guard.
+    """
+    if parent.depth >= layout.DEEPEST:
+        raise RecursionError("maximum recursion depth exceeded")
+    return _new_node(parent, span)
+
+
+@shielded(None)
+def _new_node(parent: Node, span: Span) -> Node | None:
+    _open()
+    if parent.number == 0:
+        parent = root  # of a forked child, or the root itself
+    if span in parent.children:
+        return parent.children[span]
+    if tree.is_covered(parent, span):
+        parent.children[span] = None
+        return None
+    if len(_nodes) >= layout.MOST_NODES or parent.children is _flat:
+        return _flat_node(span)
+    node = _recorded(parent, span, 0)
+    if node is None:
+        return _flat_node(span)
+    if not node.number and _arena is not None:  # retired: a signal handler has forked in between, the next call finds its own
+        return node
+    return parent.children.setdefault(span, node)
+
+
+def _flat_node(span: Span) -> Node:
+    """Return the one node that counts a span wherever it is called, once the tree is full."""
+    node = _flat.get(span)
+    if node is None:
+        node = _recorded(root, span, layout.FLAG_FLAT)
+        if node is None:  # not even room for that
+            node = Node(root, span, 0, 0, 0)
+            node.retire()
+        node.slot = _FLAT_SLOT
+        node.children = _flat
+        node = _flat.setdefault(span, node) or node
+    return node
+
+
+def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
+    """Return a new node with its record in the shard, None where there is no shard or no space."""
+    arena = _arena
+    if arena is None:
+        node = Node(parent, span, 0, 0, parent.depth + 1)
+        node.retire()
+        return node
+    allow_depth(parent.depth + 1)
+    number, at = arena.node(parent.number, span, flags)
+    if not at:
+        return None
+    node = Node(parent, span, number, at, parent.depth + 1)
+    if span.target.is_sampled:
+        node.skip = 1
+    _nodes.append(node)
+    if arena is not _arena:  # a signal handler has forked in between
+        node.retire()
+    return node
+
+
+def join_from_now_on() -> None:
+    """Let calls at the root of their lane ask whether they belong to a transaction."""
+    global joining
+    if not joining:
+        joining = True
+        if compiled:
+            compiled.join_from_now_on()
+
+
+def new_bucket(node: Node, duration_ns: int) -> int:
+    """Return the index of a duration's counter in an octave that is new to a node; without space, that of untimed calls."""
+    arena = _arena
+    place = _new_bucket(node, duration_ns)
+    return place if place and arena is _arena else node.total + _UNTIMED  # a signal handler may have forked in between
+
+
+@shielded(0)
+def _new_bucket(node: Node, duration_ns: int) -> int:
+    bucket = bucket_of(duration_ns)
+    shard = arena()
+    at = 0
+    if shard is not None and node.number:
+        octave = bucket // SUB_BUCKETS
+        at = shard.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
+    if not at:
+        return 0
+    node.add_octave(octave, at + layout.BUCKETS_FIRST)
+    place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
+    return place
+
+
+_spare_lane = Lane(SCRATCH_LANE, None, root)  # where there was no memory for a lane
+
+
+@shielded(_spare_lane)
+def new_lane(task: int | None = None) -> Lane:
+    """Return a lane for the running thread or greenlet, or for the task with the given identity."""
+    shard = arena()
+    base = 0
+    if shard is not None:
+        kind = shard.string("task" if task is not None else _lane_kind)
+        lane = _spares.take()
+        if lane is not None:
+            words[lane.base + layout.LANE_IDENT - layout.LANE_FIRST] = get_ident()
+            words[lane.base + layout.LANE_KIND - layout.LANE_FIRST] = kind
+            lane.task = task
+            return lane
+        if len(_lanes) < layout.MOST_LANES:
+            at = shard.record(layout.LANE, len(_lanes) + 1, [get_ident(), kind, *[0] * (1 + 2 * layout.LANE_DEPTH)])
+            base = at and at + layout.LANE_FIRST
+    lane = Lane(base or SCRATCH_LANE, task, root)
+    if base:
+        _lanes.append(lane)
+        if shard is not _arena:  # a signal handler has forked in between
+            lane.base = SCRATCH_LANE
+    else:
+        words[layout.HEADER_HIDDEN_LANES] += 1
+    return lane
+
+
+@shielded(None)
+def free_lane(lane: Lane) -> None:
+    """Give the lane of a task or thread back that has ended; the next one gets it."""
+    _spares.give(lane)
+
+
+@shielded(_spare_lane)
+def enter_thread() -> Lane:
+    """Return the lane of a thread or greenlet that has none yet."""
+    _open()
+    lane = here.lane = new_lane()
+    if _lane_kind == "thread":
+        if compiled:
+            compiled.follow_thread(lane)
+        else:
+            _spares.follow_thread(lane)
+    return lane
+
+
+def use_greenlets() -> None:
+    """Keep a lane for each greenlet instead of each thread, from now on: the program has imported greenlet."""
+    global _current_greenlet, _lane_kind
+    if _lane_kind != "greenlet":
+        _current_greenlet = sys.modules["greenlet"].getcurrent
+        _lane_kind = "greenlet"
+        _begin_greenlets()
+
+
+def _begin_greenlets() -> None:
+    global here
+    here = GreenletStorage(_current_greenlet, root, free_lane)
+    if compiled:
+        compiled.use_greenlets(_current_greenlet, here.lanes)
+
+
+@serialised
+def end(node: Node, start_ns: int, error: BaseException | None) -> int:
+    """Count a plain call that ends now, not in one straight line, charge its time and return it."""
+    duration_ns: int = max(0, monotonic_ns() - start_ns)  # the stamp may be by the engine's clock, microseconds ahead
+    words[node.total] += duration_ns
+    finish(node, duration_ns, error)
+    return duration_ns
+
+
+@serialised
+def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
+    """Count a completed call with its duration; its time is charged separately."""
+    _count(node, duration_ns)
+    if error is not None:
+        count_error(node, error)
+
+
+def look(node: Node) -> None:
+    """Have a look at what the target of a node costs; `overhead` puts its own in this place."""
+
+
+def _count_purely(node: Node, duration_ns: int) -> None:
+    index = bucket_of(duration_ns)
+    if index not in node.buckets:
+        new_bucket(node, duration_ns)
+    bucket = node.buckets[index] if index in node.buckets else node.total + _UNTIMED  # as in calls
+    total = node.total
+    words[bucket] = count = words[bucket] + 1
+    if duration_ns < node.min_ns:
+        node.min_ns = words[total + 1] = duration_ns
+    if duration_ns > node.max_ns:
+        node.max_ns = words[total + 2] = duration_ns
+    if not count % CALLS_A_LOOK:
+        look(node)
+
+
+_count: Callable[[Node, int], None] = compiled.finish if compiled else _count_purely
+
+
+def count_error(node: Node, error: BaseException) -> None:
+    """Count how a call ended that did not return.
+
+    StopIteration and its asynchronous twin are how iterators say that they are done, so they count as a return.
+    What is no Exception (cancellation, exit, Ctrl-C) interrupts a call from outside and is no error of the callee.
+    """
+    if isinstance(error, StopIteration | StopAsyncIteration):
+        return
+    offset = layout.NODE_ERRORS if isinstance(error, Exception) else layout.NODE_INTERRUPTED
+    words[node.total + offset - layout.NODE_TOTAL_NS] += 1
+
+
+@serialised
+def succeed(node: Node, duration_ns: int) -> None:
+    """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
+    words[node.total] += duration_ns
+    _count(node, duration_ns)

@@ -1,0 +1,200 @@
+"""Nodes and lanes of the pure engine; `_engine` has its own of the same shape.
+
+In: places in the shard. Out: small objects that the hot path reads. Runs in the watched process.
+"""
+
+from __future__ import annotations
+
+from _thread import _local
+from _weakref import ref
+
+from hookmon.core import layout
+from hookmon.core.histogram import SUB_BUCKETS
+from hookmon.core.plan import CLIENT_KINDS
+
+SCRATCH_LANE = layout.SCRATCH + 1
+SCRATCH_TOTAL = layout.SCRATCH + layout.LANE_WORDS + 2
+SCRATCH_BUCKET = SCRATCH_TOTAL + layout.NODE_WORDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.base.target import Span
+
+_NEVER_NS = 1 << 62
+
+
+class _ScratchBuckets(dict[int, int]):
+    """Buckets of a node that is not written any more: every duration lands in the scratch record."""
+
+    def __missing__(self, bucket: int) -> int:
+        return SCRATCH_BUCKET
+
+    def __contains__(self, bucket: object) -> bool:
+        return True
+
+
+_scratch_buckets = _ScratchBuckets()
+no_children: dict[Span, Node | None] = {}
+"""Children of retired nodes; stays empty."""
+
+
+def blank_words() -> memoryview:
+    """Return a memory that nobody reads, large enough for the scratch record."""
+    return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
+
+
+class Node:
+    """One place in the call tree.
+
+    `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
+    `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
+    `buckets` maps a bucket to the index of its counter, `per` is the index of its calls per transaction, 0 where there are none
+    yet. `floor_ns` is what a transaction has to exceed to be among the slowest. `skip` is 0 where all calls are timed, else it
+    counts up to the next one that is (see `overhead`).
+    """
+
+    __slots__ = (
+        "buckets",
+        "children",
+        "depth",
+        "entry",
+        "floor_ns",
+        "max_ns",
+        "min_ns",
+        "number",
+        "parent",
+        "per",
+        "skip",
+        "slot",
+        "span",
+        "total",
+    )
+
+    def __init__(self, parent: Node | None, span: Span | None, number: int, at: int, depth: int) -> None:
+        self.parent = parent
+        self.span = span
+        self.number = number
+        self.total = at + layout.NODE_TOTAL_NS
+        self.depth = depth
+        self.slot = 2 * min(depth, layout.LANE_DEPTH - 1)
+        self.children: dict[Span, Node | None] = {}
+        self.buckets: dict[int, int] = {}
+        self.min_ns = _NEVER_NS
+        self.max_ns = -1
+        self.skip = 0
+        self.entry = span is not None and span.target.entry
+        self.per = 0
+        self.floor_ns = 0
+
+    def add_octave(self, octave: int, first: int) -> None:
+        """Say where the buckets of an octave are."""
+        buckets = self.buckets  # first: a node that is retired meanwhile has others, which stay as they are
+        start = octave * SUB_BUCKETS
+        if self.number:
+            buckets.update(zip(range(start, start + SUB_BUCKETS), range(first, first + SUB_BUCKETS), strict=True))
+
+    def retire(self) -> None:
+        """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
+        self.number = self.per = 0
+        self.total = SCRATCH_TOTAL
+        self.slot = 0
+        self.buckets = _scratch_buckets
+        self.children = no_children
+        self.parent = None
+
+
+class Lane:
+    """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own.
+
+    `trace` is where its calls are noted while a transaction is open, else None; `moved` maps nodes that open calls know to those
+    that stand for them since the transaction got its name, and is None most of the time. `ending` tells when its thread has
+    ended.
+    """
+
+    __slots__ = ("base", "ending", "moved", "node", "task", "trace")
+
+    def __init__(self, base: int, task: int | None, node: Node) -> None:
+        self.base = base
+        self.node = node
+        self.task = task
+        self.trace: Any = None
+        self.moved: dict[Node, Node] | None = None
+        self.ending: Ending | None = None
+
+
+class Presence:
+    """Lives in a thread's own storage, and so as long as the thread."""
+
+    __slots__ = ("__weakref__",)
+
+
+class Ending(ref[Presence]):
+    """Is handed to a function when its thread has ended, whose lane is free then."""
+
+    __slots__ = ("lane",)
+
+    lane: Lane
+
+
+class Spares:
+    """Lanes that nobody has any more, for those who come next."""
+
+    def __init__(self, root: Node) -> None:
+        self._root = root
+        self._storage = _local()
+        self._found: list[Lane | Ending] = []
+        self.clear = self._found.clear
+
+    def take(self) -> Lane | None:
+        """Return a lane, None where there is none."""
+        while self._found:
+            try:
+                found = self._found.pop()
+            except IndexError:  # another thread has taken it
+                break
+            if isinstance(found, Ending):
+                found = found.lane
+                self._empty(found)
+            if found.base != SCRATCH_LANE:  # else it is of a thread that was there before a fork
+                return found
+        return None
+
+    def give(self, lane: Lane) -> None:
+        """Have a lane back."""
+        self._empty(lane)
+        if lane.base != SCRATCH_LANE:
+            self._found.append(lane)
+
+    def _empty(self, lane: Lane) -> None:
+        lane.node = self._root
+        lane.trace = None
+
+    def follow_thread(self, lane: Lane) -> None:
+        """Have the lane of the running thread back when that ends.
+
+        No Python code hears of it: a forked child clears the other threads away before the signals that came before the fork,
+        and would call the program's handlers for these in between.
+        """
+        self._storage.presence = presence = Presence()
+        lane.ending = Ending(presence, self._found.append)
+        lane.ending.lane = lane
+
+
+def is_covered(parent: Node, span: Span) -> bool:
+    """Say whether a span is a part of one that is open around.
+
+    Requests over urllib3 over http.client is one call, and an application that a server, a middleware or another application
+    has called for a request is that request, as often as there are applications.
+    """
+    target = span.target
+    if not (target.kind in CLIENT_KINDS or (target.entry and target.kind == "request")) or target.nested:
+        return False
+    around: Node | None = parent
+    while around is not None and around.span is not None:
+        outer = around.span.target
+        if outer.kind == target.kind and outer.entry == target.entry and not outer.nested:
+            return True
+        around = around.parent
+    return False

@@ -1,0 +1,366 @@
+"""Requests, jobs and tests: who a call belongs to, and by what name.
+
+In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes. Runs
+in the watched process, a few times for each transaction; both engines call it. The compiled one has Transaction and Member of its
+own, of the same shape.
+
+Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
+started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
+
+The name of a request is known only when it has been routed: see `renaming`.
+"""
+
+from __future__ import annotations
+
+from _contextvars import ContextVar, Token
+
+from hookmon.core import layout
+from hookmon.probe.base.guard import after_fork, shielded
+from hookmon.probe.base.target import Span, Target
+from hookmon.probe.engine import compiled
+from hookmon.probe.recording import recorder
+from hookmon.probe.recording.switching import running_task
+from hookmon.probe.transactions.traces import RAISED, RETURNED, UNTIMED, Trace, keep_if_slow, settle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.transactions.traces import Event
+
+FAILED_FROM = 500
+"""Statuses from here on are errors."""
+
+MOST_TRACES = 1_000
+_ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
+
+CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
+STREAMING = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(streaming)")
+AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(after)")
+
+
+class Transaction:
+    """One request, job or test, from the entry's call to its return. It closes itself when the entry's stand-in says so.
+
+    `failed` says that it is an error whatever its status. `route` is what adapters know of the route so far: the prefixes of
+    mounted applications; with `is_routed` it has its name. `nested` says that it is a request within a job or a test.
+    """
+
+    __slots__ = (
+        "ended",
+        "epoch",
+        "failed",
+        "is_routed",
+        "lane",
+        "member",
+        "nested",
+        "node",
+        "route",
+        "status",
+        "token",
+        "traces",
+    )
+
+    def __init__(self, lane: Lane, node: Node) -> None:
+        self.lane = lane
+        self.node = node
+        self.epoch = recorder.forks
+        self.status = 0
+        self.failed = False
+        self.route = ""
+        self.is_routed = False
+        self.nested = False
+        self.ended = False
+        trace = Trace()
+        self.traces: list[Any] = [trace]
+        self.member: Member | None = Member(self, lane, trace)
+        self.token: Token[Member | None] | None = None
+
+    def enter(self) -> None:
+        """Have the caller belong to it, until it is closed."""
+        self.token = members.set(self.member)
+
+    def new_trace(self) -> Any:
+        """Return a trace of its own for what runs beside the others, None when there are too many."""
+        if len(self.traces) >= MOST_TRACES:
+            return None
+        self.traces.append(Trace())
+        return self.traces[-1]
+
+    @shielded(None)
+    def close(self) -> None:
+        """Settle what was counted: the entry's call has ended, and is the last in its trace."""
+        self.ended = True
+        lane, traces = self.lane, self.traces
+        lane.trace = lane.moved = None
+        if self.token is not None and members.get(None) is self.member:
+            take_back(self.token)
+        self.traces = []
+        self.member = self.token = None  # or the two would be a cycle
+        own = traces[0].take_last() if traces and self.epoch == recorder.forks else None
+        if own is not None and own[0] is self.node:
+            self.settle(traces, own)
+
+    def settle(self, traces: list[Any], own: Event) -> None:
+        """Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it."""
+        node, started_ns, duration_ns, outcome, _ = own
+        if (self.status >= FAILED_FROM or self.failed) and outcome & ~UNTIMED == RETURNED:
+            self.failed = True
+            recorder.words[node.total + _ERRORS] += 1
+        settle(traces)
+        if not outcome & UNTIMED and duration_ns > node.floor_ns:
+            keep_if_slow(node, started_ns, duration_ns, self.status, traces)
+
+
+class Member:
+    """One lane's part in a transaction: what the context variable holds there.
+
+    `beside` is how many of its futures are not done.
+    """
+
+    __slots__ = ("beside", "lane", "task", "trace", "transaction")
+
+    def __init__(self, transaction: Transaction, lane: Lane, trace: Any) -> None:
+        self.transaction = transaction
+        self.lane = lane
+        self.task = lane.task
+        self.trace = trace
+        self.beside = 0
+
+
+class Beside:
+    """A call that goes on while its caller does, as a future: its time is no part of the caller's."""
+
+    __slots__ = ("_member", "_trace")
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self._trace = member.transaction.new_trace() if member.beside else member.trace  # side by side is no repetition
+        member.beside += 1
+
+    def leave(self, span: Span) -> tuple[Node | None, Any]:
+        """Return the node that counts the call, now that it has ended, and the trace that it belongs to, or None."""
+        self._member.beside -= 1
+        transaction = self._member.transaction
+        above = child(transaction.node, AFTER if transaction.ended else CONCURRENT)
+        return child(above, span) if above is not None else None, None if transaction.ended else self._trace
+
+
+if compiled:
+    Transaction = compiled.Transaction  # type: ignore[misc]  # C has no annotations
+    Member = compiled.Member  # type: ignore[misc]
+
+
+class Visit:
+    """A call at the root of a lane that belongs to a transaction begun elsewhere, while it lasts."""
+
+    __slots__ = ("_transaction", "lane")
+
+    def __init__(self, lane: Lane, transaction: Transaction) -> None:
+        self.lane = lane
+        self._transaction = None if transaction.ended or transaction.is_routed else transaction
+        if self._transaction is not None:
+            visits.setdefault(transaction, []).append(self)
+
+    def close(self) -> None:
+        """Leave the lane as it was."""
+        self.lane.node = recorder.root
+        self.lane.trace = self.lane.moved = None
+        if self._transaction is not None:
+            others = visits.get(self._transaction, [])
+            if self in others:
+                others.remove(self)
+            if not others:
+                visits.pop(self._transaction, None)
+
+
+visits: dict[Transaction, list[Visit]] = {}
+"""What is open in other lanes of transactions that may still get another name."""
+after_fork(visits.clear)  # of threads that are no more, to transactions that stay the parent's
+
+members: ContextVar[Member | None] = ContextVar("hookmon")
+
+
+def take_back(token: Token[Member | None]) -> None:
+    """Have the caller belong to what it belonged to before."""
+    try:
+        members.reset(token)
+    except ValueError:  # in a copy of the context that it was set in
+        before = token.old_value
+        members.set(None if before is Token.MISSING else before)
+
+
+@shielded(None)
+def begin(lane: Lane, node: Node) -> Transaction | None:
+    """Open a transaction with the entry's node, in a lane that has none open."""
+    transaction = Transaction(lane, node)
+    lane.trace = transaction.traces[0]
+    lane.moved = None
+    transaction.enter()
+    recorder.join_from_now_on()
+    return transaction
+
+
+def enter(lane: Lane, node: Node, opened: Any) -> Any:
+    """Return what an entry's call opens: a transaction, or within another one, a job or a test, a request of its own name.
+
+    `opened` is the visit of the lane to that other one, and what else is to be closed with the call.
+    """
+    if lane.trace is None and opened is None:
+        return begin(lane, node)
+    return nest(lane, node, opened) or opened
+
+
+@shielded(None)
+def nest(lane: Lane, node: Node, opened: Any) -> Any:
+    """Open a request in a lane where a job or a test is open; None where that is not so."""
+    outer = current()
+    if outer is None or lane.trace is None or node.span.target.kind != "request":
+        return None
+    return Nested(outer, lane, node, opened)
+
+
+@shielded(None)
+def join(lane: Lane, span: Span) -> Visit | None:
+    """Put a lane that is at its root below the transaction that its context belongs to; None where there is none.
+
+    `span` is what is called there: an entry, such as a job of a worker that the first request has started, is no afterthought
+    of a transaction that has ended.
+    """
+    member = members.get(None)
+    if member is None:
+        return None
+    transaction = member.transaction
+    if transaction.epoch != recorder.forks:
+        return None
+    if transaction.ended:
+        if span.target.entry:
+            return None
+        node = child(transaction.node, AFTER)
+        trace = None
+    else:
+        if member.lane is not lane or member.task != lane.task:
+            task = lane.task or running_task() or None
+            if task is None or task != member.task:  # else a greenlet of the same task, as SQLAlchemy makes for each await
+                member = Member(transaction, lane, transaction.new_trace())
+                member.task = task
+                members.set(member)
+        node = child(transaction.node, CONCURRENT)
+        trace = member.trace
+    if node is None:
+        return None
+    lane.node = node
+    lane.trace = trace
+    return Visit(lane, transaction)
+
+
+@shielded(None)
+def stream(transaction: Transaction) -> Visit | None:
+    """Put the caller's lane where the rest of an ended transaction's body is made; None where it is inside another call."""
+    if transaction.epoch != recorder.forks or not transaction.ended:
+        return None
+    try:
+        lane = recorder.here.lane
+    except AttributeError:
+        lane = recorder.enter_thread()
+    node = child(transaction.node, STREAMING) if lane.node is recorder.root else None
+    if node is None:
+        return None
+    lane.node = node
+    lane.trace = None
+    return Visit(lane, transaction)
+
+
+class Nested:
+    """A request that a job or a test makes itself, of an application in its own process, with a test client say.
+
+    It has its own name and status while it lasts and is no transaction: its calls are those of the job. The entry's wrapper
+    closes it when its call has ended, as it would a transaction.
+    """
+
+    __slots__ = ("_lane", "_member", "_moved", "_opened", "_outer", "_token", "_trace", "_transaction")
+
+    def __init__(self, outer: Transaction, lane: Lane, node: Node, opened: Any) -> None:
+        """`opened` is what is to be closed with it, or None."""
+        self._lane = lane
+        self._opened = opened
+        self._outer = outer
+        self._moved, self._trace = lane.moved, lane.trace  # of calls around, which end later
+        lane.moved = None
+        lane.trace = outer.new_trace() or Trace()  # what moves with its name is its own calls, and not those of the one before
+        self._transaction = Transaction(lane, node)
+        self._transaction.nested = True
+        self._transaction.traces = [lane.trace]
+        self._member = Member(self._transaction, lane, lane.trace)
+        self._token = members.set(self._member)
+
+    @shielded(None)
+    def close(self) -> None:
+        """Count a failure that only the status tells of, and leave the lane and the context to the job."""
+        lane, transaction = self._lane, self._transaction
+        first, *others = transaction.traces
+        own = first.take_last()
+        if own is not None:
+            self._trace.add(*_ended(transaction, *own[:4]))
+        self._outer.traces.extend(others[: MOST_TRACES - len(self._outer.traces)])
+        transaction.traces = []
+        transaction.close()
+        lane.trace, lane.moved = self._trace, self._moved
+        if members.get(None) is self._member:
+            take_back(self._token)
+        if self._opened is not None:
+            self._opened.close()
+
+
+def _ended(transaction: Transaction, node: Node, started_ns: int, duration_ns: int, outcome: int) -> tuple[Node, int, int, int]:
+    """Return a request's own call as it belongs into the job's trace: with an error where its status is one."""
+    if outcome == RETURNED and node is transaction.node and (transaction.status >= FAILED_FROM or transaction.failed):
+        recorder.words[node.total + _ERRORS] += 1
+        outcome = RAISED
+    return node, started_ns, duration_ns, outcome
+
+
+def current() -> Transaction | None:
+    """Return the open transaction that the caller belongs to, None when there is none."""
+    member = members.get(None)
+    if member is None or member.transaction.ended or member.transaction.epoch != recorder.forks:
+        return None
+    return member.transaction
+
+
+def is_in_request() -> bool:
+    """Say whether the caller belongs to a request that is open."""
+    transaction = current()
+    return transaction is not None and transaction.node.span.target.kind == "request"
+
+
+@shielded(None)
+def beside() -> Beside | None:
+    """Take the part of a call in the caller's open transaction that will go on beside it; None when there is none."""
+    return Beside(members.get(None)) if current() is not None else None  # type: ignore[arg-type]
+
+
+def set_status(status: int) -> None:
+    """Say how the open transaction's response begins: its status code."""
+    transaction = current()
+    if transaction is not None:
+        transaction.status = status
+
+
+@shielded(None)
+def fail() -> None:
+    """Say that the caller's transaction is an error, also when its response has ended: counted once."""
+    member = members.get(None)
+    transaction = member.transaction if member is not None else None
+    if transaction is None or transaction.failed or transaction.epoch != recorder.forks:
+        return
+    transaction.failed = True
+    if transaction.ended:
+        recorder.words[transaction.node.total + _ERRORS] += 1
+
+
+def child(parent: Node, span: Span) -> Node | None:
+    """Return a span's node under a parent, None where it is not recorded."""
+    node = parent.children.get(span)
+    return node if node is not None else recorder.new_node(parent, span)

@@ -1,0 +1,121 @@
+"""The end of a response, which comes before the entry's call returns: background tasks, code behind `finish()`.
+
+In: word of the last part of a response. Out: a transaction that is settled then; what is called later in its lane is counted
+below its `(after)`. Runs in the watched process, once for each request of the frameworks whose adapters say so.
+
+The calls that are open at that moment, the entry's first of all, are counted as if they ended. When they do, their stand-ins
+are led (`Lane.moved`) to a node that counts nothing and has the children of `(after)`.
+"""
+
+from __future__ import annotations
+
+from hookmon.core import layout
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.private import monotonic_ns as clock
+from hookmon.probe.engine import compiled
+from hookmon.probe.recording import native_forks, recorder
+from hookmon.probe.recording.tree import SCRATCH_LANE
+from hookmon.probe.transactions.context import AFTER, FAILED_FROM, Transaction, child, current
+from hookmon.probe.transactions.traces import RETURNED, UNTIMED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hookmon.probe.recording.recorder import Lane, Node
+
+_UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+_ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
+
+
+@shielded(None)
+def finish(transaction: Transaction | None = None) -> None:
+    """Settle a transaction, the caller's own if none is given: its response has ended for the client.
+
+    Does nothing where the calls that are open cannot be told: in a lane that has found no place in the shard.
+    """
+    transaction = transaction or current()
+    if transaction is None or transaction.ended or transaction.nested or transaction.epoch != recorder.forks:
+        return
+    if transaction.lane.base == SCRATCH_LANE or transaction.node.span.target.kind != "request":
+        return
+    lane = transaction.lane
+    calls = _open_calls(lane, transaction.node)
+    place = tail(transaction.node) if calls else None
+    if place is None:
+        return
+    transaction.ended = True
+    traces, transaction.traces = transaction.traces, []
+    lane.trace = None
+    lane.node = place
+    before = {key: place if led in calls else led for key, led in (lane.moved or {}).items()}
+    lane.moved = before | dict.fromkeys(calls, place)
+    now_ns = clock()
+    for node in calls:
+        slot = lane.base + node.slot
+        started_ns = recorder.since[slot] if recorder.words[slot] == node.number else 0  # else it is only counted
+        recorder.words[slot] = 0
+        traces[0].add(node, started_ns, *_count(node, started_ns, now_ns))
+    own = traces[0].take_last()
+    if own is not None:
+        transaction.settle(traces, own)
+
+
+@shielded(None)
+def begin(transaction: Transaction, status: str) -> None:
+    """Say with which status, "503 Later", the response of a transaction begins that has ended by then."""
+    code = status[:3]
+    if not code.isdigit() or transaction.failed or transaction.epoch != recorder.forks:
+        return
+    transaction.status = int(code)
+    if transaction.ended and transaction.status >= FAILED_FROM:
+        transaction.failed = True
+        recorder.words[transaction.node.total + _ERRORS] += 1
+
+
+def _open_calls(lane: Lane, entry: Node) -> list[Node]:
+    """Return the nodes that are open in a lane, innermost first, the entry's last; [] when the entry is not open there."""
+    calls = []
+    node = lane.node
+    while node is not None and node is not recorder.root:
+        calls.append(node)
+        if node is entry:
+            return calls
+        node = node.parent
+    return []
+
+
+def _count(node: Node, started_ns: int, now_ns: int) -> tuple[int, int]:
+    """Count an open call as if it ended now; return its duration and how it ended."""
+    if not started_ns:
+        recorder.words[node.total + _UNTIMED] += 1
+        return 0, UNTIMED
+    recorder.succeed(node, now_ns - started_ns)
+    return now_ns - started_ns, RETURNED
+
+
+_tails: dict[Node, Node] = {}
+
+
+@shielded(None)
+def tail(entry: Node) -> Node | None:
+    """Return the node that counts nothing, with the children of the entry's `(after)`."""
+    after = child(entry, AFTER)
+    if after is None or after in _tails:
+        return _tails.get(after) if after is not None else None
+    found = recorder.Node(after.parent, AFTER, 0, 0, after.depth)
+    found.retire()
+    found.number, found.parent, found.children, found.slot = after.number, after.parent, after.children, after.slot
+    _tails[after] = found
+    return found
+
+
+def _forget_tails() -> None:
+    """Lead what goes on in a forked child to where all that its parent has begun goes."""
+    for each in _tails.values():
+        each.retire()
+    _tails.clear()
+
+
+if compiled:
+    finish = shielded(None)(compiled.finish_response)
+
+native_forks.forgetting.append(_forget_tails)

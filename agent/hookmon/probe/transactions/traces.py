@@ -1,0 +1,203 @@
+"""What the lanes of one transaction did, and the slowest transactions of each name, kept whole.
+
+In: completed calls, in the order of their ends. Out: how often each node was called, and records of the shard with all calls of
+the slowest (`core.layout.EXAMPLE`), written over when a slower one comes. Runs in the watched process. `_engine` has a Trace of
+its own of the same shape.
+"""
+
+from __future__ import annotations
+
+from hookmon.core import layout
+from hookmon.core.histogram import bucket_of
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.engine import compiled
+from hookmon.probe.recording import recorder
+from hookmon.probe.recording.overhead import charged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from hookmon.probe.recording.recorder import Node
+
+    Event = tuple[Node, int, int, int, int]  # node, start, duration, outcome, calls; start 0: several calls in one
+
+MOST_EVENTS = 4_096
+"""Calls that are known one by one; beyond that they are added up by node."""
+
+RETURNED, RAISED, INTERRUPTED = 0, 1, 2
+UNTIMED = 4
+"""Added to an outcome: the call was counted and not timed."""
+
+
+class Trace:
+    """The calls of one lane."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+
+    def add(self, node: Node, started_ns: int, duration_ns: int, outcome: int) -> None:
+        """Note a completed call."""
+        if len(self._events) >= MOST_EVENTS:
+            self._fold()
+        self._events.append((node, started_ns, duration_ns, outcome, 1))
+
+    def _fold(self) -> None:
+        sums: dict[Node, list[int]] = {}
+        for node, _, duration_ns, _, calls in self._events:
+            known = sums.setdefault(node, [0, 0])
+            known[0] += calls
+            known[1] += duration_ns
+        if len(sums) > MOST_EVENTS // 2:
+            sums.clear()  # thousands of names in one transaction: the tree has them, what is per transaction begins anew
+        self._events = [(node, 0, duration_ns, RETURNED, calls) for node, (calls, duration_ns) in sums.items()]
+
+    def take_last(self) -> Event | None:
+        """Remove and return the call that ended last."""
+        return self._events.pop() if self._events else None
+
+    def events(self) -> list[Event]:
+        """Return the calls by their ends."""
+        return list(self._events)
+
+    def replace(self, events: list[Event]) -> None:
+        """Put other calls in the place of those that are known."""
+        self._events = list(events)
+
+
+@charged
+def new_per(node: Node) -> int:
+    """Return the index of the record of a node's calls per transaction, 0 where there is no space."""
+    arena = recorder.arena()
+    if arena is not None and node.number and not node.per:
+        node.per = arena.record(layout.PER, node.number, [0] * (layout.PER_WORDS - 1))
+    return node.per  # type: ignore[no-any-return]
+
+
+def settle(traces: list[Trace]) -> None:
+    """Write down how often each node was called in one transaction, whose lanes these are."""
+    whole: dict[Node, int] = {}
+    for trace in traces:
+        lane: dict[Node, list[int]] = {}
+        for node, _, duration_ns, _, calls in trace._events:
+            known = lane.setdefault(node, [0, 0])
+            known[0] += calls
+            known[1] += duration_ns
+        for node, (calls, duration_ns) in lane.items():
+            whole[node] = whole.get(node, 0) + calls
+            per = node.per or new_per(node)
+            if per and calls >= layout.REPEATED:
+                words = recorder.words
+                words[per + layout.PER_REPEATED] += 1
+                words[per + layout.PER_REPEATED_CALLS] += calls
+                words[per + layout.PER_REPEATED_NS] += duration_ns
+                words[per + layout.PER_MOST_REPEATED] = max(words[per + layout.PER_MOST_REPEATED], calls)
+    for node, calls in whole.items():
+        per = node.per
+        if per:
+            words = recorder.words
+            words[per + layout.PER_TRANSACTIONS] += 1
+            words[per + layout.PER_MOST] = max(words[per + layout.PER_MOST], calls)
+
+
+_ENDINGS = {
+    RAISED: layout.NODE_ERRORS - layout.NODE_TOTAL_NS,
+    INTERRUPTED: layout.NODE_INTERRUPTED - layout.NODE_TOTAL_NS,
+    UNTIMED: layout.NODE_UNTIMED - layout.NODE_TOTAL_NS,
+}
+
+
+def give(node: Node, other: Node, duration_ns: int, outcome: int) -> None:
+    """Let one completed call of a node be another's."""
+    words = recorder.words
+    for flag, offset in _ENDINGS.items():
+        if outcome & flag:
+            words[node.total + offset] -= 1
+            words[other.total + offset] += 1
+    if not outcome & UNTIMED:
+        bucket = bucket_of(duration_ns)
+        words[node.buckets[bucket] if bucket in node.buckets else node.total + _ENDINGS[UNTIMED]] -= 1
+        words[node.total] -= duration_ns
+        words[other.total] += duration_ns
+        recorder.finish(other, duration_ns, None)
+
+
+def outcome_of(error: BaseException | None) -> int:
+    """Return how a call ended."""
+    if error is None or isinstance(error, StopIteration | StopAsyncIteration):
+        return RETURNED
+    return RAISED if isinstance(error, Exception) else INTERRUPTED
+
+
+_MOST_EXAMPLES = 2_000  # names of transactions: 7 kB each
+
+_examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the record), fastest first
+_examples_of = 0  # recorder.forks, when they were written
+
+
+@charged
+@shielded(None)
+def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Trace]) -> None:
+    """Write a transaction into the shard when it is one of the slowest of its name.
+
+    The node knows from then on which durations need not be asked for any more.
+    """
+    global _examples_of
+    if _examples_of != recorder.forks:  # those belong to the parent's shard
+        _examples.clear()
+        _examples_of = recorder.forks
+    kept = _examples.get(node)
+    if kept is None:
+        if len(_examples) >= _MOST_EXAMPLES:
+            node.floor_ns = 1 << 62
+            return
+        kept = _examples[node] = []
+    if len(kept) < layout.EXAMPLES:
+        arena = recorder.arena()
+        if arena is None or not node.number:
+            return
+        at = arena.record(layout.EXAMPLE, node.number, [0] * (layout.EXAMPLE_WORDS - 1))
+        if not at:
+            return
+    elif duration_ns > kept[0][0]:
+        _, at = kept.pop(0)
+    else:
+        return
+    kept.append((duration_ns, at))
+    kept.sort()
+    if len(kept) >= layout.EXAMPLES:
+        node.floor_ns = kept[0][0]
+    _write_example(at, started_ns, duration_ns, status, traces)
+
+
+def _write_example(at: int, started_ns: int, duration_ns: int, status: int, traces: list[Trace]) -> None:
+    spans = [
+        (length_ns, began_ns, node.number | lane << 32)
+        for lane, trace in enumerate(traces)
+        for node, began_ns, length_ns, _, _ in trace.events()
+        if began_ns >= started_ns
+    ]
+    calls = sum(event[4] for trace in traces for event in trace.events())
+    spans.sort(reverse=True)
+    del spans[layout.EXAMPLE_MOST_SPANS :]
+    spans.sort(key=lambda span: span[1])
+    words = recorder.words
+    words[at + layout.EXAMPLE_TURN] |= 1
+    words[at + layout.EXAMPLE_STARTED_NS] = started_ns
+    words[at + layout.EXAMPLE_DURATION_NS] = duration_ns
+    words[at + layout.EXAMPLE_STATUS] = status
+    words[at + layout.EXAMPLE_SPANS] = len(spans)
+    words[at + layout.EXAMPLE_LEFT_OUT] = calls - len(spans)
+    place = at + layout.EXAMPLE_FIRST
+    for length_ns, began_ns, number in spans:
+        words[place] = number
+        words[place + 1] = began_ns - started_ns
+        words[place + 2] = length_ns
+        place += 3
+    words[at + layout.EXAMPLE_TURN] = (words[at + layout.EXAMPLE_TURN] | 1) + 1
+
+
+if compiled:
+    Trace = compiled.Trace  # type: ignore[misc]  # C has no annotations
+    settle = compiled.settle
+    give = compiled.give

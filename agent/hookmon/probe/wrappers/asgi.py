@@ -1,0 +1,87 @@
+"""ASGI applications: which calls of one begin a request, and what is said to the server of its response.
+
+In: calls `(scope, receive, send)`. Out: a transaction for each HTTP request and each websocket, which ends when the last part of
+the response has been sent; status and failure. In an open request nothing is done: where a server and a framework are both
+watched, the server's call counts. Runs in the watched process. This is the pure engine's; the compiled one does the same in C.
+Source: ASGI 3.0, "HTTP & WebSocket Message Format".
+"""
+
+from __future__ import annotations
+
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.target import note_maker
+from hookmon.probe.transactions import context, response
+from hookmon.probe.wrappers.calls import TimedCoroutineFunction
+from hookmon.probe.wrappers.coroutines import TimedCoroutine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.naming.names import FindSpan
+
+
+class Application(TimedCoroutineFunction):
+    """An application, or the method of a class that is called as one; `position` is that of its scope."""
+
+    __slots__ = ("_self_position",)
+
+    def __init__(self, function: Any, span: None, name: FindSpan, position: int, sited: bool, key: str) -> None:
+        super().__init__(function, span, name, position, sited, key)
+        self._self_position = position
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Call the application, and make a transaction of it where that begins a request."""
+        send = self._self_position + 2
+        is_request = not kwargs and len(args) > send and _begins_request(args[self._self_position])
+        try:
+            if not is_request:
+                return self._self_function(*args, **kwargs)
+            made = self._self_function(*args[:send], _telling(args[send]), *args[send + 1 :])
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        span = self._self_name(args, kwargs)
+        if not span.made_at:
+            note_maker(span)
+        return TimedCoroutine(_failing(made), span)
+
+
+def _begins_request(scope: Any) -> bool:
+    return type(scope) is dict and scope.get("type") in ("http", "websocket") and not context.is_in_request()
+
+
+@unseen
+async def _failing(made: Any) -> Any:
+    try:
+        return await made
+    except BaseException as error:
+        if isinstance(error, Exception):
+            context.fail()
+        leave_traceback(error)
+        raise
+
+
+@unseen
+def _telling(send: Any) -> Any:
+    """Return a `send` that tells of what goes by."""
+
+    def tell(message: Any) -> Any:
+        kind = message["type"]
+        if kind == "http.response.start":
+            if context.is_in_request():
+                context.set_status(message["status"])
+        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
+            return last(message)
+        return send(message)
+
+    async def last(message: Any) -> None:
+        try:
+            await send(message)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        response.finish()
+
+    return tell

@@ -1,0 +1,130 @@
+"""Bodies of responses that are made while they are sent: generators that run when the framework's call has returned.
+
+In: what a watch's `entry_body` leads to. Out: in the place of a plain generator, a stand-in whose steps belong to the transaction
+that made it, below a node of its own, "(streaming)". Runs in the watched process. Nothing but a plain generator is
+replaced: servers look for the type of what wraps a file, and send that without Python.
+"""
+
+from __future__ import annotations
+
+from types import CodeType, GeneratorType, MemberDescriptorType
+
+from hookmon.core.span import parse
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.introspect import attribute, on_class_of, own_dictionary
+from hookmon.probe.base.target import Span, Target
+from hookmon.probe.naming.names import root_reader
+from hookmon.probe.transactions.context import stream
+from hookmon.probe.wrappers.coroutines import StandIn
+from hookmon.probe.wrappers.generators import timed_generator
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hookmon.probe.transactions.context import Transaction
+
+    Replace = Callable[[tuple[Any, ...], dict[str, Any], Transaction], Any]
+
+_MOST_BODIES = 1_000
+_spans: dict[CodeType, Span] = {}
+_others = Target("", "function", "", "", False).span("(other)")
+
+
+def replacer(template: str, function: Any, is_method: bool) -> Replace:
+    """Return what puts a stand-in where a call has left a generator; it returns that where it is to be the call's result."""
+    field: Any = parse(template)[0]  # the only one, and without a filter: config.checks.place
+    root, *names = field[0][0]
+    root_of = root_reader(root, function, is_method)
+
+    def replace(args: tuple[Any, ...], values: dict[str, Any], transaction: Transaction) -> Any:
+        holder = value = root_of(args, values)
+        for name in names:
+            holder, value = value, attribute(value, name)
+        if type(value) is not GeneratorType:
+            return None
+        body = Body(value, transaction)
+        if not names:
+            return body
+        on_class = on_class_of(holder, names[-1])
+        if type(on_class) is MemberDescriptorType:
+            on_class.__set__(holder, body)
+        elif names[-1] in own_dictionary(holder):
+            own_dictionary(holder)[names[-1]] = body
+        return None
+
+    return replace
+
+
+class Body(StandIn):
+    """A generator whose steps belong to a transaction, also when that has ended."""
+
+    __slots__ = ("_timed", "_transaction")
+
+    __class__ = property(lambda self: GeneratorType)
+
+    def __init__(self, inner: Any, transaction: Transaction) -> None:
+        super().__init__(inner)
+        self._timed = timed_generator(inner, _span_of(inner))
+        self._transaction = transaction
+
+    def __iter__(self) -> Any:
+        return self
+
+    @unseen
+    def _step(self, step: Any, *arguments: Any) -> Any:
+        visit = stream(self._transaction)
+        try:
+            return step(*arguments)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        finally:
+            if visit is not None:
+                visit.close()
+
+    @unseen
+    def __next__(self) -> Any:
+        try:
+            return self._step(self._timed.__next__)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    @unseen
+    def send(self, value: Any) -> Any:
+        try:
+            return self._step(self._timed.send, value)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    @unseen
+    def throw(self, *exception: Any) -> Any:
+        try:
+            return self._step(self._timed.throw, *exception)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    @unseen
+    def close(self) -> None:
+        try:
+            self._step(self._timed.close)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+
+def _span_of(generator: GeneratorType[Any, Any, Any]) -> Span:
+    """Return the span of a generator's function, by whose name its body goes."""
+    code = generator.gi_code
+    span = _spans.get(code)
+    if span is None:
+        if len(_spans) >= _MOST_BODIES:
+            return _others
+        module = generator.gi_frame.f_globals.get("__name__") if generator.gi_frame is not None else ""
+        target = Target(f"{module}:{code.co_qualname}", "function", "", "", False)
+        span = _spans[code] = target.span(code.co_qualname)
+    return span

@@ -1,0 +1,360 @@
+"""What stands in for a watched callable: wrapt's proxy with a timed call.
+
+In: a callable and its target. Out: an object that is that callable in every way but one. Runs in the watched process;
+`TimedCallable.__call__` is the hot path of the pure engine. Everything between the last call of a function and the last store is
+one straight line, so that threads and signal handlers cannot come between (see `arena`).
+"""
+
+from __future__ import annotations
+
+from types import BuiltinFunctionType, FunctionType, MethodType
+
+from hookmon.core import layout
+from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
+from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import FREE_THREADED, serialised
+from hookmon.probe.base.private import monotonic_ns as clock
+from hookmon.probe.base.target import note_maker
+from hookmon.probe.naming.names import locating, remembering
+from hookmon.probe.recording import recorder
+from hookmon.probe.recording.overhead import charged_in_part
+from hookmon.probe.transactions.context import enter, join
+from hookmon.probe.transactions.paired_spans import end_left
+from hookmon.probe.transactions.traces import RETURNED, UNTIMED, outcome_of
+from hookmon.probe.wrappers.coroutines import TimedCoroutine, awaited, can_be_awaited
+from hookmon.probe.wrappers.generators import timed_generator
+from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, load_stand_in_base, reduced
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.base.target import Span
+    from hookmon.probe.naming.names import FindSpan
+    from hookmon.probe.recording.recorder import Lane, Node
+
+_UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
+
+_PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple, set))
+"""Types of results that are known to be no awaitables: one set look-up for most calls."""
+
+_StandInBase: Any = load_stand_in_base(recorder.wrapt_folder)
+
+
+class TimedCallable(_StandInBase):  # type: ignore[misc]
+    """A callable whose calls are timed, and that does not bind: a builtin function, an instance with `__call__`.
+
+    A result that can be awaited is followed to its end: `redis.client:Redis.get` serves both kinds of clients.
+    """
+
+    __slots__ = ("_self_function", "_self_name", "_self_span")
+
+    def __init__(
+        self, function: Any, span: Span | None, name: FindSpan | None, position: int, sited: bool = False, key: str | None = None
+    ) -> None:
+        """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
+
+        `position` is that of the one argument that decides, or whose `key` decides where it is a dict; -1 when it is not that
+        simple. `sited`: the calling line tells spans apart.
+        """
+        super().__init__(function)
+        self._self_function = function
+        find: Any = remembering(charged_in_part(name), position, key) if name is not None else None
+        if sited:
+            fixed: Any = span
+            find = locating(find or (lambda args, kwargs: fixed))
+            span = None
+        self._self_span: Any = span
+        self._self_name: Any = find
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            lane = recorder.here.lane
+        except AttributeError:
+            lane = recorder.enter_thread()
+        span = self._self_span
+        if span is None:
+            span = self._self_name(args, kwargs)
+        parent = lane.node
+        opened: Any = None
+        if recorder.joining and parent is recorder.root:
+            opened = join(lane, span)
+            parent = lane.node
+        try:
+            node = parent.children[span]
+        except KeyError:
+            node = recorder.new_node(parent, span)
+        if node is None:
+            if opened is not None:
+                opened.close()
+            try:
+                return self._self_function(*args, **kwargs)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
+        if node.entry:
+            opened = enter(lane, node, opened)
+        if node.skip and node.skip < ONE_TIMED_OF:
+            try:
+                return self._counted(lane, parent, node, opened, args, kwargs)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
+        start = 0
+        lane.node = node
+        try:
+            start = clock()
+            slot = lane.base + node.slot  # only now: in the clock's call a signal handler may have forked
+            recorder.since[slot] = start
+            recorder.words[slot] = node.number
+            result = self._self_function(*args, **kwargs)
+            duration_ns = clock() - start
+            args = kwargs = None  # type: ignore[assignment]  # a traceback that is kept may lead to this frame, and so to them
+        except BaseException as error:
+            args = kwargs = None  # type: ignore[assignment]
+            if lane.moved is not None:
+                parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+            if lane.node is not node:
+                end_left(lane, node, type(error))
+            lane.node = parent
+            recorder.words[lane.base + node.slot] = 0
+            if start:
+                duration_ns = recorder.end(node, start, error)
+                if lane.trace is not None:
+                    lane.trace.add(node, start, duration_ns, outcome_of(error))
+            if opened is not None:
+                opened.close()
+            leave_traceback(error)
+            raise
+        if lane.moved is not None:
+            parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+        if lane.node is not node:
+            end_left(lane, node, None)
+        lane.node = parent
+        recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
+        if type(result) not in _PLAIN and can_be_awaited(result):
+            followed = awaited(result, span, start)  # counts the call when that ends
+            if opened is not None:
+                opened.close()
+            return followed
+        if lane.trace is not None:
+            lane.trace.add(node, start, duration_ns, RETURNED)
+        if FREE_THREADED or opened is not None:
+            recorder.succeed(node, duration_ns)
+            if opened is not None:
+                opened.close()
+            return result
+        index = SMALL_BUCKETS[duration_ns] if duration_ns < SMALL_NS else bucket_of(duration_ns)
+        if index not in node.buckets:
+            recorder.new_bucket(node, duration_ns)
+        # From here on no call and no jump back: a signal handler that forked in between would leave us with the parent's places.
+        bucket = node.buckets[index] if index in node.buckets else node.total + _UNTIMED
+        total = node.total
+        words = recorder.words
+        words[bucket] = count = words[bucket] + 1
+        words[total] += duration_ns
+        if duration_ns < node.min_ns:
+            node.min_ns = words[total + 1] = duration_ns
+        if duration_ns > node.max_ns:
+            node.max_ns = words[total + 2] = duration_ns
+        if not count % CALLS_A_LOOK or node.skip:
+            _seldom(node, count)
+        return result
+
+    @unseen
+    def _counted(self, lane: Lane, parent: Node, node: Node, opened: Any, args: Any, kwargs: Any) -> Any:
+        """Call without timing: the target costs too much (see `overhead`)."""
+        node.skip += 1
+        lane.node = node
+        try:
+            result = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            _leave_counted(lane, parent, node, opened, error)
+            leave_traceback(error)
+            raise
+        _leave_counted(lane, parent, node, opened, None)
+        return result
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        wrapped = self._self_function
+        if isinstance(wrapped, FunctionType | BuiltinFunctionType):
+            return reduced(wrapped)
+        return wrapped.__reduce_ex__(protocol)
+
+    def __reduce__(self) -> Any:
+        return self.__reduce_ex__(2)
+
+    def __copy__(self) -> Any:
+        return copy_of(self, self._self_function)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return deep_copy_of(self, self._self_function, memo)
+
+    def __repr__(self) -> str:
+        return repr(self._self_function)
+
+
+def hide_call(proxy: Any) -> Any:
+    """Let whoever asks a stand-in for `__call__` get another one, and no method of ours: a function has none in Python."""
+    function = proxy._self_function
+    if is_called_in_c(function):
+        twin: Any = _StandInBase.__new__(type(proxy))
+        _StandInBase.__init__(twin, function)
+        twin._self_function, twin._self_span, twin._self_name = function, proxy._self_span, proxy._self_name
+        proxy.__call__ = twin
+    return proxy
+
+
+@serialised
+def _count_untimed(node: Node, error: BaseException | None) -> None:
+    recorder.words[node.total + _UNTIMED] += 1
+    if error is not None:
+        recorder.count_error(node, error)
+
+
+def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Any, error: BaseException | None) -> None:
+    if lane.moved is not None:
+        parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+    if lane.node is not node:
+        end_left(lane, node, None if error is None else type(error))
+    lane.node = parent
+    _count_untimed(node, error)
+    if lane.trace is not None:
+        lane.trace.add(node, 0, 0, UNTIMED | outcome_of(error))
+    if opened is not None:
+        opened.close()
+
+
+def _seldom(node: Node, count: int) -> None:
+    if node.skip:
+        node.skip = 1
+    if not count % CALLS_A_LOOK:
+        recorder.arena()  # notices a fork
+        recorder.look(node)
+
+
+class Timed(TimedCallable):
+    """A plain function, or anything else that binds like one."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+
+class Selective(TimedCallable):
+    """A function in a class that is timed for some of its objects: those bind to stand-ins of their own (see `instances`)."""
+
+    __slots__ = ("_self_instances",)
+
+    def __new__(cls, function: Any, _span: None, instances: dict[int, Any], _position: int) -> Any:
+        """Make a class for it alone: what `__get__` needs is in cells there, where it costs half as much as on a proxy."""
+        find = instances.get
+
+        def bind(self: Any, instance: Any, owner: Any = None) -> Any:
+            return function if instance is None else MethodType(find(id(instance), function), instance)
+
+        kind = type("function", (cls,), {"__slots__": (), "__get__": bind})
+        return super().__new__(kind)
+
+    def __init__(self, function: Any, span: None, instances: dict[int, Any], position: int) -> None:
+        super().__init__(function, span, None, position)
+        self._self_instances = instances
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    def _self_forget(self, number: int) -> None:
+        self._self_instances.pop(number, None)
+
+
+class TimedCoroutineFunction(Timed):
+    """A coroutine function: its coroutines are timed, from their first step to their end."""
+
+    __slots__ = ()
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            coroutine = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        span = self._self_span or self._self_name(args, kwargs)
+        if not span.made_at:
+            note_maker(span)
+        return TimedCoroutine(coroutine, span)
+
+
+class TimedGeneratorFunction(Timed):
+    """A generator function, plain or asynchronous, or a function that contextlib made of one: the body is timed."""
+
+    __slots__ = ()
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            made = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        return timed_generator(made, self._self_span or self._self_name(args, kwargs))
+
+
+class Marked(Timed):
+    """A function that tells of the open transaction when it returns: `name` is called with (args, kwargs, result)."""
+
+    __slots__ = ()
+
+    def __init__(self, function: Any, span: None, name: Any, position: int, *_for_c: Any) -> None:
+        super().__init__(function, span, None, position)
+        self._self_name = name
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            result = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        replaced = self._self_name(args, kwargs, result)
+        return result if replaced is None else replaced
+
+
+class MarkedBefore(Marked):
+    """A coroutine function that tells when it is called."""
+
+    __slots__ = ()
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        self._self_name(args, kwargs, None)
+        try:
+            return self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+
+class MarkedCoroutineFunction(Marked):
+    """A coroutine function whose coroutines are replaced with what `name` returns."""
+
+    __slots__ = ()
+
+    @unseen
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            coroutine = self._self_function(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        return self._self_name(args, kwargs, coroutine)

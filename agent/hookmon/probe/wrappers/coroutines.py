@@ -1,0 +1,338 @@
+"""What runs in steps: coroutines, timed from their first step to their end. Generators are in `generators`.
+
+In: an object that the program's function made. Out: a stand-in that drives it and is like it. Runs in the watched process.
+
+A coroutine counts from its first step to its end (wall time), and its steps add up to its active time. The outermost
+watched coroutine of a task owns a lane, which is the running one during its steps only: tasks that take turns never see
+each other's spans.
+"""
+
+from __future__ import annotations
+
+from types import CoroutineType
+
+from hookmon.core import layout
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.private import monotonic_ns as clock
+from hookmon.probe.engine import compiled
+from hookmon.probe.recording import recorder
+from hookmon.probe.recording.switching import running_task
+from hookmon.probe.transactions.context import beside, enter, join
+from hookmon.probe.transactions.paired_spans import end_left
+from hookmon.probe.transactions.traces import outcome_of
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.base.target import Span
+    from hookmon.probe.recording.recorder import Lane, Node
+
+
+class Frame:
+    """A span that outlives one step: where it stands in its lane's tree, and the time it has used."""
+
+    __slots__ = (
+        "active_ns",
+        "ended",
+        "lane",
+        "node",
+        "opened",
+        "outer",
+        "owns_lane",
+        "parent",
+        "span",
+        "started_ns",
+        "stepping",
+        "steps",
+    )
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.node: Node | None = None
+        self.lane: Lane | None = None
+        self.outer: Lane | None = None
+        self.opened: Any = None  # the transaction that this is, or the visit to another one
+        self.parent: Node = recorder.root
+        self.owns_lane = False
+        self.stepping = False
+        self.ended = False
+        self.started_ns = 0
+        self.active_ns = 0
+        self.steps = 0
+
+    def open(self) -> None:
+        """Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task."""
+        try:
+            lane = recorder.here.lane
+        except AttributeError:
+            lane = recorder.enter_thread()
+        task = running_task()
+        if lane.task != task:
+            self.outer = lane
+            lane = recorder.here.lane = recorder.new_lane(task)
+            self.owns_lane = True
+        self.lane = lane
+        self.parent = parent = lane.node
+        if recorder.joining and parent is recorder.root:
+            self.opened = join(lane, self.span)
+            parent = lane.node
+        node = parent.children.get(self.span) or recorder.new_node(parent, self.span)
+        self.node = node
+        if node is None:
+            if self.opened is not None:
+                self.opened.close()
+                self.opened = None
+        elif node.entry:
+            self.opened = enter(lane, node, self.opened)
+        self.started_ns = clock()
+        if node is not None:
+            slot = lane.base + node.slot
+            recorder.since[slot] = self.started_ns
+            recorder.words[slot] = node.number
+            lane.node = node
+
+    def leave_place(self) -> None:
+        """Leave the place in the tree; the next task gets an owned lane. All has been counted by now."""
+        lane, node = self.lane, self.node
+        self.lane = None
+        self.ended = True
+        if lane is not None:
+            if node is not None:
+                lane.node = lane.moved.get(self.parent, self.parent) if lane.moved is not None else self.parent
+                recorder.words[lane.base + node.slot] = 0
+            if self.opened is not None:
+                self.opened.close()
+                self.opened = None
+            if self.owns_lane:
+                recorder.free_lane(lane)
+
+    def follow(self) -> None:
+        """Take the node that stands for this one since its transaction got its name."""
+        lane = self.lane
+        if lane is not None and lane.moved is not None and self.node is not None:
+            self.node = lane.moved.get(self.node, self.node)
+
+    def enter_step(self) -> None:
+        """Make the owned lane the running one; the first time, find a place. After the end nothing is recorded any more."""
+        if self.lane is None:
+            if not self.ended:
+                self.open()
+        elif self.owns_lane:
+            try:
+                self.outer = recorder.here.lane
+            except AttributeError:
+                self.outer = recorder.enter_thread()
+            recorder.here.lane = self.lane
+        self.stepping = True
+
+    def leave_step(self, started_ns: int) -> None:
+        """Give the thread its lane back until the next step."""
+        self.active_ns += clock() - started_ns
+        self.steps += 1
+        self.stepping = False
+        if self.owns_lane and not self.ended:
+            recorder.here.lane = self.outer
+            self.outer = None
+
+
+ACTIVE = layout.NODE_ACTIVE_NS - layout.NODE_TOTAL_NS
+STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
+
+
+class StandIn:
+    """An object that is another one but for its steps."""
+
+    __slots__ = ("__weakref__", "_inner")
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        if name in ("_inner", "_frame", "_body"):  # not made yet: an exception came between
+            raise AttributeError(name)
+        return getattr(self._inner, name)
+
+    def __repr__(self) -> str:
+        return repr(self._inner)
+
+
+class Awaitable(StandIn):
+    """A coroutine, or one step of an asynchronous generator, that is driven step by step."""
+
+    __slots__ = ("_frame",)
+
+    def __init__(self, inner: Any, frame: Frame) -> None:
+        super().__init__(inner)
+        self._frame = frame
+
+    @unseen
+    def _step(self, value: Any = None) -> Any:
+        frame = self._frame
+        if frame.stepping:  # a mistake of the program, which the coroutine answers
+            try:
+                return self._inner.send(value)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
+        frame.enter_step()
+        started_ns = clock()
+        try:
+            result = self._inner.send(value)
+        except BaseException as error:
+            frame.leave_step(started_ns)
+            self._end(error)
+            leave_traceback(error)
+            raise
+        frame.leave_step(started_ns)
+        return result
+
+    __next__ = _step
+    send = _step
+
+    @unseen
+    def throw(self, *exception: Any) -> Any:
+        frame = self._frame
+        if frame.stepping:
+            try:
+                return self._inner.throw(*exception)
+            except BaseException as error:
+                leave_traceback(error)
+                raise
+        frame.enter_step()
+        started_ns = clock()
+        try:
+            result = self._inner.throw(*exception)
+        except BaseException as error:
+            frame.leave_step(started_ns)
+            self._end(error)
+            leave_traceback(error)
+            raise
+        finally:
+            del exception  # or it would be a cycle with its traceback
+        frame.leave_step(started_ns)
+        return result
+
+    @unseen
+    def close(self) -> None:
+        stepping = self._frame.stepping
+        try:
+            self._inner.close()
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+        finally:
+            if not stepping:
+                self._abandon()
+
+    def __await__(self) -> Any:
+        return self
+
+    def __del__(self) -> None:
+        self._abandon()
+
+    @shielded(None)
+    def _end(self, error: BaseException) -> None:
+        frame = self._frame
+        if frame.ended:
+            return
+        duration_ns = clock() - frame.started_ns
+        frame.follow()
+        node = frame.node
+        if node is not None:
+            if frame.lane is not None and frame.lane.node is not node:
+                end_left(frame.lane, node, type(error))
+            words = recorder.words
+            words[node.total] += duration_ns
+            words[node.total + ACTIVE] += frame.active_ns
+            words[node.total + STEPS] += frame.steps
+            recorder.finish(node, duration_ns, error)
+            if frame.lane is not None and frame.lane.trace is not None:
+                frame.lane.trace.add(node, frame.started_ns, duration_ns, outcome_of(error))
+        frame.leave_place()
+
+    @shielded(None)
+    def _abandon(self) -> None:
+        """Count what was begun and will never end: closed, or dropped with its loop."""
+        if self._frame.lane is not None:
+            self._end(GeneratorExit())
+
+
+class TimedCoroutine(Awaitable):
+    """A coroutine whose steps are timed. Never awaited, it is never counted, and Python's own warning comes once."""
+
+    __slots__ = ()
+
+    __class__ = property(lambda self: CoroutineType)
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner, Frame(span))
+
+
+_coroutine: Any = compiled.TimedCoroutine if compiled else TimedCoroutine
+
+
+def can_be_awaited(result: Any) -> bool:
+    """Say whether a result's class has `__await__`, without asking its metaclass, which may be code of the program."""
+    return _has(result, "__await__")
+
+
+def _has(value: Any, name: str) -> bool:
+    return any(name in owner.__dict__ for owner in type(value).__mro__)
+
+
+@unseen
+async def awaiting(made: Any) -> Any:
+    """Make a coroutine of what can only be awaited."""
+    try:
+        return await made
+    except BaseException as error:
+        leave_traceback(error)
+        raise
+
+
+def awaited(result: Any, span: Span, start_ns: int) -> Any:
+    """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
+    if _has(result, "send"):
+        return _coroutine(result, span)
+    _time_future(result, span, start_ns)
+    return result
+
+
+@shielded(None)
+def _time_future(future: Any, span: Span, start_ns: int) -> None:
+    """Count a call whose plain function returned a future, when the future is done.
+
+    Anything else that can be awaited is left as it is: no stand-in could be all that such an object may be.
+    """
+    if not _has(future, "add_done_callback") or future.done():
+        lane = recorder.here.lane
+        node = recorder.new_node(lane.node, span)
+        if node is not None:
+            _end(node, lane.trace, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
+        return
+    apart = beside()
+
+    def done(ended: Any) -> None:
+        node, trace = apart.leave(span) if apart is not None else (recorder.new_node(recorder.root, span), None)
+        if node is not None:
+            _end(node, trace, start_ns, _outcome(ended))
+
+    future.add_done_callback(done)
+
+
+def _end(node: Node, trace: Any, start_ns: int, error: BaseException | None) -> None:
+    duration_ns = recorder.end(node, start_ns, error)
+    if trace is not None:
+        trace.add(node, start_ns, duration_ns, outcome_of(error))
+
+
+def _outcome(future: Any) -> BaseException | None:
+    """Return a future's error without marking it as seen, which would silence asyncio's warning about it."""
+    error = getattr(future, "_exception", None)
+    if isinstance(error, BaseException):
+        return error
+    return GeneratorExit() if future.cancelled() else None

@@ -1,0 +1,276 @@
+"""Generators, plain and asynchronous: the time in their bodies, charged to the place that consumes them.
+
+In: an object that a generator function made. Out: a stand-in that drives it. Runs in the watched process. Each step is charged
+where it is taken; the call is counted once, at the end.
+"""
+
+from __future__ import annotations
+
+from types import AsyncGeneratorType, GeneratorType
+
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import serialised, shielded
+from hookmon.probe.base.private import monotonic_ns as clock
+from hookmon.probe.engine import compiled
+from hookmon.probe.recording import recorder
+from hookmon.probe.transactions.context import join
+from hookmon.probe.transactions.paired_spans import end_left
+from hookmon.probe.transactions.traces import outcome_of
+from hookmon.probe.wrappers.coroutines import ACTIVE, STEPS, Awaitable, Frame, StandIn
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.probe.base.target import Span
+    from hookmon.probe.recording.recorder import Lane, Node
+
+
+class _Body:
+    """The running sum of a generator: its time is charged at each step, its call counted once, at the end."""
+
+    __slots__ = ("active_ns", "ended", "node", "span", "started", "stepping", "steps", "used_ns")
+
+    def __init__(self, span: Span) -> None:
+        self.span = span
+        self.node: Node | None = None
+        self.used_ns = 0
+        self.active_ns = 0
+        self.steps = 0
+        self.started = False
+        self.stepping = False
+        self.ended = False
+
+    @shielded(None)
+    def end(self, error: BaseException | None) -> None:
+        """Count the call, once."""
+        if self.started and not self.ended:
+            self.ended = True
+            node = self.node
+            if node is not None:
+                words = recorder.words
+                words[node.total + STEPS] += self.steps
+                words[node.total + ACTIVE] += self.active_ns
+                recorder.finish(node, self.used_ns, error)
+                lane = recorder.here.lane
+                if lane.trace is not None:
+                    lane.trace.add(node, clock() - self.used_ns, self.used_ns, outcome_of(error))
+
+
+class TimedGenerator(StandIn):
+    """A generator whose body is timed."""
+
+    __slots__ = ("_body",)
+
+    __class__ = property(lambda self: GeneratorType)
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner)
+        self._body = _Body(span)
+
+    def __iter__(self) -> Any:
+        return self
+
+    @unseen
+    def _step(self, value: Any = None) -> Any:
+        if self._body.stepping:  # a mistake of the program, which the generator answers
+            try:
+                return self._inner.send(value)
+            except BaseException as each:
+                leave_traceback(each)
+                raise
+        entered = _enter(self._body)
+        error: BaseException | None = None
+        try:
+            return self._inner.send(value)
+        except BaseException as each:
+            error = each
+            leave_traceback(each)
+            raise
+        finally:
+            _leave(self._body, entered, error)
+            del error  # or it would be a cycle with its traceback
+
+    __next__ = _step
+    send = _step
+
+    @unseen
+    def throw(self, *exception: Any) -> Any:
+        if self._body.stepping:
+            try:
+                return self._inner.throw(*exception)
+            except BaseException as each:
+                leave_traceback(each)
+                raise
+        entered = _enter(self._body)
+        error: BaseException | None = None
+        try:
+            return self._inner.throw(*exception)
+        except BaseException as each:
+            error = each
+            leave_traceback(each)
+            raise
+        finally:
+            _leave(self._body, entered, error)
+            del error, exception
+
+    @unseen
+    def close(self) -> None:
+        body = self._body
+        if not body.started or body.ended or body.stepping:  # nothing of the body runs
+            try:
+                self._inner.close()
+            except BaseException as each:
+                leave_traceback(each)
+                raise
+            return
+        entered = _enter(body)
+        error: BaseException = GeneratorExit()
+        try:
+            self._inner.close()
+        except BaseException as each:
+            error = each
+            leave_traceback(each)
+            raise
+        finally:
+            _leave(body, entered, error)
+            del error
+
+    def __del__(self) -> None:
+        _drop(self)
+
+
+@shielded(None)
+def _drop(stand_in: TimedGenerator | TimedAsyncGenerator) -> None:
+    """Count a generator that was begun and will never end."""
+    stand_in._body.end(GeneratorExit())
+
+
+def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Any]:
+    """Push the generator's span for one step; return (lane, what was there before, node, start, visit to a transaction)."""
+    try:
+        lane = recorder.here.lane
+    except AttributeError:
+        lane = recorder.enter_thread()
+    outer = parent = lane.node
+    visit = None
+    if recorder.joining and parent is recorder.root:
+        visit = join(lane, body.span)
+        parent = lane.node
+    node = parent.children.get(body.span) or recorder.new_node(parent, body.span)
+    body.started = body.stepping = True
+    started_ns = clock()
+    if node is not None:
+        slot = lane.base + node.slot
+        recorder.since[slot] = started_ns
+        recorder.words[slot] = node.number
+        lane.node = node
+    return lane, outer, node, started_ns, visit
+
+
+@serialised
+def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Any], error: BaseException | None) -> None:
+    lane, parent, node, started_ns, visit = entered
+    duration_ns = clock() - started_ns
+    if lane.moved is not None and node is not None:
+        parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
+    if node is not None:
+        if lane.node is not node:
+            end_left(lane, node, None if error is None else type(error))
+        lane.node = parent
+        recorder.words[lane.base + node.slot] = 0
+        recorder.words[node.total] += duration_ns
+    body.node = node
+    body.used_ns += duration_ns
+    body.active_ns += duration_ns
+    body.steps += 1
+    body.stepping = False
+    if error is not None:
+        body.end(error)
+    if visit is not None:
+        visit.close()
+
+
+class TimedAsyncGenerator(StandIn):
+    """An asynchronous generator: the time inside its body counts, waiting in it included."""
+
+    __slots__ = ("_body",)
+
+    __class__ = property(lambda self: AsyncGeneratorType)
+
+    def __init__(self, inner: Any, span: Span) -> None:
+        super().__init__(inner)
+        self._body = _Body(span)
+
+    def __aiter__(self) -> Any:
+        return self
+
+    def __anext__(self) -> Any:
+        return _AsyncStep(self._inner.__anext__(), self._body)
+
+    def asend(self, value: Any) -> Any:
+        return _AsyncStep(self._inner.asend(value), self._body)
+
+    def athrow(self, *exception: Any) -> Any:
+        return _AsyncStep(self._inner.athrow(*exception), self._body)
+
+    def aclose(self) -> Any:
+        return _AsyncStep(self._inner.aclose(), self._body)
+
+    def __del__(self) -> None:
+        _drop(self)
+
+
+class _AsyncStep(Awaitable):
+    """What `__anext__` and its kin return: one stretch of the body, up to the next value."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, inner: Any, body: _Body) -> None:
+        super().__init__(inner, Frame(body.span))
+        self._body = body
+
+    @shielded(None)
+    def _end(self, error: BaseException) -> None:
+        frame, body = self._frame, self._body
+        if frame.lane is None:
+            return
+        body.started = True
+        frame.follow()
+        body.node = frame.node or body.node
+        duration_ns = clock() - frame.started_ns
+        body.used_ns += duration_ns
+        body.active_ns += frame.active_ns
+        body.steps += frame.steps
+        if frame.node is not None:
+            recorder.words[frame.node.total] += duration_ns
+        if not isinstance(error, StopIteration):  # which is how a step hands its value over
+            body.end(error)
+        frame.leave_place()
+
+
+_generator: Any = compiled.TimedGenerator if compiled else TimedGenerator
+
+
+@unseen
+def timed_generator(made: Any, span: Span) -> Any:
+    """Return the stand-in for what a generator function made.
+
+    For one of contextlib's context managers, which hold their generator, the generator inside is replaced.
+    """
+    inner = made if hasattr(type(made), "__next__") or hasattr(type(made), "__anext__") else vars(made).get("gen")
+    if hasattr(inner, "gi_frame"):
+        timed: Any = _generator(inner, span)
+    elif hasattr(inner, "ag_frame"):
+        timed = TimedAsyncGenerator(inner, span)
+    else:
+        return made
+    if inner is made:
+        return timed
+    made.gen = timed
+    if hasattr(made, "func"):  # as a decorator it makes a fresh one from the function for each call
+        function = made.func
+        made.func = lambda *args, **kwargs: timed_generator(function(*args, **kwargs), span)
+    return made

@@ -1,0 +1,323 @@
+"""Chooses the stand-in for a callable: by what the callable is, and by the engine.
+
+In: a callable, its target and span template. Out: an object that is that callable in every way but that its calls are timed.
+Runs in the watched process, when a module is patched. The compiled engine stands in for functions and C callables itself;
+for an object of the program's own that can be called it is wrapt's proxy that does, which knows all of Python's protocols.
+"""
+
+from __future__ import annotations
+
+import sys
+from _weakref import ref
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, SimpleNamespace, WrapperDescriptorType
+
+from hookmon.core import layout
+from hookmon.core.span import fixed_name
+from hookmon.probe.base.frames import leave_traceback, looks_at_caller, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.base.introspect import is_partial
+from hookmon.probe.base.target import is_own, located, note_maker
+from hookmon.probe.engine import compiled
+from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
+from hookmon.probe.recording import recorder, tree
+from hookmon.probe.transactions import context, paired_spans, renaming, response, traces
+from hookmon.probe.wrappers import coroutines, generators
+from hookmon.probe.wrappers.observers import MarkedCoroutine, marker, needs_result, quick_reading, routing
+from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c
+
+__tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.target import Span, Target
+
+_GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
+_COROUTINE_FLAG = 0x80
+_ITERABLE_COROUTINE_FLAG = 0x100
+_PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
+
+_PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
+_PROXIES = ("ObjectProxy", "BaseObjectProxy")  # wrapt's; __class__ of anything else may be code of the program
+
+if compiled:
+    kinds: Any = compiled
+    compiled.configure(
+        sys.modules[recorder.__name__],
+        SimpleNamespace(
+            awaited=coroutines.awaited,
+            note_maker=note_maker,
+            timed_generator=generators.timed_generator,
+            members=context.members,
+            join=context.join,
+            end_left=paired_spans.end_left,
+            rename=renaming.rename,
+            keep_if_slow=traces.keep_if_slow,
+            new_per=traces.new_per,
+            located=located,
+            is_own=is_own,
+            awaiting=coroutines.awaiting,
+            tail=response.tail,
+            nest=context.nest,
+        ),
+        recorder.root,
+        tree.no_children,
+        tree.SCRATCH_TOTAL,
+        tree.SCRATCH_BUCKET,
+        tree.SCRATCH_LANE,
+        layout.DEEPEST,
+    )
+else:
+    from hookmon.probe.wrappers import calls as kinds
+
+TimedCallable: Any = kinds.TimedCallable
+Selective: Any = kinds.Selective
+
+
+class RefusedError(Exception):
+    """A target is there and cannot be patched; the text says why."""
+
+
+def is_timed(value: Any) -> bool:
+    """Say whether a value is a stand-in of ours that times all its calls."""
+    is_ours = isinstance(value, TimedCallable) and not issubclass(type(value), Selective)
+    return is_ours or type(value).__dict__.get("hookmon_stand_in", False)
+
+
+def can_stand_in(value: Any) -> bool:
+    """Say whether something can stand in for a callback, so that nobody can tell by its calls, copies or introspection.
+
+    That is a function, of Python or C, a method of one, a partial, or what wrapt has made of a function.
+    """
+    if type(value) is MethodType:
+        value = value.__func__
+    kind = type(value)
+    if kind in _PLAIN_TYPES or kind.__name__ in _PLAIN_NAMES or is_partial(value):
+        return True
+    return any(base.__name__ in _PROXIES for base in kind.__mro__) and isinstance(value, FunctionType)
+
+
+def is_marked(value: Any) -> bool:
+    """Say whether a value is a stand-in that tells of a transaction."""
+    return isinstance(value, kinds.Marked)
+
+
+def is_ours(value: Any) -> bool:
+    """Say whether a value is anything of ours: a stand-in, or a function of an adapter or a hook."""
+    if type(value) is FunctionType:
+        return str(value.__globals__.get("__name__")).startswith("hookmon.")
+    return is_timed(value) or is_marked(value) or type(value).__module__.startswith("hookmon.")
+
+
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+    """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
+
+    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
+    """
+    if not compiled and looks_at_caller(function):
+        raise RefusedError("it looks at the frame of its caller, and with the pure engine it would find ours")
+    if any(target.marks):
+        function = _marked(function, target, is_method)
+        if not target.entry:
+            return function
+    if span is None:
+        always = fixed_name(template)[:LONGEST_NAME] if template else target.path.partition(":")[2]
+        span = target.span(always) if always else None
+    name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
+    position, key = (position, None) if span is not None or position >= 0 else only_key(template, function, is_method)
+    code = getattr(function, "__code__", None)
+    if not target.pack and code is not None:
+        target.place = f"{code.co_filename}:{code.co_firstlineno}"
+    flags = _flags(function)
+    if flags & _ITERABLE_COROUTINE_FLAG:
+        raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
+    kind = kinds.Timed
+    if flags & _COROUTINE_FLAG:
+        kind = kinds.TimedCoroutineFunction
+        target.flags |= layout.FLAG_COROUTINE
+    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
+        kind = kinds.TimedGeneratorFunction
+    elif not hasattr(type(function), "__get__"):
+        kind = kinds.TimedCallable
+    if compiled and isinstance(function, MethodDescriptorType):
+        return compiled.TimedMethod(function, span, name, position, target.sited, key)
+    if isinstance(function, FunctionType | kinds.Marked):
+        made = kind(function, span, name, position, target.sited, key)
+        return made if compiled else kinds.hide_call(made)
+    if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
+        return _proxy(function, kind(function, span, name, position, target.sited, key))
+    made = _named_after(kind, function)(function, span, name, position, target.sited, key)
+    return made if compiled else kinds.hide_call(made)
+
+
+def application(function: Any, target: Target, template: str, scope_at: int) -> Any:
+    """Return the stand-in for an ASGI application whose HTTP requests and websockets are transactions (see `asgi`).
+
+    `scope_at` is the position of its scope: 1 for the method of a class. Raises ValueError for a bad template.
+    """
+    if compiled:
+        kind: Any = compiled.Application
+    else:
+        from hookmon.probe.wrappers.asgi import Application
+
+        kind = Application
+    named = _called_as_method if scope_at else _called
+    name, _ = span_finder(template, target, named, bool(scope_at))
+    return kind(function, None, name, scope_at, False, "method")
+
+
+def _called(scope: Any, receive: Any, send: Any) -> None:
+    """Give names to the arguments of an application."""
+
+
+def _called_as_method(self: Any, scope: Any, receive: Any, send: Any) -> None:
+    """Give names to those of one that is a method."""
+
+
+def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | None = None) -> Any:
+    """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
+
+    A coroutine function tells when it is called, without a result, any other function when it has returned. `route_of` is for
+    one that tells the route of the open request: a function of (args, kwargs, result) that returns the name, or "" where `tell`
+    is to, and the fields that alone decide about it, (position or keyword or -1 for the result, names), besides the prefix that
+    the transaction has.
+    """
+    kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
+    quick = routing(*route_of) if route_of is not None else None
+    return kind(function, None, shielded(None)(tell), -1, False, quick)
+
+
+def told_before(function: Any, tell: Any) -> Any:
+    """Return the stand-in for a Python function that is not timed but tells before each call: `tell(args, kwargs, None)`."""
+    return kinds.MarkedBefore(function, None, shielded(None)(tell), -1)
+
+
+@unseen
+def chained(method: Any, make: Any, given: Any, then: Any) -> Any:
+    """Return what stands for a method of a C type by way of another object's: `then(make(self, given), …)`.
+
+    It is to be timed as `method` is, whose looks it has. Neither takes keyword arguments.
+    """
+    if compiled:
+        return compiled.Chained(method, make, given, then)
+
+    def through(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs) if kwargs else then(make(self, given), *args)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    for name in ("__name__", "__qualname__", "__doc__"):
+        setattr(through, name, getattr(method, name))
+    through.__module__ = method.__objclass__.__module__
+    through.__wrapped__ = method  # type: ignore[attr-defined]
+    return through
+
+
+def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Any:
+    """Return the stand-in for one of the two functions between which a stretch lies.
+
+    One function is an end once: a class that is also found in the package that its module is in is patched twice. Raises
+    RefusedError for one that has not done its work when it returns.
+    """
+    if any(function is end() for end in _ends):
+        return function
+    if _flags(function) & (_COROUTINE_FLAG | _GENERATOR_FLAGS | _ITERABLE_COROUTINE_FLAG):
+        raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
+    if not isinstance(function, FunctionType | kinds.Timed):
+        raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
+    if is_last:
+        made = kinds.Marked(function, None, paired_spans.Ends(watch["id"], None, is_method).ended, -1)
+    else:
+        find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
+        made = kinds.MarkedBefore(function, None, paired_spans.Ends(watch["id"], find, is_method).begun, -1)
+    _ends.append(ref(made, _ends.remove))
+    return made
+
+
+_ends: list[ref[Any]] = []
+"""The functions that stand in for one end of a stretch, weakly: whoever holds one holds its module."""
+
+
+def _marked(function: Any, target: Target, is_method: bool) -> Any:
+    if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
+        raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
+    mark = marker(target, function, is_method)
+    if not _flags(function) & _COROUTINE_FLAG:
+        return kinds.Marked(function, None, mark, -1, False, quick_reading(target, function, is_method))
+    if not needs_result(target):
+        return kinds.MarkedBefore(function, None, mark, -1)
+
+    def follow(args: Any, kwargs: Any, coroutine: Any) -> Any:
+        return MarkedCoroutine(coroutine, mark, args, kwargs)
+
+    return kinds.MarkedCoroutineFunction(function, None, follow, -1)
+
+
+def _named_after(kind: Any, function: Any, **members: Any) -> Any:
+    """Return a class of stand-ins that goes by the name of the callable's own class, for help() and its like."""
+    own = type(function)
+    members["__slots__"] = ()
+    if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
+        members["__doc__"] = own.__doc__
+    elif compiled:  # or the class would have a text of None, and pydoc would find that
+        members["__doc__"] = vars(kinds.TimedCallable)["__doc__"]
+    if isinstance(getattr(own, "__call__", None), FunctionType):  # noqa: B004 - it is looked at, not asked for
+        members["__signature__"] = property(lambda self: _signature(function))  # or that of our own `__call__` would be found
+    return type(own.__name__, (kind,), members)
+
+
+def _signature(function: Any) -> Any:
+    """Return the signature of an object that can be called, for whoever asks: he has imported inspect."""
+    from inspect import signature
+
+    return signature(function)
+
+
+@unseen
+def _proxy(function: Any, timed: Any) -> Any:
+    """Return wrapt's proxy of an object of the program's, whose calls go through a compiled stand-in."""
+    from hookmon.probe.wrappers.proxy import load_stand_in_base
+
+    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return timed(*args, **kwargs)
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    def reduce(self: Any, protocol: Any) -> Any:
+        return function.__reduce_ex__(protocol)
+
+    def text(self: Any) -> str:
+        return repr(function)
+
+    def copy(self: Any) -> Any:
+        return copy_of(self, function)
+
+    def deepcopy(self: Any, memo: Any) -> Any:
+        return deep_copy_of(self, function, memo)
+
+    members = {"__call__": call, "__reduce_ex__": reduce, "__repr__": text, "hookmon_stand_in": True}
+    members |= {"__copy__": copy, "__deepcopy__": deepcopy}
+    if hasattr(type(function), "__get__"):
+        members["__get__"] = lambda self, instance, owner=None: self if instance is None else MethodType(self, instance)
+    made = _named_after(load_stand_in_base(recorder.wrapt_folder), function, **members)(function)
+    if is_called_in_c(function):
+        made.__call__ = timed
+    return made
+
+
+def _flags(function: Any) -> int:
+    function = function._self_function if isinstance(function, kinds.Marked) else function
+    code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
+    return code.co_flags if code is not None else 0
+
+
+def _is_contextlib(function: Any) -> bool:
+    """Say whether a function is what contextlib's contextmanager or asynccontextmanager returned."""
+    is_theirs = isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib"
+    return is_theirs and hasattr(function, "__wrapped__")

@@ -1,0 +1,147 @@
+"""Reads names and statuses of transactions off the calls that know them: routing, the making of a response.
+
+In: templates and a callable. Out: a function that is told of each call's arguments and result and tells `context`. Runs in
+the watched process, about once a request. Nothing of the program runs for it, as for all names.
+"""
+
+from __future__ import annotations
+
+from hookmon.core.span import parse
+from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.guard import shielded
+from hookmon.probe.naming.names import plain_fields, text_finder
+from hookmon.probe.transactions import context, renaming
+from hookmon.probe.wrappers.bodies import replacer
+from hookmon.probe.wrappers.coroutines import StandIn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hookmon.probe.base.target import Target
+
+    Mark = Callable[[tuple[Any, ...], dict[str, Any], Any], Any]
+
+
+def marker(target: Target, function: Any, is_method: bool) -> Mark:
+    """Return what is to be called with (args, kwargs, result) of each call. Raises ValueError for a bad template.
+
+    What it returns is to be the call's result, unless it is None.
+    """
+    name_template, status_template, body_template = target.marks
+    find_name = text_finder(name_template, target, function, is_method) if name_template else None
+    find_status = text_finder(status_template, target, function, is_method) if status_template else None
+    replace_body = replacer(body_template, function, is_method) if body_template else None
+
+    kind = target.kind
+
+    @shielded(None)
+    def mark(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+        transaction = context.current()
+        if transaction is None or kind not in ("function", transaction.node.span.target.kind):
+            return None  # a test that calls a view is not named by the view's route
+        values = {**kwargs, "result": result}
+        if find_name is not None:
+            name = find_name(args, values)
+            if name:
+                renaming.call_it(name)
+        if find_status is not None:
+            status = find_status(args, values)[:3]
+            if status.isdigit():
+                context.set_status(int(status))
+        return replace_body(args, values, transaction) if replace_body is not None else None
+
+    return mark
+
+
+def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
+    """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
+    or None for any, whether it tells the route); None for no.
+
+    `read` is a function of (args, kwargs, result) that gives [name or None, status or -1, None, None] or None, and
+    all that decides is what the fields, (position or -1 for the result, names), lead to. The engine puts nodes into the list.
+    """
+    name_template, status_template, body_template = target.marks
+    parts = [part for template in (name_template, status_template) for part in parse(template) if not isinstance(part, str)]
+    fields = plain_fields(parts, function, is_method)
+    bodies = plain_fields([part for part in parse(body_template) if not isinstance(part, str)], function, is_method)
+    if fields is None or bodies is None:
+        return None
+    find_name = text_finder(name_template, target, function, is_method) if name_template else None
+    find_status = text_finder(status_template, target, function, is_method) if status_template else None
+
+    @shielded(None)
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any]:
+        values = {**kwargs, "result": result}
+        name = find_name(args, values) if find_name is not None else ""
+        status = find_status(args, values)[:3] if find_status is not None else ""
+        return [renaming.mounted(name) or None, int(status) if status.isdigit() else -1, None, None]
+
+    return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind, False
+
+
+def routing(name_of: Callable[[Any, Any, Any], str], fields: tuple[Any, ...]) -> Any:
+    """Return the same for a function that tells the route of the open request: `name_of(args, kwargs, result)`.
+
+    "" is for what is no route: of that Python is told.
+    """
+
+    @shielded(None)
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any] | None:
+        name = name_of(args, kwargs, result)
+        return [name, -1, None, None] if name else None
+
+    return read, fields, None, "request", True
+
+
+class MarkedCoroutine(StandIn):
+    """A coroutine of whose result a mark is told; it is not timed."""
+
+    __slots__ = ("_arguments", "_mark")
+
+    __class__ = property(lambda self: type(self._inner))
+
+    def __init__(self, inner: Any, mark: Mark, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        super().__init__(inner)
+        self._mark = mark
+        self._arguments = (args, kwargs)
+
+    @unseen
+    def _step(self, value: Any = None) -> Any:
+        try:
+            return self._inner.send(value)
+        except BaseException as error:
+            if isinstance(error, StopIteration):
+                self._mark(*self._arguments, error.value)
+            leave_traceback(error)
+            raise
+
+    __next__ = _step
+    send = _step
+
+    @unseen
+    def throw(self, *exception: Any) -> Any:
+        try:
+            return self._inner.throw(*exception)
+        except BaseException as error:
+            if isinstance(error, StopIteration):
+                self._mark(*self._arguments, error.value)
+            leave_traceback(error)
+            raise
+
+    @unseen
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        except BaseException as error:
+            leave_traceback(error)
+            raise
+
+    def __await__(self) -> Any:
+        return self
+
+
+def needs_result(target: Target) -> bool:
+    """Say whether a mark can only be read when the call has ended."""
+    return any("{result" in template or ", result" in template for template in target.marks)
