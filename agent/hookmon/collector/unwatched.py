@@ -70,7 +70,10 @@ def other_rights(process: psutil.Process) -> str:
 
 
 def _has_way_in(pid: int) -> bool:
-    """Say whether a process has a run folder open, inherited from when it was root (see probe/recording/arena.py); True when not known."""
+    """Say whether a process has a run folder open, inherited from when it was root (see probe/recording/arena.py).
+
+    True when not known.
+    """
     try:
         return any(f"/{PREFIX}" in os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd"))
     except OSError:

@@ -3,8 +3,8 @@ to the request, job or test that has submitted it.
 
 In: `concurrent.futures.thread`, just imported. Out: work items that carry a `_Wait`, which ends when a thread takes them. To the
 recorder a `_Wait` is the future that a call has returned: it counts that call when the future is done. An item that is
-dropped, by a shutdown say, is never counted. The thread runs the item with the context variable of `transactions.context` as it was
-where the item was made: `submit` copies no context. Runs in the watched process.
+dropped, by a shutdown say, is never counted. The thread runs the item with the context variable of `transactions.context` as it
+was where the item was made: `submit` copies no context. Runs in the watched process.
 """
 
 from __future__ import annotations
