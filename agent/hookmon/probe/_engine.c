@@ -37,6 +37,7 @@
 #error "counters are plain additions under the GIL; free-threaded builds use the pure engine"
 #endif
 
+#include "c/numbers.h"
 #include "c/types.h"
 #include "c/clock.h"
 #include "c/histogram.h"
@@ -70,7 +71,7 @@ static PyMethodDef module_methods[] = {
     {"now_ns", now_for_python, METH_NOARGS, "Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."},
     {"settle", settle_for_python, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
     {"give", give, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
-    {"reads", reads, METH_NOARGS, "Say what of the interpreter is read past its interface: {what: whether it was found as expected}."},
+    {"reads", reads, METH_NOARGS, "Say what is read past CPython's interface: {what: whether it is laid out as expected, None: not known yet}."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
     {"set_words", set_words, METH_VARARGS, "Write into this memoryview from now on; say whether a shard is behind it: (view, shared)."},
     {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
@@ -236,7 +237,7 @@ fill_module(PyObject *module)
         PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
         return -1;
     }
-    if (PyModule_AddIntConstant(module, "LAYOUT", 2) < 0) { /* core.layout.VERSION */
+    if (PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0) {
         return -1;
     }
     if (add_name(&no_text, "") < 0 || add_name(&name_kind, "kind") < 0 || add_name(&name_rename, "rename") < 0) {

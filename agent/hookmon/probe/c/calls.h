@@ -52,9 +52,9 @@ call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t
     }
     Py_SETREF(lane->node, parent);
     state.words[(*node)->total + UNTIMED]++;
-    int outcome = result ? RETURNED : count_raised(*node);
+    int outcome = result ? OUTCOME_RETURNED : count_raised(*node);
     if (lane->trace) {
-        trace_add(lane->trace, *node, 0, 0, UNTIMED_CALL | outcome);
+        trace_add(lane->trace, *node, 0, 0, OUTCOME_UNTIMED | outcome);
     }
     return result;
 }
@@ -101,7 +101,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     Node *node = NULL;
     PyObject *result = NULL;
     PyObject *moved = NULL; /* the span of a call whose node is another one now */
-    int outcome = RETURNED;
+    int outcome = OUTCOME_RETURNED;
     if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
         PyObject *span = seen_span(self, args, PyVectorcall_NARGS(nargsf));
         if (LIKELY(span && (span == self->span || span == self->last_span))) {

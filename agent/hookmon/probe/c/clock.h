@@ -106,7 +106,7 @@ typedef struct {
 static inline Charge
 begin_charge(void)
 {
-    return (Charge){now_ns(), state.words[OWN_NS]};
+    return (Charge){now_ns(), state.words[HEADER_OWN_NS]};
 }
 
 /* Charge what has passed since then, without what was charged meanwhile. What takes longer than `longest_ns` was interrupted, and a fork
@@ -114,9 +114,9 @@ begin_charge(void)
 static inline void
 end_charge(Charge begun, uint64_t longest_ns)
 {
-    uint64_t took_ns = since_ns(begun.start_ns), inside_ns = state.words[OWN_NS] - begun.own_ns;
+    uint64_t took_ns = since_ns(begun.start_ns), inside_ns = state.words[HEADER_OWN_NS] - begun.own_ns;
     if (inside_ns < took_ns) {
         took_ns -= inside_ns;
-        state.words[OWN_NS] += took_ns < longest_ns ? took_ns : longest_ns;
+        state.words[HEADER_OWN_NS] += took_ns < longest_ns ? took_ns : longest_ns;
     }
 }

@@ -62,7 +62,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
         }
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
         state.words[lane->base + node->slot] = 0;
-        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
+        int outcome = interrupted ? OUTCOME_INTERRUPTED : OUTCOME_RETURNED;
         uint64_t *words = state.words;
         words[node->total] += duration_ns;
         words[node->total + ACTIVE] += self->active_ns;
@@ -77,7 +77,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
         if (lane->trace) {
             trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
         }
-        if (self->role == APPLICATION && outcome == RAISED && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
+        if (self->role == APPLICATION && outcome == OUTCOME_RAISED && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
             fail((Transaction *)self->opened);
         }
     }

@@ -63,10 +63,10 @@ static RARE int
 count_raised(Node *node)
 {
     if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
-        return RETURNED;
+        return OUTCOME_RETURNED;
     }
-    int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? RAISED : INTERRUPTED_CALL;
-    state.words[node->total + (outcome == RAISED ? ERRORS : INTERRUPTED)]++;
+    int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? OUTCOME_RAISED : OUTCOME_INTERRUPTED;
+    state.words[node->total + (outcome == OUTCOME_RAISED ? ERRORS : INTERRUPTED)]++;
     return outcome;
 }
 
@@ -75,7 +75,7 @@ static PyObject *
 give(PyObject *Py_UNUSED(module), PyObject *args)
 {
     static const struct { int flag, offset; } endings[] = {
-        {RAISED, ERRORS}, {INTERRUPTED_CALL, INTERRUPTED}, {UNTIMED_CALL, UNTIMED}};
+        {OUTCOME_RAISED, ERRORS}, {OUTCOME_INTERRUPTED, INTERRUPTED}, {OUTCOME_UNTIMED, UNTIMED}};
     Node *node, *other;
     unsigned long long duration_ns;
     int outcome;
@@ -89,7 +89,7 @@ give(PyObject *Py_UNUSED(module), PyObject *args)
             words[other->total + endings[i].offset]++;
         }
     }
-    if (!(outcome & UNTIMED_CALL)) {
+    if (!(outcome & OUTCOME_UNTIMED)) {
         int bucket = bucket_of(duration_ns);
         Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
         words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;

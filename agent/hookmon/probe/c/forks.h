@@ -6,7 +6,7 @@
 static void
 cover(void *words, size_t size)
 {
-    size_t capacity = (size_t)((uint64_t *)words)[7] * 8; /* layout.HEADER_CAPACITY */
+    size_t capacity = (size_t)((uint64_t *)words)[HEADER_CAPACITY] * sizeof(uint64_t);
     size_t sizes[] = {size, capacity < size ? capacity : size};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(sizes); i++) {
         void *blank = mmap(NULL, sizes[i], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -62,7 +62,7 @@ generator_end(Generator *self, int interrupted)
         if (interrupted) {
             words[total + INTERRUPTED]++;
         }
-        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
+        int outcome = interrupted ? OUTCOME_INTERRUPTED : OUTCOME_RETURNED;
         if (!interrupted && PyErr_Occurred()) {
             outcome = count_raised(self->node);
         }

@@ -299,7 +299,7 @@ running_lane(void)
         }
         if (state.thread_spares) {
             lane = state.spare_of_thread[--state.thread_spares];
-            state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
+            state.words[lane->base + LANE_IDENT - LANE_FIRST] = PyThread_get_thread_ident();
             run_lane(lane);
             note_end_of_thread(lane);
             return lane;

@@ -33,12 +33,11 @@ known_span(Timed *self, Py_hash_t hash)
 static void
 remember_span(Timed *self, Py_hash_t hash, PyObject *span)
 {
+    if (self->known_used >= MOST_KNOWN) {
+        forget_known(self);
+    }
     if (2 * self->known_used >= self->known_size) {
         Py_ssize_t size = self->known_size ? self->known_size * 2 : 8;
-        if (size > MOST_KNOWN) {
-            forget_known(self);
-            size = 8;
-        }
         Known *table = PyMem_Calloc((size_t)size, sizeof *table);
         if (!table) {
             return;

@@ -45,7 +45,7 @@ count_open(Lane *lane, Trace *trace, Node *node, uint64_t ended_ns)
     else {
         state.words[node->total + UNTIMED]++;
     }
-    trace_add(trace, node, started_ns, duration_ns, started_ns ? RETURNED : UNTIMED_CALL);
+    trace_add(trace, node, started_ns, duration_ns, started_ns ? OUTCOME_RETURNED : OUTCOME_UNTIMED);
 }
 
 /* Settle a transaction: its response has ended for the client. */

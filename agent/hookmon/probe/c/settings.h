@@ -16,6 +16,21 @@ set_words(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* Look whether what is read past CPython's interface is laid out as expected; what is not is asked for from then on. */
+static void
+check_reads(void)
+{
+#ifdef HAS_FRAMES
+    reads_frames = check_frames();
+#endif
+#ifdef HAS_CONTEXTS
+    reads_contexts = check_contexts();
+#endif
+#ifdef HAS_VALUES
+    reads_values = check_values();
+#endif
+}
+
 static PyObject *
 configure(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -28,21 +43,13 @@ configure(PyObject *Py_UNUSED(module), PyObject *args)
     }
     state.scratch_lane = scratch_lane;
     state.deepest = deepest;
-#ifdef HAS_FRAMES
-    reads_frames = check_frames();
-#endif
     Py_XSETREF(state.recorder, Py_NewRef(recorder));
     PyObject *members = PyObject_GetAttrString(steps, "members");
     if (!members) {
         return NULL;
     }
     Py_XSETREF(state.members, members);
-#ifdef HAS_CONTEXTS
-    reads_contexts = check_contexts();
-#endif
-#ifdef HAS_VALUES
-    reads_values = check_values();
-#endif
+    check_reads();
     Py_XSETREF(state.steps, Py_NewRef(steps));
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));
@@ -149,11 +156,20 @@ now_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyObject *
 reads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    if (!state.members) { /* not configured yet: somebody only asks */
+        state.members = PyContextVar_New("hookmon", NULL);
+        if (!state.members) {
+            return NULL;
+        }
+        check_reads();
+        Py_CLEAR(state.members);
+    }
 #ifdef HAS_FRAMES
     PyObject *known = Py_BuildValue("{sNsNsNsN}", "frames", PyBool_FromLong(reads_frames), "contexts", PyBool_FromLong(reads_contexts),
                                     "trees", PyBool_FromLong(branch_type != NULL), "values", PyBool_FromLong(reads_values));
 #ifdef HAS_LOOPS
-    if (known && PyDict_SetItemString(known, "loops", reads_loops > 0 ? Py_True : Py_False) < 0) {
+    PyObject *loops = reads_loops ? (reads_loops > 0 ? Py_True : Py_False) : Py_None;
+    if (known && PyDict_SetItemString(known, "loops", loops) < 0) {
         Py_CLEAR(known);
     }
 #endif

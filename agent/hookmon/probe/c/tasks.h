@@ -122,7 +122,7 @@ take_lane(PyObject *task)
         return PyObject_CallMethodOneArg(state.recorder, name_new_lane, task);
     }
     Lane *lane = state.spare[--state.spares];
-    state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
+    state.words[lane->base + LANE_IDENT - LANE_FIRST] = PyThread_get_thread_ident();
     Py_XSETREF(lane->task, Py_NewRef(task));
     return (PyObject *)lane;
 }

@@ -1,7 +1,5 @@
 /* Traces, the calls of an open transaction, and memory that is used again: as in trace.py. */
 
-enum { RETURNED = 0, RAISED = 1, INTERRUPTED_CALL = 2, UNTIMED_CALL = 4 };
-
 static HOT void
 forget_events(Trace *self)
 {
@@ -25,7 +23,7 @@ fold(Trace *self)
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Node *node = events[i].node;
         if (node->tally) {
-            events[kept++] = (Event){node, 0, node->tally_ns, RETURNED, (uint32_t)node->tally};
+            events[kept++] = (Event){node, 0, node->tally_ns, OUTCOME_RETURNED, (uint32_t)node->tally};
             node->tally = node->tally_ns = 0;
         }
         else {
@@ -204,9 +202,6 @@ static PyMethodDef trace_methods[] = {
     {"replace", (PyCFunction)trace_replace, METH_O, "Put other calls in the place of those that are known."},
     {NULL, NULL, 0, NULL},
 };
-
-/* Offsets in a record of calls per transaction, as in core.layout. */
-enum { PER_TRANSACTIONS = 1, PER_MOST, PER_REPEATED, PER_REPEATED_CALLS, PER_REPEATED_NS, PER_MOST_REPEATED };
 
 static inline void
 raise_to(uint64_t *word, uint64_t value)

@@ -92,14 +92,14 @@ static HOT int
 settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event *last)
 {
     Node *node = last->node;
-    if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)UNTIMED_CALL) == RETURNED) {
+    if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)OUTCOME_UNTIMED) == OUTCOME_RETURNED) {
         self->failed = 1;
         state.words[node->total + ERRORS]++;
     }
     if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {
         return -1;
     }
-    if (last->outcome & UNTIMED_CALL || last->duration_ns <= node->floor_ns) {
+    if (last->outcome & OUTCOME_UNTIMED || last->duration_ns <= node->floor_ns) {
         return 0;
     }
     PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);

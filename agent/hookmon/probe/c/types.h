@@ -1,16 +1,6 @@
 /* What all parts share: limits, structs, the state of the process, names that are looked up. */
 
-#define OCTAVES 48
-#define SUB_BUCKETS 16
-#define MOST_KNOWN 16384
-#define CALLS_A_LOOK 4096 /* core.plan */
-#define ONE_TIMED_OF 64
 #define MOST_SPARE 32
-#define MOST_EVENTS 4096 /* trace.py */
-#define REPEATED 5       /* core.layout */
-#define FAILED_FROM 500  /* transactions.py */
-#define MOST_TRACES 1000
-#define MOST_FRAMES 100  /* target.py */
 #define MOST_FILES 1024
 #define MOST_LATELY 256
 #define MOST_GONE 8
@@ -263,9 +253,16 @@ static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name
 static PyObject *name_running_loop;
 #endif
 
-/* Offsets from a node's total, as in core.layout. */
-enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNTIMED = 7 };
+/* Offsets from a node's total. */
+enum {
+    MIN = NODE_MIN_NS - NODE_TOTAL_NS,
+    MAX = NODE_MAX_NS - NODE_TOTAL_NS,
+    ACTIVE = NODE_ACTIVE_NS - NODE_TOTAL_NS,
+    ERRORS = NODE_ERRORS - NODE_TOTAL_NS,
+    INTERRUPTED = NODE_INTERRUPTED - NODE_TOTAL_NS,
+    STEPS = NODE_STEPS - NODE_TOTAL_NS,
+    UNTIMED = NODE_UNTIMED - NODE_TOTAL_NS,
+};
 
-/* The word of the header for what is charged where it happens, layout.HEADER_OWN_NS, and the most that is: overhead._LONGEST_NS for what
- * is done once, and for the calls of a transaction that gets its name or ends. */
-enum { OWN_NS = 10, LONGEST_OWN_NS = 200000, LONGEST_OF_MANY_NS = 2000000 };
+/* As LONGEST_OWN_NS, which holds for what is done once: for the calls of a transaction that gets its name or ends. */
+enum { LONGEST_OF_MANY_NS = 2000000 };
