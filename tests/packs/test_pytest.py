@@ -123,7 +123,9 @@ def without_times(text: str, folder: Path) -> str:
     text = re.sub(r"[^\s(]*/site-packages/", "", text)  # how far it is to the installed plugins
     text = re.sub(r"(\.\./)+", "", text)
     text = re.sub(r"-[- ]* generated xml", "- generated xml", re.sub(r"junit.xml [- ]*", "junit.xml", text))
-    text = re.sub(r"=+ (\d+ .*) in \d+\.\d+s(?: \([\d:]+\))? =+", r"== \1 ==", text)  # the bars fill what the time leaves of the line
+    text = re.sub(
+        r"=+ (\d+ .*) in \d+\.\d+s(?: \([\d:]+\))? =+", r"== \1 ==", text
+    )  # the bars fill what the time leaves of the line
     return re.sub(r"\d+\.\d+s", "…s", text)
 
 
