@@ -72,7 +72,7 @@ telling_dealloc(Telling *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Py_CLEAR(self->send);
-    let_go(&gone_tellings, (PyObject *)self);
+    freelist_push(&telling_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -106,7 +106,7 @@ application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
     if (kwnames || count <= send || count > MOST_ARGUMENTS || !begins_request(args[self->position])) {
         return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     }
-    Telling *telling = (Telling *)renewed(&gone_tellings, TellingType);
+    Telling *telling = (Telling *)freelist_pop(&telling_freelist, TellingType);
     if (!telling) {
         return NULL;
     }

@@ -285,7 +285,7 @@ coroutine_dealloc(Coroutine *self)
     else {
         self->owns_lane = self->stepping = self->ended = self->role = 0;
         self->started_ns = self->active_ns = self->steps = 0;
-        let_go(&gone_coroutines, (PyObject *)self);
+        freelist_push(&coroutine_freelist, (PyObject *)self);
     }
     Py_DECREF(type);
 }
@@ -332,7 +332,7 @@ static PyMethodDef coroutine_methods[] = {
 static HOT PyObject *
 make_coroutine(PyObject *inner, PyObject *span)
 {
-    Coroutine *self = (Coroutine *)renewed(&gone_coroutines, CoroutineType);
+    Coroutine *self = (Coroutine *)freelist_pop(&coroutine_freelist, CoroutineType);
     if (self) {
         self->inner = Py_NewRef(inner);
         self->span = Py_NewRef(span);

@@ -143,7 +143,7 @@ handed_dealloc(Handed *self)
     }
     self->args = NULL;
     Py_CLEAR(self->kwnames);
-    let_go(&gone_handed, (PyObject *)self);
+    freelist_push(&handed_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -178,7 +178,7 @@ handing_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject 
         return replaced(self->name, args, count, kwnames, result);
     }
     Py_ssize_t all = all_arguments(count, kwnames);
-    Handed *handed = (Handed *)renewed(&gone_handed, HandedType);
+    Handed *handed = (Handed *)freelist_pop(&handed_freelist, HandedType);
     PyObject **room = !handed ? NULL : all <= FEW_ARGUMENTS ? handed->few : PyMem_New(PyObject *, all);
     if (!room) {
         Py_DECREF(result);

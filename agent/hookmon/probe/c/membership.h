@@ -22,7 +22,7 @@ member_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     if (!PyArg_ParseTuple(args, "OO!O", &transaction, LaneType, &lane, &trace)) {
         return NULL;
     }
-    Member *self = (Member *)renewed(&gone_members, type);
+    Member *self = (Member *)freelist_pop(&member_freelist, type);
     if (self) {
         self->transaction = Py_NewRef(transaction);
         self->lane = Py_NewRef(lane);
@@ -51,7 +51,7 @@ member_dealloc(Member *self)
     Py_CLEAR(self->task);
     Py_CLEAR(self->trace);
     self->beside = 0;
-    let_go(&gone_members, (PyObject *)self);
+    freelist_push(&member_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -67,7 +67,7 @@ static PyMemberDef member_members[] = {
 #ifdef HAS_CONTEXTS
 /* Trees that hold nothing but a membership that has ended, for contexts in which nothing else is set: most requests begin in such
  * a one, and to make a tree takes as long as all else of a transaction's beginning. */
-static PyObject *spare_trees[MOST_GONE];
+static PyObject *spare_trees[MOST_FREE];
 static int spare_trees_count;
 
 /* Return where a tree has its membership, NULL where it has anything else, or where anybody but the caller has it. */
@@ -120,7 +120,7 @@ set_in_empty(Transaction *self, PyThreadState *thread)
 static inline void
 keep_tree(PyObject *tree)
 {
-    PyObject **member = spare_trees_count < MOST_GONE ? membership_in(tree) : NULL;
+    PyObject **member = spare_trees_count < MOST_FREE ? membership_in(tree) : NULL;
     if (member) {
         Py_SETREF(*member, Py_NewRef(Py_None));
         spare_trees[spare_trees_count++] = tree;

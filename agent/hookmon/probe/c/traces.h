@@ -140,16 +140,16 @@ trace_replace(Trace *self, PyObject *events)
 typedef struct {
     PyObject *ones[MOST_SPARE];
     int count;
-} Gone;
+} Freelist;
 
 /* Return an object of a type that the garbage collector follows, with nothing in it. */
 static PyObject *
-renewed(Gone *gone, PyTypeObject *type)
+freelist_pop(Freelist *freelist, PyTypeObject *type)
 {
-    if (!gone->count) {
+    if (!freelist->count) {
         return type->tp_alloc(type, 0);
     }
-    PyObject *self = PyObject_Init(gone->ones[--gone->count], type);
+    PyObject *self = PyObject_Init(freelist->ones[--freelist->count], type);
     PyObject_GC_Track(self);
     return self;
 }
@@ -157,29 +157,29 @@ renewed(Gone *gone, PyTypeObject *type)
 /* Take the memory of an object that the garbage collector does not follow any more, and in which there is nothing; the reference
  * to its type stays the caller's. */
 static inline void
-let_go(Gone *gone, PyObject *self)
+freelist_push(Freelist *freelist, PyObject *self)
 {
-    if (LIKELY(gone->count < MOST_SPARE)) {
-        gone->ones[gone->count++] = self;
+    if (LIKELY(freelist->count < MOST_SPARE)) {
+        freelist->ones[freelist->count++] = self;
     }
     else {
         Py_TYPE(self)->tp_free(self);
     }
 }
 
-static Gone gone_members, gone_transactions, gone_coroutines, gone_tellings, gone_handed;
+static Freelist member_freelist, transaction_freelist, coroutine_freelist, telling_freelist, handed_freelist;
 
 /* Traces keep their room. */
-static Trace *gone_traces[MOST_GONE];
-static int gone_traces_count;
+static Trace *trace_freelist[MOST_FREE];
+static int trace_freelist_count;
 
 static HOT void
 trace_dealloc(Trace *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     forget_events(self);
-    if (gone_traces_count < MOST_GONE && self->room <= MOST_ROOM_KEPT) {
-        gone_traces[gone_traces_count++] = self;
+    if (trace_freelist_count < MOST_FREE && self->room <= MOST_ROOM_KEPT) {
+        trace_freelist[trace_freelist_count++] = self;
     }
     else {
         PyMem_Free(self->events);
@@ -191,7 +191,7 @@ trace_dealloc(Trace *self)
 static PyObject *
 new_trace(void)
 {
-    return gone_traces_count ? PyObject_Init((PyObject *)gone_traces[--gone_traces_count], TraceType)
+    return trace_freelist_count ? PyObject_Init((PyObject *)trace_freelist[--trace_freelist_count], TraceType)
                              : TraceType->tp_alloc(TraceType, 0);
 }
 

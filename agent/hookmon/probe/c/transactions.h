@@ -3,7 +3,7 @@
 static HOT PyObject *
 make_transaction(PyTypeObject *type, Lane *lane, Node *node)
 {
-    Transaction *self = (Transaction *)renewed(&gone_transactions, type);
+    Transaction *self = (Transaction *)freelist_pop(&transaction_freelist, type);
     if (!self) {
         return NULL;
     }
@@ -17,7 +17,7 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
         Py_DECREF(self);
         return NULL;
     }
-    Member *member = (Member *)renewed(&gone_members, MemberType);
+    Member *member = (Member *)freelist_pop(&member_freelist, MemberType);
     self->before = member ? present_member() : NULL;
     if (!self->before) {
         Py_XDECREF(member);
@@ -82,7 +82,7 @@ transaction_dealloc(Transaction *self)
     self->context = NULL;
     self->epoch = self->status = 0;
     self->is_routed = self->failed = self->ended = self->nested = 0;
-    let_go(&gone_transactions, (PyObject *)self);
+    freelist_push(&transaction_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 

@@ -3,7 +3,7 @@
 #define MOST_SPARE 32
 #define MOST_FILES 1024
 #define MOST_LATELY 256
-#define MOST_GONE 8
+#define MOST_FREE 8
 #define MOST_ROOM_KEPT 64
 
 /* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
