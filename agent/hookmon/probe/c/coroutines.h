@@ -252,11 +252,11 @@ static void
 coroutine_finalize(Coroutine *self)
 {
     if (self->lane) {
-        Raised raised;
-        put_aside(&raised);
+        SavedException saved;
+        exception_save(&saved);
         coroutine_end(self, 1, now_ns());
         PyErr_Clear();
-        put_back(&raised);
+        exception_restore(&saved);
     }
 }
 

@@ -4,8 +4,8 @@
 static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     Py_ssize_t at = 0;
     unsigned epoch = state.epoch;
     PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
@@ -16,7 +16,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
     }
     Py_XDECREF(answer);
     Py_XDECREF(duration);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
     /* when a signal handler has forked in between, the place is one in the parent's shard */
     return at > 0 && epoch == state.epoch ? at : node->total + UNTIMED;
 }
@@ -25,11 +25,11 @@ missing_bucket(Node *node, uint64_t duration_ns)
 static RARE void
 look(Node *node)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_look, (PyObject *)node);
     Py_XDECREF(answer);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
 }
 
 /* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */

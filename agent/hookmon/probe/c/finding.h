@@ -33,12 +33,12 @@ end_left(Lane *lane, Node *node)
 {
     PyObject *error = PyErr_Occurred();
     error = Py_NewRef(error ? error : Py_None);
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *answer = PyObject_CallMethodObjArgs(state.steps, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
     Py_XDECREF(answer);
     Py_DECREF(error);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
 }
 
 /* Return a span's node under a parent, a new reference, if it was found of late; else NULL. */

@@ -51,9 +51,9 @@ forked_in_child(void)
 static RARE void
 notice_fork(void)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *answer = PyObject_CallMethodNoArgs(state.recorder, name_notice_fork);
     Py_XDECREF(answer);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
 }

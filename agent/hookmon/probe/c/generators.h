@@ -67,7 +67,7 @@ generator_end(Generator *self, int interrupted)
             outcome = count_raised(self->node);
         }
         finish(self->node, self->used_ns);
-        Lane *lane = present_lane_aside();
+        Lane *lane = present_lane_despite_exception();
         if (lane && lane->trace) {
             trace_add(lane->trace, self->node, now_ns() - self->used_ns, self->used_ns, outcome);
         }
@@ -199,11 +199,11 @@ generator_traverse(Generator *self, visitproc visit, void *arg)
 static void
 generator_finalize(Generator *self)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     generator_end(self, 1);
     PyErr_Clear();
-    put_back(&raised);
+    exception_restore(&saved);
 }
 
 static void

@@ -200,12 +200,12 @@ present_lane(void)
 
 /* The same with an error set, which stays set. */
 static Lane *
-present_lane_aside(void)
+present_lane_despite_exception(void)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     Lane *lane = present_lane();
-    put_back(&raised);
+    exception_restore(&saved);
     return lane;
 }
 
@@ -326,8 +326,8 @@ run_lane(Lane *lane)
         Py_XDECREF(before);
         return;
     }
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
     PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
     if (key && lane) {
@@ -336,7 +336,7 @@ run_lane(Lane *lane)
     Py_XDECREF(key);
     Py_XDECREF(greenlet);
     PyErr_Clear();
-    put_back(&raised);
+    exception_restore(&saved);
 }
 
 typedef struct {

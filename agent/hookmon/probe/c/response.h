@@ -171,11 +171,11 @@ enter(Lane *lane, Node *node, PyObject *opened)
 static HOT void
 close_opened(PyObject *opened)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *answer = Py_IS_TYPE(opened, TransactionType) ? transaction_close((Transaction *)opened, NULL)
                                                            : PyObject_CallMethodNoArgs(opened, name_close);
     Py_XDECREF(answer);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
     Py_DECREF(opened);
 }

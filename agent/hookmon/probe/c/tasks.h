@@ -139,11 +139,11 @@ leave_lane(Lane *lane)
         state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
         return;
     }
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
     Py_XDECREF(answer);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
 }
 
 /* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
