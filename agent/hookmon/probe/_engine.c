@@ -70,7 +70,7 @@ static PyMethodDef module_methods[] = {
     {"uses_counter", uses_counter, METH_NOARGS, "Say whether time is kept by the counter; it no more is once it was wrong."},
     {"now_ns", now_for_python, METH_NOARGS, "Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."},
     {"settle", settle_for_python, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
-    {"give", give, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
+    {"give", move_call, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
     {"reads", reads, METH_NOARGS, "Say what is read past CPython's interface: {what: whether it is laid out as expected, None: not known yet}."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
     {"set_words", set_words, METH_VARARGS, "Write into this memoryview from now on; say whether a shard is behind it: (view, shared)."},
@@ -79,7 +79,7 @@ static PyMethodDef module_methods[] = {
     {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
     {"follow_thread", follow_thread, METH_O, "Have the lane of this thread back when it ends."},
     {"finish_response", finish_response_for_python, METH_VARARGS, "Settle a transaction, the caller's own if none is given."},
-    {"finish", finish_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
+    {"finish", count_call_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
     {NULL, NULL, 0, NULL},
 };

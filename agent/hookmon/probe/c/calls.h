@@ -52,7 +52,7 @@ call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t
     }
     Py_SETREF(lane->node, parent);
     state.words[(*node)->total + UNTIMED]++;
-    int outcome = result ? OUTCOME_RETURNED : count_raised(*node);
+    int outcome = result ? OUTCOME_RETURNED : count_exception(*node);
     if (lane->trace) {
         trace_add(lane->trace, *node, 0, 0, OUTCOME_UNTIMED | outcome);
     }
@@ -161,10 +161,10 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         }
     }
     else {
-        outcome = count_raised(node);
+        outcome = count_exception(node);
     }
     state.words[node->total] += duration_ns;
-    int rare = finish(node, duration_ns);
+    int rare = count_call(node, duration_ns);
     if (lane->trace) {
         trace_add(lane->trace, node, start_ns, duration_ns, outcome);
         rare = 1;

@@ -71,9 +71,9 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
             words[node->total + INTERRUPTED]++;
         }
         else if (PyErr_Occurred()) {
-            outcome = count_raised(node);
+            outcome = count_exception(node);
         }
-        finish(node, duration_ns);
+        count_call(node, duration_ns);
         if (lane->trace) {
             trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
         }

@@ -34,7 +34,7 @@ look(Node *node)
 
 /* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */
 static inline int
-finish(Node *node, uint64_t duration_ns)
+count_call(Node *node, uint64_t duration_ns)
 {
     int bucket = bucket_of(duration_ns);
     int32_t octave = bucket / SUB_BUCKETS;
@@ -60,7 +60,7 @@ finish(Node *node, uint64_t duration_ns)
 
 /* Count how a call ended that raised, and return it. */
 static RARE int
-count_raised(Node *node)
+count_exception(Node *node)
 {
     if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
         return OUTCOME_RETURNED;
@@ -72,7 +72,7 @@ count_raised(Node *node)
 
 /* Let one completed call of a node be another's: (node, other, nanoseconds, outcome). */
 static PyObject *
-give(PyObject *Py_UNUSED(module), PyObject *args)
+move_call(PyObject *Py_UNUSED(module), PyObject *args)
 {
     static const struct { int flag, offset; } endings[] = {
         {OUTCOME_RAISED, ERRORS}, {OUTCOME_INTERRUPTED, INTERRUPTED}, {OUTCOME_UNTIMED, UNTIMED}};
@@ -95,7 +95,7 @@ give(PyObject *Py_UNUSED(module), PyObject *args)
         words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
         words[node->total] -= duration_ns;
         words[other->total] += duration_ns;
-        finish(other, duration_ns);
+        count_call(other, duration_ns);
     }
     if (PyErr_Occurred()) {
         return NULL;

@@ -64,9 +64,9 @@ generator_end(Generator *self, int interrupted)
         }
         int outcome = interrupted ? OUTCOME_INTERRUPTED : OUTCOME_RETURNED;
         if (!interrupted && PyErr_Occurred()) {
-            outcome = count_raised(self->node);
+            outcome = count_exception(self->node);
         }
-        finish(self->node, self->used_ns);
+        count_call(self->node, self->used_ns);
         Lane *lane = present_lane_despite_exception();
         if (lane && lane->trace) {
             trace_add(lane->trace, self->node, now_ns() - self->used_ns, self->used_ns, outcome);

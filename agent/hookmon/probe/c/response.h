@@ -40,7 +40,7 @@ count_open(Lane *lane, Trace *trace, Node *node, uint64_t ended_ns)
     state.words[slot] = 0;
     if (started_ns) {
         state.words[node->total] += duration_ns;
-        finish(node, duration_ns);
+        count_call(node, duration_ns);
     }
     else {
         state.words[node->total + UNTIMED]++;

@@ -104,14 +104,14 @@ follow_thread(PyObject *Py_UNUSED(module), PyObject *lane)
 }
 
 static PyObject *
-finish_for_python(PyObject *Py_UNUSED(module), PyObject *args)
+count_call_for_python(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Node *node;
     unsigned long long duration_ns;
     if (!PyArg_ParseTuple(args, "O!K", NodeType, &node, &duration_ns)) {
         return NULL;
     }
-    finish(node, duration_ns);
+    count_call(node, duration_ns);
     Py_RETURN_NONE;
 }
 
