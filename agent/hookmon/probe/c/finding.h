@@ -35,7 +35,7 @@ end_left(Lane *lane, Node *node)
     error = Py_NewRef(error ? error : Py_None);
     SavedException saved;
     exception_save(&saved);
-    PyObject *answer = PyObject_CallMethodObjArgs(state.steps, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
+    PyObject *answer = PyObject_CallMethodObjArgs(state.callbacks, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
     Py_XDECREF(answer);
     Py_DECREF(error);
     exception_restore_unless_new(&saved);

@@ -8,7 +8,7 @@ join(Lane *lane, PyObject *span)
     if (!is_member()) {
         return NULL;
     }
-    PyObject *visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
+    PyObject *visit = PyObject_CallMethodObjArgs(state.callbacks, name_join, (PyObject *)lane, span, NULL);
     if (visit == Py_None) {
         Py_CLEAR(visit);
     }

@@ -104,7 +104,7 @@ is_own(PyObject *filename)
             return files[at].is_own;
         }
     }
-    PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_is_own, filename);
+    PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_is_own, filename);
     int own = answer ? answer == Py_True : 0;
     Py_XDECREF(answer);
     PyErr_Clear();
@@ -317,7 +317,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     }
     if (site) {
         Charge begun = begin_charge();
-        PyObject *there = PyObject_CallMethodOneArg(state.steps, name_located, span);
+        PyObject *there = PyObject_CallMethodOneArg(state.callbacks, name_located, span);
         Py_DECREF(span);
         end_charge(begun, LONGEST_OWN_NS);
         if (!there) {

@@ -65,7 +65,7 @@ finish_response(Transaction *self)
         }
     }
     if (!entry->tail) {
-        entry->tail = PyObject_CallMethodOneArg(state.steps, name_tail, (PyObject *)entry);
+        entry->tail = PyObject_CallMethodOneArg(state.callbacks, name_tail, (PyObject *)entry);
     }
     if (!entry->tail || !Py_IS_TYPE(entry->tail, NodeType)) {
         Py_CLEAR(entry->tail);
@@ -159,7 +159,7 @@ enter(Lane *lane, Node *node, PyObject *opened)
         return opened;
     }
     PyObject *nested =
-        PyObject_CallMethodObjArgs(state.steps, name_nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
+        PyObject_CallMethodObjArgs(state.callbacks, name_nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
     if (!nested || nested == Py_None) {
         Py_XDECREF(nested);
         return opened;

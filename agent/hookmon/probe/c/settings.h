@@ -34,23 +34,23 @@ check_reads(void)
 static PyObject *
 configure(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *recorder, *steps, *root, *no_children;
+    PyObject *recorder, *callbacks, *root, *no_children;
     Py_ssize_t scratch_total, scratch_bucket, scratch_lane;
     long deepest;
     if (!PyArg_ParseTuple(
-            args, "OOOOnnnl", &recorder, &steps, &root, &no_children, &scratch_total, &scratch_bucket, &scratch_lane, &deepest)) {
+            args, "OOOOnnnl", &recorder, &callbacks, &root, &no_children, &scratch_total, &scratch_bucket, &scratch_lane, &deepest)) {
         return NULL;
     }
     state.scratch_lane = scratch_lane;
     state.deepest = deepest;
     Py_XSETREF(state.recorder, Py_NewRef(recorder));
-    PyObject *members = PyObject_GetAttrString(steps, "members");
+    PyObject *members = PyObject_GetAttrString(callbacks, "members");
     if (!members) {
         return NULL;
     }
     Py_XSETREF(state.members, members);
     check_reads();
-    Py_XSETREF(state.steps, Py_NewRef(steps));
+    Py_XSETREF(state.callbacks, Py_NewRef(callbacks));
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));
     state.scratch_total = scratch_total;

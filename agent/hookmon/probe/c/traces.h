@@ -232,7 +232,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
             Node *node = traces[k]->events[i].node;
             if (!node->per && node->number) {
                 Py_INCREF(node);
-                PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_new_per, (PyObject *)node);
+                PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_new_per, (PyObject *)node);
                 Py_DECREF(node);
                 if (!answer) {
                     return -1;

@@ -104,7 +104,7 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
     }
     PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
     PyObject *answer = !list ? NULL
-                             : PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)node,
+                             : PyObject_CallMethod(state.callbacks, "keep_if_slow", "OKKlO", (PyObject *)node,
                                                    (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
                                                    self->status, list);
     Py_XDECREF(list);

@@ -218,7 +218,7 @@ static struct {
     int shared; /* the words are those of a shard, and not memory of this process */
     Py_buffer buffer;
     PyObject *recorder; /* the module, for what is rare */
-    PyObject *steps;
+    PyObject *callbacks;
     PyObject *greenlet_lanes;
     Py_ssize_t scratch_total;
     Py_ssize_t scratch_bucket;
