@@ -63,7 +63,7 @@
 #include "c/hooks.h"
 #include "c/chained.h"
 #include "c/stand_ins.h"
-#include "c/settings.h"
+#include "c/module_functions.h"
 
 static PyMethodDef module_methods[] = {
     {"use_counter", use_counter, METH_NOARGS, "Keep time by the processor's time-stamp counter, where there is one."},
