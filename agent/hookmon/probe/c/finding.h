@@ -16,12 +16,12 @@ static struct {
     PyObject *span;
     Node *node;
     unsigned epoch;
-} lately[MOST_LATELY];
+} node_cache[NODE_CACHE_SIZE];
 
 static inline size_t
-lately_at(Node *parent, PyObject *span)
+node_cache_index(Node *parent, PyObject *span)
 {
-    return ((uintptr_t)parent >> 6 ^ (uintptr_t)parent >> 14 ^ (uintptr_t)span >> 5) % MOST_LATELY;
+    return ((uintptr_t)parent >> 6 ^ (uintptr_t)parent >> 14 ^ (uintptr_t)span >> 5) % NODE_CACHE_SIZE;
 }
 
 static Node *look_up_node(Node *parent, PyObject *span);
@@ -43,29 +43,29 @@ end_left(Lane *lane, Node *node)
 
 /* Return a span's node under a parent, a new reference, if it was found of late; else NULL. */
 static inline Node *
-lately_found(Node *parent, PyObject *span)
+cached_node(Node *parent, PyObject *span)
 {
-    size_t at = lately_at(parent, span);
-    int is_there = lately[at].parent == parent && lately[at].span == span && lately[at].epoch == state.epoch;
-    return LIKELY(is_there) ? (Node *)Py_NewRef(lately[at].node) : NULL;
+    size_t at = node_cache_index(parent, span);
+    int is_there = node_cache[at].parent == parent && node_cache[at].span == span && node_cache[at].epoch == state.epoch;
+    return LIKELY(is_there) ? (Node *)Py_NewRef(node_cache[at].node) : NULL;
 }
 
 /* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
 static HOT Node *
 find_node(Node *parent, PyObject *span)
 {
-    Node *found = lately_found(parent, span);
+    Node *found = cached_node(parent, span);
     if (found) {
         return found;
     }
-    size_t at = lately_at(parent, span);
+    size_t at = node_cache_index(parent, span);
     unsigned epoch = state.epoch;
     Node *node = look_up_node(parent, span);
     if (node && node->number && epoch == state.epoch) {
-        lately[at].epoch = epoch;
-        Py_XSETREF(lately[at].parent, (Node *)Py_NewRef(parent));
-        Py_XSETREF(lately[at].span, Py_NewRef(span));
-        Py_XSETREF(lately[at].node, (Node *)Py_NewRef(node));
+        node_cache[at].epoch = epoch;
+        Py_XSETREF(node_cache[at].parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(node_cache[at].span, Py_NewRef(span));
+        Py_XSETREF(node_cache[at].node, (Node *)Py_NewRef(node));
     }
     return node;
 }

@@ -34,12 +34,12 @@ typedef struct {
     Py_ssize_t position;
     PyObject *name;
     PyObject *value;
-} Way;
+} PrefixCache;
 
 /* Return what a field leads to, (position or keyword, or -1 for the result, (name, …)), a new reference; NULL where Python is to
  * look. */
 static HOT PyObject *
-read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result, Way *way)
+read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result, PrefixCache *prefix)
 {
     PyObject *place = PyTuple_GET_ITEM(field, 0);
     int is_keyword = PyUnicode_CheckExact(place);
@@ -52,15 +52,15 @@ read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *k
     Py_ssize_t length = PyTuple_GET_SIZE(names);
     if (length > 1) {
         PyObject *first = PyTuple_GET_ITEM(names, 0);
-        int is_known = way->value && way->position == position && PyUnicode_CheckExact(first) && is_text(way->name, first);
+        int is_known = prefix->value && prefix->position == position && PyUnicode_CheckExact(first) && is_text(prefix->name, first);
         if (is_known) {
-            Py_SETREF(value, Py_NewRef(way->value));
+            Py_SETREF(value, Py_NewRef(prefix->value));
         }
         else {
             Py_SETREF(value, read_attribute(value, first));
-            way->position = position;
-            way->name = first;
-            Py_XSETREF(way->value, Py_XNewRef(value));
+            prefix->position = position;
+            prefix->name = first;
+            Py_XSETREF(prefix->value, Py_XNewRef(value));
         }
     }
     for (Py_ssize_t i = length > 1; value && i < length; i++) {
@@ -115,7 +115,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
         return PyErr_Occurred() ? -1 : 1;
     }
     int answer = 0;
-    Way way = {0, NULL, NULL};
+    PrefixCache prefix = {0, NULL, NULL};
     PyObject *kind = PyTuple_GET_ITEM(self->detail, 3);
     int is_route = PyTuple_GET_ITEM(self->detail, 4) == Py_True;
     int is_request = is_text(transaction->node->kind, text_request);
@@ -126,7 +126,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     PyObject *body = PyTuple_GET_ITEM(self->detail, 2);
     PyObject *fields = PyTuple_GET_ITEM(self->detail, 1);
     if (body != Py_None) {
-        PyObject *found = read_field(body, args, count, kwnames, result, &way);
+        PyObject *found = read_field(body, args, count, kwnames, result, &prefix);
         int is_plain = found && !PyGen_CheckExact(found);
         Py_XDECREF(found);
         if (!is_plain) {
@@ -135,7 +135,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     }
     uint64_t key = mixed(1, (uint64_t)hash_of_value(transaction->route));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
-        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &way);
+        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &prefix);
         int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
         key = is_plain ? mixed(key, (uint64_t)hash_of_value(value)) : 0;
         Py_XDECREF(value);
@@ -169,7 +169,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     end_charge(begun, LONGEST_OF_MANY_NS);
     Py_DECREF(told);
 done:
-    Py_XDECREF(way.value);
+    Py_XDECREF(prefix.value);
     Py_DECREF(transaction);
     return answer;
 }

@@ -239,7 +239,7 @@ site_key(void)
 
 /* Return the text that decides about the name, borrowed: an argument, or what it has under a key; NULL when it is anything else. */
 static HOT PyObject *
-deciding(Timed *self, PyObject *const *args, Py_ssize_t count)
+key_argument(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
     if (self->position < 0 || self->position >= count) {
         return NULL;
@@ -291,7 +291,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     if (self->span) {
         span = Py_NewRef(self->span);
     }
-    else if ((text = deciding(self, args, count))) {
+    else if ((text = key_argument(self, args, count))) {
         name = hash_of(text);
     }
     else {
@@ -334,7 +334,7 @@ static PyObject *
 span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, int remembers)
 {
     Py_hash_t hash = -1;
-    PyObject *text = remembers ? deciding(self, args, count) : NULL;
+    PyObject *text = remembers ? key_argument(self, args, count) : NULL;
     if (text) {
         hash = hash_of(text);
         PyObject *known = known_span(self, hash);

@@ -212,7 +212,7 @@ coroutine_open(Coroutine *self)
     }
     self->lane = lane;
     self->parent = (Node *)Py_NewRef(lane->node);
-    self->node = lately_found(lane->node, self->span);
+    self->node = cached_node(lane->node, self->span);
     int rare = !self->node || (PyObject *)lane->node == state.root || self->node->entry;
     if (rare && coroutine_place(self, lane) < 0) {
         return -1;
