@@ -137,11 +137,11 @@ static PyType_Slot telling_slots[] = {
     SLOT(Py_tp_dealloc, telling_dealloc), SLOT(Py_tp_traverse, telling_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
     SLOT(Py_tp_members, telling_members), {0, NULL},
 };
-static PyType_Slot handed_slots[] = {
-    SLOT(Py_tp_dealloc, handed_dealloc), SLOT(Py_tp_traverse, handed_traverse),
+static PyType_Slot callback_iterator_slots[] = {
+    SLOT(Py_tp_dealloc, callback_iterator_dealloc), SLOT(Py_tp_traverse, callback_iterator_traverse),
     SLOT(Py_tp_getattro, generator_getattr), SLOT(Py_tp_setattro, generator_setattr), SLOT(Py_tp_repr, generator_repr),
-    SLOT(Py_tp_methods, handed_methods), SLOT(Py_tp_members, handed_members), SLOT(Py_tp_iter, itself),
-    SLOT(Py_tp_iternext, handed_next), SLOT(Py_am_send, handed_am_send), {0, NULL},
+    SLOT(Py_tp_methods, callback_iterator_methods), SLOT(Py_tp_members, callback_iterator_members), SLOT(Py_tp_iter, itself),
+    SLOT(Py_tp_iternext, callback_iterator_next), SLOT(Py_am_send, callback_iterator_am_send), {0, NULL},
 };
 static PyType_Slot chained_slots[] = {
     SLOT(Py_tp_new, chained_new),         SLOT(Py_tp_dealloc, chained_dealloc),   SLOT(Py_tp_traverse, chained_traverse),
@@ -196,8 +196,8 @@ static PyType_Spec coroutine_spec = {
 static PyType_Spec telling_spec = {
     "hookmon.probe._engine.send", sizeof(Telling), 0,
     PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, telling_slots};
-static PyType_Spec handed_spec = {
-    "hookmon.probe._engine.generator", sizeof(Handed), 0, PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, handed_slots};
+static PyType_Spec callback_iterator_spec = {
+    "hookmon.probe._engine.generator", sizeof(CallbackIterator), 0, PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, callback_iterator_slots};
 static PyType_Spec chained_spec = {
     "hookmon.probe._engine.method_descriptor", sizeof(Chained), 0, PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL, chained_slots};
 static PyType_Spec generator_spec = {
@@ -290,9 +290,9 @@ fill_module(PyObject *module)
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
         add_type(module, &TellingType, &telling_spec, NULL, "Telling") < 0 ||
         add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||
-        add_type(module, &HandingType, &timed_spec, TimedType, "Handing") < 0 ||
+        add_type(module, &CallbackSourceType, &timed_spec, TimedType, "Handing") < 0 ||
         add_type(module, &SelectiveType, &selective_spec, TimedCallableType, "Selective") < 0 ||
-        add_type(module, &HandedType, &handed_spec, NULL, "Handed") < 0 ||
+        add_type(module, &CallbackIteratorType, &callback_iterator_spec, NULL, "Handed") < 0 ||
         add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
         add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {

@@ -2,7 +2,7 @@
 
 /* Return a stand-in with a part in a response for what the program is to await, whose reference it takes. */
 static HOT PyObject *
-accompanied(PyObject *made, PyObject *span, short role)
+wrap_awaitable(PyObject *made, PyObject *span, short role)
 {
     if (!PyCoro_CheckExact(made) && !Py_IS_TYPE(made, CoroutineType)) {
         Py_SETREF(made, PyObject_CallMethodOneArg(state.callbacks, name_awaiting, made));
@@ -55,7 +55,7 @@ telling_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject 
 {
     int is_last = PyVectorcall_NARGS(nargsf) == 1 && !kwnames && read_message(args[0]);
     PyObject *made = PyObject_Vectorcall(((Telling *)callable)->send, args, nargsf, kwnames);
-    return made && is_last ? accompanied(made, Py_None, LAST_PART) : made;
+    return made && is_last ? wrap_awaitable(made, Py_None, LAST_PART) : made;
 }
 
 static int
@@ -121,7 +121,7 @@ application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
     PyObject *timed = NULL;
     if (span) {
         note_maker_once(self, span);
-        timed = PyErr_Occurred() ? NULL : accompanied(Py_NewRef(made), span, APPLICATION);
+        timed = PyErr_Occurred() ? NULL : wrap_awaitable(Py_NewRef(made), span, APPLICATION);
     }
     Py_XDECREF(span);
     Py_XDECREF(made);

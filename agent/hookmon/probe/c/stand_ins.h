@@ -29,7 +29,7 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                        : PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
                        : PyType_IsSubtype(type, MarkedCoroutineType)   ? marked_coroutine_call
                        : PyType_IsSubtype(type, MarkedType)            ? marked_call
-                       : PyType_IsSubtype(type, HandingType)           ? handing_call
+                       : PyType_IsSubtype(type, CallbackSourceType)           ? callback_source_call
                        : PyType_IsSubtype(type, SelectiveType)         ? selective_call
                        : PyType_IsSubtype(type, ApplicationType)       ? application_call
                                                                        : timed_call;

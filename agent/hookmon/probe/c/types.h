@@ -193,7 +193,7 @@ typedef struct {
     PyObject *kwnames;
     PyObject *few[FEW_ARGUMENTS];
     PyObject *weakrefs;
-} Handed;
+} CallbackIterator;
 
 /* A method of what another method makes: `cursor.execute` in the place of `connection.execute`. It has positional arguments. */
 typedef struct {
@@ -238,7 +238,7 @@ OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *HandingType, *HandedType, *ChainedType, *TimedMethodType;
+static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *CallbackSourceType, *CallbackIteratorType, *ChainedType, *TimedMethodType;
 static PyTypeObject *SelectiveType;
 static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
