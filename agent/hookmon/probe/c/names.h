@@ -129,7 +129,7 @@ mixed(uint64_t a, uint64_t b)
     return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
 }
 
-/* The frames of the interpreter, as far as we read them: an object for each, as PyEval_GetFrame makes them, costs more than all
+/* The frames of the interpreter, as far as we read them: an object for internal, as PyEval_GetFrame makes them, costs more than all
  * the rest of a call. They stay as they are within a minor version; `check_frames` makes sure of it once, and later versions use the
  * objects. Source: Include/internal/pycore_frame.h of CPython 3.11, 3.12 and 3.13. */
 #if PY_VERSION_HEX < 0x030E0000
@@ -165,16 +165,16 @@ static int
 check_frames(void)
 {
     PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
-    Frame *each = running_frame();
+    Frame *internal = running_frame();
     int agree = frame != NULL;
     for (int depth = 0; frame && agree && depth < 3; depth++) {
         PyCodeObject *code = PyFrame_GetCode(frame);
         char *first = (char *)code->co_code_adaptive;
-        for (int skipped = 0; each && each->code != (PyObject *)code && skipped < 3; skipped++) {
-            each = each->previous; /* what stands between C and Python */
+        for (int skipped = 0; internal && internal->code != (PyObject *)code && skipped < 3; skipped++) {
+            internal = internal->previous; /* what stands between C and Python */
         }
-        agree = each && each->code == (PyObject *)code && each->instruction >= first - 2 && each->instruction <= first + 2 * Py_SIZE(code);
-        each = agree ? each->previous : NULL;
+        agree = internal && internal->code == (PyObject *)code && internal->instruction >= first - 2 && internal->instruction <= first + 2 * Py_SIZE(code);
+        internal = agree ? internal->previous : NULL;
         Py_DECREF(code);
         PyFrameObject *back = PyFrame_GetBack(frame);
         Py_DECREF(frame);
@@ -211,11 +211,11 @@ site_key(void)
 {
 #ifdef HAS_FRAMES
     if (reads_frames) {
-        Frame *each = running_frame();
-        for (int depth = 0; each && depth < MOST_FRAMES; depth++, each = each->previous) {
-            PyCodeObject *code = (PyCodeObject *)each->code;
+        Frame *internal = running_frame();
+        for (int depth = 0; internal && depth < MOST_FRAMES; depth++, internal = internal->previous) {
+            PyCodeObject *code = (PyCodeObject *)internal->code;
             if (code && PyCode_Check(code) && is_own(code->co_filename)) {
-                return key_of(code, (uint64_t)(each->instruction - (char *)code->co_code_adaptive));
+                return key_of(code, (uint64_t)(internal->instruction - (char *)code->co_code_adaptive));
             }
         }
         return 0;

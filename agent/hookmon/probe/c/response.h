@@ -4,9 +4,9 @@
 static int
 is_open(Node *innermost, Node *entry, Node *node)
 {
-    for (Node *each = innermost;; each = (Node *)each->parent) {
-        if (each == node || each == entry) {
-            return each == node;
+    for (Node *open_node = innermost;; open_node = (Node *)open_node->parent) {
+        if (open_node == node || open_node == entry) {
+            return open_node == node;
         }
     }
 }
@@ -20,11 +20,11 @@ move_to_tail(Lane *lane, Node *entry, Node *tail)
             Py_SETREF(lane->moved[i].to, (Node *)Py_NewRef(tail));
         }
     }
-    for (Node *each = lane->node;; each = (Node *)each->parent) {
-        if (move(lane, each, tail) < 0) {
+    for (Node *open_node = lane->node;; open_node = (Node *)open_node->parent) {
+        if (move(lane, open_node, tail) < 0) {
             return -1;
         }
-        if (each == entry) {
+        if (open_node == entry) {
             return 0;
         }
     }
@@ -59,8 +59,8 @@ finish_response(Transaction *self)
         !is_text(entry->kind, text_request)) {
         return;
     }
-    for (Node *each = innermost; each != entry; each = (Node *)each->parent) {
-        if ((PyObject *)each == state.root || !Py_IS_TYPE(each->parent, NodeType)) {
+    for (Node *open_node = innermost; open_node != entry; open_node = (Node *)open_node->parent) {
+        if ((PyObject *)open_node == state.root || !Py_IS_TYPE(open_node->parent, NodeType)) {
             return; /* the entry is not open there */
         }
     }
@@ -82,9 +82,9 @@ finish_response(Transaction *self)
     Py_INCREF(entry);
     Py_INCREF(own); /* what is counted may call Python, which may ask for the list of traces */
     uint64_t ended_ns = now_ns();
-    for (Node *each = innermost;; each = (Node *)each->parent) {
-        int is_last = each == entry || !Py_IS_TYPE(each->parent, NodeType); /* a fork in between has retired them */
-        count_open(lane, own, each, ended_ns);
+    for (Node *open_node = innermost;; open_node = (Node *)open_node->parent) {
+        int is_last = open_node == entry || !Py_IS_TYPE(open_node->parent, NodeType); /* a fork in between has retired them */
+        count_open(lane, own, open_node, ended_ns);
         if (is_last) {
             break;
         }

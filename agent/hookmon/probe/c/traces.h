@@ -244,12 +244,12 @@ settle(Trace *const *traces, Py_ssize_t lanes)
     uint64_t *words = state.words;
     for (Py_ssize_t k = 0; k < lanes; k++) {
         Event *events = traces[k]->events, *end = events + traces[k]->count;
-        for (Event *each = events; each < end; each++) {
-            each->node->tally += each->calls;
-            each->node->tally_ns += each->duration_ns;
+        for (Event *event = events; event < end; event++) {
+            event->node->tally += event->calls;
+            event->node->tally_ns += event->duration_ns;
         }
-        for (Event *each = events; each < end; each++) {
-            Node *node = each->node;
+        for (Event *event = events; event < end; event++) {
+            Node *node = event->node;
             if (!node->tally) {
                 continue; /* seen in this lane */
             }
