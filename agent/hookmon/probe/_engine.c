@@ -140,7 +140,7 @@ static PyType_Slot telling_slots[] = {
 static PyType_Slot callback_iterator_slots[] = {
     SLOT(Py_tp_dealloc, callback_iterator_dealloc), SLOT(Py_tp_traverse, callback_iterator_traverse),
     SLOT(Py_tp_getattro, generator_getattr), SLOT(Py_tp_setattro, generator_setattr), SLOT(Py_tp_repr, generator_repr),
-    SLOT(Py_tp_methods, callback_iterator_methods), SLOT(Py_tp_members, callback_iterator_members), SLOT(Py_tp_iter, itself),
+    SLOT(Py_tp_methods, callback_iterator_methods), SLOT(Py_tp_members, callback_iterator_members), SLOT(Py_tp_iter, return_self),
     SLOT(Py_tp_iternext, callback_iterator_next), SLOT(Py_am_send, callback_iterator_am_send), {0, NULL},
 };
 static PyType_Slot chained_slots[] = {
@@ -155,7 +155,7 @@ static PyType_Slot coroutine_slots[] = {
     SLOT(Py_tp_clear, coroutine_clear),       SLOT(Py_tp_getattro, coroutine_getattr),
     SLOT(Py_tp_setattro, coroutine_setattr),  SLOT(Py_tp_repr, coroutine_repr),
     SLOT(Py_tp_methods, coroutine_methods),   SLOT(Py_tp_members, coroutine_members),
-    SLOT(Py_tp_iternext, coroutine_next),     SLOT(Py_am_await, itself),
+    SLOT(Py_tp_iternext, coroutine_next),     SLOT(Py_am_await, return_self),
     SLOT(Py_am_send, coroutine_am_send),      {0, NULL},
 };
 static PyType_Slot generator_slots[] = {
@@ -163,7 +163,7 @@ static PyType_Slot generator_slots[] = {
     SLOT(Py_tp_finalize, generator_finalize), SLOT(Py_tp_traverse, generator_traverse),
     SLOT(Py_tp_getattro, generator_getattr),  SLOT(Py_tp_setattro, generator_setattr),
     SLOT(Py_tp_repr, generator_repr),         SLOT(Py_tp_methods, generator_methods),
-    SLOT(Py_tp_members, generator_members),   SLOT(Py_tp_iter, itself),
+    SLOT(Py_tp_members, generator_members),   SLOT(Py_tp_iter, return_self),
     SLOT(Py_tp_iternext, generator_next),     SLOT(Py_am_send, generator_am_send),
     {0, NULL},
 };
@@ -229,11 +229,11 @@ fill_module(PyObject *module)
         return -1;
     }
     fill_histogram();
-    if (pthread_key_create(&thread_key, thread_ended)) {
+    if (pthread_key_create(&thread_key, on_thread_end)) {
         PyErr_SetString(PyExc_ImportError, "no key for threads is left");
         return -1;
     }
-    if (pthread_atfork(NULL, NULL, forked_in_child)) {
+    if (pthread_atfork(NULL, NULL, on_fork_in_child)) {
         PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
         return -1;
     }

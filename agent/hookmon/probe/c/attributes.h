@@ -68,14 +68,14 @@ typedef struct {
     Keys *keys; /* only compared; they grow at their end, and are the type's as long as it is there */
     Py_ssize_t position;
 #endif
-} Own;
+} OwnAttribute;
 
 /* Find out about a type and a name; NULL when its class has something by that name that is no plain constant. */
-static HOT Own *
-instances_own(PyTypeObject *type, PyObject *name)
+static HOT OwnAttribute *
+find_own_attribute(PyTypeObject *type, PyObject *name)
 {
-    static Own known[64];
-    Own *own = known + ((uintptr_t)type >> 4 ^ (uintptr_t)name >> 4) % Py_ARRAY_LENGTH(known);
+    static OwnAttribute known[64];
+    OwnAttribute *own = known + ((uintptr_t)type >> 4 ^ (uintptr_t)name >> 4) % Py_ARRAY_LENGTH(known);
     if (own->type == type && own->name == name && own->version == type->tp_version_tag && type->tp_version_tag) {
         return own;
     }
@@ -95,7 +95,7 @@ instances_own(PyTypeObject *type, PyObject *name)
 
 /* Return what an instance has of its own by a name, a new reference; NULL without an error where there is nothing. */
 static HOT PyObject *
-read_own(PyObject *instance, PyObject *name, Own *own)
+read_own_attribute(PyObject *instance, PyObject *name, OwnAttribute *own)
 {
 #ifdef HAS_VALUES
     PyTypeObject *type = Py_TYPE(instance);
@@ -137,8 +137,8 @@ check_values(void)
     for (int step = 0; agree && step < 3; step++) {
         PyObject *dict = step == 1 ? PyObject_GetAttrString(instance, "__dict__") : NULL;
         agree = (step != 1 || dict) && (step != 2 || PyObject_SetAttrString(instance, "__dict__", another) == 0);
-        Own own = {0};
-        PyObject *found = agree ? read_own(instance, name_look, &own) : NULL;
+        OwnAttribute own = {0};
+        PyObject *found = agree ? read_own_attribute(instance, name_look, &own) : NULL;
         agree = found == (step == 2 ? Py_True : type) && (step || (own.keys && own.position == 1 && own.keys->count == 2));
         Py_XDECREF(found);
         Py_XDECREF(dict);
@@ -163,13 +163,13 @@ read_attribute(PyObject *value, PyObject *name)
         return is_there ? Py_NewRef(PyTuple_CheckExact(value) ? PyTuple_GET_ITEM(value, at) : PyList_GET_ITEM(value, at)) : NULL;
     }
     PyObject *found;
-    Own *own;
+    OwnAttribute *own;
     if (PyDict_CheckExact(value)) {
         found = PyDict_GetItemWithError(value, name);
         Py_XINCREF(found);
     }
-    else if (!PyType_Check(value) && (own = instances_own(Py_TYPE(value), name))) {
-        found = read_own(value, name, own);
+    else if (!PyType_Check(value) && (own = find_own_attribute(Py_TYPE(value), name))) {
+        found = read_own_attribute(value, name, own);
         if (found == Py_None) {
             Py_CLEAR(found); /* perhaps the class's */
         }

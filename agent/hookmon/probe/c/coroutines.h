@@ -9,7 +9,7 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
     self->steps++;
     self->stepping = 0;
     if (self->owns_lane && !self->ended) {
-        leave_to_outer(self);
+        coroutine_leave_lane(self);
     }
     return left_ns;
 }
@@ -21,7 +21,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
     if (!self->lane) {
         if (!self->ended && coroutine_open(self) < 0) {
             if (self->owns_lane && self->outer) {
-                leave_to_outer(self);
+                coroutine_leave_lane(self);
             }
             return -1;
         }
@@ -30,7 +30,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
             return 0;
         }
     }
-    else if (self->owns_lane && enter_lane(self) < 0) {
+    else if (self->owns_lane && coroutine_enter_lane(self) < 0) {
         return -1;
     }
     self->stepping = 1;
@@ -53,12 +53,12 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
     if (node) {
         if (lane->moves && node->depth <= lane->moved_depth) {
-            follow(lane, &self->node);
-            follow(lane, &self->parent);
+            follow_move(lane, &self->node);
+            follow_move(lane, &self->parent);
             node = self->node;
         }
         if (lane->node != node) {
-            end_left(lane, node);
+            close_abandoned(lane, node);
         }
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
         state.words[lane->base + node->slot] = 0;
@@ -78,7 +78,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
             trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
         }
         if (self->role == APPLICATION && outcome == OUTCOME_RAISED && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
-            fail((Transaction *)self->opened);
+            mark_failed((Transaction *)self->opened);
         }
     }
     if (self->opened) {
@@ -87,14 +87,14 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
         close_opened(opened);
     }
     if (self->owns_lane) {
-        leave_lane(lane);
+        release_task_lane(lane);
     }
     Py_DECREF(lane);
 }
 
 /* The last part of a response has been sent. -1 with an error. */
 static int
-finish_open(void)
+finish_open_response(void)
 {
     Transaction *transaction = open_transaction();
     if (transaction) {
@@ -111,7 +111,7 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     *result = NULL;
     if (self->stepping || self->role == LAST_PART) { /* stepping: a mistake of the program, which the coroutine answers */
         PySendResult answer = PyIter_Send(self->inner, value, result);
-        if (answer == PYGEN_RETURN && self->role == LAST_PART && finish_open() < 0) {
+        if (answer == PYGEN_RETURN && self->role == LAST_PART && finish_open_response() < 0) {
             Py_CLEAR(*result);
             return PYGEN_ERROR;
         }
@@ -121,9 +121,9 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (coroutine_enter(self, &step_ns) < 0) {
         return PYGEN_ERROR;
     }
-    PyThreadState *thread = give_back();
+    PyThreadState *thread = lend_c_recursion();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
-    take_back(thread);
+    reclaim_c_recursion(thread);
     uint64_t left_ns = coroutine_leave(self, step_ns);
     if (outcome != PYGEN_NEXT) {
         coroutine_end(self, 0, left_ns);
@@ -137,7 +137,7 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
 
 /* Turn the end of a coroutine into what iterators answer. */
 static PyObject *
-as_iteration(PySendResult outcome, PyObject *result)
+iteration_result(PySendResult outcome, PyObject *result)
 {
     if (outcome == PYGEN_RETURN) {
         PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
@@ -154,13 +154,13 @@ as_iteration(PySendResult outcome, PyObject *result)
 /* The same of `__next__`, for which None is a plain end, without an exception: a third of the price, and from 3.12 on what the
  * interpreter's `await` asks. */
 static PyObject *
-as_next(PySendResult outcome, PyObject *result)
+next_result(PySendResult outcome, PyObject *result)
 {
     if (outcome == PYGEN_RETURN && result == Py_None) {
         Py_DECREF(result);
         return NULL;
     }
-    return as_iteration(outcome, result);
+    return iteration_result(outcome, result);
 }
 
 static PyObject *
@@ -168,7 +168,7 @@ coroutine_send(PyObject *self, PyObject *value)
 {
     PyObject *result = NULL;
     PySendResult outcome = coroutine_am_send(self, value, &result);
-    return as_iteration(outcome, result);
+    return iteration_result(outcome, result);
 }
 
 static PyObject *
@@ -176,7 +176,7 @@ coroutine_next(PyObject *self)
 {
     PyObject *result = NULL;
     PySendResult outcome = coroutine_am_send(self, Py_None, &result);
-    return as_next(outcome, result);
+    return next_result(outcome, result);
 }
 
 static PyObject *
@@ -217,7 +217,7 @@ coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-itself(PyObject *self)
+return_self(PyObject *self)
 {
     return Py_NewRef(self);
 }

@@ -23,7 +23,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
 
 /* Have a look at what the node's target costs. An error that is set stays; another may be set. */
 static RARE void
-look(Node *node)
+look_at_cost(Node *node)
 {
     SavedException saved;
     exception_save(&saved);
@@ -53,7 +53,7 @@ count_call(Node *node, uint64_t duration_ns)
         return 0;
     }
     if (count % CALLS_A_LOOK == 0) {
-        look(node);
+        look_at_cost(node);
     }
     return 1;
 }

@@ -2,9 +2,9 @@
 
 /* Replace a node by the one that stands for it since its transaction got its name. The reference is ours. */
 static RARE void
-follow(Lane *lane, Node **node)
+follow_move(Lane *lane, Node **node)
 {
-    Move *known = move_of(lane, *node);
+    Move *known = find_move(lane, *node);
     if (known) {
         Py_SETREF(*node, (Node *)Py_NewRef(known->to));
     }
@@ -29,7 +29,7 @@ static Node *look_up_node(Node *parent, PyObject *span);
 /* End what was begun in a call that ends now, and has no end of its own: see stretches.py. An error that is set says how the call
  * has ended, and stays; another one may be set. */
 static RARE void
-end_left(Lane *lane, Node *node)
+close_abandoned(Lane *lane, Node *node)
 {
     PyObject *error = PyErr_Occurred();
     error = Py_NewRef(error ? error : Py_None);
@@ -104,25 +104,25 @@ look_up_node(Node *parent, PyObject *span)
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
 enum { UNITS_OF_A_CALL = 2 };
 static inline PyThreadState *
-give_back(void)
+lend_c_recursion(void)
 {
     PyThreadState *thread = PyThreadState_Get();
     thread->c_recursion_remaining += UNITS_OF_A_CALL;
     return thread;
 }
 static inline void
-take_back(PyThreadState *thread)
+reclaim_c_recursion(PyThreadState *thread)
 {
     thread->c_recursion_remaining -= UNITS_OF_A_CALL;
 }
 #else
 static inline PyThreadState *
-give_back(void)
+lend_c_recursion(void)
 {
     return NULL;
 }
 static inline void
-take_back(PyThreadState *Py_UNUSED(thread))
+reclaim_c_recursion(PyThreadState *Py_UNUSED(thread))
 {
 }
 #endif
@@ -132,9 +132,9 @@ static inline PyObject *
 call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
-        PyThreadState *thread = give_back();
+        PyThreadState *thread = lend_c_recursion();
         PyObject *result = ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
-        take_back(thread);
+        reclaim_c_recursion(thread);
         return result;
     }
     return PyObject_Vectorcall(function, args, nargsf, kwnames);

@@ -32,7 +32,7 @@ cover(void *words, size_t size)
  * after vfork() and posix_spawn(). Lanes of the new epoch are nobody's: so the next call leaves the hot path, and there it is
  * noticed (`notice_fork`). */
 static void
-forked_in_child(void)
+on_fork_in_child(void)
 {
     if (!state.words) { /* nothing has been recorded yet */
         return;

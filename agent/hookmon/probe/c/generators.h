@@ -18,7 +18,7 @@ generator_enter(Generator *self, Step *step)
     if (step->lane) {
         step->parent = (Node *)Py_NewRef(step->lane->node);
         if (state.joining && (PyObject *)step->parent == state.root) {
-            step->opened = join(step->lane, self->span);
+            step->opened = join_transaction(step->lane, self->span);
         }
         if (!PyErr_Occurred()) {
             Node *above = (Node *)Py_NewRef(step->lane->node);
@@ -83,11 +83,11 @@ generator_leave(Generator *self, Step *step)
     self->stepping = 0;
     if (step->node) {
         if (step->lane->moves) {
-            follow(step->lane, &step->node);
-            follow(step->lane, &step->parent);
+            follow_move(step->lane, &step->node);
+            follow_move(step->lane, &step->parent);
         }
         if (step->lane->node != step->node) {
-            end_left(step->lane, step->node);
+            close_abandoned(step->lane, step->node);
         }
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
         state.words[step->lane->base + step->node->slot] = 0;
@@ -114,9 +114,9 @@ generator_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (generator_enter(self, &step) < 0) {
         return PYGEN_ERROR;
     }
-    PyThreadState *thread = give_back();
+    PyThreadState *thread = lend_c_recursion();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
-    take_back(thread);
+    reclaim_c_recursion(thread);
     generator_leave(self, &step);
     if (outcome != PYGEN_NEXT) {
         generator_end(self, 0);
@@ -133,7 +133,7 @@ generator_send(PyObject *self, PyObject *value)
 {
     PyObject *result = NULL;
     PySendResult outcome = generator_am_send(self, value, &result);
-    return as_iteration(outcome, result);
+    return iteration_result(outcome, result);
 }
 
 static PyObject *
@@ -141,7 +141,7 @@ generator_next(PyObject *self)
 {
     PyObject *result = NULL;
     PySendResult outcome = generator_am_send(self, Py_None, &result);
-    return as_next(outcome, result);
+    return next_result(outcome, result);
 }
 
 static PyObject *

@@ -81,7 +81,7 @@ callback_iterator_send(PyObject *self, PyObject *value)
 {
     PyObject *result = NULL;
     PySendResult outcome = callback_iterator_am_send(self, value, &result);
-    return as_iteration(outcome, result);
+    return iteration_result(outcome, result);
 }
 
 static HOT PyObject *

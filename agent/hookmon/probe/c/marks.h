@@ -93,7 +93,7 @@ rename_transaction(Transaction *transaction, PyObject *told)
         Py_DECREF(old);
         return answer ? 0 : -1;
     }
-    if (move(lane, old, new) < 0) {
+    if (move_node(lane, old, new) < 0) {
         PyErr_Clear();
         return 0;
     }
@@ -108,7 +108,7 @@ rename_transaction(Transaction *transaction, PyObject *told)
  * transaction or None for any, whether it tells nothing but the route), and a list as above is remembered by the hash of what the
  * fields lead to and of what is known of the route. 0 where Python is to look, -1 with an error. */
 static HOT int
-tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+apply_values(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     Transaction *transaction = open_transaction();
     if (!transaction) {
@@ -133,11 +133,11 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
             goto done;
         }
     }
-    uint64_t key = mixed(1, (uint64_t)hash_of_value(transaction->route));
+    uint64_t key = mix(1, (uint64_t)hash_of_value(transaction->route));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
         PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &prefix);
         int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
-        key = is_plain ? mixed(key, (uint64_t)hash_of_value(value)) : 0;
+        key = is_plain ? mix(key, (uint64_t)hash_of_value(value)) : 0;
         Py_XDECREF(value);
         if (!is_plain) {
             goto done;
@@ -179,7 +179,7 @@ marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
 {
     Timed *self = (Timed *)callable;
     PyObject *result = call(self->function, args, nargsf, kwnames);
-    int is_told = result && self->detail ? tell(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
+    int is_told = result && self->detail ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
     if (is_told < 0) {
         Py_CLEAR(result);
     }
@@ -199,7 +199,7 @@ static HOT PyObject *
 marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
-    int is_told = self->detail ? tell(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
+    int is_told = self->detail ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
     if (!is_told) {
         PyObject *answer = call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
         is_told = answer ? 1 : -1;

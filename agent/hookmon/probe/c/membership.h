@@ -3,7 +3,7 @@
 /* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
  * none. */
 static PyObject *
-join(Lane *lane, PyObject *span)
+join_transaction(Lane *lane, PyObject *span)
 {
     if (!is_member()) {
         return NULL;

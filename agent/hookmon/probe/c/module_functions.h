@@ -99,7 +99,7 @@ follow_thread(PyObject *Py_UNUSED(module), PyObject *lane)
         PyErr_SetString(PyExc_TypeError, "a thread has a Lane");
         return NULL;
     }
-    note_end_of_thread((Lane *)lane);
+    follow_thread_end((Lane *)lane);
     Py_RETURN_NONE;
 }
 

@@ -76,7 +76,7 @@ is_located(Timed *self)
 
 /* Return the span of a call, borrowed, where it is known; NULL without an error where it is to be found. */
 static inline PyObject *
-seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
+cached_span(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
     if (is_located(self)) {
         return NULL;
@@ -123,7 +123,7 @@ is_own(PyObject *filename)
 }
 
 static inline uint64_t
-mixed(uint64_t a, uint64_t b)
+mix(uint64_t a, uint64_t b)
 {
     a ^= b + 0x9E3779B97F4A7C15ull + (a << 6) + (a >> 2);
     return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
@@ -202,7 +202,7 @@ hash_of_value(PyObject *value)
 static inline uint64_t
 key_of(PyCodeObject *code, uint64_t instruction)
 {
-    return mixed((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
+    return mix((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
 }
 
 /* Return what tells the innermost line of the program's own code from all others, 0 when there is none. */
@@ -303,7 +303,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     if (span) {
         name = (Py_hash_t)((uintptr_t)span >> 4);
     }
-    Py_hash_t key = (Py_hash_t)mixed((uint64_t)name, site);
+    Py_hash_t key = (Py_hash_t)mix((uint64_t)name, site);
     PyObject *known = known_span(self, key);
     if (known) {
         Py_XDECREF(span);

@@ -21,7 +21,7 @@ move_to_tail(Lane *lane, Node *entry, Node *tail)
         }
     }
     for (Node *open_node = lane->node;; open_node = (Node *)open_node->parent) {
-        if (move(lane, open_node, tail) < 0) {
+        if (move_node(lane, open_node, tail) < 0) {
             return -1;
         }
         if (open_node == entry) {
@@ -115,7 +115,7 @@ finish_response_for_python(PyObject *Py_UNUSED(module), PyObject *args)
 
 /* The caller's request has raised: an error, also when its response has ended; counted once. */
 static void
-fail(Transaction *self)
+mark_failed(Transaction *self)
 {
     if (!self->failed && self->epoch == (long)state.epoch) {
         self->failed = 1;
@@ -127,7 +127,7 @@ fail(Transaction *self)
 
 /* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
 static HOT PyObject *
-begin(Lane *lane, Node *node)
+begin_transaction(Lane *lane, Node *node)
 {
     if (!state.joining) {
         PyObject *done = PyObject_CallMethodNoArgs(state.recorder, name_join_from_now_on);
@@ -150,10 +150,10 @@ begin(Lane *lane, Node *node)
 /* Return what an entry's call opens, whose reference it takes where there is one already: a transaction, or within another one, a job
  * or a test, a request of its own name. NULL, perhaps with an error, where there is nothing. */
 static HOT PyObject *
-enter(Lane *lane, Node *node, PyObject *opened)
+open_entry(Lane *lane, Node *node, PyObject *opened)
 {
     if (!lane->trace && !opened) {
-        return begin(lane, node);
+        return begin_transaction(lane, node);
     }
     if (!is_text(node->kind, text_request)) {
         return opened;

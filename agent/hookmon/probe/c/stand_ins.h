@@ -149,7 +149,7 @@ timed_reduce_plainly(Timed *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyObject *
-itself_method(PyObject *self, PyObject *Py_UNUSED(ignored))
+return_self_method(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     return Py_NewRef(self);
 }
@@ -157,8 +157,8 @@ itself_method(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyMethodDef timed_methods[] = {
     {"__reduce_ex__", (PyCFunction)timed_reduce, METH_O, NULL},
     {"__reduce__", (PyCFunction)timed_reduce_plainly, METH_NOARGS, NULL},
-    {"__copy__", itself_method, METH_NOARGS, NULL},
-    {"__deepcopy__", itself_method, METH_O, NULL},
+    {"__copy__", return_self_method, METH_NOARGS, NULL},
+    {"__deepcopy__", return_self_method, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -116,7 +116,7 @@ running_task(void)
 /* Return a lane for a task: one that another task has left, as it is in the shard but for the thread, or a new one. What is no
  * lane: there is none. NULL with an error. */
 static PyObject *
-take_lane(PyObject *task)
+acquire_task_lane(PyObject *task)
 {
     if (!state.spares) {
         return PyObject_CallMethodOneArg(state.recorder, name_new_lane, task);
@@ -129,7 +129,7 @@ take_lane(PyObject *task)
 
 /* Leave a task's lane to the next one. An error that is set stays; another one may be set. */
 static void
-leave_lane(Lane *lane)
+release_task_lane(Lane *lane)
 {
     lane->context = NULL;
     if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
@@ -149,7 +149,7 @@ leave_lane(Lane *lane)
 /* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
  * error. Which task runs is asked only when the context is another one than that of the lane's task. */
 static int
-enter_task(Coroutine *self, Lane **lane)
+coroutine_enter_task(Coroutine *self, Lane **lane)
 {
     void *context = PyThreadState_Get()->context;
     if (context && (*lane)->context == context) {
@@ -157,7 +157,7 @@ enter_task(Coroutine *self, Lane **lane)
     }
     PyObject *task = running_task();
     int is_same = task ? PyObject_RichCompareBool((*lane)->task, task, Py_EQ) : -1;
-    PyObject *fresh = is_same == 0 ? take_lane(task) : NULL;
+    PyObject *fresh = is_same == 0 ? acquire_task_lane(task) : NULL;
     Py_XDECREF(task);
     if (is_same > 0) {
         return 0;
@@ -178,11 +178,11 @@ enter_task(Coroutine *self, Lane **lane)
 
 /* Find the node of a coroutine that is the first in its lane or of its name, or the entry of a transaction. -1 with an error. */
 static __attribute__((noinline)) int
-coroutine_place(Coroutine *self, Lane *lane)
+coroutine_find_node(Coroutine *self, Lane *lane)
 {
     Py_CLEAR(self->node);
     if (state.joining && (PyObject *)lane->node == state.root) {
-        self->opened = join(lane, self->span);
+        self->opened = join_transaction(lane, self->span);
     }
     if (!PyErr_Occurred()) {
         Node *above = (Node *)Py_NewRef(lane->node);
@@ -194,7 +194,7 @@ coroutine_place(Coroutine *self, Lane *lane)
         self->opened = NULL;
     }
     else if (self->node && self->node->entry) {
-        self->opened = enter(lane, self->node, self->opened);
+        self->opened = open_entry(lane, self->node, self->opened);
     }
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -207,14 +207,14 @@ coroutine_open(Coroutine *self)
     if (!lane) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    if (enter_task(self, &lane) < 0 || !lane) {
+    if (coroutine_enter_task(self, &lane) < 0 || !lane) {
         return PyErr_Occurred() ? -1 : 0;
     }
     self->lane = lane;
     self->parent = (Node *)Py_NewRef(lane->node);
     self->node = cached_node(lane->node, self->span);
     int rare = !self->node || (PyObject *)lane->node == state.root || self->node->entry;
-    if (rare && coroutine_place(self, lane) < 0) {
+    if (rare && coroutine_find_node(self, lane) < 0) {
         return -1;
     }
     self->started_ns = now_ns();
@@ -229,7 +229,7 @@ coroutine_open(Coroutine *self)
 
 /* Make the coroutine's lane the running one for a step. -1 with an error. */
 static inline int
-enter_lane(Coroutine *self)
+coroutine_enter_lane(Coroutine *self)
 {
     if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && !self->outer)) {
         self->outer = thread_lane; /* the thread's reference is ours until it goes back */
@@ -246,7 +246,7 @@ enter_lane(Coroutine *self)
 
 /* Give the thread its lane back. */
 static inline void
-leave_to_outer(Coroutine *self)
+coroutine_leave_lane(Coroutine *self)
 {
     if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && self->outer)) {
         Lane *left = thread_lane;

@@ -204,7 +204,7 @@ static PyMethodDef trace_methods[] = {
 };
 
 static inline void
-raise_to(uint64_t *word, uint64_t value)
+raise_word_to(uint64_t *word, uint64_t value)
 {
     if (*word < value) {
         *word = value;
@@ -217,7 +217,7 @@ settle_node(uint64_t *words, Node *node)
 {
     if (node->whole && node->per) {
         words[node->per + PER_TRANSACTIONS]++;
-        raise_to(&words[node->per + PER_MOST], node->whole);
+        raise_word_to(&words[node->per + PER_MOST], node->whole);
     }
     node->whole = 0;
 }
@@ -257,7 +257,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
                 words[node->per + PER_REPEATED]++;
                 words[node->per + PER_REPEATED_CALLS] += node->tally;
                 words[node->per + PER_REPEATED_NS] += node->tally_ns;
-                raise_to(&words[node->per + PER_MOST_REPEATED], node->tally);
+                raise_word_to(&words[node->per + PER_MOST_REPEATED], node->tally);
             }
             node->whole += node->tally;
             node->tally = node->tally_ns = 0;
