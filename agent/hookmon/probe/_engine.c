@@ -133,9 +133,9 @@ static PyType_Slot selective_slots[] = {
     SLOT(Py_tp_descr_get, selective_get), SLOT(Py_tp_call, PyVectorcall_Call), SLOT(Py_tp_members, selective_members),
     SLOT(Py_tp_methods, selective_methods), SLOT(Py_tp_getset, timed_getset), {0, NULL},
 };
-static PyType_Slot telling_slots[] = {
-    SLOT(Py_tp_dealloc, telling_dealloc), SLOT(Py_tp_traverse, telling_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
-    SLOT(Py_tp_members, telling_members), {0, NULL},
+static PyType_Slot observed_send_slots[] = {
+    SLOT(Py_tp_dealloc, observed_send_dealloc), SLOT(Py_tp_traverse, observed_send_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
+    SLOT(Py_tp_members, observed_send_members), {0, NULL},
 };
 static PyType_Slot callback_iterator_slots[] = {
     SLOT(Py_tp_dealloc, callback_iterator_dealloc), SLOT(Py_tp_traverse, callback_iterator_traverse),
@@ -193,9 +193,9 @@ static PyType_Spec selective_spec = {
     "hookmon.probe._engine.function", sizeof(Timed), 0, TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC, selective_slots};
 static PyType_Spec coroutine_spec = {
     "hookmon.probe._engine.coroutine", sizeof(Coroutine), 0, PLAIN_FLAGS, coroutine_slots};
-static PyType_Spec telling_spec = {
-    "hookmon.probe._engine.send", sizeof(Telling), 0,
-    PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, telling_slots};
+static PyType_Spec observed_send_spec = {
+    "hookmon.probe._engine.send", sizeof(ObservedSend), 0,
+    PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, observed_send_slots};
 static PyType_Spec callback_iterator_spec = {
     "hookmon.probe._engine.generator", sizeof(CallbackIterator), 0, PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, callback_iterator_slots};
 static PyType_Spec chained_spec = {
@@ -288,7 +288,7 @@ fill_module(PyObject *module)
         add_type(module, &MarkedBeforeType, &timed_spec, MarkedType, "MarkedBefore") < 0 ||
         add_type(module, &MarkedCoroutineType, &timed_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
-        add_type(module, &TellingType, &telling_spec, NULL, "Telling") < 0 ||
+        add_type(module, &ObservedSendType, &observed_send_spec, NULL, "Telling") < 0 ||
         add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||
         add_type(module, &CallbackSourceType, &timed_spec, TimedType, "Handing") < 0 ||
         add_type(module, &SelectiveType, &selective_spec, TimedCallableType, "Selective") < 0 ||

@@ -167,7 +167,7 @@ freelist_push(Freelist *freelist, PyObject *self)
     }
 }
 
-static Freelist member_freelist, transaction_freelist, coroutine_freelist, telling_freelist, callback_iterator_freelist;
+static Freelist member_freelist, transaction_freelist, coroutine_freelist, send_freelist, callback_iterator_freelist;
 
 /* Traces keep their room. */
 static Trace *trace_freelist[MOST_FREE];

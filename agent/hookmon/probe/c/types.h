@@ -166,7 +166,7 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *send;
-} Telling;
+} ObservedSend;
 
 typedef struct {
     PyObject_HEAD
@@ -238,7 +238,7 @@ OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *CallbackSourceType, *CallbackIteratorType, *ChainedType, *TimedMethodType;
+static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *ObservedSendType, *CallbackSourceType, *CallbackIteratorType, *ChainedType, *TimedMethodType;
 static PyTypeObject *SelectiveType;
 static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
 
