@@ -288,11 +288,11 @@ fill_module(PyObject *module)
         add_type(module, &MarkedBeforeType, &timed_spec, MarkedType, "MarkedBefore") < 0 ||
         add_type(module, &MarkedCoroutineType, &timed_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
-        add_type(module, &ObservedSendType, &observed_send_spec, NULL, "Telling") < 0 ||
+        add_type(module, &ObservedSendType, &observed_send_spec, NULL, "ObservedSend") < 0 ||
         add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||
         add_type(module, &CallbackSourceType, &timed_spec, TimedType, "Handing") < 0 ||
         add_type(module, &SelectiveType, &selective_spec, TimedCallableType, "Selective") < 0 ||
-        add_type(module, &CallbackIteratorType, &callback_iterator_spec, NULL, "Handed") < 0 ||
+        add_type(module, &CallbackIteratorType, &callback_iterator_spec, NULL, "CallbackIterator") < 0 ||
         add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
         add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {
