@@ -290,7 +290,7 @@ fill_module(PyObject *module)
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
         add_type(module, &ObservedSendType, &observed_send_spec, NULL, "ObservedSend") < 0 ||
         add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||
-        add_type(module, &CallbackSourceType, &timed_spec, TimedType, "Handing") < 0 ||
+        add_type(module, &CallbackSourceType, &timed_spec, TimedType, "CallbackSource") < 0 ||
         add_type(module, &SelectiveType, &selective_spec, TimedCallableType, "Selective") < 0 ||
         add_type(module, &CallbackIteratorType, &callback_iterator_spec, NULL, "CallbackIterator") < 0 ||
         add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||
