@@ -135,34 +135,6 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     return outcome;
 }
 
-/* Turn the end of a coroutine into what iterators answer. */
-static PyObject *
-iteration_result(PySendResult outcome, PyObject *result)
-{
-    if (outcome == PYGEN_RETURN) {
-        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
-        Py_DECREF(result);
-        if (stop) {
-            PyErr_SetObject(PyExc_StopIteration, stop);
-            Py_DECREF(stop);
-        }
-        return NULL;
-    }
-    return outcome == PYGEN_NEXT ? result : NULL;
-}
-
-/* The same of `__next__`, for which None is a plain end, without an exception: a third of the price, and from 3.12 on what the
- * interpreter's `await` asks. */
-static PyObject *
-next_result(PySendResult outcome, PyObject *result)
-{
-    if (outcome == PYGEN_RETURN && result == Py_None) {
-        Py_DECREF(result);
-        return NULL;
-    }
-    return iteration_result(outcome, result);
-}
-
 static PyObject *
 coroutine_send(PyObject *self, PyObject *value)
 {
@@ -214,12 +186,6 @@ coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
         coroutine_end(self, 1, now_ns());
     }
     return result;
-}
-
-static PyObject *
-return_self(PyObject *self)
-{
-    return Py_NewRef(self);
 }
 
 static int
@@ -288,20 +254,6 @@ coroutine_dealloc(Coroutine *self)
         freelist_push(&coroutine_freelist, (PyObject *)self);
     }
     Py_DECREF(type);
-}
-
-/* What a stand-in does not do itself, the inner object answers. */
-static PyObject *
-stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject *own = _PyType_Lookup(type, name);
-    /* Methods of ours, and what calls our slots by name: `__call__`, `__get__`, `__next__`, `__await__` … */
-    if (own && (Py_IS_TYPE(own, &PyMethodDescr_Type) ||
-                (Py_IS_TYPE(own, &PyWrapperDescr_Type) && PyDescr_TYPE(own) != &PyBaseObject_Type))) {
-        return PyObject_GenericGetAttr(self, name);
-    }
-    return PyObject_GetAttr(inner, name);
 }
 
 static PyObject *

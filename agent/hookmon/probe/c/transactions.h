@@ -297,3 +297,70 @@ open_transaction(void)
     Py_DECREF(member);
     return transaction;
 }
+
+/* The caller's request has raised: an error, also when its response has ended; counted once. */
+static void
+mark_failed(Transaction *self)
+{
+    if (!self->failed && self->epoch == (long)state.epoch) {
+        self->failed = 1;
+        if (self->ended) {
+            state.words[self->node->total + ERRORS]++;
+        }
+    }
+}
+
+/* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
+static HOT PyObject *
+begin_transaction(Lane *lane, Node *node)
+{
+    if (!state.joining) {
+        PyObject *done = PyObject_CallMethodNoArgs(state.recorder, name_join_from_now_on);
+        if (!done) {
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    Transaction *opened = (Transaction *)make_transaction(TransactionType, lane, node);
+    if (!opened || set_member(opened) < 0) {
+        PyErr_Clear(); /* no memory: the call goes on without */
+        Py_XDECREF(opened);
+        return NULL;
+    }
+    Py_XSETREF(lane->trace, (Trace *)Py_NewRef((PyObject *)opened->own));
+    forget_moves(lane);
+    return (PyObject *)opened;
+}
+
+/* Return what an entry's call opens, whose reference it takes where there is one already: a transaction, or within another one, a job
+ * or a test, a request of its own name. NULL, perhaps with an error, where there is nothing. */
+static HOT PyObject *
+open_entry(Lane *lane, Node *node, PyObject *opened)
+{
+    if (!lane->trace && !opened) {
+        return begin_transaction(lane, node);
+    }
+    if (!is_text(node->kind, text_request)) {
+        return opened;
+    }
+    PyObject *nested =
+        PyObject_CallMethodObjArgs(state.callbacks, name_nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
+    if (!nested || nested == Py_None) {
+        Py_XDECREF(nested);
+        return opened;
+    }
+    Py_XDECREF(opened);
+    return nested;
+}
+
+static HOT void
+close_opened(PyObject *opened)
+{
+    SavedException saved;
+    exception_save(&saved);
+    PyObject *answer = Py_IS_TYPE(opened, TransactionType) ? transaction_close((Transaction *)opened, NULL)
+                                                           : PyObject_CallMethodNoArgs(opened, name_close);
+    Py_XDECREF(answer);
+    exception_restore_unless_new(&saved);
+    Py_DECREF(opened);
+}
