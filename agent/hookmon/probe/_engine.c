@@ -11,63 +11,30 @@
  * module of Python's.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <pthread.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
-
-#if PY_VERSION_HEX < 0x030C0000
-#include <structmember.h>
-#define Py_T_OBJECT_EX T_OBJECT_EX
-#define Py_T_ULONGLONG T_ULONGLONG
-#define Py_T_PYSSIZET T_PYSSIZET
-#define Py_T_INT T_INT
-#define Py_T_LONG T_LONG
-#define Py_T_SHORT T_SHORT
-#define Py_T_BOOL T_BOOL
-#define Py_READONLY READONLY
-#endif
-
-#ifdef Py_GIL_DISABLED
-#error "counters are plain additions under the GIL; free-threaded builds use the pure engine"
-#endif
-
-#include "c/numbers.h"
-#include "c/types.h"
-#include "c/clock.h"
-#include "c/histogram.h"
-#include "c/errors.h"
-#include "c/forks.h"
-#include "c/nodes.h"
-#include "c/freelist.h"
-#include "c/traces.h"
-#include "c/lanes.h"
-#include "c/counting.h"
-#include "c/contexts.h"
-#include "c/tree_swapping.h"
-#include "c/membership.h"
-#include "c/transactions.h"
-#include "c/response.h"
-#include "c/finding.h"
-#include "c/names.h"
-#include "c/calls.h"
-#include "c/stand_ins.h"
-#include "c/tasks.h"
-#include "c/coroutine_lanes.h"
-#include "c/coroutines.h"
+#include "c/base.h"
 #include "c/asgi.h"
-#include "c/generators.h"
-#include "c/attributes.h"
-#include "c/marks.h"
-#include "c/hooks.h"
-#include "c/chained.h"
 #include "c/callables.h"
+#include "c/chained.h"
+#include "c/coroutines.h"
+#include "c/counting.h"
+#include "c/forks.h"
+#include "c/generators.h"
+#include "c/histogram.h"
+#include "c/hooks.h"
+#include "c/interned.h"
+#include "c/lanes.h"
+#include "c/membership.h"
 #include "c/module_functions.h"
+#include "c/nodes.h"
+#include "c/numbers.h"
+#include "c/response.h"
+#include "c/stand_ins.h"
+#include "c/state.h"
+#include "c/traces.h"
+#include "c/transactions.h"
+#include "c/types.h"
+
+#include <pthread.h>
 
 static PyMethodDef module_methods[] = {
     {"use_counter", use_counter, METH_NOARGS, "Keep time by the processor's time-stamp counter, where there is one."},
@@ -214,6 +181,11 @@ add_type(PyObject *module, PyTypeObject **place, PyType_Spec *spec, PyTypeObject
     return *place ? PyModule_AddObjectRef(module, name, (PyObject *)*place) : -1;
 }
 
+#define FILL_TEXT(name, text) \
+    if (add_name(&name, text) < 0) { \
+        return -1; \
+    }
+
 static int
 add_name(PyObject **place, const char *text)
 {
@@ -244,39 +216,7 @@ fill_module(PyObject *module)
     if (PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0) {
         return -1;
     }
-    if (add_name(&no_text, "") < 0 || add_name(&name_kind, "kind") < 0 || add_name(&name_rename, "rename") < 0) {
-        return -1;
-    }
-    if (add_name(&name_join, "join") < 0 || add_name(&name_join_from_now_on, "join_from_now_on") < 0 ||
-        add_name(&name_end_left, "end_left") < 0 || add_name(&name_located, "located") < 0 ||
-        add_name(&name_is_own, "is_own") < 0 || add_name(&name_new_per, "new_per") < 0 || add_name(&name_entry, "entry") < 0 ||
-        add_name(&name_target, "target") < 0) {
-        return -1;
-    }
-    if (add_name(&name_look, "look") < 0 || add_name(&name_new_node, "new_node") < 0 || add_name(&name_new_bucket, "new_bucket") < 0 ||
-        add_name(&name_enter_thread, "enter_thread") < 0 || add_name(&name_free_lane, "free_lane") < 0 ||
-        add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_notice_fork, "notice_fork") < 0 ||
-        add_name(&name_function, "_self_function") < 0 ||
-        add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
-        add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
-        add_name(&name_asyncio, "_asyncio") < 0 ||
-        add_name(&name_get_running_loop, "_get_running_loop") < 0 || add_name(&name_current_task, "current_task") < 0 ||
-        add_name(&name_current_tasks, "_current_tasks") < 0) {
-        return -1;
-    }
-#ifdef HAS_LOOPS
-    if (add_name(&name_running_loop, "__asyncio_running_event_loop__") < 0) {
-        return -1;
-    }
-#endif
-    if (add_name(&name_awaiting, "awaiting") < 0 || add_name(&name_tail, "tail") < 0 || add_name(&name_nest, "nest") < 0 ||
-        add_name(&name_type, "type") < 0 ||
-        add_name(&name_status, "status") < 0 || add_name(&name_more_body, "more_body") < 0 || add_name(&text_http, "http") < 0 ||
-        add_name(&text_websocket, "websocket") < 0 || add_name(&text_request, "request") < 0 ||
-        add_name(&text_start, "http.response.start") < 0 || add_name(&text_body, "http.response.body") < 0 ||
-        add_name(&text_pathsend, "http.response.pathsend") < 0) {
-        return -1;
-    }
+    INTERNED(FILL_TEXT)
     PyTypeObject *here_type;
     if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||

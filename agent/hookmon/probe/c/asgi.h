@@ -1,4 +1,15 @@
 /* ASGI applications, whose `send` tells when a response has ended: as in asgi.py. */
+#pragma once
+
+#include "base.h"
+#include "coroutines.h"
+#include "errors.h"
+#include "freelist.h"
+#include "interned.h"
+#include "names.h"
+#include "state.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Return a stand-in with a part in a response for what the program is to await, whose reference it takes. */
 static HOT PyObject *

@@ -1,4 +1,18 @@
 /* The stand-in for a callable: like it in all but its calls. */
+#pragma once
+
+#include "base.h"
+#include "asgi.h"
+#include "calls.h"
+#include "coroutines.h"
+#include "generators.h"
+#include "hooks.h"
+#include "interned.h"
+#include "marks.h"
+#include "names.h"
+#include "stand_ins.h"
+#include "state.h"
+#include "types.h"
 
 static PyObject *
 timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)

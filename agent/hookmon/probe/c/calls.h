@@ -1,4 +1,20 @@
 /* The call of a plain function: what all of this is about. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "contexts.h"
+#include "counting.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "names.h"
+#include "numbers.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Call without recording, where there is no lane; an error that is set, a signal handler's, is the answer. */
 static RARE PyObject *

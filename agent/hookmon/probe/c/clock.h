@@ -1,4 +1,11 @@
 /* The clock: nanoseconds of CLOCK_MONOTONIC, by the processor's counter where it can be trusted. */
+#pragma once
+
+#include "base.h"
+#include "numbers.h"
+#include "state.h"
+
+#include <time.h>
 
 /* Stamps are nanoseconds of CLOCK_MONOTONIC. Asking the system for them takes 23 ns, two thirds of which are an instruction that
  * waits for all before it; a call reads the clock twice. Where the kernel itself keeps time by the processor's time-stamp counter

@@ -1,4 +1,19 @@
 /* The lane of a coroutine: that of its task, or of the thread where there is no task. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "errors.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "numbers.h"
+#include "state.h"
+#include "tasks.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Return a lane for a task: one that another task has left, as it is in the shard but for the thread, or a new one. What is no
  * lane: there is none. NULL with an error. */
@@ -38,7 +53,7 @@ release_task_lane(Lane *lane)
 static int
 coroutine_enter_task(Coroutine *self, Lane **lane)
 {
-    void *context = PyThreadState_Get()->context;
+    void *context = thread_context(PyThreadState_Get());
     if (context && (*lane)->context == context) {
         return 0;
     }

@@ -1,4 +1,23 @@
 /* Coroutines: each step is timed, as in steps.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "coroutine_lanes.h"
+#include "counting.h"
+#include "errors.h"
+#include "finding.h"
+#include "freelist.h"
+#include "interned.h"
+#include "names.h"
+#include "numbers.h"
+#include "response.h"
+#include "stand_ins.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* End a step; return the time. */
 static inline uint64_t

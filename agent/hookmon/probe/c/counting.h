@@ -1,4 +1,13 @@
 /* What a completed call adds to the words of its node in the shard. */
+#pragma once
+
+#include "base.h"
+#include "errors.h"
+#include "histogram.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 /* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
 static RARE Py_ssize_t

@@ -1,4 +1,7 @@
 /* The program's errors, which ours may not disturb. */
+#pragma once
+
+#include "base.h"
 
 typedef struct {
 #if PY_VERSION_HEX >= 0x030C0000

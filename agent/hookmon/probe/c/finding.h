@@ -1,4 +1,13 @@
 /* Where a call counts: its span's node under the lane's present one. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "errors.h"
+#include "interned.h"
+#include "lanes.h"
+#include "state.h"
+#include "types.h"
 
 /* Replace a node by the one that stands for it since its transaction got its name. The reference is ours. */
 static RARE void
@@ -98,42 +107,13 @@ look_up_node(Node *parent, PyObject *span)
     return (Node *)found;
 }
 
-/* CPython 3.12 counts calls in C against a limit of 1,500 that nobody can set, and a function of Python that is called by C takes two
- * of them (PY_EVAL_C_STACK_UNITS): a watched recursion would end at 748 levels. So these are given back while it runs: Python's own
- * limit counts its frames all the same, and layout.DEEPEST holds the stack. From 3.13 on there are 10,000. */
-#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
-enum { UNITS_OF_A_CALL = 2 };
-static inline PyThreadState *
-lend_c_recursion(void)
-{
-    PyThreadState *thread = PyThreadState_Get();
-    thread->c_recursion_remaining += UNITS_OF_A_CALL;
-    return thread;
-}
-static inline void
-reclaim_c_recursion(PyThreadState *thread)
-{
-    thread->c_recursion_remaining -= UNITS_OF_A_CALL;
-}
-#else
-static inline PyThreadState *
-lend_c_recursion(void)
-{
-    return NULL;
-}
-static inline void
-reclaim_c_recursion(PyThreadState *Py_UNUSED(thread))
-{
-}
-#endif
-
 /* Call the watched function. */
 static inline PyObject *
 call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
+    if (LIKELY(PyFunction_Check(function))) {
         PyThreadState *thread = lend_c_recursion();
-        PyObject *result = ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
+        PyObject *result = vectorcall_of(function)(function, args, nargsf, kwnames);
         reclaim_c_recursion(thread);
         return result;
     }

@@ -1,4 +1,13 @@
 /* Forks, also those that Python is not told of: a program that embeds Python (uWSGI) forks its workers itself. */
+#pragma once
+
+#include "base.h"
+#include "errors.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+
+#include <sys/mman.h>
 
 /* Put memory of our own over the parent's shard, so that no word of it can be written from here, whatever still runs with an
  * index into it. Moved there and not mapped there: before Linux 6.12 a mapping at a fixed place that is refused (strict

@@ -1,4 +1,8 @@
 /* Freelists: memory of objects that are gone, for the next ones of their type. What was in use a moment ago is still near. */
+#pragma once
+
+#include "base.h"
+#include "types.h"
 
 typedef struct {
     PyObject *ones[MOST_SPARE];

@@ -1,4 +1,22 @@
 /* Generators, of which only the body's time counts: as in generators.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "counting.h"
+#include "errors.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "names.h"
+#include "numbers.h"
+#include "stand_ins.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* One step: push the span where the generator is consumed, resume the body, charge its time there. */
 typedef struct {

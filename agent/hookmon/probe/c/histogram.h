@@ -1,4 +1,8 @@
 /* The histogram's buckets: core.histogram in integers. */
+#pragma once
+
+#include "base.h"
+#include "numbers.h"
 
 _Static_assert(SUB_BUCKETS == 16, "the limits below are those of scale 4");
 

@@ -1,4 +1,15 @@
 /* Functions that hand out callbacks: see hooks.py. And those in classes that bind to other ones for some objects: see instances.py. */
+#pragma once
+
+#include "base.h"
+#include "finding.h"
+#include "freelist.h"
+#include "interned.h"
+#include "marks.h"
+#include "names.h"
+#include "stand_ins.h"
+#include "state.h"
+#include "types.h"
 
 static PyObject *
 selective_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)

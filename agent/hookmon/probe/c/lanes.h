@@ -1,4 +1,15 @@
 /* Lanes: one for each thread, greenlet or task, and which of them is running. */
+#pragma once
+
+#include "base.h"
+#include "errors.h"
+#include "forks.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
+
+#include <pthread.h>
 
 /* Forget which nodes have moved. Their memory stays for the next transaction. */
 static HOT void

@@ -1,4 +1,18 @@
 /* Functions that tell of the open transaction: see marks.py. */
+#pragma once
+
+#include "base.h"
+#include "attributes.h"
+#include "clock.h"
+#include "errors.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "names.h"
+#include "numbers.h"
+#include "state.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Call a function of Python with (args, kwargs, result). */
 static PyObject *

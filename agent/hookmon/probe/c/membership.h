@@ -1,4 +1,14 @@
 /* Membership: who joins a transaction, and how the context variable is set and taken back. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "contexts.h"
+#include "freelist.h"
+#include "interned.h"
+#include "state.h"
+#include "tree_swapping.h"
+#include "types.h"
 
 /* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
  * none. */
@@ -70,7 +80,7 @@ set_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
     PyThreadState *thread = PyThreadState_Get();
-    if (reads_contexts && !thread->context && make_context() < 0) {
+    if (reads_contexts && !thread_context(thread) && make_context() < 0) {
         return -1;
     }
     if (LIKELY(set_in_empty(self, thread))) {
@@ -85,7 +95,7 @@ set_member(Transaction *self)
     Py_XSETREF(self->token, token);
 #ifdef HAS_CONTEXTS
     if (self->vars_before) {
-        self->context = PyThreadState_Get()->context;
+        self->context = thread_context(PyThreadState_Get());
         self->vars_after = Py_NewRef(present_vars());
     }
 #endif
@@ -97,12 +107,12 @@ static HOT int
 restore_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
-    Context *context = (Context *)PyThreadState_Get()->context;
+    Context *context = running_context(PyThreadState_Get());
     if (self->vars_after && context == self->context && is_same_tree(context->vars, self->vars_after)) {
         PyObject *left = context->vars;
         context->vars = self->vars_before;
         self->vars_before = NULL;
-        ((Variable *)state.members)->cached = NULL;
+        forget_cache((Variable *)state.members);
         Py_DECREF(left);
         PyObject *tree = self->vars_after;
         self->vars_after = NULL;

@@ -1,4 +1,18 @@
 /* What Python asks and sets: the shard's words, greenlets, forks, clocks. */
+#pragma once
+
+#include "base.h"
+#include "attributes.h"
+#include "clock.h"
+#include "compat.h"
+#include "contexts.h"
+#include "counting.h"
+#include "histogram.h"
+#include "lanes.h"
+#include "names.h"
+#include "state.h"
+#include "tasks.h"
+#include "types.h"
 
 static PyObject *
 set_words(PyObject *Py_UNUSED(module), PyObject *args)

@@ -1,4 +1,13 @@
 /* Spans of calls, by their arguments and the line that calls: what names.py finds is kept here. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 static void
 forget_known(Timed *self)
@@ -84,7 +93,7 @@ cached_span(Timed *self, PyObject *const *args, Py_ssize_t count)
     if (self->span || self->position < 0 || self->position >= count || !PyUnicode_CheckExact(args[self->position])) {
         return self->span;
     }
-    Py_hash_t hash = ((PyASCIIObject *)args[self->position])->hash;
+    Py_hash_t hash = cached_hash(args[self->position]);
     return hash == -1 ? NULL : known_span(self, hash);
 }
 
@@ -129,67 +138,15 @@ mix(uint64_t a, uint64_t b)
     return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
 }
 
-/* The frames of the interpreter, as far as we read them: an object for internal, as PyEval_GetFrame makes them, costs more than all
- * the rest of a call. They stay as they are within a minor version; `check_frames` makes sure of it once, and later versions use the
- * objects. Source: Include/internal/pycore_frame.h of CPython 3.11, 3.12 and 3.13. */
-#if PY_VERSION_HEX < 0x030E0000
-#define HAS_FRAMES
-typedef struct Frame {
-#if PY_VERSION_HEX < 0x030C0000
-    void *function, *globals, *builtins, *locals;
-    PyObject *code;
-    void *object;
-    struct Frame *previous;
-    char *instruction;
-#else
-    PyObject *code;
-    struct Frame *previous;
-    void *function, *globals, *builtins, *locals, *object;
-    char *instruction;
-#endif
-} Frame;
+#ifdef HAS_FRAMES
 static int reads_frames;
-
-static inline Frame *
-running_frame(void)
-{
-#if PY_VERSION_HEX < 0x030D0000
-    return (Frame *)PyThreadState_Get()->cframe->current_frame;
-#else
-    return (Frame *)PyThreadState_Get()->current_frame;
-#endif
-}
-
-/* Say whether the running frames are what we take them for. */
-static int
-check_frames(void)
-{
-    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
-    Frame *internal = running_frame();
-    int agree = frame != NULL;
-    for (int depth = 0; frame && agree && depth < 3; depth++) {
-        PyCodeObject *code = PyFrame_GetCode(frame);
-        char *first = (char *)code->co_code_adaptive;
-        for (int skipped = 0; internal && internal->code != (PyObject *)code && skipped < 3; skipped++) {
-            internal = internal->previous; /* what stands between C and Python */
-        }
-        agree = internal && internal->code == (PyObject *)code && internal->instruction >= first - 2 && internal->instruction <= first + 2 * Py_SIZE(code);
-        internal = agree ? internal->previous : NULL;
-        Py_DECREF(code);
-        PyFrameObject *back = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = back;
-    }
-    Py_XDECREF((PyObject *)frame);
-    return agree;
-}
 #endif
 
 /* Return the hash of a text, which it has once somebody has asked. */
 static inline Py_hash_t
 hash_of(PyObject *text)
 {
-    Py_hash_t hash = ((PyASCIIObject *)text)->hash;
+    Py_hash_t hash = cached_hash(text);
     return LIKELY(hash != -1) ? hash : PyObject_Hash(text);
 }
 
@@ -215,7 +172,7 @@ site_key(void)
         for (int depth = 0; internal && depth < MOST_FRAMES; depth++, internal = internal->previous) {
             PyCodeObject *code = (PyCodeObject *)internal->code;
             if (code && PyCode_Check(code) && is_own(code->co_filename)) {
-                return key_of(code, (uint64_t)(internal->instruction - (char *)code->co_code_adaptive));
+                return key_of(code, frame_offset(internal));
             }
         }
         return 0;

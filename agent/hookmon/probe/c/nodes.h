@@ -1,4 +1,11 @@
 /* Nodes of the call tree, and what the garbage collector is told of all types. */
+#pragma once
+
+#include "base.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 static int
 node_init(Node *self, PyObject *args, PyObject *kwargs)

@@ -1,4 +1,17 @@
 /* The end of a response, and what still runs then: as in response.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "counting.h"
+#include "errors.h"
+#include "interned.h"
+#include "lanes.h"
+#include "numbers.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Say whether a node is that of a call that is open: between the innermost one and the entry's. */
 static int

@@ -1,4 +1,8 @@
 /* What all stand-ins do alike: they answer as what they stand for does. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
 
 /* Turn the end of a coroutine into what iterators answer. */
 static PyObject *
@@ -39,7 +43,7 @@ static PyObject *
 stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject *own = _PyType_Lookup(type, name);
+    PyObject *own = look_up_on_type(type, name);
     /* Methods of ours, and what calls our slots by name: `__call__`, `__get__`, `__next__`, `__await__` … */
     if (own && (Py_IS_TYPE(own, &PyMethodDescr_Type) ||
                 (Py_IS_TYPE(own, &PyWrapperDescr_Type) && PyDescr_TYPE(own) != &PyBaseObject_Type))) {

@@ -1,4 +1,10 @@
 /* Tasks: which one runs. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "interned.h"
+#include "state.h"
 
 /* Find what tells the running task: in the C module, which asyncio loads. -1 with an error. */
 static int
@@ -11,8 +17,12 @@ find_asyncio(void)
     Py_INCREF(module);
     PyObject *get_loop = PyObject_GetAttr(module, name_get_running_loop);
     PyErr_Clear();
-    PyObject *current_tasks = PY_VERSION_HEX < 0x030E0000 ? PyObject_GetAttr(module, name_current_tasks) : NULL;
+#ifdef HAS_CURRENT_TASKS
+    PyObject *current_tasks = PyObject_GetAttr(module, name_current_tasks);
     PyErr_Clear();
+#else
+    PyObject *current_tasks = NULL;
+#endif
     if (current_tasks && !PyDict_Check(current_tasks)) {
         Py_CLEAR(current_tasks);
     }
@@ -31,34 +41,17 @@ find_asyncio(void)
     return 0;
 }
 
-/* The running loop, as far as 3.11 lets it be read: its own answer asks the system at each call which process this is, and that takes
- * a third of all that a watched coroutine costs. It is asked until what is read has once been what it says. Source:
- * Modules/_asynciomodule.c of CPython 3.11; later versions do not ask the system. */
-#if PY_VERSION_HEX < 0x030C0000
-#define HAS_LOOPS
-typedef struct {
-    PyObject_HEAD
-    PyObject *loop;
-    pid_t pid;
-} Running;
-
+/* The running loop is asked for until what is read has once been what asyncio says. */
+#ifdef HAS_LOOPS
 static int reads_loops; /* 0: not known yet, -1: they are not what we take them for */
 static pid_t own_pid;
-
-/* Return what holds the thread's running loop, borrowed; NULL where nothing does, perhaps with an error. */
-static inline Running *
-present_running(void)
-{
-    PyObject *dict = PyThreadState_GetDict();
-    return dict ? (Running *)PyDict_GetItemWithError(dict, name_running_loop) : NULL;
-}
 
 /* Say whether a loop that runs is held as we take it to be. An error that is set is ours. */
 static RARE void
 check_loops(PyObject *loop)
 {
     own_pid = getpid();
-    Running *running = present_running();
+    Running *running = present_running(name_running_loop);
     int is_known = running && Py_TYPE(running)->tp_basicsize == sizeof(Running) && running->loop == loop && running->pid == own_pid;
     PyErr_Clear();
     reads_loops = is_known ? 1 : -1;
@@ -71,7 +64,7 @@ running_loop(void)
 {
 #ifdef HAS_LOOPS
     if (LIKELY(reads_loops > 0)) {
-        Running *running = present_running();
+        Running *running = present_running(name_running_loop);
         if (!running && PyErr_Occurred()) {
             return NULL;
         }

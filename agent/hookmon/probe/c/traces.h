@@ -1,4 +1,11 @@
 /* Traces, the calls of an open transaction, and memory that is used again: as in trace.py. */
+#pragma once
+
+#include "base.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 static HOT void
 forget_events(Trace *self)

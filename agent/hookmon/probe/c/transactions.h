@@ -1,4 +1,18 @@
 /* Transactions: begun, settled, ended. What is rare of them is in transactions.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "contexts.h"
+#include "errors.h"
+#include "freelist.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "numbers.h"
+#include "state.h"
+#include "traces.h"
+#include "types.h"
 
 static HOT PyObject *
 make_transaction(PyTypeObject *type, Lane *lane, Node *node)

@@ -1,4 +1,11 @@
 /* Setting the context variable by swapping the tree in which a context keeps its variables. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "contexts.h"
+#include "state.h"
+#include "types.h"
 
 #ifdef HAS_CONTEXTS
 /* Trees that hold nothing but a membership that has ended, for contexts in which nothing else is set: most requests begin in such
@@ -30,7 +37,7 @@ make_context(void)
 static inline int
 set_in_empty(Transaction *self, PyThreadState *thread)
 {
-    Context *context = (Context *)thread->context;
+    Context *context = running_context(thread);
     if (!reads_contexts || !spare_trees_count || !context || ((Tree *)context->vars)->count) {
         return 0;
     }
@@ -45,10 +52,7 @@ set_in_empty(Transaction *self, PyThreadState *thread)
     self->vars_after = Py_NewRef(tree);
     self->context = context;
     context->vars = tree;
-    Variable *variable = (Variable *)state.members;
-    variable->cached = self->member;
-    variable->cached_by = thread->id;
-    variable->cached_at = thread->context_ver;
+    fill_cache((Variable *)state.members, self->member, thread);
     return 1;
 }
 
@@ -75,7 +79,7 @@ make_token(Transaction *self, Context *context)
     context->vars = Py_NewRef(self->vars_before);
     self->token = PyContextVar_Set(state.members, Py_None);
     Py_SETREF(context->vars, now);
-    ((Variable *)state.members)->cached = NULL;
+    forget_cache((Variable *)state.members);
     PyErr_Clear();
 }
 #endif

@@ -1,4 +1,8 @@
 /* What all parts share: limits, structs, the state of the process, names that are looked up. */
+#pragma once
+
+#include "base.h"
+#include "numbers.h"
 
 #define MOST_SPARE 32
 #define MOST_FILES 1024
@@ -10,15 +14,6 @@
  * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
  * allocator, with the 16 bytes of its garbage collector before them, begins each on a line of its own; and what is rare is out
  * of the way of what runs. */
-#define LIKELY(claim) __builtin_expect(!!(claim), 1)
-#define RARE __attribute__((cold, noinline))
-#define HOT __attribute__((hot)) /* beside each other in memory */
-#if defined(__GLIBC__) /* which keeps some room for it; elsewhere a library that is loaded late cannot have it */
-#define OWN_TO_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define OWN_TO_THREAD static _Thread_local
-#endif
-
 typedef struct {
     PyObject_HEAD
     unsigned long long number;
@@ -204,54 +199,6 @@ typedef struct {
     PyObject *given;
     PyObject *then; /* called with what was made, in the place of the first argument */
 } Chained;
-
-/* One process has one recorder; the module refuses to load into a second interpreter. */
-static struct {
-    uint64_t *words;
-    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
-    PyObject *root;
-    unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
-    int joining;          /* there has been a transaction */
-    int forked;           /* this process is a fork, and `recorder` does not know of it yet: see forks.h */
-    /* a line of 64 bytes ends before here */
-    int spares;
-    int shared; /* the words are those of a shard, and not memory of this process */
-    Py_buffer buffer;
-    PyObject *recorder; /* the module, for what is rare */
-    PyObject *callbacks;
-    PyObject *greenlet_lanes;
-    Py_ssize_t scratch_total;
-    Py_ssize_t scratch_bucket;
-    Py_ssize_t scratch_lane;
-    PyObject *get_loop;      /* _asyncio._get_running_loop, NULL until the program has asyncio */
-    PyObject *current_task;  /* _asyncio.current_task */
-    PyObject *current_tasks; /* or the dict that it looks into up to 3.13, by loop: asking that costs half as much */
-    Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
-    Lane *spare_of_thread[MOST_SPARE];
-    int thread_spares;
-    long deepest; /* nodes under each other at the most */
-    PyObject *no_children;
-    PyObject *members; /* context variable: who belongs to which transaction */
-} state __attribute__((aligned(64)));
-
-OWN_TO_THREAD Lane *thread_lane;
-OWN_TO_THREAD unsigned thread_epoch;
-
-static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *ObservedSendType, *CallbackSourceType, *CallbackIteratorType, *ChainedType, *TimedMethodType;
-static PyTypeObject *SelectiveType;
-static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
-
-static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane, *name_notice_fork;
-static PyObject *name_look, *name_function, *name_throw, *name_close, *name_awaited;
-static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
-static PyObject *name_join, *name_join_from_now_on, *name_end_left, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
-static PyObject *name_awaiting, *name_tail, *name_nest, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
-static PyObject *text_start, *text_body, *text_pathsend, *no_text;
-static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
-#if PY_VERSION_HEX < 0x030C0000
-static PyObject *name_running_loop;
-#endif
 
 /* Offsets from a node's total. */
 enum {
