@@ -80,7 +80,7 @@ class Run:
         try:
             scripts = self._environments.scripts(subject)
             if subject.env.get("HOOKMON_ENGINE") == "compiled" and not list(scripts.parent.glob("lib/*/*/hookmon/probe/*.so")):
-                raise Unavailable("the extension was not built: there is no C compiler")
+                raise Unavailable("the extension was not built")
         except Unavailable as reason:
             self.missing[subject.name] = str(reason)
         else:

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import zipfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,19 @@ def test_the_verdict_is_what_a_run_shows(project: Path, name: str):
     main = next(row for row in report["processes"] if row["pid"] == report["run"]["main_pid"])
     assert bool(main["python"]) is is_watched
     assert bool(report["calls"]) is is_watched
+
+
+@pytest.mark.parametrize("engine", ["pure", "compiled"])
+def test_the_engine_is_named_with_what_it_reads_or_why_it_is_the_pure_one(project: Path, engine: str):
+    """What is read past CPython's interface passed its check; the versions that have no such reads are asked as others are."""
+    found = answers(project, PYTHON, "app.py", env={"HOOKMON_ENGINE": engine})["engine"]
+    if engine == "pure":
+        assert found == ("yes", "pure: HOOKMON_ENGINE is pure; a call costs 1 µs, not 0.1")
+    elif find_spec("hookmon.probe._engine") is None:
+        assert found == ("yes", "pure: the compiled one was not built for this interpreter; a call costs 1 µs, not 0.1")
+    else:
+        reads = "frames, contexts, trees, values" if sys.version_info < (3, 14) else "nothing"
+        assert found == ("yes", f"compiled; it reads {reads} past CPython's interface")
 
 
 def test_a_switched_off_probe_is_named(project: Path):

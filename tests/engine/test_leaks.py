@@ -83,7 +83,7 @@ def handed(*args, **kwargs): return hands_out(*args, **kwargs)
 def chained(*args): return len(args)
 from hookmon.probe.engine import compiled
 if compiled:
-    handed = compiled.Handing(hands_out, None, lambda args, kwargs, each: None if each == 2 else [args, kwargs, each], -1)
+    handed = compiled.CallbackSource(hands_out, None, lambda args, kwargs, each: None if each == 2 else [args, kwargs, each], -1)
     chained = compiled.Chained(plain, lambda owner, given: [owner, given], pair, lambda made, more: made.append(more))
 def guarded(function, *args):
     try: function(*args)

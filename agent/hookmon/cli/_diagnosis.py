@@ -111,13 +111,21 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
     probe = _probe(answer, interpreter, status)
     yield probe
     if answer.probe:
-        slow = (
-            "" if answer.engine == "compiled" else ": no compiled one is built for this interpreter; a call costs 1 µs, not 0.1"
-        )
-        yield Check("engine", YES, answer.engine + slow, is_needed=False)
+        yield Check("engine", YES, answer.engine + _about_engine(answer), is_needed=False)
     yield from _company(command, answer)
     if probe.answer != NO:  # no pack works without it
         yield from _packs(answer, found)
+
+
+def _about_engine(answer: Interpreter) -> str:
+    """Return why the pure engine serves, or what the compiled one asks CPython for because it is not laid out as expected."""
+    if answer.engine != "compiled":
+        return f": {answer.why_pure}; a call costs 1 µs, not 0.1"
+    if not answer.reads:
+        return "; it reads nothing past CPython's interface"
+    read = ", ".join(name for name, is_read in answer.reads.items() if is_read) or "nothing"
+    asked = ", ".join(name for name, is_read in answer.reads.items() if is_read is False)
+    return f"; it reads {read} past CPython's interface" + (f", and not {asked}, which are not as it expects" if asked else "")
 
 
 def _status(folder: Path) -> str | None:

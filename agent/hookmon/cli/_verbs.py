@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
 from pkgutil import iter_modules
 
 import click
@@ -71,8 +70,18 @@ def _print_version(verbose: bool) -> None:
     if verbose:
         click.echo(f"python {sys.version.split()[0]} ({sys.implementation.name})")
         click.echo(f"wrapt {_version_of('wrapt')}")
-        built = find_spec("hookmon.probe._engine") is not None
-        click.echo("engine compiled" if built else "engine pure (the compiled one was not built: no C compiler at installation)")
+        click.echo(_engine())
+
+
+def _engine() -> str:
+    from hookmon.collector.interpreter import engine_of
+    from hookmon.core.errors import HookmonError
+
+    try:
+        name, why = engine_of([sys.executable])
+    except HookmonError as error:
+        return f"engine unknown ({error})"
+    return f"engine {name} ({why})" if why else f"engine {name}"
 
 
 def _version_of(package: str) -> str:

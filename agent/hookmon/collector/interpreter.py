@@ -27,11 +27,13 @@ found["name"] = getattr(getattr(sys, "implementation", None), "name", "cpython")
 loaded = sorted(set(name.partition(".")[0] for name in list(sys.modules)))
 found["sitecustomize"] = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
 found["probe"] = "hookmon.probe.start" in sys.modules
-engine = ""
+found["engine"] = found["why_pure"] = ""
+found["reads"] = {}
 if found["probe"]:
-    import hookmon.probe.engine
-    engine = hookmon.probe.engine.NAME
-found["engine"] = engine
+    from hookmon.probe import engine
+    found["engine"], found["why_pure"] = engine.NAME, engine.WHY_PURE
+    if engine.compiled:
+        found["reads"] = engine.compiled.reads()
 found["loaded"] = [name for name in json.loads(sys.argv[2]) if name in loaded]
 found["importable"] = []
 found["libraries"] = {}
@@ -66,6 +68,8 @@ class Interpreter:
     sitecustomize: str  # its path, "" for none
     probe: bool  # hookmon's probe was started in it
     engine: str  # the recorder that serves in it, "" without the probe
+    why_pure: str = ""  # why it is the pure one, "" where it is not
+    reads: dict[str, bool | None] = field(default_factory=dict)  # see _engine.reads
     importable: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)  # at its start
     libraries: dict[str, str] = field(default_factory=dict)  # {name as pip says it, in small letters: version}
@@ -75,6 +79,27 @@ class Interpreter:
         """Say whether the probe runs on this version."""
         numbers = tuple(int(part) for part in self.version.split(".")[:2])
         return numbers >= (3, 11) and self.name == "cpython"
+
+
+def engine_of(interpreter: list[str]) -> tuple[str, str]:
+    """Return the engine that serves in an interpreter that has hookmon installed, and why it is the pure one, "" where it is not.
+
+    Raises HookmonError when it cannot be asked.
+    """
+    code = "from hookmon.probe import engine; print(engine.NAME, engine.WHY_PURE, sep=chr(10))"
+    try:
+        done = subprocess.run(
+            [*interpreter, "-P", "-c", code],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise HookmonError(f"{interpreter[0]}: it cannot be asked: {error}", code="interpreter") from error
+    name, why = done.stdout.split("\n")[:2]
+    return name, why
 
 
 def ask(

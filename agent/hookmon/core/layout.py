@@ -26,6 +26,8 @@ A transaction is a node with FLAG_ENTRY that has no such node above it. What run
 below a node of its own, FLAG_CONCURRENT or, once the transaction has ended, FLAG_AFTER: such a node has no calls and no time
 itself, and its children's time is no part of its parent's. When a transaction gets its name, what it has counted so far
 moves to the node of that name: the only case in which counters shrink.
+
+Here are also the limits that both engines keep. The compiled engine has its numbers from here, by `.ci/numbers`.
 """
 
 from __future__ import annotations
@@ -33,6 +35,8 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 2
 PAGE_BYTES = 4096
+NUMBERS = 0x7E8A420A
+"""Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
 HEADER_MAGIC = 0
@@ -108,6 +112,11 @@ PER_WORDS = 7
 
 REPEATED = 5
 
+OUTCOME_RETURNED = 0  # how a call of a transaction ended; not in the shard
+OUTCOME_RAISED = 1
+OUTCOME_INTERRUPTED = 2
+OUTCOME_UNTIMED = 4  # added to one of the others: the call was counted and not timed
+
 EXAMPLE_TURN = 1  # odd while it is being written
 EXAMPLE_STARTED_NS = 2
 EXAMPLE_DURATION_NS = 3
@@ -144,6 +153,12 @@ MOST_LANES = 8_192
 MOST_NAMES_OF_A_TARGET = 10_000
 OTHER_NAMES = "(other)"  # of a target beyond those
 DEEPEST = 4_000
+MOST_KNOWN = 10_000  # spans that a stand-in remembers before it begins anew
+MOST_FRAMES = 100  # so far up the stack the program's own code is looked for: an ORM takes 20 to 40 frames
+MOST_EVENTS = 4_096  # calls of a lane in a transaction that are known one by one; beyond that they are added up by node
+MOST_TRACES = 1_000  # lanes of a transaction whose calls are known
+FAILED_FROM = 500  # statuses of a response from here on are errors
+LONGEST_OWN_NS = 200_000  # what is charged to HEADER_OWN_NS at once: what takes longer was interrupted
 
 SHARD_SUFFIX = ".shard"
 BIRTH_SUFFIX = ".born"

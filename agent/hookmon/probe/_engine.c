@@ -11,66 +11,38 @@
  * module of Python's.
  */
 
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <pthread.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
-
-#if PY_VERSION_HEX < 0x030C0000
-#include <structmember.h>
-#define Py_T_OBJECT_EX T_OBJECT_EX
-#define Py_T_ULONGLONG T_ULONGLONG
-#define Py_T_PYSSIZET T_PYSSIZET
-#define Py_T_INT T_INT
-#define Py_T_LONG T_LONG
-#define Py_T_SHORT T_SHORT
-#define Py_T_BOOL T_BOOL
-#define Py_READONLY READONLY
-#endif
-
-#ifdef Py_GIL_DISABLED
-#error "counters are plain additions under the GIL; free-threaded builds use the pure engine"
-#endif
-
-#include "c/types.h"
-#include "c/clock.h"
-#include "c/histogram.h"
-#include "c/errors.h"
-#include "c/forks.h"
-#include "c/nodes.h"
-#include "c/traces.h"
-#include "c/lanes.h"
-#include "c/counting.h"
-#include "c/contexts.h"
-#include "c/membership.h"
-#include "c/transactions.h"
-#include "c/response.h"
-#include "c/finding.h"
-#include "c/names.h"
-#include "c/calls.h"
-#include "c/tasks.h"
-#include "c/coroutines.h"
+#include "c/base.h"
 #include "c/asgi.h"
-#include "c/generators.h"
-#include "c/attributes.h"
-#include "c/marks.h"
-#include "c/hooks.h"
+#include "c/callables.h"
 #include "c/chained.h"
+#include "c/coroutines.h"
+#include "c/counting.h"
+#include "c/forks.h"
+#include "c/generators.h"
+#include "c/histogram.h"
+#include "c/hooks.h"
+#include "c/interned.h"
+#include "c/lanes.h"
+#include "c/membership.h"
+#include "c/module_functions.h"
+#include "c/nodes.h"
+#include "c/numbers.h"
+#include "c/response.h"
 #include "c/stand_ins.h"
-#include "c/settings.h"
+#include "c/state.h"
+#include "c/traces.h"
+#include "c/transactions.h"
+#include "c/types.h"
+
+#include <pthread.h>
 
 static PyMethodDef module_methods[] = {
     {"use_counter", use_counter, METH_NOARGS, "Keep time by the processor's time-stamp counter, where there is one."},
     {"uses_counter", uses_counter, METH_NOARGS, "Say whether time is kept by the counter; it no more is once it was wrong."},
     {"now_ns", now_for_python, METH_NOARGS, "Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."},
     {"settle", settle_for_python, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
-    {"give", give, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
-    {"reads", reads, METH_NOARGS, "Say what of the interpreter is read past its interface: {what: whether it was found as expected}."},
+    {"give", move_call, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
+    {"reads", reads, METH_NOARGS, "Say what is read past CPython's interface: {what: whether it is laid out as expected, None: not known yet}."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
     {"set_words", set_words, METH_VARARGS, "Write into this memoryview from now on; say whether a shard is behind it: (view, shared)."},
     {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
@@ -78,7 +50,7 @@ static PyMethodDef module_methods[] = {
     {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
     {"follow_thread", follow_thread, METH_O, "Have the lane of this thread back when it ends."},
     {"finish_response", finish_response_for_python, METH_VARARGS, "Settle a transaction, the caller's own if none is given."},
-    {"finish", finish_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
+    {"finish", count_call_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
     {NULL, NULL, 0, NULL},
 };
@@ -132,15 +104,15 @@ static PyType_Slot selective_slots[] = {
     SLOT(Py_tp_descr_get, selective_get), SLOT(Py_tp_call, PyVectorcall_Call), SLOT(Py_tp_members, selective_members),
     SLOT(Py_tp_methods, selective_methods), SLOT(Py_tp_getset, timed_getset), {0, NULL},
 };
-static PyType_Slot telling_slots[] = {
-    SLOT(Py_tp_dealloc, telling_dealloc), SLOT(Py_tp_traverse, telling_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
-    SLOT(Py_tp_members, telling_members), {0, NULL},
+static PyType_Slot observed_send_slots[] = {
+    SLOT(Py_tp_dealloc, observed_send_dealloc), SLOT(Py_tp_traverse, observed_send_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
+    SLOT(Py_tp_members, observed_send_members), {0, NULL},
 };
-static PyType_Slot handed_slots[] = {
-    SLOT(Py_tp_dealloc, handed_dealloc), SLOT(Py_tp_traverse, handed_traverse),
+static PyType_Slot callback_iterator_slots[] = {
+    SLOT(Py_tp_dealloc, callback_iterator_dealloc), SLOT(Py_tp_traverse, callback_iterator_traverse),
     SLOT(Py_tp_getattro, generator_getattr), SLOT(Py_tp_setattro, generator_setattr), SLOT(Py_tp_repr, generator_repr),
-    SLOT(Py_tp_methods, handed_methods), SLOT(Py_tp_members, handed_members), SLOT(Py_tp_iter, itself),
-    SLOT(Py_tp_iternext, handed_next), SLOT(Py_am_send, handed_am_send), {0, NULL},
+    SLOT(Py_tp_methods, callback_iterator_methods), SLOT(Py_tp_members, callback_iterator_members), SLOT(Py_tp_iter, return_self),
+    SLOT(Py_tp_iternext, callback_iterator_next), SLOT(Py_am_send, callback_iterator_am_send), {0, NULL},
 };
 static PyType_Slot chained_slots[] = {
     SLOT(Py_tp_new, chained_new),         SLOT(Py_tp_dealloc, chained_dealloc),   SLOT(Py_tp_traverse, chained_traverse),
@@ -154,7 +126,7 @@ static PyType_Slot coroutine_slots[] = {
     SLOT(Py_tp_clear, coroutine_clear),       SLOT(Py_tp_getattro, coroutine_getattr),
     SLOT(Py_tp_setattro, coroutine_setattr),  SLOT(Py_tp_repr, coroutine_repr),
     SLOT(Py_tp_methods, coroutine_methods),   SLOT(Py_tp_members, coroutine_members),
-    SLOT(Py_tp_iternext, coroutine_next),     SLOT(Py_am_await, itself),
+    SLOT(Py_tp_iternext, coroutine_next),     SLOT(Py_am_await, return_self),
     SLOT(Py_am_send, coroutine_am_send),      {0, NULL},
 };
 static PyType_Slot generator_slots[] = {
@@ -162,7 +134,7 @@ static PyType_Slot generator_slots[] = {
     SLOT(Py_tp_finalize, generator_finalize), SLOT(Py_tp_traverse, generator_traverse),
     SLOT(Py_tp_getattro, generator_getattr),  SLOT(Py_tp_setattro, generator_setattr),
     SLOT(Py_tp_repr, generator_repr),         SLOT(Py_tp_methods, generator_methods),
-    SLOT(Py_tp_members, generator_members),   SLOT(Py_tp_iter, itself),
+    SLOT(Py_tp_members, generator_members),   SLOT(Py_tp_iter, return_self),
     SLOT(Py_tp_iternext, generator_next),     SLOT(Py_am_send, generator_am_send),
     {0, NULL},
 };
@@ -192,11 +164,11 @@ static PyType_Spec selective_spec = {
     "hookmon.probe._engine.function", sizeof(Timed), 0, TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC, selective_slots};
 static PyType_Spec coroutine_spec = {
     "hookmon.probe._engine.coroutine", sizeof(Coroutine), 0, PLAIN_FLAGS, coroutine_slots};
-static PyType_Spec telling_spec = {
-    "hookmon.probe._engine.send", sizeof(Telling), 0,
-    PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, telling_slots};
-static PyType_Spec handed_spec = {
-    "hookmon.probe._engine.generator", sizeof(Handed), 0, PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, handed_slots};
+static PyType_Spec observed_send_spec = {
+    "hookmon.probe._engine.send", sizeof(ObservedSend), 0,
+    PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, observed_send_slots};
+static PyType_Spec callback_iterator_spec = {
+    "hookmon.probe._engine.generator", sizeof(CallbackIterator), 0, PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, callback_iterator_slots};
 static PyType_Spec chained_spec = {
     "hookmon.probe._engine.method_descriptor", sizeof(Chained), 0, PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL, chained_slots};
 static PyType_Spec generator_spec = {
@@ -208,6 +180,11 @@ add_type(PyObject *module, PyTypeObject **place, PyType_Spec *spec, PyTypeObject
     *place = (PyTypeObject *)PyType_FromSpecWithBases(spec, (PyObject *)base);
     return *place ? PyModule_AddObjectRef(module, name, (PyObject *)*place) : -1;
 }
+
+#define FILL_TEXT(name, text) \
+    if (add_name(&name, text) < 0) { \
+        return -1; \
+    }
 
 static int
 add_name(PyObject **place, const char *text)
@@ -228,50 +205,18 @@ fill_module(PyObject *module)
         return -1;
     }
     fill_histogram();
-    if (pthread_key_create(&thread_key, thread_ended)) {
+    if (pthread_key_create(&thread_key, on_thread_end)) {
         PyErr_SetString(PyExc_ImportError, "no key for threads is left");
         return -1;
     }
-    if (pthread_atfork(NULL, NULL, forked_in_child)) {
+    if (pthread_atfork(NULL, NULL, on_fork_in_child)) {
         PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
         return -1;
     }
-    if (PyModule_AddIntConstant(module, "LAYOUT", 2) < 0) { /* core.layout.VERSION */
+    if (PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0) {
         return -1;
     }
-    if (add_name(&no_text, "") < 0 || add_name(&name_kind, "kind") < 0 || add_name(&name_rename, "rename") < 0) {
-        return -1;
-    }
-    if (add_name(&name_join, "join") < 0 || add_name(&name_join_from_now_on, "join_from_now_on") < 0 ||
-        add_name(&name_end_left, "end_left") < 0 || add_name(&name_located, "located") < 0 ||
-        add_name(&name_is_own, "is_own") < 0 || add_name(&name_new_per, "new_per") < 0 || add_name(&name_entry, "entry") < 0 ||
-        add_name(&name_target, "target") < 0) {
-        return -1;
-    }
-    if (add_name(&name_look, "look") < 0 || add_name(&name_new_node, "new_node") < 0 || add_name(&name_new_bucket, "new_bucket") < 0 ||
-        add_name(&name_enter_thread, "enter_thread") < 0 || add_name(&name_free_lane, "free_lane") < 0 ||
-        add_name(&name_new_lane, "new_lane") < 0 || add_name(&name_notice_fork, "notice_fork") < 0 ||
-        add_name(&name_function, "_self_function") < 0 ||
-        add_name(&name_throw, "throw") < 0 || add_name(&name_close, "close") < 0 || add_name(&name_awaited, "awaited") < 0 ||
-        add_name(&name_note_maker, "note_maker") < 0 || add_name(&name_timed_generator, "timed_generator") < 0 ||
-        add_name(&name_asyncio, "_asyncio") < 0 ||
-        add_name(&name_get_running_loop, "_get_running_loop") < 0 || add_name(&name_current_task, "current_task") < 0 ||
-        add_name(&name_current_tasks, "_current_tasks") < 0) {
-        return -1;
-    }
-#ifdef HAS_LOOPS
-    if (add_name(&name_running_loop, "__asyncio_running_event_loop__") < 0) {
-        return -1;
-    }
-#endif
-    if (add_name(&name_awaiting, "awaiting") < 0 || add_name(&name_tail, "tail") < 0 || add_name(&name_nest, "nest") < 0 ||
-        add_name(&name_type, "type") < 0 ||
-        add_name(&name_status, "status") < 0 || add_name(&name_more_body, "more_body") < 0 || add_name(&text_http, "http") < 0 ||
-        add_name(&text_websocket, "websocket") < 0 || add_name(&text_request, "request") < 0 ||
-        add_name(&text_start, "http.response.start") < 0 || add_name(&text_body, "http.response.body") < 0 ||
-        add_name(&text_pathsend, "http.response.pathsend") < 0) {
-        return -1;
-    }
+    INTERNED(FILL_TEXT)
     PyTypeObject *here_type;
     if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
@@ -287,11 +232,11 @@ fill_module(PyObject *module)
         add_type(module, &MarkedBeforeType, &timed_spec, MarkedType, "MarkedBefore") < 0 ||
         add_type(module, &MarkedCoroutineType, &timed_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
-        add_type(module, &TellingType, &telling_spec, NULL, "Telling") < 0 ||
+        add_type(module, &ObservedSendType, &observed_send_spec, NULL, "ObservedSend") < 0 ||
         add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||
-        add_type(module, &HandingType, &timed_spec, TimedType, "Handing") < 0 ||
+        add_type(module, &CallbackSourceType, &timed_spec, TimedType, "CallbackSource") < 0 ||
         add_type(module, &SelectiveType, &selective_spec, TimedCallableType, "Selective") < 0 ||
-        add_type(module, &HandedType, &handed_spec, NULL, "Handed") < 0 ||
+        add_type(module, &CallbackIteratorType, &callback_iterator_spec, NULL, "CallbackIterator") < 0 ||
         add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
         add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {

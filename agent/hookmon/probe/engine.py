@@ -1,7 +1,7 @@
 """Chooses the engine: the compiled one where it is there for this interpreter, else the pure one.
 
 `HOOKMON_ENGINE=pure` or `=compiled` in the environment decides; where the compiled one is asked for and missing, the pure one
-serves, and the report shows which it was. Runs in the watched process.
+serves, the report shows which it was, and `WHY_PURE` why. Runs in the watched process.
 """
 
 from __future__ import annotations
@@ -15,18 +15,27 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def _load() -> Any:
+STALE = "the compiled one was built for other numbers; build it again"
+
+
+def _load() -> tuple[Any, str]:
+    """Return the extension module, or None and why."""
     if os.environ.get("HOOKMON_ENGINE") == "pure":
-        return None
+        return None, "HOOKMON_ENGINE is pure"
     try:
         from hookmon.probe import _engine  # type: ignore[attr-defined]
-    except ImportError:  # not built, built for another interpreter, free-threaded, or a subinterpreter
-        return None
-    return _engine if getattr(_engine, "LAYOUT", 0) == layout.VERSION else None  # else left over from another version
+    except ModuleNotFoundError:  # or free-threaded
+        return None, "the compiled one was not built for this interpreter"
+    except ImportError as error:  # a subinterpreter, or a file that the system cannot load
+        return None, f"the compiled one cannot be loaded: {error}"
+    if getattr(_engine, "NUMBERS", 0) != layout.NUMBERS:  # it would write where the collector does not look
+        return None, STALE
+    return _engine, ""
 
 
-compiled: Any = _load()
-"""The extension module, None when the pure engine serves."""
+compiled: Any
+compiled, WHY_PURE = _load()
+"""The extension module, None when the pure engine serves; and why that does, "" when it does not."""
 
 
 def use_clock(source: str) -> None:

@@ -33,6 +33,8 @@ start.arrivals.take_back()
 recorder.start(start.arrivals.run_folder, _plan["hookmon"])
 if recorder.arena() is None:
     raise OSError("the shard cannot be made in the run folder")
+if engine.WHY_PURE == engine.STALE:
+    notes.note("stale engine", f"the pure engine counts: {engine.STALE}")
 
 _watches: dict[str, list[WatchPlan]] = {}
 for _watch in _plan["watches"]:

@@ -264,6 +264,12 @@ _BLIND_SPOTS = (
         "The line says why; other processes are in the report.",
     ),
     (
+        "stale-engine",
+        "The compiled engine was built for other numbers than this hookmon has (limits, places in the files of a run), so the "
+        "pure one counts, which costs ten times as much a call. Nothing is lost.",
+        "Build it again: install hookmon once more, or pip install -e . in a checkout.",
+    ),
+    (
         "watched-late",
         "A module came in at a moment when it could not be watched at once: a signal handler imported it while hookmon was at "
         "work, a set-up had failed before, or threads would have waited for each other. Calls until then are not counted.",

@@ -18,9 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-MOST_FRAMES = 100
-"""How far up the stack the program's own code is looked for: an ORM takes 20 to 40 frames."""
-
 _PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
 
 
@@ -124,7 +121,7 @@ _own: dict[str, bool] = {}
 def own_place() -> tuple[str, int]:
     """Return file and line of the innermost frame of the program's own code, ("", 0) when there is none."""
     frame: FrameType | None = sys._getframe(1)
-    for _ in range(MOST_FRAMES):
+    for _ in range(layout.MOST_FRAMES):
         if frame is None:
             break
         filename = frame.f_code.co_filename

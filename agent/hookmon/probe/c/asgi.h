@@ -1,11 +1,22 @@
 /* ASGI applications, whose `send` tells when a response has ended: as in asgi.py. */
+#pragma once
+
+#include "base.h"
+#include "coroutines.h"
+#include "errors.h"
+#include "freelist.h"
+#include "interned.h"
+#include "names.h"
+#include "state.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Return a stand-in with a part in a response for what the program is to await, whose reference it takes. */
 static HOT PyObject *
-accompanied(PyObject *made, PyObject *span, short role)
+wrap_awaitable(PyObject *made, PyObject *span, short role)
 {
     if (!PyCoro_CheckExact(made) && !Py_IS_TYPE(made, CoroutineType)) {
-        Py_SETREF(made, PyObject_CallMethodOneArg(state.steps, name_awaiting, made));
+        Py_SETREF(made, PyObject_CallMethodOneArg(state.callbacks, name_awaiting, made));
     }
     Coroutine *self = made ? (Coroutine *)make_coroutine(made, span) : NULL;
     if (self) {
@@ -51,15 +62,15 @@ read_message(PyObject *message)
 }
 
 static HOT PyObject *
-telling_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+observed_send_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     int is_last = PyVectorcall_NARGS(nargsf) == 1 && !kwnames && read_message(args[0]);
-    PyObject *made = PyObject_Vectorcall(((Telling *)callable)->send, args, nargsf, kwnames);
-    return made && is_last ? accompanied(made, Py_None, LAST_PART) : made;
+    PyObject *made = PyObject_Vectorcall(((ObservedSend *)callable)->send, args, nargsf, kwnames);
+    return made && is_last ? wrap_awaitable(made, Py_None, LAST_PART) : made;
 }
 
 static int
-telling_traverse(Telling *self, visitproc visit, void *arg)
+observed_send_traverse(ObservedSend *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->send);
@@ -67,17 +78,17 @@ telling_traverse(Telling *self, visitproc visit, void *arg)
 }
 
 static void
-telling_dealloc(Telling *self)
+observed_send_dealloc(ObservedSend *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Py_CLEAR(self->send);
-    let_go(&gone_tellings, (PyObject *)self);
+    freelist_push(&send_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 
-static PyMemberDef telling_members[] = {
-    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Telling, vectorcall), Py_READONLY, NULL},
+static PyMemberDef observed_send_members[] = {
+    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(ObservedSend, vectorcall), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -106,22 +117,22 @@ application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
     if (kwnames || count <= send || count > MOST_ARGUMENTS || !begins_request(args[self->position])) {
         return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     }
-    Telling *telling = (Telling *)renewed(&gone_tellings, TellingType);
-    if (!telling) {
+    ObservedSend *observed = (ObservedSend *)freelist_pop(&send_freelist, ObservedSendType);
+    if (!observed) {
         return NULL;
     }
-    telling->vectorcall = telling_call;
-    telling->send = Py_NewRef(args[send]);
+    observed->vectorcall = observed_send_call;
+    observed->send = Py_NewRef(args[send]);
     PyObject *changed[MOST_ARGUMENTS];
     memcpy(changed, args, (size_t)count * sizeof *changed);
-    changed[send] = (PyObject *)telling;
+    changed[send] = (PyObject *)observed;
     PyObject *made = PyObject_Vectorcall(self->function, changed, (size_t)count, NULL);
-    Py_DECREF(telling);
+    Py_DECREF(observed);
     PyObject *span = made ? span_of(self, args, count, NULL) : NULL;
     PyObject *timed = NULL;
     if (span) {
         note_maker_once(self, span);
-        timed = PyErr_Occurred() ? NULL : accompanied(Py_NewRef(made), span, APPLICATION);
+        timed = PyErr_Occurred() ? NULL : wrap_awaitable(Py_NewRef(made), span, APPLICATION);
     }
     Py_XDECREF(span);
     Py_XDECREF(made);

@@ -1,4 +1,20 @@
 /* The call of a plain function: what all of this is about. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "contexts.h"
+#include "counting.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "names.h"
+#include "numbers.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Call without recording, where there is no lane; an error that is set, a signal handler's, is the answer. */
 static RARE PyObject *
@@ -9,7 +25,7 @@ call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwn
 
 /* Find the node of a call, a new reference, when it is not that of the last one. NULL: not recorded, or an error. */
 static HOT __attribute__((noinline)) Node *
-find_called(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
     if (!span) {
@@ -41,20 +57,20 @@ call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t
     lane->node = (Node *)Py_NewRef(*node);
     PyObject *result = call(self->function, args, nargsf, kwnames);
     if (lane->moves && (*node)->depth <= lane->moved_depth) {
-        follow(lane, node);
-        follow(lane, &parent);
+        follow_move(lane, node);
+        follow_move(lane, &parent);
     }
     if (lane->node != *node) {
-        end_left(lane, *node);
+        close_abandoned(lane, *node);
         if (result && PyErr_Occurred()) {
             Py_CLEAR(result);
         }
     }
     Py_SETREF(lane->node, parent);
     state.words[(*node)->total + UNTIMED]++;
-    int outcome = result ? RETURNED : count_raised(*node);
+    int outcome = result ? OUTCOME_RETURNED : count_exception(*node);
     if (lane->trace) {
-        trace_add(lane->trace, *node, 0, 0, UNTIMED_CALL | outcome);
+        trace_add(lane->trace, *node, 0, 0, OUTCOME_UNTIMED | outcome);
     }
     return result;
 }
@@ -64,18 +80,18 @@ static RARE PyObject *
 follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
 {
     PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
-    PyObject *followed = start ? PyObject_CallMethodObjArgs(state.steps, name_awaited, result, span, start, NULL) : NULL;
+    PyObject *followed = start ? PyObject_CallMethodObjArgs(state.callbacks, name_awaited, result, span, start, NULL) : NULL;
     Py_XDECREF(start);
     Py_DECREF(result);
     return followed;
 }
 
-/* See `join`. */
+/* See `join_transaction`. */
 static RARE PyObject *
 join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     PyObject *span = is_member() ? span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames) : NULL;
-    PyObject *opened = span ? join(lane, span) : NULL;
+    PyObject *opened = span ? join_transaction(lane, span) : NULL;
     Py_XDECREF(span);
     return opened;
 }
@@ -101,15 +117,15 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     Node *node = NULL;
     PyObject *result = NULL;
     PyObject *moved = NULL; /* the span of a call whose node is another one now */
-    int outcome = RETURNED;
+    int outcome = OUTCOME_RETURNED;
     if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
-        PyObject *span = seen_span(self, args, PyVectorcall_NARGS(nargsf));
+        PyObject *span = cached_span(self, args, PyVectorcall_NARGS(nargsf));
         if (LIKELY(span && (span == self->span || span == self->last_span))) {
             node = (Node *)Py_NewRef(self->last_node);
         }
     }
     if (!node) {
-        node = find_called(self, parent, args, nargsf, kwnames);
+        node = find_called_node(self, parent, args, nargsf, kwnames);
         if (!node) {
             if (opened) { /* covered by a call around it: what is inside asks again */
                 close_opened(opened);
@@ -120,7 +136,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         }
     }
     if (node->entry) {
-        opened = enter(lane, node, opened);
+        opened = open_entry(lane, node, opened);
         if (PyErr_Occurred()) {
             goto done;
         }
@@ -142,11 +158,11 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     uint64_t duration_ns = since_ns(start_ns);
     if (lane->moves && node->depth <= lane->moved_depth) {
         moved = Py_NewRef(node->span);
-        follow(lane, &node);
-        follow(lane, &parent);
+        follow_move(lane, &node);
+        follow_move(lane, &parent);
     }
     if (!LIKELY(lane->node == node)) {
-        end_left(lane, node);
+        close_abandoned(lane, node);
         if (result && PyErr_Occurred()) {
             Py_CLEAR(result);
         }
@@ -161,10 +177,10 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         }
     }
     else {
-        outcome = count_raised(node);
+        outcome = count_exception(node);
     }
     state.words[node->total] += duration_ns;
-    int rare = finish(node, duration_ns);
+    int rare = count_call(node, duration_ns);
     if (lane->trace) {
         trace_add(lane->trace, node, start_ns, duration_ns, outcome);
         rare = 1;

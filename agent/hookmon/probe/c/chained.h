@@ -1,4 +1,9 @@
 /* A method of what another method makes: see the pack of sqlite3. */
+#pragma once
+
+#include "base.h"
+#include "stand_ins.h"
+#include "types.h"
 
 #define MOST_CHAINED 8
 

@@ -1,4 +1,11 @@
 /* The clock: nanoseconds of CLOCK_MONOTONIC, by the processor's counter where it can be trusted. */
+#pragma once
+
+#include "base.h"
+#include "numbers.h"
+#include "state.h"
+
+#include <time.h>
 
 /* Stamps are nanoseconds of CLOCK_MONOTONIC. Asking the system for them takes 23 ns, two thirds of which are an instruction that
  * waits for all before it; a call reads the clock twice. Where the kernel itself keeps time by the processor's time-stamp counter
@@ -106,7 +113,7 @@ typedef struct {
 static inline Charge
 begin_charge(void)
 {
-    return (Charge){now_ns(), state.words[OWN_NS]};
+    return (Charge){now_ns(), state.words[HEADER_OWN_NS]};
 }
 
 /* Charge what has passed since then, without what was charged meanwhile. What takes longer than `longest_ns` was interrupted, and a fork
@@ -114,9 +121,9 @@ begin_charge(void)
 static inline void
 end_charge(Charge begun, uint64_t longest_ns)
 {
-    uint64_t took_ns = since_ns(begun.start_ns), inside_ns = state.words[OWN_NS] - begun.own_ns;
+    uint64_t took_ns = since_ns(begun.start_ns), inside_ns = state.words[HEADER_OWN_NS] - begun.own_ns;
     if (inside_ns < took_ns) {
         took_ns -= inside_ns;
-        state.words[OWN_NS] += took_ns < longest_ns ? took_ns : longest_ns;
+        state.words[HEADER_OWN_NS] += took_ns < longest_ns ? took_ns : longest_ns;
     }
 }

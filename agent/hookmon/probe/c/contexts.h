@@ -1,41 +1,13 @@
 /* Contexts, and who is a member of which transaction by them. */
+#pragma once
 
-/* Contexts, as far as we read them. What one holds is a tree that never changes: to take back what we set, the tree of before is
- * put back in its place where all else is as it was, a tenth of what it costs to set the variable once more. As with frames: within
- * a minor version they stay as they are, `check_contexts` makes sure of it once, and later versions set the variable. Source:
- * Include/internal/pycore_context.h and pycore_hamt.h of CPython 3.11, 3.12 and 3.13. */
-#if PY_VERSION_HEX < 0x030E0000
-#define HAS_CONTEXTS
-typedef struct {
-    PyObject_HEAD
-    void *previous;
-    PyObject *vars;
-    PyObject *weakrefs;
-    int entered;
-} Context;
+#include "base.h"
+#include "compat.h"
+#include "state.h"
 
-typedef struct {
-    PyObject_HEAD
-    PyObject *name;
-    PyObject *initial;
-    PyObject *cached; /* borrowed from the tree */
-    uint64_t cached_by, cached_at;
-    Py_hash_t hash;
-} Variable;
-
-typedef struct {
-    PyObject_HEAD
-    PyObject *root;
-    PyObject *weakrefs;
-    Py_ssize_t count;
-} Tree;
-
-typedef struct { /* of a few variables; there are other kinds for many */
-    PyObject_VAR_HEAD
-    uint32_t bitmap;
-    PyObject *pairs[1]; /* variable and value; NULL and a branch */
-} Branch;
-
+/* What a context holds is a tree that never changes: to take back what we set, the tree of before is put back in its place where all
+ * else is as it was, a tenth of what it costs to set the variable once more. See tree_swapping.h. */
+#ifdef HAS_CONTEXTS
 static int reads_contexts;
 static PyTypeObject *branch_type;
 
@@ -107,20 +79,18 @@ check_contexts(void)
         PyErr_Clear();
         return 0;
     }
-    Context *present = (Context *)PyThreadState_Get()->context;
+    Context *present = running_context(PyThreadState_Get());
     PyObject *before = Py_NewRef(present->vars);
     PyObject *token = PyContextVar_Set(state.members, state.members);
     int agree = token && (PyObject *)present == context && present->vars != before && Py_IS_TYPE(present->vars, Py_TYPE(before)) &&
-                !strcmp(Py_TYPE(before)->tp_name, "hamt") && ((Variable *)state.members)->cached == state.members &&
-                ((Variable *)state.members)->cached_by == PyThreadState_Get()->id &&
-                ((Variable *)state.members)->cached_at == PyThreadState_Get()->context_ver;
+                !strcmp(Py_TYPE(before)->tp_name, "hamt") && is_in_cache((Variable *)state.members, state.members, PyThreadState_Get());
     branch_type = NULL;
     if (agree && !check_trees(present)) {
         branch_type = NULL;
     }
     if (agree) {
         Py_SETREF(present->vars, Py_NewRef(before));
-        ((Variable *)state.members)->cached = NULL;
+        forget_cache((Variable *)state.members);
         PyObject *seen = NULL;
         agree = PyContextVar_Get(state.members, Py_None, &seen) == 0 && seen != state.members;
         Py_XDECREF(seen);
@@ -136,7 +106,7 @@ check_contexts(void)
 static inline PyObject *
 present_vars(void)
 {
-    Context *context = reads_contexts ? (Context *)PyThreadState_Get()->context : NULL;
+    Context *context = reads_contexts ? running_context(PyThreadState_Get()) : NULL;
     return context ? context->vars : NULL;
 }
 #endif

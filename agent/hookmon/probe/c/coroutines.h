@@ -1,4 +1,23 @@
 /* Coroutines: each step is timed, as in steps.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "coroutine_lanes.h"
+#include "counting.h"
+#include "errors.h"
+#include "finding.h"
+#include "freelist.h"
+#include "interned.h"
+#include "names.h"
+#include "numbers.h"
+#include "response.h"
+#include "stand_ins.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* End a step; return the time. */
 static inline uint64_t
@@ -9,7 +28,7 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
     self->steps++;
     self->stepping = 0;
     if (self->owns_lane && !self->ended) {
-        leave_to_outer(self);
+        coroutine_leave_lane(self);
     }
     return left_ns;
 }
@@ -21,7 +40,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
     if (!self->lane) {
         if (!self->ended && coroutine_open(self) < 0) {
             if (self->owns_lane && self->outer) {
-                leave_to_outer(self);
+                coroutine_leave_lane(self);
             }
             return -1;
         }
@@ -30,7 +49,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
             return 0;
         }
     }
-    else if (self->owns_lane && enter_lane(self) < 0) {
+    else if (self->owns_lane && coroutine_enter_lane(self) < 0) {
         return -1;
     }
     self->stepping = 1;
@@ -53,16 +72,16 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
     if (node) {
         if (lane->moves && node->depth <= lane->moved_depth) {
-            follow(lane, &self->node);
-            follow(lane, &self->parent);
+            follow_move(lane, &self->node);
+            follow_move(lane, &self->parent);
             node = self->node;
         }
         if (lane->node != node) {
-            end_left(lane, node);
+            close_abandoned(lane, node);
         }
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
         state.words[lane->base + node->slot] = 0;
-        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
+        int outcome = interrupted ? OUTCOME_INTERRUPTED : OUTCOME_RETURNED;
         uint64_t *words = state.words;
         words[node->total] += duration_ns;
         words[node->total + ACTIVE] += self->active_ns;
@@ -71,14 +90,14 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
             words[node->total + INTERRUPTED]++;
         }
         else if (PyErr_Occurred()) {
-            outcome = count_raised(node);
+            outcome = count_exception(node);
         }
-        finish(node, duration_ns);
+        count_call(node, duration_ns);
         if (lane->trace) {
             trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
         }
-        if (self->role == APPLICATION && outcome == RAISED && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
-            fail((Transaction *)self->opened);
+        if (self->role == APPLICATION && outcome == OUTCOME_RAISED && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
+            mark_failed((Transaction *)self->opened);
         }
     }
     if (self->opened) {
@@ -87,14 +106,14 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
         close_opened(opened);
     }
     if (self->owns_lane) {
-        leave_lane(lane);
+        release_task_lane(lane);
     }
     Py_DECREF(lane);
 }
 
 /* The last part of a response has been sent. -1 with an error. */
 static int
-finish_open(void)
+finish_open_response(void)
 {
     Transaction *transaction = open_transaction();
     if (transaction) {
@@ -111,7 +130,7 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     *result = NULL;
     if (self->stepping || self->role == LAST_PART) { /* stepping: a mistake of the program, which the coroutine answers */
         PySendResult answer = PyIter_Send(self->inner, value, result);
-        if (answer == PYGEN_RETURN && self->role == LAST_PART && finish_open() < 0) {
+        if (answer == PYGEN_RETURN && self->role == LAST_PART && finish_open_response() < 0) {
             Py_CLEAR(*result);
             return PYGEN_ERROR;
         }
@@ -121,9 +140,9 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (coroutine_enter(self, &step_ns) < 0) {
         return PYGEN_ERROR;
     }
-    PyThreadState *thread = give_back();
+    PyThreadState *thread = lend_c_recursion();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
-    take_back(thread);
+    reclaim_c_recursion(thread);
     uint64_t left_ns = coroutine_leave(self, step_ns);
     if (outcome != PYGEN_NEXT) {
         coroutine_end(self, 0, left_ns);
@@ -135,40 +154,12 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     return outcome;
 }
 
-/* Turn the end of a coroutine into what iterators answer. */
-static PyObject *
-as_iteration(PySendResult outcome, PyObject *result)
-{
-    if (outcome == PYGEN_RETURN) {
-        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
-        Py_DECREF(result);
-        if (stop) {
-            PyErr_SetObject(PyExc_StopIteration, stop);
-            Py_DECREF(stop);
-        }
-        return NULL;
-    }
-    return outcome == PYGEN_NEXT ? result : NULL;
-}
-
-/* The same of `__next__`, for which None is a plain end, without an exception: a third of the price, and from 3.12 on what the
- * interpreter's `await` asks. */
-static PyObject *
-as_next(PySendResult outcome, PyObject *result)
-{
-    if (outcome == PYGEN_RETURN && result == Py_None) {
-        Py_DECREF(result);
-        return NULL;
-    }
-    return as_iteration(outcome, result);
-}
-
 static PyObject *
 coroutine_send(PyObject *self, PyObject *value)
 {
     PyObject *result = NULL;
     PySendResult outcome = coroutine_am_send(self, value, &result);
-    return as_iteration(outcome, result);
+    return iteration_result(outcome, result);
 }
 
 static PyObject *
@@ -176,7 +167,7 @@ coroutine_next(PyObject *self)
 {
     PyObject *result = NULL;
     PySendResult outcome = coroutine_am_send(self, Py_None, &result);
-    return as_next(outcome, result);
+    return next_result(outcome, result);
 }
 
 static PyObject *
@@ -216,12 +207,6 @@ coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
     return result;
 }
 
-static PyObject *
-itself(PyObject *self)
-{
-    return Py_NewRef(self);
-}
-
 static int
 coroutine_traverse(Coroutine *self, visitproc visit, void *arg)
 {
@@ -252,11 +237,11 @@ static void
 coroutine_finalize(Coroutine *self)
 {
     if (self->lane) {
-        Raised raised;
-        put_aside(&raised);
+        SavedException saved;
+        exception_save(&saved);
         coroutine_end(self, 1, now_ns());
         PyErr_Clear();
-        put_back(&raised);
+        exception_restore(&saved);
     }
 }
 
@@ -285,23 +270,9 @@ coroutine_dealloc(Coroutine *self)
     else {
         self->owns_lane = self->stepping = self->ended = self->role = 0;
         self->started_ns = self->active_ns = self->steps = 0;
-        let_go(&gone_coroutines, (PyObject *)self);
+        freelist_push(&coroutine_freelist, (PyObject *)self);
     }
     Py_DECREF(type);
-}
-
-/* What a stand-in does not do itself, the inner object answers. */
-static PyObject *
-stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject *own = _PyType_Lookup(type, name);
-    /* Methods of ours, and what calls our slots by name: `__call__`, `__get__`, `__next__`, `__await__` … */
-    if (own && (Py_IS_TYPE(own, &PyMethodDescr_Type) ||
-                (Py_IS_TYPE(own, &PyWrapperDescr_Type) && PyDescr_TYPE(own) != &PyBaseObject_Type))) {
-        return PyObject_GenericGetAttr(self, name);
-    }
-    return PyObject_GetAttr(inner, name);
 }
 
 static PyObject *
@@ -332,7 +303,7 @@ static PyMethodDef coroutine_methods[] = {
 static HOT PyObject *
 make_coroutine(PyObject *inner, PyObject *span)
 {
-    Coroutine *self = (Coroutine *)renewed(&gone_coroutines, CoroutineType);
+    Coroutine *self = (Coroutine *)freelist_pop(&coroutine_freelist, CoroutineType);
     if (self) {
         self->inner = Py_NewRef(inner);
         self->span = Py_NewRef(span);
@@ -352,7 +323,7 @@ static void
 note_maker_once(Timed *self, PyObject *span)
 {
     if (span != self->last_span) {
-        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_note_maker, span);
+        PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_note_maker, span);
         Py_XDECREF(answer);
         Py_XSETREF(self->last_span, Py_NewRef(span));
     }

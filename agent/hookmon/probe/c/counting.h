@@ -1,11 +1,20 @@
 /* What a completed call adds to the words of its node in the shard. */
+#pragma once
+
+#include "base.h"
+#include "errors.h"
+#include "histogram.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 /* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
 static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     Py_ssize_t at = 0;
     unsigned epoch = state.epoch;
     PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
@@ -16,25 +25,25 @@ missing_bucket(Node *node, uint64_t duration_ns)
     }
     Py_XDECREF(answer);
     Py_XDECREF(duration);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
     /* when a signal handler has forked in between, the place is one in the parent's shard */
     return at > 0 && epoch == state.epoch ? at : node->total + UNTIMED;
 }
 
 /* Have a look at what the node's target costs. An error that is set stays; another may be set. */
 static RARE void
-look(Node *node)
+look_at_cost(Node *node)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_look, (PyObject *)node);
     Py_XDECREF(answer);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
 }
 
 /* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */
 static inline int
-finish(Node *node, uint64_t duration_ns)
+count_call(Node *node, uint64_t duration_ns)
 {
     int bucket = bucket_of(duration_ns);
     int32_t octave = bucket / SUB_BUCKETS;
@@ -53,29 +62,29 @@ finish(Node *node, uint64_t duration_ns)
         return 0;
     }
     if (count % CALLS_A_LOOK == 0) {
-        look(node);
+        look_at_cost(node);
     }
     return 1;
 }
 
 /* Count how a call ended that raised, and return it. */
 static RARE int
-count_raised(Node *node)
+count_exception(Node *node)
 {
     if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
-        return RETURNED;
+        return OUTCOME_RETURNED;
     }
-    int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? RAISED : INTERRUPTED_CALL;
-    state.words[node->total + (outcome == RAISED ? ERRORS : INTERRUPTED)]++;
+    int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? OUTCOME_RAISED : OUTCOME_INTERRUPTED;
+    state.words[node->total + (outcome == OUTCOME_RAISED ? ERRORS : INTERRUPTED)]++;
     return outcome;
 }
 
 /* Let one completed call of a node be another's: (node, other, nanoseconds, outcome). */
 static PyObject *
-give(PyObject *Py_UNUSED(module), PyObject *args)
+move_call(PyObject *Py_UNUSED(module), PyObject *args)
 {
     static const struct { int flag, offset; } endings[] = {
-        {RAISED, ERRORS}, {INTERRUPTED_CALL, INTERRUPTED}, {UNTIMED_CALL, UNTIMED}};
+        {OUTCOME_RAISED, ERRORS}, {OUTCOME_INTERRUPTED, INTERRUPTED}, {OUTCOME_UNTIMED, UNTIMED}};
     Node *node, *other;
     unsigned long long duration_ns;
     int outcome;
@@ -89,13 +98,13 @@ give(PyObject *Py_UNUSED(module), PyObject *args)
             words[other->total + endings[i].offset]++;
         }
     }
-    if (!(outcome & UNTIMED_CALL)) {
+    if (!(outcome & OUTCOME_UNTIMED)) {
         int bucket = bucket_of(duration_ns);
         Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
         words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
         words[node->total] -= duration_ns;
         words[other->total] += duration_ns;
-        finish(other, duration_ns);
+        count_call(other, duration_ns);
     }
     if (PyErr_Occurred()) {
         return NULL;

@@ -1,45 +1,48 @@
 /* The program's errors, which ours may not disturb. */
+#pragma once
+
+#include "base.h"
 
 typedef struct {
 #if PY_VERSION_HEX >= 0x030C0000
-    PyObject *raised;
+    PyObject *exception;
 #else
     PyObject *type, *value, *trace;
 #endif
-} Raised;
+} SavedException;
 
 static inline void
-put_aside(Raised *raised)
+exception_save(SavedException *saved)
 {
 #if PY_VERSION_HEX >= 0x030C0000
-    raised->raised = PyErr_GetRaisedException();
+    saved->exception = PyErr_GetRaisedException();
 #else
-    PyErr_Fetch(&raised->type, &raised->value, &raised->trace);
+    PyErr_Fetch(&saved->type, &saved->value, &saved->trace);
 #endif
 }
 
 static inline void
-put_back(Raised *raised)
+exception_restore(SavedException *saved)
 {
 #if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(raised->raised);
+    PyErr_SetRaisedException(saved->exception);
 #else
-    PyErr_Restore(raised->type, raised->value, raised->trace);
+    PyErr_Restore(saved->type, saved->value, saved->trace);
 #endif
 }
 
 /* Put an error back that was set aside; when there was none, one that came since stays. */
 static inline void
-put_back_unless_new(Raised *raised)
+exception_restore_unless_new(SavedException *saved)
 {
 #if PY_VERSION_HEX >= 0x030C0000
-    int had = raised->raised != NULL;
+    int had = saved->exception != NULL;
 #else
-    int had = raised->type != NULL;
+    int had = saved->type != NULL;
 #endif
     if (had) {
         PyErr_Clear();
-        put_back(raised);
+        exception_restore(saved);
     }
 }
 

@@ -1,10 +1,19 @@
 /* Where a call counts: its span's node under the lane's present one. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "errors.h"
+#include "interned.h"
+#include "lanes.h"
+#include "state.h"
+#include "types.h"
 
 /* Replace a node by the one that stands for it since its transaction got its name. The reference is ours. */
 static RARE void
-follow(Lane *lane, Node **node)
+follow_move(Lane *lane, Node **node)
 {
-    Move *known = move_of(lane, *node);
+    Move *known = find_move(lane, *node);
     if (known) {
         Py_SETREF(*node, (Node *)Py_NewRef(known->to));
     }
@@ -16,12 +25,12 @@ static struct {
     PyObject *span;
     Node *node;
     unsigned epoch;
-} lately[MOST_LATELY];
+} node_cache[NODE_CACHE_SIZE];
 
 static inline size_t
-lately_at(Node *parent, PyObject *span)
+node_cache_index(Node *parent, PyObject *span)
 {
-    return ((uintptr_t)parent >> 6 ^ (uintptr_t)parent >> 14 ^ (uintptr_t)span >> 5) % MOST_LATELY;
+    return ((uintptr_t)parent >> 6 ^ (uintptr_t)parent >> 14 ^ (uintptr_t)span >> 5) % NODE_CACHE_SIZE;
 }
 
 static Node *look_up_node(Node *parent, PyObject *span);
@@ -29,43 +38,43 @@ static Node *look_up_node(Node *parent, PyObject *span);
 /* End what was begun in a call that ends now, and has no end of its own: see stretches.py. An error that is set says how the call
  * has ended, and stays; another one may be set. */
 static RARE void
-end_left(Lane *lane, Node *node)
+close_abandoned(Lane *lane, Node *node)
 {
     PyObject *error = PyErr_Occurred();
     error = Py_NewRef(error ? error : Py_None);
-    Raised raised;
-    put_aside(&raised);
-    PyObject *answer = PyObject_CallMethodObjArgs(state.steps, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
+    SavedException saved;
+    exception_save(&saved);
+    PyObject *answer = PyObject_CallMethodObjArgs(state.callbacks, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
     Py_XDECREF(answer);
     Py_DECREF(error);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
 }
 
 /* Return a span's node under a parent, a new reference, if it was found of late; else NULL. */
 static inline Node *
-lately_found(Node *parent, PyObject *span)
+cached_node(Node *parent, PyObject *span)
 {
-    size_t at = lately_at(parent, span);
-    int is_there = lately[at].parent == parent && lately[at].span == span && lately[at].epoch == state.epoch;
-    return LIKELY(is_there) ? (Node *)Py_NewRef(lately[at].node) : NULL;
+    size_t at = node_cache_index(parent, span);
+    int is_there = node_cache[at].parent == parent && node_cache[at].span == span && node_cache[at].epoch == state.epoch;
+    return LIKELY(is_there) ? (Node *)Py_NewRef(node_cache[at].node) : NULL;
 }
 
 /* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
 static HOT Node *
 find_node(Node *parent, PyObject *span)
 {
-    Node *found = lately_found(parent, span);
+    Node *found = cached_node(parent, span);
     if (found) {
         return found;
     }
-    size_t at = lately_at(parent, span);
+    size_t at = node_cache_index(parent, span);
     unsigned epoch = state.epoch;
     Node *node = look_up_node(parent, span);
     if (node && node->number && epoch == state.epoch) {
-        lately[at].epoch = epoch;
-        Py_XSETREF(lately[at].parent, (Node *)Py_NewRef(parent));
-        Py_XSETREF(lately[at].span, Py_NewRef(span));
-        Py_XSETREF(lately[at].node, (Node *)Py_NewRef(node));
+        node_cache[at].epoch = epoch;
+        Py_XSETREF(node_cache[at].parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(node_cache[at].span, Py_NewRef(span));
+        Py_XSETREF(node_cache[at].node, (Node *)Py_NewRef(node));
     }
     return node;
 }
@@ -98,43 +107,14 @@ look_up_node(Node *parent, PyObject *span)
     return (Node *)found;
 }
 
-/* CPython 3.12 counts calls in C against a limit of 1,500 that nobody can set, and a function of Python that is called by C takes two
- * of them (PY_EVAL_C_STACK_UNITS): a watched recursion would end at 748 levels. So these are given back while it runs: Python's own
- * limit counts its frames all the same, and layout.DEEPEST holds the stack. From 3.13 on there are 10,000. */
-#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
-enum { UNITS_OF_A_CALL = 2 };
-static inline PyThreadState *
-give_back(void)
-{
-    PyThreadState *thread = PyThreadState_Get();
-    thread->c_recursion_remaining += UNITS_OF_A_CALL;
-    return thread;
-}
-static inline void
-take_back(PyThreadState *thread)
-{
-    thread->c_recursion_remaining -= UNITS_OF_A_CALL;
-}
-#else
-static inline PyThreadState *
-give_back(void)
-{
-    return NULL;
-}
-static inline void
-take_back(PyThreadState *Py_UNUSED(thread))
-{
-}
-#endif
-
 /* Call the watched function. */
 static inline PyObject *
 call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    if (LIKELY(PyFunction_Check(function))) { /* past PyObject_Vectorcall, which checks what a function of Python always keeps */
-        PyThreadState *thread = give_back();
-        PyObject *result = ((PyFunctionObject *)function)->vectorcall(function, args, nargsf, kwnames);
-        take_back(thread);
+    if (LIKELY(PyFunction_Check(function))) {
+        PyThreadState *thread = lend_c_recursion();
+        PyObject *result = vectorcall_of(function)(function, args, nargsf, kwnames);
+        reclaim_c_recursion(thread);
         return result;
     }
     return PyObject_Vectorcall(function, args, nargsf, kwnames);

@@ -1,4 +1,13 @@
 /* Forks, also those that Python is not told of: a program that embeds Python (uWSGI) forks its workers itself. */
+#pragma once
+
+#include "base.h"
+#include "errors.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+
+#include <sys/mman.h>
 
 /* Put memory of our own over the parent's shard, so that no word of it can be written from here, whatever still runs with an
  * index into it. Moved there and not mapped there: before Linux 6.12 a mapping at a fixed place that is refused (strict
@@ -6,7 +15,7 @@
 static void
 cover(void *words, size_t size)
 {
-    size_t capacity = (size_t)((uint64_t *)words)[7] * 8; /* layout.HEADER_CAPACITY */
+    size_t capacity = (size_t)((uint64_t *)words)[HEADER_CAPACITY] * sizeof(uint64_t);
     size_t sizes[] = {size, capacity < size ? capacity : size};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(sizes); i++) {
         void *blank = mmap(NULL, sizes[i], PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -32,7 +41,7 @@ cover(void *words, size_t size)
  * after vfork() and posix_spawn(). Lanes of the new epoch are nobody's: so the next call leaves the hot path, and there it is
  * noticed (`notice_fork`). */
 static void
-forked_in_child(void)
+on_fork_in_child(void)
 {
     if (!state.words) { /* nothing has been recorded yet */
         return;
@@ -51,9 +60,9 @@ forked_in_child(void)
 static RARE void
 notice_fork(void)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *answer = PyObject_CallMethodNoArgs(state.recorder, name_notice_fork);
     Py_XDECREF(answer);
-    put_back_unless_new(&raised);
+    exception_restore_unless_new(&saved);
 }

@@ -1,4 +1,22 @@
 /* Generators, of which only the body's time counts: as in generators.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "counting.h"
+#include "errors.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "names.h"
+#include "numbers.h"
+#include "stand_ins.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* One step: push the span where the generator is consumed, resume the body, charge its time there. */
 typedef struct {
@@ -18,7 +36,7 @@ generator_enter(Generator *self, Step *step)
     if (step->lane) {
         step->parent = (Node *)Py_NewRef(step->lane->node);
         if (state.joining && (PyObject *)step->parent == state.root) {
-            step->opened = join(step->lane, self->span);
+            step->opened = join_transaction(step->lane, self->span);
         }
         if (!PyErr_Occurred()) {
             Node *above = (Node *)Py_NewRef(step->lane->node);
@@ -62,12 +80,12 @@ generator_end(Generator *self, int interrupted)
         if (interrupted) {
             words[total + INTERRUPTED]++;
         }
-        int outcome = interrupted ? INTERRUPTED_CALL : RETURNED;
+        int outcome = interrupted ? OUTCOME_INTERRUPTED : OUTCOME_RETURNED;
         if (!interrupted && PyErr_Occurred()) {
-            outcome = count_raised(self->node);
+            outcome = count_exception(self->node);
         }
-        finish(self->node, self->used_ns);
-        Lane *lane = present_lane_aside();
+        count_call(self->node, self->used_ns);
+        Lane *lane = present_lane_despite_exception();
         if (lane && lane->trace) {
             trace_add(lane->trace, self->node, now_ns() - self->used_ns, self->used_ns, outcome);
         }
@@ -83,11 +101,11 @@ generator_leave(Generator *self, Step *step)
     self->stepping = 0;
     if (step->node) {
         if (step->lane->moves) {
-            follow(step->lane, &step->node);
-            follow(step->lane, &step->parent);
+            follow_move(step->lane, &step->node);
+            follow_move(step->lane, &step->parent);
         }
         if (step->lane->node != step->node) {
-            end_left(step->lane, step->node);
+            close_abandoned(step->lane, step->node);
         }
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
         state.words[step->lane->base + step->node->slot] = 0;
@@ -114,9 +132,9 @@ generator_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (generator_enter(self, &step) < 0) {
         return PYGEN_ERROR;
     }
-    PyThreadState *thread = give_back();
+    PyThreadState *thread = lend_c_recursion();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
-    take_back(thread);
+    reclaim_c_recursion(thread);
     generator_leave(self, &step);
     if (outcome != PYGEN_NEXT) {
         generator_end(self, 0);
@@ -133,7 +151,7 @@ generator_send(PyObject *self, PyObject *value)
 {
     PyObject *result = NULL;
     PySendResult outcome = generator_am_send(self, value, &result);
-    return as_iteration(outcome, result);
+    return iteration_result(outcome, result);
 }
 
 static PyObject *
@@ -141,7 +159,7 @@ generator_next(PyObject *self)
 {
     PyObject *result = NULL;
     PySendResult outcome = generator_am_send(self, Py_None, &result);
-    return as_next(outcome, result);
+    return next_result(outcome, result);
 }
 
 static PyObject *
@@ -199,11 +217,11 @@ generator_traverse(Generator *self, visitproc visit, void *arg)
 static void
 generator_finalize(Generator *self)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     generator_end(self, 1);
     PyErr_Clear();
-    put_back(&raised);
+    exception_restore(&saved);
 }
 
 static void
@@ -275,7 +293,7 @@ generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
         return NULL;
     }
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
-    PyObject *timed = span ? PyObject_CallMethodObjArgs(state.steps, name_timed_generator, made, span, NULL) : NULL;
+    PyObject *timed = span ? PyObject_CallMethodObjArgs(state.callbacks, name_timed_generator, made, span, NULL) : NULL;
     Py_XDECREF(span);
     Py_DECREF(made);
     return timed;

@@ -1,4 +1,10 @@
 /* The histogram's buckets: core.histogram in integers. */
+#pragma once
+
+#include "base.h"
+#include "numbers.h"
+
+_Static_assert(SUB_BUCKETS == 16, "the limits below are those of scale 4");
 
 /* By the 6 bits behind the leading one: the bucket's limit within that 64th, if any, and in its lowest 5 bits how many limits lie
  * below that 64th. No duration of less than 2**48 ns has those bits, so they change no comparison. */

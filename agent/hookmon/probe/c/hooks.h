@@ -1,4 +1,15 @@
 /* Functions that hand out callbacks: see hooks.py. And those in classes that bind to other ones for some objects: see instances.py. */
+#pragma once
+
+#include "base.h"
+#include "finding.h"
+#include "freelist.h"
+#include "interned.h"
+#include "marks.h"
+#include "names.h"
+#include "stand_ins.h"
+#include "state.h"
+#include "types.h"
 
 static PyObject *
 selective_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -47,61 +58,61 @@ static PyMethodDef selective_methods[] = {
 
 /* Return a stand-in for what is handed out, or that itself; its reference is taken. NULL with an error. */
 static PyObject *
-replaced(PyObject *copy, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *each)
+replace_callback(PyObject *copy, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *callback)
 {
-    PyObject *made = call_mark(copy, args, count, kwnames, each);
+    PyObject *made = call_mark(copy, args, count, kwnames, callback);
     if (made == Py_None) {
         Py_DECREF(made);
-        return each;
+        return callback;
     }
-    Py_DECREF(each);
+    Py_DECREF(callback);
     return made;
 }
 
 static inline PyObject *
-replaced_of(Handed *self, PyObject *each)
+replace_yielded(CallbackIterator *self, PyObject *callback)
 {
-    return replaced(self->copy, self->args, self->count, self->kwnames, each);
+    return replace_callback(self->copy, self->args, self->count, self->kwnames, callback);
 }
 
 static PySendResult
-handed_am_send(PyObject *object, PyObject *value, PyObject **result)
+callback_iterator_am_send(PyObject *object, PyObject *value, PyObject **result)
 {
-    Handed *self = (Handed *)object;
+    CallbackIterator *self = (CallbackIterator *)object;
     PySendResult outcome = PyIter_Send(self->inner, value, result);
     if (outcome == PYGEN_NEXT) {
-        *result = replaced_of(self, *result);
+        *result = replace_yielded(self, *result);
         return *result ? PYGEN_NEXT : PYGEN_ERROR;
     }
     return outcome;
 }
 
 static PyObject *
-handed_send(PyObject *self, PyObject *value)
+callback_iterator_send(PyObject *self, PyObject *value)
 {
     PyObject *result = NULL;
-    PySendResult outcome = handed_am_send(self, value, &result);
-    return as_iteration(outcome, result);
+    PySendResult outcome = callback_iterator_am_send(self, value, &result);
+    return iteration_result(outcome, result);
 }
 
 static HOT PyObject *
-handed_next(Handed *self)
+callback_iterator_next(CallbackIterator *self)
 {
-    PyObject *each = Py_TYPE(self->inner)->tp_iternext(self->inner);
-    return each ? replaced_of(self, each) : NULL;
+    PyObject *callback = Py_TYPE(self->inner)->tp_iternext(self->inner);
+    return callback ? replace_yielded(self, callback) : NULL;
 }
 
 static PyObject *
-handed_throw(Handed *self, PyObject *args)
+callback_iterator_throw(CallbackIterator *self, PyObject *args)
 {
     PyObject *method = PyObject_GetAttr(self->inner, name_throw);
-    PyObject *each = method ? PyObject_CallObject(method, args) : NULL;
+    PyObject *callback = method ? PyObject_CallObject(method, args) : NULL;
     Py_XDECREF(method);
-    return each ? replaced_of(self, each) : NULL;
+    return callback ? replace_yielded(self, callback) : NULL;
 }
 
 static PyObject *
-handed_close(Handed *self, PyObject *Py_UNUSED(ignored))
+callback_iterator_close(CallbackIterator *self, PyObject *Py_UNUSED(ignored))
 {
     return PyObject_CallMethodNoArgs(self->inner, name_close);
 }
@@ -113,7 +124,7 @@ all_arguments(Py_ssize_t count, PyObject *kwnames)
 }
 
 static int
-handed_traverse(Handed *self, visitproc visit, void *arg)
+callback_iterator_traverse(CallbackIterator *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->inner);
@@ -126,7 +137,7 @@ handed_traverse(Handed *self, visitproc visit, void *arg)
 }
 
 static HOT void
-handed_dealloc(Handed *self)
+callback_iterator_dealloc(CallbackIterator *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
@@ -143,19 +154,19 @@ handed_dealloc(Handed *self)
     }
     self->args = NULL;
     Py_CLEAR(self->kwnames);
-    let_go(&gone_handed, (PyObject *)self);
+    freelist_push(&callback_iterator_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 
-static PyMethodDef handed_methods[] = {
-    {"send", (PyCFunction)handed_send, METH_O, NULL},
-    {"throw", (PyCFunction)handed_throw, METH_VARARGS, NULL},
-    {"close", (PyCFunction)handed_close, METH_NOARGS, NULL},
+static PyMethodDef callback_iterator_methods[] = {
+    {"send", (PyCFunction)callback_iterator_send, METH_O, NULL},
+    {"throw", (PyCFunction)callback_iterator_throw, METH_VARARGS, NULL},
+    {"close", (PyCFunction)callback_iterator_close, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
-static PyMemberDef handed_members[] = {
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Handed, weakrefs), Py_READONLY, NULL},
+static PyMemberDef callback_iterator_members[] = {
+    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(CallbackIterator, weakrefs), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -166,7 +177,7 @@ is_empty(PyObject *value)
 }
 
 static HOT PyObject *
-handing_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+callback_source_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
@@ -175,23 +186,23 @@ handing_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject 
         return result;
     }
     if (!PyIter_Check(result)) {
-        return replaced(self->name, args, count, kwnames, result);
+        return replace_callback(self->name, args, count, kwnames, result);
     }
     Py_ssize_t all = all_arguments(count, kwnames);
-    Handed *handed = (Handed *)renewed(&gone_handed, HandedType);
-    PyObject **room = !handed ? NULL : all <= FEW_ARGUMENTS ? handed->few : PyMem_New(PyObject *, all);
+    CallbackIterator *iterator = (CallbackIterator *)freelist_pop(&callback_iterator_freelist, CallbackIteratorType);
+    PyObject **room = !iterator ? NULL : all <= FEW_ARGUMENTS ? iterator->few : PyMem_New(PyObject *, all);
     if (!room) {
         Py_DECREF(result);
-        Py_XDECREF(handed);
+        Py_XDECREF(iterator);
         return PyErr_NoMemory();
     }
     for (Py_ssize_t i = 0; i < all; i++) {
         room[i] = Py_NewRef(args[i]);
     }
-    handed->inner = result;
-    handed->copy = Py_NewRef(self->name);
-    handed->args = room;
-    handed->count = count;
-    handed->kwnames = Py_XNewRef(kwnames);
-    return (PyObject *)handed;
+    iterator->inner = result;
+    iterator->copy = Py_NewRef(self->name);
+    iterator->args = room;
+    iterator->count = count;
+    iterator->kwnames = Py_XNewRef(kwnames);
+    return (PyObject *)iterator;
 }

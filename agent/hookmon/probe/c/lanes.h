@@ -1,4 +1,15 @@
 /* Lanes: one for each thread, greenlet or task, and which of them is running. */
+#pragma once
+
+#include "base.h"
+#include "errors.h"
+#include "forks.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
+
+#include <pthread.h>
 
 /* Forget which nodes have moved. Their memory stays for the next transaction. */
 static HOT void
@@ -14,7 +25,7 @@ forget_moves(Lane *self)
 }
 
 static inline Move *
-move_of(Lane *self, Node *from)
+find_move(Lane *self, Node *from)
 {
     for (int i = 0; i < self->moves; i++) {
         if (self->moved[i].from == from) {
@@ -26,9 +37,9 @@ move_of(Lane *self, Node *from)
 
 /* Let a node stand for another one. -1 with an error. */
 static HOT int
-move(Lane *self, Node *from, Node *to)
+move_node(Lane *self, Node *from, Node *to)
 {
-    Move *known = move_of(self, from);
+    Move *known = find_move(self, from);
     if (known) {
         Py_SETREF(known->to, (Node *)Py_NewRef(to));
         return 0;
@@ -156,7 +167,7 @@ lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
     PyObject *from, *to;
     Py_ssize_t at = 0;
     while (value != Py_None && PyDict_Next(value, &at, &from, &to)) {
-        if (Py_IS_TYPE(from, NodeType) && Py_IS_TYPE(to, NodeType) && move(self, (Node *)from, (Node *)to) < 0) {
+        if (Py_IS_TYPE(from, NodeType) && Py_IS_TYPE(to, NodeType) && move_node(self, (Node *)from, (Node *)to) < 0) {
             return -1;
         }
     }
@@ -200,12 +211,12 @@ present_lane(void)
 
 /* The same with an error set, which stays set. */
 static Lane *
-present_lane_aside(void)
+present_lane_despite_exception(void)
 {
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     Lane *lane = present_lane();
-    put_back(&raised);
+    exception_restore(&saved);
     return lane;
 }
 
@@ -225,7 +236,7 @@ static Ended *ended_threads;
 static pthread_key_t thread_key;
 
 static void
-thread_ended(void *value)
+on_thread_end(void *value)
 {
     Ended *ended = value;
     ended->running = thread_epoch == ended->epoch ? thread_lane : NULL;
@@ -236,7 +247,7 @@ thread_ended(void *value)
 
 /* Have the lane of this thread back when it ends. Without memory for that, it stays. */
 static void
-note_end_of_thread(Lane *lane)
+follow_thread_end(Lane *lane)
 {
     Ended *ended = pthread_getspecific(thread_key);
     if (!ended) { /* else it is that of a parent process */
@@ -299,9 +310,9 @@ running_lane(void)
         }
         if (state.thread_spares) {
             lane = state.spare_of_thread[--state.thread_spares];
-            state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
+            state.words[lane->base + LANE_IDENT - LANE_FIRST] = PyThread_get_thread_ident();
             run_lane(lane);
-            note_end_of_thread(lane);
+            follow_thread_end(lane);
             return lane;
         }
     }
@@ -326,8 +337,8 @@ run_lane(Lane *lane)
         Py_XDECREF(before);
         return;
     }
-    Raised raised;
-    put_aside(&raised);
+    SavedException saved;
+    exception_save(&saved);
     PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
     PyObject *key = greenlet ? PyLong_FromVoidPtr(greenlet) : NULL;
     if (key && lane) {
@@ -336,7 +347,7 @@ run_lane(Lane *lane)
     Py_XDECREF(key);
     Py_XDECREF(greenlet);
     PyErr_Clear();
-    put_back(&raised);
+    exception_restore(&saved);
 }
 
 typedef struct {

@@ -1,4 +1,18 @@
 /* Functions that tell of the open transaction: see marks.py. */
+#pragma once
+
+#include "base.h"
+#include "attributes.h"
+#include "clock.h"
+#include "errors.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "names.h"
+#include "numbers.h"
+#include "state.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Call a function of Python with (args, kwargs, result). */
 static PyObject *
@@ -34,12 +48,12 @@ typedef struct {
     Py_ssize_t position;
     PyObject *name;
     PyObject *value;
-} Way;
+} PrefixCache;
 
 /* Return what a field leads to, (position or keyword, or -1 for the result, (name, …)), a new reference; NULL where Python is to
  * look. */
 static HOT PyObject *
-read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result, Way *way)
+read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result, PrefixCache *prefix)
 {
     PyObject *place = PyTuple_GET_ITEM(field, 0);
     int is_keyword = PyUnicode_CheckExact(place);
@@ -52,15 +66,15 @@ read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *k
     Py_ssize_t length = PyTuple_GET_SIZE(names);
     if (length > 1) {
         PyObject *first = PyTuple_GET_ITEM(names, 0);
-        int is_known = way->value && way->position == position && PyUnicode_CheckExact(first) && is_text(way->name, first);
+        int is_known = prefix->value && prefix->position == position && PyUnicode_CheckExact(first) && is_text(prefix->name, first);
         if (is_known) {
-            Py_SETREF(value, Py_NewRef(way->value));
+            Py_SETREF(value, Py_NewRef(prefix->value));
         }
         else {
             Py_SETREF(value, read_attribute(value, first));
-            way->position = position;
-            way->name = first;
-            Py_XSETREF(way->value, Py_XNewRef(value));
+            prefix->position = position;
+            prefix->name = first;
+            Py_XSETREF(prefix->value, Py_XNewRef(value));
         }
     }
     for (Py_ssize_t i = length > 1; value && i < length; i++) {
@@ -84,7 +98,7 @@ rename_transaction(Transaction *transaction, PyObject *told)
                    lane == present_lane() && transaction->own && !transaction->own->count;
     if (!is_plain) { /* calls are open or over, which move along */
         Py_INCREF(old);
-        PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_rename, name);
+        PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_rename, name);
         if (answer && transaction->node != old) {
             PyList_SetItem(told, 2, Py_NewRef(old));
             PyList_SetItem(told, 3, Py_NewRef(transaction->node));
@@ -93,7 +107,7 @@ rename_transaction(Transaction *transaction, PyObject *told)
         Py_DECREF(old);
         return answer ? 0 : -1;
     }
-    if (move(lane, old, new) < 0) {
+    if (move_node(lane, old, new) < 0) {
         PyErr_Clear();
         return 0;
     }
@@ -108,14 +122,14 @@ rename_transaction(Transaction *transaction, PyObject *told)
  * transaction or None for any, whether it tells nothing but the route), and a list as above is remembered by the hash of what the
  * fields lead to and of what is known of the route. 0 where Python is to look, -1 with an error. */
 static HOT int
-tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+apply_values(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     Transaction *transaction = open_transaction();
     if (!transaction) {
         return PyErr_Occurred() ? -1 : 1;
     }
     int answer = 0;
-    Way way = {0, NULL, NULL};
+    PrefixCache prefix = {0, NULL, NULL};
     PyObject *kind = PyTuple_GET_ITEM(self->detail, 3);
     int is_route = PyTuple_GET_ITEM(self->detail, 4) == Py_True;
     int is_request = is_text(transaction->node->kind, text_request);
@@ -126,18 +140,18 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     PyObject *body = PyTuple_GET_ITEM(self->detail, 2);
     PyObject *fields = PyTuple_GET_ITEM(self->detail, 1);
     if (body != Py_None) {
-        PyObject *found = read_field(body, args, count, kwnames, result, &way);
+        PyObject *found = read_field(body, args, count, kwnames, result, &prefix);
         int is_plain = found && !PyGen_CheckExact(found);
         Py_XDECREF(found);
         if (!is_plain) {
             goto done;
         }
     }
-    uint64_t key = mixed(1, (uint64_t)hash_of_value(transaction->route));
+    uint64_t key = mix(1, (uint64_t)hash_of_value(transaction->route));
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
-        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &way);
+        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &prefix);
         int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
-        key = is_plain ? mixed(key, (uint64_t)hash_of_value(value)) : 0;
+        key = is_plain ? mix(key, (uint64_t)hash_of_value(value)) : 0;
         Py_XDECREF(value);
         if (!is_plain) {
             goto done;
@@ -169,7 +183,7 @@ tell(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, Py
     end_charge(begun, LONGEST_OF_MANY_NS);
     Py_DECREF(told);
 done:
-    Py_XDECREF(way.value);
+    Py_XDECREF(prefix.value);
     Py_DECREF(transaction);
     return answer;
 }
@@ -179,7 +193,7 @@ marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
 {
     Timed *self = (Timed *)callable;
     PyObject *result = call(self->function, args, nargsf, kwnames);
-    int is_told = result && self->detail ? tell(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
+    int is_told = result && self->detail ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
     if (is_told < 0) {
         Py_CLEAR(result);
     }
@@ -199,7 +213,7 @@ static HOT PyObject *
 marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
-    int is_told = self->detail ? tell(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
+    int is_told = self->detail ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
     if (!is_told) {
         PyObject *answer = call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
         is_told = answer ? 1 : -1;

@@ -1,14 +1,24 @@
 /* Membership: who joins a transaction, and how the context variable is set and taken back. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "contexts.h"
+#include "freelist.h"
+#include "interned.h"
+#include "state.h"
+#include "tree_swapping.h"
+#include "types.h"
 
 /* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
  * none. */
 static PyObject *
-join(Lane *lane, PyObject *span)
+join_transaction(Lane *lane, PyObject *span)
 {
     if (!is_member()) {
         return NULL;
     }
-    PyObject *visit = PyObject_CallMethodObjArgs(state.steps, name_join, (PyObject *)lane, span, NULL);
+    PyObject *visit = PyObject_CallMethodObjArgs(state.callbacks, name_join, (PyObject *)lane, span, NULL);
     if (visit == Py_None) {
         Py_CLEAR(visit);
     }
@@ -22,7 +32,7 @@ member_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
     if (!PyArg_ParseTuple(args, "OO!O", &transaction, LaneType, &lane, &trace)) {
         return NULL;
     }
-    Member *self = (Member *)renewed(&gone_members, type);
+    Member *self = (Member *)freelist_pop(&member_freelist, type);
     if (self) {
         self->transaction = Py_NewRef(transaction);
         self->lane = Py_NewRef(lane);
@@ -51,7 +61,7 @@ member_dealloc(Member *self)
     Py_CLEAR(self->task);
     Py_CLEAR(self->trace);
     self->beside = 0;
-    let_go(&gone_members, (PyObject *)self);
+    freelist_push(&member_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -64,93 +74,13 @@ static PyMemberDef member_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-#ifdef HAS_CONTEXTS
-/* Trees that hold nothing but a membership that has ended, for contexts in which nothing else is set: most requests begin in such
- * a one, and to make a tree takes as long as all else of a transaction's beginning. */
-static PyObject *spare_trees[MOST_GONE];
-static int spare_trees_count;
-
-/* Return where a tree has its membership, NULL where it has anything else, or where anybody but the caller has it. */
-static inline PyObject **
-membership_in(PyObject *tree)
-{
-    Branch *root = (Branch *)((Tree *)tree)->root;
-    int is_ours = branch_type && ((Tree *)tree)->count == 1 && Py_REFCNT(tree) == 1 && Py_IS_TYPE(root, branch_type) &&
-                  Py_REFCNT(root) == 1 && Py_SIZE(root) == 2 && root->pairs[0] == state.members;
-    return is_ours ? &root->pairs[1] : NULL;
-}
-
-/* Give a thread its first context, with nothing in it: what is set in none cannot be taken back. -1 with an error. */
-static RARE int
-make_context(void)
-{
-    PyObject *token = PyContextVar_Set(state.members, Py_None);
-    int is_done = token && PyContextVar_Reset(state.members, token) == 0;
-    Py_XDECREF(token);
-    return is_done ? 0 : -1;
-}
-
-/* Put a transaction's member into a context that holds nothing; say whether that was possible. */
-static inline int
-set_in_empty(Transaction *self, PyThreadState *thread)
-{
-    Context *context = (Context *)thread->context;
-    if (!reads_contexts || !spare_trees_count || !context || ((Tree *)context->vars)->count) {
-        return 0;
-    }
-    PyObject *tree = spare_trees[--spare_trees_count];
-    PyObject **member = membership_in(tree);
-    if (!LIKELY(member)) { /* somebody has got hold of it: gc.get_objects() returns them all */
-        Py_DECREF(tree);
-        return 0;
-    }
-    Py_SETREF(*member, Py_NewRef(self->member));
-    self->vars_before = context->vars;
-    self->vars_after = Py_NewRef(tree);
-    self->context = context;
-    context->vars = tree;
-    Variable *variable = (Variable *)state.members;
-    variable->cached = self->member;
-    variable->cached_by = thread->id;
-    variable->cached_at = thread->context_ver;
-    return 1;
-}
-
-/* Keep a tree for the next one, where nobody else has it; the reference is taken. */
-static inline void
-keep_tree(PyObject *tree)
-{
-    PyObject **member = spare_trees_count < MOST_GONE ? membership_in(tree) : NULL;
-    if (member) {
-        Py_SETREF(*member, Py_NewRef(Py_None));
-        spare_trees[spare_trees_count++] = tree;
-    }
-    else {
-        Py_DECREF(tree);
-    }
-}
-
-/* Make the token that setting the variable in the tree of before would have returned, while the program has set others. Without
- * memory there is none. */
-static RARE void
-make_token(Transaction *self, Context *context)
-{
-    PyObject *now = context->vars;
-    context->vars = Py_NewRef(self->vars_before);
-    self->token = PyContextVar_Set(state.members, Py_None);
-    Py_SETREF(context->vars, now);
-    ((Variable *)state.members)->cached = NULL;
-    PyErr_Clear();
-}
-#endif
-
 /* Have the caller belong to a transaction. -1 with an error. */
 static HOT int
 set_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
     PyThreadState *thread = PyThreadState_Get();
-    if (reads_contexts && !thread->context && make_context() < 0) {
+    if (reads_contexts && !thread_context(thread) && make_context() < 0) {
         return -1;
     }
     if (LIKELY(set_in_empty(self, thread))) {
@@ -165,7 +95,7 @@ set_member(Transaction *self)
     Py_XSETREF(self->token, token);
 #ifdef HAS_CONTEXTS
     if (self->vars_before) {
-        self->context = PyThreadState_Get()->context;
+        self->context = thread_context(PyThreadState_Get());
         self->vars_after = Py_NewRef(present_vars());
     }
 #endif
@@ -177,12 +107,12 @@ static HOT int
 restore_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
-    Context *context = (Context *)PyThreadState_Get()->context;
+    Context *context = running_context(PyThreadState_Get());
     if (self->vars_after && context == self->context && is_same_tree(context->vars, self->vars_after)) {
         PyObject *left = context->vars;
         context->vars = self->vars_before;
         self->vars_before = NULL;
-        ((Variable *)state.members)->cached = NULL;
+        forget_cache((Variable *)state.members);
         Py_DECREF(left);
         PyObject *tree = self->vars_after;
         self->vars_after = NULL;

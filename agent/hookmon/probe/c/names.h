@@ -1,4 +1,13 @@
 /* Spans of calls, by their arguments and the line that calls: what names.py finds is kept here. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 static void
 forget_known(Timed *self)
@@ -33,12 +42,11 @@ known_span(Timed *self, Py_hash_t hash)
 static void
 remember_span(Timed *self, Py_hash_t hash, PyObject *span)
 {
+    if (self->known_used >= MOST_KNOWN) {
+        forget_known(self);
+    }
     if (2 * self->known_used >= self->known_size) {
         Py_ssize_t size = self->known_size ? self->known_size * 2 : 8;
-        if (size > MOST_KNOWN) {
-            forget_known(self);
-            size = 8;
-        }
         Known *table = PyMem_Calloc((size_t)size, sizeof *table);
         if (!table) {
             return;
@@ -77,7 +85,7 @@ is_located(Timed *self)
 
 /* Return the span of a call, borrowed, where it is known; NULL without an error where it is to be found. */
 static inline PyObject *
-seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
+cached_span(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
     if (is_located(self)) {
         return NULL;
@@ -85,7 +93,7 @@ seen_span(Timed *self, PyObject *const *args, Py_ssize_t count)
     if (self->span || self->position < 0 || self->position >= count || !PyUnicode_CheckExact(args[self->position])) {
         return self->span;
     }
-    Py_hash_t hash = ((PyASCIIObject *)args[self->position])->hash;
+    Py_hash_t hash = cached_hash(args[self->position]);
     return hash == -1 ? NULL : known_span(self, hash);
 }
 
@@ -105,7 +113,7 @@ is_own(PyObject *filename)
             return files[at].is_own;
         }
     }
-    PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_is_own, filename);
+    PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_is_own, filename);
     int own = answer ? answer == Py_True : 0;
     Py_XDECREF(answer);
     PyErr_Clear();
@@ -124,73 +132,21 @@ is_own(PyObject *filename)
 }
 
 static inline uint64_t
-mixed(uint64_t a, uint64_t b)
+mix(uint64_t a, uint64_t b)
 {
     a ^= b + 0x9E3779B97F4A7C15ull + (a << 6) + (a >> 2);
     return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
 }
 
-/* The frames of the interpreter, as far as we read them: an object for each, as PyEval_GetFrame makes them, costs more than all
- * the rest of a call. They stay as they are within a minor version; `check_frames` makes sure of it once, and later versions use the
- * objects. Source: Include/internal/pycore_frame.h of CPython 3.11, 3.12 and 3.13. */
-#if PY_VERSION_HEX < 0x030E0000
-#define HAS_FRAMES
-typedef struct Frame {
-#if PY_VERSION_HEX < 0x030C0000
-    void *function, *globals, *builtins, *locals;
-    PyObject *code;
-    void *object;
-    struct Frame *previous;
-    char *instruction;
-#else
-    PyObject *code;
-    struct Frame *previous;
-    void *function, *globals, *builtins, *locals, *object;
-    char *instruction;
-#endif
-} Frame;
+#ifdef HAS_FRAMES
 static int reads_frames;
-
-static inline Frame *
-running_frame(void)
-{
-#if PY_VERSION_HEX < 0x030D0000
-    return (Frame *)PyThreadState_Get()->cframe->current_frame;
-#else
-    return (Frame *)PyThreadState_Get()->current_frame;
-#endif
-}
-
-/* Say whether the running frames are what we take them for. */
-static int
-check_frames(void)
-{
-    PyFrameObject *frame = (PyFrameObject *)Py_XNewRef((PyObject *)PyEval_GetFrame());
-    Frame *each = running_frame();
-    int agree = frame != NULL;
-    for (int depth = 0; frame && agree && depth < 3; depth++) {
-        PyCodeObject *code = PyFrame_GetCode(frame);
-        char *first = (char *)code->co_code_adaptive;
-        for (int skipped = 0; each && each->code != (PyObject *)code && skipped < 3; skipped++) {
-            each = each->previous; /* what stands between C and Python */
-        }
-        agree = each && each->code == (PyObject *)code && each->instruction >= first - 2 && each->instruction <= first + 2 * Py_SIZE(code);
-        each = agree ? each->previous : NULL;
-        Py_DECREF(code);
-        PyFrameObject *back = PyFrame_GetBack(frame);
-        Py_DECREF(frame);
-        frame = back;
-    }
-    Py_XDECREF((PyObject *)frame);
-    return agree;
-}
 #endif
 
 /* Return the hash of a text, which it has once somebody has asked. */
 static inline Py_hash_t
 hash_of(PyObject *text)
 {
-    Py_hash_t hash = ((PyASCIIObject *)text)->hash;
+    Py_hash_t hash = cached_hash(text);
     return LIKELY(hash != -1) ? hash : PyObject_Hash(text);
 }
 
@@ -203,7 +159,7 @@ hash_of_value(PyObject *value)
 static inline uint64_t
 key_of(PyCodeObject *code, uint64_t instruction)
 {
-    return mixed((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
+    return mix((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
 }
 
 /* Return what tells the innermost line of the program's own code from all others, 0 when there is none. */
@@ -212,11 +168,11 @@ site_key(void)
 {
 #ifdef HAS_FRAMES
     if (reads_frames) {
-        Frame *each = running_frame();
-        for (int depth = 0; each && depth < MOST_FRAMES; depth++, each = each->previous) {
-            PyCodeObject *code = (PyCodeObject *)each->code;
+        Frame *internal = running_frame();
+        for (int depth = 0; internal && depth < MOST_FRAMES; depth++, internal = internal->previous) {
+            PyCodeObject *code = (PyCodeObject *)internal->code;
             if (code && PyCode_Check(code) && is_own(code->co_filename)) {
-                return key_of(code, (uint64_t)(each->instruction - (char *)code->co_code_adaptive));
+                return key_of(code, frame_offset(internal));
             }
         }
         return 0;
@@ -240,7 +196,7 @@ site_key(void)
 
 /* Return the text that decides about the name, borrowed: an argument, or what it has under a key; NULL when it is anything else. */
 static HOT PyObject *
-deciding(Timed *self, PyObject *const *args, Py_ssize_t count)
+key_argument(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
     if (self->position < 0 || self->position >= count) {
         return NULL;
@@ -292,7 +248,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     if (self->span) {
         span = Py_NewRef(self->span);
     }
-    else if ((text = deciding(self, args, count))) {
+    else if ((text = key_argument(self, args, count))) {
         name = hash_of(text);
     }
     else {
@@ -304,7 +260,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     if (span) {
         name = (Py_hash_t)((uintptr_t)span >> 4);
     }
-    Py_hash_t key = (Py_hash_t)mixed((uint64_t)name, site);
+    Py_hash_t key = (Py_hash_t)mix((uint64_t)name, site);
     PyObject *known = known_span(self, key);
     if (known) {
         Py_XDECREF(span);
@@ -318,7 +274,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     }
     if (site) {
         Charge begun = begin_charge();
-        PyObject *there = PyObject_CallMethodOneArg(state.steps, name_located, span);
+        PyObject *there = PyObject_CallMethodOneArg(state.callbacks, name_located, span);
         Py_DECREF(span);
         end_charge(begun, LONGEST_OWN_NS);
         if (!there) {
@@ -335,7 +291,7 @@ static PyObject *
 span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, int remembers)
 {
     Py_hash_t hash = -1;
-    PyObject *text = remembers ? deciding(self, args, count) : NULL;
+    PyObject *text = remembers ? key_argument(self, args, count) : NULL;
     if (text) {
         hash = hash_of(text);
         PyObject *known = known_span(self, hash);

@@ -1,4 +1,11 @@
 /* Nodes of the call tree, and what the garbage collector is told of all types. */
+#pragma once
+
+#include "base.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 static int
 node_init(Node *self, PyObject *args, PyObject *kwargs)
@@ -37,9 +44,9 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->parent, Py_NewRef(parent));
     Py_XSETREF(self->span, Py_NewRef(span));
     self->number = number;
-    self->total = at + 4; /* layout.NODE_TOTAL_NS */
+    self->total = at + NODE_TOTAL_NS;
     self->depth = (int)depth;
-    self->slot = 2 * (int)(depth < 29 ? depth : 29); /* layout.LANE_DEPTH - 1 */
+    self->slot = 2 * (int)(depth < LANE_DEPTH - 1 ? depth : LANE_DEPTH - 1);
     self->min_ns = UINT64_MAX;
     self->max_ns = 0;
     self->skip = 0;

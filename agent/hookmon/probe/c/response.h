@@ -1,12 +1,25 @@
 /* The end of a response, and what still runs then: as in response.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "counting.h"
+#include "errors.h"
+#include "interned.h"
+#include "lanes.h"
+#include "numbers.h"
+#include "state.h"
+#include "traces.h"
+#include "transactions.h"
+#include "types.h"
 
 /* Say whether a node is that of a call that is open: between the innermost one and the entry's. */
 static int
 is_open(Node *innermost, Node *entry, Node *node)
 {
-    for (Node *each = innermost;; each = (Node *)each->parent) {
-        if (each == node || each == entry) {
-            return each == node;
+    for (Node *open_node = innermost;; open_node = (Node *)open_node->parent) {
+        if (open_node == node || open_node == entry) {
+            return open_node == node;
         }
     }
 }
@@ -20,11 +33,11 @@ move_to_tail(Lane *lane, Node *entry, Node *tail)
             Py_SETREF(lane->moved[i].to, (Node *)Py_NewRef(tail));
         }
     }
-    for (Node *each = lane->node;; each = (Node *)each->parent) {
-        if (move(lane, each, tail) < 0) {
+    for (Node *open_node = lane->node;; open_node = (Node *)open_node->parent) {
+        if (move_node(lane, open_node, tail) < 0) {
             return -1;
         }
-        if (each == entry) {
+        if (open_node == entry) {
             return 0;
         }
     }
@@ -40,12 +53,12 @@ count_open(Lane *lane, Trace *trace, Node *node, uint64_t ended_ns)
     state.words[slot] = 0;
     if (started_ns) {
         state.words[node->total] += duration_ns;
-        finish(node, duration_ns);
+        count_call(node, duration_ns);
     }
     else {
         state.words[node->total + UNTIMED]++;
     }
-    trace_add(trace, node, started_ns, duration_ns, started_ns ? RETURNED : UNTIMED_CALL);
+    trace_add(trace, node, started_ns, duration_ns, started_ns ? OUTCOME_RETURNED : OUTCOME_UNTIMED);
 }
 
 /* Settle a transaction: its response has ended for the client. */
@@ -59,13 +72,13 @@ finish_response(Transaction *self)
         !is_text(entry->kind, text_request)) {
         return;
     }
-    for (Node *each = innermost; each != entry; each = (Node *)each->parent) {
-        if ((PyObject *)each == state.root || !Py_IS_TYPE(each->parent, NodeType)) {
+    for (Node *open_node = innermost; open_node != entry; open_node = (Node *)open_node->parent) {
+        if ((PyObject *)open_node == state.root || !Py_IS_TYPE(open_node->parent, NodeType)) {
             return; /* the entry is not open there */
         }
     }
     if (!entry->tail) {
-        entry->tail = PyObject_CallMethodOneArg(state.steps, name_tail, (PyObject *)entry);
+        entry->tail = PyObject_CallMethodOneArg(state.callbacks, name_tail, (PyObject *)entry);
     }
     if (!entry->tail || !Py_IS_TYPE(entry->tail, NodeType)) {
         Py_CLEAR(entry->tail);
@@ -82,9 +95,9 @@ finish_response(Transaction *self)
     Py_INCREF(entry);
     Py_INCREF(own); /* what is counted may call Python, which may ask for the list of traces */
     uint64_t ended_ns = now_ns();
-    for (Node *each = innermost;; each = (Node *)each->parent) {
-        int is_last = each == entry || !Py_IS_TYPE(each->parent, NodeType); /* a fork in between has retired them */
-        count_open(lane, own, each, ended_ns);
+    for (Node *open_node = innermost;; open_node = (Node *)open_node->parent) {
+        int is_last = open_node == entry || !Py_IS_TYPE(open_node->parent, NodeType); /* a fork in between has retired them */
+        count_open(lane, own, open_node, ended_ns);
         if (is_last) {
             break;
         }
@@ -111,71 +124,4 @@ finish_response_for_python(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     Py_RETURN_NONE;
-}
-
-/* The caller's request has raised: an error, also when its response has ended; counted once. */
-static void
-fail(Transaction *self)
-{
-    if (!self->failed && self->epoch == (long)state.epoch) {
-        self->failed = 1;
-        if (self->ended) {
-            state.words[self->node->total + ERRORS]++;
-        }
-    }
-}
-
-/* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
-static HOT PyObject *
-begin(Lane *lane, Node *node)
-{
-    if (!state.joining) {
-        PyObject *done = PyObject_CallMethodNoArgs(state.recorder, name_join_from_now_on);
-        if (!done) {
-            return NULL;
-        }
-        Py_DECREF(done);
-    }
-    Transaction *opened = (Transaction *)make_transaction(TransactionType, lane, node);
-    if (!opened || set_member(opened) < 0) {
-        PyErr_Clear(); /* no memory: the call goes on without */
-        Py_XDECREF(opened);
-        return NULL;
-    }
-    Py_XSETREF(lane->trace, (Trace *)Py_NewRef((PyObject *)opened->own));
-    forget_moves(lane);
-    return (PyObject *)opened;
-}
-
-/* Return what an entry's call opens, whose reference it takes where there is one already: a transaction, or within another one, a job
- * or a test, a request of its own name. NULL, perhaps with an error, where there is nothing. */
-static HOT PyObject *
-enter(Lane *lane, Node *node, PyObject *opened)
-{
-    if (!lane->trace && !opened) {
-        return begin(lane, node);
-    }
-    if (!is_text(node->kind, text_request)) {
-        return opened;
-    }
-    PyObject *nested =
-        PyObject_CallMethodObjArgs(state.steps, name_nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
-    if (!nested || nested == Py_None) {
-        Py_XDECREF(nested);
-        return opened;
-    }
-    Py_XDECREF(opened);
-    return nested;
-}
-
-static HOT void
-close_opened(PyObject *opened)
-{
-    Raised raised;
-    put_aside(&raised);
-    PyObject *answer = Py_IS_TYPE(opened, TransactionType) ? transaction_close((Transaction *)opened, NULL)
-                                                           : PyObject_CallMethodNoArgs(opened, name_close);
-    Py_XDECREF(answer);
-    put_back_unless_new(&raised);
-    Py_DECREF(opened);
 }

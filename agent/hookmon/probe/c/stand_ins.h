@@ -1,198 +1,53 @@
-/* The stand-in for a callable: like it in all but its calls. */
+/* What all stand-ins do alike: they answer as what they stand for does. */
+#pragma once
 
+#include "base.h"
+#include "compat.h"
+
+/* Turn the end of a coroutine into what iterators answer. */
 static PyObject *
-timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+iteration_result(PySendResult outcome, PyObject *result)
 {
-    PyObject *function, *span, *name;
-    Py_ssize_t position;
-    PyObject *detail = Py_None;
-    int sited = 0;
-    if (kwargs && PyDict_GET_SIZE(kwargs)) {
-        PyErr_SetString(PyExc_TypeError, "a stand-in takes no keyword arguments");
+    if (outcome == PYGEN_RETURN) {
+        PyObject *stop = PyObject_CallOneArg(PyExc_StopIteration, result);
+        Py_DECREF(result);
+        if (stop) {
+            PyErr_SetObject(PyExc_StopIteration, stop);
+            Py_DECREF(stop);
+        }
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OOOn|pO", &function, &span, &name, &position, &sited, &detail)) {
+    return outcome == PYGEN_NEXT ? result : NULL;
+}
+
+/* The same of `__next__`, for which None is a plain end, without an exception: a third of the price, and from 3.12 on what the
+ * interpreter's `await` asks. */
+static PyObject *
+next_result(PySendResult outcome, PyObject *result)
+{
+    if (outcome == PYGEN_RETURN && result == Py_None) {
+        Py_DECREF(result);
         return NULL;
     }
-    Timed *self = (Timed *)type->tp_alloc(type, 0);
-    if (!self) {
-        return NULL;
-    }
-    self->function = Py_NewRef(function);
-    self->span = span == Py_None ? NULL : Py_NewRef(span);
-    self->name = name == Py_None ? NULL : Py_NewRef(name);
-    self->position = position;
-    self->detail = detail == Py_None ? NULL : Py_NewRef(detail);
-    self->sited = sited;
-    self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
-                       : PyType_IsSubtype(type, GeneratorFunctionType) ? generator_function_call
-                       : PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
-                       : PyType_IsSubtype(type, MarkedCoroutineType)   ? marked_coroutine_call
-                       : PyType_IsSubtype(type, MarkedType)            ? marked_call
-                       : PyType_IsSubtype(type, HandingType)           ? handing_call
-                       : PyType_IsSubtype(type, SelectiveType)         ? selective_call
-                       : PyType_IsSubtype(type, ApplicationType)       ? application_call
-                                                                       : timed_call;
-    return (PyObject *)self;
-}
-
-static int
-timed_traverse(Timed *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->function);
-    Py_VISIT(self->span);
-    Py_VISIT(self->name);
-    Py_VISIT(self->detail);
-    Py_VISIT(self->last_parent);
-    Py_VISIT(self->last_span);
-    Py_VISIT(self->last_node);
-    for (Py_ssize_t i = 0; i < self->known_size; i++) {
-        Py_VISIT(self->known[i].span);
-    }
-    return 0;
-}
-
-static int
-timed_clear(Timed *self)
-{
-    Py_CLEAR(self->last_parent);
-    Py_CLEAR(self->last_span);
-    Py_CLEAR(self->last_node);
-    forget_known(self);
-    return 0;
-}
-
-static void
-timed_dealloc(Timed *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    if (self->weakrefs) {
-        PyObject_ClearWeakRefs((PyObject *)self);
-    }
-    timed_clear(self);
-    Py_CLEAR(self->function);
-    Py_CLEAR(self->span);
-    Py_CLEAR(self->name);
-    Py_CLEAR(self->detail);
-    type->tp_free(self);
-    Py_DECREF(type);
-}
-
-/* `__wrapped__` is the function's own, as all attributes are: there are tools that go by whether there is one. */
-static PyObject *
-timed_getattr(Timed *self, PyObject *name)
-{
-    if (name == name_function || PyUnicode_Compare(name, name_function) == 0) {
-        return Py_NewRef(self->function);
-    }
-    return stand_in_getattr((PyObject *)self, self->function, name);
-}
-
-static int
-timed_setattr(Timed *self, PyObject *name, PyObject *value)
-{
-    return PyObject_SetAttr(self->function, name, value);
+    return iteration_result(outcome, result);
 }
 
 static PyObject *
-timed_repr(Timed *self)
-{
-    return PyObject_Repr(self->function);
-}
-
-static Py_hash_t
-timed_hash(Timed *self)
-{
-    return PyObject_Hash(self->function);
-}
-
-static PyObject *
-timed_compare(PyObject *self, PyObject *other, int operation)
-{
-    if (PyObject_TypeCheck(other, TimedCallableType)) {
-        other = ((Timed *)other)->function;
-    }
-    return PyObject_RichCompare(((Timed *)self)->function, other, operation);
-}
-
-static PyObject *
-timed_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
-{
-    if (!instance || instance == Py_None) {
-        return Py_NewRef(self);
-    }
-    return PyMethod_New(self, instance);
-}
-
-/* By reference, see reference.py. */
-static PyObject *
-timed_reduce(Timed *self, PyObject *protocol)
-{
-    if (PyFunction_Check(self->function) || PyCFunction_Check(self->function)) {
-        PyObject *module = PyImport_ImportModule("hookmon.probe.wrappers.proxy");
-        PyObject *answer = module ? PyObject_CallMethod(module, "reduced", "O", self->function) : NULL;
-        Py_XDECREF(module);
-        return answer;
-    }
-    return PyObject_CallMethod(self->function, "__reduce_ex__", "O", protocol);
-}
-
-static PyObject *
-timed_reduce_plainly(Timed *self, PyObject *Py_UNUSED(ignored))
-{
-    PyObject *two = PyLong_FromLong(2);
-    PyObject *answer = two ? timed_reduce(self, two) : NULL;
-    Py_XDECREF(two);
-    return answer;
-}
-
-static PyObject *
-itself_method(PyObject *self, PyObject *Py_UNUSED(ignored))
+return_self(PyObject *self)
 {
     return Py_NewRef(self);
 }
 
-static PyMethodDef timed_methods[] = {
-    {"__reduce_ex__", (PyCFunction)timed_reduce, METH_O, NULL},
-    {"__reduce__", (PyCFunction)timed_reduce_plainly, METH_NOARGS, NULL},
-    {"__copy__", itself_method, METH_NOARGS, NULL},
-    {"__deepcopy__", itself_method, METH_O, NULL},
-    {NULL, NULL, 0, NULL},
-};
-
-/* For those who ask past our getattr, as pydoc does with object.__getattribute__. */
+/* What a stand-in does not do itself, the inner object answers. */
 static PyObject *
-timed_get_doc(Timed *self, void *Py_UNUSED(closure))
+stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
 {
-    return PyObject_GetAttrString(self->function, "__doc__");
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject *own = look_up_on_type(type, name);
+    /* Methods of ours, and what calls our slots by name: `__call__`, `__get__`, `__next__`, `__await__` … */
+    if (own && (Py_IS_TYPE(own, &PyMethodDescr_Type) ||
+                (Py_IS_TYPE(own, &PyWrapperDescr_Type) && PyDescr_TYPE(own) != &PyBaseObject_Type))) {
+        return PyObject_GenericGetAttr(self, name);
+    }
+    return PyObject_GetAttr(inner, name);
 }
-
-static PyGetSetDef timed_getset[] = {
-    {"__doc__", (getter)timed_get_doc, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef timed_members[] = {
-    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Timed, vectorcall), Py_READONLY, NULL},
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Timed, weakrefs), Py_READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyMemberDef selective_members[] = {
-    {"__vectorcalloffset__", Py_T_PYSSIZET, offsetof(Timed, vectorcall), Py_READONLY, NULL},
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Timed, weakrefs), Py_READONLY, NULL},
-    {"_self_instances", Py_T_OBJECT_EX, offsetof(Timed, name), Py_READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyMemberDef coroutine_members[] = {
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Coroutine, weakrefs), Py_READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyMemberDef generator_members[] = {
-    {"__weaklistoffset__", Py_T_PYSSIZET, offsetof(Generator, weakrefs), Py_READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};

@@ -1,4 +1,10 @@
-/* Tasks: which one runs, and the lane that its coroutines have. */
+/* Tasks: which one runs. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "interned.h"
+#include "state.h"
 
 /* Find what tells the running task: in the C module, which asyncio loads. -1 with an error. */
 static int
@@ -11,8 +17,12 @@ find_asyncio(void)
     Py_INCREF(module);
     PyObject *get_loop = PyObject_GetAttr(module, name_get_running_loop);
     PyErr_Clear();
-    PyObject *current_tasks = PY_VERSION_HEX < 0x030E0000 ? PyObject_GetAttr(module, name_current_tasks) : NULL;
+#ifdef HAS_CURRENT_TASKS
+    PyObject *current_tasks = PyObject_GetAttr(module, name_current_tasks);
     PyErr_Clear();
+#else
+    PyObject *current_tasks = NULL;
+#endif
     if (current_tasks && !PyDict_Check(current_tasks)) {
         Py_CLEAR(current_tasks);
     }
@@ -31,34 +41,17 @@ find_asyncio(void)
     return 0;
 }
 
-/* The running loop, as far as 3.11 lets it be read: its own answer asks the system at each call which process this is, and that takes
- * a third of all that a watched coroutine costs. It is asked until what is read has once been what it says. Source:
- * Modules/_asynciomodule.c of CPython 3.11; later versions do not ask the system. */
-#if PY_VERSION_HEX < 0x030C0000
-#define HAS_LOOPS
-typedef struct {
-    PyObject_HEAD
-    PyObject *loop;
-    pid_t pid;
-} Running;
-
+/* The running loop is asked for until what is read has once been what asyncio says. */
+#ifdef HAS_LOOPS
 static int reads_loops; /* 0: not known yet, -1: they are not what we take them for */
 static pid_t own_pid;
-
-/* Return what holds the thread's running loop, borrowed; NULL where nothing does, perhaps with an error. */
-static inline Running *
-present_running(void)
-{
-    PyObject *dict = PyThreadState_GetDict();
-    return dict ? (Running *)PyDict_GetItemWithError(dict, name_running_loop) : NULL;
-}
 
 /* Say whether a loop that runs is held as we take it to be. An error that is set is ours. */
 static RARE void
 check_loops(PyObject *loop)
 {
     own_pid = getpid();
-    Running *running = present_running();
+    Running *running = present_running(name_running_loop);
     int is_known = running && Py_TYPE(running)->tp_basicsize == sizeof(Running) && running->loop == loop && running->pid == own_pid;
     PyErr_Clear();
     reads_loops = is_known ? 1 : -1;
@@ -71,7 +64,7 @@ running_loop(void)
 {
 #ifdef HAS_LOOPS
     if (LIKELY(reads_loops > 0)) {
-        Running *running = present_running();
+        Running *running = present_running(name_running_loop);
         if (!running && PyErr_Occurred()) {
             return NULL;
         }
@@ -111,150 +104,4 @@ running_task(void)
     PyObject *identity = task ? PyLong_FromVoidPtr(task) : NULL;
     Py_XDECREF(task);
     return identity;
-}
-
-/* Return a lane for a task: one that another task has left, as it is in the shard but for the thread, or a new one. What is no
- * lane: there is none. NULL with an error. */
-static PyObject *
-take_lane(PyObject *task)
-{
-    if (!state.spares) {
-        return PyObject_CallMethodOneArg(state.recorder, name_new_lane, task);
-    }
-    Lane *lane = state.spare[--state.spares];
-    state.words[lane->base - 3] = PyThread_get_thread_ident(); /* layout.LANE_IDENT - layout.LANE_FIRST */
-    Py_XSETREF(lane->task, Py_NewRef(task));
-    return (PyObject *)lane;
-}
-
-/* Leave a task's lane to the next one. An error that is set stays; another one may be set. */
-static void
-leave_lane(Lane *lane)
-{
-    lane->context = NULL;
-    if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
-        Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
-        Py_CLEAR(lane->trace);
-        forget_moves(lane);
-        state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
-        return;
-    }
-    Raised raised;
-    put_aside(&raised);
-    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
-    Py_XDECREF(answer);
-    put_back_unless_new(&raised);
-}
-
-/* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
- * error. Which task runs is asked only when the context is another one than that of the lane's task. */
-static int
-enter_task(Coroutine *self, Lane **lane)
-{
-    void *context = PyThreadState_Get()->context;
-    if (context && (*lane)->context == context) {
-        return 0;
-    }
-    PyObject *task = running_task();
-    int is_same = task ? PyObject_RichCompareBool((*lane)->task, task, Py_EQ) : -1;
-    PyObject *fresh = is_same == 0 ? take_lane(task) : NULL;
-    Py_XDECREF(task);
-    if (is_same > 0) {
-        return 0;
-    }
-    if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
-        int failed = fresh ? 0 : -1;
-        Py_XDECREF(fresh);
-        Py_CLEAR(*lane);
-        return failed;
-    }
-    self->outer = *lane;
-    self->owns_lane = 1;
-    *lane = (Lane *)fresh;
-    (*lane)->context = context;
-    run_lane(*lane);
-    return 0;
-}
-
-/* Find the node of a coroutine that is the first in its lane or of its name, or the entry of a transaction. -1 with an error. */
-static __attribute__((noinline)) int
-coroutine_place(Coroutine *self, Lane *lane)
-{
-    Py_CLEAR(self->node);
-    if (state.joining && (PyObject *)lane->node == state.root) {
-        self->opened = join(lane, self->span);
-    }
-    if (!PyErr_Occurred()) {
-        Node *above = (Node *)Py_NewRef(lane->node);
-        self->node = find_node(above, self->span);
-        Py_DECREF(above);
-    }
-    if (!self->node && self->opened) {
-        close_opened(self->opened);
-        self->opened = NULL;
-    }
-    else if (self->node && self->node->entry) {
-        self->opened = enter(lane, self->node, self->opened);
-    }
-    return PyErr_Occurred() ? -1 : 0;
-}
-
-/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
-static HOT int
-coroutine_open(Coroutine *self)
-{
-    Lane *lane = running_lane();
-    if (!lane) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    if (enter_task(self, &lane) < 0 || !lane) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    self->lane = lane;
-    self->parent = (Node *)Py_NewRef(lane->node);
-    self->node = lately_found(lane->node, self->span);
-    int rare = !self->node || (PyObject *)lane->node == state.root || self->node->entry;
-    if (rare && coroutine_place(self, lane) < 0) {
-        return -1;
-    }
-    self->started_ns = now_ns();
-    if (self->node) {
-        Py_ssize_t slot = lane->base + self->node->slot;
-        state.words[slot + 1] = self->started_ns;
-        state.words[slot] = self->node->number;
-        Py_SETREF(lane->node, (Node *)Py_NewRef(self->node));
-    }
-    return 0;
-}
-
-/* Make the coroutine's lane the running one for a step. -1 with an error. */
-static inline int
-enter_lane(Coroutine *self)
-{
-    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && !self->outer)) {
-        self->outer = thread_lane; /* the thread's reference is ours until it goes back */
-        thread_lane = (Lane *)Py_NewRef((PyObject *)self->lane);
-        return 0;
-    }
-    Py_XSETREF(self->outer, running_lane());
-    if (!self->outer && PyErr_Occurred()) {
-        return -1;
-    }
-    run_lane(self->lane);
-    return 0;
-}
-
-/* Give the thread its lane back. */
-static inline void
-leave_to_outer(Coroutine *self)
-{
-    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && self->outer)) {
-        Lane *left = thread_lane;
-        thread_lane = self->outer;
-        self->outer = NULL;
-        Py_DECREF(left);
-        return;
-    }
-    run_lane(self->outer);
-    Py_CLEAR(self->outer);
 }

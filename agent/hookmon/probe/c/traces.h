@@ -1,6 +1,11 @@
 /* Traces, the calls of an open transaction, and memory that is used again: as in trace.py. */
+#pragma once
 
-enum { RETURNED = 0, RAISED = 1, INTERRUPTED_CALL = 2, UNTIMED_CALL = 4 };
+#include "base.h"
+#include "interned.h"
+#include "numbers.h"
+#include "state.h"
+#include "types.h"
 
 static HOT void
 forget_events(Trace *self)
@@ -25,7 +30,7 @@ fold(Trace *self)
     for (Py_ssize_t i = 0; i < self->count; i++) {
         Node *node = events[i].node;
         if (node->tally) {
-            events[kept++] = (Event){node, 0, node->tally_ns, RETURNED, (uint32_t)node->tally};
+            events[kept++] = (Event){node, 0, node->tally_ns, OUTCOME_RETURNED, (uint32_t)node->tally};
             node->tally = node->tally_ns = 0;
         }
         else {
@@ -138,50 +143,17 @@ trace_replace(Trace *self, PyObject *events)
     Py_RETURN_NONE;
 }
 
-/* What is gone, for the next ones of its type: memory that was in use a moment ago is still near. */
-typedef struct {
-    PyObject *ones[MOST_SPARE];
-    int count;
-} Gone;
-
-/* Return an object of a type that the garbage collector follows, with nothing in it. */
-static PyObject *
-renewed(Gone *gone, PyTypeObject *type)
-{
-    if (!gone->count) {
-        return type->tp_alloc(type, 0);
-    }
-    PyObject *self = PyObject_Init(gone->ones[--gone->count], type);
-    PyObject_GC_Track(self);
-    return self;
-}
-
-/* Take the memory of an object that the garbage collector does not follow any more, and in which there is nothing; the reference
- * to its type stays the caller's. */
-static inline void
-let_go(Gone *gone, PyObject *self)
-{
-    if (LIKELY(gone->count < MOST_SPARE)) {
-        gone->ones[gone->count++] = self;
-    }
-    else {
-        Py_TYPE(self)->tp_free(self);
-    }
-}
-
-static Gone gone_members, gone_transactions, gone_coroutines, gone_tellings, gone_handed;
-
 /* Traces keep their room. */
-static Trace *gone_traces[MOST_GONE];
-static int gone_traces_count;
+static Trace *trace_freelist[MOST_FREE];
+static int trace_freelist_count;
 
 static HOT void
 trace_dealloc(Trace *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     forget_events(self);
-    if (gone_traces_count < MOST_GONE && self->room <= MOST_ROOM_KEPT) {
-        gone_traces[gone_traces_count++] = self;
+    if (trace_freelist_count < MOST_FREE && self->room <= MOST_ROOM_KEPT) {
+        trace_freelist[trace_freelist_count++] = self;
     }
     else {
         PyMem_Free(self->events);
@@ -193,7 +165,7 @@ trace_dealloc(Trace *self)
 static PyObject *
 new_trace(void)
 {
-    return gone_traces_count ? PyObject_Init((PyObject *)gone_traces[--gone_traces_count], TraceType)
+    return trace_freelist_count ? PyObject_Init((PyObject *)trace_freelist[--trace_freelist_count], TraceType)
                              : TraceType->tp_alloc(TraceType, 0);
 }
 
@@ -205,11 +177,8 @@ static PyMethodDef trace_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Offsets in a record of calls per transaction, as in core.layout. */
-enum { PER_TRANSACTIONS = 1, PER_MOST, PER_REPEATED, PER_REPEATED_CALLS, PER_REPEATED_NS, PER_MOST_REPEATED };
-
 static inline void
-raise_to(uint64_t *word, uint64_t value)
+raise_word_to(uint64_t *word, uint64_t value)
 {
     if (*word < value) {
         *word = value;
@@ -222,7 +191,7 @@ settle_node(uint64_t *words, Node *node)
 {
     if (node->whole && node->per) {
         words[node->per + PER_TRANSACTIONS]++;
-        raise_to(&words[node->per + PER_MOST], node->whole);
+        raise_word_to(&words[node->per + PER_MOST], node->whole);
     }
     node->whole = 0;
 }
@@ -237,7 +206,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
             Node *node = traces[k]->events[i].node;
             if (!node->per && node->number) {
                 Py_INCREF(node);
-                PyObject *answer = PyObject_CallMethodOneArg(state.steps, name_new_per, (PyObject *)node);
+                PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_new_per, (PyObject *)node);
                 Py_DECREF(node);
                 if (!answer) {
                     return -1;
@@ -249,12 +218,12 @@ settle(Trace *const *traces, Py_ssize_t lanes)
     uint64_t *words = state.words;
     for (Py_ssize_t k = 0; k < lanes; k++) {
         Event *events = traces[k]->events, *end = events + traces[k]->count;
-        for (Event *each = events; each < end; each++) {
-            each->node->tally += each->calls;
-            each->node->tally_ns += each->duration_ns;
+        for (Event *event = events; event < end; event++) {
+            event->node->tally += event->calls;
+            event->node->tally_ns += event->duration_ns;
         }
-        for (Event *each = events; each < end; each++) {
-            Node *node = each->node;
+        for (Event *event = events; event < end; event++) {
+            Node *node = event->node;
             if (!node->tally) {
                 continue; /* seen in this lane */
             }
@@ -262,7 +231,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
                 words[node->per + PER_REPEATED]++;
                 words[node->per + PER_REPEATED_CALLS] += node->tally;
                 words[node->per + PER_REPEATED_NS] += node->tally_ns;
-                raise_to(&words[node->per + PER_MOST_REPEATED], node->tally);
+                raise_word_to(&words[node->per + PER_MOST_REPEATED], node->tally);
             }
             node->whole += node->tally;
             node->tally = node->tally_ns = 0;

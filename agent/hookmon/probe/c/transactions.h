@@ -1,9 +1,23 @@
 /* Transactions: begun, settled, ended. What is rare of them is in transactions.py. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "contexts.h"
+#include "errors.h"
+#include "freelist.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "numbers.h"
+#include "state.h"
+#include "traces.h"
+#include "types.h"
 
 static HOT PyObject *
 make_transaction(PyTypeObject *type, Lane *lane, Node *node)
 {
-    Transaction *self = (Transaction *)renewed(&gone_transactions, type);
+    Transaction *self = (Transaction *)freelist_pop(&transaction_freelist, type);
     if (!self) {
         return NULL;
     }
@@ -17,7 +31,7 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
         Py_DECREF(self);
         return NULL;
     }
-    Member *member = (Member *)renewed(&gone_members, MemberType);
+    Member *member = (Member *)freelist_pop(&member_freelist, MemberType);
     self->before = member ? present_member() : NULL;
     if (!self->before) {
         Py_XDECREF(member);
@@ -82,7 +96,7 @@ transaction_dealloc(Transaction *self)
     self->context = NULL;
     self->epoch = self->status = 0;
     self->is_routed = self->failed = self->ended = self->nested = 0;
-    let_go(&gone_transactions, (PyObject *)self);
+    freelist_push(&transaction_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
 
@@ -92,19 +106,19 @@ static HOT int
 settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event *last)
 {
     Node *node = last->node;
-    if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)UNTIMED_CALL) == RETURNED) {
+    if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)OUTCOME_UNTIMED) == OUTCOME_RETURNED) {
         self->failed = 1;
         state.words[node->total + ERRORS]++;
     }
     if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {
         return -1;
     }
-    if (last->outcome & UNTIMED_CALL || last->duration_ns <= node->floor_ns) {
+    if (last->outcome & OUTCOME_UNTIMED || last->duration_ns <= node->floor_ns) {
         return 0;
     }
     PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
     PyObject *answer = !list ? NULL
-                             : PyObject_CallMethod(state.steps, "keep_if_slow", "OKKlO", (PyObject *)node,
+                             : PyObject_CallMethod(state.callbacks, "keep_if_slow", "OKKlO", (PyObject *)node,
                                                    (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
                                                    self->status, list);
     Py_XDECREF(list);
@@ -296,4 +310,71 @@ open_transaction(void)
     }
     Py_DECREF(member);
     return transaction;
+}
+
+/* The caller's request has raised: an error, also when its response has ended; counted once. */
+static void
+mark_failed(Transaction *self)
+{
+    if (!self->failed && self->epoch == (long)state.epoch) {
+        self->failed = 1;
+        if (self->ended) {
+            state.words[self->node->total + ERRORS]++;
+        }
+    }
+}
+
+/* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
+static HOT PyObject *
+begin_transaction(Lane *lane, Node *node)
+{
+    if (!state.joining) {
+        PyObject *done = PyObject_CallMethodNoArgs(state.recorder, name_join_from_now_on);
+        if (!done) {
+            return NULL;
+        }
+        Py_DECREF(done);
+    }
+    Transaction *opened = (Transaction *)make_transaction(TransactionType, lane, node);
+    if (!opened || set_member(opened) < 0) {
+        PyErr_Clear(); /* no memory: the call goes on without */
+        Py_XDECREF(opened);
+        return NULL;
+    }
+    Py_XSETREF(lane->trace, (Trace *)Py_NewRef((PyObject *)opened->own));
+    forget_moves(lane);
+    return (PyObject *)opened;
+}
+
+/* Return what an entry's call opens, whose reference it takes where there is one already: a transaction, or within another one, a job
+ * or a test, a request of its own name. NULL, perhaps with an error, where there is nothing. */
+static HOT PyObject *
+open_entry(Lane *lane, Node *node, PyObject *opened)
+{
+    if (!lane->trace && !opened) {
+        return begin_transaction(lane, node);
+    }
+    if (!is_text(node->kind, text_request)) {
+        return opened;
+    }
+    PyObject *nested =
+        PyObject_CallMethodObjArgs(state.callbacks, name_nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
+    if (!nested || nested == Py_None) {
+        Py_XDECREF(nested);
+        return opened;
+    }
+    Py_XDECREF(opened);
+    return nested;
+}
+
+static HOT void
+close_opened(PyObject *opened)
+{
+    SavedException saved;
+    exception_save(&saved);
+    PyObject *answer = Py_IS_TYPE(opened, TransactionType) ? transaction_close((Transaction *)opened, NULL)
+                                                           : PyObject_CallMethodNoArgs(opened, name_close);
+    Py_XDECREF(answer);
+    exception_restore_unless_new(&saved);
+    Py_DECREF(opened);
 }

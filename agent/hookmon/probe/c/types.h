@@ -1,34 +1,19 @@
 /* What all parts share: limits, structs, the state of the process, names that are looked up. */
+#pragma once
 
-#define OCTAVES 48
-#define SUB_BUCKETS 16
-#define MOST_KNOWN 16384
-#define CALLS_A_LOOK 4096 /* core.plan */
-#define ONE_TIMED_OF 64
+#include "base.h"
+#include "numbers.h"
+
 #define MOST_SPARE 32
-#define MOST_EVENTS 4096 /* trace.py */
-#define REPEATED 5       /* core.layout */
-#define FAILED_FROM 500  /* transactions.py */
-#define MOST_TRACES 1000
-#define MOST_FRAMES 100  /* target.py */
 #define MOST_FILES 1024
-#define MOST_LATELY 256
-#define MOST_GONE 8
+#define NODE_CACHE_SIZE 256
+#define MOST_FREE 8
 #define MOST_ROOM_KEPT 64
 
 /* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
  * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
  * allocator, with the 16 bytes of its garbage collector before them, begins each on a line of its own; and what is rare is out
  * of the way of what runs. */
-#define LIKELY(claim) __builtin_expect(!!(claim), 1)
-#define RARE __attribute__((cold, noinline))
-#define HOT __attribute__((hot)) /* beside each other in memory */
-#if defined(__GLIBC__) /* which keeps some room for it; elsewhere a library that is loaded late cannot have it */
-#define OWN_TO_THREAD static _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define OWN_TO_THREAD static _Thread_local
-#endif
-
 typedef struct {
     PyObject_HEAD
     unsigned long long number;
@@ -176,7 +161,7 @@ typedef struct {
     PyObject_HEAD
     vectorcallfunc vectorcall;
     PyObject *send;
-} Telling;
+} ObservedSend;
 
 typedef struct {
     PyObject_HEAD
@@ -203,7 +188,7 @@ typedef struct {
     PyObject *kwnames;
     PyObject *few[FEW_ARGUMENTS];
     PyObject *weakrefs;
-} Handed;
+} CallbackIterator;
 
 /* A method of what another method makes: `cursor.execute` in the place of `connection.execute`. It has positional arguments. */
 typedef struct {
@@ -215,57 +200,16 @@ typedef struct {
     PyObject *then; /* called with what was made, in the place of the first argument */
 } Chained;
 
-/* One process has one recorder; the module refuses to load into a second interpreter. */
-static struct {
-    uint64_t *words;
-    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
-    PyObject *root;
-    unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
-    int joining;          /* there has been a transaction */
-    int forked;           /* this process is a fork, and `recorder` does not know of it yet: see forks.h */
-    /* a line of 64 bytes ends before here */
-    int spares;
-    int shared; /* the words are those of a shard, and not memory of this process */
-    Py_buffer buffer;
-    PyObject *recorder; /* the module, for what is rare */
-    PyObject *steps;
-    PyObject *greenlet_lanes;
-    Py_ssize_t scratch_total;
-    Py_ssize_t scratch_bucket;
-    Py_ssize_t scratch_lane;
-    PyObject *get_loop;      /* _asyncio._get_running_loop, NULL until the program has asyncio */
-    PyObject *current_task;  /* _asyncio.current_task */
-    PyObject *current_tasks; /* or the dict that it looks into up to 3.13, by loop: asking that costs half as much */
-    Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
-    Lane *spare_of_thread[MOST_SPARE];
-    int thread_spares;
-    long deepest; /* nodes under each other at the most */
-    PyObject *no_children;
-    PyObject *members; /* context variable: who belongs to which transaction */
-} state __attribute__((aligned(64)));
+/* Offsets from a node's total. */
+enum {
+    MIN = NODE_MIN_NS - NODE_TOTAL_NS,
+    MAX = NODE_MAX_NS - NODE_TOTAL_NS,
+    ACTIVE = NODE_ACTIVE_NS - NODE_TOTAL_NS,
+    ERRORS = NODE_ERRORS - NODE_TOTAL_NS,
+    INTERRUPTED = NODE_INTERRUPTED - NODE_TOTAL_NS,
+    STEPS = NODE_STEPS - NODE_TOTAL_NS,
+    UNTIMED = NODE_UNTIMED - NODE_TOTAL_NS,
+};
 
-OWN_TO_THREAD Lane *thread_lane;
-OWN_TO_THREAD unsigned thread_epoch;
-
-static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *TellingType, *HandingType, *HandedType, *ChainedType, *TimedMethodType;
-static PyTypeObject *SelectiveType;
-static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
-
-static PyObject *name_new_node, *name_new_bucket, *name_enter_thread, *name_free_lane, *name_new_lane, *name_notice_fork;
-static PyObject *name_look, *name_function, *name_throw, *name_close, *name_awaited;
-static PyObject *name_note_maker, *name_timed_generator, *name_rename, *name_kind;
-static PyObject *name_join, *name_join_from_now_on, *name_end_left, *name_located, *name_is_own, *name_new_per, *name_entry, *name_target;
-static PyObject *name_awaiting, *name_tail, *name_nest, *name_type, *name_status, *name_more_body, *text_http, *text_websocket, *text_request;
-static PyObject *text_start, *text_body, *text_pathsend, *no_text;
-static PyObject *name_asyncio, *name_get_running_loop, *name_current_task, *name_current_tasks;
-#if PY_VERSION_HEX < 0x030C0000
-static PyObject *name_running_loop;
-#endif
-
-/* Offsets from a node's total, as in core.layout. */
-enum { MIN = 1, MAX = 2, ACTIVE = 3, ERRORS = 4, INTERRUPTED = 5, STEPS = 6, UNTIMED = 7 };
-
-/* The word of the header for what is charged where it happens, layout.HEADER_OWN_NS, and the most that is: overhead._LONGEST_NS for what
- * is done once, and for the calls of a transaction that gets its name or ends. */
-enum { OWN_NS = 10, LONGEST_OWN_NS = 200000, LONGEST_OF_MANY_NS = 2000000 };
+/* As LONGEST_OWN_NS, which holds for what is done once: for the calls of a transaction that gets its name or ends. */
+enum { LONGEST_OF_MANY_NS = 2000000 };

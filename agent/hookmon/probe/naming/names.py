@@ -10,6 +10,7 @@ from __future__ import annotations
 from sys import intern
 from types import FunctionType
 
+from hookmon.core import layout
 from hookmon.core.span import parse
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import MISSING, attribute
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
 
 LONGEST_NAME = 200
-_MOST_KNOWN = 10_000
+_MOST_KNOWN = layout.MOST_KNOWN
 
 
 def span_finder(

@@ -47,7 +47,7 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     """
     if not isinstance(function, FunctionType):
         raise RefusedError(f"it is {type(function).__name__}, no Python function from whose arguments a callback could be taken")
-    if ref(function) in _registrations or (compiled and type(function) is compiled.Handing):
+    if ref(function) in _registrations or (compiled and type(function) is compiled.CallbackSource):
         return function
     if function.__code__.co_flags & _CODE_FLAGS:
         raise RefusedError("it is a coroutine function, through which no callback can be registered")
@@ -55,7 +55,7 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     where = watch["hook"]["callable"]
     root, dot, rest = where.partition(".")
     if where == "result" and compiled:
-        return compiled.Handing(function, None, callbacks.copy_of_result, -1)
+        return compiled.CallbackSource(function, None, callbacks.copy_of_result, -1)
     if where == "result":
         register = _result(function, callbacks)
     elif where == "decorated":
@@ -162,7 +162,7 @@ def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs)
 def _result(function: Any, callbacks: Callbacks) -> Any:
     """What the call returns or yields are the callbacks: for frameworks that keep weak references.
 
-    The compiled engine has its own for this, Handing: such a function is called at each signal that is sent.
+    The compiled engine has its own for this, CallbackSource: such a function is called at each signal that is sent.
     """
     if function.__code__.co_flags & _GENERATOR_FLAG:
 

@@ -31,7 +31,7 @@ _CALL_NS = 70 if compiled else 1_700
 """What a timed call costs, within a factor of two of any machine: the contract needs no more."""
 
 _GRACE_NS = 1_000_000_000
-_LONGEST_NS = 200_000
+_LONGEST_NS = layout.LONGEST_OWN_NS
 _TWENTY = (None,) * 20
 _ONE_CHARGED_OF = 16
 

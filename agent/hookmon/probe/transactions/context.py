@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from hookmon.probe.recording.recorder import Lane, Node
     from hookmon.probe.transactions.traces import Event
 
-FAILED_FROM = 500
-"""Statuses from here on are errors."""
-
-MOST_TRACES = 1_000
+FAILED_FROM = layout.FAILED_FROM
+MOST_TRACES = layout.MOST_TRACES
 _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 
 CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")

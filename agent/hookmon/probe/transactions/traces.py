@@ -20,12 +20,9 @@ if TYPE_CHECKING:
 
     Event = tuple[Node, int, int, int, int]  # node, start, duration, outcome, calls; start 0: several calls in one
 
-MOST_EVENTS = 4_096
-"""Calls that are known one by one; beyond that they are added up by node."""
-
-RETURNED, RAISED, INTERRUPTED = 0, 1, 2
-UNTIMED = 4
-"""Added to an outcome: the call was counted and not timed."""
+MOST_EVENTS = layout.MOST_EVENTS
+RETURNED, RAISED, INTERRUPTED = layout.OUTCOME_RETURNED, layout.OUTCOME_RAISED, layout.OUTCOME_INTERRUPTED
+UNTIMED = layout.OUTCOME_UNTIMED
 
 
 class Trace:

@@ -1,4 +1,18 @@
 /* What Python asks and sets: the shard's words, greenlets, forks, clocks. */
+#pragma once
+
+#include "base.h"
+#include "attributes.h"
+#include "clock.h"
+#include "compat.h"
+#include "contexts.h"
+#include "counting.h"
+#include "histogram.h"
+#include "lanes.h"
+#include "names.h"
+#include "state.h"
+#include "tasks.h"
+#include "types.h"
 
 static PyObject *
 set_words(PyObject *Py_UNUSED(module), PyObject *args)
@@ -16,34 +30,41 @@ set_words(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
-static PyObject *
-configure(PyObject *Py_UNUSED(module), PyObject *args)
+/* Look whether what is read past CPython's interface is laid out as expected; what is not is asked for from then on. */
+static void
+check_reads(void)
 {
-    PyObject *recorder, *steps, *root, *no_children;
-    Py_ssize_t scratch_total, scratch_bucket, scratch_lane;
-    long deepest;
-    if (!PyArg_ParseTuple(
-            args, "OOOOnnnl", &recorder, &steps, &root, &no_children, &scratch_total, &scratch_bucket, &scratch_lane, &deepest)) {
-        return NULL;
-    }
-    state.scratch_lane = scratch_lane;
-    state.deepest = deepest;
 #ifdef HAS_FRAMES
     reads_frames = check_frames();
 #endif
-    Py_XSETREF(state.recorder, Py_NewRef(recorder));
-    PyObject *members = PyObject_GetAttrString(steps, "members");
-    if (!members) {
-        return NULL;
-    }
-    Py_XSETREF(state.members, members);
 #ifdef HAS_CONTEXTS
     reads_contexts = check_contexts();
 #endif
 #ifdef HAS_VALUES
     reads_values = check_values();
 #endif
-    Py_XSETREF(state.steps, Py_NewRef(steps));
+}
+
+static PyObject *
+configure(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *recorder, *callbacks, *root, *no_children;
+    Py_ssize_t scratch_total, scratch_bucket, scratch_lane;
+    long deepest;
+    if (!PyArg_ParseTuple(
+            args, "OOOOnnnl", &recorder, &callbacks, &root, &no_children, &scratch_total, &scratch_bucket, &scratch_lane, &deepest)) {
+        return NULL;
+    }
+    state.scratch_lane = scratch_lane;
+    state.deepest = deepest;
+    Py_XSETREF(state.recorder, Py_NewRef(recorder));
+    PyObject *members = PyObject_GetAttrString(callbacks, "members");
+    if (!members) {
+        return NULL;
+    }
+    Py_XSETREF(state.members, members);
+    check_reads();
+    Py_XSETREF(state.callbacks, Py_NewRef(callbacks));
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));
     state.scratch_total = scratch_total;
@@ -92,19 +113,19 @@ follow_thread(PyObject *Py_UNUSED(module), PyObject *lane)
         PyErr_SetString(PyExc_TypeError, "a thread has a Lane");
         return NULL;
     }
-    note_end_of_thread((Lane *)lane);
+    follow_thread_end((Lane *)lane);
     Py_RETURN_NONE;
 }
 
 static PyObject *
-finish_for_python(PyObject *Py_UNUSED(module), PyObject *args)
+count_call_for_python(PyObject *Py_UNUSED(module), PyObject *args)
 {
     Node *node;
     unsigned long long duration_ns;
     if (!PyArg_ParseTuple(args, "O!K", NodeType, &node, &duration_ns)) {
         return NULL;
     }
-    finish(node, duration_ns);
+    count_call(node, duration_ns);
     Py_RETURN_NONE;
 }
 
@@ -149,11 +170,20 @@ now_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 static PyObject *
 reads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
+    if (!state.members) { /* not configured yet: somebody only asks */
+        state.members = PyContextVar_New("hookmon", NULL);
+        if (!state.members) {
+            return NULL;
+        }
+        check_reads();
+        Py_CLEAR(state.members);
+    }
 #ifdef HAS_FRAMES
     PyObject *known = Py_BuildValue("{sNsNsNsN}", "frames", PyBool_FromLong(reads_frames), "contexts", PyBool_FromLong(reads_contexts),
                                     "trees", PyBool_FromLong(branch_type != NULL), "values", PyBool_FromLong(reads_values));
 #ifdef HAS_LOOPS
-    if (known && PyDict_SetItemString(known, "loops", reads_loops > 0 ? Py_True : Py_False) < 0) {
+    PyObject *loops = reads_loops ? (reads_loops > 0 ? Py_True : Py_False) : Py_None;
+    if (known && PyDict_SetItemString(known, "loops", loops) < 0) {
         Py_CLEAR(known);
     }
 #endif

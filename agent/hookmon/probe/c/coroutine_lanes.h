@@ -1,0 +1,162 @@
+/* The lane of a coroutine: that of its task, or of the thread where there is no task. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "errors.h"
+#include "finding.h"
+#include "interned.h"
+#include "lanes.h"
+#include "membership.h"
+#include "numbers.h"
+#include "state.h"
+#include "tasks.h"
+#include "transactions.h"
+#include "types.h"
+
+/* Return a lane for a task: one that another task has left, as it is in the shard but for the thread, or a new one. What is no
+ * lane: there is none. NULL with an error. */
+static PyObject *
+acquire_task_lane(PyObject *task)
+{
+    if (!state.spares) {
+        return PyObject_CallMethodOneArg(state.recorder, name_new_lane, task);
+    }
+    Lane *lane = state.spare[--state.spares];
+    state.words[lane->base + LANE_IDENT - LANE_FIRST] = PyThread_get_thread_ident();
+    Py_XSETREF(lane->task, Py_NewRef(task));
+    return (PyObject *)lane;
+}
+
+/* Leave a task's lane to the next one. An error that is set stays; another one may be set. */
+static void
+release_task_lane(Lane *lane)
+{
+    lane->context = NULL;
+    if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
+        Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
+        Py_CLEAR(lane->trace);
+        forget_moves(lane);
+        state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
+        return;
+    }
+    SavedException saved;
+    exception_save(&saved);
+    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+    Py_XDECREF(answer);
+    exception_restore_unless_new(&saved);
+}
+
+/* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
+ * error. Which task runs is asked only when the context is another one than that of the lane's task. */
+static int
+coroutine_enter_task(Coroutine *self, Lane **lane)
+{
+    void *context = thread_context(PyThreadState_Get());
+    if (context && (*lane)->context == context) {
+        return 0;
+    }
+    PyObject *task = running_task();
+    int is_same = task ? PyObject_RichCompareBool((*lane)->task, task, Py_EQ) : -1;
+    PyObject *fresh = is_same == 0 ? acquire_task_lane(task) : NULL;
+    Py_XDECREF(task);
+    if (is_same > 0) {
+        return 0;
+    }
+    if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
+        int failed = fresh ? 0 : -1;
+        Py_XDECREF(fresh);
+        Py_CLEAR(*lane);
+        return failed;
+    }
+    self->outer = *lane;
+    self->owns_lane = 1;
+    *lane = (Lane *)fresh;
+    (*lane)->context = context;
+    run_lane(*lane);
+    return 0;
+}
+
+/* Find the node of a coroutine that is the first in its lane or of its name, or the entry of a transaction. -1 with an error. */
+static __attribute__((noinline)) int
+coroutine_find_node(Coroutine *self, Lane *lane)
+{
+    Py_CLEAR(self->node);
+    if (state.joining && (PyObject *)lane->node == state.root) {
+        self->opened = join_transaction(lane, self->span);
+    }
+    if (!PyErr_Occurred()) {
+        Node *above = (Node *)Py_NewRef(lane->node);
+        self->node = find_node(above, self->span);
+        Py_DECREF(above);
+    }
+    if (!self->node && self->opened) {
+        close_opened(self->opened);
+        self->opened = NULL;
+    }
+    else if (self->node && self->node->entry) {
+        self->opened = open_entry(lane, self->node, self->opened);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
+static HOT int
+coroutine_open(Coroutine *self)
+{
+    Lane *lane = running_lane();
+    if (!lane) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    if (coroutine_enter_task(self, &lane) < 0 || !lane) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    self->lane = lane;
+    self->parent = (Node *)Py_NewRef(lane->node);
+    self->node = cached_node(lane->node, self->span);
+    int rare = !self->node || (PyObject *)lane->node == state.root || self->node->entry;
+    if (rare && coroutine_find_node(self, lane) < 0) {
+        return -1;
+    }
+    self->started_ns = now_ns();
+    if (self->node) {
+        Py_ssize_t slot = lane->base + self->node->slot;
+        state.words[slot + 1] = self->started_ns;
+        state.words[slot] = self->node->number;
+        Py_SETREF(lane->node, (Node *)Py_NewRef(self->node));
+    }
+    return 0;
+}
+
+/* Make the coroutine's lane the running one for a step. -1 with an error. */
+static inline int
+coroutine_enter_lane(Coroutine *self)
+{
+    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && !self->outer)) {
+        self->outer = thread_lane; /* the thread's reference is ours until it goes back */
+        thread_lane = (Lane *)Py_NewRef((PyObject *)self->lane);
+        return 0;
+    }
+    Py_XSETREF(self->outer, running_lane());
+    if (!self->outer && PyErr_Occurred()) {
+        return -1;
+    }
+    run_lane(self->lane);
+    return 0;
+}
+
+/* Give the thread its lane back. */
+static inline void
+coroutine_leave_lane(Coroutine *self)
+{
+    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && self->outer)) {
+        Lane *left = thread_lane;
+        thread_lane = self->outer;
+        self->outer = NULL;
+        Py_DECREF(left);
+        return;
+    }
+    run_lane(self->outer);
+    Py_CLEAR(self->outer);
+}

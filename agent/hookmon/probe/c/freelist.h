@@ -1,0 +1,37 @@
+/* Freelists: memory of objects that are gone, for the next ones of their type. What was in use a moment ago is still near. */
+#pragma once
+
+#include "base.h"
+#include "types.h"
+
+typedef struct {
+    PyObject *ones[MOST_SPARE];
+    int count;
+} Freelist;
+
+/* Return an object of a type that the garbage collector follows, with nothing in it. */
+static PyObject *
+freelist_pop(Freelist *freelist, PyTypeObject *type)
+{
+    if (!freelist->count) {
+        return type->tp_alloc(type, 0);
+    }
+    PyObject *self = PyObject_Init(freelist->ones[--freelist->count], type);
+    PyObject_GC_Track(self);
+    return self;
+}
+
+/* Take the memory of an object that the garbage collector does not follow any more, and in which there is nothing; the reference
+ * to its type stays the caller's. */
+static inline void
+freelist_push(Freelist *freelist, PyObject *self)
+{
+    if (LIKELY(freelist->count < MOST_SPARE)) {
+        freelist->ones[freelist->count++] = self;
+    }
+    else {
+        Py_TYPE(self)->tp_free(self);
+    }
+}
+
+static Freelist member_freelist, transaction_freelist, coroutine_freelist, send_freelist, callback_iterator_freelist;

@@ -1,0 +1,61 @@
+/* The numbers that C and Python share. Made by .ci/numbers; do not edit it by hand. */
+#pragma once
+
+#define NUMBERS 0x7E8A420A /* the digest of all below */
+
+#define HEADER_MAGIC 0
+#define HEADER_VERSION 1
+#define HEADER_PID 2
+#define HEADER_PARENT_PID 3
+#define HEADER_STARTED_NS 4
+#define HEADER_STARTED_WALL_NS 5
+#define HEADER_USED 6
+#define HEADER_CAPACITY 7
+#define HEADER_STATE 8
+#define HEADER_HIDDEN_LANES 9
+#define HEADER_OWN_NS 10
+#define HEADER_PACE_PS 11
+#define HEADER_NAMESPACE 12
+#define HEADER_STARTED 13
+#define HEADER_IMAGE 14
+#define HEADER_TEXT_BYTES 15
+#define HEADER_TEXT 16
+#define NODE_PARENT_NAME 1
+#define NODE_TARGET_SITE 2
+#define NODE_FLAGS 3
+#define NODE_TOTAL_NS 4
+#define NODE_MIN_NS 5
+#define NODE_MAX_NS 6
+#define NODE_ACTIVE_NS 7
+#define NODE_ERRORS 8
+#define NODE_INTERRUPTED 9
+#define NODE_STEPS 10
+#define NODE_UNTIMED 11
+#define NODE_WORDS 12
+#define PER_TRANSACTIONS 1
+#define PER_MOST 2
+#define PER_REPEATED 3
+#define PER_REPEATED_CALLS 4
+#define PER_REPEATED_NS 5
+#define PER_MOST_REPEATED 6
+#define PER_WORDS 7
+#define OUTCOME_RETURNED 0
+#define OUTCOME_RAISED 1
+#define OUTCOME_INTERRUPTED 2
+#define OUTCOME_UNTIMED 4
+#define LANE_IDENT 1
+#define LANE_KIND 2
+#define LANE_FIRST 4
+#define LANE_DEPTH 30
+#define LANE_WORDS 64
+#define REPEATED 5
+#define FAILED_FROM 500
+#define MOST_EVENTS 4096
+#define MOST_TRACES 1000
+#define MOST_FRAMES 100
+#define MOST_KNOWN 10000
+#define LONGEST_OWN_NS 200000
+#define CALLS_A_LOOK 4096
+#define ONE_TIMED_OF 64
+#define OCTAVES 48
+#define SUB_BUCKETS 16

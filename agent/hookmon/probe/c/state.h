@@ -1,0 +1,41 @@
+/* The state of the process: one process has one recorder, and the module refuses to load into a second interpreter. */
+#pragma once
+
+#include "base.h"
+#include "types.h"
+
+static struct {
+    uint64_t *words;
+    PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
+    PyObject *root;
+    unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
+    int joining;          /* there has been a transaction */
+    int forked;           /* this process is a fork, and `recorder` does not know of it yet: see forks.h */
+    /* a line of 64 bytes ends before here */
+    int spares;
+    int shared; /* the words are those of a shard, and not memory of this process */
+    Py_buffer buffer;
+    PyObject *recorder; /* the module, for what is rare */
+    PyObject *callbacks;
+    PyObject *greenlet_lanes;
+    Py_ssize_t scratch_total;
+    Py_ssize_t scratch_bucket;
+    Py_ssize_t scratch_lane;
+    PyObject *get_loop;      /* _asyncio._get_running_loop, NULL until the program has asyncio */
+    PyObject *current_task;  /* _asyncio.current_task */
+    PyObject *current_tasks; /* or the dict that it looks into up to 3.13, by loop: asking that costs half as much */
+    Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
+    Lane *spare_of_thread[MOST_SPARE];
+    int thread_spares;
+    long deepest; /* nodes under each other at the most */
+    PyObject *no_children;
+    PyObject *members; /* context variable: who belongs to which transaction */
+} state __attribute__((aligned(64)));
+
+OWN_TO_THREAD Lane *thread_lane;
+OWN_TO_THREAD unsigned thread_epoch;
+
+static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
+static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *ObservedSendType, *CallbackSourceType, *CallbackIteratorType, *ChainedType, *TimedMethodType;
+static PyTypeObject *SelectiveType;
+static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;

@@ -1,0 +1,62 @@
+"""The parts of the compiled engine: each can be read, and edited, by itself."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = sorted((ROOT / "agent" / "hookmon" / "probe" / "c").glob("*.h"))
+BY_NAME = pytest.mark.parametrize("path", PARTS, ids=lambda path: path.name)
+INCLUDE = Path(sysconfig.get_path("include"))
+CC = os.environ.get("CC", "cc")
+
+
+def code_of(path: Path) -> str:
+    """Return a part without its comments and texts."""
+    return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', "", path.read_text("utf-8"), flags=re.DOTALL)
+
+
+def complaints(path: Path) -> str:
+    """Return what the compiler says of a part by itself, whose functions others use."""
+    flags = ["-fsyntax-only", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-cast-function-type"]
+    line = [CC, *flags, f"-I{INCLUDE}", f"-I{INCLUDE.parent}", "-include", str(path), "-x", "c", os.devnull]
+    return subprocess.run(line, capture_output=True, text=True).stderr
+
+
+@pytest.mark.skipif(shutil.which(CC) is None, reason=f"there is no C compiler ({CC})")
+@pytest.mark.skipif(not (INCLUDE / "Python.h").exists(), reason="this interpreter came without its headers")
+def test_each_part_compiles_alone_and_without_a_warning():
+    """It includes what it uses."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        said = dict(zip([path.name for path in PARTS], pool.map(complaints, PARTS), strict=True))
+    assert {name: text for name, text in said.items() if text} == {}
+
+
+@BY_NAME
+def test_a_part_is_read_once_and_says_what_it_is(path: Path):
+    """First a comment, then the guard."""
+    assert re.match(r"/\* [^*]+\*?(?:[^*]|\*[^/])*\*/\n#pragma once\n", path.read_text("utf-8"))
+
+
+PAST_THE_INTERFACE = (
+    r"\b_Py[A-Z]\w+|PyASCIIObject|PyFunctionObject|co_code_adaptive|ht_cached_keys|tp_version_tag|PY_VERSION_HEX|"
+    r"->(?:context|context_ver|cframe|current_frame|c_recursion_remaining|cached|cached_by|cached_at)\b"
+)
+ALSO_IN = {part: {"PY_VERSION_HEX"} for part in ("base.h", "errors.h", "_engine.c")}  # the interface itself has changed
+
+
+@pytest.mark.parametrize("path", [*PARTS, PARTS[0].parents[1] / "_engine.c"], ids=lambda path: path.name)
+def test_only_compat_reads_past_the_interface(path: Path):
+    """How CPython is laid out, and in which version, is known in one place; `->context` of our own structs is only compared."""
+    if path.name == "compat.h":
+        return
+    found = set(re.findall(PAST_THE_INTERFACE, re.sub(r"\b(?:self|lane|lane\))->context\b", "", code_of(path))))
+    assert found <= ALSO_IN.get(path.name, set())
