@@ -13,7 +13,7 @@ def query(what): time.sleep(0.001)
 
 def respond(status=200):
     context.set_status(status)
-    response.finish()
+    response.finish_response()
 
 def inner(status):
     query("before")
@@ -128,7 +128,7 @@ def wait(): waiting.append(context.current())
 async def main():
     first = asyncio.create_task(shop.handle("first", wait))
     await asyncio.sleep(0.005)
-    def wake(): response.finish(waiting[0])
+    def wake(): response.finish_response(waiting[0])
     await asyncio.gather(first, shop.handle("second", wake))
 asyncio.run(main())
 """)

@@ -35,7 +35,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 2
 PAGE_BYTES = 4096
-NUMBERS = 0x7E8A420A
+NUMBERS = 0x1F3D8028
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -137,6 +137,10 @@ LANE_KIND = 2
 LANE_FIRST = 4
 LANE_DEPTH = 30
 LANE_WORDS = LANE_FIRST + 2 * LANE_DEPTH
+
+SCRATCH_LANE = SCRATCH + 1  # the parts of the scratch record: a lane's first pair, a node's total, a bucket
+SCRATCH_TOTAL = SCRATCH + LANE_WORDS + 2
+SCRATCH_BUCKET = SCRATCH_TOTAL + NODE_WORDS
 
 # states of a target
 TARGET_ACTIVE = 1

@@ -67,7 +67,7 @@ def _finished(args: Any, kwargs: Any, result: Any) -> None:
     if transaction is not None:
         transaction.status = handler._status_code
         if transaction.status != 101:  # the handshake of a websocket
-            response.finish(transaction)
+            response.finish_response(transaction)
 
 
 @unseen

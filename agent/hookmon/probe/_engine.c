@@ -40,17 +40,17 @@ static PyMethodDef module_methods[] = {
     {"use_counter", use_counter, METH_NOARGS, "Keep time by the processor's time-stamp counter, where there is one."},
     {"uses_counter", uses_counter, METH_NOARGS, "Say whether time is kept by the counter; it no more is once it was wrong."},
     {"now_ns", now_for_python, METH_NOARGS, "Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."},
-    {"settle", settle_for_python, METH_O, "Write down how often each node was called in one transaction: [Trace]."},
-    {"give", move_call, METH_VARARGS, "Let one completed call of a node be another's: (node, other, nanoseconds, outcome)."},
+    {"settle", settle_for_python, METH_O, "settle(traces, /)\n--\n\nWrite down how often each node was called in one transaction."},
+    {"give", move_call, METH_VARARGS, "give(node, other, duration_ns, outcome, /)\n--\n\nLet one completed call of a node be another's."},
     {"reads", reads, METH_NOARGS, "Say what is read past CPython's interface: {what: whether it is laid out as expected, None: not known yet}."},
-    {"join_from_now_on", join_from_now_on, METH_NOARGS, "Let calls at the root of their lane ask for a transaction."},
-    {"set_words", set_words, METH_VARARGS, "Write into this memoryview from now on; say whether a shard is behind it: (view, shared)."},
-    {"configure", configure, METH_VARARGS, "Say where the rare things are done."},
-    {"use_greenlets", use_greenlets, METH_VARARGS, "Keep lanes by greenlet: (getcurrent, {id: Lane})."},
-    {"after_fork", after_fork, METH_NOARGS, "Forget the lanes of the parent process."},
-    {"follow_thread", follow_thread, METH_O, "Have the lane of this thread back when it ends."},
-    {"finish_response", finish_response_for_python, METH_VARARGS, "Settle a transaction, the caller's own if none is given."},
-    {"finish", count_call_for_python, METH_VARARGS, "Count a completed call of a node: (node, nanoseconds)."},
+    {"join_from_now_on", join_from_now_on, METH_NOARGS, "join_from_now_on()\n--\n\nLet calls at the root of their lane ask for a transaction."},
+    {"set_words", set_words, METH_VARARGS, "set_words(view, shared, /)\n--\n\nWrite into this memoryview from now on; say whether a shard is behind it."},
+    {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, "Say where the rare things are done."},
+    {"use_greenlets", use_greenlets, METH_VARARGS, "use_greenlets(getcurrent, lanes, /)\n--\n\nKeep lanes by greenlet."},
+    {"after_fork", after_fork, METH_NOARGS, "after_fork()\n--\n\nForget the lanes of the parent process."},
+    {"follow_thread", follow_thread, METH_O, "follow_thread(lane, /)\n--\n\nHave the lane of this thread back when it ends."},
+    {"finish_response", finish_response_for_python, METH_VARARGS, "finish_response(transaction=None, /)\n--\n\nSettle a transaction, the caller's own if none is given."},
+    {"count_call", count_call_for_python, METH_VARARGS, "count_call(node, duration_ns, /)\n--\n\nCount a completed call of a node."},
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
     {NULL, NULL, 0, NULL},
 };
@@ -60,25 +60,30 @@ static PyMethodDef module_methods[] = {
 static PyType_Slot node_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, node_init),       SLOT(Py_tp_dealloc, node_dealloc),
     SLOT(Py_tp_traverse, node_traverse), SLOT(Py_tp_members, node_members), SLOT(Py_tp_methods, node_methods),
+    SLOT(Py_tp_doc, "Node(parent, span, number, at, depth, /)\n--\n\n"),
     {0, NULL},
 };
 static PyType_Slot lane_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),  SLOT(Py_tp_init, lane_init),   SLOT(Py_tp_dealloc, lane_dealloc),
     SLOT(Py_tp_traverse, lane_traverse), SLOT(Py_tp_members, lane_members), SLOT(Py_tp_getset, lane_getset),
+    SLOT(Py_tp_doc, "Lane(base, task, node, /)\n--\n\n"),
     {0, NULL},
 };
 static PyType_Slot trace_slots[] = {
-    SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_dealloc, trace_dealloc), SLOT(Py_tp_methods, trace_methods), {0, NULL},
+    SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_dealloc, trace_dealloc), SLOT(Py_tp_methods, trace_methods), SLOT(Py_tp_doc, "Trace()\n--\n\n"),
+    {0, NULL},
 };
 static PyType_Slot member_slots[] = {
     SLOT(Py_tp_new, member_new), SLOT(Py_tp_dealloc, member_dealloc), SLOT(Py_tp_traverse, member_traverse),
-    SLOT(Py_tp_members, member_members), {0, NULL},
+    SLOT(Py_tp_members, member_members), SLOT(Py_tp_doc, "Member(transaction, lane, trace, /)\n--\n\n"),
+    {0, NULL},
 };
 static PyType_Slot transaction_slots[] = {
     SLOT(Py_tp_new, transaction_new),         SLOT(Py_tp_dealloc, transaction_dealloc),
     SLOT(Py_tp_traverse, transaction_traverse), SLOT(Py_tp_clear, transaction_clear),
     SLOT(Py_tp_methods, transaction_methods), SLOT(Py_tp_members, transaction_members),
-    SLOT(Py_tp_getset, transaction_getset),   {0, NULL},
+    SLOT(Py_tp_getset, transaction_getset),   SLOT(Py_tp_doc, "Transaction(lane, node, /)\n--\n\n"),
+    {0, NULL},
 };
 static PyType_Slot here_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),

@@ -12,8 +12,9 @@ from hookmon.core import layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
 
+    T = TypeVar("T")
 
 STALE = "the compiled one was built for other numbers; build it again"
 
@@ -23,7 +24,7 @@ def _load() -> tuple[Any, str]:
     if os.environ.get("HOOKMON_ENGINE") == "pure":
         return None, "HOOKMON_ENGINE is pure"
     try:
-        from hookmon.probe import _engine  # type: ignore[attr-defined]
+        from hookmon.probe import _engine
     except ModuleNotFoundError:  # or free-threaded
         return None, "the compiled one was not built for this interpreter"
     except ImportError as error:  # a subinterpreter, or a file that the system cannot load
@@ -37,11 +38,25 @@ compiled: Any
 compiled, WHY_PURE = _load()
 """The extension module, None when the pure engine serves; and why that does, "" when it does not."""
 
+NAME = "compiled" if compiled is not None else "pure"
+
+pure: dict[str, Any] = {}
+"""{name: class or function of the pure engine} of all that the compiled one has as well: what both have to be."""
+
+
+def choose(own: T, name: str = "") -> T:
+    """Return what the engine that serves has in the place of a class or function of the pure engine. Used as a decorator.
+
+    So the pure one says what both are: attributes, methods, parameters. `tests/engine/test_contract.py` compares them. `name` is
+    that in the compiled engine where it is another one.
+    """
+    name = name or own.__name__  # type: ignore[attr-defined]
+    pure[name] = own
+    chosen: T = own if compiled is None else getattr(compiled, name)
+    return chosen
+
 
 def use_clock(source: str) -> None:
     """Let the compiled engine read the time-stamp counter itself, which is cheaper, where the kernel's clock `source` is that."""
     if compiled is not None and source == "tsc":
         compiled.use_counter()
-
-
-NAME = "compiled" if compiled is not None else "pure"

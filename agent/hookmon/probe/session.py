@@ -26,9 +26,10 @@ engine.use_clock(_plan.get("clock_source", ""))
 recorder.wrapt_folder = _plan["wrapt_folder"]
 filters.redact = arguments.redact = _plan["redact"]
 
+overhead.begin(_plan["max_overhead"])
+
 from hookmon.probe.patching.patcher import Patches, patch_module  # noqa: E402  (takes wrapt from that folder)
 
-overhead.begin(_plan["max_overhead"])
 start.arrivals.take_back()
 recorder.start(start.arrivals.run_folder, _plan["hookmon"])
 if recorder.arena() is None:

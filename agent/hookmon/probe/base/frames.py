@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from types import CodeType, FunctionType
 
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import NAME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _renamed(code: CodeType) -> CodeType:
 
 
 _STEP = 16
-_FRAMES_OF_OURS = 0 if compiled else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
+_FRAMES_OF_OURS = 0 if NAME == "compiled" else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
 _FRAMES_TO_RECORD = 12  # of what makes the record of a place, which runs above the deepest call
 _deepest = 0
 

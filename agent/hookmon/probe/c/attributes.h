@@ -81,14 +81,14 @@ check_values(void)
 {
     PyObject *type = PyObject_CallFunction((PyObject *)&PyType_Type, "s(){}", "Instance");
     PyObject *instance = type ? PyObject_CallNoArgs(type) : NULL;
-    PyObject *another = Py_BuildValue("{OO}", name_look, Py_True);
-    int agree = instance && another && PyObject_SetAttr(instance, name_close, Py_None) == 0 && PyObject_SetAttr(instance, name_look, type) == 0;
+    PyObject *another = Py_BuildValue("{OO}", name_kind, Py_True);
+    int agree = instance && another && PyObject_SetAttr(instance, name_close, Py_None) == 0 && PyObject_SetAttr(instance, name_kind, type) == 0;
     reads_values = 1;
     for (int step = 0; agree && step < 3; step++) {
         PyObject *dict = step == 1 ? PyObject_GetAttrString(instance, "__dict__") : NULL;
         agree = (step != 1 || dict) && (step != 2 || PyObject_SetAttrString(instance, "__dict__", another) == 0);
         OwnAttribute own = {0};
-        PyObject *found = agree ? read_own_attribute(instance, name_look, &own) : NULL;
+        PyObject *found = agree ? read_own_attribute(instance, name_kind, &own) : NULL;
         agree = found == (step == 2 ? Py_True : type) && (step || (own.keys && own.position == 1 && own.keys->count == 2));
         Py_XDECREF(found);
         Py_XDECREF(dict);

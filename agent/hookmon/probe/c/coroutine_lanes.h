@@ -21,7 +21,7 @@ static PyObject *
 acquire_task_lane(PyObject *task)
 {
     if (!state.spares) {
-        return PyObject_CallMethodOneArg(state.recorder, name_new_lane, task);
+        return PyObject_CallOneArg(state.callbacks.new_lane, task);
     }
     Lane *lane = state.spare[--state.spares];
     state.words[lane->base + LANE_IDENT - LANE_FIRST] = PyThread_get_thread_ident();
@@ -34,7 +34,7 @@ static void
 release_task_lane(Lane *lane)
 {
     lane->context = NULL;
-    if (state.spares < MOST_SPARE && lane->base != state.scratch_lane) {
+    if (state.spares < MOST_SPARE && lane->base != SCRATCH_LANE) {
         Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
         Py_CLEAR(lane->trace);
         forget_moves(lane);
@@ -43,7 +43,7 @@ release_task_lane(Lane *lane)
     }
     SavedException saved;
     exception_save(&saved);
-    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+    PyObject *answer = PyObject_CallOneArg(state.callbacks.free_lane, (PyObject *)lane);
     Py_XDECREF(answer);
     exception_restore_unless_new(&saved);
 }

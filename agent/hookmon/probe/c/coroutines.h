@@ -323,7 +323,7 @@ static void
 note_maker_once(Timed *self, PyObject *span)
 {
     if (span != self->last_span) {
-        PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_note_maker, span);
+        PyObject *answer = PyObject_CallOneArg(state.callbacks.note_maker, span);
         Py_XDECREF(answer);
         Py_XSETREF(self->last_span, Py_NewRef(span));
     }

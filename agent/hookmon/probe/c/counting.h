@@ -19,7 +19,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
     unsigned epoch = state.epoch;
     PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
     PyObject *answer =
-        duration ? PyObject_CallMethodObjArgs(state.recorder, name_new_bucket, (PyObject *)node, duration, NULL) : NULL;
+        duration ? PyObject_CallFunctionObjArgs(state.callbacks.new_bucket, (PyObject *)node, duration, NULL) : NULL;
     if (answer) {
         at = PyLong_AsSsize_t(answer);
     }
@@ -36,7 +36,7 @@ look_at_cost(Node *node)
 {
     SavedException saved;
     exception_save(&saved);
-    PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_look, (PyObject *)node);
+    PyObject *answer = PyObject_CallOneArg(state.callbacks.look, (PyObject *)node);
     Py_XDECREF(answer);
     exception_restore_unless_new(&saved);
 }

@@ -44,7 +44,7 @@ close_abandoned(Lane *lane, Node *node)
     error = Py_NewRef(error ? error : Py_None);
     SavedException saved;
     exception_save(&saved);
-    PyObject *answer = PyObject_CallMethodObjArgs(state.callbacks, name_end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
+    PyObject *answer = PyObject_CallFunctionObjArgs(state.callbacks.end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
     Py_XDECREF(answer);
     Py_DECREF(error);
     exception_restore_unless_new(&saved);
@@ -89,11 +89,11 @@ look_up_node(Node *parent, PyObject *span)
     if (PyErr_Occurred()) {
         return NULL;
     }
-    if (parent->depth >= state.deepest) { /* each level takes C stack, which 3.11 does not guard: see recorder.new_node */
+    if (parent->depth >= DEEPEST) { /* each level takes C stack, which 3.11 does not guard: see recorder.new_node */
         PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
         return NULL;
     }
-    found = PyObject_CallMethodObjArgs(state.recorder, name_new_node, (PyObject *)parent, span, NULL);
+    found = PyObject_CallFunctionObjArgs(state.callbacks.new_node, (PyObject *)parent, span, NULL);
     if (!found) {
         if (PyErr_ExceptionMatches(PyExc_RecursionError)) {
             PyErr_Clear(); /* the stack has room for the program's call, but not for ours */

@@ -62,7 +62,7 @@ notice_fork(void)
 {
     SavedException saved;
     exception_save(&saved);
-    PyObject *answer = PyObject_CallMethodNoArgs(state.recorder, name_notice_fork);
+    PyObject *answer = PyObject_CallNoArgs(state.callbacks.notice_fork);
     Py_XDECREF(answer);
     exception_restore_unless_new(&saved);
 }

@@ -293,7 +293,7 @@ generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
         return NULL;
     }
     PyObject *span = span_of(self, args, PyVectorcall_NARGS(nargsf), kwnames);
-    PyObject *timed = span ? PyObject_CallMethodObjArgs(state.callbacks, name_timed_generator, made, span, NULL) : NULL;
+    PyObject *timed = span ? PyObject_CallFunctionObjArgs(state.callbacks.timed_generator, made, span, NULL) : NULL;
     Py_XDECREF(span);
     Py_DECREF(made);
     return timed;

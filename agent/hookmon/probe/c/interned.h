@@ -5,38 +5,18 @@
 
 #define INTERNED(X) \
     X(name_asyncio, "_asyncio") \
-    X(name_awaited, "awaited") \
-    X(name_awaiting, "awaiting") \
     X(name_close, "close") \
     X(name_current_task, "current_task") \
     X(name_current_tasks, "_current_tasks") \
-    X(name_end_left, "end_left") \
-    X(name_enter_thread, "enter_thread") \
     X(name_entry, "entry") \
-    X(name_free_lane, "free_lane") \
     X(name_function, "_self_function") \
     X(name_get_running_loop, "_get_running_loop") \
-    X(name_is_own, "is_own") \
-    X(name_join, "join") \
-    X(name_join_from_now_on, "join_from_now_on") \
     X(name_kind, "kind") \
-    X(name_located, "located") \
-    X(name_look, "look") \
     X(name_more_body, "more_body") \
-    X(name_nest, "nest") \
-    X(name_new_bucket, "new_bucket") \
-    X(name_new_lane, "new_lane") \
-    X(name_new_node, "new_node") \
-    X(name_new_per, "new_per") \
-    X(name_note_maker, "note_maker") \
-    X(name_notice_fork, "notice_fork") \
-    X(name_rename, "rename") \
     X(name_running_loop, "__asyncio_running_event_loop__") \
     X(name_status, "status") \
-    X(name_tail, "tail") \
     X(name_target, "target") \
     X(name_throw, "throw") \
-    X(name_timed_generator, "timed_generator") \
     X(name_type, "type") \
     X(no_text, "") \
     X(text_body, "http.response.body") \

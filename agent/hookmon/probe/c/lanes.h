@@ -268,7 +268,7 @@ take_ended_threads(void)
     while (ended) {
         Ended *next = ended->next;
         Lane *lane = ended->lane;
-        if (ended->epoch == state.epoch && state.thread_spares < MOST_SPARE && lane->base != state.scratch_lane) {
+        if (ended->epoch == state.epoch && state.thread_spares < MOST_SPARE && lane->base != SCRATCH_LANE) {
             Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
             Py_CLEAR(lane->trace);
             forget_moves(lane);
@@ -276,7 +276,7 @@ take_ended_threads(void)
         }
         else {
             if (ended->epoch == state.epoch) {
-                PyObject *answer = PyObject_CallMethodOneArg(state.recorder, name_free_lane, (PyObject *)lane);
+                PyObject *answer = PyObject_CallOneArg(state.callbacks.free_lane, (PyObject *)lane);
                 Py_XDECREF(answer);
             }
             Py_DECREF(lane);
@@ -316,7 +316,7 @@ running_lane(void)
             return lane;
         }
     }
-    PyObject *made = PyObject_CallMethodNoArgs(state.recorder, name_enter_thread);
+    PyObject *made = PyObject_CallNoArgs(state.callbacks.enter_thread);
     if (made && !Py_IS_TYPE(made, LaneType)) {
         Py_CLEAR(made);
     }

@@ -98,7 +98,7 @@ rename_transaction(Transaction *transaction, PyObject *told)
                    lane == present_lane() && transaction->own && !transaction->own->count;
     if (!is_plain) { /* calls are open or over, which move along */
         Py_INCREF(old);
-        PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_rename, name);
+        PyObject *answer = PyObject_CallOneArg(state.callbacks.rename, name);
         if (answer && transaction->node != old) {
             PyList_SetItem(told, 2, Py_NewRef(old));
             PyList_SetItem(told, 3, Py_NewRef(transaction->node));

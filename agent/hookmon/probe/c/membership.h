@@ -18,7 +18,7 @@ join_transaction(Lane *lane, PyObject *span)
     if (!is_member()) {
         return NULL;
     }
-    PyObject *visit = PyObject_CallMethodObjArgs(state.callbacks, name_join, (PyObject *)lane, span, NULL);
+    PyObject *visit = PyObject_CallFunctionObjArgs(state.callbacks.join, (PyObject *)lane, span, NULL);
     if (visit == Py_None) {
         Py_CLEAR(visit);
     }

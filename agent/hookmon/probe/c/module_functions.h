@@ -45,30 +45,42 @@ check_reads(void)
 #endif
 }
 
-static PyObject *
-configure(PyObject *Py_UNUSED(module), PyObject *args)
+/* Take a callback out of those that are given; the caller holds it. */
+static int
+take_callback(PyObject *given, const char *name, PyObject **place)
 {
-    PyObject *recorder, *callbacks, *root, *no_children;
-    Py_ssize_t scratch_total, scratch_bucket, scratch_lane;
-    long deepest;
-    if (!PyArg_ParseTuple(
-            args, "OOOOnnnl", &recorder, &callbacks, &root, &no_children, &scratch_total, &scratch_bucket, &scratch_lane, &deepest)) {
+    PyObject *callback = PyDict_GetItemString(given, name);
+    if (!callback || !PyCallable_Check(callback)) {
+        PyErr_Format(PyExc_TypeError, callback ? "configure(): '%s' cannot be called" : "configure() lacks '%s'", name);
+        return -1;
+    }
+    Py_XSETREF(*place, Py_NewRef(callback));
+    return 0;
+}
+
+#define COUNT_CALLBACK(name) +1
+#define TAKE_CALLBACK(name) \
+    if (take_callback(callbacks, #name, &state.callbacks.name) < 0) { \
+        return NULL; \
+    }
+
+static PyObject *
+configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *callbacks)
+{
+    PyObject *root, *no_children, *members;
+    if (!PyArg_ParseTuple(args, "OOO", &root, &no_children, &members)) {
         return NULL;
     }
-    state.scratch_lane = scratch_lane;
-    state.deepest = deepest;
-    Py_XSETREF(state.recorder, Py_NewRef(recorder));
-    PyObject *members = PyObject_GetAttrString(callbacks, "members");
-    if (!members) {
+    if (!callbacks || PyDict_GET_SIZE(callbacks) != 0 CALLBACKS(COUNT_CALLBACK)) {
+        PyErr_Format(PyExc_TypeError, "configure() takes %d callbacks, not %zd", 0 CALLBACKS(COUNT_CALLBACK),
+                     callbacks ? PyDict_GET_SIZE(callbacks) : 0);
         return NULL;
     }
-    Py_XSETREF(state.members, members);
+    CALLBACKS(TAKE_CALLBACK)
+    Py_XSETREF(state.members, Py_NewRef(members));
     check_reads();
-    Py_XSETREF(state.callbacks, Py_NewRef(callbacks));
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));
-    state.scratch_total = scratch_total;
-    state.scratch_bucket = scratch_bucket;
     Py_RETURN_NONE;
 }
 

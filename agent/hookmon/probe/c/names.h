@@ -113,7 +113,7 @@ is_own(PyObject *filename)
             return files[at].is_own;
         }
     }
-    PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_is_own, filename);
+    PyObject *answer = PyObject_CallOneArg(state.callbacks.is_own, filename);
     int own = answer ? answer == Py_True : 0;
     Py_XDECREF(answer);
     PyErr_Clear();
@@ -274,7 +274,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     }
     if (site) {
         Charge begun = begin_charge();
-        PyObject *there = PyObject_CallMethodOneArg(state.callbacks, name_located, span);
+        PyObject *there = PyObject_CallOneArg(state.callbacks.located, span);
         Py_DECREF(span);
         end_charge(begun, LONGEST_OWN_NS);
         if (!there) {

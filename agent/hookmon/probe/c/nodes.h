@@ -59,10 +59,10 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
 {
     self->number = 0;
     self->per = 0;
-    self->total = state.scratch_total;
+    self->total = SCRATCH_TOTAL;
     self->slot = 0;
     for (int i = 0; i < OCTAVES; i++) {
-        self->octave[i] = (int32_t)state.scratch_bucket;
+        self->octave[i] = (int32_t)SCRATCH_BUCKET;
     }
     Py_CLEAR(self->tail);
     Py_XSETREF(self->children, Py_NewRef(state.no_children));
@@ -134,7 +134,7 @@ static PyMemberDef node_members[] = {
 };
 
 static PyMethodDef node_methods[] = {
-    {"retire", (PyCFunction)node_retire, METH_NOARGS, "Send whatever is still to be written into the scratch record."},
-    {"add_octave", (PyCFunction)node_add_octave, METH_VARARGS, "Say where the buckets of an octave are."},
+    {"retire", (PyCFunction)node_retire, METH_NOARGS, "retire($self, /)\n--\n\nSend whatever is still to be written into the scratch record."},
+    {"add_octave", (PyCFunction)node_add_octave, METH_VARARGS, "add_octave($self, octave, first, /)\n--\n\nSay where the buckets of an octave are."},
     {NULL, NULL, 0, NULL},
 };

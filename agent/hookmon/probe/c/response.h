@@ -68,7 +68,7 @@ finish_response(Transaction *self)
     Lane *lane = self->lane;
     Node *entry = self->node;
     Node *innermost = lane->node;
-    if (self->ended || self->nested || self->epoch != (long)state.epoch || lane->base == state.scratch_lane ||
+    if (self->ended || self->nested || self->epoch != (long)state.epoch || lane->base == SCRATCH_LANE ||
         !is_text(entry->kind, text_request)) {
         return;
     }
@@ -78,7 +78,7 @@ finish_response(Transaction *self)
         }
     }
     if (!entry->tail) {
-        entry->tail = PyObject_CallMethodOneArg(state.callbacks, name_tail, (PyObject *)entry);
+        entry->tail = PyObject_CallOneArg(state.callbacks.tail, (PyObject *)entry);
     }
     if (!entry->tail || !Py_IS_TYPE(entry->tail, NodeType)) {
         Py_CLEAR(entry->tail);

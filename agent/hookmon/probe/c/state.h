@@ -4,6 +4,33 @@
 #include "base.h"
 #include "types.h"
 
+/* What is rare is done in Python. `configure` takes these functions by their names, and no others: a line here is all that one
+   more needs. Their types are those of `configure` in _engine.pyi. */
+#define CALLBACKS(X) \
+    X(awaited) \
+    X(awaiting) \
+    X(end_left) \
+    X(enter_thread) \
+    X(free_lane) \
+    X(is_own) \
+    X(join) \
+    X(join_from_now_on) \
+    X(keep_if_slow) \
+    X(located) \
+    X(look) \
+    X(nest) \
+    X(new_bucket) \
+    X(new_lane) \
+    X(new_node) \
+    X(new_per) \
+    X(note_maker) \
+    X(notice_fork) \
+    X(rename) \
+    X(tail) \
+    X(timed_generator)
+
+#define DECLARE_CALLBACK(name) PyObject *name;
+
 static struct {
     uint64_t *words;
     PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
@@ -15,19 +42,16 @@ static struct {
     int spares;
     int shared; /* the words are those of a shard, and not memory of this process */
     Py_buffer buffer;
-    PyObject *recorder; /* the module, for what is rare */
-    PyObject *callbacks;
+    struct {
+        CALLBACKS(DECLARE_CALLBACK)
+    } callbacks; /* set once, by `configure` */
     PyObject *greenlet_lanes;
-    Py_ssize_t scratch_total;
-    Py_ssize_t scratch_bucket;
-    Py_ssize_t scratch_lane;
     PyObject *get_loop;      /* _asyncio._get_running_loop, NULL until the program has asyncio */
     PyObject *current_task;  /* _asyncio.current_task */
     PyObject *current_tasks; /* or the dict that it looks into up to 3.13, by loop: asking that costs half as much */
     Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
     Lane *spare_of_thread[MOST_SPARE];
     int thread_spares;
-    long deepest; /* nodes under each other at the most */
     PyObject *no_children;
     PyObject *members; /* context variable: who belongs to which transaction */
 } state __attribute__((aligned(64)));

@@ -170,10 +170,10 @@ new_trace(void)
 }
 
 static PyMethodDef trace_methods[] = {
-    {"add", (PyCFunction)trace_add_for_python, METH_VARARGS, "Note a completed call."},
-    {"take_last", (PyCFunction)trace_take_last, METH_NOARGS, "Remove and return the call that ended last."},
-    {"events", (PyCFunction)trace_events, METH_NOARGS, "Return the calls by their ends."},
-    {"replace", (PyCFunction)trace_replace, METH_O, "Put other calls in the place of those that are known."},
+    {"add", (PyCFunction)trace_add_for_python, METH_VARARGS, "add($self, node, started_ns, duration_ns, outcome, /)\n--\n\nNote a completed call."},
+    {"take_last", (PyCFunction)trace_take_last, METH_NOARGS, "take_last($self, /)\n--\n\nRemove and return the call that ended last."},
+    {"events", (PyCFunction)trace_events, METH_NOARGS, "events($self, /)\n--\n\nReturn the calls by their ends."},
+    {"replace", (PyCFunction)trace_replace, METH_O, "replace($self, events, /)\n--\n\nPut other calls in the place of those that are known."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -206,7 +206,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
             Node *node = traces[k]->events[i].node;
             if (!node->per && node->number) {
                 Py_INCREF(node);
-                PyObject *answer = PyObject_CallMethodOneArg(state.callbacks, name_new_per, (PyObject *)node);
+                PyObject *answer = PyObject_CallOneArg(state.callbacks.new_per, (PyObject *)node);
                 Py_DECREF(node);
                 if (!answer) {
                     return -1;

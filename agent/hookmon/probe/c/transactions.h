@@ -118,7 +118,7 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
     }
     PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
     PyObject *answer = !list ? NULL
-                             : PyObject_CallMethod(state.callbacks, "keep_if_slow", "OKKlO", (PyObject *)node,
+                             : PyObject_CallFunction(state.callbacks.keep_if_slow, "OKKlO", (PyObject *)node,
                                                    (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
                                                    self->status, list);
     Py_XDECREF(list);
@@ -232,10 +232,10 @@ transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
 }
 
 static PyMethodDef transaction_methods[] = {
-    {"enter", (PyCFunction)transaction_enter, METH_NOARGS, "Have the caller belong to it, until it is closed."},
-    {"close", (PyCFunction)transaction_close, METH_NOARGS, "Settle what was counted: the entry's call has ended."},
-    {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "Write down what was counted: (traces, the entry's call)."},
-    {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "Return a trace of its own for what runs beside the others."},
+    {"enter", (PyCFunction)transaction_enter, METH_NOARGS, "enter($self, /)\n--\n\nHave the caller belong to it, until it is closed."},
+    {"close", (PyCFunction)transaction_close, METH_NOARGS, "close($self, /)\n--\n\nSettle what was counted: the entry's call has ended."},
+    {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "settle($self, traces, own, /)\n--\n\nWrite down what was counted."},
+    {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "new_trace($self, /)\n--\n\nReturn a trace of its own for what runs beside the others."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -329,7 +329,7 @@ static HOT PyObject *
 begin_transaction(Lane *lane, Node *node)
 {
     if (!state.joining) {
-        PyObject *done = PyObject_CallMethodNoArgs(state.recorder, name_join_from_now_on);
+        PyObject *done = PyObject_CallNoArgs(state.callbacks.join_from_now_on);
         if (!done) {
             return NULL;
         }
@@ -358,7 +358,7 @@ open_entry(Lane *lane, Node *node, PyObject *opened)
         return opened;
     }
     PyObject *nested =
-        PyObject_CallMethodObjArgs(state.callbacks, name_nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
+        PyObject_CallFunctionObjArgs(state.callbacks.nest, (PyObject *)lane, (PyObject *)node, opened ? opened : Py_None, NULL);
     if (!nested || nested == Py_None) {
         Py_XDECREF(nested);
         return opened;

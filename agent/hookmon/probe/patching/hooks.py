@@ -14,10 +14,9 @@ from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 from hookmon.probe.base.frames import leave_traceback, unseen
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import attribute, is_partial, own_dictionary
-from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import parameters
 from hookmon.probe.patching.callbacks import Callbacks
-from hookmon.probe.wrappers.make import RefusedError
+from hookmon.probe.wrappers.make import CallbackSource, RefusedError
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -47,15 +46,15 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     """
     if not isinstance(function, FunctionType):
         raise RefusedError(f"it is {type(function).__name__}, no Python function from whose arguments a callback could be taken")
-    if ref(function) in _registrations or (compiled and type(function) is compiled.CallbackSource):
+    if ref(function) in _registrations or type(function) is CallbackSource:
         return function
     if function.__code__.co_flags & _CODE_FLAGS:
         raise RefusedError("it is a coroutine function, through which no callback can be registered")
     callbacks = Callbacks(function, target, watch, is_method, takes_out)
     where = watch["hook"]["callable"]
     root, dot, rest = where.partition(".")
-    if where == "result" and compiled:
-        return compiled.CallbackSource(function, None, callbacks.copy_of_result, -1)
+    if where == "result" and CallbackSource is not None:
+        return CallbackSource(function, None, callbacks.copy_of_result, -1)
     if where == "result":
         register = _result(function, callbacks)
     elif where == "decorated":

@@ -15,7 +15,7 @@ from hookmon.core import layout
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns, process_time_ns
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import NAME
 from hookmon.probe.recording import notes, recorder
 
 TYPE_CHECKING = False
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from hookmon.probe.recording.recorder import Node
+    from hookmon.probe.recording.tree import Node
 
     F = TypeVar("F", bound=Callable[..., Any])
 
-_CALL_NS = 70 if compiled else 1_700
+_CALL_NS = 70 if NAME == "compiled" else 1_700
 """What a timed call costs, within a factor of two of any machine: the contract needs no more."""
 
 _GRACE_NS = 1_000_000_000

@@ -11,7 +11,7 @@ slot are. `words` and `since` are one memory seen twice, the second shifted by o
 from __future__ import annotations
 
 import sys
-from _thread import _local, get_ident
+from _thread import get_ident
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
@@ -20,11 +20,11 @@ from hookmon.probe.base.frames import allow_depth
 from hookmon.probe.base.guard import after_fork, serialised, shielded
 from hookmon.probe.base.private import monotonic_ns, os
 from hookmon.probe.base.target import Span
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import NAME, choose
 from hookmon.probe.recording import native_forks, tree
 from hookmon.probe.recording.arena import Place
 from hookmon.probe.recording.switching import GreenletStorage
-from hookmon.probe.recording.tree import SCRATCH_LANE, Spares, blank_words
+from hookmon.probe.recording.tree import Lane, Node, Spares, blank_words
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 _FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
@@ -36,13 +36,10 @@ if TYPE_CHECKING:
 
     from hookmon.probe.recording.arena import Arena
 
-Node: Any = compiled.Node if compiled else tree.Node  # Any: C has no annotations
-Lane: Any = compiled.Lane if compiled else tree.Lane
-
-root: Any = Node(None, None, 0, 0, -1)
+root = Node(None, None, 0, 0, -1)
 """Parent of each lane's outermost spans."""
 
-here: Any = compiled.Here() if compiled else _local()
+here: Any = tree.Here()
 """`here.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
 
 _lane_kind = "thread"
@@ -76,7 +73,7 @@ def start(folder: str, version: str) -> None:
     _pid, _opened = os.getpid(), False
     if _place is None:
         _place = Place(folder, version)
-        if compiled is None:
+        if NAME == "pure":
             native_forks.follow_uwsgi(_begin_anew, lambda: _pid)
     _open()
 
@@ -111,8 +108,7 @@ def _write_to(memory: memoryview, *, is_shared: bool) -> None:
     """Make a memory the one that all counters are in; `is_shared`: forks of this process would write into it, too."""
     global words, since
     words, since = memory, memory[1:]
-    if compiled:
-        compiled.set_words(memory, is_shared)
+    tree.set_words(memory, is_shared)
 
 
 def all_nodes() -> list[Node]:
@@ -134,10 +130,10 @@ def notice_fork() -> None:
     before it makes something new: until then it counts into the parent's shard what that knows already.
     """
     native_forks.notice()
-    lane = None if compiled else getattr(here, "lane", None)
+    lane = getattr(here, "lane", None) if NAME == "pure" else None
     _begin_anew()
     _open()
-    if not compiled and _arena is not None:
+    if NAME == "pure" and _arena is not None:
         _arena.note("fork in C", native_forks.LATENESS)
     if lane is not None and lane.node is root:  # that of a caller who is about to enter a call
         lane.base = enter_thread().base
@@ -161,12 +157,11 @@ def _begin_anew() -> None:
     for node in all_nodes():
         node.retire()
     for lane in _lanes:
-        lane.base = SCRATCH_LANE
+        lane.base = layout.SCRATCH_LANE
     root.children.clear()
     for kept in (_nodes, _flat, _lanes, _spares):
         kept.clear()
-    if compiled:
-        compiled.after_fork()
+    tree.after_fork()
     if _lane_kind == "greenlet":
         _begin_greenlets()
     else:
@@ -245,8 +240,7 @@ def join_from_now_on() -> None:
     global joining
     if not joining:
         joining = True
-        if compiled:
-            compiled.join_from_now_on()
+        tree.join_from_now_on()
 
 
 def new_bucket(node: Node, duration_ns: int) -> int:
@@ -271,7 +265,7 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     return place
 
 
-_spare_lane = Lane(SCRATCH_LANE, None, root)  # where there was no memory for a lane
+_spare_lane = Lane(layout.SCRATCH_LANE, None, root)  # where there was no memory for a lane
 
 
 @shielded(_spare_lane)
@@ -290,11 +284,11 @@ def new_lane(task: int | None = None) -> Lane:
         if len(_lanes) < layout.MOST_LANES:
             at = shard.record(layout.LANE, len(_lanes) + 1, [get_ident(), kind, *[0] * (1 + 2 * layout.LANE_DEPTH)])
             base = at and at + layout.LANE_FIRST
-    lane = Lane(base or SCRATCH_LANE, task, root)
+    lane = Lane(base or layout.SCRATCH_LANE, task, root)
     if base:
         _lanes.append(lane)
         if shard is not _arena:  # a signal handler has forked in between
-            lane.base = SCRATCH_LANE
+            lane.base = layout.SCRATCH_LANE
     else:
         words[layout.HEADER_HIDDEN_LANES] += 1
     return lane
@@ -312,11 +306,14 @@ def enter_thread() -> Lane:
     _open()
     lane = here.lane = new_lane()
     if _lane_kind == "thread":
-        if compiled:
-            compiled.follow_thread(lane)
-        else:
-            _spares.follow_thread(lane)
+        follow_thread(lane)
     return lane
+
+
+@choose
+def follow_thread(lane: Lane, /) -> None:
+    """Have the lane of this thread back when it ends."""
+    _spares.follow_thread(lane)
 
 
 def use_greenlets() -> None:
@@ -331,8 +328,7 @@ def use_greenlets() -> None:
 def _begin_greenlets() -> None:
     global here
     here = GreenletStorage(_current_greenlet, root, free_lane)
-    if compiled:
-        compiled.use_greenlets(_current_greenlet, here.lanes)
+    tree.use_greenlets(_current_greenlet, here.lanes)
 
 
 @serialised
@@ -347,7 +343,7 @@ def end(node: Node, start_ns: int, error: BaseException | None) -> int:
 @serialised
 def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
     """Count a completed call with its duration; its time is charged separately."""
-    _count(node, duration_ns)
+    count_call(node, duration_ns)
     if error is not None:
         count_error(node, error)
 
@@ -356,7 +352,9 @@ def look(node: Node) -> None:
     """Have a look at what the target of a node costs; `overhead` puts its own in this place."""
 
 
-def _count_purely(node: Node, duration_ns: int) -> None:
+@choose
+def count_call(node: Node, duration_ns: int, /) -> None:
+    """Count a completed call of a node; its time is charged separately."""
     index = bucket_of(duration_ns)
     if index not in node.buckets:
         new_bucket(node, duration_ns)
@@ -369,9 +367,6 @@ def _count_purely(node: Node, duration_ns: int) -> None:
         node.max_ns = words[total + 2] = duration_ns
     if not count % CALLS_A_LOOK:
         look(node)
-
-
-_count: Callable[[Node, int], None] = compiled.finish if compiled else _count_purely
 
 
 def count_error(node: Node, error: BaseException) -> None:
@@ -390,4 +385,4 @@ def count_error(node: Node, error: BaseException) -> None:
 def succeed(node: Node, duration_ns: int) -> None:
     """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
     words[node.total] += duration_ns
-    _count(node, duration_ns)
+    count_call(node, duration_ns)

@@ -11,13 +11,11 @@ from _weakref import ref
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS
 from hookmon.core.plan import CLIENT_KINDS
-
-SCRATCH_LANE = layout.SCRATCH + 1
-SCRATCH_TOTAL = layout.SCRATCH + layout.LANE_WORDS + 2
-SCRATCH_BUCKET = SCRATCH_TOTAL + layout.NODE_WORDS
+from hookmon.probe.engine import choose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from hookmon.probe.base.target import Span
@@ -29,7 +27,7 @@ class _ScratchBuckets(dict[int, int]):
     """Buckets of a node that is not written any more: every duration lands in the scratch record."""
 
     def __missing__(self, bucket: int) -> int:
-        return SCRATCH_BUCKET
+        return layout.SCRATCH_BUCKET
 
     def __contains__(self, bucket: object) -> bool:
         return True
@@ -45,6 +43,7 @@ def blank_words() -> memoryview:
     return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
 
 
+@choose
 class Node:
     """One place in the call tree.
 
@@ -74,7 +73,7 @@ class Node:
 
     def __init__(self, parent: Node | None, span: Span | None, number: int, at: int, depth: int) -> None:
         self.parent = parent
-        self.span = span
+        self.span: Span = span  # type: ignore[assignment]  # only the root has none, and is not asked
         self.number = number
         self.total = at + layout.NODE_TOTAL_NS
         self.depth = depth
@@ -98,13 +97,14 @@ class Node:
     def retire(self) -> None:
         """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
         self.number = self.per = 0
-        self.total = SCRATCH_TOTAL
+        self.total = layout.SCRATCH_TOTAL
         self.slot = 0
         self.buckets = _scratch_buckets
         self.children = no_children
         self.parent = None
 
 
+@choose
 class Lane:
     """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own.
 
@@ -119,7 +119,7 @@ class Lane:
         self.base = base
         self.node = node
         self.task = task
-        self.trace: Any = None
+        self.trace: Any = None  # a Trace, which is of a room above
         self.moved: dict[Node, Node] | None = None
         self.ending: Ending | None = None
 
@@ -157,14 +157,14 @@ class Spares:
             if isinstance(found, Ending):
                 found = found.lane
                 self._empty(found)
-            if found.base != SCRATCH_LANE:  # else it is of a thread that was there before a fork
+            if found.base != layout.SCRATCH_LANE:  # else it is of a thread that was there before a fork
                 return found
         return None
 
     def give(self, lane: Lane) -> None:
         """Have a lane back."""
         self._empty(lane)
-        if lane.base != SCRATCH_LANE:
+        if lane.base != layout.SCRATCH_LANE:
             self._found.append(lane)
 
     def _empty(self, lane: Lane) -> None:
@@ -198,3 +198,30 @@ def is_covered(parent: Node, span: Span) -> bool:
             return True
         around = around.parent
     return False
+
+
+# What the compiled engine is told; the pure one finds it in `recorder`.
+
+
+@choose
+def set_words(view: memoryview, shared: bool, /) -> None:
+    """Write into a memory from now on; `shared`: forks of this process would write into it, too."""
+
+
+@choose
+def after_fork() -> None:
+    """Forget the lanes of the parent process."""
+
+
+@choose
+def join_from_now_on() -> None:
+    """Let calls at the root of their lane ask whether they belong to a transaction."""
+
+
+@choose
+def use_greenlets(getcurrent: Callable[[], object], lanes: dict[int, Lane], /) -> None:
+    """Keep lanes by greenlet."""
+
+
+Here = choose(_local, "Here")
+"""Storage of a thread's own, whose `lane` is the Lane of the running thread, task or greenlet."""

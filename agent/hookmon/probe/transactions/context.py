@@ -17,7 +17,7 @@ from _contextvars import ContextVar, Token
 from hookmon.core import layout
 from hookmon.probe.base.guard import after_fork, shielded
 from hookmon.probe.base.target import Span, Target
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
 from hookmon.probe.transactions.traces import RAISED, RETURNED, UNTIMED, Trace, keep_if_slow, settle
@@ -26,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.recording.tree import Lane, Node
     from hookmon.probe.transactions.traces import Event
 
 FAILED_FROM = layout.FAILED_FROM
@@ -38,6 +38,7 @@ STREAMING = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER),
 AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(after)")
 
 
+@choose
 class Transaction:
     """One request, job or test, from the entry's call to its return. It closes itself when the entry's stand-in says so.
 
@@ -111,6 +112,7 @@ class Transaction:
             keep_if_slow(node, started_ns, duration_ns, self.status, traces)
 
 
+@choose
 class Member:
     """One lane's part in a transaction: what the context variable holds there.
 
@@ -143,11 +145,6 @@ class Beside:
         transaction = self._member.transaction
         above = child(transaction.node, AFTER if transaction.ended else CONCURRENT)
         return child(above, span) if above is not None else None, None if transaction.ended else self._trace
-
-
-if compiled:
-    Transaction = compiled.Transaction  # type: ignore[misc]  # C has no annotations
-    Member = compiled.Member  # type: ignore[misc]
 
 
 class Visit:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.naming.names import FindSpan
-    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.recording.tree import Lane, Node
 
     Args = tuple[Any, ...]
     KwArgs = dict[str, Any]

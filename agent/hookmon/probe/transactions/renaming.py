@@ -15,7 +15,7 @@ from hookmon.probe.transactions.traces import give
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from hookmon.probe.base.target import Span
-    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.recording.tree import Lane, Node
     from hookmon.probe.transactions.traces import Event
 
 _SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
@@ -70,17 +70,17 @@ def rename(name: str) -> None:
 def _move_open(lane: Lane, old: Node, moved: dict[Node, Node]) -> bool:
     """Lead the calls that are open in a lane below `old` to where they belong now; say whether there are any."""
     chain = []
-    node = lane.node
+    node: Node | None = lane.node
     while node is not old:
         if node is None or node is recorder.root:
             return False  # the lane is not the transaction's any more
         chain.append(node)
         node = node.parent
-    for node in (old, *reversed(chain)):
-        place = _place(node, moved)
+    for opened in (old, *reversed(chain)):
+        place = _place(opened, moved)
         if place is None:
             break
-        if recorder.words[lane.base + node.slot] == node.number:  # it is open in this lane, and not only where that is
+        if recorder.words[lane.base + opened.slot] == opened.number:  # it is open in this lane, and not only where that is
             recorder.words[lane.base + place.slot] = place.number
         lane.node = place
     return True

@@ -12,22 +12,23 @@ from __future__ import annotations
 from hookmon.core import layout
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns as clock
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import choose
 from hookmon.probe.recording import native_forks, recorder
-from hookmon.probe.recording.tree import SCRATCH_LANE
+from hookmon.probe.recording.tree import Node
 from hookmon.probe.transactions.context import AFTER, FAILED_FROM, Transaction, child, current
 from hookmon.probe.transactions.traces import RETURNED, UNTIMED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.recording.tree import Lane
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 
 
 @shielded(None)
-def finish(transaction: Transaction | None = None) -> None:
+@choose
+def finish_response(transaction: Transaction | None = None) -> None:
     """Settle a transaction, the caller's own if none is given: its response has ended for the client.
 
     Does nothing where the calls that are open cannot be told: in a lane that has found no place in the shard.
@@ -35,7 +36,7 @@ def finish(transaction: Transaction | None = None) -> None:
     transaction = transaction or current()
     if transaction is None or transaction.ended or transaction.nested or transaction.epoch != recorder.forks:
         return
-    if transaction.lane.base == SCRATCH_LANE or transaction.node.span.target.kind != "request":
+    if transaction.lane.base == layout.SCRATCH_LANE or transaction.node.span.target.kind != "request":
         return
     lane = transaction.lane
     calls = _open_calls(lane, transaction.node)
@@ -74,7 +75,7 @@ def begin(transaction: Transaction, status: str) -> None:
 def _open_calls(lane: Lane, entry: Node) -> list[Node]:
     """Return the nodes that are open in a lane, innermost first, the entry's last; [] when the entry is not open there."""
     calls = []
-    node = lane.node
+    node: Node | None = lane.node
     while node is not None and node is not recorder.root:
         calls.append(node)
         if node is entry:
@@ -101,7 +102,7 @@ def tail(entry: Node) -> Node | None:
     after = child(entry, AFTER)
     if after is None or after in _tails:
         return _tails.get(after) if after is not None else None
-    found = recorder.Node(after.parent, AFTER, 0, 0, after.depth)
+    found = Node(after.parent, AFTER, 0, 0, after.depth)
     found.retire()
     found.number, found.parent, found.children, found.slot = after.number, after.parent, after.children, after.slot
     _tails[after] = found
@@ -114,8 +115,5 @@ def _forget_tails() -> None:
         each.retire()
     _tails.clear()
 
-
-if compiled:
-    finish = shielded(None)(compiled.finish_response)
 
 native_forks.forgetting.append(_forget_tails)

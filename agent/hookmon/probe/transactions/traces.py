@@ -10,13 +10,13 @@ from __future__ import annotations
 from hookmon.core import layout
 from hookmon.core.histogram import bucket_of
 from hookmon.probe.base.guard import shielded
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hookmon.probe.recording.recorder import Node
+    from hookmon.probe.recording.tree import Node
 
     Event = tuple[Node, int, int, int, int]  # node, start, duration, outcome, calls; start 0: several calls in one
 
@@ -25,6 +25,7 @@ RETURNED, RAISED, INTERRUPTED = layout.OUTCOME_RETURNED, layout.OUTCOME_RAISED, 
 UNTIMED = layout.OUTCOME_UNTIMED
 
 
+@choose
 class Trace:
     """The calls of one lane."""
 
@@ -68,9 +69,10 @@ def new_per(node: Node) -> int:
     arena = recorder.arena()
     if arena is not None and node.number and not node.per:
         node.per = arena.record(layout.PER, node.number, [0] * (layout.PER_WORDS - 1))
-    return node.per  # type: ignore[no-any-return]
+    return node.per
 
 
+@choose
 def settle(traces: list[Trace]) -> None:
     """Write down how often each node was called in one transaction, whose lanes these are."""
     whole: dict[Node, int] = {}
@@ -104,6 +106,7 @@ _ENDINGS = {
 }
 
 
+@choose
 def give(node: Node, other: Node, duration_ns: int, outcome: int) -> None:
     """Let one completed call of a node be another's."""
     words = recorder.words
@@ -192,9 +195,3 @@ def _write_example(at: int, started_ns: int, duration_ns: int, status: int, trac
         words[place + 2] = length_ns
         place += 3
     words[at + layout.EXAMPLE_TURN] = (words[at + layout.EXAMPLE_TURN] | 1) + 1
-
-
-if compiled:
-    Trace = compiled.Trace  # type: ignore[misc]  # C has no annotations
-    settle = compiled.settle
-    give = compiled.give

@@ -82,6 +82,6 @@ def _telling(send: Any) -> Any:
         except BaseException as error:
             leave_traceback(error)
             raise
-        response.finish()
+        response.finish_response()
 
     return tell

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from hookmon.probe.base.target import Span
     from hookmon.probe.naming.names import FindSpan
-    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.recording.tree import Lane, Node
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 

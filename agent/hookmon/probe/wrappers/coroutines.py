@@ -15,7 +15,7 @@ from hookmon.core import layout
 from hookmon.probe.base.frames import leave_traceback, unseen
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns as clock
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
 from hookmon.probe.transactions.context import beside, enter, join
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.base.target import Span
-    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.recording.tree import Lane, Node
 
 
 class Frame:
@@ -272,7 +272,7 @@ class TimedCoroutine(Awaitable):
         super().__init__(inner, Frame(span))
 
 
-_coroutine: Any = compiled.TimedCoroutine if compiled else TimedCoroutine
+_coroutine = choose(TimedCoroutine)
 
 
 def can_be_awaited(result: Any) -> bool:

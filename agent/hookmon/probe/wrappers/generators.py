@@ -11,7 +11,7 @@ from types import AsyncGeneratorType, GeneratorType
 from hookmon.probe.base.frames import leave_traceback, unseen
 from hookmon.probe.base.guard import serialised, shielded
 from hookmon.probe.base.private import monotonic_ns as clock
-from hookmon.probe.engine import compiled
+from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.transactions.context import join
 from hookmon.probe.transactions.paired_spans import end_left
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.base.target import Span
-    from hookmon.probe.recording.recorder import Lane, Node
+    from hookmon.probe.recording.tree import Lane, Node
 
 
 class _Body:
@@ -251,7 +251,7 @@ class _AsyncStep(Awaitable):
         frame.leave_place()
 
 
-_generator: Any = compiled.TimedGenerator if compiled else TimedGenerator
+_generator = choose(TimedGenerator)
 
 
 @unseen

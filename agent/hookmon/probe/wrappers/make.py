@@ -7,9 +7,8 @@ for an object of the program's own that can be called it is wrapt's proxy that d
 
 from __future__ import annotations
 
-import sys
 from _weakref import ref
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, SimpleNamespace, WrapperDescriptorType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
@@ -43,37 +42,42 @@ _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
 _PROXIES = ("ObjectProxy", "BaseObjectProxy")  # wrapt's; __class__ of anything else may be code of the program
 
 if compiled:
-    kinds: Any = compiled
-    compiled.configure(
-        sys.modules[recorder.__name__],
-        SimpleNamespace(
-            awaited=coroutines.awaited,
-            note_maker=note_maker,
-            timed_generator=generators.timed_generator,
-            members=context.members,
-            join=context.join,
-            end_left=paired_spans.end_left,
-            rename=renaming.rename,
-            keep_if_slow=traces.keep_if_slow,
-            new_per=traces.new_per,
-            located=located,
-            is_own=is_own,
-            awaiting=coroutines.awaiting,
-            tail=response.tail,
-            nest=context.nest,
-        ),
+    from hookmon.probe import _engine
+
+    kinds: Any = _engine
+    _engine.configure(
         recorder.root,
         tree.no_children,
-        tree.SCRATCH_TOTAL,
-        tree.SCRATCH_BUCKET,
-        tree.SCRATCH_LANE,
-        layout.DEEPEST,
+        context.members,
+        awaited=coroutines.awaited,
+        awaiting=coroutines.awaiting,
+        end_left=paired_spans.end_left,
+        enter_thread=recorder.enter_thread,
+        free_lane=recorder.free_lane,
+        is_own=is_own,
+        join=context.join,
+        join_from_now_on=recorder.join_from_now_on,
+        keep_if_slow=traces.keep_if_slow,
+        located=located,
+        look=recorder.look,
+        nest=context.nest,
+        new_bucket=recorder.new_bucket,
+        new_lane=recorder.new_lane,
+        new_node=recorder.new_node,
+        new_per=traces.new_per,
+        note_maker=note_maker,
+        notice_fork=recorder.notice_fork,
+        rename=renaming.rename,
+        tail=response.tail,
+        timed_generator=generators.timed_generator,
     )
 else:
     from hookmon.probe.wrappers import calls as kinds
 
 TimedCallable: Any = kinds.TimedCallable
 Selective: Any = kinds.Selective
+CallbackSource: Any = getattr(compiled, "CallbackSource", None)
+"""The compiled engine's class of functions that hand callbacks out; None where `hooks` makes such a function itself."""
 
 
 class RefusedError(Exception):

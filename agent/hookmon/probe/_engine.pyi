@@ -1,0 +1,81 @@
+"""The compiled engine's contract with Python. Classes and functions that the pure engine has as well are described there.
+
+`engine.choose` takes those from here by their names; tests/engine/test_contract.py compares both.
+"""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+from hookmon.probe.base.target import Span
+from hookmon.probe.recording.tree import Here as Here
+from hookmon.probe.recording.tree import Lane as Lane
+from hookmon.probe.recording.tree import Node as Node
+from hookmon.probe.recording.tree import after_fork as after_fork
+from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
+from hookmon.probe.recording.tree import set_words as set_words
+from hookmon.probe.recording.tree import use_greenlets as use_greenlets
+from hookmon.probe.transactions.context import Member as Member
+from hookmon.probe.transactions.context import Transaction as Transaction
+from hookmon.probe.transactions.context import Visit
+from hookmon.probe.transactions.traces import Trace as Trace
+
+NUMBERS: int
+"""Digest of the numbers that it was built for: `core.layout.NUMBERS`."""
+
+def configure(
+    root: Node,
+    no_children: dict[Span, Node | None],
+    members: ContextVar[Member | None],
+    /,
+    *,
+    awaited: Callable[[object, Span, int], object],
+    awaiting: Callable[[object], object],
+    end_left: Callable[[Lane, Node, type[BaseException] | None], None],
+    enter_thread: Callable[[], Lane],
+    free_lane: Callable[[Lane], None],
+    is_own: Callable[[str], bool],
+    join: Callable[[Lane, Span], Visit | None],
+    join_from_now_on: Callable[[], None],
+    keep_if_slow: Callable[[Node, int, int, int, list[Trace]], None],
+    located: Callable[[Span], Span],
+    look: Callable[[Node], None],
+    nest: Callable[[Lane, Node, object], object],
+    new_bucket: Callable[[Node, int], int],
+    new_lane: Callable[[int | None], Lane],
+    new_node: Callable[[Node, Span], Node | None],
+    new_per: Callable[[Node], int],
+    note_maker: Callable[[Span], None],
+    notice_fork: Callable[[], None],
+    rename: Callable[[str], None],
+    tail: Callable[[Node], Node | None],
+    timed_generator: Callable[[object, Span], object],
+) -> None:
+    """Say where the rare things are done. Raises TypeError where one of them is missing, or there is one more."""
+
+def use_counter() -> None:
+    """Keep time by the processor's time-stamp counter, where there is one."""
+
+def uses_counter() -> bool:
+    """Say whether time is kept by the counter; it no more is once it was wrong."""
+
+def now_ns() -> int:
+    """Return the time of the stamps: nanoseconds of CLOCK_MONOTONIC."""
+
+def reads() -> dict[str, bool | None]:
+    """Say what is read past CPython's interface: {what: whether it is laid out as expected}; None is not known yet."""
+
+def bucket_of(duration_ns: int, /) -> int:
+    """Return the bucket of a duration, as core.histogram does."""
+
+class TimedCallable: ...
+class Timed(TimedCallable): ...
+class TimedCoroutineFunction(Timed): ...
+class TimedGeneratorFunction(Timed): ...
+class Selective(TimedCallable): ...
+class TimedMethod: ...
+class CallbackSource: ...
+class Chained: ...
+class Application: ...
+class Marked(Timed): ...
+class MarkedBefore(Marked): ...
+class MarkedCoroutineFunction(Marked): ...
