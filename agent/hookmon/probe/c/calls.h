@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "checks.h"
 #include "clock.h"
 #include "contexts.h"
 #include "counting.h"
@@ -96,15 +97,17 @@ join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObjec
     return opened;
 }
 
-/* The lane's reference to the parent is ours while the call lasts, and goes back to the lane after it. */
+/* While the call lasts, the lane's reference to the parent is ours (I3). */
 static __attribute__((hot)) PyObject *
 timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
+    CHECK(!PyErr_Occurred());
     Lane *lane = running_lane();
     if (!LIKELY(lane)) {
         return call_unrecorded(self, args, nargsf, kwnames);
     }
+    CHECK(is_sound_lane(lane));
     PyObject *opened = NULL;
     if (state.joining && (PyObject *)lane->node == state.root) {
         opened = join_call(self, lane, args, nargsf, kwnames);
@@ -148,12 +151,14 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         }
         node->skip = 1;
     }
+    CHECK(is_sound_place(lane, node));
     uint64_t *words = state.words;
     Py_ssize_t slot = lane->base + node->slot;
     lane->node = (Node *)Py_NewRef(node);
     words[slot] = node->number;
     uint64_t start_ns = now_ns();
     words[slot + 1] = start_ns;
+    CHECK(words == state.words); /* I1 */
     result = call(self->function, args, nargsf, kwnames);
     uint64_t duration_ns = since_ns(start_ns);
     if (lane->moves && node->depth <= lane->moved_depth) {
@@ -168,7 +173,8 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
         }
     }
     Py_SETREF(lane->node, parent);
-    state.words[lane->base + node->slot] = 0; /* not `slot`: a fork may lie in between */
+    CHECK(is_sound_lane(lane) && is_sound_place(lane, node));
+    state.words[lane->base + node->slot] = 0; /* not `slot`: I2 */
     if (LIKELY(result)) {
         PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
         if (async && async->am_await) {
@@ -198,5 +204,6 @@ done:
     Py_XDECREF(moved);
     Py_XDECREF(node);
     Py_DECREF(lane);
+    CHECK(!result == !!PyErr_Occurred()); /* E_SET */
     return result;
 }

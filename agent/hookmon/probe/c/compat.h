@@ -290,7 +290,7 @@ typedef struct {
     pid_t pid;
 } Running;
 
-/* Return what holds the thread's running loop, borrowed; NULL where nothing does, perhaps with an error. */
+/* Return what holds the thread's running loop, borrowed; NULL where nothing does (E_ASK). */
 static inline Running *
 present_running(PyObject *key)
 {

@@ -29,7 +29,7 @@ acquire_task_lane(PyObject *task)
     return (PyObject *)lane;
 }
 
-/* Leave a task's lane to the next one. An error that is set stays; another one may be set. */
+/* Leave a task's lane to the next one. E_ADD. */
 static void
 release_task_lane(Lane *lane)
 {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "checks.h"
 #include "clock.h"
 #include "compat.h"
 #include "coroutine_lanes.h"
@@ -57,8 +58,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
     return 0;
 }
 
-/* Count the call, which ended then. `interrupted`: nobody will ever finish it. An error that is set says how it ended, and
- * stays; another one may be set. */
+/* Count the call, which ended then. `interrupted`: nobody will ever finish it. An error that is set says how it ended (E_ADD). */
 static HOT void
 coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
 {
@@ -67,6 +67,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     if (!lane) {
         return;
     }
+    CHECK(is_sound_lane(lane) && (!node || is_sound_place(lane, node)));
     self->lane = NULL;
     self->ended = 1;
     uint64_t duration_ns = ended_ns > self->started_ns ? ended_ns - self->started_ns : 0;
@@ -138,6 +139,7 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     }
     uint64_t step_ns;
     if (coroutine_enter(self, &step_ns) < 0) {
+        CHECK(PyErr_Occurred()); /* E_SET */
         return PYGEN_ERROR;
     }
     PyThreadState *thread = lend_c_recursion();
@@ -151,6 +153,7 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
             return PYGEN_ERROR;
         }
     }
+    CHECK((outcome == PYGEN_ERROR) == !!PyErr_Occurred());
     return outcome;
 }
 

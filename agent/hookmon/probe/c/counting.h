@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "checks.h"
 #include "errors.h"
 #include "histogram.h"
 #include "interned.h"
@@ -9,7 +10,7 @@
 #include "state.h"
 #include "types.h"
 
-/* Return the index of a bucket whose octave the node does not have yet. An error that is set stays; another may be set. */
+/* Return the index of a bucket whose octave the node does not have yet. E_ADD. */
 static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
@@ -30,7 +31,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
     return at > 0 && epoch == state.epoch ? at : node->total + UNTIMED;
 }
 
-/* Have a look at what the node's target costs. An error that is set stays; another may be set. */
+/* Have a look at what the node's target costs. E_ADD. */
 static RARE void
 look_at_cost(Node *node)
 {
@@ -41,7 +42,7 @@ look_at_cost(Node *node)
     exception_restore_unless_new(&saved);
 }
 
-/* Count a completed call; its time is charged separately. An error that is set stays set. Say whether another may be set now. */
+/* Count a completed call; its time is charged separately. E_SAY. */
 static inline int
 count_call(Node *node, uint64_t duration_ns)
 {
@@ -49,8 +50,9 @@ count_call(Node *node, uint64_t duration_ns)
     int32_t octave = bucket / SUB_BUCKETS;
     int32_t first = node->octave[octave];
     Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
-    uint64_t *words = state.words; /* only now: a fork may lie in between */
+    uint64_t *words = state.words; /* only now: I2 */
     Py_ssize_t total = node->total;
+    CHECK(is_word(at) && is_word(total) && is_word(total + UNTIMED));
     uint64_t count = ++words[at];
     if (duration_ns < node->min_ns) {
         node->min_ns = words[total + MIN] = duration_ns;
@@ -58,6 +60,7 @@ count_call(Node *node, uint64_t duration_ns)
     if (duration_ns > node->max_ns || !node->max_ns) {
         node->max_ns = words[total + MAX] = duration_ns;
     }
+    CHECK(words == state.words); /* I1 */
     if (LIKELY(first && count % CALLS_A_LOOK)) {
         return 0;
     }

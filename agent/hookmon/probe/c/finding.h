@@ -35,8 +35,7 @@ node_cache_index(Node *parent, PyObject *span)
 
 static Node *look_up_node(Node *parent, PyObject *span);
 
-/* End what was begun in a call that ends now, and has no end of its own: see stretches.py. An error that is set says how the call
- * has ended, and stays; another one may be set. */
+/* End what was begun in a call that ends now, and has no end of its own: see stretches.py. An error that is set says how the call has ended (E_ADD). */
 static RARE void
 close_abandoned(Lane *lane, Node *node)
 {

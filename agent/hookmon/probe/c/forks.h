@@ -56,7 +56,7 @@ on_fork_in_child(void)
     }
 }
 
-/* Have `recorder` do what Python's own forks have it do. An error that is set stays; another one may be set. */
+/* Have `recorder` do what Python's own forks have it do. E_ADD. */
 static RARE void
 notice_fork(void)
 {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "checks.h"
 #include "types.h"
 
 typedef struct {
@@ -26,6 +27,7 @@ freelist_pop(Freelist *freelist, PyTypeObject *type)
 static inline void
 freelist_push(Freelist *freelist, PyObject *self)
 {
+    CHECK(is_dead(self)); /* I5 */
     if (LIKELY(freelist->count < MOST_SPARE)) {
         freelist->ones[freelist->count++] = self;
     }

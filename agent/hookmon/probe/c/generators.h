@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "checks.h"
 #include "clock.h"
 #include "compat.h"
 #include "counting.h"
@@ -64,7 +65,7 @@ generator_enter(Generator *self, Step *step)
     return 0;
 }
 
-/* Count the call, once. An error that is set stays set. */
+/* Count the call, once. E_KEEP. */
 static void
 generator_end(Generator *self, int interrupted)
 {
@@ -100,6 +101,7 @@ generator_leave(Generator *self, Step *step)
     self->steps++;
     self->stepping = 0;
     if (step->node) {
+        CHECK(is_sound_lane(step->lane) && is_sound_place(step->lane, step->node));
         if (step->lane->moves) {
             follow_move(step->lane, &step->node);
             follow_move(step->lane, &step->parent);
@@ -143,6 +145,7 @@ generator_am_send(PyObject *object, PyObject *value, PyObject **result)
             return PYGEN_ERROR;
         }
     }
+    CHECK((outcome == PYGEN_ERROR) == !!PyErr_Occurred());
     return outcome;
 }
 

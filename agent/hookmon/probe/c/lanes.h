@@ -220,9 +220,6 @@ present_lane_despite_exception(void)
     return lane;
 }
 
-/* What the rare functions of `recorder` and `steps` raise is never ours, they are shielded: it comes from a signal handler of
- * the program, or is a KeyboardInterrupt, and must reach the program. Ours they answer with None. */
-
 static void run_lane(Lane *lane);
 
 /* Threads that have ended, of which the system tells without the GIL: the next one that needs a lane takes them off. */
@@ -287,7 +284,7 @@ take_ended_threads(void)
     }
 }
 
-/* Return the running lane, a new reference, making one when needed; NULL when there is none, perhaps with an error. */
+/* Return the running lane, a new reference, making one when needed; NULL when there is none (E_ASK). */
 static Lane *
 running_lane(void)
 {
@@ -323,7 +320,7 @@ running_lane(void)
     return (Lane *)made;
 }
 
-/* Make a lane the running one. An error that is set stays set, ours never is. */
+/* Make a lane the running one. E_KEEP. */
 static HOT void
 run_lane(Lane *lane)
 {

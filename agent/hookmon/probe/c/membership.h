@@ -10,8 +10,7 @@
 #include "tree_swapping.h"
 #include "types.h"
 
-/* Put a lane that is at its root below the transaction that the context belongs to. NULL, perhaps with an error, where there is
- * none. */
+/* Put a lane that is at its root below the transaction that the context belongs to. NULL where there is none (E_ASK). */
 static PyObject *
 join_transaction(Lane *lane, PyObject *span)
 {

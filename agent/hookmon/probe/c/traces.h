@@ -1,7 +1,8 @@
-/* Traces, the calls of an open transaction, and memory that is used again: as in trace.py. */
+/* Traces: the calls of an open transaction, lane by lane. As in trace.py. */
 #pragma once
 
 #include "base.h"
+#include "checks.h"
 #include "interned.h"
 #include "numbers.h"
 #include "state.h"
@@ -52,6 +53,7 @@ trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, in
         }
         else {
             Py_ssize_t room = self->room ? 4 * self->room : 16;
+            room = room < MOST_EVENTS ? room : MOST_EVENTS;
             Event *events = PyMem_Realloc(self->events, (size_t)room * sizeof *events);
             if (!events) {
                 return;
@@ -219,6 +221,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
     for (Py_ssize_t k = 0; k < lanes; k++) {
         Event *events = traces[k]->events, *end = events + traces[k]->count;
         for (Event *event = events; event < end; event++) {
+            CHECK(!event->node->per || is_word(event->node->per + PER_WORDS - 1));
             event->node->tally += event->calls;
             event->node->tally_ns += event->duration_ns;
         }
@@ -245,6 +248,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
             settle_node(words, traces[k]->events[i].node);
         }
     }
+    CHECK(words == state.words); /* I1 */
     return 0;
 }
 

@@ -293,7 +293,7 @@ static PyGetSetDef transaction_getset[] = {
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-/* Return the open transaction that the caller belongs to, a new reference; NULL, perhaps with an error, when there is none. */
+/* Return the open transaction that the caller belongs to, a new reference; NULL when there is none (E_ASK). */
 static HOT Transaction *
 open_transaction(void)
 {
@@ -324,7 +324,7 @@ mark_failed(Transaction *self)
     }
 }
 
-/* Open a transaction with its entry's node. NULL, perhaps with an error, where that failed. */
+/* Open a transaction with its entry's node. NULL where that failed (E_ASK). */
 static HOT PyObject *
 begin_transaction(Lane *lane, Node *node)
 {
@@ -347,7 +347,7 @@ begin_transaction(Lane *lane, Node *node)
 }
 
 /* Return what an entry's call opens, whose reference it takes where there is one already: a transaction, or within another one, a job
- * or a test, a request of its own name. NULL, perhaps with an error, where there is nothing. */
+ * or a test, a request of its own name. NULL where there is nothing (E_ASK). */
 static HOT PyObject *
 open_entry(Lane *lane, Node *node, PyObject *opened)
 {

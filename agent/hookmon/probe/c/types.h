@@ -1,4 +1,24 @@
-/* What all parts share: limits, structs, the state of the process, names that are looked up. */
+/* The structs that all parts share, and what must hold while they are used.
+ *
+ * I1  Words. Between reading `state.words` and storing there, nothing runs that may run Python: a signal handler may fork, and then
+ *     the words are others.
+ * I2  Stale copies. What may run Python is a call, Py_DECREF of what the program may own, a dictionary with the program's keys, and
+ *     from 3.12 on an allocation, at which the garbage collector may begin. After it read again: `state.words`, `lane->base`, the node
+ *     and its slot. A fork retires nodes and lanes; a transaction that gets its name replaces nodes (`follow_move`).
+ * I3  References. A lane owns its node. During a call, the C frame of the caller owns that reference instead, and the lane owns the
+ *     node that is called.
+ * I4  Errors. The comment of a function says which of these holds:
+ *       E_SET    NULL or -1 comes with an error.
+ *       E_ASK    NULL comes perhaps with an error: ask PyErr_Occurred().
+ *       E_KEEP   an error that is set stays set, and none comes.
+ *       E_ADD    an error that is set stays set; where none is set one may come, and must reach the program.
+ *       E_SAY    as E_ADD, and the answer says whether one may be set now.
+ *     What the callbacks of Python raise is never ours, they are shielded: it comes from a signal handler of the program, or is a
+ *     KeyboardInterrupt.
+ * I5  Lifetimes. What outlives an operation may be in the program's hands: gc.get_objects() returns all that is tracked. Memory is
+ *     used again only where nobody can have it: freelists hold what is dead and untracked, tree_swapping.h has a proof for trees.
+ *
+ * CHECK() holds the code to them in builds with -DHOOKMON_CHECKS: see checks.h. */
 #pragma once
 
 #include "base.h"
@@ -10,10 +30,9 @@
 #define MOST_FREE 8
 #define MOST_ROOM_KEPT 64
 
-/* Between two calls that wait for something, processor and caches are others': what a call then costs is the cache lines that it
- * touches, 20 to 100 ns each. So what every call needs stands in the first 64 bytes of each struct; sizes are such that CPython's
- * allocator, with the 16 bytes of its garbage collector before them, begins each on a line of its own; and what is rare is out
- * of the way of what runs. */
+/* While a call blocks, other work evicts our cache lines: what the next call costs is the lines that it touches, 20 to 100 ns each. So
+ * what every call needs stands in the first 64 bytes of each struct. Sizes are such that CPython's allocator, with the 16 bytes of its
+ * garbage collector before them, begins each on a line of its own. Rare functions lie apart from those that run (RARE, HOT). */
 typedef struct {
     PyObject_HEAD
     unsigned long long number;
@@ -28,7 +47,7 @@ typedef struct {
     /* a line of 64 bytes ends here */
     int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
     PyObject *parent;        /* Node or None */
-    PyObject *span;          /* recorder.Span or None */
+    PyObject *span;          /* target.Span or None */
     PyObject *children;      /* dict: Span -> Node or None; shared among flat nodes */
     uint64_t tally_ns; /* of `settle` and `fold`, 0 in between, as these */
     uint32_t tally;
