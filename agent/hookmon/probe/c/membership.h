@@ -101,22 +101,13 @@ set_member(Transaction *self)
     return 0;
 }
 
-/* Have it belong to what it belonged to before. -1 with an error. */
+/* Have the caller belong to what it belonged to before. -1 with an error. */
 static HOT int
 restore_member(Transaction *self)
 {
 #ifdef HAS_CONTEXTS
     Context *context = running_context(PyThreadState_Get());
-    if (self->vars_after && context == self->context && is_same_tree(context->vars, self->vars_after)) {
-        PyObject *left = context->vars;
-        context->vars = self->vars_before;
-        self->vars_before = NULL;
-        forget_cache((Variable *)state.members);
-        Py_DECREF(left);
-        PyObject *tree = self->vars_after;
-        self->vars_after = NULL;
-        Py_CLEAR(self->token);
-        keep_tree(tree);
+    if (restore_tree(self, context)) {
         return 0;
     }
     if (self->vars_after && context == self->context && !self->token) {
