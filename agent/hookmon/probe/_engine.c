@@ -1,14 +1,14 @@
-/* The compiled engine: the hot path of `calls` and `steps` in C.
+/* The compiled engine: the hot path of the probe in C, as `_engine`, a module of Python.
  *
  * In: callables and their spans. Out: words in the shard. Runs in the watched process, under the GIL.
  *
- * What happens rarely stays in Python and serves both engines: new nodes, lanes and octaves, names that were not seen yet,
- * forks (`recorder`), asynchronous generators (`steps`). What happens at each call is here: find the node under the lane's
- * present one, publish it, call, and add to the counters straight in the mapped file. No Python frame of ours is on the
- * stack, and no lock: CPython does not switch threads inside a C function that calls nothing.
+ * What happens at each call is here: find the node under the one that the lane is at, publish it, call, and add to the counters
+ * straight in the mapped file. No Python frame of ours is on the stack, and no lock is needed: CPython does not switch threads inside
+ * a C function that calls nothing. What happens rarely stays in Python and serves both engines: new nodes, lanes and octaves, names
+ * that were not seen yet, forks (the module `recorder`), asynchronous generators and what else `configure` is given as callbacks.
  *
- * It is one translation unit in parts, each of which stands on those before it. Here are the types and the
- * module of Python's.
+ * It is one translation unit. Its parts are the headers in `c`, each of which includes what it uses; docs/architecture.md has a map of
+ * them, and c/types.h says what must hold in all of them. Here are the types and the module.
  */
 
 #include "c/base.h"
@@ -173,7 +173,8 @@ static PyType_Spec observed_send_spec = {
     "hookmon.probe._engine.send", sizeof(ObservedSend), 0,
     PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, observed_send_slots};
 static PyType_Spec callback_iterator_spec = {
-    "hookmon.probe._engine.generator", sizeof(CallbackIterator), 0, PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, callback_iterator_slots};
+    "hookmon.probe._engine.generator", sizeof(CallbackIterator), 0,
+    PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, callback_iterator_slots};
 static PyType_Spec chained_spec = {
     "hookmon.probe._engine.method_descriptor", sizeof(Chained), 0, PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL, chained_slots};
 static PyType_Spec generator_spec = {

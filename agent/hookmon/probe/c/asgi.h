@@ -11,7 +11,7 @@
 #include "transactions.h"
 #include "types.h"
 
-/* Return a stand-in with a part in a response for what the program is to await, whose reference it takes. */
+/* Return a timed coroutine around an awaitable, with its role in a response. Takes the reference; NULL with an error. */
 static HOT PyObject *
 wrap_awaitable(PyObject *made, PyObject *span, short role)
 {
@@ -26,7 +26,7 @@ wrap_awaitable(PyObject *made, PyObject *span, short role)
     return (PyObject *)self;
 }
 
-/* Return what a message or a scope has by a name, borrowed, NULL when there is nothing. */
+/* Return the item of a message or a scope, borrowed; NULL without an error when there is none. */
 static PyObject *
 item(PyObject *dict, PyObject *name)
 {
@@ -37,7 +37,7 @@ item(PyObject *dict, PyObject *name)
     return found;
 }
 
-/* Read what a message tells of the response; say whether it is the last part. */
+/* Take the status out of a message; say whether the message is the last part of the response. */
 static HOT int
 read_message(PyObject *message)
 {

@@ -1,4 +1,4 @@
-/* Attributes of an instance, read without asking the interpreter for them: as in attributes.py. */
+/* Attributes of an instance, read without running code of the program: as in attributes.py. */
 #pragma once
 
 #include "base.h"
@@ -9,7 +9,7 @@
 static int reads_values;
 #endif
 
-/* Of a type and a name: that what instances have by the name is their own, and where. */
+/* What is known of a type and a name: the class has nothing by that name, and where its instances have it. */
 typedef struct {
     PyTypeObject *type;
     PyObject *name; /* only compared */
@@ -20,7 +20,7 @@ typedef struct {
 #endif
 } OwnAttribute;
 
-/* Find out about a type and a name; NULL when its class has something by that name that is no plain constant. */
+/* Find out about a type and a name; NULL when its class has something other than None by that name. */
 static HOT OwnAttribute *
 find_own_attribute(PyTypeObject *type, PyObject *name)
 {
@@ -35,7 +35,7 @@ find_own_attribute(PyTypeObject *type, PyObject *name)
     }
     own->type = type;
     own->name = name;
-    own->version = type_version(type); /* 0: it has none */
+    own->version = type_version(type); /* 0: the type has none, and is looked at each time */
 #ifdef HAS_VALUES
     own->keys = NULL;
     own->position = -1;
@@ -102,7 +102,7 @@ check_values(void)
 #endif
 
 /* Return what an object has by a name, a new reference, without running code of the program; NULL where Python is to look: see
- * names.attribute. */
+ * attributes.attribute. */
 static HOT PyObject *
 read_attribute(PyObject *value, PyObject *name)
 {

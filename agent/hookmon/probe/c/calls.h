@@ -1,4 +1,4 @@
-/* The call of a plain function: what all of this is about. */
+/* The call of a plain function: the hot path. Begin to read here; docs/architecture.md has the way of a call through the parts. */
 #pragma once
 
 #include "base.h"
@@ -17,14 +17,14 @@
 #include "transactions.h"
 #include "types.h"
 
-/* Call without recording, where there is no lane; an error that is set, a signal handler's, is the answer. */
+/* Call without recording, where there is no lane. An error that is set is a signal handler's and is the answer. */
 static RARE PyObject *
 call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     return PyErr_Occurred() ? NULL : call(self->function, args, nargsf, kwnames);
 }
 
-/* Find the node of a call, a new reference, when it is not that of the last one. NULL: not recorded, or an error. */
+/* Return the node of a call, a new reference, and remember it for the next one; NULL where it is not recorded (E_ASK). */
 static HOT __attribute__((noinline)) Node *
 find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -38,7 +38,7 @@ find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf
     }
     Py_INCREF(parent);
     Node *node = find_node(parent, span);
-    Py_DECREF(parent); /* the lane has it */
+    Py_DECREF(parent); /* the lane owns it */
     if (node) {
         self->last_epoch = state.epoch;
         Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
@@ -53,7 +53,7 @@ find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf
 static RARE PyObject *
 call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Node *parent = lane->node; /* whose reference is ours until it goes back */
+    Node *parent = lane->node; /* its reference is ours until it goes back: I3 */
     (*node)->skip++;
     lane->node = (Node *)Py_NewRef(*node);
     PyObject *result = call(self->function, args, nargsf, kwnames);
@@ -76,7 +76,7 @@ call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t
     return result;
 }
 
-/* Follow what can be awaited to its end. */
+/* Return what times an awaitable to its end, in its place. Takes the reference; NULL with an error. */
 static RARE PyObject *
 follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
 {
@@ -87,7 +87,7 @@ follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
     return followed;
 }
 
-/* See `join_transaction`. */
+/* Have a call at the root of its lane join the transaction of its context: see `join_transaction`. */
 static RARE PyObject *
 join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -119,7 +119,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     Node *parent = lane->node;
     Node *node = NULL;
     PyObject *result = NULL;
-    PyObject *moved = NULL; /* the span of a call whose node is another one now */
+    PyObject *moved = NULL; /* the span, where the node has become another one during the call */
     int outcome = OUTCOME_RETURNED;
     if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
         PyObject *span = cached_span(self, args, PyVectorcall_NARGS(nargsf));
@@ -130,7 +130,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     if (!node) {
         node = find_called_node(self, parent, args, nargsf, kwnames);
         if (!node) {
-            if (opened) { /* covered by a call around it: what is inside asks again */
+            if (opened) { /* a call around it covers this one; calls inside of it ask again */
                 close_opened(opened);
                 opened = NULL;
             }

@@ -1,4 +1,4 @@
-/* A method of what another method makes: see the pack of sqlite3. */
+/* A method that stands for two: the first makes an object, the second is called on it. See the pack of sqlite3. */
 #pragma once
 
 #include "base.h"

@@ -1,4 +1,5 @@
-/* The checking build, -DHOOKMON_CHECKS: a broken invariant ends the process where it is seen. In other builds there is nothing of it. */
+/* The checking build, -DHOOKMON_CHECKS: a broken invariant ends the process where it is seen. In other builds there is nothing of
+ * it. */
 #pragma once
 
 #include "base.h"

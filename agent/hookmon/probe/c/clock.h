@@ -97,7 +97,7 @@ now_ns(void)
 #define now_ns system_ns
 #endif
 
-/* A correction may put the clock back by a little, of which no duration is to know. */
+/* Return the time since a stamp, never less than 0: a correction may put the clock back by a little. */
 static inline uint64_t
 since_ns(uint64_t start_ns)
 {

@@ -27,11 +27,11 @@ missing_bucket(Node *node, uint64_t duration_ns)
     Py_XDECREF(answer);
     Py_XDECREF(duration);
     exception_restore_unless_new(&saved);
-    /* when a signal handler has forked in between, the place is one in the parent's shard */
+    /* I2: where a signal handler has forked in between, the place is one of the parent's shard */
     return at > 0 && epoch == state.epoch ? at : node->total + UNTIMED;
 }
 
-/* Have a look at what the node's target costs. E_ADD. */
+/* Have Python look at what the node's target costs: see overhead.py. E_ADD. */
 static RARE void
 look_at_cost(Node *node)
 {
@@ -70,7 +70,7 @@ count_call(Node *node, uint64_t duration_ns)
     return 1;
 }
 
-/* Count how a call ended that raised, and return it. */
+/* Count the outcome of a call that raised, and return it. */
 static RARE int
 count_exception(Node *node)
 {
@@ -82,7 +82,7 @@ count_exception(Node *node)
     return outcome;
 }
 
-/* Let one completed call of a node be another's: (node, other, nanoseconds, outcome). */
+/* Move one completed call from a node to another: (node, other, nanoseconds, outcome). */
 static PyObject *
 move_call(PyObject *Py_UNUSED(module), PyObject *args)
 {

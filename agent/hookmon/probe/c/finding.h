@@ -1,4 +1,4 @@
-/* Where a call counts: its span's node under the lane's present one. */
+/* Finding a call's node: the one of its span under the node that the lane is at. */
 #pragma once
 
 #include "base.h"
@@ -9,7 +9,7 @@
 #include "state.h"
 #include "types.h"
 
-/* Replace a node by the one that stands for it since its transaction got its name. The reference is ours. */
+/* Replace a node that the caller owns by the one that stands for it since its transaction got its name. */
 static RARE void
 follow_move(Lane *lane, Node **node)
 {
@@ -19,7 +19,7 @@ follow_move(Lane *lane, Node **node)
     }
 }
 
-/* Nodes that were found of late, by parent and span: one line of memory instead of the four of a dictionary. */
+/* The node cache, by parent and span: a look into it touches one line of memory, a look into a dictionary four. */
 static struct {
     Node *parent;
     PyObject *span;
@@ -35,7 +35,8 @@ node_cache_index(Node *parent, PyObject *span)
 
 static Node *look_up_node(Node *parent, PyObject *span);
 
-/* End what was begun in a call that ends now, and has no end of its own: see stretches.py. An error that is set says how the call has ended (E_ADD). */
+/* End the paired spans that were begun in a call that ends now, and are still open: see stretches.py. An error that is set says how the
+ * call has ended (E_ADD). */
 static RARE void
 close_abandoned(Lane *lane, Node *node)
 {
@@ -49,7 +50,7 @@ close_abandoned(Lane *lane, Node *node)
     exception_restore_unless_new(&saved);
 }
 
-/* Return a span's node under a parent, a new reference, if it was found of late; else NULL. */
+/* Return a span's node under a parent from the cache, a new reference, else NULL. */
 static inline Node *
 cached_node(Node *parent, PyObject *span)
 {
@@ -58,7 +59,7 @@ cached_node(Node *parent, PyObject *span)
     return LIKELY(is_there) ? (Node *)Py_NewRef(node_cache[at].node) : NULL;
 }
 
-/* Find a span's node under a parent; NULL without an error: not recorded. With an error: it must reach the program. */
+/* Return a span's node under a parent, a new reference; NULL where it is not recorded (E_ASK). */
 static HOT Node *
 find_node(Node *parent, PyObject *span)
 {
@@ -95,7 +96,7 @@ look_up_node(Node *parent, PyObject *span)
     found = PyObject_CallFunctionObjArgs(state.callbacks.new_node, (PyObject *)parent, span, NULL);
     if (!found) {
         if (PyErr_ExceptionMatches(PyExc_RecursionError)) {
-            PyErr_Clear(); /* the stack has room for the program's call, but not for ours */
+            PyErr_Clear(); /* the stack has room for the program's call, and none for ours */
         }
         return NULL;
     }

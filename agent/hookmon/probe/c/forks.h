@@ -1,4 +1,4 @@
-/* Forks, also those that Python is not told of: a program that embeds Python (uWSGI) forks its workers itself. */
+/* Forks. Python is not told of all of them: a program that embeds Python (uWSGI) forks its workers itself. */
 #pragma once
 
 #include "base.h"
@@ -9,9 +9,9 @@
 
 #include <sys/mman.h>
 
-/* Put memory of our own over the parent's shard, so that no word of it can be written from here, whatever still runs with an
- * index into it. Moved there and not mapped there: before Linux 6.12 a mapping at a fixed place that is refused (strict
- * overcommit) has taken away what was there. Where it is refused, what has storage behind it is covered at least. */
+/* Put memory of our own over the parent's shard: what still runs with an index into it must not write there. The memory is mapped
+ * elsewhere and moved: before Linux 6.12 a mapping at a fixed place that is refused (strict overcommit) takes away what was there.
+ * Where the whole size is refused, the part with storage behind it is covered. */
 static void
 cover(void *words, size_t size)
 {
@@ -37,9 +37,9 @@ cover(void *words, size_t size)
     }
 }
 
-/* Runs in the child of each fork() of the C library, os.fork's as well, before anything else and perhaps without the GIL; not
- * after vfork() and posix_spawn(). Lanes of the new epoch are nobody's: so the next call leaves the hot path, and there it is
- * noticed (`notice_fork`). */
+/* Begin a new epoch in the child of a fork. The C library calls this after each fork(), os.fork's as well, before anything else and
+ * perhaps without the GIL; not after vfork() and posix_spawn(). No lane is of the new epoch, so the next call leaves the hot path,
+ * and there `notice_fork` does the rest. */
 static void
 on_fork_in_child(void)
 {
@@ -56,7 +56,7 @@ on_fork_in_child(void)
     }
 }
 
-/* Have `recorder` do what Python's own forks have it do. E_ADD. */
+/* Have `recorder` begin anew, as after os.fork. E_ADD. */
 static RARE void
 notice_fork(void)
 {

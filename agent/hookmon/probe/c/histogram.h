@@ -6,19 +6,18 @@
 
 _Static_assert(SUB_BUCKETS == 16, "the limits below are those of scale 4");
 
-/* By the 6 bits behind the leading one: the bucket's limit within that 64th, if any, and in its lowest 5 bits how many limits lie
- * below that 64th. No duration of less than 2**48 ns has those bits, so they change no comparison. */
+/* An entry for each value of the 6 bits behind the leading one, a 64th of an octave. It is the limit of a bucket that lies in that 64th,
+ * the largest number where none does; its lowest 5 bits say how many limits lie below. A duration of less than 2**48 ns has zeros
+ * there, so these bits change no comparison. */
 static uint64_t threshold[64] __attribute__((aligned(64)));
 
 static void
 fill_histogram(void)
 {
-    /* floor(2**(63 + i/16)), computed with 128-bit integer square roots: four halvings of the exponent */
     uint64_t limit[SUB_BUCKETS + 1];
     for (int i = 0; i <= SUB_BUCKETS; i++) {
-        /* the largest m with (m / 2**63)**16 <= 2**i, by bisection in long double and a check in exact integers is not
-         * needed: limits are irrational but for i = 0 and 16, and the nearest 64-bit neighbour of a duration below
-         * 2**47 is 2**16 units away */
+        /* floor(2**(63 + i/16)), a product of 2**(1/2), 2**(1/4), 2**(1/8) and 2**(1/16). A long double is exact enough: the limits
+         * are irrational but for i = 0 and 16, and the mantissa of a duration below 2**47 ns is 2**16 units away from the next one */
         long double value = 9223372036854775808.0L;
         long double root = 1.0L;
         if (i & 8) root *= 1.41421356237309504880168872420969807857L;

@@ -1,4 +1,4 @@
-/* Functions that hand out callbacks: see hooks.py. And those in classes that bind to other ones for some objects: see instances.py. */
+/* Functions that hand out callbacks (hooks.py), and methods that are others for some instances (instances.py). */
 #pragma once
 
 #include "base.h"
@@ -17,7 +17,7 @@ selective_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObjec
     return PyObject_Vectorcall(((Timed *)callable)->function, args, nargsf, kwnames);
 }
 
-/* `name` is {id: stand-in}, and `known` has some of these by address, or all. */
+/* Bind to the stand-in of an instance, else to the function. `name` is {id: stand-in}; `known` has them by address, once found. */
 static HOT PyObject *
 selective_get(PyObject *object, PyObject *instance, PyObject *Py_UNUSED(owner))
 {
@@ -56,7 +56,7 @@ static PyMethodDef selective_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Return a stand-in for what is handed out, or that itself; its reference is taken. NULL with an error. */
+/* Return the stand-in of a callback, or the callback itself where it has none. Takes the reference; NULL with an error. */
 static PyObject *
 replace_callback(PyObject *copy, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *callback)
 {

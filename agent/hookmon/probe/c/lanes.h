@@ -187,7 +187,7 @@ static PyMemberDef lane_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
-/* Return the running lane, borrowed, or NULL without an error when there is none yet. */
+/* Return the running lane, borrowed; NULL without an error when there is none yet. */
 static inline Lane *
 present_lane(void)
 {
@@ -209,7 +209,7 @@ present_lane(void)
     return (Lane *)lane;
 }
 
-/* The same with an error set, which stays set. */
+/* Return the same. E_KEEP. */
 static Lane *
 present_lane_despite_exception(void)
 {
@@ -222,11 +222,11 @@ present_lane_despite_exception(void)
 
 static void run_lane(Lane *lane);
 
-/* Threads that have ended, of which the system tells without the GIL: the next one that needs a lane takes them off. */
+/* A stack of threads that have ended. The system tells of them without the GIL; the next thread that needs a lane empties it. */
 typedef struct Ended {
     struct Ended *next;
     Lane *lane;
-    Lane *running; /* the same, but for a thread that ended in the middle of something */
+    Lane *running; /* the lane, or that of a task in whose step the thread ended */
     unsigned epoch;
 } Ended;
 static Ended *ended_threads;
@@ -242,12 +242,12 @@ on_thread_end(void *value)
     }
 }
 
-/* Have the lane of this thread back when it ends. Without memory for that, it stays. */
+/* Have the lane of this thread put onto the stack when the thread ends. Without memory for that, the lane stays its own. */
 static void
 follow_thread_end(Lane *lane)
 {
     Ended *ended = pthread_getspecific(thread_key);
-    if (!ended) { /* else it is that of a parent process */
+    if (!ended) { /* else it is left over from before a fork */
         ended = calloc(1, sizeof *ended);
     }
     if (ended) {

@@ -1,4 +1,4 @@
-/* What Python asks and sets: the shard's words, greenlets, forks, clocks. */
+/* The functions of the module for Python: where the words are, greenlets, forks, clocks, what is read. */
 #pragma once
 
 #include "base.h"

@@ -1,4 +1,4 @@
-/* Spans of calls, by their arguments and the line that calls: what names.py finds is kept here. */
+/* Spans of calls, by their arguments and the line that calls. Python finds a span (names.py) and here it is remembered. */
 #pragma once
 
 #include "base.h"
@@ -75,15 +75,15 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
     self->known_used++;
 }
 
-/* Say whether the calling line tells the spans of a call apart: of a client's calls, once there has been a transaction. To find the
- * line costs as much again as the call. */
+/* Say whether the calling line is part of the span. It is for a client's calls, from the first transaction on: to find the line costs as
+ * much again as the call. */
 static inline int
 is_located(Timed *self)
 {
     return self->sited && state.joining;
 }
 
-/* Return the span of a call, borrowed, where it is known; NULL without an error where it is to be found. */
+/* Return the span of a call, borrowed, where it takes no work; NULL without an error where it has to be found. */
 static inline PyObject *
 cached_span(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -142,7 +142,7 @@ mix(uint64_t a, uint64_t b)
 static int reads_frames;
 #endif
 
-/* Return the hash of a text, which it has once somebody has asked. */
+/* Return the hash of a text. */
 static inline Py_hash_t
 hash_of(PyObject *text)
 {
@@ -162,7 +162,7 @@ key_of(PyCodeObject *code, uint64_t instruction)
     return mix((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
 }
 
-/* Return what tells the innermost line of the program's own code from all others, 0 when there is none. */
+/* Return a key of the innermost line of the program's own code, 0 when there is none. */
 static uint64_t
 site_key(void)
 {
@@ -194,7 +194,7 @@ site_key(void)
     return key;
 }
 
-/* Return the text that decides about the name, borrowed: an argument, or what it has under a key; NULL when it is anything else. */
+/* Return the one text that the name depends on, borrowed: an argument, or its item under a key. NULL when that is no text. */
 static HOT PyObject *
 key_argument(Timed *self, PyObject *const *args, Py_ssize_t count)
 {
@@ -234,7 +234,7 @@ gather(PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject **po
 
 static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *, int);
 
-/* Return the span of a call and of the line that calls, a new reference; NULL with an error when it cannot be found. */
+/* Return the span of a call and of its calling line, a new reference (E_SET). */
 static HOT PyObject *
 span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
 {
@@ -286,7 +286,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     return span;
 }
 
-/* Return the span that the arguments name, wherever the call comes from. `remembers`: by the argument that decides. */
+/* Return the span that the arguments name, a new reference (E_SET). `remembers`: the span is kept by `key_argument`. */
 static PyObject *
 span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, int remembers)
 {

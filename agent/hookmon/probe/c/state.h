@@ -59,7 +59,7 @@ static struct {
 OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
-static PyTypeObject *NodeType, *LaneType, *TimedCallableType, *TimedType, *CoroutineFunctionType, *GeneratorFunctionType;
-static PyTypeObject *TransactionType, *MemberType, *ApplicationType, *ObservedSendType, *CallbackSourceType, *CallbackIteratorType, *ChainedType, *TimedMethodType;
-static PyTypeObject *SelectiveType;
-static PyTypeObject *CoroutineType, *GeneratorType, *TraceType, *MarkedType, *MarkedBeforeType, *MarkedCoroutineType;
+static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType;
+static PyTypeObject *TimedCallableType, *TimedType, *TimedMethodType, *CoroutineFunctionType, *GeneratorFunctionType, *SelectiveType;
+static PyTypeObject *MarkedType, *MarkedBeforeType, *MarkedCoroutineType, *ApplicationType, *ObservedSendType;
+static PyTypeObject *CallbackSourceType, *CallbackIteratorType, *ChainedType, *CoroutineType, *GeneratorType;

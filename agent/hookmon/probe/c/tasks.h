@@ -6,7 +6,7 @@
 #include "interned.h"
 #include "state.h"
 
-/* Find what tells the running task: in the C module, which asyncio loads. -1 with an error. */
+/* Find the functions that tell the running task: in the module _asyncio. -1 with an error. */
 static int
 find_asyncio(void)
 {
@@ -41,7 +41,7 @@ find_asyncio(void)
     return 0;
 }
 
-/* The running loop is asked for until what is read has once been what asyncio says. */
+/* asyncio is asked for the running loop, until what we read has once been its answer. */
 #ifdef HAS_LOOPS
 static int reads_loops; /* 0: not known yet, -1: they are not what we take them for */
 static pid_t own_pid;
