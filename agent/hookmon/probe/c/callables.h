@@ -8,7 +8,6 @@
 #include "generators.h"
 #include "hooks.h"
 #include "interned.h"
-#include "marks.h"
 #include "names.h"
 #include "stand_ins.h"
 #include "state.h"
@@ -40,9 +39,6 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->sited = sited;
     self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
                        : PyType_IsSubtype(type, GeneratorFunctionType) ? generator_function_call
-                       : PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
-                       : PyType_IsSubtype(type, MarkedCoroutineType)   ? marked_coroutine_call
-                       : PyType_IsSubtype(type, MarkedType)            ? marked_call
                        : PyType_IsSubtype(type, CallbackSourceType)           ? callback_source_call
                        : PyType_IsSubtype(type, SelectiveType)         ? selective_call
                        : PyType_IsSubtype(type, ApplicationType)       ? application_call
@@ -62,7 +58,7 @@ timed_traverse(Timed *self, visitproc visit, void *arg)
     Py_VISIT(self->last_span);
     Py_VISIT(self->last_node);
     for (Py_ssize_t i = 0; i < self->known_size; i++) {
-        Py_VISIT(self->known[i].span);
+        Py_VISIT(self->known[i].value);
     }
     return 0;
 }

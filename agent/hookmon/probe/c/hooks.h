@@ -5,7 +5,6 @@
 #include "finding.h"
 #include "freelist.h"
 #include "interned.h"
-#include "marks.h"
 #include "names.h"
 #include "stand_ins.h"
 #include "state.h"
@@ -26,13 +25,13 @@ selective_get(PyObject *object, PyObject *instance, PyObject *Py_UNUSED(owner))
         return Py_NewRef(self->function);
     }
     Py_hash_t address = (Py_hash_t)((uintptr_t)instance >> 4);
-    PyObject *timed = known_span(self, address);
+    PyObject *timed = known_value(self, address);
     if (!timed && self->known_used < PyDict_GET_SIZE(self->name)) {
         PyObject *id = PyLong_FromVoidPtr(instance);
         timed = id ? PyDict_GetItemWithError(self->name, id) : NULL;
         Py_XDECREF(id);
         if (timed) {
-            remember_span(self, address, timed);
+            remember_value(self, address, timed);
         }
         else if (PyErr_Occurred()) {
             return NULL;

@@ -1,34 +1,19 @@
-/* Functions that tell of the open transaction: see marks.py. */
+/* Functions that tell of the open transaction: see marks.py. What the values of a call tell is remembered by their hash. */
 #pragma once
 
 #include "base.h"
 #include "attributes.h"
+#include "callables.h"
 #include "clock.h"
 #include "errors.h"
 #include "finding.h"
 #include "interned.h"
 #include "lanes.h"
 #include "names.h"
-#include "numbers.h"
+#include "readings.h"
 #include "state.h"
 #include "transactions.h"
 #include "types.h"
-
-/* Call a function of Python with (args, kwargs, result). */
-static PyObject *
-call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
-{
-    PyObject *positional, *keywords;
-    Charge begun = begin_charge();
-    if (gather(args, count, kwnames, &positional, &keywords) < 0) {
-        return NULL;
-    }
-    PyObject *answer = PyObject_CallFunctionObjArgs(mark, positional, keywords, result, NULL);
-    Py_DECREF(positional);
-    Py_DECREF(keywords);
-    end_charge(begun, LONGEST_OWN_NS);
-    return answer;
-}
 
 /* Return where the arguments have a keyword, `count` or more; the number of all arguments when they do not. */
 static Py_ssize_t
@@ -83,27 +68,33 @@ read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *k
     return value;
 }
 
-/* Give the open transaction its name; `told` is [name or None, status, node, node of that name]: the nodes of the last time. */
+/* Give the open transaction the name that a reading has. -1 with an error. */
 static HOT int
-rename_transaction(Transaction *transaction, PyObject *told)
+rename_transaction(Marked *self, Transaction *transaction, Reading *reading)
 {
-    PyObject *name = PyList_GET_ITEM(told, 0);
     Node *old = transaction->node;
-    Node *new = (Node *)PyList_GET_ITEM(told, 3);
-    if (name == Py_None || old == new) {
+    Node *new = reading->to;
+    if (reading->name == Py_None || old == new) {
         return 0;
     }
     Lane *lane = transaction->lane;
-    int is_plain = (PyObject *)old == PyList_GET_ITEM(told, 2) && new->number && lane->node == old && !lane->moves &&
-                   lane == present_lane() && transaction->own && !transaction->own->count;
+    int is_plain = old == reading->from && new->number && lane->node == old && !lane->moves && lane == present_lane() &&
+                   transaction->own && !transaction->own->count;
     if (!is_plain) { /* calls are open or over, which move along */
+        Py_hash_t hash = reading->hash;
+        PyObject *name = Py_NewRef(reading->name);
         Py_INCREF(old);
         PyObject *answer = PyObject_CallOneArg(state.callbacks.rename, name);
-        if (answer && transaction->node != old) {
-            PyList_SetItem(told, 2, Py_NewRef(old));
-            PyList_SetItem(told, 3, Py_NewRef(transaction->node));
+        Reading *known = answer && transaction->node != old ? find_reading(self, hash) : NULL;
+        if (known) {
+            Node *from = known->from, *to = known->to;
+            known->from = (Node *)Py_NewRef(old);
+            known->to = (Node *)Py_NewRef(transaction->node);
+            Py_XDECREF((PyObject *)from);
+            Py_XDECREF((PyObject *)to);
         }
         Py_XDECREF(answer);
+        Py_DECREF(name);
         Py_DECREF(old);
         return answer ? 0 : -1;
     }
@@ -118,72 +109,73 @@ rename_transaction(Transaction *transaction, PyObject *told)
     return 0;
 }
 
-/* Tell of the open transaction what is known by its values: `detail` is (read, fields, field of the body or None, kind of
- * transaction or None for any, whether it tells nothing but the route), and a list as above is remembered by the hash of what the
- * fields lead to and of what is known of the route. 0 where Python is to look, -1 with an error. */
+/* Return the hash of what the fields lead to and of what is known of the route, 0 where Python is to look. */
+static inline Py_hash_t
+hash_of_fields(Marked *self, Transaction *transaction, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+{
+    PrefixCache prefix = {0, NULL, NULL};
+    uint64_t key = mix(1, (uint64_t)hash_of_value(transaction->route));
+    if (self->body) {
+        PyObject *found = read_field(self->body, args, count, kwnames, result, &prefix);
+        key = found && !PyGen_CheckExact(found) ? key : 0;
+        Py_XDECREF(found);
+    }
+    for (Py_ssize_t i = 0; key && i < PyTuple_GET_SIZE(self->fields); i++) {
+        PyObject *value = read_field(PyTuple_GET_ITEM(self->fields, i), args, count, kwnames, result, &prefix);
+        int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
+        key = is_plain ? mix(key, (uint64_t)hash_of_value(value)) : 0;
+        Py_XDECREF(value);
+    }
+    Py_XDECREF(prefix.value);
+    return (Py_hash_t)key;
+}
+
+/* Tell the open transaction what the values of a call say of it. 0 where Python is to look, -1 with an error. */
 static HOT int
-apply_values(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+apply_values(Marked *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     Transaction *transaction = open_transaction();
     if (!transaction) {
         return PyErr_Occurred() ? -1 : 1;
     }
-    int answer = 0;
-    PrefixCache prefix = {0, NULL, NULL};
-    PyObject *kind = PyTuple_GET_ITEM(self->detail, 3);
-    int is_route = PyTuple_GET_ITEM(self->detail, 4) == Py_True;
-    int is_request = is_text(transaction->node->kind, text_request);
-    if ((kind != Py_None && !is_text(transaction->node->kind, kind)) || (is_route && transaction->is_routed)) {
+    if ((self->kind && !is_text(transaction->node->kind, self->kind)) || (self->is_route && transaction->is_routed)) {
         Py_DECREF(transaction);
         return 1;
     }
-    PyObject *body = PyTuple_GET_ITEM(self->detail, 2);
-    PyObject *fields = PyTuple_GET_ITEM(self->detail, 1);
-    if (body != Py_None) {
-        PyObject *found = read_field(body, args, count, kwnames, result, &prefix);
-        int is_plain = found && !PyGen_CheckExact(found);
-        Py_XDECREF(found);
-        if (!is_plain) {
-            goto done;
-        }
+    int answer = 0;
+    int is_request = is_text(transaction->node->kind, text_request);
+    Py_hash_t hash = hash_of_fields(self, transaction, args, count, kwnames, result);
+    if (!hash) {
+        Py_DECREF(transaction);
+        return 0;
     }
-    uint64_t key = mix(1, (uint64_t)hash_of_value(transaction->route));
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(fields); i++) {
-        PyObject *value = read_field(PyTuple_GET_ITEM(fields, i), args, count, kwnames, result, &prefix);
-        int is_plain = value && (PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || PyBool_Check(value));
-        key = is_plain ? mix(key, (uint64_t)hash_of_value(value)) : 0;
-        Py_XDECREF(value);
-        if (!is_plain) {
-            goto done;
-        }
-    }
-    PyObject *told = known_span(self, (Py_hash_t)key);
-    Py_XINCREF(told);
-    if (!told) {
-        told = call_mark(PyTuple_GET_ITEM(self->detail, 0), args, count, kwnames, result);
-        if (!told || !PyList_CheckExact(told)) {
+    PyObject *told = NULL;
+    Reading fresh;
+    Reading *reading = find_reading(self, hash);
+    if (!reading) {
+        told = call_mark(self->read, args, count, kwnames, result);
+        if (!told || !PyTuple_CheckExact(told) || PyTuple_GET_SIZE(told) != 2) {
             answer = told ? 0 : -1;
-            Py_XDECREF(told);
             goto done;
         }
-        remember_span(self, (Py_hash_t)key, told);
+        fresh = (Reading){hash, PyTuple_GET_ITEM(told, 0), PyLong_AsLong(PyTuple_GET_ITEM(told, 1)), NULL, NULL};
+        remember_reading(self, hash, fresh.name, fresh.status);
+        reading = find_reading(self, hash);
+        reading = reading ? reading : &fresh;
     }
-    int is_named = is_request && PyList_GET_ITEM(told, 0) != Py_None;
+    int is_named = is_request && reading->name != Py_None;
     if (is_named && transaction->is_routed) { /* by a request inside of it, or as a websocket */
-        Py_DECREF(told);
         goto done;
     }
-    long status = PyLong_AsLong(PyList_GET_ITEM(told, 1));
-    if (status >= 0) {
-        transaction->status = status;
+    if (reading->status >= 0) {
+        transaction->status = reading->status;
     }
     transaction->is_routed |= is_named;
     Charge begun = begin_charge();
-    answer = rename_transaction(transaction, told) < 0 ? -1 : 1;
+    answer = rename_transaction(self, transaction, reading) < 0 ? -1 : 1;
     end_charge(begun, LONGEST_OF_MANY_NS);
-    Py_DECREF(told);
 done:
-    Py_XDECREF(prefix.value);
+    Py_XDECREF(told);
     Py_DECREF(transaction);
     return answer;
 }
@@ -191,14 +183,14 @@ done:
 static HOT PyObject *
 marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Timed *self = (Timed *)callable;
-    PyObject *result = call(self->function, args, nargsf, kwnames);
-    int is_told = result && self->detail ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
+    Marked *self = (Marked *)callable;
+    PyObject *result = call(self->timed.function, args, nargsf, kwnames);
+    int is_told = result && self->read ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
     if (is_told < 0) {
         Py_CLEAR(result);
     }
     if (result && !is_told) {
-        PyObject *answer = call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, result);
+        PyObject *answer = call_mark(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, result);
         if (answer != Py_None) { /* a body that stands in for the result; or an error */
             Py_SETREF(result, answer);
         }
@@ -212,25 +204,83 @@ marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
 static HOT PyObject *
 marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Timed *self = (Timed *)callable;
-    int is_told = self->detail ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
+    Marked *self = (Marked *)callable;
+    int is_told = self->read ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
     if (!is_told) {
-        PyObject *answer = call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
+        PyObject *answer = call_mark(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
         is_told = answer ? 1 : -1;
         Py_XDECREF(answer);
     }
     if (is_told < 0) {
         return NULL;
     }
-    return call(self->function, args, nargsf, kwnames);
+    return call(self->timed.function, args, nargsf, kwnames);
 }
 
 static PyObject *
 marked_coroutine_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Timed *self = (Timed *)callable;
-    PyObject *made = call(self->function, args, nargsf, kwnames);
-    PyObject *followed = made ? call_mark(self->name, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
+    Marked *self = (Marked *)callable;
+    PyObject *made = call(self->timed.function, args, nargsf, kwnames);
+    PyObject *followed = made ? call_mark(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
     Py_XDECREF(made);
     return followed;
+}
+
+/* (function, None, name, -1, False, (read, fields, body or None, kind or None, whether it is a route)); the last may be left out. */
+static PyObject *
+marked_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    Marked *self = (Marked *)timed_new(type, args, kwargs);
+    if (!self) {
+        return NULL;
+    }
+    self->timed.vectorcall = PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
+                             : PyType_IsSubtype(type, MarkedCoroutineType) ? marked_coroutine_call
+                                                                           : marked_call;
+    PyObject *detail = self->timed.detail;
+    self->timed.detail = NULL;
+    PyObject *read, *fields, *body, *kind;
+    if (detail && PyArg_ParseTuple(detail, "OO!OOp", &read, &PyTuple_Type, &fields, &body, &kind, &self->is_route)) {
+        self->read = Py_NewRef(read);
+        self->fields = Py_NewRef(fields);
+        self->body = body == Py_None ? NULL : Py_NewRef(body);
+        self->kind = kind == Py_None ? NULL : Py_NewRef(kind);
+    }
+    else if (detail) {
+        Py_CLEAR(self);
+    }
+    Py_XDECREF(detail);
+    return (PyObject *)self;
+}
+
+static int
+marked_traverse(Marked *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->read);
+    Py_VISIT(self->fields);
+    for (int32_t i = 0; i < self->readings_size; i++) {
+        Py_VISIT(self->readings[i].from);
+        Py_VISIT(self->readings[i].to);
+    }
+    return timed_traverse(&self->timed, visit, arg);
+}
+
+static int
+marked_clear(Marked *self)
+{
+    forget_readings(self);
+    return timed_clear(&self->timed);
+}
+
+static void
+marked_dealloc(Marked *self)
+{
+    PyObject_GC_UnTrack(self);
+    forget_readings(self);
+    Py_CLEAR(self->read);
+    Py_CLEAR(self->fields);
+    Py_CLEAR(self->body);
+    Py_CLEAR(self->kind);
+    timed_dealloc(&self->timed);
 }

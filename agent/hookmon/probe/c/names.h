@@ -17,30 +17,30 @@ forget_known(Timed *self)
     self->known = NULL; /* first: what goes may call us */
     self->known_size = self->known_used = 0;
     for (Py_ssize_t i = 0; i < size; i++) {
-        Py_XDECREF(table[i].span);
+        Py_XDECREF(table[i].value);
     }
     PyMem_Free(table);
 }
 
 static PyObject *
-known_span(Timed *self, Py_hash_t hash)
+known_value(Timed *self, Py_hash_t hash)
 {
     if (!self->known_size) {
         return NULL;
     }
     size_t mask = (size_t)self->known_size - 1;
     for (size_t i = (size_t)hash & mask;; i = (i + 1) & mask) {
-        if (!self->known[i].span) {
+        if (!self->known[i].value) {
             return NULL;
         }
         if (self->known[i].hash == hash) {
-            return self->known[i].span;
+            return self->known[i].value;
         }
     }
 }
 
 static void
-remember_span(Timed *self, Py_hash_t hash, PyObject *span)
+remember_value(Timed *self, Py_hash_t hash, PyObject *value)
 {
     if (self->known_used >= MOST_KNOWN) {
         forget_known(self);
@@ -53,9 +53,9 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
         }
         size_t mask = (size_t)size - 1;
         for (Py_ssize_t i = 0; i < self->known_size; i++) {
-            if (self->known[i].span) {
+            if (self->known[i].value) {
                 size_t at = (size_t)self->known[i].hash & mask;
-                while (table[at].span) {
+                while (table[at].value) {
                     at = (at + 1) & mask;
                 }
                 table[at] = self->known[i];
@@ -67,11 +67,11 @@ remember_span(Timed *self, Py_hash_t hash, PyObject *span)
     }
     size_t mask = (size_t)self->known_size - 1;
     size_t at = (size_t)hash & mask;
-    while (self->known[at].span) {
+    while (self->known[at].value) {
         at = (at + 1) & mask;
     }
     self->known[at].hash = hash;
-    self->known[at].span = Py_NewRef(span);
+    self->known[at].value = Py_NewRef(value);
     self->known_used++;
 }
 
@@ -94,7 +94,7 @@ cached_span(Timed *self, PyObject *const *args, Py_ssize_t count)
         return self->span;
     }
     Py_hash_t hash = cached_hash(args[self->position]);
-    return hash == -1 ? NULL : known_span(self, hash);
+    return hash == -1 ? NULL : known_value(self, hash);
 }
 
 /* Files that code came from, by the address of their names, and whether they are the program's own. */
@@ -232,6 +232,22 @@ gather(PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject **po
     return failed ? -1 : 0;
 }
 
+/* Call a function of Python with (args, kwargs, result). */
+static PyObject *
+call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+{
+    PyObject *positional, *keywords;
+    Charge begun = begin_charge();
+    if (gather(args, count, kwnames, &positional, &keywords) < 0) {
+        return NULL;
+    }
+    PyObject *answer = PyObject_CallFunctionObjArgs(mark, positional, keywords, result, NULL);
+    Py_DECREF(positional);
+    Py_DECREF(keywords);
+    end_charge(begun, LONGEST_OWN_NS);
+    return answer;
+}
+
 static PyObject *span_by_name(Timed *, PyObject *const *, Py_ssize_t, PyObject *, int);
 
 /* Return the span of a call and of its calling line, a new reference (E_SET). */
@@ -261,7 +277,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
         name = (Py_hash_t)((uintptr_t)span >> 4);
     }
     Py_hash_t key = (Py_hash_t)mix((uint64_t)name, site);
-    PyObject *known = known_span(self, key);
+    PyObject *known = known_value(self, key);
     if (known) {
         Py_XDECREF(span);
         return Py_NewRef(known);
@@ -282,7 +298,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
         }
         span = there;
     }
-    remember_span(self, key, span);
+    remember_value(self, key, span);
     return span;
 }
 
@@ -294,7 +310,7 @@ span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwn
     PyObject *text = remembers ? key_argument(self, args, count) : NULL;
     if (text) {
         hash = hash_of(text);
-        PyObject *known = known_span(self, hash);
+        PyObject *known = known_value(self, hash);
         if (known) {
             return Py_NewRef(known);
         }
@@ -312,7 +328,7 @@ span_by_name(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwn
         return NULL;
     }
     if (hash != -1) {
-        remember_span(self, hash, span);
+        remember_value(self, hash, span);
     }
     return span;
 }

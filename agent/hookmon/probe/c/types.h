@@ -129,7 +129,7 @@ typedef struct {
 
 typedef struct {
     Py_hash_t hash;
-    PyObject *span; /* NULL: free */
+    PyObject *value; /* a span; of a Selective, the stand-in of an instance. NULL: free */
 } Known;
 
 typedef struct {
@@ -143,16 +143,39 @@ typedef struct {
     int sited; /* the calling line tells spans apart */
     /* a line of 64 bytes ends here */
     PyObject *last_span;
-    Known *known; /* spans by the hash of that argument */
+    Known *known; /* by the hash of that argument, or the address of an instance */
     int32_t known_size;
     int32_t known_used;
     Py_ssize_t position; /* of the one argument that the name depends on, -1: on anything */
     PyObject *name;      /* function of (args, kwargs), or NULL */
-    PyObject *detail;    /* the one key in that argument, a dict, or NULL; of a marked function: see tell */
+    PyObject *detail;    /* the one key in that argument, a dict, or NULL */
     PyObject *weakrefs;
     uint64_t unused[7];
 } Timed;
 _Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
+
+/* What the values of a call have told of the open transaction. */
+typedef struct {
+    Py_hash_t hash; /* of these values, and of the route that was known */
+    PyObject *name; /* of the transaction; None: they name none. NULL: free */
+    long status;    /* -1: none */
+    Node *from;     /* the node that a transaction had when it was last named so, or NULL */
+    Node *to;       /* and the one that it got */
+} Reading;
+
+/* A function that tells of the open transaction. Its calls are not timed: of `timed` it has the function and, as `name`, what Python
+ * calls with (args, kwargs, result). */
+typedef struct {
+    Timed timed;
+    PyObject *read;   /* function of (args, kwargs, result): (name or None, status or -1), None where Python is to look; or NULL */
+    PyObject *fields; /* tuple of all that decides: (position or keyword, -1 for the result; tuple of names that lead on) */
+    PyObject *body;   /* such a field, of which a generator is left to Python; or NULL */
+    PyObject *kind;   /* of transactions that it tells of; NULL: any */
+    Reading *readings;
+    int32_t readings_size;
+    int32_t readings_used;
+    int is_route; /* it tells nothing but the route */
+} Marked;
 
 typedef struct {
     PyObject_HEAD

@@ -59,8 +59,8 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
     """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
     or None for any, whether it tells the route); None for no.
 
-    `read` is a function of (args, kwargs, result) that gives [name or None, status or -1, None, None] or None, and
-    all that decides is what the fields, (position or -1 for the result, names), lead to. The engine puts nodes into the list.
+    `read` is a function of (args, kwargs, result) that gives (name or None, status or -1), or None where Python is to be told.
+    All that decides is what the fields, (position or -1 for the result, names), lead to.
     """
     name_template, status_template, body_template = target.marks
     parts = [part for template in (name_template, status_template) for part in parse(template) if not isinstance(part, str)]
@@ -72,11 +72,11 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
     find_status = text_finder(status_template, target, function, is_method) if status_template else None
 
     @shielded(None)
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any]:
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> tuple[str | None, int]:
         values = {**kwargs, "result": result}
         name = find_name(args, values) if find_name is not None else ""
         status = find_status(args, values)[:3] if find_status is not None else ""
-        return [renaming.mounted(name) or None, int(status) if status.isdigit() else -1, None, None]
+        return renaming.mounted(name) or None, int(status) if status.isdigit() else -1
 
     return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind, False
 
@@ -88,9 +88,9 @@ def routing(name_of: Callable[[Any, Any, Any], str], fields: tuple[Any, ...]) ->
     """
 
     @shielded(None)
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> list[Any] | None:
+    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> tuple[str, int] | None:
         name = name_of(args, kwargs, result)
-        return [name, -1, None, None] if name else None
+        return (name, -1) if name else None
 
     return read, fields, None, "request", True
 
