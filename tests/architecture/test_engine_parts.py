@@ -46,6 +46,17 @@ def test_a_part_is_read_once_and_says_what_it_is(path: Path):
     assert re.match(r"/\* [^*]+\*?(?:[^*]|\*[^/])*\*/\n#pragma once\n", path.read_text("utf-8"))
 
 
+@pytest.mark.parametrize("path", [*PARTS, PARTS[0].parents[1] / "_engine.c"], ids=lambda path: path.name)
+def test_what_a_part_refers_to_is_there(path: Path):
+    """Modules of Python by their path below probe, other parts by their names."""
+    probe = PARTS[0].parents[1]
+    comments = " ".join(re.findall(r"/\*.*?\*/", path.read_text("utf-8"), re.DOTALL))
+    modules = re.findall(r"[\w/]+\.py\b", comments)
+    parts = re.findall(r"(?:c/)?(\w+\.h)\b", re.sub(r"(?:Include|internal)/\S+|pycore_\w+\.h", "", comments))
+    assert [name for name in modules if not (probe / name).exists()] == []
+    assert [name for name in parts if not (probe / "c" / name).exists()] == []
+
+
 PAST_THE_INTERFACE = (
     r"\b_Py[A-Z]\w+|PyASCIIObject|PyFunctionObject|co_code_adaptive|ht_cached_keys|tp_version_tag|PY_VERSION_HEX|"
     r"->(?:context|context_ver|cframe|current_frame|c_recursion_remaining|cached|cached_by|cached_at)\b"

@@ -5,7 +5,7 @@
  * What happens at each call is here: find the node under the one that the lane is at, publish it, call, and add to the counters
  * straight in the mapped file. No Python frame of ours is on the stack, and no lock is needed: CPython does not switch threads inside
  * a C function that calls nothing. What happens rarely stays in Python and serves both engines: new nodes, lanes and octaves, names
- * that were not seen yet, forks (the module `recorder`), asynchronous generators and what else `configure` is given as callbacks.
+ * that were not seen yet, forks (recording/recorder.py), asynchronous generators and what else `configure` is given as callbacks.
  *
  * It is one translation unit. Its parts are the headers in `c`, each of which includes what it uses; docs/architecture.md has a map of
  * them, and c/types.h says what must hold in all of them. Here are the types and the module.

@@ -1,4 +1,4 @@
-/* ASGI applications, whose `send` tells when a response has ended: as in asgi.py. */
+/* ASGI applications, whose `send` tells when a response has ended: as in wrappers/asgi.py. */
 #pragma once
 
 #include "base.h"

@@ -1,4 +1,4 @@
-/* Attributes of an instance, read without running code of the program: as in attributes.py. */
+/* Attributes of an instance, read without running code of the program: as in base/introspect.py. */
 #pragma once
 
 #include "base.h"
@@ -82,7 +82,8 @@ check_values(void)
     PyObject *type = PyObject_CallFunction((PyObject *)&PyType_Type, "s(){}", "Instance");
     PyObject *instance = type ? PyObject_CallNoArgs(type) : NULL;
     PyObject *another = Py_BuildValue("{OO}", name_kind, Py_True);
-    int agree = instance && another && PyObject_SetAttr(instance, name_close, Py_None) == 0 && PyObject_SetAttr(instance, name_kind, type) == 0;
+    int agree = instance && another && PyObject_SetAttr(instance, name_close, Py_None) == 0 &&
+                PyObject_SetAttr(instance, name_kind, type) == 0;
     reads_values = 1;
     for (int step = 0; agree && step < 3; step++) {
         PyObject *dict = step == 1 ? PyObject_GetAttrString(instance, "__dict__") : NULL;
@@ -102,7 +103,7 @@ check_values(void)
 #endif
 
 /* Return what an object has by a name, a new reference, without running code of the program; NULL where Python is to look: see
- * attributes.attribute. */
+ * base/introspect.py. */
 static HOT PyObject *
 read_attribute(PyObject *value, PyObject *name)
 {

@@ -136,7 +136,7 @@ timed_get(PyObject *self, PyObject *instance, PyObject *Py_UNUSED(owner))
     return PyMethod_New(self, instance);
 }
 
-/* By reference, see reference.py. */
+/* By reference, see wrappers/proxy.py. */
 static PyObject *
 timed_reduce(Timed *self, PyObject *protocol)
 {

@@ -105,7 +105,7 @@ since_ns(uint64_t start_ns)
     return now > start_ns ? now - start_ns : 0;
 }
 
-/* What hookmon does by itself and takes long enough to be timed is charged to it: see overhead.py. */
+/* What hookmon does by itself and takes long enough to be timed is charged to it: see recording/overhead.py. */
 typedef struct {
     uint64_t start_ns, own_ns;
 } Charge;
@@ -116,8 +116,8 @@ begin_charge(void)
     return (Charge){now_ns(), state.words[HEADER_OWN_NS]};
 }
 
-/* Charge what has passed since then, without what was charged meanwhile. What takes longer than `longest_ns` was interrupted, and a fork
- * in between has begun anew. */
+/* Charge what has passed since then, without what was charged meanwhile. What takes longer than `longest_ns` was interrupted, and
+ * a fork in between has begun anew. */
 static inline void
 end_charge(Charge begun, uint64_t longest_ns)
 {

@@ -83,7 +83,8 @@ check_contexts(void)
     PyObject *before = Py_NewRef(present->vars);
     PyObject *token = PyContextVar_Set(state.members, state.members);
     int agree = token && (PyObject *)present == context && present->vars != before && Py_IS_TYPE(present->vars, Py_TYPE(before)) &&
-                !strcmp(Py_TYPE(before)->tp_name, "hamt") && is_in_cache((Variable *)state.members, state.members, PyThreadState_Get());
+                !strcmp(Py_TYPE(before)->tp_name, "hamt") &&
+                is_in_cache((Variable *)state.members, state.members, PyThreadState_Get());
     branch_type = NULL;
     if (agree && !check_trees(present)) {
         branch_type = NULL;

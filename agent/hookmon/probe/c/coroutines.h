@@ -1,4 +1,4 @@
-/* Coroutines: each step is timed, as in steps.py. */
+/* Coroutines: each step is timed, as in wrappers/coroutines.py. */
 #pragma once
 
 #include "base.h"

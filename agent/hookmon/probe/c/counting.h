@@ -31,7 +31,7 @@ missing_bucket(Node *node, uint64_t duration_ns)
     return at > 0 && epoch == state.epoch ? at : node->total + UNTIMED;
 }
 
-/* Have Python look at what the node's target costs: see overhead.py. E_ADD. */
+/* Have Python look at what the node's target costs: see recording/overhead.py. E_ADD. */
 static RARE void
 look_at_cost(Node *node)
 {

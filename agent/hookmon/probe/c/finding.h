@@ -35,8 +35,8 @@ node_cache_index(Node *parent, PyObject *span)
 
 static Node *look_up_node(Node *parent, PyObject *span);
 
-/* End the paired spans that were begun in a call that ends now, and are still open: see stretches.py. An error that is set says how the
- * call has ended (E_ADD). */
+/* End the paired spans that were begun in a call that ends now, and are still open: see transactions/paired_spans.py. An error
+ * that is set says how the call has ended (E_ADD). */
 static RARE void
 close_abandoned(Lane *lane, Node *node)
 {
@@ -89,7 +89,7 @@ look_up_node(Node *parent, PyObject *span)
     if (PyErr_Occurred()) {
         return NULL;
     }
-    if (parent->depth >= DEEPEST) { /* each level takes C stack, which 3.11 does not guard: see recorder.new_node */
+    if (parent->depth >= DEEPEST) { /* each level takes C stack, which 3.11 does not guard: see recording/recorder.py */
         PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
         return NULL;
     }

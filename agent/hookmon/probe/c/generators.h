@@ -1,4 +1,4 @@
-/* Generators, of which only the body's time counts: as in generators.py. */
+/* Generators, of which only the body's time counts: as in wrappers/generators.py. */
 #pragma once
 
 #include "base.h"

@@ -6,9 +6,9 @@
 
 _Static_assert(SUB_BUCKETS == 16, "the limits below are those of scale 4");
 
-/* An entry for each value of the 6 bits behind the leading one, a 64th of an octave. It is the limit of a bucket that lies in that 64th,
- * the largest number where none does; its lowest 5 bits say how many limits lie below. A duration of less than 2**48 ns has zeros
- * there, so these bits change no comparison. */
+/* An entry for each value of the 6 bits behind the leading one, a 64th of an octave. It is the limit of a bucket that lies in that
+ * 64th, the largest number where none does; its lowest 5 bits say how many limits lie below. A duration of less than 2**48 ns has
+ * zeros there, so these bits change no comparison. */
 static uint64_t threshold[64] __attribute__((aligned(64)));
 
 static void

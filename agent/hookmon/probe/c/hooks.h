@@ -1,4 +1,4 @@
-/* Functions that hand out callbacks (hooks.py), and methods that are others for some instances (instances.py). */
+/* Functions that hand out callbacks (patching/hooks.py), and methods that are others for some instances (patching/instances.py). */
 #pragma once
 
 #include "base.h"

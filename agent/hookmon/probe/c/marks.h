@@ -1,4 +1,5 @@
-/* Functions that tell of the open transaction: see marks.py. What the values of a call tell is remembered by their hash. */
+/* Functions that tell of the open transaction: see wrappers/observers.py. What the values of a call tell is remembered by their
+ * hash. */
 #pragma once
 
 #include "base.h"

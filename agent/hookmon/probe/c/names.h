@@ -1,4 +1,4 @@
-/* Spans of calls, by their arguments and the line that calls. Python finds a span (names.py) and here it is remembered. */
+/* Spans of calls, by their arguments and the line that calls. Python finds a span (naming/names.py) and here it is remembered. */
 #pragma once
 
 #include "base.h"
@@ -75,8 +75,8 @@ remember_value(Timed *self, Py_hash_t hash, PyObject *value)
     self->known_used++;
 }
 
-/* Say whether the calling line is part of the span. It is for a client's calls, from the first transaction on: to find the line costs as
- * much again as the call. */
+/* Say whether the calling line is part of the span. It is for a client's calls, from the first transaction on: to find the line
+ * costs as much again as the call. */
 static inline int
 is_located(Timed *self)
 {

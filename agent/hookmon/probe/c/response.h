@@ -1,4 +1,4 @@
-/* The end of a response, and what still runs then: as in response.py. */
+/* The end of a response, and what still runs then: as in transactions/response.py. */
 #pragma once
 
 #include "base.h"

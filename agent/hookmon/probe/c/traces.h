@@ -1,4 +1,4 @@
-/* Traces: the calls of an open transaction, lane by lane. As in trace.py. */
+/* Traces: the calls of an open transaction, lane by lane. As in transactions/traces.py. */
 #pragma once
 
 #include "base.h"

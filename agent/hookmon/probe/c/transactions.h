@@ -1,4 +1,4 @@
-/* Transactions: begun, settled, ended. What is rare of them is in transactions.py. */
+/* Transactions: begun, settled, ended. What is rare of them is in transactions/context.py. */
 #pragma once
 
 #include "base.h"

@@ -8,7 +8,7 @@
  *     `vars_after` and `spare_trees`, and whoever took it out of gc.get_objects(). Each holds a counted reference. A token holds the
  *     context and the old value, and no tree.
  *  2  A tree is refilled only where its count of references is 1, and that one is the caller's; and its root's is 1, the tree's
- *     (`membership_in`). So nobody else can see the change, and nobody holds a pair of it: those who read a tree under the GIL hold it.
+ *     (`membership_in`). So nobody else can see the change: whoever reads a tree holds a reference to it.
  *  3  The counts are looked at when a tree is kept and again when it is used: in between gc.get_objects() may have given it away, as
  *     what is tracked is in nobody's hands alone (I5). Then it is let go, and Python sets the variable.
  *  4  Between looking and storing nothing runs that may run Python: when a tree is used, what the store lets go is None. When one is

@@ -47,14 +47,14 @@ typedef struct {
     /* a line of 64 bytes ends here */
     int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
     PyObject *parent;        /* Node or None */
-    PyObject *span;          /* target.Span or None */
+    PyObject *span;          /* base/target.py's Span, or None */
     PyObject *children;      /* dict: Span -> Node or None; shared among flat nodes */
     uint64_t tally_ns; /* of `settle` and `fold`, 0 in between, as these */
     uint32_t tally;
     uint32_t whole;
     PyObject *kind;    /* of its target, or NULL */
     uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
-    PyObject *tail;    /* Node or NULL: see response.py */
+    PyObject *tail;    /* Node or NULL: see transactions/response.py */
     uint64_t unused[6];
 } Node;
 _Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
@@ -96,7 +96,7 @@ typedef struct {
 } Lane;
 _Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
 
-/* One request, job or test, and one lane's part in it: as in transactions.py. */
+/* One request, job or test, and one lane's part in it: as in transactions/context.py. */
 typedef struct {
     PyObject_HEAD
     Lane *lane;
