@@ -24,7 +24,7 @@ def _load() -> tuple[Any, str]:
     if os.environ.get("HOOKMON_ENGINE") == "pure":
         return None, "HOOKMON_ENGINE is pure"
     try:
-        from hookmon.probe import _engine
+        import hookmon.probe._engine as _engine  # `from hookmon.probe` would not tell a missing module from a broken one
     except ModuleNotFoundError:  # or free-threaded
         return None, "the compiled one was not built for this interpreter"
     except ImportError as error:  # a subinterpreter, or a file that the system cannot load
