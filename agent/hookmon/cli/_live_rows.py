@@ -13,7 +13,7 @@ from typing import Any
 from hookmon.collector.live import Key, LiveCall
 from hookmon.collector.store import Run
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
-from hookmon.core.histogram import LAST_BUCKET, SUB_BUCKETS, upper_bound_ns
+from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
 from hookmon.report.texts import count, duration, inert, percent, short_place, shortened
 
 SCHEMA = "hookmon-top/1"
@@ -197,17 +197,15 @@ def histogram(buckets: dict[int, int]) -> list[str]:
     """Return a histogram as lines: a bar for each quarter of an octave, or wider where there are too many."""
     if not buckets:
         return ["no call ended"]
-    width = SUB_BUCKETS // 4
+    width = SUB_BUCKETS // COARSE_SUB_BUCKETS
     while (max(buckets) - min(buckets)) // width >= _HISTOGRAM_ROWS:
         width *= 2
-    bins: dict[int, int] = {}
-    for bucket, calls in buckets.items():
-        bins[(bucket - 1) // width] = bins.get((bucket - 1) // width, 0) + calls
+    bins = coarsen(buckets, width)
     top = max(bins.values())
     lines = []
     for place in range(min(bins), max(bins) + 1):
         calls = bins.get(place, 0)
         bar = "█" * max(1 if calls else 0, round(calls / top * _BAR_WIDTH))
-        bound = duration(round(upper_bound_ns(min(LAST_BUCKET, (place + 1) * width))))
+        bound = duration(round(upper_bound_ns(min(LAST_BUCKET, place * width))))
         lines.append(f"≤ {bound:>8}  {bar:{_BAR_WIDTH}}  {count(calls)}".rstrip())
     return lines

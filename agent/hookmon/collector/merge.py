@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from hookmon.collector.shards import RawExample, RawNode, ShardData
 from hookmon.collector.store import Example, InFlight, Node, Run
-from hookmon.core import layout
+from hookmon.core import histogram, layout
 
 _Key = tuple[int, str, str, bool, str]  # parent, name, target, flat, call site where that tells nodes apart
 _DETACHED = {layout.FLAG_CONCURRENT: "concurrent", layout.FLAG_AFTER: "after"}
@@ -138,8 +138,7 @@ def _add(node: Node, raw: RawNode, self_ns: int) -> None:
     node.repeated_calls += repeated_calls
     node.repeated_ns += repeated_ns
     node.most_repeated = max(node.most_repeated, most_repeated)
-    for bucket, count in raw.buckets.items():
-        node.buckets[bucket] = node.buckets.get(bucket, 0) + count
+    histogram.add(node.buckets, raw.buckets)
 
 
 def in_flight(data: ShardData, now_ns: int, *, killed: bool) -> list[InFlight]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from hookmon.core import histogram
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.calls import Figures
 from hookmon.report.diff.intervals import Buckets
@@ -76,8 +77,7 @@ def _transaction(row: TransactionRow, buckets: dict[Key, Buckets]) -> Subject:
     added: Buckets = {}
     for (name, kind, _), each in buckets.items():
         if (name, kind) == (row.name, row.kind):
-            for bucket, calls in each.items():
-                added[bucket] = added.get(bucket, 0) + calls
+            histogram.add(added, each)
     return Subject((row.name, row.kind, ""), row.figures, True, "", row.children, added)
 
 
