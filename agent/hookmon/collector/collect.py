@@ -20,7 +20,7 @@ from hookmon.collector.identity import Identity, own_namespace, shown_pid
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.roster import Roster
 from hookmon.collector.series import Series
-from hookmon.collector.shards import Owner, ShardData, ShardReader, files_of
+from hookmon.collector.shards import Owner, ShardData, ShardReader
 from hookmon.collector.statuses import Statuses, incomplete_packs
 from hookmon.collector.store import BlindSpot, Run, RunFile
 from hookmon.collector.watcher import Watcher
@@ -116,7 +116,7 @@ class Collector:
     def _scan(self, now_ns: int) -> None:
         """Read the birth notes that are new in the run folder, open the shards, and follow those who left them."""
         try:
-            entries = files_of(self._folder)
+            entries = run_folder.files_of(self._folder)
         except OSError:
             return
         for name in entries:
@@ -305,7 +305,7 @@ class Collector:
     def _has_new_shards(self) -> bool:
         """Say whether a process that nobody knew of has left a shard since the last look."""
         try:
-            names = [name for name in files_of(self._folder) if name.endswith(layout.SHARD_SUFFIX)]
+            names = [name for name in run_folder.files_of(self._folder) if name.endswith(layout.SHARD_SUFFIX)]
         except OSError:
             return False
         return any(name not in self._readers and name not in self._folded and name not in self._broken for name in names)

@@ -26,7 +26,7 @@ from hookmon.collector.identity import Identity, own_namespace
 from hookmon.collector.merge import Tree
 from hookmon.collector.processes import Processes
 from hookmon.collector.recover import launcher_is_alive
-from hookmon.collector.shards import ShardData, ShardReader, files_of
+from hookmon.collector.shards import ShardData, ShardReader
 from hookmon.collector.store import Node, Run, RunFile, Store
 from hookmon.collector.survivors import final_part
 from hookmon.collector.watcher import Watcher
@@ -267,7 +267,7 @@ class LiveRun:
     def _listed(self) -> list[str] | None:
         """Open what is new in the run folder and return its shards, None when there is no folder."""
         try:
-            entries = files_of(self._folder)
+            entries = run_folder.files_of(self._folder)
         except OSError:
             return None
         names = [name for name in entries if name.endswith(layout.SHARD_SUFFIX)]
@@ -366,7 +366,7 @@ def _alive(run: Run) -> set[int]:
             processes.revive(identity, now_ns)
     folder = Path(run.run_folder)
     with suppress(OSError):
-        for name in files_of(folder):
+        for name in run_folder.files_of(folder):
             birth = read_birth(folder / name) if name.endswith(layout.BIRTH_SUFFIX) else None
             if birth is not None:
                 processes.follow(birth.identity, birth.started_ns, now_ns)

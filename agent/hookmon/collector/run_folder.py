@@ -263,6 +263,14 @@ def left_behind() -> list[Path]:
     return found
 
 
+def files_of(folder: Path) -> list[str]:
+    """Return the names of all files in a run folder, those in its drop as `drop/NAME`. Raises OSError when it is not there."""
+    names = os.listdir(folder)
+    with suppress(OSError):
+        names += [f"{layout.DROP_NAME}/{name}" for name in os.listdir(folder / layout.DROP_NAME)]
+    return sorted(names)
+
+
 def shares_mounts(note: Note) -> bool:
     """Say whether the path of a note's run file means the same file here."""
     return note.mounts == _mount_namespace()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
@@ -186,20 +185,6 @@ class ShardReader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def files_of(folder: Path) -> list[str]:
-    """Return the names of all files in a run folder, those in its drop as `drop/NAME`. Raises OSError when it is not there."""
-    names = os.listdir(folder)
-    with suppress(OSError):
-        names += [f"{layout.DROP_NAME}/{name}" for name in os.listdir(folder / layout.DROP_NAME)]
-    return sorted(names)
-
-
-def pid_of(name: str) -> int:
-    """Return the process that a file of a run folder is of, 0 for none."""
-    head = name.rpartition("/")[2].partition("-")[0]
-    return int(head) if head.isdecimal() and head.isascii() and len(head) < 10 else 0
 
 
 def _is_possible(node: RawNode, age_ns: int) -> bool:
