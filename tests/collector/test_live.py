@@ -14,7 +14,8 @@ from pathlib import Path
 from support.runs import Started, hookmon_start, wait_until, watch, write
 
 from hookmon.cli._live_rows import summary
-from hookmon.collector.live import LiveRun, Snapshot, has_process, is_running, running, totals_of
+from hookmon.collector.counters import CallKey, totals_of
+from hookmon.collector.live import LiveRun, Snapshot, has_process, is_running, running
 from hookmon.collector.store import Node, Run, RunFile, Store
 from hookmon.collector.windows import History
 
@@ -226,7 +227,7 @@ def test_transactions_are_counted_once():
     ]
     totals = totals_of(nodes)
     assert (totals.transactions.calls, totals.transactions.errors, totals.transactions.buckets) == (5, 1, {10: 5})
-    deep = totals.by_key["deep", "function", "m:deep"]
+    deep = totals.by_key[CallKey("deep", "function", "m:deep")]
     assert (deep.calls, deep.total_ns, deep.self_ns, deep.sites) == (8, 10, 10, {"a.py:1": 3, "a.py:2": 5})
     assert {name for name, _, _ in totals.by_key} == {"GET /", "GET /inner", "deep", "POST /"}
     history = History(0)

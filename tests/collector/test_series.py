@@ -39,7 +39,7 @@ def rows(run: Run) -> dict[str, CallPoints]:
 
 def take(series: Series, at_ms: int, **shards: ShardData) -> None:
     for name, data in shards.items():
-        series.take(name, data, is_scaled=False)
+        series.take(name, data, is_measured=False)
     series.note(at_ms * MS)
 
 
@@ -86,7 +86,7 @@ def test_counters_that_moved_while_they_were_read_end_right():
     take(series, 250, a=shard(raw("request", [MS] * 2)))
     take(series, 500, a=shard(raw("request", [MS] * 3), raw("GET /", [MS] * 3)))
     take(series, 750, a=shard(raw("GET /", [MS] * 4)))
-    series.take("a", shard(raw("request", [MS]), raw("GET /", [MS] * 4)), is_scaled=False)
+    series.take("a", shard(raw("request", [MS]), raw("GET /", [MS] * 4)), is_measured=False)
     series.note(800 * MS, is_last=True)
     series.store()
     found = {name: [point.calls for point in row.points] for name, row in rows(run).items()}
@@ -143,7 +143,7 @@ def test_a_series_goes_on_with_the_next_launcher():
     series.store()
     run.nodes = [Node(-1, "q", "sql", "m:q", calls=4, total_ns=4 * MS, buckets={bucket_of(MS): 4})]
     second = Series(run)
-    second.take("alive", shard(raw("q", [MS] * 30), raw("r", [MS]), raw("new", [MS])), is_scaled=False)
+    second.take("alive", shard(raw("q", [MS] * 30), raw("r", [MS]), raw("new", [MS])), is_measured=False)
     second.note(10**15, unattended=True)
     second.store()
     found = rows(run)

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import pytest
 
-from hookmon.collector.live import Counters, LiveProcess, Snapshot, Totals
+from hookmon.collector.counters import CallKey, Counters, Totals
+from hookmon.collector.live import LiveProcess, Snapshot
 from hookmon.collector.windows import SECOND_NS, SPARK_CELLS, WINDOWS, History
 from hookmon.core.histogram import bucket_of
 
 MS = 1_000_000
-KEY = ("GET", "cache", "redis:get")
-OTHER = ("render", "template", "jinja2:render")
+KEY = CallKey("GET", "cache", "redis:get")
+OTHER = CallKey("render", "template", "jinja2:render")
 
 
 def counted(durations_ns: Iterable[int], errors: int = 0, site: str = "app.py:1") -> Counters:
     """Return the counters of calls that took so long."""
     durations = list(durations_ns)
-    counters = Counters(len(durations), errors, sum(durations), sum(durations), max(durations, default=0))
-    for each in durations:
-        counters.buckets[bucket_of(each)] = counters.buckets.get(bucket_of(each), 0) + 1
+    buckets = dict(Counter(bucket_of(duration_ns) for duration_ns in durations))
+    longest_ns = max(durations, default=0)
+    counters = Counters(len(durations), errors, sum(durations), sum(durations), max_ns=longest_ns, histograms=[buckets])
     if durations:
         counters.sites[site] = len(durations)
     return counters

@@ -149,8 +149,13 @@ def test_a_coarse_bucket_holds_what_four_fine_ones_held():
 
 
 @pytest.mark.parametrize(
-    ("ranks", "found"), [([1], [2]), ([3], [2]), ([4], [7]), ([1, 3, 4, 5], [2, 2, 7, 7]), ([2, 9], [2, 7])], ids=str
+    ("shares", "found"), [((0.0,), [2]), ((0.6,), [2]), ((0.61,), [7]), ((0.2, 0.6, 0.8, 1.0), [2, 2, 7, 7])], ids=str
 )
-def test_a_rank_lies_in_the_bucket_that_reaches_it(ranks: list[int], found: list[int]):
-    """One beyond all of them lies in the last."""
-    assert buckets_at(ranks, [(2, 3), (7, 2)]) == found
+def test_a_rank_lies_in_the_bucket_that_reaches_it(shares: tuple[float, ...], found: list[int]):
+    """The third of five is the last one of a bucket of three."""
+    assert buckets_at(shares, 5, [(2, 3), (7, 2)]) == found
+
+
+def test_a_rank_beyond_all_calls_lies_in_the_last_bucket():
+    """A damaged file may say that there were more."""
+    assert buckets_at((0.1, 0.99), 9, [(2, 3), (7, 2)]) == [2, 7]

@@ -21,7 +21,8 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from hookmon.cli import _live_rows as rows
-from hookmon.collector.live import Key, LiveRun
+from hookmon.collector.counters import CallKey
+from hookmon.collector.live import LiveRun
 from hookmon.collector.windows import WINDOWS, History
 from hookmon.report.texts import count, duration, inert, percent
 
@@ -36,7 +37,7 @@ class Detail(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "Back")]
     CSS = "Detail { align: center middle; } #box { width: 90%; height: 90%; border: round $primary; padding: 0 1; }"
 
-    def __init__(self, key: Key, lines: Callable[[Key], list[tuple[str, str]]]) -> None:
+    def __init__(self, key: CallKey, lines: Callable[[CallKey], list[tuple[str, str]]]) -> None:
         """Show what `lines` says of a key: text and style."""
         super().__init__()
         self._key = key
@@ -92,7 +93,7 @@ class LiveApp(App[None]):
         self.wanted = wanted
         self.is_paused = False
         self._interval = interval
-        self._keys: list[Key] = []  # of the rows of the table of calls
+        self._keys: list[CallKey] = []  # of the rows of the table of calls
 
     def compose(self) -> ComposeResult:
         """Lay the view out."""
@@ -133,13 +134,13 @@ class LiveApp(App[None]):
         project = self.live.run.project
         shown = rows.chosen(self.history, self.window, self.wanted, self.sort)[:_MOST_ROWS]
         self._fill("calls", [rows.call_cells(row, self.history) for row in shown], [row.key for row in shown])
-        flying = [call for call in self.history.now.in_flight if rows.matches((call.name, call.kind, ""), self.wanted)]
+        flying = [call for call in self.history.now.in_flight if rows.is_wanted(call, self.wanted)]
         self._fill("flight", [rows.flight_cells(call, project) for call in flying[:_SHOWN_IN_FLIGHT]])
         self._fill("processes", [rows.process_cells(row) for row in self.history.processes()])
         if isinstance(self.screen, Detail):
             self.screen.draw()
 
-    def _detail(self, key: Key) -> list[tuple[str, str]]:
+    def _detail(self, key: CallKey) -> list[tuple[str, str]]:
         return rows.detail(self.history, key, self.window, self.live.run.project)
 
     def _head(self) -> list[tuple[str, str]]:
@@ -165,7 +166,7 @@ class LiveApp(App[None]):
             ),
         ]
 
-    def _fill(self, name: str, cells: list[list[str]], keys: list[Key] | None = None) -> None:
+    def _fill(self, name: str, cells: list[list[str]], keys: list[CallKey] | None = None) -> None:
         """Put rows into a table; the cursor stays on its call, and the view where it was."""
         table = self._table(name)
         chosen = self._chosen() if keys is not None else None
@@ -179,7 +180,7 @@ class LiveApp(App[None]):
                 table.move_cursor(row=keys.index(chosen), scroll=False)
         table.scroll_to(y=top, animate=False)
 
-    def _chosen(self) -> Key | None:
+    def _chosen(self) -> CallKey | None:
         place = self._table("calls").cursor_row
         return self._keys[place] if 0 <= place < len(self._keys) else None
 

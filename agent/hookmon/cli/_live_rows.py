@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import Any
 
-from hookmon.collector.live import Key, LiveCall
+from hookmon.collector.counters import CallKey
+from hookmon.collector.live import LiveCall
 from hookmon.collector.store import Run
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
@@ -25,11 +26,16 @@ LONGEST_NAME = 32
 """In a table: at 100 columns the figures beside it are on the screen. The detail of a call has its whole name."""
 
 
-def matches(key: Key, wanted: str) -> bool:
+def matches(key: CallKey, wanted: str) -> bool:
     """Say whether a name, kind or target holds the text, whatever its case, or fits it as a glob."""
     wanted = wanted.lower()
     texts = [text.lower() for text in key]
     return any(wanted in text or fnmatchcase(text, wanted) for text in texts)
+
+
+def is_wanted(call: LiveCall, wanted: str) -> bool:
+    """Say the same of a call in flight."""
+    return matches(CallKey(call.name, call.kind, ""), wanted)
 
 
 def chosen(history: History, window: str, wanted: str = "", sort: str = "self") -> list[CallLive]:
@@ -70,8 +76,8 @@ def call_cells(row: CallLive, history: History) -> list[str]:
     figures = row.figures
     busy = figures.self_ns / 1e9 / figures.seconds if figures.seconds else 0.0
     return [
-        shortened(inert(row.key[0]), LONGEST_NAME),
-        inert(row.key[1]),
+        shortened(inert(row.key.name), LONGEST_NAME),
+        inert(row.key.kind),
         rate(figures.rate),
         *(time_of(each) for each in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
         count(figures.errors) if figures.errors else "–",
@@ -138,7 +144,7 @@ def plain_line(history: History, clock: str, wanted: str = "") -> list[tuple[str
     everything = summary(history, "all", wanted)[1]
     pieces.append((f"  {count(everything.calls)} {noun}", ""))
     now = history.now
-    flying = [call for call in now.in_flight if matches((call.name, call.kind, ""), wanted)]
+    flying = [call for call in now.in_flight if is_wanted(call, wanted)]
     pieces.append((f"  {len(flying)} in flight", ""))
     if flying:
         pieces.append((f" ({inert(flying[0].name)} for {duration(flying[0].duration_ns)})", "yellow"))
@@ -158,11 +164,11 @@ def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
         "ended": now.ended,
         "transactions": {window: _plain(history.transactions(window)) for window in WINDOWS},
         "calls": [
-            {"name": row.key[0], "kind": row.key[1], "target": row.key[2]}
+            {"name": row.key.name, "kind": row.key.kind, "target": row.key.target}
             | {window: _plain(history.figures(row.key, window)) for window in WINDOWS}
             for row in chosen(history, "10 s", wanted)
         ],
-        "in_flight": [asdict(call) for call in now.in_flight if matches((call.name, call.kind, ""), wanted)],
+        "in_flight": [asdict(call) for call in now.in_flight if is_wanted(call, wanted)],
         "processes": [asdict(row.process) | {"cpu_share": row.cpu_share, "rate": row.rate} for row in history.processes()],
     }
 
@@ -172,7 +178,7 @@ def _plain(figures: Figures) -> dict[str, Any]:
     return {name: getattr(figures, name) for name in shown}
 
 
-def detail(history: History, key: Key, window: str, project: str) -> list[tuple[str, str]]:
+def detail(history: History, key: CallKey, window: str, project: str) -> list[tuple[str, str]]:
     """Return all that is known of one name, as lines of text and their style."""
     name, kind, target = (inert(text) for text in key)
     lines = [(name, "bold"), (f"{kind}  {target}", "dim"), ("", "")]
@@ -187,7 +193,7 @@ def detail(history: History, key: Key, window: str, project: str) -> list[tuple[
     lines += [("", ""), (f"called from ({window})", "dim")]
     for each_site, calls in sorted(figures.sites.items(), key=lambda item: -item[1]):
         lines.append((f"{count(calls):>12}  {site(each_site, project) or '(unknown)'}", ""))
-    flying = [call for call in history.now.in_flight if call.name == key[0]]
+    flying = [call for call in history.now.in_flight if call.name == key.name]
     lines += [("", ""), (f"{len(flying)} in flight", "dim")]
     lines += [(f"{duration(call.duration_ns):>12}  {site(call.call_site, project)}", "") for call in flying[:10]]
     return lines

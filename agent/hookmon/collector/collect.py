@@ -174,7 +174,7 @@ class Collector:
         watcher = self.roster.writer(data, now_ns)
         end_ns = now_ns if alive else self._end_of(watcher, data, now_ns)
         tree.add(data, end_ns)
-        self._series.take(name, data, is_scaled=True)
+        self._series.take(name, data, is_measured=True)
         is_replaced = watcher.birth is not None and watcher.birth.started_ns > data.started_ns
         if not is_replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)

@@ -17,17 +17,17 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 from zlib import crc32
 
 from hookmon.collector import run_folder
 from hookmon.collector.births import read_birth
+from hookmon.collector.counters import Totals, totals_of
 from hookmon.collector.identity import Identity, own_namespace
-from hookmon.collector.merge import Tree
+from hookmon.collector.merge import measure
 from hookmon.collector.processes import Processes
 from hookmon.collector.recover import launcher_is_alive
 from hookmon.collector.shards import ShardData, ShardReader
-from hookmon.collector.store import Node, Run, RunFile, Store
+from hookmon.collector.store import Run, RunFile, Store
 from hookmon.collector.survivors import final_part
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
@@ -35,82 +35,6 @@ from hookmon.core.errors import RunFileError, ShardError
 
 _TRIES = 5
 _JUST_S = 0.1  # a file that was changed so lately may change again without another time of change
-_MOST_SITES = 8
-
-Key = tuple[str, str, str]
-"""Name, kind and target of a call."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What was counted of one name since its run began. `sites` is {call site: calls}, `buckets` core.histogram's."""
-
-    calls: int = 0
-    errors: int = 0
-    total_ns: int = 0  # a recursion counts once
-    self_ns: int = 0
-    max_ns: int = 0
-    buckets: dict[int, int] = field(default_factory=dict)
-    sites: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: Counters) -> None:
-        """Add what was counted elsewhere."""
-        self.calls += other.calls
-        self.errors += other.errors
-        self.total_ns += other.total_ns
-        self.self_ns += other.self_ns
-        self.max_ns = max(self.max_ns, other.max_ns)
-        for bucket, calls in other.buckets.items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + calls
-        for site, calls in other.sites.items():
-            self.sites[site] = self.sites.get(site, 0) + calls
-
-    def since(self, before: Counters) -> Counters:
-        """Return how these have grown; what has shrunk, as while a transaction gets its name, has not grown."""
-        grown = Counters(
-            max(0, self.calls - before.calls),
-            max(0, self.errors - before.errors),
-            max(0, self.total_ns - before.total_ns),
-            max(0, self.self_ns - before.self_ns),
-            self.max_ns,
-        )
-        grown.buckets = _grown(self.buckets, before.buckets)
-        grown.sites = _grown(self.sites, before.sites)
-        return grown
-
-    def add_node(self, node: Node, *, is_outermost: bool) -> None:
-        """Add one place of a call tree; `is_outermost` says that no call around it is counted here."""
-        self.calls += node.calls
-        self.errors += node.errors
-        self.self_ns += node.self_ns
-        self.max_ns = max(self.max_ns, node.max_ns)
-        if is_outermost:
-            self.total_ns += node.total_ns
-        for bucket, calls in node.buckets.items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + calls
-        if node.calls and (node.call_site in self.sites or len(self.sites) < _MOST_SITES):
-            self.sites[node.call_site] = self.sites.get(node.call_site, 0) + node.calls
-
-
-_K = TypeVar("_K")
-
-
-def _grown(now: dict[_K, int], before: dict[_K, int]) -> dict[_K, int]:
-    return {key: calls - before.get(key, 0) for key, calls in now.items() if calls > before.get(key, 0)}
-
-
-@dataclass(slots=True)
-class Totals:
-    """The counters of each name, and those of all transactions together."""
-
-    by_key: dict[Key, Counters] = field(default_factory=dict)
-    transactions: Counters = field(default_factory=Counters)
-
-    def add(self, other: Totals) -> None:
-        """Add what was counted elsewhere."""
-        for key, counters in other.by_key.items():
-            self.by_key.setdefault(key, Counters()).add(counters)
-        self.transactions.add(other.transactions)
 
 
 @dataclass(slots=True)
@@ -150,23 +74,6 @@ class Snapshot:
     ended: bool = False
 
 
-def totals_of(nodes: list[Node]) -> Totals:
-    """Return the counters of a call tree by name."""
-    totals = Totals()
-    within_entry: list[bool] = []
-    for node in nodes:
-        above = node.parent
-        within_entry.append(above >= 0 and (within_entry[above] or nodes[above].entry))
-        while above >= 0 and (nodes[above].name != node.name or nodes[above].target != node.target):
-            above = nodes[above].parent
-        if node.calls or node.total_ns:
-            counters = totals.by_key.setdefault((node.name, node.kind, node.target), Counters())
-            counters.add_node(node, is_outermost=above < 0)
-            if node.entry and not within_entry[-1]:
-                totals.transactions.add_node(node, is_outermost=True)
-    return totals
-
-
 class _Shard:
     """One shard and what was read of it last."""
 
@@ -183,9 +90,8 @@ class _Shard:
             check = crc32(content.body)
             if check != self._check:
                 self.data = content.parsed()
-                tree = Tree()
-                tree.add(self.data, now_ns)
-                self.totals = totals_of(tree.nodes)
+                measure(self.data, now_ns)
+                self.totals = totals_of(self.data.nodes)
                 self._check = check
 
     def in_flight(self, now_ns: int) -> Iterable[LiveCall]:

@@ -8,73 +8,27 @@ with killed workers, and with a launcher that took over from a killed one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from time import thread_time_ns
 from zlib import crc32
 
-from hookmon.collector.merge import scale
+from hookmon.collector.counters import CallKey, Counters, by_key
+from hookmon.collector.merge import measure
 from hookmon.collector.shards import RawNode, ShardData, ShardReader
 from hookmon.collector.store import CallSeries, Node, Run
 from hookmon.core.errors import ShardError
+from hookmon.core.histogram import coarsen
 
 SHORTEST_NS = 250_000_000
 MOST_INTERVALS = 240
 MOST_NAMES = 128
-OTHER = ("(other)", "", "")
+OTHER = CallKey("(other)", "", "")
 """The key of all names beyond MOST_NAMES, those with the least time."""
 
 _SLOWEST_LOOK_NS = 1_000_000_000
 _REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
-_FINE_BUCKETS = 4  # of core.histogram, in one bucket of a series: OpenTelemetry's scale 2, at most 9 % off
 
-_Key = tuple[str, str, str]  # name, kind, target
-
-
-class _Sum:
-    """The counters of one name. `buckets` is {bucket of scale 2: calls}."""
-
-    __slots__ = ("buckets", "calls", "errors", "total_ns")
-
-    def __init__(self) -> None:
-        self.calls = self.errors = self.total_ns = 0
-        self.buckets: dict[int, int] = {}
-
-    def add(self, other: _Sum, sign: int = 1) -> None:
-        """Add another sum, or take it away."""
-        self.calls += sign * other.calls
-        self.errors += sign * other.errors
-        self.total_ns += sign * other.total_ns
-        for bucket, calls in other.buckets.items():
-            left = self.buckets.get(bucket, 0) + sign * calls
-            if left:
-                self.buckets[bucket] = left
-            else:
-                self.buckets.pop(bucket, None)
-
-
-_Sums = dict[_Key, _Sum]
-
-
-def sums_of(nodes: Iterable[Node | RawNode]) -> _Sums:
-    """Return the counters of each name; as in the report, a recursion counts once in its name's total."""
-    rows = list(nodes)
-    sums: _Sums = {}
-    for node in rows:
-        key = (node.name, node.kind, node.target)
-        if key not in sums:
-            sums[key] = _Sum()
-        total = sums[key]
-        total.calls += sum(node.buckets.values()) + node.untimed
-        total.errors += node.errors
-        above = node.parent
-        while above >= 0 and (rows[above].name != node.name or rows[above].target != node.target):
-            above = rows[above].parent
-        if above < 0:
-            total.total_ns += node.total_ns
-        for bucket, calls in node.buckets.items():
-            coarse = (bucket - 1) // _FINE_BUCKETS + 1
-            total.buckets[coarse] = total.buckets.get(coarse, 0) + calls
-    return sums
+_Sums = dict[CallKey, Counters]  # their histograms are coarse ones
 
 
 class Series:
@@ -84,16 +38,16 @@ class Series:
         """Begin with those of an earlier state of the run, if there are any."""
         self._run = run
         self.interval_ns = run.interval_ns or SHORTEST_NS
-        self._points: dict[_Key, dict[int, _Sum]] = {(row.name, row.kind, row.target): _points(row) for row in run.series}
+        self._points: dict[CallKey, dict[int, Counters]] = {
+            CallKey(row.name, row.kind, row.target): _points(row) for row in run.series
+        }
         self._known: _Sums = {}  # the sum of the points
         for key, points in self._points.items():
-            self._known[key] = _Sum()
-            for point in points.values():
-                self._known[key].add(point)
-        self._pooled: set[_Key] = set()
+            self._known[key] = Counters.sum_of(points.values())
+        self._pooled: set[CallKey] = set()
         self._is_continued = bool(run.series)
         self._takes_names = OTHER not in self._points  # names that an earlier launcher pooled cannot be told from new ones
-        self._ended = sums_of(run.nodes)  # shards that are folded
+        self._ended = _sums_of(run.nodes)  # shards that are folded
         self._shards: dict[str, _Sums] = {}  # shards that still grow, as they were read last
         self._contents: dict[str, int] = {}
         self._is_last = False
@@ -115,7 +69,7 @@ class Series:
                 check = crc32(content.body)
                 if self._contents.get(name) != check:
                     self._contents[name] = check
-                    self.take(name, content.parsed(), is_scaled=False)
+                    self.take(name, content.parsed(), is_measured=False)
             except ShardError:
                 continue  # the collector names it
         self.note(now_ns)
@@ -128,18 +82,18 @@ class Series:
         started_ns = self._run.started_ns
         self._next_ns = max(now_ns + pace_ns, started_ns + ((now_ns - started_ns) // beat_ns + 1) * beat_ns)
 
-    def take(self, name: str, data: ShardData, *, is_scaled: bool) -> None:
+    def take(self, name: str, data: ShardData, *, is_measured: bool) -> None:
         """Take over what a shard holds; `note` tells the difference."""
-        if not is_scaled:
-            scale(data)
-        self._shards[name] = sums_of(data.nodes)
+        if not is_measured:
+            measure(data, 0)
+        self._shards[name] = _sums_of(data.nodes)
 
     def fold(self, name: str) -> None:
         """Keep a shard that will not grow any more."""
         self._contents.pop(name, None)
         for key, total in self._shards.pop(name, {}).items():
             if key not in self._ended:
-                self._ended[key] = _Sum()
+                self._ended[key] = Counters()
             self._ended[key].add(total)
 
     def note(self, now_ns: int, *, unattended: bool = False, is_last: bool = False) -> None:
@@ -158,34 +112,28 @@ class Series:
                 self._double()
             self._last = middle_ns // self.interval_ns
         for key, parts in self._grown().items():
-            known = self._known.get(key)
-            if known is None:
-                known = self._known[key] = _Sum()
-                self._points[key] = {}
-            growth = _Sum()
-            for part in parts:
-                growth.add(part)
-            growth.add(known, -1)
-            known.add(growth)
-            points = self._points[key]
+            now = Counters.sum_of(parts)
+            growth = now.less(self._known.get(key) or Counters())
+            self._known[key] = now
+            points = self._points.setdefault(key, {})
             at = self._last
             while growth.calls < 0 and points:
                 at = max(points)
                 growth.add(points.pop(at))
-            points.setdefault(at, _Sum()).add(growth)
+            points.setdefault(at, Counters()).add(growth)
         if len(self._points) > MOST_NAMES:
             self._pool()
 
-    def _grown(self) -> dict[_Key, list[_Sum]]:
+    def _grown(self) -> dict[CallKey, list[Counters]]:
         """Return the sums of all names that differ from what is known."""
-        parts: dict[_Key, list[_Sum]] = {}
+        parts: dict[CallKey, list[Counters]] = {}
         for sums in (self._ended, *self._shards.values()):
             for key, total in sums.items():
                 own = OTHER if key in self._pooled or (key not in self._known and not self._takes_names) else key
                 parts.setdefault(own, []).append(total)
         return {key: each for key, each in parts.items() if self._differs(key, each)}
 
-    def _differs(self, key: _Key, parts: list[_Sum]) -> bool:
+    def _differs(self, key: CallKey, parts: list[Counters]) -> bool:
         known = self._known.get(key)
         calls = sum(part.calls for part in parts)
         if known is None:
@@ -199,20 +147,20 @@ class Series:
         """Put the half of the names that has the least time into one."""
         names = sorted((key for key in self._known if key != OTHER), key=lambda key: (-self._known[key].total_ns, key))
         pool = self._points.setdefault(OTHER, {})
-        known = self._known.setdefault(OTHER, _Sum())
+        known = self._known.setdefault(OTHER, Counters())
         for key in names[MOST_NAMES // 2 :]:
             self._pooled.add(key)
             known.add(self._known.pop(key))
             for index, point in self._points.pop(key).items():
-                pool.setdefault(index, _Sum()).add(point)
+                pool.setdefault(index, Counters()).add(point)
 
     def _double(self) -> None:
         self.interval_ns *= 2
         self._last //= 2
         for key, points in self._points.items():
-            wide: dict[int, _Sum] = {}
+            wide: dict[int, Counters] = {}
             for index, point in points.items():
-                wide.setdefault(index // 2, _Sum()).add(point)
+                wide.setdefault(index // 2, Counters()).add(point)
             self._points[key] = wide
 
     def store(self) -> None:
@@ -221,22 +169,28 @@ class Series:
         self._run.series = [CallSeries(*key, _text(points)) for key, points in self._points.items() if self._known[key].calls]
 
 
-def _text(points: dict[int, _Sum]) -> str:
+def _sums_of(nodes: Sequence[Node | RawNode]) -> _Sums:
+    sums = by_key(nodes)
+    for counters in sums.values():
+        counters.histograms = [coarsen(counters.buckets)]
+    return sums
+
+
+def _text(points: dict[int, Counters]) -> str:
     rows = []
     for index, point in sorted(points.items()):
-        buckets = [value for pair in sorted(point.buckets.items()) for value in pair]
+        buckets = [value for pair in sorted(point.buckets.items()) if pair[1] for value in pair]
         rows.append([index, point.calls, point.errors, point.total_ns, buckets])
     return json.dumps(rows, separators=(",", ":"))
 
 
-def _points(row: CallSeries) -> dict[int, _Sum]:
+def _points(row: CallSeries) -> dict[int, Counters]:
     """Return the points of a saved series, none when they cannot be read."""
-    points: dict[int, _Sum] = {}
+    points: dict[int, Counters] = {}
     try:
         for index, calls, errors, total_ns, buckets in json.loads(row.points):
-            point = points[index] = _Sum()
-            point.calls, point.errors, point.total_ns = calls, errors, total_ns
-            point.buckets = dict(zip(buckets[::2], buckets[1::2], strict=True))
+            histogram = dict(zip(buckets[::2], buckets[1::2], strict=True))
+            points[index] = Counters(calls, errors, total_ns, histograms=[histogram])
     except (ValueError, TypeError):
         return {}
     return points

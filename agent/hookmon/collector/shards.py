@@ -45,7 +45,18 @@ class RawNode:
     untimed: int
     buckets: dict[int, int] = field(default_factory=dict)
     per: tuple[int, ...] = (0,) * (layout.PER_WORDS - 1)  # layout.PER_… from PER_TRANSACTIONS on
-    in_flight_ns: int = 0  # filled in by the merger
+    in_flight_ns: int = 0  # filled in by `merge.measure`
+    self_ns: int = 0  # the same
+
+    @property
+    def calls(self) -> int:
+        """How many calls were completed, timed or not."""
+        return sum(self.buckets.values()) + self.untimed
+
+    @property
+    def entry(self) -> bool:
+        """Say whether it is a transaction, unless there is one above it."""
+        return bool(self.flags & layout.FLAG_ENTRY)
 
 
 @dataclass
@@ -192,7 +203,7 @@ def _is_possible(node: RawNode, age_ns: int) -> bool:
 
     A call is in its bucket a moment after its error is counted, in each of the lanes.
     """
-    calls = sum(node.buckets.values()) + node.untimed
+    calls = node.calls
     return (
         calls * _SHORTEST_CALL_NS <= age_ns
         and node.errors + node.interrupted <= calls + layout.MOST_LANES

@@ -11,7 +11,8 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from hookmon.collector.live import Counters, Key, LiveProcess, Snapshot, Totals
+from hookmon.collector.counters import CallKey, Counters, Totals
+from hookmon.collector.live import LiveProcess, Snapshot
 from hookmon.core.histogram import middle_ns, quantiles_ns
 
 SECOND_NS = 1_000_000_000
@@ -43,7 +44,7 @@ class Figures:
 class CallLive:
     """One name in one window; `all_calls` are those of the whole run, or since the mark."""
 
-    key: Key
+    key: CallKey
     figures: Figures
     all_calls: int
     all_errors: int
@@ -99,7 +100,7 @@ class History:
         before = self._before(window)
         return self._figures(self.now.totals.transactions, before.totals.transactions, before.at_ns)
 
-    def figures(self, key: Key, window: str) -> Figures:
+    def figures(self, key: CallKey, window: str) -> Figures:
         """Return the figures of one name."""
         before = self._before(window)
         return self._figures(self.now.totals.by_key.get(key), before.totals.by_key.get(key), before.at_ns)
@@ -117,16 +118,16 @@ class History:
         rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.calls, row.key))
         return rows
 
-    def together(self, keys: list[Key], window: str) -> Figures:
+    def together(self, keys: list[CallKey], window: str) -> Figures:
         """Return the figures of several names as if they were one."""
-        now, then = Counters(), Counters()
         before = self._before(window)
-        for key in keys:
-            now.add(self.now.totals.by_key.get(key) or Counters())
-            then.add(before.totals.by_key.get(key) or Counters())
+        now, then = (
+            Counters.sum_of(totals.by_key[key] for key in keys if key in totals.by_key)
+            for totals in (self.now.totals, before.totals)
+        )
         return self._figures(now, then, before.at_ns)
 
-    def spark(self, key: Key) -> list[float]:
+    def spark(self, key: CallKey) -> list[float]:
         """Return the calls a second in each two seconds of the last minute, oldest first; -1.0 where nobody looked."""
         calls = [0] * SPARK_CELLS
         spans_ns = [0] * SPARK_CELLS

@@ -69,27 +69,25 @@ def coarsen(buckets: dict[int, int], width: int = SUB_BUCKETS // COARSE_SUB_BUCK
     return coarse
 
 
-def rank_of(share: float, count: int) -> int:
-    """Return the nearest rank, 1 to `count`, of a quantile of so many values."""
-    return min(count, max(1, ceil(share * count - 1e-9)))
+def buckets_at(shares: tuple[float, ...], count: int, pairs: Iterable[tuple[int, int]]) -> list[int]:
+    """Return the buckets in which the nearest ranks of quantiles lie.
 
-
-def buckets_at(ranks: list[int], pairs: Iterable[tuple[int, int]]) -> list[int]:
-    """Return the bucket in which each rank lies.
-
-    `ranks` are in ascending order, 1 is the shortest duration. `pairs` are (bucket, count), the shortest durations first; a rank
-    beyond their sum lies in the last one.
+    `shares` are 0.0 to 1.0, in ascending order. `pairs` are (bucket, calls), the shortest durations first, `count` is the sum of
+    their calls.
     """
     found: list[int] = []
-    bucket = seen = at = 0
-    for bucket, count in pairs:
-        seen += count
-        while seen >= ranks[at]:
+    bucket = seen = 0
+    left = iter(shares)
+    rank = max(1, ceil(next(left) * count - 1e-9))
+    for bucket, calls in pairs:
+        seen += calls
+        while seen >= rank:
             found.append(bucket)
-            at += 1
-            if at == len(ranks):
+            share = next(left, None)
+            if share is None:
                 return found
-    return found + [bucket] * (len(ranks) - at)
+            rank = ceil(share * count - 1e-9)
+    return found + [bucket] * (len(shares) - len(found))  # the calls are fewer than `count`: a damaged file
 
 
 def quantiles_ns(buckets: dict[int, int], shares: tuple[float, ...], min_ns: int, max_ns: int) -> list[int]:
@@ -101,8 +99,8 @@ def quantiles_ns(buckets: dict[int, int], shares: tuple[float, ...], min_ns: int
     count = sum(buckets.values())
     if not count:
         return [0] * len(shares)
-    ranks = [rank_of(share, count) for share in shares]
+    found = buckets_at(shares, count, sorted(buckets.items()))
     return [
-        max_ns if rank >= count else max(min_ns, min(max_ns, round(middle_ns(bucket))))
-        for rank, bucket in zip(ranks, buckets_at(ranks, sorted(buckets.items())), strict=True)
+        max_ns if share * count - 1e-9 > count - 1 else max(min_ns, min(max_ns, round(middle_ns(bucket))))
+        for share, bucket in zip(shares, found, strict=True)
     ]

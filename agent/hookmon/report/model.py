@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
-from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, told_apart, walk_of
+from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, told_apart
 from hookmon.report.findings import Finding, failing, findings, location
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
@@ -63,6 +64,7 @@ class Report:
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
+    walk: Walk  # of the nodes
     processes: list[Process]  # the main process first, then as they were started; of very many, those with the most calls
     watched: list[Watched]
     groups: list[WatchGroup]  # the same, folded
@@ -103,6 +105,7 @@ def build(run: Run) -> Report:
         transactions=rows,
         findings=found,
         nodes=run.nodes,
+        walk=walk,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
         watched=run.watched,
         groups=groups,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hookmon.collector.store import CallSeries, Sample
 from hookmon.core.errors import RunFileError
-from hookmon.core.histogram import COARSE_SUB_BUCKETS, buckets_at, middle_ns, rank_of
+from hookmon.core.histogram import COARSE_SUB_BUCKETS, buckets_at, middle_ns
 
 
 @dataclass(slots=True)
@@ -67,8 +67,8 @@ def _percentiles_ns(buckets: list[int]) -> list[int]:
     count = sum(counts)
     if count <= 0:
         return [0, 0, 0]
-    ranks = [rank_of(share, count) for share in (0.50, 0.95, 0.99)]
-    return [round(middle_ns(bucket, COARSE_SUB_BUCKETS)) for bucket in buckets_at(ranks, zip(buckets[::2], counts, strict=False))]
+    found = buckets_at((0.50, 0.95, 0.99), count, zip(buckets[::2], counts, strict=False))
+    return [round(middle_ns(bucket, COARSE_SUB_BUCKETS)) for bucket in found]
 
 
 def usage(samples: list[Sample], interval_ns: int) -> list[Usage]:

@@ -19,7 +19,7 @@ from functools import cache
 from math import exp, expm1, log, sqrt
 from statistics import NormalDist
 
-from hookmon.core.histogram import SUB_BUCKETS, buckets_at, middle_ns, rank_of
+from hookmon.core.histogram import SUB_BUCKETS, buckets_at, middle_ns
 
 CONFIDENCE = 0.95
 MOST_COUNTED = 200
@@ -129,7 +129,7 @@ def _quantile(durations: Durations, tests: int) -> tuple[float, float, float]:
     calls = durations.calls
     half = normal(tests) * sqrt(TAIL * (1 - TAIL) / min(calls, MOST_COUNTED))
     shares = (max(0.0, TAIL - half), TAIL, min(1.0, TAIL + half))
-    low, at, high = buckets_at([rank_of(share, calls) for share in shares], sorted(durations.buckets.items()))
+    low, at, high = buckets_at(shares, calls, sorted(durations.buckets.items()))
     return _LOGS[low], _LOGS[at], _LOGS[high]
 
 

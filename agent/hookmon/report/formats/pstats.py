@@ -11,7 +11,6 @@ import marshal
 from typing import TextIO
 
 from hookmon.collector.store import Node
-from hookmon.report.calls import walk_of
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
@@ -28,7 +27,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     """Write the bytes to the buffer below the text file."""
     functions: dict[_Function, _Figures] = {}  # (calls that are no recursion, calls, self, total)
     callers: dict[_Function, dict[_Function, _Figures]] = {}
-    for index, is_outermost in walk_of(report.nodes):
+    for index, is_outermost in report.walk:
         node = report.nodes[index]
         figures = _figures(node, is_outermost)
         function = _function(node)
