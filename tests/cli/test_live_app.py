@@ -55,7 +55,7 @@ def driven(folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, si
     run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=CONFIG)
 
     async def show() -> None:
-        app = LiveApp(live, History(live.run.started_ns), 0.1)
+        app = LiveApp(live, History(live.run.started_ns, 100_000_000))
         async with app.run_test(size=size) as pilot:
             await until(lambda: len(names(app)) == 4)
             await drive(app, pilot)

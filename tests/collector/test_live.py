@@ -15,7 +15,8 @@ from support.runs import Started, hookmon_start, wait_until, watch, write
 
 from hookmon.cli._live_rows import summary
 from hookmon.collector.counters import CallKey, totals_of
-from hookmon.collector.live import LiveRun, Snapshot, has_process, is_running, running
+from hookmon.collector.feed import Snapshot
+from hookmon.collector.live import LiveRun, has_process, is_running, running
 from hookmon.collector.store import Node, Run, RunFile, Store
 from hookmon.collector.windows import History
 
@@ -111,7 +112,7 @@ open("done", "w"); until("end")
         folder = Path(live.run.run_folder)
         wait_until(lambda: len(list(folder.glob("*.shard"))) <= 1, "the shards to be folded")
         assert calls(live.look(time.monotonic_ns()))["work"] == 2400
-        assert len(live._shards) <= 1
+        assert len(live._shards.open) <= 1
         (tmp_path / "end").touch()
         result = run.finish()
         last = live.look(time.monotonic_ns())
@@ -231,7 +232,7 @@ def test_transactions_are_counted_once():
     assert (deep.calls, deep.total_ns, deep.self_ns, deep.sites) == (8, 10, 10, {"a.py:1": 3, "a.py:2": 5})
     assert {name for name, _, _ in totals.by_key} == {"GET /", "GET /inner", "deep", "POST /"}
     history = History(0)
-    history.add(Snapshot(10**9, totals))
+    history.observe(Snapshot(10**9, totals))
     assert summary(history, "all")[0] == "req"
     assert summary(history, "all")[1].calls == 5
     assert summary(history, "all", "deep")[1].calls == 8

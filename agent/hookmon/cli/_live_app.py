@@ -28,7 +28,6 @@ from hookmon.report.texts import count, duration, inert, percent
 
 _MOST_ROWS = 300
 _SHOWN_IN_FLIGHT = 50
-_REST = 2  # a look may take a third of the time
 
 
 class Detail(ModalScreen[None]):
@@ -83,7 +82,7 @@ class LiveApp(App[None]):
     #processes { height: 1fr; min-height: 4; }
     """
 
-    def __init__(self, live: LiveRun, history: History, interval: float, wanted: str = "") -> None:
+    def __init__(self, live: LiveRun, history: History, wanted: str = "") -> None:
         """Begin with a run that is open for looking at; whoever opened it closes it."""
         super().__init__()
         self.live = live
@@ -92,7 +91,6 @@ class LiveApp(App[None]):
         self.sort = "self"
         self.wanted = wanted
         self.is_paused = False
-        self._interval = interval
         self._keys: list[CallKey] = []  # of the rows of the table of calls
 
     def compose(self) -> ComposeResult:
@@ -120,13 +118,13 @@ class LiveApp(App[None]):
         while True:
             began = time.monotonic()
             snapshot = await asyncio.to_thread(self.live.look, time.monotonic_ns())
-            self.history.add(snapshot)
+            self.history.observe(snapshot)
             if not self.is_paused:
                 with suppress(NoMatches):  # the view is just being taken down
                     self.draw()
             if snapshot.ended:
                 return
-            await asyncio.sleep(max(self._interval, (time.monotonic() - began) * _REST))
+            await asyncio.sleep(max(self.history.every_ns / 1e9, (time.monotonic() - began) * self.live.REST))
 
     def draw(self) -> None:
         """Show the newest figures."""

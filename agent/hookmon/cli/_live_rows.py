@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hookmon.collector.counters import CallKey
-from hookmon.collector.live import LiveCall
+from hookmon.collector.feed import LiveCall
 from hookmon.collector.store import Run
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns

@@ -140,12 +140,13 @@ class Counters:
     @property
     def buckets(self) -> dict[int, int]:
         """The histogram of all calls. Not to be changed: it may be that of a node."""
-        if len(self.histograms) > 1:
-            added = dict(self.histograms[0])
-            for part in self.histograms[1:]:
+        parts = self.histograms  # another thread may put their sum in the place of them
+        if len(parts) > 1:
+            added = dict(parts[0])
+            for part in parts[1:]:
                 histogram.add(added, part)
-            self.histograms = [added]
-        return self.histograms[0] if self.histograms else {}
+            self.histograms = parts = [added]
+        return parts[0] if parts else {}
 
     @property
     def mean_ns(self) -> int:

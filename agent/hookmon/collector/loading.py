@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hookmon.collector.columns import check, columns_of, parsed, unpack
 from hookmon.collector.database import APPLICATION_ID, columns, opened_for_reading
-from hookmon.collector.users import other_owner
 from hookmon.core.errors import RunFileError
 
 if TYPE_CHECKING:
@@ -52,6 +51,8 @@ def load(path: Path, run_type: type[R], tables: dict[str, type]) -> R:
     except FileNotFoundError as error:
         raise RunFileError(f"{path}: there is no such run file", code="no-such-run") from error
     except PermissionError as error:
+        from hookmon.collector.users import other_owner
+
         raise RunFileError(f"{path}: it belongs to {other_owner(path) or 'you, and is closed'}", code="run-file") from error
     except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError) as error:
         raise RunFileError(f"{path}: not a readable run file: {error}", code="not-a-run-file") from error

@@ -188,7 +188,7 @@ class Processes:
         """Take one sample of every process."""
         for watcher in self.watchers.values():
             watcher.refresh(now_ns)
-            sample = watcher.sample(now_ns)
+            sample = watcher.last_sample = watcher.sample(now_ns)
             if sample is not None:
                 sample.at_ns -= self._started_ns
                 self.samples.append(sample)

@@ -37,6 +37,7 @@ class Watcher:
         self.shard_image = 0  # what wrote its last shard
         self.is_saved = False  # known from a run file only
         self.was_seen = False  # until its end
+        self.last_sample: Sample | None = None  # None as well when the last try failed: it has just ended
         self.ended_ns = row.started_ns
         self.reason = ""  # why this image is not watched, "" when it is or when that is not known
         self.rights = ""  # what keeps it from the run folder, "" for nothing

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hookmon.collector.counters import CallKey, Counters, Totals
-from hookmon.collector.live import LiveProcess, Snapshot
+from hookmon.collector.feed import LiveProcess, Snapshot
+from hookmon.collector.store import Run
 from hookmon.core.histogram import middle_ns, quantiles_ns
 
 SECOND_NS = 1_000_000_000
@@ -47,7 +48,6 @@ class CallLive:
     key: CallKey
     figures: Figures
     all_calls: int
-    all_errors: int
 
 
 @dataclass(slots=True)
@@ -62,13 +62,14 @@ class ProcessLive:
 class History:
     """The snapshots of a run that its windows need: those of the last minute, and that of the mark."""
 
-    def __init__(self, started_ns: int) -> None:
+    def __init__(self, started_ns: int, every_ns: int = SECOND_NS) -> None:
         """Begin with a run that began at `started_ns` on CLOCK_MONOTONIC, before which nothing was counted."""
+        self.every_ns = every_ns
         self._start = Snapshot(started_ns)
         self._mark = self._start
         self._kept: list[Snapshot] = []
 
-    def add(self, snapshot: Snapshot) -> None:
+    def observe(self, snapshot: Snapshot) -> None:
         """Add the newest snapshot and forget what is older than every window."""
         if self._kept:
             _share(self._kept[-1].totals, snapshot.totals)
@@ -76,6 +77,10 @@ class History:
         oldest_ns = snapshot.at_ns - max(WINDOWS.values())
         while len(self._kept) > 1 and self._kept[1].at_ns <= oldest_ns:
             del self._kept[0]
+
+    def end(self, run: Run) -> str:  # noqa: ARG002  # the last snapshot has said it all
+        """Stay as it is."""
+        return ""
 
     @property
     def now(self) -> Snapshot:
@@ -113,8 +118,7 @@ class History:
             before = marked.get(key)
             calls = counters.calls - (before.calls if before else 0)
             if calls > 0:
-                errors = max(0, counters.errors - (before.errors if before else 0))
-                rows.append(CallLive(key, self.figures(key, window), calls, errors))
+                rows.append(CallLive(key, self.figures(key, window), calls))
         rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.calls, row.key))
         return rows
 
@@ -190,5 +194,5 @@ def _share(before: Totals, after: Totals) -> None:
     """Keep one object where counters have not changed: a minute of snapshots costs no more than what happens in it."""
     for key, counters in after.by_key.items():
         old = before.by_key.get(key)
-        if old == counters:
+        if old is not None and old == counters:
             after.by_key[key] = old
