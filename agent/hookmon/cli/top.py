@@ -20,7 +20,7 @@ from hookmon.core.errors import HookmonError, NotRunningError, RunFileError
 if TYPE_CHECKING:
     from hookmon.collector.feed import Snapshot
     from hookmon.collector.live import LiveRun
-    from hookmon.collector.store import Run, RunFile, Store
+    from hookmon.collector.store import Run, Store
     from hookmon.collector.windows import History
 
 _NICENESS = 10
@@ -147,27 +147,11 @@ def _opened(which: str) -> LiveRun:
                     return LiveRun(run_file, run)
         what = "run" if number in store.numbers() else "run or process of one"
         raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
-    run_file, run = followed_file(*_named(store, which))
+    run_file = _runs.find_file(store, which)
+    run_file, run = followed_file(run_file, run_file.head())
     if not is_running(run):
         raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
     return LiveRun(run_file, run)
-
-
-def _named(store: Store, which: str) -> tuple[RunFile, Run]:
-    """Return the run of a path, a name or `last`. Raises RunFileError as `_runs.find` does."""
-    from hookmon.collector.store import RunFile
-
-    if which.endswith(".sqlite") or os.sep in which or Path(which).is_file():
-        run_file = RunFile(Path(which))
-        return run_file, run_file.head()
-    for number in reversed(store.numbers()):
-        run_file = store.run_file(number)
-        with suppress(RunFileError):
-            run = run_file.head()
-            if which in (run.name, "last"):
-                return run_file, run
-    found = _runs.find(store, which)  # says what there is
-    return store.run_file(found.id), found
 
 
 def _stores_above(pid: int) -> list[Store]:
