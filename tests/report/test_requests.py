@@ -10,8 +10,9 @@ import runs
 from runs import MS, S, node
 
 from hookmon.collector.store import CallSeries, Example, Node
-from hookmon.report.findings import findings, location
+from hookmon.report.findings import findings
 from hookmon.report.requests import spent_on
+from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from pathlib import PurePath
 from typing import Any
 
 from hookmon.collector.counters import CallKey
@@ -15,7 +14,7 @@ from hookmon.collector.feed import LiveCall
 from hookmon.collector.store import Run
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
-from hookmon.report.texts import count, duration, inert, percent, short_place, shortened
+from hookmon.report.texts import count, duration, inert, location, percent, short_place, shortened
 
 SCHEMA = "hookmon-top/1"
 SORTS = ("self", "total", "calls", "p95", "errors", "name")
@@ -116,10 +115,7 @@ def process_cells(row: ProcessLive) -> list[str]:
 
 def site(call_site: str, project: str) -> str:
     """Return a call site relative to the project."""
-    path, _, line = call_site.rpartition(":")
-    if project and path and PurePath(path).is_relative_to(project):
-        return inert(f"{PurePath(path).relative_to(project)}:{line}")
-    return inert(call_site)
+    return inert(location(call_site, project) or call_site)
 
 
 def summary(history: History, window: str, wanted: str = "") -> tuple[str, Figures]:

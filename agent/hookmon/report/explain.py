@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from hookmon.report.advice import advice
-from hookmon.report.findings import Finding, location
+from hookmon.report.findings import Finding
 from hookmon.report.model import Report
+from hookmon.report.texts import location
 from hookmon.report.transactions import ChildRow, ExampleRow, SpanRow, TransactionRow
 
 MOST_STEPS = 30

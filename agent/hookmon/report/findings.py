@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.layout import OTHER_NAMES
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.calls import CallRow
-from hookmon.report.texts import count, duration, percent
+from hookmon.report.texts import count, duration, location, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 
 if TYPE_CHECKING:
@@ -61,17 +60,6 @@ class Finding:
     evidence: str
     time_ns: int
     saving_ns: int
-
-
-def location(call_site: str, project: str) -> str:
-    """Return a call site, "path:line", relative to the project when it lies inside."""
-    path, colon, line = call_site.rpartition(":")
-    if not colon:
-        return ""
-    try:
-        return f"{PurePath(path).relative_to(project)}:{line}" if project else call_site
-    except ValueError:
-        return call_site
 
 
 def failing(calls: list[CallRow], series: list[CallSeries]) -> list[CallSeries]:

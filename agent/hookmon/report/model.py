@@ -10,7 +10,8 @@ from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, told_apart
-from hookmon.report.findings import Finding, failing, findings, location
+from hookmon.report.findings import Finding, failing, findings
+from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
 

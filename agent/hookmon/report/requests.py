@@ -8,9 +8,9 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from hookmon.core.plan import CLIENT_KINDS
-from hookmon.report.findings import Finding, location
+from hookmon.report.findings import Finding
 from hookmon.report.screen import Column, Piece, Screen
-from hookmon.report.texts import count, duration, inert, percent, short_place, shortened
+from hookmon.report.texts import count, duration, inert, location, percent, short_place, shortened
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow, told_apart
 
 MOST_ROWS = 8

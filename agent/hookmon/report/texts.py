@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from pathlib import PurePath
 
 
 def inert(text: str) -> str:
@@ -35,6 +36,17 @@ def without_commands(text: str) -> str:
 def inert_json(text: str) -> str:
     """Return JSON that means the same and has no workflow command in it."""
     return text.replace("##[", r"#\u0023[")
+
+
+def location(call_site: str, project: str) -> str:
+    """Return a call site, "path:line", relative to the project when it lies inside."""
+    path, colon, line = call_site.rpartition(":")
+    if not colon:
+        return ""
+    try:
+        return f"{PurePath(path).relative_to(project)}:{line}" if project else call_site
+    except ValueError:
+        return call_site
 
 
 def short_place(place: str) -> str:

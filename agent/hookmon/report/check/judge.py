@@ -18,8 +18,7 @@ from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Ratio
 from hookmon.report.diff.machine import Machine, between
 from hookmon.report.diff.model import differences
-from hookmon.report.findings import location
-from hookmon.report.texts import count, duration, fine_percent
+from hookmon.report.texts import count, duration, fine_percent, location
 
 KEPT, BROKEN, UNJUDGED = "kept", "broken", "not judged"
 
