@@ -64,7 +64,9 @@ def spark(rates: list[float]) -> str:
     top = max(rates, default=0.0)
     if top <= 0:
         return " " * len(rates)
-    return "".join(" " if each < 0 else _BARS[min(7, int(each / top * 7.999))] if each else "▁" for each in rates)
+    return "".join(
+        " " if per_second < 0 else _BARS[min(7, int(per_second / top * 7.999))] if per_second else "▁" for per_second in rates
+    )
 
 
 CALL_COLUMNS = ("call", "kind", "calls/s", "p50", "p95", "p99", "errors", "self", "calls", "last minute")
@@ -78,7 +80,7 @@ def call_cells(row: CallLive, history: History) -> list[str]:
         shortened(inert(row.key.name), LONGEST_NAME),
         inert(row.key.kind),
         rate(figures.rate),
-        *(time_of(each) for each in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
+        *(time_of(duration_ns) for duration_ns in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
         count(figures.errors) if figures.errors else "–",
         percent(busy),
         count(row.all_calls),
@@ -100,16 +102,16 @@ PROCESS_COLUMNS = ("pid", "CPU", "memory", "threads", "calls/s", "calls", "error
 
 def process_cells(row: ProcessLive) -> list[str]:
     """Return the cells of PROCESS_COLUMNS."""
-    each = row.process
+    process = row.process
     return [
-        str(each.pid),
+        str(process.pid),
         percent(row.cpu_share),
-        f"{each.rss_bytes / 1e6:,.0f} MB",
-        str(each.threads),
-        rate(row.rate) if each.python else "not watched",
-        count(each.calls),
-        count(each.errors),
-        inert(" ".join(each.command)),
+        f"{process.rss_bytes / 1e6:,.0f} MB",
+        str(process.threads),
+        rate(row.rate) if process.python else "not watched",
+        count(process.calls),
+        count(process.errors),
+        inert(" ".join(process.command)),
     ]
 
 
@@ -180,15 +182,15 @@ def detail(history: History, key: CallKey, window: str, project: str) -> list[tu
     lines = [(name, "bold"), (f"{kind}  {target}", "dim"), ("", "")]
     lines.append((f"{'':8}{'calls/s':>10}{'p50':>10}{'p95':>10}{'p99':>10}{'calls':>12}{'errors':>9}", "dim"))
     for title in WINDOWS:
-        each = history.figures(key, title)
-        cells = f"{rate(each.rate):>10}{time_of(each.p50_ns):>10}{time_of(each.p95_ns):>10}{time_of(each.p99_ns):>10}"
-        lines.append((f"{title:8}{cells}{count(each.calls):>12}{count(each.errors):>9}", ""))
+        figures = history.figures(key, title)
+        cells = f"{rate(figures.rate):>10}{time_of(figures.p50_ns):>10}{time_of(figures.p95_ns):>10}{time_of(figures.p99_ns):>10}"
+        lines.append((f"{title:8}{cells}{count(figures.calls):>12}{count(figures.errors):>9}", ""))
     lines += [("", ""), (f"last minute  {spark(history.spark(key)):{SPARK_CELLS}}", "")]
     figures = history.figures(key, window)
     lines += [("", ""), (f"how long they took ({window})", "dim"), *((line, "") for line in histogram(figures.buckets))]
     lines += [("", ""), (f"called from ({window})", "dim")]
-    for each_site, calls in sorted(figures.sites.items(), key=lambda item: -item[1]):
-        lines.append((f"{count(calls):>12}  {site(each_site, project) or '(unknown)'}", ""))
+    for call_site, calls in sorted(figures.sites.items(), key=lambda item: -item[1]):
+        lines.append((f"{count(calls):>12}  {site(call_site, project) or '(unknown)'}", ""))
     flying = [call for call in history.now.in_flight if call.name == key.name]
     lines += [("", ""), (f"{len(flying)} in flight", "dim")]
     lines += [(f"{duration(call.duration_ns):>12}  {site(call.call_site, project)}", "") for call in flying[:10]]

@@ -141,8 +141,8 @@ def _opened(which: str) -> LiveRun:
                 run_file, run = followed_file(run_file, run_file.head())
                 if is_running(run):
                     return LiveRun(run_file, run)
-        for each in (store, *_stores_above(number)):
-            for run_file, run in running(each):
+        for candidate in (store, *_stores_above(number)):
+            for run_file, run in running(candidate):
                 if has_process(run, number):
                     return LiveRun(run_file, run)
         what = "run" if number in store.numbers() else "run or process of one"
@@ -164,9 +164,9 @@ def _stores_above(pid: int) -> list[Store]:
     stores: list[Store] = []
     with suppress(psutil.Error, OverflowError):
         process = psutil.Process(pid)
-        for each in (process, *process.parents()):
+        for ancestor in (process, *process.parents()):
             with suppress(psutil.Error, OSError):
-                store = Store.of_project(find_project(Path(each.cwd())))
+                store = Store.of_project(find_project(Path(ancestor.cwd())))
                 if all(store.folder != other.folder for other in stores):
                     stores.append(store)
     return stores

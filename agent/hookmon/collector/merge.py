@@ -65,7 +65,7 @@ class Tree:
         if raws:
             kept: dict[str, int] = {}
             slowest = []
-            for example in sorted(self.examples, key=lambda each: -each.duration_ns):
+            for example in sorted(self.examples, key=lambda example: -example.duration_ns):
                 name = self.nodes[example.node].name
                 kept[name] = kept.get(name, 0) + 1
                 if kept[name] <= layout.EXAMPLES:
@@ -156,7 +156,7 @@ def in_flight(data: ShardData, now_ns: int, *, killed: bool) -> list[InFlight]:
         stack = [(data.nodes[index].name, max(0, now_ns - since_ns)) for index, since_ns in lane.stack]
         label = f"{lane.kind} {lane.ident & 0xFFFFFFFF:x}" if lane.kind != "task" else "task"
         found.append(InFlight(data.pid, label, stack, stack[-1][1], killed))
-    return sorted(found, key=lambda each: -each.since_ns)
+    return sorted(found, key=lambda call: -call.since_ns)
 
 
 def calls_of(data: ShardData) -> tuple[int, int]:

@@ -389,7 +389,7 @@ class _Records:
             if index >= 0:
                 spans.append((index, words[place] >> 32, min(words[place + 1], _LARGEST), min(words[place + 2], _LARGEST)))
         fields = (layout.EXAMPLE_STARTED_NS, layout.EXAMPLE_DURATION_NS, layout.EXAMPLE_STATUS, layout.EXAMPLE_LEFT_OUT)
-        started_ns, duration_ns, status, left_out = (min(words[each], _LARGEST) for each in fields)
+        started_ns, duration_ns, status, left_out = (min(words[field], _LARGEST) for field in fields)
         self._data.examples.append(RawExample(node, started_ns, duration_ns, status, left_out, spans))
 
     def _text(self, number: int) -> str:

@@ -72,5 +72,5 @@ def _known(rows: list[Watched], later: list[Watched]) -> list[Watched]:
     best = []
     for row in rows:
         other = found.get((row.target, row.pack, row.source), row)
-        best.append(max(row, other, key=lambda each: _RANK.get(each.status, -1)))
+        best.append(max(row, other, key=lambda known: _RANK.get(known.status, -1)))
     return best

@@ -147,15 +147,17 @@ class History:
     def processes(self) -> list[ProcessLive]:
         """Return the processes that run, those with the most CPU time first."""
         before = self._before("10 s")
-        known = {each.pid: each for each in before.processes}
+        known = {process.pid: process for process in before.processes}
         seconds = (self.now.at_ns - before.at_ns) / SECOND_NS
         rows = []
-        for each in self.now.processes:
-            row = ProcessLive(each, 0.0, 0.0)
+        for process in self.now.processes:
+            row = ProcessLive(process, 0.0, 0.0)
             if seconds > 0:
-                old = known.get(each.pid) or LiveProcess(each.pid, [], "")  # what was not there then has done all of it since
-                row.cpu_share = max(0, each.cpu_ns - old.cpu_ns) / SECOND_NS / seconds
-                row.rate = max(0, each.calls - old.calls) / seconds
+                old = known.get(process.pid) or LiveProcess(
+                    process.pid, [], ""
+                )  # what was not there then has done all of it since
+                row.cpu_share = max(0, process.cpu_ns - old.cpu_ns) / SECOND_NS / seconds
+                row.rate = max(0, process.calls - old.calls) / seconds
             rows.append(row)
         rows.sort(key=lambda row: (-row.cpu_share, row.process.pid))
         return rows
@@ -172,7 +174,7 @@ class History:
         since_ns = self.now.at_ns - length_ns
         if since_ns <= self._start.at_ns:
             return self._mark
-        place = bisect_right(self._kept, since_ns, key=lambda each: each.at_ns)
+        place = bisect_right(self._kept, since_ns, key=lambda snapshot: snapshot.at_ns)
         found = self._kept[max(0, place - 1)]
         return found if found.at_ns >= self._mark.at_ns else self._mark
 

@@ -80,7 +80,9 @@ def findings(
     judge = _Judge(project, run_ns, calls)
     found = [finding for row in transactions if not row.name.endswith(_NO_ROUTE) for finding in _of_transaction(row, judge)]
     found += _bursts(series, interval_ns)
-    return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), each.kind in _FACTS, -each.saving_ns, each.title))
+    return sorted(
+        found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.kind in _FACTS, -finding.saving_ns, finding.title)
+    )
 
 
 @dataclass(slots=True)
@@ -153,7 +155,7 @@ def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
             is_bad = point.errors >= _BURST * point.calls and point.errors > 0
             follows = bool(stretch) and point.at_ns == stretch[-1].at_ns + interval_ns
             stretch = [*(stretch if follows else []), point] if is_bad else []
-            if sum(each.errors for each in stretch) > sum(each.errors for each in worst):
+            if sum(point.errors for point in stretch) > sum(point.errors for point in worst):
                 worst = stretch
         errors = sum(point.errors for point in worst)
         if errors < _FEWEST_ERRORS:

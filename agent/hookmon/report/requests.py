@@ -49,7 +49,7 @@ def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bo
 def _request(row: TransactionRow) -> list[Piece]:
     of = row.figures
     cells: list[Piece] = [(row.name, "bold"), (count(of.calls), ""), (count(of.errors), "red" if of.errors else "dim")]
-    cells += [(duration(each), "") for each in (of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns, of.total_ns)]
+    cells += [(duration(duration_ns), "") for duration_ns in (of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns, of.total_ns)]
     return [*cells, (spent_on(row), "")]
 
 

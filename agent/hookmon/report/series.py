@@ -79,7 +79,7 @@ def usage(samples: list[Sample], interval_ns: int) -> list[Usage]:
     moments: dict[int, tuple[int, int]] = {}  # at_ns: (memory, processes)
     spent: dict[int, int] = {}  # interval: CPU time
     before: dict[int, int] = {}  # pid: CPU time
-    for sample in sorted(samples, key=lambda each: each.at_ns):
+    for sample in sorted(samples, key=lambda sample: sample.at_ns):
         rss_bytes, processes = moments.get(sample.at_ns, (0, 0))
         moments[sample.at_ns] = (rss_bytes + sample.rss_bytes, processes + 1)
         index = sample.at_ns // interval_ns if interval_ns else 0

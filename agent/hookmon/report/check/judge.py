@@ -202,7 +202,7 @@ def _by_key(report: model.Report) -> dict[CallKey, Counters]:
 
 
 def _growth(name: str, before: Subject, now: Subject) -> float | None:
-    was, is_now = (getattr(each.figures, f"{name}_ns") for each in (before, now))
+    was, is_now = (getattr(subject.figures, f"{name}_ns") for subject in (before, now))
     return is_now / was if was else None
 
 

@@ -92,12 +92,12 @@ def _inside(rows: list[TransactionRow]) -> dict[CallKey, tuple[list[ChildRow], f
 
 def matching(pattern: str, all_of_them: list[Subject]) -> list[Subject]:
     """Return what a budget's name means; (main) only when it is named."""
-    exact = [each for each in all_of_them if each.name == pattern]
-    return exact or [each for each in all_of_them if each.name != MAIN and fnmatchcase(each.name, pattern)]
+    exact = [subject for subject in all_of_them if subject.name == pattern]
+    return exact or [subject for subject in all_of_them if subject.name != MAIN and fnmatchcase(subject.name, pattern)]
 
 
 def near(pattern: str, all_of_them: list[Subject]) -> str:
     """Return the name that was probably meant, "" for none."""
-    names = {each.name.lower(): each.name for each in all_of_them}
+    names = {subject.name.lower(): subject.name for subject in all_of_them}
     found = get_close_matches(pattern.lower(), list(names), n=1, cutoff=0.5)
     return names[found[0]] if found else ""

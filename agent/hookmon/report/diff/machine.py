@@ -70,9 +70,9 @@ class Machine:
         self._names = names
         self._cpu_ns = cpu_ns
         self._waits = waits
-        self._changes = {name: change for name, each in names.items() if (change := _change(each)) is not None}
+        self._changes = {name: change for name, spent in names.items() if (change := _change(spent)) is not None}
         self._sorted = sorted(self._changes.values())
-        calls = [sum(each.calls_a for each in names.values()), sum(each.calls_b for each in names.values())]
+        calls = [sum(spent.calls_a for spent in names.values()), sum(spent.calls_b for spent in names.values())]
         self._did_the_same = max(calls) <= min(calls) * _MUCH_MORE
 
     def allowance(self, name: CallKey, noise: float = NOISE) -> Allowance:

@@ -161,8 +161,8 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
         common=common,
         counts=_counts_of_runs(a, b, watches) if watches.moves else _counts(rows_a, rows_b, watches),
         times=times,
-        new_findings=[each for key, each in found_b.items() if key not in found_a],
-        gone_findings=[each for key, each in found_a.items() if key not in found_b],
+        new_findings=[finding for key, finding in found_b.items() if key not in found_a],
+        gone_findings=[finding for key, finding in found_a.items() if key not in found_b],
     )
 
 

@@ -35,7 +35,7 @@ def _time(row: TimeRow) -> dict[str, Any]:
 def _state(diff: Diff) -> str:
     """Return how the verdict looks: bad, warn, low or good, as on the page of a run."""
     verdicts = {row.verdict for row in diff.times}
-    if SLOWER in verdicts or any(each.severity == "high" for each in diff.new_findings):
+    if SLOWER in verdicts or any(finding.severity == "high" for finding in diff.new_findings):
         return "bad"
     if MIXED in verdicts or diff.new_findings:
         return "warn"

@@ -19,8 +19,8 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     lines = [f"**{sides[0]} → {sides[1]}**: {verdict(diff)}", ""]
     lines += [f"- Not comparable: {code(reason)}" for reason in diff.apart]
     lines += [f"- {note}" for note in diff.notes]
-    lines += [_finding("New", each) for each in diff.new_findings]
-    lines += [_finding("Gone", each) for each in diff.gone_findings]
+    lines += [_finding("New", finding) for finding in diff.new_findings]
+    lines += [_finding("Gone", finding) for finding in diff.gone_findings]
     lines += [*_counts(diff, everything), *_times(diff, everything), "", *folded(diff)]
     if reach(diff):
         lines += ["", reach(diff)]

@@ -64,10 +64,10 @@ def _head(screen: Screen, letter: str, side: Side) -> None:
 def _findings(screen: Screen, title: str, found: list[Finding]) -> None:
     if found:
         screen.title(title)
-        for each in found[:MOST_ROWS]:
-            place = short_place(each.location)
-            title = fitted_title(each, screen.room - len(each.id) - 2 - (cell_len(place) + 2 if place else 0))
-            screen.line((f"{each.id}  ", "dim"), (title, ""), *([("  " + place, "cyan")] if place else []))
+        for finding in found[:MOST_ROWS]:
+            place = short_place(finding.location)
+            title = fitted_title(finding, screen.room - len(finding.id) - 2 - (cell_len(place) + 2 if place else 0))
+            screen.line((f"{finding.id}  ", "dim"), (title, ""), *([("  " + place, "cyan")] if place else []))
 
 
 def _counts(screen: Screen, diff: Diff, everything: bool) -> None:
