@@ -172,7 +172,7 @@ def test_a_mark_counts_anew_and_goes_again(tmp_path: Path):
         await pilot.press("m")
         assert "marked" in head(app)
         await until(lambda: len(names(app)) == 4)
-        (whole,) = [each.calls for (name, _, _), each in app.history.now.totals.by_key.items() if name == "render"]
+        (whole,) = [counters.calls for (name, _, _), counters in app.history.now.totals.by_key.items() if name == "render"]
         assert calls_of(app, "render") <= whole - before
         await pilot.press("w", "w")
         assert app.window == "all"

@@ -167,7 +167,7 @@ def test_a_run_goes_on_without_its_launcher(tmp_path: Path):
         assert is_running(live.run)
         found = live.look(time.monotonic_ns())
         pid = int((tmp_path / "pid").read_text())
-        assert (calls(found), [each.pid for each in found.processes], found.ended) == ({"work": 1}, [pid], False)
+        assert (calls(found), [process.pid for process in found.processes], found.ended) == ({"work": 1}, [pid], False)
         (tmp_path / "end").touch()
         wait_until(lambda: live.look(time.monotonic_ns()).ended, "the end")
         assert calls(live.look(time.monotonic_ns())) == {"work": 1}

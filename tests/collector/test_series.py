@@ -27,8 +27,8 @@ def a_run(**more: object) -> Run:
 def raw(name: str, durations_ns: Iterable[int], *, parent: int = -1, errors: int = 0, untimed: int = 0) -> RawNode:
     durations = list(durations_ns)
     buckets: dict[int, int] = {}
-    for each in durations:
-        buckets[bucket_of(each)] = buckets.get(bucket_of(each), 0) + 1
+    for duration_ns in durations:
+        buckets[bucket_of(duration_ns)] = buckets.get(bucket_of(duration_ns), 0) + 1
     return RawNode(parent, name, "sql", f"m:{name}", "", 0, sum(durations), 1, 2, 0, errors, 0, 0, untimed, buckets)
 
 

@@ -46,7 +46,7 @@ def test_each_window_counts_what_happened_in_it():
     """Ten seconds, sixty, and all."""
     history = steady(range(201))
     found = {window: history.figures(KEY, window) for window in WINDOWS}
-    assert {window: (each.calls, each.seconds, each.rate) for window, each in found.items()} == {
+    assert {window: (figures.calls, figures.seconds, figures.rate) for window, figures in found.items()} == {
         "10 s": (100, 10.0, 10.0),
         "60 s": (600, 60.0, 10.0),
         "all": (2000, 200.0, 10.0),
@@ -80,7 +80,7 @@ def test_percentiles_are_those_of_the_window():
     for second in range(100, 121):
         history.observe(snapshot(second, key=counted([*slow, *[2 * MS] * ((second - 100) * 10)])))
     now = history.figures(KEY, "10 s")
-    assert all(abs(each - 2 * MS) <= 0.022 * 2 * MS for each in (now.p50_ns, now.p95_ns, now.p99_ns))
+    assert all(abs(duration_ns - 2 * MS) <= 0.022 * 2 * MS for duration_ns in (now.p50_ns, now.p95_ns, now.p99_ns))
     assert abs(history.figures(KEY, "all").p50_ns - 500 * MS) <= 0.022 * 500 * MS
 
 
@@ -98,7 +98,7 @@ def test_what_shrinks_has_not_grown():
     history.observe(snapshot(101, key=counted([MS] * 90, errors=4)))
     figures = history.figures(KEY, "10 s")
     assert (figures.calls, figures.errors, figures.total_ns, figures.rate, figures.p95_ns) == (0, 0, 0, 0.0, 0)
-    assert all(each >= -1.0 for each in history.spark(KEY))
+    assert all(per_second >= -1.0 for per_second in history.spark(KEY))
 
 
 def test_a_name_that_is_gone_is_no_failure():
@@ -183,7 +183,7 @@ def test_a_minute_is_all_that_is_kept():
     for second in range(1000):
         history.observe(snapshot(second, key=counted([MS] * 5), other=counted([MS] * second)))
     assert len(history._kept) == 61
-    assert len({id(each.totals.by_key[KEY]) for each in history._kept}) == 1
+    assert len({id(kept.totals.by_key[KEY]) for kept in history._kept}) == 1
 
 
 def test_processes_use_what_they_used_since():
