@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from support.runs import HOOKMON, environment, hookmon_start, wait_until, watch, write
 
-from hookmon.collector.live import LiveRun, running
+from hookmon.collector.live import LiveRun, find_running
 from hookmon.collector.store import Store
 from hookmon.collector.windows import History
 
@@ -62,7 +62,7 @@ def driven(folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, si
 
     try:
         wait_until((folder / "ready").exists, "the program")
-        (found,) = running(Store.of_project(folder))
+        (found,) = find_running(Store.of_project(folder))
         live = LiveRun(*found)
         asyncio.run(show())
         live.close()

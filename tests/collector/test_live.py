@@ -16,7 +16,7 @@ from support.runs import Started, hookmon_start, wait_until, watch, write
 from hookmon.cli._live_rows import summary
 from hookmon.collector.counters import CallKey, totals_of
 from hookmon.collector.feed import Snapshot
-from hookmon.collector.live import LiveRun, has_process, is_running, running
+from hookmon.collector.live import LiveRun, find_running, has_process, is_running
 from hookmon.collector.store import Node, Run, RunFile, Store
 from hookmon.collector.windows import History
 
@@ -39,7 +39,7 @@ def started(folder: Path, code: str) -> Iterator[Started]:
     (folder / ".git").mkdir(exist_ok=True)
     run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=CONFIG)
     try:
-        wait_until(lambda: running(Store.of_project(folder)) and (folder / "ready").exists(), "the run")
+        wait_until(lambda: find_running(Store.of_project(folder)) and (folder / "ready").exists(), "the run")
         yield run
     finally:
         if run.process.poll() is None:
@@ -47,7 +47,7 @@ def started(folder: Path, code: str) -> Iterator[Started]:
 
 
 def opened(folder: Path) -> LiveRun:
-    return LiveRun(*running(Store.of_project(folder))[0])
+    return LiveRun(*find_running(Store.of_project(folder))[0])
 
 
 def calls(snapshot: Snapshot) -> dict[str, int]:

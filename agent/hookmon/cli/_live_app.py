@@ -130,7 +130,7 @@ class LiveApp(App[None]):
         """Show the newest figures."""
         self._main.query_one("#head", Static).update(_text(self._head()))
         project = self.live.run.project
-        shown = rows.chosen(self.history, self.window, self.wanted, self.sort)[:_MOST_ROWS]
+        shown = rows.select_calls(self.history, self.window, self.wanted, self.sort)[:_MOST_ROWS]
         self._fill("calls", [rows.call_cells(row, self.history) for row in shown], [row.key for row in shown])
         flying = [call for call in self.history.now.in_flight if rows.is_wanted(call, self.wanted)]
         self._fill("flight", [rows.flight_cells(call, project) for call in flying[:_SHOWN_IN_FLIGHT]])
@@ -167,7 +167,7 @@ class LiveApp(App[None]):
     def _fill(self, name: str, cells: list[list[str]], keys: list[CallKey] | None = None) -> None:
         """Put rows into a table; the cursor stays on its call, and the view where it was."""
         table = self._table(name)
-        chosen = self._chosen() if keys is not None else None
+        chosen = self._selected_key() if keys is not None else None
         top = table.scroll_y
         table.clear()
         for row in cells:
@@ -178,7 +178,7 @@ class LiveApp(App[None]):
                 table.move_cursor(row=keys.index(chosen), scroll=False)
         table.scroll_to(y=top, animate=False)
 
-    def _chosen(self) -> CallKey | None:
+    def _selected_key(self) -> CallKey | None:
         place = self._table("calls").cursor_row
         return self._keys[place] if 0 <= place < len(self._keys) else None
 
@@ -242,7 +242,7 @@ class LiveApp(App[None]):
 
     def action_detail(self) -> None:
         """Show the call under the cursor."""
-        key = self._chosen()
+        key = self._selected_key()
         if key is not None and not isinstance(self.screen, Detail):
             self.push_screen(Detail(key, self._detail))
 

@@ -14,7 +14,7 @@ from hookmon.collector.feed import LiveCall
 from hookmon.collector.store import Run
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
-from hookmon.report.texts import count, duration, inert, location, percent, short_place, shortened
+from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
 
 SCHEMA = "hookmon-top/1"
 SORTS = ("self", "total", "calls", "p95", "errors", "name")
@@ -37,7 +37,7 @@ def is_wanted(call: LiveCall, wanted: str) -> bool:
     return matches(CallKey(call.name, call.kind, ""), wanted)
 
 
-def chosen(history: History, window: str, wanted: str = "", sort: str = "self") -> list[CallLive]:
+def select_calls(history: History, window: str, wanted: str = "", sort: str = "self") -> list[CallLive]:
     """Return the calls that are to be shown, in their order."""
     rows = [row for row in history.calls(window) if matches(row.key, wanted)]
     if sort == "name":
@@ -77,7 +77,7 @@ def call_cells(row: CallLive, history: History) -> list[str]:
     figures = row.figures
     busy = figures.self_ns / 1e9 / figures.seconds if figures.seconds else 0.0
     return [
-        shortened(inert(row.key.name), LONGEST_NAME),
+        shorten(inert(row.key.name), LONGEST_NAME),
         inert(row.key.kind),
         rate(figures.rate),
         *(time_of(duration_ns) for duration_ns in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
@@ -94,7 +94,7 @@ FLIGHT_COLUMNS = ("for", "call", "from", "within", "pid")
 def flight_cells(call: LiveCall, project: str) -> list[str]:
     """Return the cells of FLIGHT_COLUMNS."""
     names = (inert(call.name), short_place(site(call.call_site, project)), inert(call.within))
-    return [duration(call.duration_ns), *(shortened(name, LONGEST_NAME) for name in names), str(call.pid)]
+    return [duration(call.duration_ns), *(shorten(name, LONGEST_NAME) for name in names), str(call.pid)]
 
 
 PROCESS_COLUMNS = ("pid", "CPU", "memory", "threads", "calls/s", "calls", "errors", "command")
@@ -164,7 +164,7 @@ def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
         "calls": [
             {"name": row.key.name, "kind": row.key.kind, "target": row.key.target}
             | {window: _plain(history.figures(row.key, window)) for window in WINDOWS}
-            for row in chosen(history, "10 s", wanted)
+            for row in select_calls(history, "10 s", wanted)
         ],
         "in_flight": [asdict(call) for call in now.in_flight if is_wanted(call, wanted)],
         "processes": [asdict(row.process) | {"cpu_share": row.cpu_share, "rate": row.rate} for row in history.processes()],

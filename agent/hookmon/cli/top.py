@@ -47,7 +47,7 @@ def command(run: str, plain: bool, wanted: str, interval: float, as_json: bool) 
         raise HookmonError(
             "the live view needs Textual: pip install 'hookmon[top]'; hookmon top --plain works without", code="no-textual"
         )
-    live = _opened(run)
+    live = _open_run(run)
     from hookmon.collector.windows import History
 
     history = History(live.run.started_ns, round(interval * 1e9))
@@ -123,13 +123,13 @@ def _wait(seconds: float) -> bool:
     return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(seconds * 1000))
 
 
-def _opened(which: str) -> LiveRun:
+def _open_run(which: str) -> LiveRun:
     """Return the running run that is meant. Raises NotRunningError when there is none."""
-    from hookmon.collector.live import LiveRun, followed_file, has_process, is_running, running
+    from hookmon.collector.live import LiveRun, file_to_follow, find_running, has_process, is_running
 
     store = _runs.store_here()
     if not which:
-        found = running(store)
+        found = find_running(store)
         if not found:
             raise NotRunningError(f"nothing runs in {store.folder.parent}; hookmon run COMMAND starts a run")
         return LiveRun(*found[0])
@@ -138,17 +138,17 @@ def _opened(which: str) -> LiveRun:
         if number in store.numbers():
             run_file = store.run_file(number)
             with suppress(RunFileError):
-                run_file, run = followed_file(run_file, run_file.head())
+                run_file, run = file_to_follow(run_file, run_file.head())
                 if is_running(run):
                     return LiveRun(run_file, run)
         for candidate in (store, *_stores_above(number)):
-            for run_file, run in running(candidate):
+            for run_file, run in find_running(candidate):
                 if has_process(run, number):
                     return LiveRun(run_file, run)
         what = "run" if number in store.numbers() else "run or process of one"
         raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
     run_file = _runs.find_file(store, which)
-    run_file, run = followed_file(run_file, run_file.head())
+    run_file, run = file_to_follow(run_file, run_file.head())
     if not is_running(run):
         raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
     return LiveRun(run_file, run)

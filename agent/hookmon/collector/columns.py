@@ -99,7 +99,7 @@ def check(row_type: type, values: dict[str, Any]) -> None:
             _column(kind, (value,))
 
 
-def parsed(text: str) -> Any:
+def parse(text: str) -> Any:
     """Return the value of a JSON text. Raises ValueError when it is none, or has more elements than any of ours."""
     if text.count(",") + text.count("[") + text.count("{") > _MOST_ELEMENTS:
         raise ValueError("a list is too long")
@@ -128,7 +128,7 @@ def _column(kind: str, values: tuple[Any, ...]) -> Iterable[Any]:
 
 def _lists(values: tuple[Any, ...]) -> list[Any]:
     _check_texts(values)
-    found = parsed(f"[{','.join(values)}]")
+    found = parse(f"[{','.join(values)}]")
     if len(found) != len(values):
         raise ValueError("a list is not whole")
     return list(found)

@@ -124,19 +124,19 @@ def is_running(run: Run) -> bool:
     return run.state == "running" and (launcher_is_alive(run) or bool(_alive(run)))
 
 
-def running(store: Store) -> list[tuple[RunFile, Run]]:
+def find_running(store: Store) -> list[tuple[RunFile, Run]]:
     """Return the runs of a store that go on, without their rows, the newest first."""
     found = []
     for number in reversed(store.numbers()):
         run_file = store.run_file(number)
         with suppress(RunFileError):
-            followed = followed_file(run_file, run_file.head())
+            followed = file_to_follow(run_file, run_file.head())
             if is_running(followed[1]):
                 found.append(followed)
     return found
 
 
-def followed_file(run_file: RunFile, run: Run) -> tuple[RunFile, Run]:
+def file_to_follow(run_file: RunFile, run: Run) -> tuple[RunFile, Run]:
     """Return where to look at a run live: what was final when its launcher ended, where processes have outlived that."""
     return (run_file, run) if run.state == "running" else final_part(run) or (run_file, run)
 

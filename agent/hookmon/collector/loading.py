@@ -10,8 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hookmon.collector.columns import check, columns_of, parsed, unpack
-from hookmon.collector.database import APPLICATION_ID, columns, opened_for_reading
+from hookmon.collector.columns import check, columns_of, parse, unpack
+from hookmon.collector.database import APPLICATION_ID, columns, open_for_reading
 from hookmon.core.errors import RunFileError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def load(path: Path, run_type: type[R], tables: dict[str, type]) -> R:
     Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
     """
     try:
-        with opened_for_reading(path) as connection:
+        with open_for_reading(path) as connection:
             return _read(connection, path, run_type, tables)
     except FileNotFoundError as error:
         raise RunFileError(f"{path}: there is no such run file", code="no-such-run") from error
@@ -69,7 +69,7 @@ def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables:
         raise RunFileError(f"{path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version")
     columns(connection, "run")
     values = connection.execute(f"SELECT key, value FROM run LIMIT {_MOST_VALUES}")
-    scalars = {key: parsed(value) for key, value in values}
+    scalars = {key: parse(value) for key, value in values}
     check(run_type, scalars)
     run = run_type(**scalars)
     _check_plan(run)

@@ -83,8 +83,8 @@ def sweep(store: Store) -> None:
                 with suppress(RunFileError):
                     run_file.roll_back()
                 _sweep(run_file)
-    for folder in run_folder.left_behind():
-        with suppress(OSError), run_folder.claimed(folder, None) as note:
+    for folder in run_folder.find_left_behind():
+        with suppress(OSError), run_folder.claim(folder, None) as note:
             if note is not None and _is_abandoned(folder, note):
                 run_folder.remove(folder)
 
@@ -92,7 +92,7 @@ def sweep(store: Store) -> None:
 def _sweep(run_file: RunFile) -> None:
     run = run_file.head()
     folder = Path(run.run_folder)
-    with run_folder.claimed(folder, run.run_key) as note:
+    with run_folder.claim(folder, run.run_key) as note:
         if note is None or note.pids != run_folder.pid_namespace() or has_processes(folder):
             return
         if run_file.head().state == "running":  # nobody but us writes it from here on

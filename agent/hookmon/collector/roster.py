@@ -50,7 +50,7 @@ class Roster:
             return
         forgotten = self.processes.forget_ended(_MOST_PROCESS_ROWS, now_ns)
         self._judgement.forget(forgotten, self.processes.known.values())
-        self._forgotten = _added(self._forgotten, [self._finished(watcher, now_ns) for watcher in forgotten])
+        self._forgotten = _add_to_sums(self._forgotten, [self._complete_row(watcher, now_ns) for watcher in forgotten])
 
     def writer(self, data: ShardData, now_ns: int) -> Watcher:
         """Return the process that wrote a shard, with what the shard says of it."""
@@ -71,15 +71,15 @@ class Roster:
         watchers = list(self.processes.all())
         parents = {watcher.row.pid: watcher for watcher in watchers}
         for watcher in watchers:
-            self._finished(watcher, now_ns).reason = self._judgement.reason(watcher, parents)
+            self._complete_row(watcher, now_ns).reason = self._judgement.reason(watcher, parents)
         shown = sorted(watchers, key=lambda watcher: watcher.relevance, reverse=True)[:_MOST_PROCESS_ROWS]
         identities = {watcher.identity for watcher in shown}
         run.processes = [watcher.row for watcher in watchers if watcher.identity in identities]
         rest = [watcher.row for watcher in watchers if watcher.identity not in identities]
-        run.more = _added(self._forgotten, rest)
+        run.more = _add_to_sums(self._forgotten, rest)
         run.running = [watcher.identity.text() for watcher in self.processes.watchers.values()]
 
-    def _finished(self, watcher: Watcher, now_ns: int) -> Process:
+    def _complete_row(self, watcher: Watcher, now_ns: int) -> Process:
         row, birth = watcher.row, watcher.birth
         row.identity = watcher.identity.text()
         if watcher.alive:
@@ -97,7 +97,7 @@ class Roster:
         return self._judgement.blind_spots(list(self.processes.all()))
 
 
-def _added(more: dict[str, int], rows: list[Process]) -> dict[str, int]:
+def _add_to_sums(more: dict[str, int], rows: list[Process]) -> dict[str, int]:
     """Return how many processes there are, how many of them watched, and sums of their figures."""
     sums = {name: more.get(name, 0) + sum(getattr(row, name) for row in rows) for name in _SUMMED}
     sums["processes"] = more.get("processes", 0) + len(rows)

@@ -52,7 +52,7 @@ class Shard:
             content = self._reader.content()
             check = crc32(content.body)
             if check != self._check:
-                data = content.parsed()
+                data = content.parse()
                 measure(data, now_ns)
                 self.take(data)
                 self._check = check

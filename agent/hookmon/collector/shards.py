@@ -130,7 +130,7 @@ class Content:
     body: bytes
     promised: int
 
-    def parsed(self) -> ShardData:
+    def parse(self) -> ShardData:
         """Return what they say."""
         return _parse(self.head, self.body, self.promised)
 
@@ -151,14 +151,14 @@ class ShardReader:
 
         Raises ShardError when it is no shard of this version.
         """
-        return self.content().parsed()
+        return self.content().parse()
 
     def content(self) -> Content:
         """Return the bytes of the shard as they are now. Raises ShardError as `read` does."""
         try:
             size = min(os.fstat(self._descriptor).st_size, layout.LARGEST_BYTES)
             head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
-            words = self._checked(head)
+            words = self._check_head(head)
             used = min(words[layout.HEADER_USED] * 8, size // 8 * 8)
             content = b""
             while len(content) < used:
@@ -176,11 +176,11 @@ class ShardReader:
             head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
         except OSError as error:
             raise ShardError(f"{self.path}: {error.strerror}") from error
-        words = self._checked(head)
+        words = self._check_head(head)
         identity = Identity(words[layout.HEADER_NAMESPACE], words[layout.HEADER_PID], words[layout.HEADER_STARTED])
         return Owner(identity, words[layout.HEADER_STARTED_NS])
 
-    def _checked(self, head: bytes) -> memoryview:
+    def _check_head(self, head: bytes) -> memoryview:
         """Return the words of a first page. Raises ShardError when it is none of this version's."""
         if len(head) < layout.PAGE_BYTES:
             raise ShardError(f"{self.path}: {len(head)} bytes are too few for a shard")

@@ -77,7 +77,7 @@ class Watcher:
                 self._process = psutil.Process(self.row.pid)  # it remembers the executable that it saw first
             process = self._process
             with process.oneshot():
-                command = _without_padding(process.cmdline()) or self.row.command
+                command = _strip_padding(process.cmdline()) or self.row.command
                 self.rights = other_rights(process)
                 if not self._is_settled:
                     is_young = now_ns - self.image_ns < _YOUNG_NS
@@ -169,7 +169,7 @@ def _traffic(process: psutil.Process) -> tuple[int, int]:
     return counters.read_bytes, counters.write_bytes
 
 
-def _without_padding(command: list[str]) -> list[str]:
+def _strip_padding(command: list[str]) -> list[str]:
     """Return a command without the blanks and empty words with which programs fill up the title that they give themselves."""
     if command and (" " in command[0] or command[-2:] == ["", ""]):
         while command and not command[-1].strip():

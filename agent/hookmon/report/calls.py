@@ -18,7 +18,7 @@ FIGURES = (
 class CallRow:
     """All calls of one name. `location` is where a function of the user's own is defined, "" for those of packs.
 
-    `others` are more targets that are added up in the row, where they are (`told_apart`).
+    `others` are more targets that are added up in the row, where they are (`merge_alike`).
     """
 
     name: str
@@ -67,7 +67,7 @@ def by_name(nodes: list[Node], walk: Walk | None = None) -> list[CallRow]:
     return sorted((CallRow(*key, counters) for key, counters in counted.items() if counters.calls), key=_rank)
 
 
-def told_apart(rows: list[CallRow], nodes: list[Node]) -> list[CallRow]:
+def merge_alike(rows: list[CallRow], nodes: list[Node]) -> list[CallRow]:
     """Return the rows for a reader, to whom targets of one name, kind and location are one thing: most self time first.
 
     Of several that are added up `target` is the one with most self time. A call within another one of the same row adds nothing

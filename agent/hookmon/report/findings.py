@@ -62,7 +62,7 @@ class Finding:
     saving_ns: int
 
 
-def failing(calls: list[CallRow], series: list[CallSeries]) -> list[CallSeries]:
+def failing_series(calls: list[CallRow], series: list[CallSeries]) -> list[CallSeries]:
     """Return the series of calls that failed often enough for a burst: to unpack all of them takes long."""
     names = {(row.name, row.kind, row.target) for row in calls if row.figures.errors >= _FEWEST_ERRORS}
     return [row for row in series if (row.name, row.kind, row.target) in names]
@@ -103,7 +103,7 @@ class _Judge:
         level = "high" if share >= _HIGH else "medium" if share >= _MEDIUM else "low"
         return "medium" if level == "high" and not self.is_worth(time_ns) else level
 
-    def failing(self, row: TransactionRow, errors: int, calls: int, time_ns: int) -> str:
+    def error_severity(self, row: TransactionRow, errors: int, calls: int, time_ns: int) -> str:
         """Return how severe errors are: what less than one of a hundred transactions has to do with is not the worst of a run."""
         matters = self.is_worth(time_ns) if row.name == MAIN else row.figures.calls >= _WORTH * self.transactions
         return self.severity(errors, calls, self.run_ns if matters else 0)
@@ -136,7 +136,7 @@ def _of_transaction(row: TransactionRow, judge: _Judge) -> Iterator[Finding]:
     if row.name != MAIN and _is_failing(of.calls, of.errors):
         title = f"{row.name} fails {percent(of.errors / of.calls)} of the time"
         evidence = f"{count(of.errors)} of {count(of.calls)} ended with an exception or a status from 500 on."
-        severity = judge.failing(row, of.errors, of.calls, of.total_ns)
+        severity = judge.error_severity(row, of.errors, of.calls, of.total_ns)
         yield _finding("errors", severity, title, row.name, "", "", evidence, of.total_ns)
 
 
@@ -300,7 +300,7 @@ def _errors(row: TransactionRow, child: ChildRow, judge: _Judge) -> Iterator[Fin
     if _is_failing(figures.calls, figures.errors):
         title = f"{child.name} fails {percent(figures.errors / figures.calls)} of the time {_where(row)}"
         evidence = f"{count(figures.errors)} of {count(figures.calls, 'call')} raised."
-        severity = judge.failing(row, figures.errors, figures.calls, figures.total_ns)
+        severity = judge.error_severity(row, figures.errors, figures.calls, figures.total_ns)
         yield _finding("errors", severity, title, row.name, child.name, judge.place(child), evidence, figures.total_ns)
 
 

@@ -65,7 +65,7 @@ def short_place(place: str) -> str:
 _STANDARD_LIBRARY = re.compile(r"^/.*/lib(?:32|64)?/(python3\.\d+t?/)")
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """Return a text cut in the middle: names of tests and statements differ at their ends."""
     if len(text) <= most:
         return text

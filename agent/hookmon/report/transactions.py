@@ -228,16 +228,16 @@ def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> Tra
     return TransactionRow(name, kind, figures, _by_kind(group), children, examples, group.after_ns)
 
 
-def told_apart(children: list[ChildRow]) -> list[ChildRow]:
+def merge_alike(children: list[ChildRow]) -> list[ChildRow]:
     """Return the rows for a reader, to whom targets of one name from one line are one thing: most self time first."""
     found: dict[tuple[str, str, str, str, bool], list[ChildRow]] = {}
     for child in children:
         found.setdefault((child.name, child.kind, child.call_site, child.place, child.part), []).append(child)
-    rows = [group[0] if len(group) == 1 else _together(group) for group in found.values()]
+    rows = [group[0] if len(group) == 1 else _merge(group) for group in found.values()]
     return sorted(rows, key=lambda row: (-row.figures.self_ns, row.name, row.call_site))
 
 
-def _together(group: list[ChildRow]) -> ChildRow:
+def _merge(group: list[ChildRow]) -> ChildRow:
     figures = Counters.sum_of(child.figures for child in group)
     mean = round(sum(child.per_call_mean for child in group), 3)
     most = (

@@ -13,7 +13,7 @@ from typing import Protocol
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
 from hookmon.report import model
-from hookmon.report.check.subjects import Subject, matching, near, subjects
+from hookmon.report.check.subjects import Subject, find_matching, near, subjects
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Ratio
 from hookmon.report.diff.machine import Machine, between
@@ -136,7 +136,7 @@ class _Bench:
         self._apart: list[str] = []
         self._machine = Machine({}, (0, 0), (None, None))
         self._tests = sum(  # share one confidence, as the rows of a diff do
-            len(matching(budget.name, self._subjects)) for budget in budgets for limit in budget.limits if _is_vs_base(limit)
+            len(find_matching(budget.name, self._subjects)) for budget in budgets for limit in budget.limits if _is_vs_base(limit)
         )
         if base is not None:
             report = model.build(base)
@@ -145,7 +145,7 @@ class _Bench:
             self._machine = between(base, run, _by_key(report), _by_key(self._report))
 
     def judge(self, budget: BudgetLike) -> Iterable[Row]:
-        found = matching(budget.name, self._subjects)
+        found = find_matching(budget.name, self._subjects)
         for limit in budget.limits:
             if limit.key == "overhead":
                 yield self._overhead(budget, limit)

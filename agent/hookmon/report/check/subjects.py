@@ -90,7 +90,7 @@ def _inside(rows: list[TransactionRow]) -> dict[CallKey, tuple[list[ChildRow], f
     return found
 
 
-def matching(pattern: str, all_of_them: list[Subject]) -> list[Subject]:
+def find_matching(pattern: str, all_of_them: list[Subject]) -> list[Subject]:
     """Return what a budget's name means; (main) only when it is named."""
     exact = [subject for subject in all_of_them if subject.name == pattern]
     return exact or [subject for subject in all_of_them if subject.name != MAIN and fnmatchcase(subject.name, pattern)]

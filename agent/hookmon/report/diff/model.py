@@ -14,7 +14,7 @@ from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
 from hookmon.report.diff.machine import between
-from hookmon.report.diff.watches import WHOLE_RUN, Unshared, unshared, whole_run
+from hookmon.report.diff.watches import WHOLE_RUN, Unshared, find_unshared, whole_run
 from hookmon.report.findings import Finding, findings
 from hookmon.report.load import waits
 from hookmon.report.model import time_at_work, watched_processes
@@ -146,7 +146,7 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
         {finding.id: finding for finding in findings(rows, [], 0, run.project, time_at_work(run, rows))}
         for rows, run in ((rows_a, a), (rows_b, b))
     )
-    watches = unshared(a, b)
+    watches = find_unshared(a, b)
     common, times = _times(a, b, walks, None if apart else noise)
     if watches:
         _compare_what_both_watched(times, watches)
@@ -178,7 +178,7 @@ def differences(a: Run, b: Run) -> list[str]:
     for what, one, other in (("interpreter", a.python, b.python), ("engine", a.engine, b.engine)):
         if one != other:
             reasons.append(f"the {what} differs: {one or 'none'} and {other or 'none'}")
-    watches = unshared(a, b)
+    watches = find_unshared(a, b)
     return [*reasons, watches.sentence] if watches else reasons
 
 

@@ -57,9 +57,9 @@ class Unshared:
         return f"the configuration differs: {'; '.join(parts)}"
 
 
-def unshared(a: Run, b: Run) -> Unshared:
+def find_unshared(a: Run, b: Run) -> Unshared:
     """Compare what two runs were to watch, call by call; where that was written and in which order is no difference."""
-    asked_a, asked_b = _asked(a), _asked(b)
+    asked_a, asked_b = _forms(a), _forms(b)
     found = Unshared()
     for key in dict.fromkeys([*asked_a, *asked_b]):
         pack, module, call = key
@@ -75,7 +75,7 @@ def unshared(a: Run, b: Run) -> Unshared:
     return found
 
 
-def _asked(run: Run) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+def _forms(run: Run) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
     """Return {(pack, module, call): forms in which it is watched}."""
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for watch in run.plan:

@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.cells import cell_len
 
 from hookmon.report.diff.model import CHANGED, FASTER, SLOWER, CountRow, Diff, Side, TimeRow
-from hookmon.report.diff.wording import ONLY, count_cells, durations, folded, interval, reach, shown_ratio, verdict
+from hookmon.report.diff.wording import ONLY, count_cells, durations, interval, ratio_text, reach, summarize_unchanged, verdict
 from hookmon.report.diff.wording import change as said
 from hookmon.report.findings import Finding
 from hookmon.report.requests import fitted_title
@@ -37,7 +37,7 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     _findings(screen, "Findings that are gone", diff.gone_findings)
     _counts(screen, diff, everything)
     _times(screen, diff, everything)
-    lines = [] if everything else folded(diff)
+    lines = [] if everything else summarize_unchanged(diff)
     if lines:
         screen.title("Not shown", "--all shows them")
         for line in lines:
@@ -111,7 +111,7 @@ def _times(screen: Screen, diff: Diff, everything: bool) -> None:
 
 
 def _time(row: TimeRow) -> list[Piece]:
-    figure, ratio = shown_ratio(row)
+    figure, ratio = ratio_text(row)
     a, b = durations(row)
     cells: list[Piece] = [(row.name, "bold" if row.is_transaction else ""), (figure, "dim")]
     cells += [(a if row.calls_a else "–", ""), (b if row.calls_b else "–", "")]
