@@ -206,7 +206,7 @@ class Collector:
         self._shards.folded.clear()
 
     def _save_births(self, now_ns: int) -> None:
-        """Save what the birth notes have said, and delete them: in the memory of the machine each takes a page."""
+        """Save what the birth notes have said, and delete them: the folder may lie in memory, where each takes a page."""
         self.roster.list_into(self.run, now_ns)
         with suppress(RunFileError):
             self._run_file.save_tables(self.run, ("processes",))
@@ -214,7 +214,7 @@ class Collector:
         self._saving_births.every_ns = max(_FOLD_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def _save_series(self, now_ns: int) -> None:
-        """Save what would be lost with a killed launcher: everything else can be read again from the shards."""
+        """Save series and samples. A killed launcher would lose them; everything else can be read again from the shards."""
         self._series.store()
         self.run.samples = self.processes.samples
         with suppress(RunFileError):
@@ -296,7 +296,7 @@ class Collector:
         return any(not watcher.alive for watcher in self._noted.values())
 
     def _delete_noted(self) -> None:
-        """Delete the notes of processes that have ended: those of the others tell whoever finds the folder that they live."""
+        """Delete the notes of processes that have ended. The others stay: they say which processes of the folder live."""
         for name, watcher in list(self._noted.items()):
             if not watcher.alive:
                 with suppress(OSError):

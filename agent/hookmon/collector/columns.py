@@ -1,6 +1,6 @@
 """How the rows of a run are laid out in SQLite: a column for each field, lists and dictionaries as JSON text.
 
-What comes out of a file is what the fields of the rows say it is, or a ValueError: whoever shows a run need not doubt it.
+What is read from a file has the types that the fields of the rows say, or a ValueError is raised. So a report need not check it.
 """
 
 from __future__ import annotations

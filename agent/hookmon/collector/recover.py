@@ -23,7 +23,7 @@ _KILLED = BlindSpot("launcher killed", "hookmon itself was killed: exit codes, C
 
 
 def complete(run_file: RunFile, run: Run) -> Run:
-    """Return a run with all that its shards hold besides. Nothing is saved or deleted."""
+    """Return a run with what its run file and its shards hold together. Nothing is saved or deleted."""
     if run.state != "running":
         from hookmon.collector.survivors import follow_up
 

@@ -34,7 +34,7 @@ class Roster:
         self._judgement = Judgement(Path(run.run_folder))
 
     def note(self, birth: Birth, now_ns: int) -> Watcher:
-        """Keep what a birth note says with the process that left it, and return that. Of two notes the later one counts."""
+        """Keep a birth note with the process that left it, and return the process. Of two notes the later one counts."""
         watcher = self.processes.follow(birth.identity, birth.started_ns, now_ns)
         if watcher is None:
             row = Process(birth.identity.pid, birth.parent_pid, birth.argv, state="gone", started_ns=birth.started_ns)
@@ -45,7 +45,7 @@ class Roster:
         return watcher
 
     def forget_ended(self, now_ns: int) -> None:
-        """Keep the list of ended processes short: of what ended before this moment, all that it left has been read by now."""
+        """Keep the list of ended processes short. All that those left which ended before this moment has been read."""
         if len(self.processes.known) - len(self.processes.watchers) <= _MOST_PROCESS_ROWS + _MOST_SPARE_ROWS:
             return
         forgotten = self.processes.forget_ended(_MOST_PROCESS_ROWS, now_ns)

@@ -103,7 +103,7 @@ def refuse_interrupted(inherited: Inherited) -> None:
 
 
 def pass_on_pending(pid: int) -> None:
-    """Give a program that has not begun yet, and has the same signals kept back, all that came for it before.
+    """Send a program that has not begun yet all signals that came for it before. It keeps the same ones back.
 
     Whatever sent them: a signal that the program has got, too, since it was forked is one with the one that we send.
     """
@@ -137,7 +137,7 @@ def settle() -> None:
 
 
 def drop_continue() -> None:
-    """Drop a SIGCONT that has come: what let the program go on, which was sent to the whole group, and is not to come twice."""
+    """Drop a SIGCONT that has come. It was sent to the whole group, so the program has got it, and must not get it twice."""
     settle()
     for _ in _take_pending(frozenset((signal.SIGCONT,))):
         pass

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _TELLING = ("entry_name", "entry_status", "entry_body")  # keys of a watch that tells of transactions and has no row of its own
 
 _COMPILERS = {"numba": "numba", "torch": "torch.compile or torch.jit"}
-"""Modules, and what in them makes machine code of a function past its stand-in."""
+"""{module: its compilers}. Calls of what they have compiled do not pass our wrapper."""
 
 
 class Statuses:
@@ -76,7 +76,7 @@ class Statuses:
 
 
 def incomplete_packs(watched: list[Watched]) -> list[BlindSpot]:
-    """Name the packs of which most was not found in modules that were imported: the library is another than they know."""
+    """Name the packs of which most targets were not found in imported modules: they know another release of the library."""
     spots = []
     for pack in dict.fromkeys(row.pack for row in watched if row.pack):
         found = [row for row in watched if row.pack == pack and row.status != "never imported"]

@@ -67,7 +67,7 @@ def _merge_processes(rows: list[Process], later: list[Process]) -> list[Process]
 
 
 def _merge_watched(rows: list[Watched], later: list[Watched]) -> list[Watched]:
-    """Return what became of each target, by who knows more."""
+    """Return what became of each target, as the run or its survivors say: of two statuses the one that says more."""
     found = {(row.target, row.pack, row.source): row for row in later}
     best = []
     for row in rows:

@@ -52,7 +52,7 @@ class Watcher:
 
     @property
     def relevance(self) -> tuple[bool, int, int, int]:
-        """What has more of this is shown rather."""
+        """The rank of a process where not all can be shown: main, calls, CPU time, duration. The largest come first."""
         return self.is_main, self.row.calls, self.row.cpu_ns, self.row.duration_ns
 
     def begin(self, pid: int, stat: Stat, now_ns: int) -> None:
@@ -170,7 +170,7 @@ def _traffic(process: psutil.Process) -> tuple[int, int]:
 
 
 def _strip_padding(command: list[str]) -> list[str]:
-    """Return a command without the blanks and empty words with which programs fill up the title that they give themselves."""
+    """Return a command without padding: a program that sets its own title fills the rest with blanks and empty words."""
     if command and (" " in command[0] or command[-2:] == ["", ""]):
         while command and not command[-1].strip():
             command = command[:-1]

@@ -118,8 +118,8 @@ class Machine:
     def _rest(self, name: CallKey) -> float | None:
         """Return the change of the CPU time outside the calls of one name: imports and all that is not watched.
 
-        None where the runs did not do the same. For a name that waits, more is taken away than it used; what is left then says
-        little, but a name that waits is the one that no machine makes slower.
+        None where the runs did not do the same. The self time of a name is taken away from the CPU time. That is too much for a
+        name that waits, so the rest says little. That does no harm: what waits is not made slower by a machine.
         """
         if not self._did_the_same:
             return None
