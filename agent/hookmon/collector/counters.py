@@ -23,12 +23,12 @@ _K = TypeVar("_K")
 Walk = list[tuple[int, bool]]
 """The nodes of a call tree, each after the one that calls it: (index, whether no call around it has its name and target).
 
-Who adds up the same nodes twice walks once and passes the walk on.
+To add up the same nodes twice, walk once and pass the walk on.
 """
 
 
 class CallKey(NamedTuple):
-    """What the calls of one name have in common. A wait for a pool has a kind, too."""
+    """What tells the calls of one name from all others."""
 
     name: str
     kind: str
@@ -37,7 +37,7 @@ class CallKey(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Counters:
-    """What was counted of some calls. Counters that somebody else may hold are added to others, and never changed.
+    """What was counted of some calls. Only who has made Counters changes them: snapshots in other threads may hold the same ones.
 
     `total_ns` counts a recursion once, so it can be less than `mean_ns` times `calls`. `spent_ns` is the duration of all calls,
     recursive ones included. `spent_calls` is how many those are: all calls of the places where one was timed, since sampled time

@@ -62,7 +62,7 @@ class Snapshot:
 
 
 class Observer(Protocol):
-    """Somebody who looks on at a run."""
+    """Somebody who looks on at a run. It neither blocks nor raises, or else stands behind a `worker.Worker`."""
 
     @property
     def every_ns(self) -> int:
