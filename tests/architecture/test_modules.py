@@ -38,8 +38,8 @@ def test_a_module_is_short(path: Path):
 
 @EVERY
 def test_failures_are_swallowed_in_one_place(path: Path):
-    """A broad except that does not raise again stands in the guard and in the bootstrap, nowhere else."""
-    if path.name in ("guard.py", "sitecustomize.py"):
+    """A broad except that does not raise again stands in the guard and in the bootstrap, and around others' observers."""
+    if path.name in ("guard.py", "sitecustomize.py") or path == AGENT / "collector" / "worker.py":
         return
     swallowing = [node.lineno for node in ast.walk(ast.parse(path.read_bytes())) if _swallows(node)]
     assert swallowing == []

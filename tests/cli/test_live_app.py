@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 from support.runs import HOOKMON, environment, hookmon_start, wait_until, watch, write
 
-from hookmon.collector.live import LiveRun, running
+from hookmon.collector.live import LiveRun, find_running
 from hookmon.collector.store import Store
 from hookmon.collector.windows import History
 
@@ -55,14 +55,14 @@ def driven(folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, si
     run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=CONFIG)
 
     async def show() -> None:
-        app = LiveApp(live, History(live.run.started_ns), 0.1)
+        app = LiveApp(live, History(live.run.started_ns, 100_000_000))
         async with app.run_test(size=size) as pilot:
             await until(lambda: len(names(app)) == 4)
             await drive(app, pilot)
 
     try:
         wait_until((folder / "ready").exists, "the program")
-        (found,) = running(Store.of_project(folder))
+        (found,) = find_running(Store.of_project(folder))
         live = LiveRun(*found)
         asyncio.run(show())
         live.close()
@@ -172,7 +172,7 @@ def test_a_mark_counts_anew_and_goes_again(tmp_path: Path):
         await pilot.press("m")
         assert "marked" in head(app)
         await until(lambda: len(names(app)) == 4)
-        (whole,) = [each.calls for (name, _, _), each in app.history.now.totals.by_key.items() if name == "render"]
+        (whole,) = [counters.calls for (name, _, _), counters in app.history.now.totals.by_key.items() if name == "render"]
         assert calls_of(app, "render") <= whole - before
         await pilot.press("w", "w")
         assert app.window == "all"

@@ -39,8 +39,8 @@ def test_a_spark_line_is_relative_to_its_highest():
 def test_a_histogram_shows_every_call(durations: list[int]):
     """In at most 25 lines, of which none is long."""
     buckets: dict[int, int] = {}
-    for each in durations:
-        buckets[bucket_of(each)] = buckets.get(bucket_of(each), 0) + 1
+    for duration_ns in durations:
+        buckets[bucket_of(duration_ns)] = buckets.get(bucket_of(duration_ns), 0) + 1
     lines = histogram(buckets)
     assert sum(int(line.split()[-1]) for line in lines) == len(durations)
     assert len(lines) <= 25

@@ -113,7 +113,7 @@ def test_counts_and_rates_are_those_of_the_program(tmp_path: Path):
         assert process.wait(20) == 0
         assert process.stderr.read() == "hookmon: run 1 has ended; hookmon report 1 shows it\n"
     started_ns = Store.of_project(tmp_path).run_file(1).head().started_ns
-    rows = [next(row for row in each["calls"] if row["name"].endswith("do_GET")) for each in documents]
+    rows = [next(row for row in document["calls"] if row["name"].endswith("do_GET")) for document in documents]
     for document, row in list(zip(documents, rows, strict=True))[:12]:
         at_ns = started_ns + document["elapsed_ns"]
         assert abs(row["all"]["calls"] - served(tmp_path, at_ns)) <= 15
@@ -122,11 +122,11 @@ def test_counts_and_rates_are_those_of_the_program(tmp_path: Path):
         assert abs(window["calls"] - lately) <= 30
         assert window["rate"] == pytest.approx(window["calls"] / window["seconds"])
         assert document["in_flight"][0]["name"] == "hang"
-        assert [each["pid"] for each in document["processes"]] == [int((tmp_path / "pid").read_text())]
+        assert [process["pid"] for process in document["processes"]] == [int((tmp_path / "pid").read_text())]
     assert [row["all"]["calls"] for row in rows] == sorted(row["all"]["calls"] for row in rows)
-    assert [each["ended"] for each in documents][-1:] == [True]
+    assert [document["ended"] for document in documents][-1:] == [True]
     assert rows[-1]["all"]["calls"] == int(result.stdout)
-    assert {each["schema"] for each in documents} == {"hookmon-top/1"}
+    assert {document["schema"] for document in documents} == {"hookmon-top/1"}
 
 
 def test_a_line_says_it_in_sixty_columns(tmp_path: Path):

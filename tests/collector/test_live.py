@@ -14,7 +14,9 @@ from pathlib import Path
 from support.runs import Started, hookmon_start, wait_until, watch, write
 
 from hookmon.cli._live_rows import summary
-from hookmon.collector.live import LiveRun, Snapshot, has_process, is_running, running, totals_of
+from hookmon.collector.counters import CallKey, totals_of
+from hookmon.collector.feed import Snapshot
+from hookmon.collector.live import LiveRun, find_running, has_process, is_running
 from hookmon.collector.store import Node, Run, RunFile, Store
 from hookmon.collector.windows import History
 
@@ -37,7 +39,7 @@ def started(folder: Path, code: str) -> Iterator[Started]:
     (folder / ".git").mkdir(exist_ok=True)
     run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=CONFIG)
     try:
-        wait_until(lambda: running(Store.of_project(folder)) and (folder / "ready").exists(), "the run")
+        wait_until(lambda: find_running(Store.of_project(folder)) and (folder / "ready").exists(), "the run")
         yield run
     finally:
         if run.process.poll() is None:
@@ -45,7 +47,7 @@ def started(folder: Path, code: str) -> Iterator[Started]:
 
 
 def opened(folder: Path) -> LiveRun:
-    return LiveRun(*running(Store.of_project(folder))[0])
+    return LiveRun(*find_running(Store.of_project(folder))[0])
 
 
 def calls(snapshot: Snapshot) -> dict[str, int]:
@@ -110,7 +112,7 @@ open("done", "w"); until("end")
         folder = Path(live.run.run_folder)
         wait_until(lambda: len(list(folder.glob("*.shard"))) <= 1, "the shards to be folded")
         assert calls(live.look(time.monotonic_ns()))["work"] == 2400
-        assert len(live._shards) <= 1
+        assert len(live._shards.open) <= 1
         (tmp_path / "end").touch()
         result = run.finish()
         last = live.look(time.monotonic_ns())
@@ -165,7 +167,7 @@ def test_a_run_goes_on_without_its_launcher(tmp_path: Path):
         assert is_running(live.run)
         found = live.look(time.monotonic_ns())
         pid = int((tmp_path / "pid").read_text())
-        assert (calls(found), [each.pid for each in found.processes], found.ended) == ({"work": 1}, [pid], False)
+        assert (calls(found), [process.pid for process in found.processes], found.ended) == ({"work": 1}, [pid], False)
         (tmp_path / "end").touch()
         wait_until(lambda: live.look(time.monotonic_ns()).ended, "the end")
         assert calls(live.look(time.monotonic_ns())) == {"work": 1}
@@ -226,11 +228,11 @@ def test_transactions_are_counted_once():
     ]
     totals = totals_of(nodes)
     assert (totals.transactions.calls, totals.transactions.errors, totals.transactions.buckets) == (5, 1, {10: 5})
-    deep = totals.by_key["deep", "function", "m:deep"]
+    deep = totals.by_key[CallKey("deep", "function", "m:deep")]
     assert (deep.calls, deep.total_ns, deep.self_ns, deep.sites) == (8, 10, 10, {"a.py:1": 3, "a.py:2": 5})
     assert {name for name, _, _ in totals.by_key} == {"GET /", "GET /inner", "deep", "POST /"}
     history = History(0)
-    history.add(Snapshot(10**9, totals))
+    history.observe(Snapshot(10**9, totals))
     assert summary(history, "all")[0] == "req"
     assert summary(history, "all")[1].calls == 5
     assert summary(history, "all", "deep")[1].calls == 8

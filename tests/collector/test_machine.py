@@ -41,6 +41,6 @@ def test_the_time_of_others_is_not_the_programs_own(tmp_path: Path):
 def test_the_waits_of_a_process_are_read_from_outside(tmp_path: Path):
     """Also of one that has ended: a zombie still has them."""
     run = made(tmp_path, "import time; end = time.process_time() + 0.1\nwhile time.process_time() < end: pass")
-    main = next(each for each in run.processes if each.pid == run.main_pid)
+    main = next(process for process in run.processes if process.pid == run.main_pid)
     assert main.ran_ns >= 100_000_000
     assert main.waited_ns >= 0

@@ -14,8 +14,8 @@ def raw(parent: int, name: str, durations_ns: Iterable[int] = (), **more) -> Raw
     """Return a node whose calls took the given times."""
     durations = list(durations_ns)
     buckets: dict[int, int] = {}
-    for each in durations:
-        buckets[bucket_of(each)] = buckets.get(bucket_of(each), 0) + 1
+    for duration_ns in durations:
+        buckets[bucket_of(duration_ns)] = buckets.get(bucket_of(duration_ns), 0) + 1
     plain = {
         "kind": "function",
         "target": f"app:{name}",
@@ -42,8 +42,8 @@ def data(*nodes: RawNode, lanes: Iterable[RawLane] = ()) -> ShardData:
 def tree(*shards: ShardData, now_ns: int = 0) -> Tree:
     """Return the tree of some shards."""
     made = Tree()
-    for each in shards:
-        made.add(each, now_ns)
+    for shard in shards:
+        made.add(shard, now_ns)
     return made
 
 
@@ -136,7 +136,7 @@ def test_what_runs_is_told_with_its_age():
         lanes=[RawLane(7, "thread", [(0, 900), (1, 990)]), RawLane(8, "task", [(1, 100)])],
     )
     found = in_flight(shard, 1_000, killed=True)
-    assert [(each.lane, each.stack, each.since_ns) for each in found] == [
+    assert [(call.lane, call.stack, call.since_ns) for call in found] == [
         ("task", [("b", 900)], 900),
         ("thread 7", [("a", 100), ("b", 10)], 10),
     ]

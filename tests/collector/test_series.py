@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 import pytest
 
+from hookmon.collector.counters import sum_of, totals_of
+from hookmon.collector.feed import Snapshot
+from hookmon.collector.merge import Tree, measure
 from hookmon.collector.series import MOST_INTERVALS, MOST_NAMES, OTHER, SHORTEST_NS, Series
 from hookmon.collector.shards import RawNode, ShardData
 from hookmon.collector.store import Node, Run
@@ -24,8 +27,8 @@ def a_run(**more: object) -> Run:
 def raw(name: str, durations_ns: Iterable[int], *, parent: int = -1, errors: int = 0, untimed: int = 0) -> RawNode:
     durations = list(durations_ns)
     buckets: dict[int, int] = {}
-    for each in durations:
-        buckets[bucket_of(each)] = buckets.get(bucket_of(each), 0) + 1
+    for duration_ns in durations:
+        buckets[bucket_of(duration_ns)] = buckets.get(bucket_of(duration_ns), 0) + 1
     return RawNode(parent, name, "sql", f"m:{name}", "", 0, sum(durations), 1, 2, 0, errors, 0, 0, untimed, buckets)
 
 
@@ -37,19 +40,24 @@ def rows(run: Run) -> dict[str, CallPoints]:
     return {row.name: row for row in over_time(run.series, run.interval_ns)}
 
 
-def take(series: Series, at_ms: int, **shards: ShardData) -> None:
-    for name, data in shards.items():
-        series.take(name, data, is_scaled=False)
-    series.note(at_ms * MS)
+def seen(at_ms: int, *shards: ShardData, **more: bool) -> Snapshot:
+    """Return a snapshot of processes as they were read last."""
+    for data in shards:
+        measure(data, 0)
+    return Snapshot(at_ms * MS, sum_of([totals_of(data.nodes) for data in shards]), **more)
+
+
+def take(series: Series, at_ms: int, *shards: ShardData) -> None:
+    series.observe(seen(at_ms, *shards))
 
 
 def test_growth_stands_where_it_happened():
     """In the interval in the middle between two looks."""
     run = a_run()
     series = Series(run)
-    take(series, 250, a=shard(raw("q", [MS] * 3)))
-    take(series, 500, a=shard(raw("q", [MS] * 3, errors=1)))
-    take(series, 760, a=shard(raw("q", [MS] * 10, errors=1)))
+    take(series, 250, shard(raw("q", [MS] * 3)))
+    take(series, 500, shard(raw("q", [MS] * 3, errors=1)))
+    take(series, 760, shard(raw("q", [MS] * 10, errors=1)))
     series.store()
     found = [(point.at_ns // MS, point.calls, point.errors, point.total_ns // MS) for point in rows(run)["q"].points]
     assert found == [(0, 3, 0, 3), (250, 0, 1, 0), (500, 7, 0, 7)]
@@ -60,8 +68,8 @@ def test_percentiles_are_those_of_the_interval():
     run = a_run()
     series = Series(run)
     slow = [100 * MS] * 20
-    take(series, 250, a=shard(raw("q", [MS] * 100)))
-    take(series, 500, a=shard(raw("q", [MS] * 100 + slow)))
+    take(series, 250, shard(raw("q", [MS] * 100)))
+    take(series, 500, shard(raw("q", [MS] * 100 + slow)))
     series.store()
     first, second = rows(run)["q"].points
     assert first.p99_ns == pytest.approx(MS, rel=0.095)
@@ -72,9 +80,8 @@ def test_shards_of_several_processes_add_up():
     """Also when one of them has ended and another of its name goes on."""
     run = a_run()
     series = Series(run)
-    take(series, 250, a=shard(raw("q", [MS] * 2)), b=shard(raw("q", [MS] * 5)))
-    series.fold("a")
-    take(series, 500, b=shard(raw("q", [MS] * 6)), c=shard(raw("q", [MS] * 10)))
+    take(series, 250, shard(raw("q", [MS] * 2)), shard(raw("q", [MS] * 5)))
+    take(series, 500, shard(raw("q", [MS] * 2)), shard(raw("q", [MS] * 6)), shard(raw("q", [MS] * 10)))
     series.store()
     assert [point.calls for point in rows(run)["q"].points] == [7, 11]
 
@@ -83,11 +90,10 @@ def test_counters_that_moved_while_they_were_read_end_right():
     """A transaction gets its name: for a moment its calls stand under two, and at the end under one."""
     run = a_run()
     series = Series(run)
-    take(series, 250, a=shard(raw("request", [MS] * 2)))
-    take(series, 500, a=shard(raw("request", [MS] * 3), raw("GET /", [MS] * 3)))
-    take(series, 750, a=shard(raw("GET /", [MS] * 4)))
-    series.take("a", shard(raw("request", [MS]), raw("GET /", [MS] * 4)), is_scaled=False)
-    series.note(800 * MS, is_last=True)
+    take(series, 250, shard(raw("request", [MS] * 2)))
+    take(series, 500, shard(raw("request", [MS] * 3), raw("GET /", [MS] * 3)))
+    take(series, 750, shard(raw("GET /", [MS] * 4)))
+    series.observe(seen(800, shard(raw("request", [MS]), raw("GET /", [MS] * 4)), ended=True))
     series.store()
     found = {name: [point.calls for point in row.points] for name, row in rows(run).items()}
     assert found == {"request": [1], "GET /": [3, 1]}
@@ -98,7 +104,7 @@ def test_a_recursion_counts_once_in_a_total():
     run = a_run()
     series = Series(run)
     nodes = [raw("f", [9 * MS]), raw("g", [8 * MS], parent=0), raw("f", [7 * MS], parent=1)]
-    take(series, 250, a=shard(*nodes))
+    take(series, 250, shard(*nodes))
     series.store()
     assert {name: (row.points[0].calls, row.points[0].total_ns // MS) for name, row in rows(run).items()} == {
         "f": (2, 9),
@@ -111,7 +117,7 @@ def test_intervals_double_when_the_run_grows():
     run = a_run()
     series = Series(run)
     for at in range(1, 4 * MOST_INTERVALS):
-        take(series, at * 250, a=shard(raw("q", [MS] * at)))
+        take(series, at * 250, shard(raw("q", [MS] * at)))
     series.store()
     points = rows(run)["q"].points
     assert run.interval_ns == 4 * SHORTEST_NS
@@ -125,8 +131,8 @@ def test_names_beyond_the_limit_are_pooled():
     run = a_run()
     series = Series(run)
     many = [raw(f"q{number}", [(number + 1) * MS]) for number in range(3 * MOST_NAMES)]
-    take(series, 250, a=shard(*many))
-    take(series, 500, a=shard(*(raw(f"q{number}", [(number + 1) * MS] * 2) for number in range(3 * MOST_NAMES))))
+    take(series, 250, shard(*many))
+    take(series, 500, shard(*(raw(f"q{number}", [(number + 1) * MS] * 2) for number in range(3 * MOST_NAMES))))
     series.store()
     found = rows(run)
     assert len(found) <= MOST_NAMES + 1
@@ -139,12 +145,13 @@ def test_a_series_goes_on_with_the_next_launcher():
     """What was saved stands, whether its shards had been folded or not; what came since stands in the last interval."""
     run = a_run()
     series = Series(run)
-    take(series, 250, gone=shard(raw("q", [MS] * 4)), alive=shard(raw("q", [MS] * 3), raw("r", [MS])))
+    take(series, 250, shard(raw("q", [MS] * 4)), shard(raw("q", [MS] * 3), raw("r", [MS])))
     series.store()
     run.nodes = [Node(-1, "q", "sql", "m:q", calls=4, total_ns=4 * MS, buckets={bucket_of(MS): 4})]
     second = Series(run)
-    second.take("alive", shard(raw("q", [MS] * 30), raw("r", [MS]), raw("new", [MS])), is_scaled=False)
-    second.note(10**15, unattended=True)
+    folded = totals_of(run.nodes)
+    alive = shard(raw("q", [MS] * 30), raw("r", [MS]), raw("new", [MS]))
+    second.observe(Snapshot(10**15, sum_of([folded, totals_of(alive.nodes)]), is_late=True))
     second.store()
     found = rows(run)
     assert [point.calls for point in found["q"].points] == [34]
@@ -156,10 +163,10 @@ def test_a_shard_that_is_lost_takes_nothing_away():
     """What was once read has happened."""
     run = a_run()
     series = Series(run)
-    take(series, 250, a=shard(raw("q", [MS] * 4)))
+    take(series, 250, shard(raw("q", [MS] * 4)))
     series.store()
     second = Series(run)
-    second.note(500 * MS)
+    second.observe(seen(500))
     second.store()
     assert [point.calls for point in rows(run)["q"].points] == [4]
 
@@ -169,7 +176,7 @@ def test_sampled_times_are_scaled_as_in_the_table():
     run = a_run()
     series = Series(run)
     data = shard(raw("q", [MS] * 10, untimed=30))
-    take(series, 250, a=data)
+    take(series, 250, data)
     series.store()
     (point,) = rows(run)["q"].points
     assert (point.calls, point.total_ns) == (40, 40 * MS)
@@ -182,21 +189,19 @@ def test_a_damaged_series_is_not_continued(points: str):
 
     run = a_run(series=[CallSeries("q", "sql", "m:q", points)], interval_ns=SHORTEST_NS)
     series = Series(run)
-    take(series, 250, a=shard(raw("q", [MS] * 4)))
+    take(series, 250, shard(raw("q", [MS] * 4)))
     series.store()
     assert sum(point[1] for point in json.loads(run.series[0].points)) == 4
 
 
 def test_the_sums_are_those_of_the_table():
     """For a tree with recursion and several places of one name."""
-    from hookmon.collector.merge import Tree
-
     run = a_run()
     series = Series(run)
     nodes = [raw("a", [5 * MS, 6 * MS]), raw("b", [MS] * 4, parent=0), raw("a", [MS], parent=1), raw("b", [2 * MS], errors=1)]
     tree = Tree()
     tree.add(shard(*nodes), 0)
-    take(series, 250, a=shard(*nodes))
+    take(series, 250, shard(*nodes))
     series.store()
     table = {row.name: (row.figures.calls, row.figures.errors, row.figures.total_ns) for row in by_name(tree.nodes)}
     found = {
@@ -204,3 +209,22 @@ def test_the_sums_are_those_of_the_table():
         for name, row in rows(run).items()
     }
     assert found == table
+
+
+def test_a_name_that_was_only_seen_for_a_moment_is_gone_at_the_end():
+    """Its calls stand under the name that they have got."""
+    run = a_run()
+    series = Series(run)
+    take(series, 250, shard(raw("request", [MS] * 2)))
+    series.observe(seen(500, shard(raw("GET /", [MS] * 2)), ended=True))
+    series.store()
+    assert {name: [point.calls for point in row.points] for name, row in rows(run).items()} == {"GET /": [2]}
+
+
+def test_an_interval_is_not_shorter_than_the_time_between_two_looks():
+    """Where reading the shards takes long."""
+    series = Series(a_run())
+    series.observe(Snapshot(250 * MS, pace_ns=3 * SHORTEST_NS))
+    assert (series.interval_ns, series.every_ns) == (4 * SHORTEST_NS, 4 * SHORTEST_NS)
+    series.observe(Snapshot(251 * MS, pace_ns=9 * SHORTEST_NS))
+    assert (series.interval_ns, series.every_ns) == (16 * SHORTEST_NS, 4 * SHORTEST_NS)

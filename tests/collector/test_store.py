@@ -317,8 +317,8 @@ def test_two_launchers_never_get_one_number(tmp_path: Path):
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": str(AGENT), "PATH": os.defpath})
         for _ in range(2)
     ]
-    numbers = [int(number) for each in launchers for number in each.communicate(timeout=60)[0].split()]
-    assert [each.returncode for each in launchers] == [0, 0]
+    numbers = [int(number) for launcher in launchers for number in launcher.communicate(timeout=60)[0].split()]
+    assert [launcher.returncode for launcher in launchers] == [0, 0]
     assert sorted(numbers) == list(range(1, 17))
 
 

@@ -12,7 +12,10 @@ from hookmon.core.histogram import (
     LAST_BUCKET,
     SMALL_BUCKETS,
     SMALL_NS,
+    add,
     bucket_of,
+    buckets_at,
+    coarsen,
     middle_ns,
     quantiles_ns,
     upper_bound_ns,
@@ -130,3 +133,29 @@ def test_histograms_add_up_by_adding():
     second = [chance.randrange(10**4) for _ in range(500)]
     added = Counter(map(bucket_of, first)) + Counter(map(bucket_of, second))
     assert added == Counter(map(bucket_of, first + second))
+
+
+def test_histograms_are_added_bucket_by_bucket():
+    """The second one stays as it is."""
+    first, second = {3: 1, 5: 2}, {5: 4, 9: 1}
+    add(first, second)
+    assert (first, second) == ({3: 1, 5: 6, 9: 1}, {5: 4, 9: 1})
+
+
+def test_a_coarse_bucket_holds_what_four_fine_ones_held():
+    """Both end at the same duration: bucket 4 of the fine ones is the last in bucket 1 of the coarse ones."""
+    assert coarsen({0: 1, 1: 2, 4: 3, 5: 4, 8: 5, 9: 6}) == {0: 1, 1: 5, 2: 9, 3: 6}
+    assert coarsen({1: 1, 8: 2, 9: 3}, 8) == {1: 3, 2: 3}
+
+
+@pytest.mark.parametrize(
+    ("shares", "found"), [((0.0,), [2]), ((0.6,), [2]), ((0.61,), [7]), ((0.2, 0.6, 0.8, 1.0), [2, 2, 7, 7])], ids=str
+)
+def test_a_rank_lies_in_the_bucket_that_reaches_it(shares: tuple[float, ...], found: list[int]):
+    """The third of five is the last one of a bucket of three."""
+    assert buckets_at(shares, 5, [(2, 3), (7, 2)]) == found
+
+
+def test_a_rank_beyond_all_calls_lies_in_the_last_bucket():
+    """A damaged file may say that there were more."""
+    assert buckets_at((0.1, 0.99), 9, [(2, 3), (7, 2)]) == [2, 7]

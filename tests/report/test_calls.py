@@ -7,7 +7,7 @@ import random
 import pytest
 from runs import MS, node
 
-from hookmon.report.calls import by_kind, by_name, told_apart, tree
+from hookmon.report.calls import by_kind, by_name, merge_alike, tree
 
 
 def test_a_recursion_counts_once_in_the_total_and_always_in_self():
@@ -105,7 +105,7 @@ def test_targets_of_one_name_are_one_row_for_a_reader():
     rows = by_name(nodes)
     for row in rows:
         row.location = {"a:run": "a.py:1", "b:run": "b.py:1"}.get(row.target, "")
-    shown = told_apart(rows, nodes)
+    shown = merge_alike(rows, nodes)
     assert [(row.name, row.kind, row.location) for row in shown] == [
         ("wait", "function", ""),
         ("run", "function", "a.py:1"),

@@ -109,7 +109,7 @@ def test_a_time_that_doubled_is_slower_and_stands_first():
     assert (row.name, row.verdict, row.is_transaction) == ("x", "slower", True)
     assert row.typical is not None
     assert row.typical.low > 1.5 < 2.2 < row.typical.high + 0.1
-    assert [each.name for each in diff.changed_times] == ["x"]
+    assert [row.name for row in diff.changed_times] == ["x"]
     assert times(build(scaled(web(), 2), scaled(web(), 1)))["x"].verdict == "faster"
 
 
@@ -225,10 +225,10 @@ def test_findings_are_new_and_gone():
     for node in b.nodes:
         node.repeated = node.repeated_calls = node.repeated_ns = 0
     diff = build(a, b)
-    assert [each.kind for each in diff.gone_findings] == ["repetition"]
+    assert [finding.kind for finding in diff.gone_findings] == ["repetition"]
     assert diff.new_findings == []
     back = build(b, a)
-    assert [each.id for each in back.new_findings] == [each.id for each in diff.gone_findings]
+    assert [finding.id for finding in back.new_findings] == [finding.id for finding in diff.gone_findings]
     assert diff.gone_findings[0].id in written(diff, "markdown")
 
 

@@ -13,7 +13,7 @@ from runs import MS, node
 
 from hookmon.collector.store import Run
 from hookmon.report.diff.model import Diff, build
-from hookmon.report.diff.wording import change, durations, interval, shown_ratio
+from hookmon.report.diff.wording import change, durations, interval, ratio_text
 from hookmon.report.texts import inert
 
 HERE = {"host": "1234", "cpu": "a cpu", "cores": 8}
@@ -100,7 +100,7 @@ def test_figures_are_those_of_the_terminal(look: Callable[..., Visit]):
     seen.page.locator("#times .tools button").click()
     shown = {cells[0]: cells for cells in (row.split("\t") for row in seen.texts("#times tbody tr"))}
     for row in diff.times:
-        figure, ratio = shown_ratio(row)
+        figure, ratio = ratio_text(row)
         suffix = " p95" if figure == "p95" else ""
         wanted = [each + suffix if calls else "–" for each, calls in zip(durations(row), (row.calls_a, row.calls_b), strict=True)]
         assert shown[row.name][2:4] == wanted

@@ -24,7 +24,7 @@ def report() -> Report:
 
 
 def repetition(found: Report) -> str:
-    return next(each.id for each in found.findings if each.kind == "repetition")
+    return next(finding.id for finding in found.findings if finding.kind == "repetition")
 
 
 def test_the_slowest_example_that_has_the_call_is_shown():
@@ -54,9 +54,9 @@ def test_what_to_change_depends_on_the_kind_of_call():
 def test_every_finding_of_a_run_can_be_explained():
     """Each with something to do about it."""
     found = report()
-    assert {each.kind for each in found.findings} >= {"repetition", "waiting", "errors"}
-    for each in found.findings:
-        explanation = explain(found, each.id)
+    assert {finding.kind for finding in found.findings} >= {"repetition", "waiting", "errors"}
+    for finding in found.findings:
+        explanation = explain(found, finding.id)
         assert explanation is not None
         assert len(explanation.changes) == 2
 
@@ -64,7 +64,7 @@ def test_every_finding_of_a_run_can_be_explained():
 def test_a_finding_of_which_no_example_was_kept_has_none():
     """Its evidence stands alone."""
     found = report()
-    waiting = next(each.id for each in found.findings if each.kind == "waiting")
+    waiting = next(finding.id for finding in found.findings if finding.kind == "waiting")
     explanation = explain(found, waiting)
     assert explanation is not None
     assert (explanation.example, explanation.steps) == (None, [])

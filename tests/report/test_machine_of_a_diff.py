@@ -6,12 +6,13 @@ from math import exp, log, sqrt
 
 import pytest
 
-from hookmon.report.diff.machine import MOST, NOISE, Key, Machine, Spent
+from hookmon.collector.counters import CallKey
+from hookmon.report.diff.machine import MOST, NOISE, Machine, Spent
 
 
-def key(name: str) -> Key:
+def key(name: str) -> CallKey:
     """Return the key of a function."""
-    return name, "function", f"app:{name}"
+    return CallKey(name, "function", f"app:{name}")
 
 
 def machine(

@@ -84,11 +84,11 @@ def texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         yield from value
-        for each in value.values():
-            yield from texts(each)
+        for item in value.values():
+            yield from texts(item)
     elif isinstance(value, list):
-        for each in value:
-            yield from texts(each)
+        for item in value:
+            yield from texts(item)
 
 
 def test_hostile_texts_are_inert_in_the_file():
@@ -97,8 +97,8 @@ def test_hostile_texts_are_inert_in_the_file():
     assert re.findall(r"<script(?![ >])|<script>(?=[a-z|])", text) == []
     assert text.count("<script") == 3
     found = set(texts(document(text)))
-    assert all(each.isprintable() for each in found)
-    assert {inert(each) for each in runs.HOSTILE.values()} <= found
+    assert all(text.isprintable() for text in found)
+    assert {inert(text) for text in runs.HOSTILE.values()} <= found
 
 
 def test_text_that_is_written_out_already_stays(tmp_path: Path):
@@ -240,7 +240,7 @@ def test_calls_are_searched_from_the_keyboard(look: Callable[..., Visit]):
 
 def calls_shown(seen: Visit) -> dict[str, int]:
     names, counts = seen.texts("#calls tbody td.name"), seen.texts("#calls tbody td:nth-child(3)")
-    return dict(zip(names, (int(each.replace(",", "")) for each in counts), strict=True))
+    return dict(zip(names, (int(count.replace(",", "")) for count in counts), strict=True))
 
 
 def test_brushing_with_the_mouse_filters_the_page(look: Callable[..., Visit]):

@@ -42,14 +42,14 @@ def written(run: Run, format: str) -> bytes:
 
 def test_a_slice_is_as_wide_as_its_own_time_and_its_children():
     """Children stand side by side in their parent, the widest first."""
-    found = [(tree()[each.index].name, each.begin_ns // MS, each.end_ns // MS, each.depth) for each in slices(tree())]
+    found = [(tree()[piece.index].name, piece.begin_ns // MS, piece.end_ns // MS, piece.depth) for piece in slices(tree())]
     assert found == [("a", 0, 10, 0), ("b", 0, 6, 1), ("a", 0, 2, 2), ("c", 6, 7, 1), ("c", 10, 14, 0)]
 
 
 def test_a_slice_opens_after_its_parent_and_closes_before_it():
     """As brackets do."""
     nodes = tree()
-    text = "".join(f"{nodes[each.index].name}{'(' if opens else ')'}" for each, opens in edges(slices(nodes)))
+    text = "".join(f"{nodes[piece.index].name}{'(' if opens else ')'}" for piece, opens in edges(slices(nodes)))
     assert text == "a(b(a(a)b)c(c)a)c(c)"
 
 
@@ -161,12 +161,12 @@ def test_slices_of_odd_durations_do_not_overlap():
     events = [event for event in json.loads(written(runs.run(nodes=nodes), "chrome"))["traceEvents"] if event["ph"] == "X"]
     found = slices(nodes)
     ends: list[float] = []
-    for event, each in zip(events, found, strict=True):
-        assert all(end <= event["ts"] for end in ends[each.depth :])
-        del ends[each.depth :]
+    for event, piece in zip(events, found, strict=True):
+        assert all(end <= event["ts"] for end in ends[piece.depth :])
+        del ends[piece.depth :]
         end = event["ts"] + event["dur"]
         assert all(end <= above for above in ends)
-        assert end == pytest.approx(each.end_ns / 1_000, abs=0.001)
+        assert end == pytest.approx(piece.end_ns / 1_000, abs=0.001)
         ends.append(end)
 
 
@@ -178,7 +178,7 @@ def test_each_slow_example_has_a_track_of_its_own_in_a_chrome_trace():
     assert len(tracks) == 1 + len(run.examples)
     shown = [event for event in events if event["ph"] == "X" and event["pid"] > 1]
     assert len(shown) == len(run.examples) + sum(len(example.spans) for example in run.examples)
-    example = max(run.examples, key=lambda each: each.duration_ns)
+    example = max(run.examples, key=lambda example: example.duration_ns)
     first = next(event for event in shown if event["dur"] == example.duration_ns / 1_000 and event["ts"] == 0)
     starts = sorted(event["ts"] * 1_000 for event in shown if event["pid"] == first["pid"])
     assert starts == pytest.approx(sorted([0, *(start_ns for _, _, start_ns, _ in example.spans)]))
@@ -203,8 +203,8 @@ def test_every_format_can_be_written_in_a_narrow_encoding(format: str, encoding:
 def test_the_shares_of_a_profile_are_those_of_the_table():
     """Self times add up to the same whole in each of them."""
     run = runs.shop()
-    whole_us = sum(each.self_ns for each in run.nodes) // 1_000
+    whole_us = sum(node.self_ns for node in run.nodes) // 1_000
     lines = [line.rpartition(" ") for line in written(run, "collapsed").decode().splitlines()]
     assert sum(int(value) for _, _, value in lines) == pytest.approx(whole_us, abs=len(lines))
     kinds = Counter(event["cat"] for event in json.loads(written(run, "chrome"))["traceEvents"] if event["ph"] == "X")
-    assert kinds == Counter(each.kind for each in run.nodes)
+    assert kinds == Counter(node.kind for node in run.nodes)

@@ -10,8 +10,9 @@ import runs
 from runs import MS, S, node
 
 from hookmon.collector.store import CallSeries, Example, Node
-from hookmon.report.findings import findings, location
+from hookmon.report.findings import findings
 from hookmon.report.requests import spent_on
+from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
 
 
@@ -48,7 +49,7 @@ def test_children_of_a_client_are_told_apart_by_their_line(web):
 
 def test_calls_per_transaction_are_their_mean_and_their_most(web):
     """200 calls in 10 transactions, 21 in one of them."""
-    child = next(each for each in web["GET /users/<id>"].children if each.call_site.endswith(":31"))
+    child = next(row for row in web["GET /users/<id>"].children if row.call_site.endswith(":31"))
     assert (child.per_call_mean, child.per_call_max, child.transactions, child.most_repeated) == (20.0, 21, 10, 21)
 
 
@@ -92,7 +93,8 @@ def test_an_example_has_its_calls_in_order_with_their_depth(web):
 def test_findings_name_the_line_and_what_it_saves(web):
     """The wait for the pool, the loop of queries, the failing route: the worst first."""
     found = [
-        (each.kind, each.severity, each.transaction, each.location) for each in findings(list(web.values()), [], 0, "/srv/shop")
+        (finding.kind, finding.severity, finding.transaction, finding.location)
+        for finding in findings(list(web.values()), [], 0, "/srv/shop")
     ]
     assert found == [
         ("waiting", "high", "GET /users/<id>", ""),
@@ -109,10 +111,10 @@ def test_findings_name_the_line_and_what_it_saves(web):
 def test_a_finding_keeps_its_name_when_lines_move(web):
     """The same thing in a later run has the same id; another call has another."""
     rows = list(web.values())
-    before = {each.id for each in findings(rows, [], 0, "/srv/shop")}
+    before = {finding.id for finding in findings(rows, [], 0, "/srv/shop")}
     for child in rows[0].children:
         child.call_site = child.call_site.replace(":31", ":99")
-    assert {each.id for each in findings(rows, [], 0, "/srv/shop")} == before
+    assert {finding.id for finding in findings(rows, [], 0, "/srv/shop")} == before
     assert len(before) == 3
 
 
@@ -131,7 +133,7 @@ def test_a_call_that_once_took_ten_times_as_long_is_told(durations, whole_ns, ki
     """Its slowest against its p95, from 10 ms and 20 calls on, and where a typical request takes no more than twice that."""
     entry = node(-1, "GET /", [whole_ns] * 100, children_ns=sum(durations), kind="request", entry=True)
     rows = transactions([entry, node(0, "SELECT", durations, kind="sql")], [], 1)
-    assert [each.kind for each in findings(rows, [], 0, "")] == kinds
+    assert [finding.kind for finding in findings(rows, [], 0, "")] == kinds
 
 
 @pytest.mark.parametrize(("run_ns", "kinds"), [(4 * S, ["outlier"]), (40 * S, [])], ids=["much of the run", "nothing of the run"])
@@ -292,7 +294,7 @@ def test_a_function_in_a_loop_is_told_when_it_takes_the_time_itself(children_ns,
         node(-1, "GET /", [200 * MS], children_ns=80 * MS, kind="request", entry=True),
         node(0, "quote", [10 * MS] * 8, children_ns=children_ns, **more),
     ]
-    assert [each.kind for each in findings(transactions(nodes, [], 1), [], 0, "")] == kinds
+    assert [finding.kind for finding in findings(transactions(nodes, [], 1), [], 0, "")] == kinds
 
 
 @pytest.mark.parametrize(
@@ -309,7 +311,7 @@ def test_errors_that_come_at_one_moment_are_told(points, title):
     """Most calls of one stretch of time, where most of the run went well."""
     text = json.dumps([[at, calls, errors, calls * MS, [80, calls]] for at, calls, errors in points])
     row = CallSeries("GET api", "http", "requests:Session.send", text)
-    assert [each.title for each in findings([], [row], 1_000 * MS, "")] == ([title] if title else [])
+    assert [finding.title for finding in findings([], [row], 1_000 * MS, "")] == ([title] if title else [])
 
 
 def test_a_wait_is_no_repetition():

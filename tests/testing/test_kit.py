@@ -90,11 +90,11 @@ def test_a_pack_that_keeps_values_to_itself_leaks_nothing(tmp_path: Path):
 def test_a_pack_that_names_a_value_is_found_out(tmp_path: Path):
     """In the shard, in the run file and in every report, whatever its spelling."""
     found = recorded(tmp_path, "{article|upper}").leaks("green tea")
-    places = [each.partition(":")[0] for each in found]
+    places = [place.partition(":")[0] for place in found]
     assert places[0].startswith("shard ")
     assert places[1] == "run file"
     assert {"report as csv", "report as pstats", "report as json", "report as text", "report as markdown"} <= set(places)
-    assert all("GREEN TEA" in each.upper() for each in found)
+    assert all("GREEN TEA" in place.upper() for place in found)
 
 
 def test_part_of_a_long_secret_is_found(tmp_path: Path):

@@ -21,13 +21,13 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import DataTable, Footer, Input, Static
 
 from hookmon.cli import _live_rows as rows
-from hookmon.collector.live import Key, LiveRun
+from hookmon.collector.counters import CallKey
+from hookmon.collector.live import LiveRun
 from hookmon.collector.windows import WINDOWS, History
 from hookmon.report.texts import count, duration, inert, percent
 
 _MOST_ROWS = 300
 _SHOWN_IN_FLIGHT = 50
-_REST = 2  # a look may take a third of the time
 
 
 class Detail(ModalScreen[None]):
@@ -36,7 +36,7 @@ class Detail(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "dismiss", "Back")]
     CSS = "Detail { align: center middle; } #box { width: 90%; height: 90%; border: round $primary; padding: 0 1; }"
 
-    def __init__(self, key: Key, lines: Callable[[Key], list[tuple[str, str]]]) -> None:
+    def __init__(self, key: CallKey, lines: Callable[[CallKey], list[tuple[str, str]]]) -> None:
         """Show what `lines` says of a key: text and style."""
         super().__init__()
         self._key = key
@@ -82,7 +82,7 @@ class LiveApp(App[None]):
     #processes { height: 1fr; min-height: 4; }
     """
 
-    def __init__(self, live: LiveRun, history: History, interval: float, wanted: str = "") -> None:
+    def __init__(self, live: LiveRun, history: History, wanted: str = "") -> None:
         """Begin with a run that is open for looking at; whoever opened it closes it."""
         super().__init__()
         self.live = live
@@ -91,8 +91,7 @@ class LiveApp(App[None]):
         self.sort = "self"
         self.wanted = wanted
         self.is_paused = False
-        self._interval = interval
-        self._keys: list[Key] = []  # of the rows of the table of calls
+        self._keys: list[CallKey] = []  # of the rows of the table of calls
 
     def compose(self) -> ComposeResult:
         """Lay the view out."""
@@ -119,27 +118,27 @@ class LiveApp(App[None]):
         while True:
             began = time.monotonic()
             snapshot = await asyncio.to_thread(self.live.look, time.monotonic_ns())
-            self.history.add(snapshot)
+            self.history.observe(snapshot)
             if not self.is_paused:
                 with suppress(NoMatches):  # the view is just being taken down
                     self.draw()
             if snapshot.ended:
                 return
-            await asyncio.sleep(max(self._interval, (time.monotonic() - began) * _REST))
+            await asyncio.sleep(max(self.history.every_ns / 1e9, (time.monotonic() - began) * self.live.REST))
 
     def draw(self) -> None:
         """Show the newest figures."""
         self._main.query_one("#head", Static).update(_text(self._head()))
         project = self.live.run.project
-        shown = rows.chosen(self.history, self.window, self.wanted, self.sort)[:_MOST_ROWS]
+        shown = rows.select_calls(self.history, self.window, self.wanted, self.sort)[:_MOST_ROWS]
         self._fill("calls", [rows.call_cells(row, self.history) for row in shown], [row.key for row in shown])
-        flying = [call for call in self.history.now.in_flight if rows.matches((call.name, call.kind, ""), self.wanted)]
+        flying = [call for call in self.history.now.in_flight if rows.is_wanted(call, self.wanted)]
         self._fill("flight", [rows.flight_cells(call, project) for call in flying[:_SHOWN_IN_FLIGHT]])
         self._fill("processes", [rows.process_cells(row) for row in self.history.processes()])
         if isinstance(self.screen, Detail):
             self.screen.draw()
 
-    def _detail(self, key: Key) -> list[tuple[str, str]]:
+    def _detail(self, key: CallKey) -> list[tuple[str, str]]:
         return rows.detail(self.history, key, self.window, self.live.run.project)
 
     def _head(self) -> list[tuple[str, str]]:
@@ -165,10 +164,10 @@ class LiveApp(App[None]):
             ),
         ]
 
-    def _fill(self, name: str, cells: list[list[str]], keys: list[Key] | None = None) -> None:
+    def _fill(self, name: str, cells: list[list[str]], keys: list[CallKey] | None = None) -> None:
         """Put rows into a table; the cursor stays on its call, and the view where it was."""
         table = self._table(name)
-        chosen = self._chosen() if keys is not None else None
+        chosen = self._selected_key() if keys is not None else None
         top = table.scroll_y
         table.clear()
         for row in cells:
@@ -179,7 +178,7 @@ class LiveApp(App[None]):
                 table.move_cursor(row=keys.index(chosen), scroll=False)
         table.scroll_to(y=top, animate=False)
 
-    def _chosen(self) -> Key | None:
+    def _selected_key(self) -> CallKey | None:
         place = self._table("calls").cursor_row
         return self._keys[place] if 0 <= place < len(self._keys) else None
 
@@ -243,7 +242,7 @@ class LiveApp(App[None]):
 
     def action_detail(self) -> None:
         """Show the call under the cursor."""
-        key = self._chosen()
+        key = self._selected_key()
         if key is not None and not isinstance(self.screen, Detail):
             self.push_screen(Detail(key, self._detail))
 

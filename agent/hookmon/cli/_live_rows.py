@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from pathlib import PurePath
 from typing import Any
 
-from hookmon.collector.live import Key, LiveCall
+from hookmon.collector.counters import CallKey
+from hookmon.collector.feed import LiveCall
 from hookmon.collector.store import Run
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
-from hookmon.core.histogram import LAST_BUCKET, SUB_BUCKETS, upper_bound_ns
-from hookmon.report.texts import count, duration, inert, percent, short_place, shortened
+from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
+from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
 
 SCHEMA = "hookmon-top/1"
 SORTS = ("self", "total", "calls", "p95", "errors", "name")
@@ -25,14 +25,19 @@ LONGEST_NAME = 32
 """In a table: at 100 columns the figures beside it are on the screen. The detail of a call has its whole name."""
 
 
-def matches(key: Key, wanted: str) -> bool:
+def matches(key: CallKey, wanted: str) -> bool:
     """Say whether a name, kind or target holds the text, whatever its case, or fits it as a glob."""
     wanted = wanted.lower()
     texts = [text.lower() for text in key]
     return any(wanted in text or fnmatchcase(text, wanted) for text in texts)
 
 
-def chosen(history: History, window: str, wanted: str = "", sort: str = "self") -> list[CallLive]:
+def is_wanted(call: LiveCall, wanted: str) -> bool:
+    """Say the same of a call in flight."""
+    return matches(CallKey(call.name, call.kind, ""), wanted)
+
+
+def select_calls(history: History, window: str, wanted: str = "", sort: str = "self") -> list[CallLive]:
     """Return the calls that are to be shown, in their order."""
     rows = [row for row in history.calls(window) if matches(row.key, wanted)]
     if sort == "name":
@@ -59,7 +64,9 @@ def spark(rates: list[float]) -> str:
     top = max(rates, default=0.0)
     if top <= 0:
         return " " * len(rates)
-    return "".join(" " if each < 0 else _BARS[min(7, int(each / top * 7.999))] if each else "▁" for each in rates)
+    return "".join(
+        " " if per_second < 0 else _BARS[min(7, int(per_second / top * 7.999))] if per_second else "▁" for per_second in rates
+    )
 
 
 CALL_COLUMNS = ("call", "kind", "calls/s", "p50", "p95", "p99", "errors", "self", "calls", "last minute")
@@ -70,10 +77,10 @@ def call_cells(row: CallLive, history: History) -> list[str]:
     figures = row.figures
     busy = figures.self_ns / 1e9 / figures.seconds if figures.seconds else 0.0
     return [
-        shortened(inert(row.key[0]), LONGEST_NAME),
-        inert(row.key[1]),
+        shorten(inert(row.key.name), LONGEST_NAME),
+        inert(row.key.kind),
         rate(figures.rate),
-        *(time_of(each) for each in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
+        *(time_of(duration_ns) for duration_ns in (figures.p50_ns, figures.p95_ns, figures.p99_ns)),
         count(figures.errors) if figures.errors else "–",
         percent(busy),
         count(row.all_calls),
@@ -87,7 +94,7 @@ FLIGHT_COLUMNS = ("for", "call", "from", "within", "pid")
 def flight_cells(call: LiveCall, project: str) -> list[str]:
     """Return the cells of FLIGHT_COLUMNS."""
     names = (inert(call.name), short_place(site(call.call_site, project)), inert(call.within))
-    return [duration(call.duration_ns), *(shortened(name, LONGEST_NAME) for name in names), str(call.pid)]
+    return [duration(call.duration_ns), *(shorten(name, LONGEST_NAME) for name in names), str(call.pid)]
 
 
 PROCESS_COLUMNS = ("pid", "CPU", "memory", "threads", "calls/s", "calls", "errors", "command")
@@ -95,25 +102,22 @@ PROCESS_COLUMNS = ("pid", "CPU", "memory", "threads", "calls/s", "calls", "error
 
 def process_cells(row: ProcessLive) -> list[str]:
     """Return the cells of PROCESS_COLUMNS."""
-    each = row.process
+    process = row.process
     return [
-        str(each.pid),
+        str(process.pid),
         percent(row.cpu_share),
-        f"{each.rss_bytes / 1e6:,.0f} MB",
-        str(each.threads),
-        rate(row.rate) if each.python else "not watched",
-        count(each.calls),
-        count(each.errors),
-        inert(" ".join(each.command)),
+        f"{process.rss_bytes / 1e6:,.0f} MB",
+        str(process.threads),
+        rate(row.rate) if process.python else "not watched",
+        count(process.calls),
+        count(process.errors),
+        inert(" ".join(process.command)),
     ]
 
 
 def site(call_site: str, project: str) -> str:
     """Return a call site relative to the project."""
-    path, _, line = call_site.rpartition(":")
-    if project and path and PurePath(path).is_relative_to(project):
-        return inert(f"{PurePath(path).relative_to(project)}:{line}")
-    return inert(call_site)
+    return inert(location(call_site, project) or call_site)
 
 
 def summary(history: History, window: str, wanted: str = "") -> tuple[str, Figures]:
@@ -138,7 +142,7 @@ def plain_line(history: History, clock: str, wanted: str = "") -> list[tuple[str
     everything = summary(history, "all", wanted)[1]
     pieces.append((f"  {count(everything.calls)} {noun}", ""))
     now = history.now
-    flying = [call for call in now.in_flight if matches((call.name, call.kind, ""), wanted)]
+    flying = [call for call in now.in_flight if is_wanted(call, wanted)]
     pieces.append((f"  {len(flying)} in flight", ""))
     if flying:
         pieces.append((f" ({inert(flying[0].name)} for {duration(flying[0].duration_ns)})", "yellow"))
@@ -158,11 +162,11 @@ def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
         "ended": now.ended,
         "transactions": {window: _plain(history.transactions(window)) for window in WINDOWS},
         "calls": [
-            {"name": row.key[0], "kind": row.key[1], "target": row.key[2]}
+            {"name": row.key.name, "kind": row.key.kind, "target": row.key.target}
             | {window: _plain(history.figures(row.key, window)) for window in WINDOWS}
-            for row in chosen(history, "10 s", wanted)
+            for row in select_calls(history, "10 s", wanted)
         ],
-        "in_flight": [asdict(call) for call in now.in_flight if matches((call.name, call.kind, ""), wanted)],
+        "in_flight": [asdict(call) for call in now.in_flight if is_wanted(call, wanted)],
         "processes": [asdict(row.process) | {"cpu_share": row.cpu_share, "rate": row.rate} for row in history.processes()],
     }
 
@@ -172,22 +176,22 @@ def _plain(figures: Figures) -> dict[str, Any]:
     return {name: getattr(figures, name) for name in shown}
 
 
-def detail(history: History, key: Key, window: str, project: str) -> list[tuple[str, str]]:
+def detail(history: History, key: CallKey, window: str, project: str) -> list[tuple[str, str]]:
     """Return all that is known of one name, as lines of text and their style."""
     name, kind, target = (inert(text) for text in key)
     lines = [(name, "bold"), (f"{kind}  {target}", "dim"), ("", "")]
     lines.append((f"{'':8}{'calls/s':>10}{'p50':>10}{'p95':>10}{'p99':>10}{'calls':>12}{'errors':>9}", "dim"))
     for title in WINDOWS:
-        each = history.figures(key, title)
-        cells = f"{rate(each.rate):>10}{time_of(each.p50_ns):>10}{time_of(each.p95_ns):>10}{time_of(each.p99_ns):>10}"
-        lines.append((f"{title:8}{cells}{count(each.calls):>12}{count(each.errors):>9}", ""))
+        figures = history.figures(key, title)
+        cells = f"{rate(figures.rate):>10}{time_of(figures.p50_ns):>10}{time_of(figures.p95_ns):>10}{time_of(figures.p99_ns):>10}"
+        lines.append((f"{title:8}{cells}{count(figures.calls):>12}{count(figures.errors):>9}", ""))
     lines += [("", ""), (f"last minute  {spark(history.spark(key)):{SPARK_CELLS}}", "")]
     figures = history.figures(key, window)
     lines += [("", ""), (f"how long they took ({window})", "dim"), *((line, "") for line in histogram(figures.buckets))]
     lines += [("", ""), (f"called from ({window})", "dim")]
-    for each_site, calls in sorted(figures.sites.items(), key=lambda item: -item[1]):
-        lines.append((f"{count(calls):>12}  {site(each_site, project) or '(unknown)'}", ""))
-    flying = [call for call in history.now.in_flight if call.name == key[0]]
+    for call_site, calls in sorted(figures.sites.items(), key=lambda item: -item[1]):
+        lines.append((f"{count(calls):>12}  {site(call_site, project) or '(unknown)'}", ""))
+    flying = [call for call in history.now.in_flight if call.name == key.name]
     lines += [("", ""), (f"{len(flying)} in flight", "dim")]
     lines += [(f"{duration(call.duration_ns):>12}  {site(call.call_site, project)}", "") for call in flying[:10]]
     return lines
@@ -197,17 +201,15 @@ def histogram(buckets: dict[int, int]) -> list[str]:
     """Return a histogram as lines: a bar for each quarter of an octave, or wider where there are too many."""
     if not buckets:
         return ["no call ended"]
-    width = SUB_BUCKETS // 4
+    width = SUB_BUCKETS // COARSE_SUB_BUCKETS
     while (max(buckets) - min(buckets)) // width >= _HISTOGRAM_ROWS:
         width *= 2
-    bins: dict[int, int] = {}
-    for bucket, calls in buckets.items():
-        bins[(bucket - 1) // width] = bins.get((bucket - 1) // width, 0) + calls
+    bins = coarsen(buckets, width)
     top = max(bins.values())
     lines = []
     for place in range(min(bins), max(bins) + 1):
         calls = bins.get(place, 0)
         bar = "█" * max(1 if calls else 0, round(calls / top * _BAR_WIDTH))
-        bound = duration(round(upper_bound_ns(min(LAST_BUCKET, (place + 1) * width))))
+        bound = duration(round(upper_bound_ns(min(LAST_BUCKET, place * width))))
         lines.append(f"≤ {bound:>8}  {bar:{_BAR_WIDTH}}  {count(calls)}".rstrip())
     return lines

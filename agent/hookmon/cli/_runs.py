@@ -22,18 +22,24 @@ def find(store: Store, which: str, *, without: tuple[str, ...] = ()) -> Run:
     Of several runs of one name it is the newest. A run that says it is running while its launcher is dead is read from its
     shards. Raises RunFileError when there is no such run or its file cannot be read.
     """
+    run_file = find_file(store, which)
+    return _complete(run_file, run_file.load(without=without))
+
+
+def find_file(store: Store, which: str) -> RunFile:
+    """Return the run file of a number, a name, a path, or the newest for `last`. Raises RunFileError when there is none."""
     numbers = store.numbers()
     if which.endswith(".sqlite") or os.sep in which or (not which.isdecimal() and Path(which).is_file()):
-        return _loaded(RunFile(Path(which)), without)
+        return RunFile(Path(which))
     if not numbers:
         raise RunFileError(f"there is no run yet in {store.folder}; hookmon run COMMAND makes one", code="no-such-run")
     if which == "last":
-        return _loaded(store.run_file(numbers[-1]), without)
+        return store.run_file(numbers[-1])
     if which.isdecimal() and which.isascii():
         if int(which) not in numbers:
             raise RunFileError(f"there is no run {which}; {_kept(numbers)}", code="no-such-run")
-        return _loaded(store.run_file(int(which)), without)
-    return _named(store, numbers, which, without)
+        return store.run_file(int(which))
+    return _named(store, numbers, which)
 
 
 def is_kept(store: Store, run: Run) -> bool:
@@ -43,7 +49,7 @@ def is_kept(store: Store, run: Run) -> bool:
     return False
 
 
-def _named(store: Store, numbers: list[int], name: str, without: tuple[str, ...]) -> Run:
+def _named(store: Store, numbers: list[int], name: str) -> RunFile:
     names: list[str] = []
     for number in reversed(numbers):
         run_file = store.run_file(number)
@@ -52,17 +58,13 @@ def _named(store: Store, numbers: list[int], name: str, without: tuple[str, ...]
         except RunFileError:
             continue  # a damaged neighbour does not hide the run that is looked for
         if run.name == name:
-            return _loaded(run_file, without)
+            return run_file
         names.append(run.name)
     from difflib import get_close_matches
 
     near = get_close_matches(name, [*filter(None, names), "last"], n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
     raise RunFileError(f"there is no run named {name}{meant} ({_kept(numbers)})", code="no-such-run")
-
-
-def _loaded(run_file: RunFile, without: tuple[str, ...]) -> Run:
-    return _complete(run_file, run_file.load(without=without))
 
 
 def _complete(run_file: RunFile, run: Run) -> Run:

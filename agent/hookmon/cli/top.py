@@ -18,13 +18,13 @@ from hookmon.cli import _output, _runs
 from hookmon.core.errors import HookmonError, NotRunningError, RunFileError
 
 if TYPE_CHECKING:
+    from hookmon.collector.feed import Snapshot
     from hookmon.collector.live import LiveRun
-    from hookmon.collector.store import Run, RunFile, Store
+    from hookmon.collector.store import Run, Store
     from hookmon.collector.windows import History
 
 _NICENESS = 10
 _SHORTEST_S = 0.1
-_REST = 2  # a look may take a third of the time: reading a run of many processes and names costs what it costs
 
 
 @click.command("top", short_help="Watch a running run live.")
@@ -47,44 +47,69 @@ def command(run: str, plain: bool, wanted: str, interval: float, as_json: bool) 
         raise HookmonError(
             "the live view needs Textual: pip install 'hookmon[top]'; hookmon top --plain works without", code="no-textual"
         )
-    live = _opened(run)
+    live = _open_run(run)
     from hookmon.collector.windows import History
 
-    history = History(live.run.started_ns)
+    history = History(live.run.started_ns, round(interval * 1e9))
     with suppress(OSError):
         os.nice(_NICENESS)  # where CPU is short, the program has it first
     try:
         if is_shown:
             from hookmon.cli._live_app import LiveApp
 
-            LiveApp(live, history, interval, wanted).run()
+            LiveApp(live, history, wanted).run()
         else:
-            _print(live, history, interval, wanted, as_json)
+            _print(live, history, wanted, as_json)
     finally:
         live.close()
 
 
-def _print(live: LiveRun, history: History, interval: float, wanted: str, as_json: bool) -> None:
-    """Print a line after each interval until the run ends or nobody reads any more."""
-    from hookmon.cli._live_rows import document, plain_line
-    from hookmon.report.screen import Screen
-    from hookmon.report.texts import inert_json
+class _Printer:
+    """Prints a line for each snapshot but the first, which has nothing to be compared with."""
 
-    history.add(live.look(time.monotonic_ns()))
-    while not history.now.ended:
-        began = time.monotonic()
-        if not _wait(interval):
-            return
-        history.add(live.look(time.monotonic_ns()))
-        if as_json:
-            click.echo(inert_json(json.dumps(document(live.run, history, wanted), separators=(",", ":"))))
+    def __init__(self, live: LiveRun, history: History, wanted: str, as_json: bool) -> None:
+        self.every_ns = history.every_ns
+        self._live = live
+        self._history = history
+        self._wanted = wanted
+        self._as_json = as_json
+        self._is_first = True
+
+    def observe(self, snapshot: Snapshot) -> None:  # noqa: ARG002  # the history has got it before
+        """Print a line, from the history."""
+        from hookmon.cli._live_rows import document, plain_line
+        from hookmon.report.screen import Screen
+        from hookmon.report.texts import inert_json
+
+        if self._is_first:
+            self._is_first = False
+        elif self._as_json:
+            line = document(self._live.run, self._history, self._wanted)
+            click.echo(inert_json(json.dumps(line, separators=(",", ":"))))
         else:
             screen = Screen(sys.stdout)
-            screen.line(*plain_line(history, time.strftime("%H:%M:%S"), wanted))
+            screen.line(*plain_line(self._history, time.strftime("%H:%M:%S"), self._wanted))
             screen.write()
             sys.stdout.flush()
-        interval = max(interval, (time.monotonic() - began - interval) * _REST)
-    click.echo(f"hookmon: run {live.run.id} has ended; hookmon report {live.run.id} shows it", err=True)
+
+    def end(self, run: Run) -> str:
+        """Say where the run can be seen from now on."""
+        click.echo(f"hookmon: run {run.id} has ended; hookmon report {run.id} shows it", err=True)
+        return ""
+
+
+def _print(live: LiveRun, history: History, wanted: str, as_json: bool) -> None:
+    """Print a line after each interval until the run ends or nobody reads any more."""
+    from hookmon.collector.feed import Feed
+
+    printer = _Printer(live, history, wanted, as_json)
+    feed = Feed(live.look, [history, printer], time.monotonic_ns(), live.REST)
+    feed.tick(time.monotonic_ns())
+    while not history.now.ended:
+        if not _wait(feed.wait_s(time.monotonic_ns())):
+            return
+        feed.tick(time.monotonic_ns())
+    printer.end(live.run)
 
 
 def _wait(seconds: float) -> bool:
@@ -98,13 +123,13 @@ def _wait(seconds: float) -> bool:
     return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(seconds * 1000))
 
 
-def _opened(which: str) -> LiveRun:
+def _open_run(which: str) -> LiveRun:
     """Return the running run that is meant. Raises NotRunningError when there is none."""
-    from hookmon.collector.live import LiveRun, followed_file, has_process, is_running, running
+    from hookmon.collector.live import LiveRun, file_to_follow, find_running, has_process, is_running
 
     store = _runs.store_here()
     if not which:
-        found = running(store)
+        found = find_running(store)
         if not found:
             raise NotRunningError(f"nothing runs in {store.folder.parent}; hookmon run COMMAND starts a run")
         return LiveRun(*found[0])
@@ -113,36 +138,20 @@ def _opened(which: str) -> LiveRun:
         if number in store.numbers():
             run_file = store.run_file(number)
             with suppress(RunFileError):
-                run_file, run = followed_file(run_file, run_file.head())
+                run_file, run = file_to_follow(run_file, run_file.head())
                 if is_running(run):
                     return LiveRun(run_file, run)
-        for each in (store, *_stores_above(number)):
-            for run_file, run in running(each):
+        for candidate in (store, *_stores_above(number)):
+            for run_file, run in find_running(candidate):
                 if has_process(run, number):
                     return LiveRun(run_file, run)
         what = "run" if number in store.numbers() else "run or process of one"
         raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
-    run_file, run = followed_file(*_named(store, which))
+    run_file = _runs.find_file(store, which)
+    run_file, run = file_to_follow(run_file, run_file.head())
     if not is_running(run):
         raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
     return LiveRun(run_file, run)
-
-
-def _named(store: Store, which: str) -> tuple[RunFile, Run]:
-    """Return the run of a path, a name or `last`. Raises RunFileError as `_runs.find` does."""
-    from hookmon.collector.store import RunFile
-
-    if which.endswith(".sqlite") or os.sep in which or Path(which).is_file():
-        run_file = RunFile(Path(which))
-        return run_file, run_file.head()
-    for number in reversed(store.numbers()):
-        run_file = store.run_file(number)
-        with suppress(RunFileError):
-            run = run_file.head()
-            if which in (run.name, "last"):
-                return run_file, run
-    found = _runs.find(store, which)  # says what there is
-    return store.run_file(found.id), found
 
 
 def _stores_above(pid: int) -> list[Store]:
@@ -155,9 +164,9 @@ def _stores_above(pid: int) -> list[Store]:
     stores: list[Store] = []
     with suppress(psutil.Error, OverflowError):
         process = psutil.Process(pid)
-        for each in (process, *process.parents()):
+        for ancestor in (process, *process.parents()):
             with suppress(psutil.Error, OSError):
-                store = Store.of_project(find_project(Path(each.cwd())))
+                store = Store.of_project(find_project(Path(ancestor.cwd())))
                 if all(store.folder != other.folder for other in stores):
                     stores.append(store)
     return stores

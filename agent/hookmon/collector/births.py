@@ -8,9 +8,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from hookmon.collector import run_folder
 from hookmon.collector.identity import Identity, parse_stat
 from hookmon.collector.processes import Processes, exists, was_there
-from hookmon.collector.shards import ShardReader, files_of
+from hookmon.collector.shards import ShardReader
 from hookmon.core import layout
 from hookmon.core.arguments import mask
 from hookmon.core.errors import ShardError
@@ -61,7 +62,7 @@ def read_birth(path: Path) -> Birth | None:
 def has_processes(folder: Path) -> bool:
     """Say whether a process that left a note or a shard in a run folder still runs. Raises OSError when there is no folder."""
     processes, now_ns = Processes(0, folder=str(folder)), time.monotonic_ns()
-    for name in files_of(folder):
+    for name in run_folder.files_of(folder):
         pid, _, started_ns = name.rpartition("/")[2].partition(".")[0].partition("-")
         if not name.endswith((layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX)) or not (pid.isdecimal() and started_ns.isdecimal()):
             continue

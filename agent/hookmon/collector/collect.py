@@ -7,6 +7,7 @@ file is deleted, so that a killed launcher loses nothing and 10,000 children lea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,48 +17,51 @@ from hookmon.collector import run_folder
 from hookmon.collector.births import has_processes, read_birth
 from hookmon.collector.cost import Work, add_work
 from hookmon.collector.discard import discard
+from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
 from hookmon.collector.identity import Identity, own_namespace, shown_pid
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.roster import Roster
 from hookmon.collector.series import Series
-from hookmon.collector.shards import Owner, ShardData, ShardReader, files_of
+from hookmon.collector.shard_set import Shard, ShardSet
+from hookmon.collector.shards import ShardData
 from hookmon.collector.statuses import Statuses, incomplete_packs
 from hookmon.collector.store import BlindSpot, Run, RunFile
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
-_DISCOVER_NS = 100_000_000
-_SAMPLE_NS = 1_000_000_000
 _FOLD_NS = 500_000_000
 _SERIES_NS = 5_000_000_000
 _SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
+_REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
 _MOST_SAMPLES = 20_000
 
 
 class Collector:
     """Everything that is known of a run while it lasts."""
 
-    def __init__(self, run: Run, run_file: RunFile, *, sees_processes: bool = True) -> None:
-        """Begin with a run, which may be one that another launcher left behind, in another namespace of pids even."""
+    def __init__(self, run: Run, run_file: RunFile, *, sees_processes: bool = True, observers: Iterable[Observer] = ()) -> None:
+        """Begin with a run, which may be one that another launcher left behind, in another namespace of pids even.
+
+        `observers` look on beside the time series, in the launcher's thread: one that may block needs a `worker.Worker`.
+        """
         self.run = run
         self._run_file = run_file
         self._folder = Path(run.run_folder)
         self.roster = Roster(run, sees_processes=sees_processes)
         self.processes = self.roster.processes
         self._tree = Tree(run.nodes, run.examples)
+        self._shards = ShardSet(self._folder, run.nodes, run.folded)
         self._series = Series(run)
+        self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
         self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
-        self._readers: dict[str, ShardReader] = {}
-        self._owners: dict[str, Owner] = {}
-        self._opened_ns: dict[str, int] = {}
-        self._broken: dict[str, str] = {}
-        self._folded = list(run.folded)
         self._statuses = Statuses()
         self._notes: dict[tuple[str, str], int] = {}
-        self._next = {"discover": 0, "sample": 0, "fold": 0, "births": 0, "series": run.started_ns + _SERIES_NS}
-        self._series_ns = _SERIES_NS
-        self._births_ns = _FOLD_NS
+        self._discovery = Timer(100_000_000)
+        self._sampling = Timer(1_000_000_000)
+        self._folding = Timer(_FOLD_NS)
+        self._saving_births = Timer(_FOLD_NS)
+        self._saving_series = Timer(_SERIES_NS, run.started_ns + _SERIES_NS)
         self._save_error = ""
         self._unattended = False
         self._engines: list[str] = []
@@ -87,94 +91,75 @@ class Collector:
     def tick(self) -> None:
         """Do what is due. Called a few times a second."""
         now_ns = monotonic_ns()
-        if self._due("discover", now_ns, _DISCOVER_NS):
+        if self._discovery.is_due(now_ns):
             self.processes.discover(now_ns)
-        if self._due("sample", now_ns, _SAMPLE_NS):
+        if self._sampling.is_due(now_ns):
             self.processes.sample(now_ns)
             if len(self.processes.samples) > _MOST_SAMPLES:
                 self.processes.thin_samples()
-        if self._due("fold", now_ns, _FOLD_NS):
+        if self._folding.is_due(now_ns):
             self._scan(now_ns)
             self._fold_ended(now_ns)
             self.roster.forget_ended(now_ns)
-            if self._folded:
+            if self._shards.folded:
                 self._save_progress()
-            elif self._has_old_notes() and self._due("births", now_ns, self._births_ns):
+            elif self._has_old_notes() and self._saving_births.is_due(now_ns):
                 self._save_births(now_ns)
-        if self._series.is_due(now_ns):
-            self._scan(now_ns)
-            self._series.look(self._readers, now_ns)
-            if self._due("series", now_ns, self._series_ns):
-                self._save_series(now_ns)
+        if self._feed.tick(now_ns) and self._saving_series.is_due(now_ns):
+            self._save_series(now_ns)
 
-    def _due(self, what: str, now_ns: int, every_ns: int) -> bool:
-        if now_ns < self._next[what]:
-            return False
-        self._next[what] = now_ns + every_ns
-        return True
+    def _take_snapshot(self, now_ns: int) -> Snapshot:
+        self._scan(now_ns)
+        self._shards.refresh(now_ns)
+        return self._shards.snapshot(self.processes, now_ns)
 
     def _scan(self, now_ns: int) -> None:
         """Read the birth notes that are new in the run folder, open the shards, and follow those who left them."""
         try:
-            entries = files_of(self._folder)
+            names = self._shards.discover(now_ns)
         except OSError:
             return
-        for name in entries:
-            path = self._folder / name
+        for name in names:
             if name.endswith(layout.BIRTH_SUFFIX) and name not in self._noted:
-                birth = read_birth(path)
+                birth = read_birth(self._folder / name)
                 if birth is not None:
                     self._noted[name] = self.roster.note(birth, now_ns)
-            elif name.endswith(layout.SHARD_SUFFIX) and name not in self._readers and name not in self._folded:
-                try:
-                    self._readers[name] = ShardReader(path)
-                    self._opened_ns[name] = now_ns
-                except ShardError as error:
-                    self._broken[name] = str(error)
-        for name in self._readers:
-            self._owner(name, now_ns)
+        for shard in self._shards.open.values():
+            self._writer(shard, now_ns)
 
-    def _owner(self, name: str, now_ns: int) -> Watcher | None:
+    def _writer(self, shard: Shard, now_ns: int) -> Watcher | None:
         """Return the process that writes a shard, which is followed if it lives; None when it was never seen and is gone.
 
-        Raises ShardError while the shard is just being made, or when it is none.
+        None as well while the shard is just being made, or when it is none.
         """
-        owner = self._owners.get(name)
-        if owner is None:
-            try:
-                owner = self._owners[name] = self._readers[name].owner()
-            except ShardError:
-                return None
-        return self.processes.follow(owner.identity, owner.started_ns, now_ns)
+        owner = shard.owner()
+        return self.processes.follow(owner.identity, owner.started_ns, now_ns) if owner is not None else None
 
     def _fold_ended(self, now_ns: int) -> None:
         """Add the shards of processes that have ended."""
-        for name, reader in list(self._readers.items()) if self.processes.are_visible else ():
-            watcher = self._owner(name, now_ns)
-            owner = self._owners.get(name)
-            if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(name, owner.identity):
+        for name, shard in list(self._shards.open.items()) if self.processes.are_visible else ():
+            watcher, owner = self._writer(shard, now_ns), shard.owner()
+            if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(shard, owner.identity):
                 continue
             with suppress(ShardError):
-                self._take(name, reader.read(), now_ns, self._tree, alive=False)
-                self._close(name, reader)
+                self._take(name, shard, now_ns, self._tree, alive=False)
+                self._shards.fold(name)
 
-    def _may_be_elsewhere(self, name: str, identity: Identity) -> bool:
+    def _may_be_elsewhere(self, shard: Shard, identity: Identity) -> bool:
         """Say whether a process of another PID namespace may live without having been found yet."""
         is_foreign = identity.namespace not in (0, own_namespace())
-        return is_foreign and identity not in self.processes.known and self.processes.searched_ns < self._opened_ns[name]
+        return is_foreign and identity not in self.processes.known and self.processes.searched_ns < shard.opened_ns
 
-    def _close(self, name: str, reader: ShardReader) -> None:
-        reader.close()
-        self._series.fold(name)
-        del self._readers[name], self._owners[name], self._opened_ns[name]
-        self._folded.append(name)
+    def _take(self, name: str, shard: Shard, now_ns: int, tree: Tree, *, alive: bool) -> None:
+        """Read a shard, add it to a tree, and what it says of its process, targets and blind spots to the run.
 
-    def _take(self, name: str, data: ShardData, now_ns: int, tree: Tree, *, alive: bool) -> None:
-        """Add one shard to a tree, and what it says of its process, targets and blind spots to the run."""
+        Raises ShardError when it cannot be read; then nothing is added.
+        """
+        data = shard.read()
         watcher = self.roster.writer(data, now_ns)
         end_ns = now_ns if alive else self._end_of(watcher, data, now_ns)
         tree.add(data, end_ns)
-        self._series.take(name, data, is_scaled=True)
+        shard.take(data)
         is_replaced = watcher.birth is not None and watcher.birth.started_ns > data.started_ns
         if not is_replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
@@ -210,7 +195,7 @@ class Collector:
     def _save_progress(self) -> None:
         """Save what is final, and delete the shards that are in it."""
         self._tree.write_to(self.run)
-        self.run.folded = list(self._folded)
+        self.run.folded = list(self._shards.folded)
         self.roster.list_into(self.run, monotonic_ns())
         try:
             self._run_file.save(self.run)
@@ -218,23 +203,23 @@ class Collector:
             self._save_error = str(error)
             return  # the shards stay: they are all there is
         self._delete_folded()
-        self._folded.clear()
+        self._shards.folded.clear()
 
     def _save_births(self, now_ns: int) -> None:
-        """Save what the birth notes have said, and delete them: in the memory of the machine each takes a page."""
+        """Save what the birth notes have said, and delete them: the folder may lie in memory, where each takes a page."""
         self.roster.list_into(self.run, now_ns)
         with suppress(RunFileError):
             self._run_file.save_tables(self.run, ("processes",))
             self._delete_noted()
-        self._births_ns = max(_FOLD_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
+        self._saving_births.every_ns = max(_FOLD_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def _save_series(self, now_ns: int) -> None:
-        """Save what would be lost with a killed launcher: everything else can be read again from the shards."""
+        """Save series and samples. A killed launcher would lose them; everything else can be read again from the shards."""
         self._series.store()
         self.run.samples = self.processes.samples
         with suppress(RunFileError):
             self._run_file.save_tables(self.run, ("series", "samples"))
-        self._series_ns = max(_SERIES_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
+        self._saving_series.every_ns = max(_SERIES_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def add_processes_of_folder(self) -> None:
         """Follow the processes of a run that another launcher began, those of them that still run."""
@@ -258,27 +243,27 @@ class Collector:
         self.processes.search(now_ns)
         self._fold_ended(now_ns)
         whole = self._tree
-        if self._readers:
+        if self._shards.open:
             whole = self._tree.copy()
-            for name, reader in self._readers.items():
-                watcher = self._owner(name, now_ns)
+            for name, shard in self._shards.open.items():
+                watcher = self._writer(shard, now_ns)
                 try:
                     alive = (watcher is not None and watcher.alive) or not (self.processes.are_visible or unattended)
-                    self._take(name, reader.read(), now_ns, whole, alive=alive)
+                    self._take(name, shard, now_ns, whole, alive=alive)
                 except ShardError as error:
-                    self._broken[name] = str(error)
+                    self._shards.broken[name] = str(error)
         run = self.run
         run.state = state
         whole.write_to(run)
         run.samples = self.processes.samples or run.samples
-        self._series.note(now_ns, unattended=unattended, is_last=True)
-        self._series.store()
         self._describe_processes(now_ns)
         compilers = {detail for kind, detail in self._notes if kind == layout.NOTE_COMPILER}
         run.watched = self._statuses.rows(run, Path.cwd(), compilers)
         run.blind_spots = self._blind_spots() + incomplete_packs(run.watched)
         run.unnamed_calls = sum(node.calls for node in run.nodes if node.flat)
         run.engine = ", ".join(self._engines) or run.engine
+        last = replace(self._shards.snapshot(self.processes, now_ns), ended=True, is_late=unattended)
+        run.blind_spots += [BlindSpot("own failure", f"observer {line}") for line in self._feed.end(last, run)]
         return run
 
     def end(self) -> None:
@@ -287,12 +272,12 @@ class Collector:
         The shards of what still runs, and with them the folder, stay, beside a run file of what is final: what they count from
         now on is added to that. Raises RunFileError when the run cannot be saved; then everything stays.
         """
-        outlived = bool(self.run.still_running) or self._has_new_shards()
+        outlived = bool(self.run.still_running) or self._shards.has_new()
         with suppress(OSError):
             outlived = outlived or has_processes(self._folder)
         if outlived:
             final = replace(self.run, state="running", nodes=self._tree.nodes, examples=self._tree.examples)
-            final.folded = list(self._folded)
+            final.folded = list(self._shards.folded)
             with suppress(RunFileError):
                 RunFile(self._folder / run_folder.SURVIVORS_FILE_NAME).save_tables(final, ("nodes", "examples"))
         self.run.folded = []
@@ -302,16 +287,8 @@ class Collector:
         else:
             discard(self._folder)
 
-    def _has_new_shards(self) -> bool:
-        """Say whether a process that nobody knew of has left a shard since the last look."""
-        try:
-            names = [name for name in files_of(self._folder) if name.endswith(layout.SHARD_SUFFIX)]
-        except OSError:
-            return False
-        return any(name not in self._readers and name not in self._folded and name not in self._broken for name in names)
-
     def _delete_folded(self) -> None:
-        for name in self._folded:
+        for name in self._shards.folded:
             discard(self._folder / name)
         self._delete_noted()
 
@@ -319,7 +296,7 @@ class Collector:
         return any(not watcher.alive for watcher in self._noted.values())
 
     def _delete_noted(self) -> None:
-        """Delete the notes of processes that have ended: those of the others tell whoever finds the folder that they live."""
+        """Delete the notes of processes that have ended. The others stay: they say which processes of the folder live."""
         for name, watcher in list(self._noted.items()):
             if not watcher.alive:
                 with suppress(OSError):
@@ -349,7 +326,7 @@ class Collector:
     def _blind_spots(self) -> list[BlindSpot]:
         spots = [BlindSpot(kind, detail) for kind, detail in self._notes if kind not in ("hookmon", layout.NOTE_COMPILER)]
         spots += [BlindSpot("own failure", detail) for kind, detail in self._notes if kind == "hookmon"]
-        spots += [BlindSpot("shard unreadable", text) for text in self._broken.values()]
+        spots += [BlindSpot("shard unreadable", text) for text in self._shards.broken.values()]
         if self._save_error:
             spots.append(BlindSpot("run file", self._save_error))
         main_watches = {watch["id"] for watch in self.run.plan if watch["module"] == "__main__"}

@@ -1,6 +1,6 @@
 """How the rows of a run are laid out in SQLite: a column for each field, lists and dictionaries as JSON text.
 
-What comes out of a file is what the fields of the rows say it is, or a ValueError: whoever shows a run need not doubt it.
+What is read from a file has the types that the fields of the rows say, or a ValueError is raised. So a report need not check it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _MOST_BUCKETS = OCTAVES * SUB_BUCKETS
 
 def columns_of(row_type: type) -> list[str]:
     """Return the columns of a table: the fields of its rows."""
-    return [each.name for each in fields(row_type)]
+    return [column.name for column in fields(row_type)]
 
 
 _AS_THEY_ARE = ("int", "int | None", "float")  # types of fields that SQLite keeps without our doing: most of them
@@ -41,7 +41,7 @@ def write_rows(connection: sqlite3.Connection, table: str, row_type: type, rows:
     connection.execute(f"DELETE FROM {table}")
     of = attrgetter(*columns)
     values = [list(of(row)) for row in rows]
-    packed = [at for at, each in enumerate(fields(row_type)) if each.type not in _AS_THEY_ARE]
+    packed = [at for at, column in enumerate(fields(row_type)) if column.type not in _AS_THEY_ARE]
     for row in values:
         for at in packed:
             row[at] = pack(row[at])
@@ -69,7 +69,7 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
     `names` are the columns that the file has; what an older one has not is at its default. Raises ValueError for what is not of
     the type of its field.
     """
-    types = {each.name: each.type for each in fields(row_type)}
+    types = {column.name: column.type for column in fields(row_type)}
     found: Iterable[tuple[Any, ...]] = zip(*rows, strict=True)
     columns = [_column(str(types[name]), values) for name, values in zip(names if rows else (), found, strict=True)]
     if names == columns_of(row_type):
@@ -79,7 +79,7 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
 
 def check(row_type: type, values: dict[str, Any]) -> None:
     """Raise ValueError when a single value is not of the type of its field; a name that is no field is not looked at."""
-    types = {each.name: str(each.type) for each in fields(row_type)}
+    types = {column.name: str(column.type) for column in fields(row_type)}
     for name, value in values.items():
         kind = types.get(name, "")
         if kind == "list[str]":
@@ -94,12 +94,12 @@ def check(row_type: type, values: dict[str, Any]) -> None:
             _check_texts([*value, *value.values()])
         elif kind == "list[dict[str, Any]]":
             _check_lists([value])
-            _check_types({type(each) for each in value}, {dict})
+            _check_types({type(item) for item in value}, {dict})
         elif kind:
             _column(kind, (value,))
 
 
-def parsed(text: str) -> Any:
+def parse(text: str) -> Any:
     """Return the value of a JSON text. Raises ValueError when it is none, or has more elements than any of ours."""
     if text.count(",") + text.count("[") + text.count("{") > _MOST_ELEMENTS:
         raise ValueError("a list is too long")
@@ -128,7 +128,7 @@ def _column(kind: str, values: tuple[Any, ...]) -> Iterable[Any]:
 
 def _lists(values: tuple[Any, ...]) -> list[Any]:
     _check_texts(values)
-    found = parsed(f"[{','.join(values)}]")
+    found = parse(f"[{','.join(values)}]")
     if len(found) != len(values):
         raise ValueError("a list is not whole")
     return list(found)
@@ -142,8 +142,8 @@ def _texts_of(values: list[Any]) -> list[Any]:
 
 def _buckets_of(values: list[Any]) -> list[Any]:
     _check_types(set(map(type, values)), {dict})
-    found = [dict(zip(map(int, each), each.values(), strict=True)) for each in values]
-    _check_numbers(list(chain.from_iterable(each.values() for each in found)))
+    found = [dict(zip(map(int, counts), counts.values(), strict=True)) for counts in values]
+    _check_numbers(list(chain.from_iterable(counts.values() for counts in found)))
     numbers: set[int] = set().union(*found)
     if numbers and not 0 <= min(numbers) <= max(numbers) < _MOST_BUCKETS:
         raise ValueError("there is no such bucket")
@@ -166,8 +166,8 @@ def _spans_of(values: list[Any]) -> list[Any]:
 def _tuples_of(values: list[Any], size: int) -> list[Any]:
     _check_lists(values)
     _check_lists(list(chain.from_iterable(values)))
-    found = [[tuple(each) for each in row] for row in values]
-    if {len(each) for row in found for each in row} - {size}:
+    found = [[tuple(item) for item in row] for row in values]
+    if {len(item) for row in found for item in row} - {size}:
         raise ValueError("a list is not as long as it should be")
     return found
 
@@ -196,7 +196,7 @@ def _check_lists(values: list[Any]) -> None:
 
 def _check_types(found: set[type], wanted: set[type]) -> None:
     if not found <= wanted:
-        raise ValueError(f"{sorted(each.__name__ for each in found - wanted)[0]} where {next(iter(wanted)).__name__} should be")
+        raise ValueError(f"{sorted(wrong.__name__ for wrong in found - wanted)[0]} where {next(iter(wanted)).__name__} should be")
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def resolve(command: list[str], environment: Mapping[str, str]) -> Resolved:
         elif head.startswith(b"#!"):
             rest = _shebang(head, path) + rest[1:]
         elif is_python(name):
-            found.interpreter, found.arguments = _parted([path, *rest[1:]])
+            found.interpreter, found.arguments = _split_options([path, *rest[1:]])
             return found
         elif name == "env":
             rest, found.reason = _after_env(rest[1:])
@@ -135,7 +135,7 @@ def _after_env(arguments: list[str]) -> tuple[list[str], str]:
     return [], "env starts nothing"
 
 
-def _parted(command: list[str]) -> tuple[list[str], list[str]]:
+def _split_options(command: list[str]) -> tuple[list[str], list[str]]:
     """Return an interpreter with its own options, and the rest: -c, -m or a script with its arguments."""
     own = [command[0]]
     rest = command[1:]

@@ -86,7 +86,7 @@ def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
             return {name: float(price[name]) for name in _FALLBACK}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         known = known if isinstance(known, dict) else {}
-    price = _measured(interpreter, engine)
+    price = _measure(interpreter, engine)
     if price is None:
         return _FALLBACK
     with suppress(OSError):
@@ -103,7 +103,7 @@ def _key(interpreter: str, engine: str, version: str) -> str:
     return f"{_PRICES} {version} {engine} {launch.clock_source()} {interpreter} {status.st_mtime_ns} {os.uname().nodename}"
 
 
-def _measured(interpreter: str, engine: str) -> dict[str, float] | None:
+def _measure(interpreter: str, engine: str) -> dict[str, float] | None:
     """Run the calibration; None when the interpreter cannot."""
     agent = str(Path(__file__).resolve().parents[2])
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}

@@ -31,14 +31,14 @@ _JOURNAL_MAGIC = bytes((0xD9, 0xD5, 0x05, 0xF9, 0x20, 0xA1, 0x63, 0xD7))
 
 
 @contextmanager
-def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
+def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a run file without writing, whoever made it.
 
     A writer that was killed leaves a journal that has to be rolled back first, which SQLite does not do for a reader: then a
     private copy is read. Raises sqlite3.Error, OSError, or RunFileError when it is no run file.
     """
     _check_file(path)
-    connection = _connected(path, "ro")
+    connection = _connect(path, "ro")
     try:
         _check_objects(connection, path)
     except sqlite3.OperationalError as error:
@@ -54,14 +54,14 @@ def opened_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         for end in ("-journal", ""):
             _copy(Path(f"{path}{end}"), Path(f"{copy}{end}"))
         _check_journal(copy)
-        with closing(_connected(copy, "rw")) as connection:
+        with closing(_connect(copy, "rw")) as connection:
             _check_objects(connection, path)
             yield connection
 
 
 @contextmanager
-def opened_for_writing(path: Path, timeout_s: float = 10.0) -> Iterator[sqlite3.Connection]:
-    """Open a run file, or make one, in one transaction that is committed at the end. Raises as `opened_for_reading`.
+def open_for_writing(path: Path, timeout_s: float = 10.0) -> Iterator[sqlite3.Connection]:
+    """Open a run file, or make one, in one transaction that is committed at the end. Raises as `open_for_reading`.
 
     A writer that is killed leaves the file as it was. Nothing waits for the disk: a run is no more lost with the machine's power
     than its program's counters are.
@@ -70,7 +70,7 @@ def opened_for_writing(path: Path, timeout_s: float = 10.0) -> Iterator[sqlite3.
     if not is_new:
         _check_file(path)
     _check_journal(path)
-    with closing(_connected(path, "rwc", timeout_s)) as connection, connection:
+    with closing(_connect(path, "rwc", timeout_s)) as connection, connection:
         if not is_new:
             _check_objects(connection, path)
         connection.execute("PRAGMA synchronous = OFF")
@@ -81,11 +81,11 @@ def opened_for_writing(path: Path, timeout_s: float = 10.0) -> Iterator[sqlite3.
 
 
 def roll_back(path: Path) -> None:
-    """Undo what a killed writer has begun. Raises as `opened_for_reading`, also while somebody writes."""
+    """Undo what a killed writer has begun. Raises as `open_for_reading`, also while somebody writes."""
     if os.path.lexists(f"{path}-journal"):
         _check_file(path)
         _check_journal(path)
-        with closing(_connected(path, "rw", 0)) as connection:
+        with closing(_connect(path, "rw", 0)) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
 
 
@@ -97,7 +97,7 @@ def columns(connection: sqlite3.Connection, table: str) -> list[str]:
     return [name for _, name, *_ in found]
 
 
-def _connected(path: Path, mode: str, timeout_s: float = 10.0) -> sqlite3.Connection:
+def _connect(path: Path, mode: str, timeout_s: float = 10.0) -> sqlite3.Connection:
     quoted = str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, timeout=timeout_s)
     try:

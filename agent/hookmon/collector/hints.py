@@ -54,7 +54,7 @@ def module_names(project: Path) -> list[str]:
     names: list[str] = []
     seen = 0
     for folder, folders, files in os.walk(project):
-        folders[:] = [each for each in folders if not each.startswith(".") and each not in _SKIPPED]
+        folders[:] = [folder for folder in folders if not folder.startswith(".") and folder not in _SKIPPED]
         seen += len(files)
         if seen > _MOST_FILES:
             break

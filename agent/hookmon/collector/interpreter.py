@@ -49,10 +49,10 @@ else:
                 found["importable"].append(name)
         except (ImportError, ValueError, AttributeError):
             pass
-    for each in distributions():
-        name = each.metadata["Name"]
+    for distribution in distributions():
+        name = distribution.metadata["Name"]
         if name:
-            found["libraries"][name.lower().replace("_", "-")] = each.version
+            found["libraries"][name.lower().replace("_", "-")] = distribution.version
 sys.stdout.write("\\n" + sys.argv[3] + json.dumps(found) + "\\n")
 """
 

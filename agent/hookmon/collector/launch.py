@@ -186,7 +186,7 @@ class _Program:
             if news == os.CLD_CONTINUED:
                 signals.drop_continue()
 
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Say whether it has ended. Other children, which PID 1 inherits, are reaped."""
         while True:
             state = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -212,7 +212,7 @@ def wait(pid: int, tick: Callable[[], None], ended: Callable[[], None]) -> int:
             is_done = arrival.number == signal.SIGCONT and news == os.CLD_CONTINUED  # the program has got it, too
             if arrival.sender != pid and arrival.is_for_program and not is_done:
                 signals.send(pid, arrival.number)
-            if program.ended():
+            if program.has_ended():
                 ended()
                 _, status = os.waitpid(pid, 0)
                 return os.waitstatus_to_exitcode(status)

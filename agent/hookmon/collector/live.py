@@ -1,281 +1,95 @@
 """A look from outside at a run that goes on.
 
-In: the run file of a running run and, in its run folder, the shards that its processes write to. Out: a Snapshot of all counters,
-of what is in flight and of the processes, as often as it is asked for. Runs in any process but the program's and the launcher's:
-it reads files, writes none, and neither of the two knows of it.
+In: the run file of a running run, and the shards in its run folder that its processes write to. Out: a Snapshot, as often as
+somebody asks for one. Runs in a process of its own, neither the program's nor the launcher's: it only reads files.
 
-The counters of processes that have ended are in the run file, those of the others in their shards. The launcher saves before it
-deletes a shard, so a listing of the folder that is older than the run file misses nothing; a shard that goes between the two
-looks is told by looking again.
+The run file has the counters of the processes that have ended, the shards those of the others. The launcher saves the run file
+before it deletes a shard. So whoever lists the folder first and reads the run file then misses no process; when a listed shard
+is gone by then, both are read again.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
-from zlib import crc32
 
 from hookmon.collector import run_folder
 from hookmon.collector.births import read_birth
+from hookmon.collector.counters import sum_of, totals_of
+from hookmon.collector.feed import Snapshot
 from hookmon.collector.identity import Identity, own_namespace
-from hookmon.collector.merge import Tree
 from hookmon.collector.processes import Processes
 from hookmon.collector.recover import launcher_is_alive
-from hookmon.collector.shards import ShardData, ShardReader, files_of
-from hookmon.collector.store import Node, Run, RunFile, Store
+from hookmon.collector.shard_set import ShardSet
+from hookmon.collector.shards import ShardReader
+from hookmon.collector.store import Run, RunFile, Store
 from hookmon.collector.survivors import final_part
-from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
 _TRIES = 5
 _JUST_S = 0.1  # a file that was changed so lately may change again without another time of change
-_MOST_SITES = 8
-
-Key = tuple[str, str, str]
-"""Name, kind and target of a call."""
-
-
-@dataclass(slots=True)
-class Counters:
-    """What was counted of one name since its run began. `sites` is {call site: calls}, `buckets` core.histogram's."""
-
-    calls: int = 0
-    errors: int = 0
-    total_ns: int = 0  # a recursion counts once
-    self_ns: int = 0
-    max_ns: int = 0
-    buckets: dict[int, int] = field(default_factory=dict)
-    sites: dict[str, int] = field(default_factory=dict)
-
-    def add(self, other: Counters) -> None:
-        """Add what was counted elsewhere."""
-        self.calls += other.calls
-        self.errors += other.errors
-        self.total_ns += other.total_ns
-        self.self_ns += other.self_ns
-        self.max_ns = max(self.max_ns, other.max_ns)
-        for bucket, calls in other.buckets.items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + calls
-        for site, calls in other.sites.items():
-            self.sites[site] = self.sites.get(site, 0) + calls
-
-    def since(self, before: Counters) -> Counters:
-        """Return how these have grown; what has shrunk, as while a transaction gets its name, has not grown."""
-        grown = Counters(
-            max(0, self.calls - before.calls),
-            max(0, self.errors - before.errors),
-            max(0, self.total_ns - before.total_ns),
-            max(0, self.self_ns - before.self_ns),
-            self.max_ns,
-        )
-        grown.buckets = _grown(self.buckets, before.buckets)
-        grown.sites = _grown(self.sites, before.sites)
-        return grown
-
-    def add_node(self, node: Node, *, is_outermost: bool) -> None:
-        """Add one place of a call tree; `is_outermost` says that no call around it is counted here."""
-        self.calls += node.calls
-        self.errors += node.errors
-        self.self_ns += node.self_ns
-        self.max_ns = max(self.max_ns, node.max_ns)
-        if is_outermost:
-            self.total_ns += node.total_ns
-        for bucket, calls in node.buckets.items():
-            self.buckets[bucket] = self.buckets.get(bucket, 0) + calls
-        if node.calls and (node.call_site in self.sites or len(self.sites) < _MOST_SITES):
-            self.sites[node.call_site] = self.sites.get(node.call_site, 0) + node.calls
-
-
-_K = TypeVar("_K")
-
-
-def _grown(now: dict[_K, int], before: dict[_K, int]) -> dict[_K, int]:
-    return {key: calls - before.get(key, 0) for key, calls in now.items() if calls > before.get(key, 0)}
-
-
-@dataclass(slots=True)
-class Totals:
-    """The counters of each name, and those of all transactions together."""
-
-    by_key: dict[Key, Counters] = field(default_factory=dict)
-    transactions: Counters = field(default_factory=Counters)
-
-    def add(self, other: Totals) -> None:
-        """Add what was counted elsewhere."""
-        for key, counters in other.by_key.items():
-            self.by_key.setdefault(key, Counters()).add(counters)
-        self.transactions.add(other.transactions)
-
-
-@dataclass(slots=True)
-class LiveCall:
-    """A call that has not ended. `within` is the name of the outermost call around it, "" where there is none."""
-
-    pid: int
-    name: str
-    kind: str
-    call_site: str
-    within: str
-    duration_ns: int  # so far
-
-
-@dataclass(slots=True)
-class LiveProcess:
-    """A process that runs. `calls` and `errors` are what it counted itself, `cpu_ns` all that it ever used."""
-
-    pid: int
-    command: list[str]
-    python: str  # "" where nothing was counted
-    cpu_ns: int = 0
-    rss_bytes: int = 0
-    threads: int = 0
-    calls: int = 0
-    errors: int = 0
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """A run at one moment. `at_ns` is on CLOCK_MONOTONIC; `ended` says that nothing of the run goes on."""
-
-    at_ns: int
-    totals: Totals = field(default_factory=Totals)
-    in_flight: list[LiveCall] = field(default_factory=list)  # the longest first
-    processes: list[LiveProcess] = field(default_factory=list)
-    ended: bool = False
-
-
-def totals_of(nodes: list[Node]) -> Totals:
-    """Return the counters of a call tree by name."""
-    totals = Totals()
-    within_entry: list[bool] = []
-    for node in nodes:
-        above = node.parent
-        within_entry.append(above >= 0 and (within_entry[above] or nodes[above].entry))
-        while above >= 0 and (nodes[above].name != node.name or nodes[above].target != node.target):
-            above = nodes[above].parent
-        if node.calls or node.total_ns:
-            counters = totals.by_key.setdefault((node.name, node.kind, node.target), Counters())
-            counters.add_node(node, is_outermost=above < 0)
-            if node.entry and not within_entry[-1]:
-                totals.transactions.add_node(node, is_outermost=True)
-    return totals
-
-
-class _Shard:
-    """One shard and what was read of it last."""
-
-    def __init__(self, reader: ShardReader) -> None:
-        self._reader = reader
-        self._check = -1
-        self.data: ShardData | None = None
-        self.totals = Totals()
-
-    def refresh(self, now_ns: int) -> None:
-        """Read it again where it has changed; what cannot be read stays as it was."""
-        with suppress(ShardError):
-            content = self._reader.content()
-            check = crc32(content.body)
-            if check != self._check:
-                self.data = content.parsed()
-                tree = Tree()
-                tree.add(self.data, now_ns)
-                self.totals = totals_of(tree.nodes)
-                self._check = check
-
-    def in_flight(self, now_ns: int) -> Iterable[LiveCall]:
-        """Yield what its process is doing: the innermost call of each lane."""
-        if self.data is None:
-            return
-        for lane in self.data.lanes:
-            index, since_ns = lane.stack[-1]
-            node = self.data.nodes[index]
-            within = self.data.nodes[lane.stack[0][0]].name if len(lane.stack) > 1 else ""
-            yield LiveCall(self.data.pid, node.name, node.kind, node.call_site, within, max(0, now_ns - since_ns))
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._reader.close()
 
 
 class LiveRun:
     """A run that goes on, open for looking at. Used by one thread at a time."""
+
+    REST = 2
+    """A look may take a third of the time: reading a run of many processes and names costs what it costs."""
 
     def __init__(self, run_file: RunFile, run: Run) -> None:
         """Begin with a run that `is_running`; its rows need not be loaded."""
         self.run = run
         self._run_file = run_file
         self._folder = Path(run.run_folder)
-        self._shards: dict[str, _Shard] = {}
-        self._ended = Totals()  # the counters of processes that are in the run file
+        self._shards = ShardSet(self._folder)
         self._version = (0, 0)  # of the run file, as far as the file system tells
         self._processes = Processes.of_run(run, are_visible=run_folder.shares_pids(self._folder))
 
     def look(self, now_ns: int) -> Snapshot:
         """Return the run as it is now, `now_ns` on CLOCK_MONOTONIC."""
         is_saved = self._settle()
-        snapshot = Snapshot(now_ns)
-        snapshot.totals.add(self._ended)
         if self.run.state != "running" or not is_saved:
-            snapshot.ended = True
-            return snapshot
-        for shard in self._shards.values():
-            shard.refresh(now_ns)
-            snapshot.totals.add(shard.totals)
-            if self._writer(shard, now_ns) is not None:
-                snapshot.in_flight += shard.in_flight(now_ns)
-        snapshot.in_flight.sort(key=lambda call: -call.duration_ns)
-        snapshot.processes = self._running(now_ns)
+            return Snapshot(now_ns, sum_of([self._shards.ended]), ended=True)
+        self._shards.refresh(now_ns)
+        self._sample(now_ns)
+        snapshot = self._shards.snapshot(self._processes, now_ns)
+        snapshot.processes = [process for process in snapshot.processes if process.pid != self.run.launcher_pid]
         snapshot.ended = not snapshot.processes and not launcher_is_alive(self.run)
         return snapshot
 
-    def _writer(self, shard: _Shard, now_ns: int) -> Watcher | None:
-        """Return the process that writes a shard, None when it does not run any more."""
-        data = shard.data
-        watcher = self._processes.follow(data.identity, data.started_ns, now_ns) if data is not None else None
-        return watcher if watcher is not None and watcher.alive else None
-
     def close(self) -> None:
         """Close all files."""
-        for shard in self._shards.values():
-            shard.close()
-        self._shards.clear()
+        self._shards.close()
 
     def _settle(self) -> bool:
         """Find the shards that are not in the run file; say whether there is anything left to look at."""
+        shards = self._shards
         for _ in range(_TRIES):
-            names = self._listed()
+            names = self._discover()
             is_read = self._load()
             if names is None:  # ended, or somebody deleted it: what is open can still be read
-                names = list(self._shards)
+                names = list(shards.open)
                 if not is_read and not self._run_file.path.exists():
                     return False
             kept = {name for name in names if name not in self.run.folded}
             if not is_read:
-                kept |= self._shards.keys()  # one that is gone may be in what could not be read
+                kept |= shards.open.keys()  # one that is gone may be in what could not be read
             elif all((self._folder / name).exists() for name in kept) or not self._folder.is_dir():
                 break
-        for name in self._shards.keys() - kept:
-            self._shards.pop(name).close()
+        for name in shards.open.keys() - kept:
+            shards.drop(name)
         return True
 
-    def _listed(self) -> list[str] | None:
+    def _discover(self) -> list[str] | None:
         """Open what is new in the run folder and return its shards, None when there is no folder."""
         try:
-            entries = files_of(self._folder)
+            names = self._shards.discover(time.monotonic_ns())
         except OSError:
             return None
-        names = [name for name in entries if name.endswith(layout.SHARD_SUFFIX)]
-        for name in names:
-            if name not in self._shards:
-                with suppress(ShardError):
-                    self._shards[name] = _Shard(ShardReader(self._folder / name))
-        return names
+        return [name for name in names if name.endswith(layout.SHARD_SUFFIX)]
 
     def _load(self) -> bool:
         """Read the run file again where it has changed, or may have; say whether that went well."""
@@ -285,7 +99,7 @@ class LiveRun:
             if version != self._version:
                 is_settled = time.time() - status.st_mtime >= _JUST_S  # before it is read: later says nothing of then
                 run = self._run_file.load_tables(("nodes",))
-                self._ended = totals_of(run.nodes)
+                self._shards.ended = totals_of(run.nodes)
                 run.nodes = []
                 self.run = run
                 self._version = version if is_settled else (0, 0)
@@ -293,34 +107,16 @@ class LiveRun:
             return False
         return True
 
-    def _running(self, now_ns: int) -> list[LiveProcess]:
-        """Return the processes of the run, oldest first: all below the launcher, and all that count."""
+    def _sample(self, now_ns: int) -> None:
+        """Take a sample of the processes of the run: all below the launcher, and all that count."""
         processes = self._processes
-        launcher_pid = self.run.launcher_pid
         if launcher_is_alive(self.run):
-            processes.add(launcher_pid, now_ns)
+            processes.add(self.run.launcher_pid, now_ns)
         processes.discover(now_ns)
-        counted: dict[int, list[_Shard]] = {}
-        for shard in self._shards.values():
-            writer = self._writer(shard, now_ns)
-            if writer is not None:
-                counted.setdefault(writer.row.pid, []).append(shard)
-        processes.samples.clear()
+        self._shards.writers(processes, now_ns)  # are followed from now on
         processes.forget_ended()
         processes.sample(now_ns)
-        rows = []
-        for sample in processes.samples:
-            if sample.pid == launcher_pid:
-                continue
-            watcher = processes.watchers[sample.pid]
-            shards = counted.get(sample.pid, [])
-            python = next((shard.data.python for shard in shards if shard.data is not None), "")
-            row = LiveProcess(sample.pid, watcher.row.command, python, sample.cpu_ns, sample.rss_bytes, sample.threads)
-            for shard in shards:
-                row.calls += sum(counters.calls for counters in shard.totals.by_key.values())
-                row.errors += sum(counters.errors for counters in shard.totals.by_key.values())
-            rows.append(row)
-        return rows
+        processes.samples.clear()
 
 
 def is_running(run: Run) -> bool:
@@ -328,19 +124,19 @@ def is_running(run: Run) -> bool:
     return run.state == "running" and (launcher_is_alive(run) or bool(_alive(run)))
 
 
-def running(store: Store) -> list[tuple[RunFile, Run]]:
+def find_running(store: Store) -> list[tuple[RunFile, Run]]:
     """Return the runs of a store that go on, without their rows, the newest first."""
     found = []
     for number in reversed(store.numbers()):
         run_file = store.run_file(number)
         with suppress(RunFileError):
-            followed = followed_file(run_file, run_file.head())
+            followed = file_to_follow(run_file, run_file.head())
             if is_running(followed[1]):
                 found.append(followed)
     return found
 
 
-def followed_file(run_file: RunFile, run: Run) -> tuple[RunFile, Run]:
+def file_to_follow(run_file: RunFile, run: Run) -> tuple[RunFile, Run]:
     """Return where to look at a run live: what was final when its launcher ended, where processes have outlived that."""
     return (run_file, run) if run.state == "running" else final_part(run) or (run_file, run)
 
@@ -366,7 +162,7 @@ def _alive(run: Run) -> set[int]:
             processes.revive(identity, now_ns)
     folder = Path(run.run_folder)
     with suppress(OSError):
-        for name in files_of(folder):
+        for name in run_folder.files_of(folder):
             birth = read_birth(folder / name) if name.endswith(layout.BIRTH_SUFFIX) else None
             if birth is not None:
                 processes.follow(birth.identity, birth.started_ns, now_ns)

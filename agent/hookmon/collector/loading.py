@@ -10,9 +10,8 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hookmon.collector.columns import check, columns_of, parsed, unpack
-from hookmon.collector.database import APPLICATION_ID, columns, opened_for_reading
-from hookmon.collector.users import other_owner
+from hookmon.collector.columns import check, columns_of, parse, unpack
+from hookmon.collector.database import APPLICATION_ID, columns, open_for_reading
 from hookmon.core.errors import RunFileError
 
 if TYPE_CHECKING:
@@ -47,11 +46,13 @@ def load(path: Path, run_type: type[R], tables: dict[str, type]) -> R:
     Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
     """
     try:
-        with opened_for_reading(path) as connection:
+        with open_for_reading(path) as connection:
             return _read(connection, path, run_type, tables)
     except FileNotFoundError as error:
         raise RunFileError(f"{path}: there is no such run file", code="no-such-run") from error
     except PermissionError as error:
+        from hookmon.collector.users import other_owner
+
         raise RunFileError(f"{path}: it belongs to {other_owner(path) or 'you, and is closed'}", code="run-file") from error
     except (sqlite3.Error, OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, MemoryError) as error:
         raise RunFileError(f"{path}: not a readable run file: {error}", code="not-a-run-file") from error
@@ -68,7 +69,7 @@ def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables:
         raise RunFileError(f"{path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version")
     columns(connection, "run")
     values = connection.execute(f"SELECT key, value FROM run LIMIT {_MOST_VALUES}")
-    scalars = {key: parsed(value) for key, value in values}
+    scalars = {key: parse(value) for key, value in values}
     check(run_type, scalars)
     run = run_type(**scalars)
     _check_plan(run)

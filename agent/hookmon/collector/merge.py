@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from hookmon.collector.shards import RawExample, RawNode, ShardData
 from hookmon.collector.store import Example, InFlight, Node, Run
-from hookmon.core import layout
+from hookmon.core import histogram, layout
 
 _Key = tuple[int, str, str, bool, str]  # parent, name, target, flat, call site where that tells nodes apart
 _DETACHED = {layout.FLAG_CONCURRENT: "concurrent", layout.FLAG_AFTER: "after"}
@@ -41,14 +41,10 @@ class Tree:
         run.nodes, run.examples = self.nodes, self.examples
 
     def add(self, data: ShardData, now_ns: int) -> None:
-        """Add one process. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC."""
-        for lane in data.lanes:
-            for index, since_ns in lane.stack:
-                data.nodes[index].in_flight_ns += max(0, now_ns - since_ns)
-        scale(data)
-        own_ns = _self_times(data.nodes)
+        """Measure one process and add it. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC."""
+        measure(data, now_ns)
         places: list[int] = []
-        for raw, self_ns in zip(data.nodes, own_ns, strict=True):
+        for raw in data.nodes:
             parent = places[raw.parent] if raw.parent >= 0 else -1
             flat = bool(raw.flags & layout.FLAG_FLAT)
             sited = bool(raw.flags & layout.FLAG_SITED)
@@ -58,7 +54,7 @@ class Tree:
                 place = self._index[key] = len(self.nodes)
                 self.nodes.append(_new_node(parent, raw))
             places.append(place)
-            _add(self.nodes[place], raw, self_ns)
+            _add(self.nodes[place], raw)
         self._add_examples(data.examples, places, data.pid)
 
     def _add_examples(self, raws: list[RawExample], places: list[int], pid: int) -> None:
@@ -69,7 +65,7 @@ class Tree:
         if raws:
             kept: dict[str, int] = {}
             slowest = []
-            for example in sorted(self.examples, key=lambda each: -each.duration_ns):
+            for example in sorted(self.examples, key=lambda example: -example.duration_ns):
                 name = self.nodes[example.node].name
                 kept[name] = kept.get(name, 0) + 1
                 if kept[name] <= layout.EXAMPLES:
@@ -86,15 +82,36 @@ def _new_node(parent: int, raw: RawNode) -> Node:
         raw.call_site,
         bool(raw.flags & layout.FLAG_FLAT),
         sited=bool(raw.flags & layout.FLAG_SITED),
-        entry=bool(raw.flags & layout.FLAG_ENTRY),
+        entry=raw.entry,
         waits=bool(raw.flags & layout.FLAG_WAITS),
         part=bool(raw.flags & layout.FLAG_PART),
         detached=next((word for flag, word in _DETACHED.items() if raw.flags & flag), ""),
     )
 
 
-def _self_times(nodes: list[RawNode]) -> list[int]:
-    """Return each node's self time: its total less its children's, those in flight included while they last.
+def measure(data: ShardData, now_ns: int) -> None:
+    """Fill in what a shard does not say itself: time in flight, time of calls that were not timed, self times.
+
+    Once for each reading of a shard. `now_ns` is when it was read, or when its process died, on CLOCK_MONOTONIC.
+    """
+    for lane in data.lanes:
+        for index, since_ns in lane.stack:
+            data.nodes[index].in_flight_ns += max(0, now_ns - since_ns)
+    if not data.full:  # else calls went untimed for want of space
+        _scale(data.nodes)
+    _set_self_times(data.nodes)
+
+
+def _scale(nodes: list[RawNode]) -> None:
+    """Scale the time of nodes that were timed by samples up to all their calls."""
+    for node in nodes:
+        timed = node.calls - node.untimed if node.untimed else 0
+        if timed:
+            node.total_ns = node.total_ns * (timed + node.untimed) // timed
+
+
+def _set_self_times(nodes: list[RawNode]) -> None:
+    """Set each node's self time: its total less its children's, those in flight included while they last.
 
     A completed child of a call that is still in flight has its time in no completed total yet, so the time in flight is
     counted for the difference; the answer stays between 0 and the total of the completed calls. The time of a flat node
@@ -105,21 +122,12 @@ def _self_times(nodes: list[RawNode]) -> list[int]:
         if node.parent >= 0:
             own[node.parent] -= node.total_ns + node.in_flight_ns
     flat = layout.FLAG_FLAT
-    return [0 if node.flags & flat else max(0, min(value, node.total_ns)) for value, node in zip(own, nodes, strict=True)]
+    for node, own_ns in zip(nodes, own, strict=True):
+        node.self_ns = 0 if node.flags & flat else max(0, min(own_ns, node.total_ns))
 
 
-def scale(data: ShardData) -> None:
-    """Scale the time of nodes that were timed by samples up to all their calls. Once for each reading of a shard."""
-    if data.full:
-        return  # calls went untimed for want of space
-    for node in data.nodes:
-        if node.untimed:
-            timed = sum(node.buckets.values())
-            node.total_ns = node.total_ns * (timed + node.untimed) // timed if timed else node.total_ns
-
-
-def _add(node: Node, raw: RawNode, self_ns: int) -> None:
-    calls = sum(raw.buckets.values()) + raw.untimed
+def _add(node: Node, raw: RawNode) -> None:
+    calls = raw.calls
     if calls > raw.untimed and raw.max_ns >= raw.min_ns:
         node.min_ns = raw.min_ns if node.calls == node.untimed else min(node.min_ns, raw.min_ns)
     node.max_ns = max(node.max_ns, raw.max_ns)
@@ -127,7 +135,7 @@ def _add(node: Node, raw: RawNode, self_ns: int) -> None:
     node.errors += raw.errors
     node.interrupted += raw.interrupted
     node.total_ns += raw.total_ns
-    node.self_ns += self_ns
+    node.self_ns += raw.self_ns
     node.active_ns += raw.active_ns
     node.steps += raw.steps
     node.untimed += raw.untimed
@@ -138,8 +146,7 @@ def _add(node: Node, raw: RawNode, self_ns: int) -> None:
     node.repeated_calls += repeated_calls
     node.repeated_ns += repeated_ns
     node.most_repeated = max(node.most_repeated, most_repeated)
-    for bucket, count in raw.buckets.items():
-        node.buckets[bucket] = node.buckets.get(bucket, 0) + count
+    histogram.add(node.buckets, raw.buckets)
 
 
 def in_flight(data: ShardData, now_ns: int, *, killed: bool) -> list[InFlight]:
@@ -149,9 +156,9 @@ def in_flight(data: ShardData, now_ns: int, *, killed: bool) -> list[InFlight]:
         stack = [(data.nodes[index].name, max(0, now_ns - since_ns)) for index, since_ns in lane.stack]
         label = f"{lane.kind} {lane.ident & 0xFFFFFFFF:x}" if lane.kind != "task" else "task"
         found.append(InFlight(data.pid, label, stack, stack[-1][1], killed))
-    return sorted(found, key=lambda each: -each.since_ns)
+    return sorted(found, key=lambda call: -call.since_ns)
 
 
 def calls_of(data: ShardData) -> tuple[int, int]:
     """Return (calls, errors) of one process."""
-    return sum(sum(node.buckets.values()) + node.untimed for node in data.nodes), sum(node.errors for node in data.nodes)
+    return sum(node.calls for node in data.nodes), sum(node.errors for node in data.nodes)

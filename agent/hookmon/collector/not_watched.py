@@ -18,10 +18,10 @@ _MOST_IMAGES = 10_000
 
 
 class Judgement:
-    """Knows what had the probe, and counts who had not."""
+    """Knows which images had the probe, and counts the processes that did not."""
 
     def __init__(self, folder: Path) -> None:
-        """Begin for a run folder, which a process cannot find any more when somebody has deleted it."""
+        """Begin for a run folder. When somebody has deleted it, no process finds the plan any more."""
         self._folder = folder
         self._images: dict[
             int, None
@@ -83,7 +83,7 @@ class Judgement:
             self._forgotten[reason] = first, number + len(found)
 
     def blind_spots(self, watchers: list[Watcher]) -> list[BlindSpot]:
-        """Return one for each reason, of the forgotten processes, too."""
+        """Return one blind spot for each reason; processes that were forgotten count, too."""
         counted = dict(self._forgotten)
         for reason, found in self._by_reason(watchers, watchers).items():
             counted[reason] = _name_of(found[0]), len(found) + counted.get(reason, ("", 0))[1]
@@ -109,7 +109,7 @@ class Judgement:
 
 
 def _pids_above_watched(watchers: list[Watcher], parents: dict[int, Watcher]) -> set[int]:
-    """Return the pids of what has started watched processes: launchers, shells, runners."""
+    """Return the pids of processes that have started watched ones: launchers, shells, runners."""
     above: set[int] = set()
     for watcher in watchers:
         parent = watcher.row.parent_pid if watcher.has_probe else 0

@@ -53,7 +53,7 @@ class Processes:
 
     @classmethod
     def of_run(cls, run: Run, *, are_visible: bool = True) -> Processes:
-        """Begin with none of a run, which may be one of an earlier boot of the machine: of such a one nothing lives."""
+        """Begin with none of a run, which may be one of an earlier boot of the machine: then nothing of it lives."""
         is_of_now = run.boot in ("", boot_id())
         return cls(run.started_ns, run.oldest if is_of_now else _NEVER, run.run_folder, are_visible=are_visible)
 
@@ -126,7 +126,7 @@ class Processes:
             self._take_in(identity.pid, stat, now_ns)
 
     def add_ended(self, identity: Identity, row: Process, now_ns: int) -> Watcher:
-        """Return a watcher for a process that no look has seen: it lived only for a moment, or in an earlier launcher's time."""
+        """Return a watcher for a process that was never seen alive: it lived for a moment, or under an earlier launcher."""
         watcher = self.known[identity] = Watcher(identity, row)
         watcher.ended_ns = now_ns
         return watcher
@@ -188,7 +188,7 @@ class Processes:
         """Take one sample of every process."""
         for watcher in self.watchers.values():
             watcher.refresh(now_ns)
-            sample = watcher.sample(now_ns)
+            sample = watcher.last_sample = watcher.sample(now_ns)
             if sample is not None:
                 sample.at_ns -= self._started_ns
                 self.samples.append(sample)
@@ -199,7 +199,7 @@ class Processes:
         self.samples = [sample for sample in self.samples if sample.at_ns in kept]
 
     def last_look(self, pid: int) -> None:
-        """Read what a process has used that has ended and was not reaped yet: a zombie still has it."""
+        """Read what an ended process has used, before it is reaped: a zombie still has its figures."""
         watcher, stat = self.watchers.get(pid), _look(pid)
         if watcher is not None and stat is not None and stat.started == watcher.identity.started:
             watcher.note_waits()
@@ -229,10 +229,10 @@ def _look(pid: int) -> Stat | None:
 
 
 def was_there(pid: int, at_ns: int) -> bool:
-    """Say whether the process that has a pid now was there at a moment of CLOCK_MONOTONIC, whatever the clocks on the wall did.
+    """Say whether the process that has a pid now was there at a moment of CLOCK_MONOTONIC, whatever the wall clock did.
 
-    The kernel counts a process's start from that of the machine, suspended time included: after a suspension one is rather taken
-    for a process that was there than not.
+    The kernel counts the start of a process from the start of the machine, with suspended time; CLOCK_MONOTONIC leaves that out.
+    So after a suspension the answer may be yes for a process that was not there, but never no for one that was.
     """
     try:
         stat = look_at(pid)

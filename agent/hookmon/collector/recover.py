@@ -13,20 +13,21 @@ from time import monotonic_ns
 
 import psutil
 
-from hookmon.collector import run_folder, survivors
+from hookmon.collector import run_folder
 from hookmon.collector.births import has_processes
 from hookmon.collector.collect import Collector
 from hookmon.collector.store import BlindSpot, Run, RunFile, Store
-from hookmon.collector.users import user_name
 from hookmon.core.errors import RunFileError
 
 _KILLED = BlindSpot("launcher killed", "hookmon itself was killed: exit codes, CPU time and memory are not known")
 
 
 def complete(run_file: RunFile, run: Run) -> Run:
-    """Return a run with all that its shards hold besides. Nothing is saved or deleted."""
+    """Return a run with what its run file and its shards hold together. Nothing is saved or deleted."""
     if run.state != "running":
-        return survivors.follow_up(run)
+        from hookmon.collector.survivors import follow_up
+
+        return follow_up(run)
     folder = Path(run.run_folder)
     if not run_folder.is_readable(folder, run.run_key):
         return _without_folder(run, folder)
@@ -58,6 +59,8 @@ def _without_folder(run: Run, folder: Path) -> Run:
     with suppress(OSError):
         owner = os.lstat(folder).st_uid
         if owner != os.geteuid() and run.run_key:
+            from hookmon.collector.users import user_name
+
             detail = f"it belongs to {user_name(owner)}: only what had been saved before is here"
             run.blind_spots.append(BlindSpot("run folder", detail))
             return run
@@ -80,8 +83,8 @@ def sweep(store: Store) -> None:
                 with suppress(RunFileError):
                     run_file.roll_back()
                 _sweep(run_file)
-    for folder in run_folder.left_behind():
-        with suppress(OSError), run_folder.claimed(folder, None) as note:
+    for folder in run_folder.find_left_behind():
+        with suppress(OSError), run_folder.claim(folder, None) as note:
             if note is not None and _is_abandoned(folder, note):
                 run_folder.remove(folder)
 
@@ -89,7 +92,7 @@ def sweep(store: Store) -> None:
 def _sweep(run_file: RunFile) -> None:
     run = run_file.head()
     folder = Path(run.run_folder)
-    with run_folder.claimed(folder, run.run_key) as note:
+    with run_folder.claim(folder, run.run_key) as note:
         if note is None or note.pids != run_folder.pid_namespace() or has_processes(folder):
             return
         if run_file.head().state == "running":  # nobody but us writes it from here on
@@ -97,6 +100,8 @@ def _sweep(run_file: RunFile) -> None:
             if whole.state == "recovered":
                 collector.end()
         else:
+            from hookmon.collector import survivors
+
             if survivors.final_part(run) is not None:
                 run_file.save(survivors.follow_up(run_file.load()))
             run_folder.remove(folder)

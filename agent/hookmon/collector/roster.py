@@ -34,7 +34,7 @@ class Roster:
         self._judgement = Judgement(Path(run.run_folder))
 
     def note(self, birth: Birth, now_ns: int) -> Watcher:
-        """Keep what a birth note says with the process that left it, and return that. Of two notes the later one counts."""
+        """Keep a birth note with the process that left it, and return the process. Of two notes the later one counts."""
         watcher = self.processes.follow(birth.identity, birth.started_ns, now_ns)
         if watcher is None:
             row = Process(birth.identity.pid, birth.parent_pid, birth.argv, state="gone", started_ns=birth.started_ns)
@@ -45,12 +45,12 @@ class Roster:
         return watcher
 
     def forget_ended(self, now_ns: int) -> None:
-        """Keep the list of ended processes short: of what ended before this moment, all that it left has been read by now."""
+        """Keep the list of ended processes short. All that those left which ended before this moment has been read."""
         if len(self.processes.known) - len(self.processes.watchers) <= _MOST_PROCESS_ROWS + _MOST_SPARE_ROWS:
             return
         forgotten = self.processes.forget_ended(_MOST_PROCESS_ROWS, now_ns)
         self._judgement.forget(forgotten, self.processes.known.values())
-        self._forgotten = _added(self._forgotten, [self._finished(watcher, now_ns) for watcher in forgotten])
+        self._forgotten = _add_to_sums(self._forgotten, [self._complete_row(watcher, now_ns) for watcher in forgotten])
 
     def writer(self, data: ShardData, now_ns: int) -> Watcher:
         """Return the process that wrote a shard, with what the shard says of it."""
@@ -71,15 +71,15 @@ class Roster:
         watchers = list(self.processes.all())
         parents = {watcher.row.pid: watcher for watcher in watchers}
         for watcher in watchers:
-            self._finished(watcher, now_ns).reason = self._judgement.reason(watcher, parents)
+            self._complete_row(watcher, now_ns).reason = self._judgement.reason(watcher, parents)
         shown = sorted(watchers, key=lambda watcher: watcher.relevance, reverse=True)[:_MOST_PROCESS_ROWS]
         identities = {watcher.identity for watcher in shown}
         run.processes = [watcher.row for watcher in watchers if watcher.identity in identities]
         rest = [watcher.row for watcher in watchers if watcher.identity not in identities]
-        run.more = _added(self._forgotten, rest)
+        run.more = _add_to_sums(self._forgotten, rest)
         run.running = [watcher.identity.text() for watcher in self.processes.watchers.values()]
 
-    def _finished(self, watcher: Watcher, now_ns: int) -> Process:
+    def _complete_row(self, watcher: Watcher, now_ns: int) -> Process:
         row, birth = watcher.row, watcher.birth
         row.identity = watcher.identity.text()
         if watcher.alive:
@@ -97,7 +97,7 @@ class Roster:
         return self._judgement.blind_spots(list(self.processes.all()))
 
 
-def _added(more: dict[str, int], rows: list[Process]) -> dict[str, int]:
+def _add_to_sums(more: dict[str, int], rows: list[Process]) -> dict[str, int]:
     """Return how many processes there are, how many of them watched, and sums of their figures."""
     sums = {name: more.get(name, 0) + sum(getattr(row, name) for row in rows) for name in _SUMMED}
     sums["processes"] = more.get("processes", 0) + len(rows)

@@ -158,7 +158,7 @@ def launcher_lives(folder: Path, key: str) -> bool | None:
 
 
 @contextmanager
-def claimed(folder: Path, key: str | None) -> Iterator[Note | None]:
+def claim(folder: Path, key: str | None) -> Iterator[Note | None]:
     """Hold the folder of a launcher that is gone, and give its note; None where it lives, or the folder is not ours to delete.
 
     With a key, it has to be the folder of that run.
@@ -249,7 +249,7 @@ def _is_own_folder(status: os.stat_result) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == 0o700
 
 
-def left_behind() -> list[Path]:
+def find_left_behind() -> list[Path]:
     """Return the folders in all places that may be run folders of ours which nobody has deleted."""
     found = []
     for place in places():
@@ -261,6 +261,14 @@ def left_behind() -> list[Path]:
                         if _is_own_folder(status) and time.time() - status.st_mtime > _YOUNG_S:
                             found.append(Path(entry.path))
     return found
+
+
+def files_of(folder: Path) -> list[str]:
+    """Return the names of all files in a run folder, those in its drop as `drop/NAME`. Raises OSError when it is not there."""
+    names = os.listdir(folder)
+    with suppress(OSError):
+        names += [f"{layout.DROP_NAME}/{name}" for name in os.listdir(folder / layout.DROP_NAME)]
+    return sorted(names)
 
 
 def shares_mounts(note: Note) -> bool:

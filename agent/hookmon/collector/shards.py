@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import struct
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic_ns
@@ -46,7 +45,18 @@ class RawNode:
     untimed: int
     buckets: dict[int, int] = field(default_factory=dict)
     per: tuple[int, ...] = (0,) * (layout.PER_WORDS - 1)  # layout.PER_… from PER_TRANSACTIONS on
-    in_flight_ns: int = 0  # filled in by the merger
+    in_flight_ns: int = 0  # filled in by `merge.measure`
+    self_ns: int = 0  # the same
+
+    @property
+    def calls(self) -> int:
+        """How many calls were completed, timed or not."""
+        return sum(self.buckets.values()) + self.untimed
+
+    @property
+    def entry(self) -> bool:
+        """Say whether it is a transaction, unless there is one above it."""
+        return bool(self.flags & layout.FLAG_ENTRY)
 
 
 @dataclass
@@ -120,7 +130,7 @@ class Content:
     body: bytes
     promised: int
 
-    def parsed(self) -> ShardData:
+    def parse(self) -> ShardData:
         """Return what they say."""
         return _parse(self.head, self.body, self.promised)
 
@@ -141,14 +151,14 @@ class ShardReader:
 
         Raises ShardError when it is no shard of this version.
         """
-        return self.content().parsed()
+        return self.content().parse()
 
     def content(self) -> Content:
         """Return the bytes of the shard as they are now. Raises ShardError as `read` does."""
         try:
             size = min(os.fstat(self._descriptor).st_size, layout.LARGEST_BYTES)
             head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
-            words = self._checked(head)
+            words = self._check_head(head)
             used = min(words[layout.HEADER_USED] * 8, size // 8 * 8)
             content = b""
             while len(content) < used:
@@ -166,11 +176,11 @@ class ShardReader:
             head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
         except OSError as error:
             raise ShardError(f"{self.path}: {error.strerror}") from error
-        words = self._checked(head)
+        words = self._check_head(head)
         identity = Identity(words[layout.HEADER_NAMESPACE], words[layout.HEADER_PID], words[layout.HEADER_STARTED])
         return Owner(identity, words[layout.HEADER_STARTED_NS])
 
-    def _checked(self, head: bytes) -> memoryview:
+    def _check_head(self, head: bytes) -> memoryview:
         """Return the words of a first page. Raises ShardError when it is none of this version's."""
         if len(head) < layout.PAGE_BYTES:
             raise ShardError(f"{self.path}: {len(head)} bytes are too few for a shard")
@@ -188,26 +198,12 @@ class ShardReader:
             self._descriptor = -1
 
 
-def files_of(folder: Path) -> list[str]:
-    """Return the names of all files in a run folder, those in its drop as `drop/NAME`. Raises OSError when it is not there."""
-    names = os.listdir(folder)
-    with suppress(OSError):
-        names += [f"{layout.DROP_NAME}/{name}" for name in os.listdir(folder / layout.DROP_NAME)]
-    return sorted(names)
-
-
-def pid_of(name: str) -> int:
-    """Return the process that a file of a run folder is of, 0 for none."""
-    head = name.rpartition("/")[2].partition("-")[0]
-    return int(head) if head.isdecimal() and head.isascii() and len(head) < 10 else 0
-
-
 def _is_possible(node: RawNode, age_ns: int) -> bool:
     """Say whether a process of that age can have counted what a node says.
 
     A call is in its bucket a moment after its error is counted, in each of the lanes.
     """
-    calls = sum(node.buckets.values()) + node.untimed
+    calls = node.calls
     return (
         calls * _SHORTEST_CALL_NS <= age_ns
         and node.errors + node.interrupted <= calls + layout.MOST_LANES
@@ -393,7 +389,7 @@ class _Records:
             if index >= 0:
                 spans.append((index, words[place] >> 32, min(words[place + 1], _LARGEST), min(words[place + 2], _LARGEST)))
         fields = (layout.EXAMPLE_STARTED_NS, layout.EXAMPLE_DURATION_NS, layout.EXAMPLE_STATUS, layout.EXAMPLE_LEFT_OUT)
-        started_ns, duration_ns, status, left_out = (min(words[each], _LARGEST) for each in fields)
+        started_ns, duration_ns, status, left_out = (min(words[field], _LARGEST) for field in fields)
         self._data.examples.append(RawExample(node, started_ns, duration_ns, status, left_out, spans))
 
     def _text(self, number: int) -> str:

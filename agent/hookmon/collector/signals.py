@@ -90,7 +90,7 @@ def hold_stops() -> None:
 
 def release(inherited: Inherited) -> None:
     """Let signals act on the launcher again. What was kept back was meant for a program that has ended, and is dropped."""
-    for _ in _pending():
+    for _ in _take_pending():
         pass
     signal.pthread_sigmask(signal.SIG_SETMASK, inherited.mask)
 
@@ -103,11 +103,11 @@ def refuse_interrupted(inherited: Inherited) -> None:
 
 
 def pass_on_pending(pid: int) -> None:
-    """Give a program that has not begun yet, and has the same signals kept back, all that came for it before.
+    """Send a program that has not begun yet all signals that came for it before. It keeps the same ones back.
 
     Whatever sent them: a signal that the program has got, too, since it was forked is one with the one that we send.
     """
-    for arrival in _pending():
+    for arrival in _take_pending():
         if arrival.number not in _OF_OUR_OWN or arrival.is_for_program:
             send(pid, arrival.number)
 
@@ -118,7 +118,7 @@ def next_arrival() -> Arrival:
         info = signal.sigtimedwait(_PASSED_ON | {signal.SIGCHLD}, _TICK_S)
         return Arrival(info.si_signo, info.si_pid, info.si_code) if info is not None else Arrival(0)
     time.sleep(_TICK_S)  # macOS: no siginfo, so a signal from the terminal is passed on a second time
-    return next(_pending(_PASSED_ON | {signal.SIGCHLD}), Arrival(0))
+    return next(_take_pending(_PASSED_ON | {signal.SIGCHLD}), Arrival(0))
 
 
 def send(pid: int, number: int) -> None:
@@ -137,9 +137,9 @@ def settle() -> None:
 
 
 def drop_continue() -> None:
-    """Drop a SIGCONT that has come: what let the program go on, which was sent to the whole group, and is not to come twice."""
+    """Drop a SIGCONT that has come. It was sent to the whole group, so the program has got it, and must not get it twice."""
     settle()
-    for _ in _pending(frozenset((signal.SIGCONT,))):
+    for _ in _take_pending(frozenset((signal.SIGCONT,))):
         pass
 
 
@@ -217,7 +217,7 @@ def default_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def _pending(wanted: frozenset[int] = _PASSED_ON) -> Iterator[Arrival]:
+def _take_pending(wanted: frozenset[int] = _PASSED_ON) -> Iterator[Arrival]:
     """Take the signals that have come, one after the other."""
     while True:
         if hasattr(signal, "sigtimedwait"):

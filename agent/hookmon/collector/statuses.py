@@ -7,17 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hookmon.collector.hints import Hints
 from hookmon.collector.store import BlindSpot, Run, Watched
 from hookmon.collector.unwatched import FOREIGN
 from hookmon.core import layout
 
+if TYPE_CHECKING:
+    from hookmon.collector.hints import Hints
+
 _TELLING = ("entry_name", "entry_status", "entry_body")  # keys of a watch that tells of transactions and has no row of its own
 
 _COMPILERS = {"numba": "numba", "torch": "torch.compile or torch.jit"}
-"""Modules, and what in them makes machine code of a function past its stand-in."""
+"""{module: its compilers}. Calls of what they have compiled do not pass our wrapper."""
 
 
 class Statuses:
@@ -41,7 +45,7 @@ class Statuses:
         has_transactions = any(node.entry and node.calls for node in run.nodes)
         past_us = " or ".join(_COMPILERS[name] for name in sorted(compilers & _COMPILERS.keys()))
         unseen = any(process.reason and not process.reason.endswith(FOREIGN) for process in run.processes)
-        near = Hints(project)
+        hints = cache(lambda: _load_hints(project))
         rows = []
         for watch in run.plan:
             ends = watch.get("until", ())
@@ -58,13 +62,13 @@ class Statuses:
                 elif layout.TARGET_REFUSED in known:
                     status, detail = "refused", known[layout.TARGET_REFUSED]
                 elif layout.TARGET_NOT_FOUND in known:
-                    status, detail = "not found", near.of_name(call, known[layout.TARGET_NOT_FOUND].split("\n"))
+                    status, detail = "not found", hints().of_name(call, known[layout.TARGET_NOT_FOUND].split("\n"))
                 elif layout.TARGET_ELSEWHERE in known:
                     status, detail = "not found", known[layout.TARGET_ELSEWHERE]
                 else:
                     status = "never imported"
                     if not watch["pack"]:
-                        detail = near.of_module(watch["module"]) if watch["module"] != "__main__" else ""
+                        detail = hints().of_module(watch["module"]) if watch["module"] != "__main__" else ""
                         if unseen:
                             detail += "; " * bool(detail) + "some processes were not watched, see the blind spots"
                 rows.append(Watched(target, status, detail, watch["pack"], watch["source"]))
@@ -72,7 +76,7 @@ class Statuses:
 
 
 def incomplete_packs(watched: list[Watched]) -> list[BlindSpot]:
-    """Name the packs of which most was not found in modules that were imported: the library is another than they know."""
+    """Name the packs of which most targets were not found in imported modules: they know another release of the library."""
     spots = []
     for pack in dict.fromkeys(row.pack for row in watched if row.pack):
         found = [row for row in watched if row.pack == pack and row.status != "never imported"]
@@ -81,6 +85,13 @@ def incomplete_packs(watched: list[Watched]) -> list[BlindSpot]:
             text = f"{pack}: {len(missed)} of {len(found)} targets were not found in what was imported, {missed[0]} among them"
             spots.append(BlindSpot("pack incomplete", text))
     return spots
+
+
+def _load_hints(project: Path) -> Hints:
+    """Return the hints of a run; most runs need none."""
+    from hookmon.collector.hints import Hints
+
+    return Hints(project)
 
 
 def _is_of(target: str, pattern: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.columns import no_collection, write_rows
-from hookmon.collector.database import opened_for_writing, roll_back
+from hookmon.collector.database import open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.core.errors import RunFileError
 
@@ -269,7 +269,7 @@ class RunFile:
 
     def _save(self, run: Run, tables: dict[str, type]) -> None:
         try:
-            with opened_for_writing(self.path) as connection:
+            with open_for_writing(self.path) as connection:
                 connection.execute(f"PRAGMA user_version = {SCHEMA}")
                 connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
                 scalars = {name: value for name, value in vars(run).items() if name not in _TABLES}
@@ -286,7 +286,7 @@ class RunFile:
         """Give the run another name. Raises RunFileError when it cannot be read or written."""
         self.head()
         try:
-            with opened_for_writing(self.path) as connection:
+            with open_for_writing(self.path) as connection:
                 connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
         except (sqlite3.Error, OSError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error

@@ -44,14 +44,14 @@ def follow_up(run: Run) -> Run:
     whole = collector.look(unattended=True)
     run.nodes, run.examples, run.in_flight, run.unnamed_calls = whole.nodes, whole.examples, whole.in_flight, whole.unnamed_calls
     run.series, run.interval_ns, run.still_running = whole.series, whole.interval_ns, whole.still_running
-    run.processes = _together(run.processes, whole.processes)
-    run.watched = _known(run.watched, whole.watched)
+    run.processes = _merge_processes(run.processes, whole.processes)
+    run.watched = _merge_watched(run.watched, whole.watched)
     more = (spot for spot in whole.blind_spots if spot.kind not in _OF_THE_PROGRAM)
     run.blind_spots += [spot for spot in more if spot not in run.blind_spots]
     return run
 
 
-def _together(rows: list[Process], later: list[Process]) -> list[Process]:
+def _merge_processes(rows: list[Process], later: list[Process]) -> list[Process]:
     """Return the processes of a run, those of the survivors as they are now."""
     by_pid = {row.pid: row for row in rows}
     for row in later:
@@ -66,11 +66,11 @@ def _together(rows: list[Process], later: list[Process]) -> list[Process]:
     return rows
 
 
-def _known(rows: list[Watched], later: list[Watched]) -> list[Watched]:
-    """Return what became of each target, by who knows more."""
+def _merge_watched(rows: list[Watched], later: list[Watched]) -> list[Watched]:
+    """Return what became of each target, as the run or its survivors say: of two statuses the one that says more."""
     found = {(row.target, row.pack, row.source): row for row in later}
     best = []
     for row in rows:
         other = found.get((row.target, row.pack, row.source), row)
-        best.append(max(row, other, key=lambda each: _RANK.get(each.status, -1)))
+        best.append(max(row, other, key=lambda known: _RANK.get(known.status, -1)))
     return best

@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 
 from hookmon.collector.run_folder import PREFIX
-from hookmon.collector.users import user_name
 
 _OUR_VARIABLE = "HOOKMON_RUN"
 SHADOWED = "has a sitecustomize of its own before ours"
@@ -64,6 +63,8 @@ def other_rights(process: psutil.Process) -> str:
     if users.effective != users.real or groups.effective != groups.real:
         return "runs with another user's rights (set-user-ID or set-group-ID)"
     if users.effective != os.geteuid() and not _has_way_in(process.pid):
+        from hookmon.collector.users import user_name
+
         user = user_name(users.effective)
         return f"runs as user {user}, to whom the run folder is closed: start hookmon run as {user}"
     return ""

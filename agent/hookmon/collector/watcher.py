@@ -37,6 +37,7 @@ class Watcher:
         self.shard_image = 0  # what wrote its last shard
         self.is_saved = False  # known from a run file only
         self.was_seen = False  # until its end
+        self.last_sample: Sample | None = None  # None as well when the last try failed: it has just ended
         self.ended_ns = row.started_ns
         self.reason = ""  # why this image is not watched, "" when it is or when that is not known
         self.rights = ""  # what keeps it from the run folder, "" for nothing
@@ -51,7 +52,7 @@ class Watcher:
 
     @property
     def relevance(self) -> tuple[bool, int, int, int]:
-        """What has more of this is shown rather."""
+        """The rank of a process where not all can be shown: main, calls, CPU time, duration. The largest come first."""
         return self.is_main, self.row.calls, self.row.cpu_ns, self.row.duration_ns
 
     def begin(self, pid: int, stat: Stat, now_ns: int) -> None:
@@ -76,7 +77,7 @@ class Watcher:
                 self._process = psutil.Process(self.row.pid)  # it remembers the executable that it saw first
             process = self._process
             with process.oneshot():
-                command = _without_padding(process.cmdline()) or self.row.command
+                command = _strip_padding(process.cmdline()) or self.row.command
                 self.rights = other_rights(process)
                 if not self._is_settled:
                     is_young = now_ns - self.image_ns < _YOUNG_NS
@@ -168,8 +169,8 @@ def _traffic(process: psutil.Process) -> tuple[int, int]:
     return counters.read_bytes, counters.write_bytes
 
 
-def _without_padding(command: list[str]) -> list[str]:
-    """Return a command without the blanks and empty words with which programs fill up the title that they give themselves."""
+def _strip_padding(command: list[str]) -> list[str]:
+    """Return a command without padding: a program that sets its own title fills the rest with blanks and empty words."""
     if command and (" " in command[0] or command[-2:] == ["", ""]):
         while command and not command[-1].strip():
             command = command[:-1]

@@ -11,7 +11,9 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from hookmon.collector.live import Counters, Key, LiveProcess, Snapshot, Totals
+from hookmon.collector.counters import CallKey, Counters, Totals
+from hookmon.collector.feed import LiveProcess, Snapshot
+from hookmon.collector.store import Run
 from hookmon.core.histogram import middle_ns, quantiles_ns
 
 SECOND_NS = 1_000_000_000
@@ -43,10 +45,9 @@ class Figures:
 class CallLive:
     """One name in one window; `all_calls` are those of the whole run, or since the mark."""
 
-    key: Key
+    key: CallKey
     figures: Figures
     all_calls: int
-    all_errors: int
 
 
 @dataclass(slots=True)
@@ -61,13 +62,14 @@ class ProcessLive:
 class History:
     """The snapshots of a run that its windows need: those of the last minute, and that of the mark."""
 
-    def __init__(self, started_ns: int) -> None:
+    def __init__(self, started_ns: int, every_ns: int = SECOND_NS) -> None:
         """Begin with a run that began at `started_ns` on CLOCK_MONOTONIC, before which nothing was counted."""
+        self.every_ns = every_ns
         self._start = Snapshot(started_ns)
         self._mark = self._start
         self._kept: list[Snapshot] = []
 
-    def add(self, snapshot: Snapshot) -> None:
+    def observe(self, snapshot: Snapshot) -> None:
         """Add the newest snapshot and forget what is older than every window."""
         if self._kept:
             _share(self._kept[-1].totals, snapshot.totals)
@@ -75,6 +77,10 @@ class History:
         oldest_ns = snapshot.at_ns - max(WINDOWS.values())
         while len(self._kept) > 1 and self._kept[1].at_ns <= oldest_ns:
             del self._kept[0]
+
+    def end(self, run: Run) -> str:  # noqa: ARG002  # the last snapshot has said it all
+        """Stay as it is."""
+        return ""
 
     @property
     def now(self) -> Snapshot:
@@ -99,7 +105,7 @@ class History:
         before = self._before(window)
         return self._figures(self.now.totals.transactions, before.totals.transactions, before.at_ns)
 
-    def figures(self, key: Key, window: str) -> Figures:
+    def figures(self, key: CallKey, window: str) -> Figures:
         """Return the figures of one name."""
         before = self._before(window)
         return self._figures(self.now.totals.by_key.get(key), before.totals.by_key.get(key), before.at_ns)
@@ -112,21 +118,20 @@ class History:
             before = marked.get(key)
             calls = counters.calls - (before.calls if before else 0)
             if calls > 0:
-                errors = max(0, counters.errors - (before.errors if before else 0))
-                rows.append(CallLive(key, self.figures(key, window), calls, errors))
+                rows.append(CallLive(key, self.figures(key, window), calls))
         rows.sort(key=lambda row: (-row.figures.self_ns, -row.figures.calls, row.key))
         return rows
 
-    def together(self, keys: list[Key], window: str) -> Figures:
+    def together(self, keys: list[CallKey], window: str) -> Figures:
         """Return the figures of several names as if they were one."""
-        now, then = Counters(), Counters()
         before = self._before(window)
-        for key in keys:
-            now.add(self.now.totals.by_key.get(key) or Counters())
-            then.add(before.totals.by_key.get(key) or Counters())
+        now, then = (
+            Counters.sum_of(totals.by_key[key] for key in keys if key in totals.by_key)
+            for totals in (self.now.totals, before.totals)
+        )
         return self._figures(now, then, before.at_ns)
 
-    def spark(self, key: Key) -> list[float]:
+    def spark(self, key: CallKey) -> list[float]:
         """Return the calls a second in each two seconds of the last minute, oldest first; -1.0 where nobody looked."""
         calls = [0] * SPARK_CELLS
         spans_ns = [0] * SPARK_CELLS
@@ -142,15 +147,17 @@ class History:
     def processes(self) -> list[ProcessLive]:
         """Return the processes that run, those with the most CPU time first."""
         before = self._before("10 s")
-        known = {each.pid: each for each in before.processes}
+        known = {process.pid: process for process in before.processes}
         seconds = (self.now.at_ns - before.at_ns) / SECOND_NS
         rows = []
-        for each in self.now.processes:
-            row = ProcessLive(each, 0.0, 0.0)
+        for process in self.now.processes:
+            row = ProcessLive(process, 0.0, 0.0)
             if seconds > 0:
-                old = known.get(each.pid) or LiveProcess(each.pid, [], "")  # what was not there then has done all of it since
-                row.cpu_share = max(0, each.cpu_ns - old.cpu_ns) / SECOND_NS / seconds
-                row.rate = max(0, each.calls - old.calls) / seconds
+                old = known.get(process.pid) or LiveProcess(
+                    process.pid, [], ""
+                )  # what was not there then has done all of it since
+                row.cpu_share = max(0, process.cpu_ns - old.cpu_ns) / SECOND_NS / seconds
+                row.rate = max(0, process.calls - old.calls) / seconds
             rows.append(row)
         rows.sort(key=lambda row: (-row.cpu_share, row.process.pid))
         return rows
@@ -167,7 +174,7 @@ class History:
         since_ns = self.now.at_ns - length_ns
         if since_ns <= self._start.at_ns:
             return self._mark
-        place = bisect_right(self._kept, since_ns, key=lambda each: each.at_ns)
+        place = bisect_right(self._kept, since_ns, key=lambda snapshot: snapshot.at_ns)
         found = self._kept[max(0, place - 1)]
         return found if found.at_ns >= self._mark.at_ns else self._mark
 
@@ -189,5 +196,5 @@ def _share(before: Totals, after: Totals) -> None:
     """Keep one object where counters have not changed: a minute of snapshots costs no more than what happens in it."""
     for key, counters in after.by_key.items():
         old = before.by_key.get(key)
-        if old == counters:
+        if old is not None and old == counters:
             after.by_key[key] = old

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from hookmon.report.advice import advice
-from hookmon.report.findings import Finding, location
+from hookmon.report.findings import Finding
 from hookmon.report.model import Report
+from hookmon.report.texts import location
 from hookmon.report.transactions import ChildRow, ExampleRow, SpanRow, TransactionRow
 
 MOST_STEPS = 30
@@ -40,7 +41,7 @@ class Explanation:
 
 def near(report: Report, id: str) -> str:
     """Return the id that was probably meant, "" for none."""
-    found = get_close_matches(id, [each.id for each in report.findings], n=1, cutoff=0.6)
+    found = get_close_matches(id, [finding.id for finding in report.findings], n=1, cutoff=0.6)
     return found[0] if found else ""
 
 
@@ -59,7 +60,7 @@ def explain(report: Report, which: str) -> Explanation | None:
     finding = find(report, which)
     if finding is None:
         return None
-    row = next((each for each in report.transactions if each.name == finding.transaction), None)
+    row = next((transaction for transaction in report.transactions if transaction.name == finding.transaction), None)
     child = _child(row, finding, report.header.project) if row else None
     example = _example(row, finding, child) if row else None
     steps = _steps(example, finding, child, report.header.project) if example else []
@@ -67,18 +68,18 @@ def explain(report: Report, which: str) -> Explanation | None:
 
 
 def _child(row: TransactionRow, finding: Finding, project: str) -> ChildRow | None:
-    named = [each for each in row.children if each.name == finding.call]
-    exact = [each for each in named if location(each.call_site, project) == finding.location]
+    named = [child for child in row.children if child.name == finding.call]
+    exact = [child for child in named if location(child.call_site, project) == finding.location]
     return next(iter(exact or named), None)
 
 
 def _example(row: TransactionRow, finding: Finding, child: ChildRow | None) -> ExampleRow | None:
     """Return the slowest example with the call in it; of a finding about the transaction itself, the slowest."""
-    examples = sorted(row.examples, key=lambda each: -each.duration_ns)
+    examples = sorted(row.examples, key=lambda example: -example.duration_ns)
     if not finding.call:
-        failed = [each for each in examples if each.status >= 500]
+        failed = [example for example in examples if example.status >= 500]
         return next(iter(failed or examples), None)
-    return next((each for each in examples if any(_is_meant(span, finding, child) for span in each.spans)), None)
+    return next((example for example in examples if any(_is_meant(span, finding, child) for span in example.spans)), None)
 
 
 def _is_meant(span: SpanRow, finding: Finding, child: ChildRow | None) -> bool:

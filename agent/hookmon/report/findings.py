@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.layout import OTHER_NAMES
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.calls import CallRow
-from hookmon.report.texts import count, duration, percent
+from hookmon.report.texts import count, duration, location, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 
 if TYPE_CHECKING:
@@ -63,18 +62,7 @@ class Finding:
     saving_ns: int
 
 
-def location(call_site: str, project: str) -> str:
-    """Return a call site, "path:line", relative to the project when it lies inside."""
-    path, colon, line = call_site.rpartition(":")
-    if not colon:
-        return ""
-    try:
-        return f"{PurePath(path).relative_to(project)}:{line}" if project else call_site
-    except ValueError:
-        return call_site
-
-
-def failing(calls: list[CallRow], series: list[CallSeries]) -> list[CallSeries]:
+def failing_series(calls: list[CallRow], series: list[CallSeries]) -> list[CallSeries]:
     """Return the series of calls that failed often enough for a burst: to unpack all of them takes long."""
     names = {(row.name, row.kind, row.target) for row in calls if row.figures.errors >= _FEWEST_ERRORS}
     return [row for row in series if (row.name, row.kind, row.target) in names]
@@ -92,7 +80,9 @@ def findings(
     judge = _Judge(project, run_ns, calls)
     found = [finding for row in transactions if not row.name.endswith(_NO_ROUTE) for finding in _of_transaction(row, judge)]
     found += _bursts(series, interval_ns)
-    return sorted(found, key=lambda each: (SEVERITIES.index(each.severity), each.kind in _FACTS, -each.saving_ns, each.title))
+    return sorted(
+        found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.kind in _FACTS, -finding.saving_ns, finding.title)
+    )
 
 
 @dataclass(slots=True)
@@ -113,7 +103,7 @@ class _Judge:
         level = "high" if share >= _HIGH else "medium" if share >= _MEDIUM else "low"
         return "medium" if level == "high" and not self.is_worth(time_ns) else level
 
-    def failing(self, row: TransactionRow, errors: int, calls: int, time_ns: int) -> str:
+    def error_severity(self, row: TransactionRow, errors: int, calls: int, time_ns: int) -> str:
         """Return how severe errors are: what less than one of a hundred transactions has to do with is not the worst of a run."""
         matters = self.is_worth(time_ns) if row.name == MAIN else row.figures.calls >= _WORTH * self.transactions
         return self.severity(errors, calls, self.run_ns if matters else 0)
@@ -146,7 +136,7 @@ def _of_transaction(row: TransactionRow, judge: _Judge) -> Iterator[Finding]:
     if row.name != MAIN and _is_failing(of.calls, of.errors):
         title = f"{row.name} fails {percent(of.errors / of.calls)} of the time"
         evidence = f"{count(of.errors)} of {count(of.calls)} ended with an exception or a status from 500 on."
-        severity = judge.failing(row, of.errors, of.calls, of.total_ns)
+        severity = judge.error_severity(row, of.errors, of.calls, of.total_ns)
         yield _finding("errors", severity, title, row.name, "", "", evidence, of.total_ns)
 
 
@@ -165,7 +155,7 @@ def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
             is_bad = point.errors >= _BURST * point.calls and point.errors > 0
             follows = bool(stretch) and point.at_ns == stretch[-1].at_ns + interval_ns
             stretch = [*(stretch if follows else []), point] if is_bad else []
-            if sum(each.errors for each in stretch) > sum(each.errors for each in worst):
+            if sum(point.errors for point in stretch) > sum(point.errors for point in worst):
                 worst = stretch
         errors = sum(point.errors for point in worst)
         if errors < _FEWEST_ERRORS:
@@ -310,7 +300,7 @@ def _errors(row: TransactionRow, child: ChildRow, judge: _Judge) -> Iterator[Fin
     if _is_failing(figures.calls, figures.errors):
         title = f"{child.name} fails {percent(figures.errors / figures.calls)} of the time {_where(row)}"
         evidence = f"{count(figures.errors)} of {count(figures.calls, 'call')} raised."
-        severity = judge.failing(row, figures.errors, figures.calls, figures.total_ns)
+        severity = judge.error_severity(row, figures.errors, figures.calls, figures.total_ns)
         yield _finding("errors", severity, title, row.name, child.name, judge.place(child), evidence, figures.total_ns)
 
 

@@ -48,7 +48,7 @@ def slices(nodes: list[Node]) -> list[Slice]:
         index, at_ns, depth = waiting.pop()
         found.append(Slice(index, at_ns, at_ns + widths[index], depth))
         inside = []
-        for child in sorted(children[index], key=lambda each: -widths[each]):
+        for child in sorted(children[index], key=lambda child_index: -widths[child_index]):
             inside.append((child, at_ns, depth + 1))
             at_ns += widths[child]
         waiting.extend(reversed(inside))
@@ -58,10 +58,10 @@ def slices(nodes: list[Node]) -> list[Slice]:
 def edges(found: list[Slice]) -> Iterator[tuple[Slice, bool]]:
     """Yield each slice when it opens, with True, and when it closes, with False, as a walk from left to right meets them."""
     above: list[Slice] = []
-    for each in found:
-        while len(above) > each.depth:
+    for piece in found:
+        while len(above) > piece.depth:
             yield above.pop(), False
-        yield each, True
-        above.append(each)
+        yield piece, True
+        above.append(piece)
     while above:
         yield above.pop(), False

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
-from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, told_apart, walk_of
-from hookmon.report.findings import Finding, failing, findings, location
+from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
+from hookmon.report.findings import Finding, failing_series, findings
+from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
 
@@ -63,6 +65,7 @@ class Report:
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
+    walk: Walk  # of the nodes
     processes: list[Process]  # the main process first, then as they were started; of very many, those with the most calls
     watched: list[Watched]
     groups: list[WatchGroup]  # the same, folded
@@ -88,13 +91,13 @@ def build(run: Run) -> Report:
     calls = by_name(run.nodes, walk)
     for row in calls:
         row.location = location(run.places.get(row.target, ""), run.project)
-    names = told_apart(calls, run.nodes)
+    names = merge_alike(calls, run.nodes)
     rows = transactions(run.nodes, run.examples, watched_processes(run), walk)
-    naming = _naming(run)
+    naming = _naming_targets(run)
     own = {row.target for row in run.watched if not row.pack}
-    groups = fold(run.watched, {node.target for node in run.nodes} | _ending(run) | (naming & own), naming)
+    groups = fold(run.watched, {node.target for node in run.nodes} | _ending_targets(run) | (naming & own), naming)
     in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
-    found = findings(rows, failing(calls, run.series), run.interval_ns, run.project, time_at_work(run, rows))
+    found = findings(rows, failing_series(calls, run.series), run.interval_ns, run.project, time_at_work(run, rows))
     return Report(
         header=_header(run),
         kinds=by_kind(run.nodes),
@@ -103,6 +106,7 @@ def build(run: Run) -> Report:
         transactions=rows,
         findings=found,
         nodes=run.nodes,
+        walk=walk,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
         watched=run.watched,
         groups=groups,
@@ -137,7 +141,7 @@ def watched_processes(run: Run) -> int:
     return run.more.get("watched", 0) + sum(bool(process.python) for process in run.processes)
 
 
-def _naming(run: Run) -> set[str]:
+def _naming_targets(run: Run) -> set[str]:
     """Return the targets that only tell names and statuses of transactions: they have no calls of their own."""
     return _targets(watch for watch in run.plan if not watch.get("entry") and _tells(watch))
 
@@ -147,7 +151,7 @@ def _tells(watch: dict[str, Any]) -> bool:
     return bool(watch.get("entry_name") or watch.get("entry_status") or of_requests)
 
 
-def _ending(run: Run) -> set[str]:
+def _ending_targets(run: Run) -> set[str]:
     """Return the targets that end what another function begins."""
     return {f"{watch['module']}:{call}" for watch in run.plan for call in watch.get("until", ())}
 

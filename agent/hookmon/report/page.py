@@ -10,13 +10,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from hookmon.core.histogram import SUB_BUCKETS
+from hookmon.core.histogram import coarsen
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.formats.json import as_json, figures_of
 from hookmon.report.model import Report
 from hookmon.report.texts import count, duration, ending
 
-_COARSE = 4  # buckets in an octave of the histograms that are drawn: a fourth of what is kept, as in the series
 _MOST_NODES = 20_000  # of the flame graph, the ones with the most time; the browser draws the wider ones only
 
 
@@ -79,12 +78,7 @@ def _findings_text(number: int, more: str = "") -> str:
 
 def _histogram(buckets: dict[int, int]) -> list[int]:
     """Return [bucket, calls, bucket, calls, …], coarser than what is kept."""
-    factor = SUB_BUCKETS // _COARSE
-    own: dict[int, int] = {}
-    for bucket, calls in buckets.items():
-        coarse = -(-bucket // factor)
-        own[coarse] = own.get(coarse, 0) + calls
-    return [value for item in sorted(own.items()) for value in item]
+    return [value for item in sorted(coarsen(buckets).items()) for value in item]
 
 
 def _tree(report: Report) -> dict[str, Any]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from rich.cells import cell_len
 
 from hookmon.core.plan import CLIENT_KINDS
-from hookmon.report.findings import Finding, location
+from hookmon.report.findings import Finding
 from hookmon.report.screen import Column, Piece, Screen
-from hookmon.report.texts import count, duration, inert, percent, short_place, shortened
-from hookmon.report.transactions import MAIN, ChildRow, TransactionRow, told_apart
+from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
+from hookmon.report.transactions import MAIN, ChildRow, TransactionRow, merge_alike
 
 MOST_ROWS = 8
 MOST_FINDINGS = 4
@@ -49,7 +49,7 @@ def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bo
 def _request(row: TransactionRow) -> list[Piece]:
     of = row.figures
     cells: list[Piece] = [(row.name, "bold"), (count(of.calls), ""), (count(of.errors), "red" if of.errors else "dim")]
-    cells += [(duration(each), "") for each in (of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns, of.total_ns)]
+    cells += [(duration(duration_ns), "") for duration_ns in (of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns, of.total_ns)]
     return [*cells, (spent_on(row), "")]
 
 
@@ -100,12 +100,12 @@ def write_findings(screen: Screen, found: list[Finding], *, everything: bool) ->
 
 
 def fitted_title(finding: Finding, room: int) -> str:
-    """Return the title of a finding with its foreign names shortened, so that what it counts is not cut off."""
+    """Return the title of a finding with its foreign names shorten, so that what it counts is not cut off."""
     title = inert(finding.title)
     for name in sorted({inert(finding.call), inert(finding.transaction)} - {""}, key=len, reverse=True):
         over = cell_len(title) - room
         if over > 0 and len(name) > _SHORTEST_NAME:
-            title = title.replace(name, shortened(name, max(_SHORTEST_NAME, len(name) - over)))
+            title = title.replace(name, shorten(name, max(_SHORTEST_NAME, len(name) - over)))
     return title
 
 
@@ -113,7 +113,7 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
     """Write what is called inside of transactions: of all, or of the one that takes most time."""
     own = [row for row in rows if row.name != MAIN and row.children]
     for row in own if everything else own[:1]:
-        children = told_apart(row.children)
+        children = merge_alike(row.children)
         shown = children if everything else children[:MOST_CHILDREN]
         hidden = len(children) - len(shown)
         cells = [_child(row, child, project) for child in shown]

@@ -109,7 +109,7 @@ class Screen:
         for text, style in pieces:
             text = self.cut(self.clean(text) if text.strip() else text, left)
             left -= cell_len(text)
-            self._parts.append(self._styled(text, style))
+            self._parts.append(self._style(text, style))
             if left <= 0:
                 break
         self._parts.append("\n")
@@ -166,7 +166,7 @@ class Screen:
             while pieces and not pieces[-1][0].strip():
                 pieces.pop()
             self._parts.append(" " * self._indent)
-            self._parts.extend(self._styled(text, style) for text, style in pieces)
+            self._parts.extend(self._style(text, style) for text, style in pieces)
             self._parts.append("\n")
 
     def write(self) -> None:
@@ -174,7 +174,7 @@ class Screen:
         self.file.write(without_commands("".join(self._parts)))
         self.file.flush()
 
-    def _styled(self, text: str, style: str) -> str:
+    def _style(self, text: str, style: str) -> str:
         if not (style and text and self._has_colours):
             return text
         return f"\x1b[{';'.join(_STYLES[word] for word in style.split())}m{text}\x1b[0m"

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from math import ceil
 
 from hookmon.collector.store import CallSeries, Sample
 from hookmon.core.errors import RunFileError
-
-_SUB_BUCKETS = 4  # in an octave: core.histogram at scale 2
+from hookmon.core.histogram import COARSE_SUB_BUCKETS, buckets_at, middle_ns
 
 
 @dataclass(slots=True)
@@ -59,22 +57,18 @@ def over_time(series: list[CallSeries], interval_ns: int) -> list[CallPoints]:
 def _points(text: str, interval_ns: int) -> list[Point]:
     points = []
     for index, calls, errors, total_ns, buckets in json.loads(text):
-        figures = (_quantile_ns(buckets, share) for share in (0.50, 0.95, 0.99))
-        points.append(Point(index * interval_ns, calls, errors, total_ns, *figures))
+        points.append(Point(index * interval_ns, calls, errors, total_ns, *_percentiles_ns(buckets)))
     return points
 
 
-def _quantile_ns(buckets: list[int], share: float) -> int:
-    """Return the middle of the bucket that holds the rank, 0 for none; `buckets` is [bucket, calls, bucket, calls, …]."""
-    whole = sum(buckets[1::2])
-    if whole <= 0:
-        return 0
-    rank = max(1, ceil(share * whole - 1e-9))
-    seen = at = 0
-    while at < len(buckets) - 2 and seen + buckets[at + 1] < rank:
-        seen += buckets[at + 1]
-        at += 2
-    return round(float(2.0 ** ((buckets[at] - 0.5) / _SUB_BUCKETS)))
+def _percentiles_ns(buckets: list[int]) -> list[int]:
+    """Return the middles of the buckets of three percentiles, 0 for no call; `buckets` is [bucket, calls, bucket, calls, …]."""
+    counts = buckets[1::2]
+    count = sum(counts)
+    if count <= 0:
+        return [0, 0, 0]
+    found = buckets_at((0.50, 0.95, 0.99), count, zip(buckets[::2], counts, strict=False))
+    return [round(middle_ns(bucket, COARSE_SUB_BUCKETS)) for bucket in found]
 
 
 def usage(samples: list[Sample], interval_ns: int) -> list[Usage]:
@@ -85,7 +79,7 @@ def usage(samples: list[Sample], interval_ns: int) -> list[Usage]:
     moments: dict[int, tuple[int, int]] = {}  # at_ns: (memory, processes)
     spent: dict[int, int] = {}  # interval: CPU time
     before: dict[int, int] = {}  # pid: CPU time
-    for sample in sorted(samples, key=lambda each: each.at_ns):
+    for sample in sorted(samples, key=lambda sample: sample.at_ns):
         rss_bytes, processes = moments.get(sample.at_ns, (0, 0))
         moments[sample.at_ns] = (rss_bytes + sample.rss_bytes, processes + 1)
         index = sample.at_ns // interval_ns if interval_ns else 0

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from pathlib import PurePath
 
 
 def inert(text: str) -> str:
@@ -37,6 +38,17 @@ def inert_json(text: str) -> str:
     return text.replace("##[", r"#\u0023[")
 
 
+def location(call_site: str, project: str) -> str:
+    """Return a call site, "path:line", relative to the project when it lies inside."""
+    path, colon, line = call_site.rpartition(":")
+    if not colon:
+        return ""
+    try:
+        return f"{PurePath(path).relative_to(project)}:{line}" if project else call_site
+    except ValueError:
+        return call_site
+
+
 def short_place(place: str) -> str:
     """Return a place without the way to the folder of installed packages, or to that of the standard library.
 
@@ -53,7 +65,7 @@ def short_place(place: str) -> str:
 _STANDARD_LIBRARY = re.compile(r"^/.*/lib(?:32|64)?/(python3\.\d+t?/)")
 
 
-def shortened(text: str, most: int) -> str:
+def shorten(text: str, most: int) -> str:
     """Return a text cut in the middle: names of tests and statements differ at their ends."""
     if len(text) <= most:
         return text

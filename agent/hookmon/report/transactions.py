@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from math import ceil
 
+from hookmon.collector.counters import Counters, Walk, walk_of
 from hookmon.collector.store import Example, Node
 from hookmon.core.plan import CLIENT_KINDS
-from hookmon.report.calls import Figures, Walk, walk_of
 
 _MADE_OF_CALLS = CLIENT_KINDS - {"template"}
 
@@ -41,7 +41,7 @@ class ChildRow:
     waits: bool
     part: bool
     within: bool
-    figures: Figures
+    figures: Counters
     per_call_mean: float
     per_call_max: int
     per_call_bound: int
@@ -89,7 +89,7 @@ class TransactionRow:
 
     name: str
     kind: str
-    figures: Figures
+    figures: Counters
     by_kind: dict[str, int]
     children: list[ChildRow]
     examples: list[ExampleRow]
@@ -98,7 +98,7 @@ class TransactionRow:
 
 @dataclass(slots=True)
 class _Child:
-    figures: Figures = field(default_factory=Figures)
+    figures: Counters = field(default_factory=Counters)
     most: int = 0
     most_together: int = 0
     within: bool = True
@@ -114,7 +114,7 @@ _ChildKey = tuple[str, str, str, str, str, bool, bool]  # name, kind, target, ca
 
 @dataclass(slots=True)
 class _Group:
-    figures: Figures = field(default_factory=Figures)
+    figures: Counters = field(default_factory=Counters)
     children: dict[_ChildKey, _Child] = field(default_factory=dict)
     sites: dict[tuple[str, str, str], str] = field(default_factory=dict)
     own_ns: dict[str, int] = field(default_factory=dict)  # self time by kind, in line
@@ -137,7 +137,7 @@ def transactions(
         if group is None:
             group = groups[key] = _Group()
         if entry == index:
-            group.figures.add(node, True)
+            group.figures.add_node(node)
             group.own_ns[node.kind] = group.own_ns.get(node.kind, 0) + node.self_ns
         elif node.calls:
             _add_child(group, node, places[index], first[index], within[index])
@@ -189,7 +189,7 @@ def _add_child(group: _Group, node: Node, place: str, is_outermost: bool, is_wit
     child = group.children.get(key)
     if child is None:
         child = group.children[key] = _Child()
-    child.figures.add(node, is_outermost)
+    child.figures.add_node(node, is_outermost=is_outermost)
     child.most = max(child.most, node.most)
     child.most_together += node.most
     child.within = child.within and is_within
@@ -228,19 +228,17 @@ def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> Tra
     return TransactionRow(name, kind, figures, _by_kind(group), children, examples, group.after_ns)
 
 
-def told_apart(children: list[ChildRow]) -> list[ChildRow]:
+def merge_alike(children: list[ChildRow]) -> list[ChildRow]:
     """Return the rows for a reader, to whom targets of one name from one line are one thing: most self time first."""
     found: dict[tuple[str, str, str, str, bool], list[ChildRow]] = {}
     for child in children:
         found.setdefault((child.name, child.kind, child.call_site, child.place, child.part), []).append(child)
-    rows = [group[0] if len(group) == 1 else _together(group) for group in found.values()]
+    rows = [group[0] if len(group) == 1 else _merge(group) for group in found.values()]
     return sorted(rows, key=lambda row: (-row.figures.self_ns, row.name, row.call_site))
 
 
-def _together(group: list[ChildRow]) -> ChildRow:
-    figures = Figures()
-    for child in group:
-        figures.join(child.figures)
+def _merge(group: list[ChildRow]) -> ChildRow:
+    figures = Counters.sum_of(child.figures for child in group)
     mean = round(sum(child.per_call_mean for child in group), 3)
     most = (
         max(max(child.per_call_max for child in group), ceil(mean - 0.001)) if any(child.per_call_max for child in group) else 0

@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from hookmon.collector.shards import RawNode
+    from hookmon.collector.counters import CallKey, Counters
 
 _RUN_VARIABLE = "HOOKMON_RUN"
 _PROBE = "hookmon.probe.start"
 
-_Key = tuple[str, str, str]  # name, kind, target
-_Counts = dict[_Key, tuple[int, int]]  # calls, errors
+_Counts = dict["CallKey", "Counters"]
 
 
 class Watched:
@@ -42,25 +41,27 @@ class Watched:
 
     def calls(self, what: str = "*") -> int:
         """Return how many calls there were."""
-        return sum(calls for calls, _ in self._since(what).values())
+        return sum(counters.calls for counters in self._since(what).values())
 
     def errors(self, what: str = "*") -> int:
         """Return how many calls raised."""
-        return sum(errors for _, errors in self._since(what).values())
+        return sum(counters.errors for counters in self._since(what).values())
 
     def names(self, what: str = "*") -> dict[str, int]:
         """Return {name: calls}, to see which ones there were."""
         found: dict[str, int] = {}
-        for (name, _, _), (calls, _) in self._since(what).items():
-            found[name] = found.get(name, 0) + calls
+        for key, counters in self._since(what).items():
+            found[key.name] = found.get(key.name, 0) + counters.calls
         return found
 
     def _since(self, what: str) -> _Counts:
+        from hookmon.collector.counters import Counters
+
         found = {}
-        for key, (calls, errors) in _counts(self._folder).items():
-            before = self._before.get(key, (0, 0))
-            if calls > before[0] and any(text == what or fnmatchcase(text, what) for text in key):
-                found[key] = calls - before[0], errors - before[1]
+        for key, counters in _counts(self._folder).items():
+            grown = counters.since(self._before.get(key) or Counters())
+            if grown.calls and any(text == what or fnmatchcase(text, what) for text in key):
+                found[key] = grown
         return found
 
 
@@ -89,6 +90,7 @@ def _counts(folder: Path) -> _Counts:
 
     Raises ShardError when it cannot be read: a wrong zero would let every test pass.
     """
+    from hookmon.collector.counters import CallKey, Counters
     from hookmon.collector.shards import ShardReader
     from hookmon.core.layout import FLAG_PART, FLAG_WAITS, SHARD_SUFFIX
 
@@ -99,13 +101,8 @@ def _counts(folder: Path) -> _Counts:
             data = reader.read()
         finally:
             reader.close()
-        if data.pid == os.getpid():
-            for node in data.nodes:
-                if not node.flags & FLAG_PART:
-                    _add(found, (node.name, "" if node.flags & FLAG_WAITS else node.kind, node.target), node)
+        for node in data.nodes if data.pid == os.getpid() else ():
+            if not node.flags & FLAG_PART:
+                key = CallKey(node.name, "" if node.flags & FLAG_WAITS else node.kind, node.target)
+                found.setdefault(key, Counters()).add_node(node)
     return found
-
-
-def _add(found: _Counts, key: _Key, node: RawNode) -> None:
-    calls, errors = found.get(key, (0, 0))
-    found[key] = calls + sum(node.buckets.values()) + node.untimed, errors + node.errors

@@ -103,7 +103,7 @@ class Recorded:
         """
         pieces = _pieces(secret)
         found = []
-        for where, content in self._written():
+        for where, content in self._outputs():
             content = content.lower()
             at = next((at for piece in pieces if (at := content.find(piece)) >= 0), None)
             if at is not None:
@@ -111,7 +111,7 @@ class Recorded:
                 found.append(f"{where}: …{around}…")
         return found
 
-    def _written(self) -> Iterator[tuple[str, bytes]]:
+    def _outputs(self) -> Iterator[tuple[str, bytes]]:
         from hookmon.collector.store import RunFile
         from hookmon.core.layout import SHARD_SUFFIX
         from hookmon.report import FORMATS, render

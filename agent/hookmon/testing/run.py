@@ -71,8 +71,8 @@ def run(
 def _pack_options(packs: Sequence[str | Path] | None) -> list[str]:
     if packs is None:
         return []
-    named = [str(Path(each).resolve()) if isinstance(each, Path) or is_path(each) else each for each in packs]
-    return ["--no-pack", "*", *(text for each in named for text in ("--pack", each))]
+    named = [str(Path(pack).resolve()) if isinstance(pack, Path) or is_path(pack) else pack for pack in packs]
+    return ["--no-pack", "*", *(text for pack in named for text in ("--pack", pack))]
 
 
 def _environment(changes: Mapping[str, str | None]) -> dict[str, str]:

@@ -10,16 +10,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
 from hookmon.report import model
-from hookmon.report.calls import figures_by_name
-from hookmon.report.check.subjects import Key, Subject, matching, near, subjects
+from hookmon.report.check.subjects import Subject, find_matching, near, subjects
 from hookmon.report.diff import intervals
-from hookmon.report.diff.intervals import Buckets, Ratio
+from hookmon.report.diff.intervals import Ratio
 from hookmon.report.diff.machine import Machine, between
 from hookmon.report.diff.model import differences
-from hookmon.report.findings import location
-from hookmon.report.texts import count, duration, fine_percent
+from hookmon.report.texts import count, duration, fine_percent, location
 
 KEPT, BROKEN, UNJUDGED = "kept", "broken", "not judged"
 
@@ -132,20 +131,21 @@ class _Bench:
 
     def __init__(self, run: Run, base: Run | None, budgets: list[BudgetLike]) -> None:
         self._report = model.build(run)
-        self._subjects = subjects(self._report, _buckets(run))
-        self._base: dict[Key, Subject] | None = None
+        self._subjects = subjects(self._report)
+        self._base: dict[CallKey, Subject] | None = None
         self._apart: list[str] = []
         self._machine = Machine({}, (0, 0), (None, None))
         self._tests = sum(  # share one confidence, as the rows of a diff do
-            len(matching(budget.name, self._subjects)) for budget in budgets for limit in budget.limits if _is_vs_base(limit)
+            len(find_matching(budget.name, self._subjects)) for budget in budgets for limit in budget.limits if _is_vs_base(limit)
         )
         if base is not None:
-            self._base = {each.key: each for each in subjects(model.build(base), _buckets(base))}
+            report = model.build(base)
+            self._base = {subject.key: subject for subject in subjects(report)}
             self._apart = differences(base, run)
-            self._machine = between(base, run, figures_by_name(base.nodes), figures_by_name(run.nodes))
+            self._machine = between(base, run, _by_key(report), _by_key(self._report))
 
     def judge(self, budget: BudgetLike) -> Iterable[Row]:
-        found = matching(budget.name, self._subjects)
+        found = find_matching(budget.name, self._subjects)
         for limit in budget.limits:
             if limit.key == "overhead":
                 yield self._overhead(budget, limit)
@@ -197,12 +197,12 @@ def _is_vs_base(limit: LimitLike) -> bool:
     return limit.key.endswith(_VS_BASE)
 
 
-def _buckets(run: Run) -> dict[Key, Buckets]:
-    return {key: figures.buckets for key, figures in figures_by_name(run.nodes).items()}
+def _by_key(report: model.Report) -> dict[CallKey, Counters]:
+    return {CallKey(row.name, row.kind, row.target): row.figures for row in report.calls}
 
 
 def _growth(name: str, before: Subject, now: Subject) -> float | None:
-    was, is_now = (getattr(each.figures, f"{name}_ns") for each in (before, now))
+    was, is_now = (getattr(subject.figures, f"{name}_ns") for subject in (before, now))
     return is_now / was if was else None
 
 

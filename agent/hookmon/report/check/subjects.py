@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
+from hookmon.collector.counters import CallKey, Counters
 from hookmon.core.plan import CLIENT_KINDS
-from hookmon.report.calls import Figures
+from hookmon.report.calls import CallRow
 from hookmon.report.diff.intervals import Buckets
 from hookmon.report.model import Report
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
-
-Key = tuple[str, str, str]
-"""Name, kind, target; of a transaction the target is ""."""
 
 
 @dataclass(slots=True)
@@ -28,8 +26,8 @@ class Subject:
     a call was made in one transaction, on average, where that was most; None outside of transactions.
     """
 
-    key: Key
-    figures: Figures
+    key: CallKey  # of a transaction the target is ""
+    figures: Counters
     is_transaction: bool
     location: str = ""
     children: list[ChildRow] = field(default_factory=list)
@@ -58,36 +56,32 @@ class Subject:
         return max((child.most_repeated for child in rows), default=0)
 
 
-def subjects(report: Report, buckets: dict[Key, Buckets]) -> list[Subject]:
-    """Return the transactions of a run, then its calls. `buckets` are those of each name, to compare times with."""
-    found = [_transaction(row, buckets) for row in report.transactions]
-    entries = {(node.name, node.kind, node.target) for node in report.nodes if node.entry}
+def subjects(report: Report) -> list[Subject]:
+    """Return the transactions of a run, then its calls."""
+    found = [_transaction(row, report.calls) for row in report.transactions]
+    entries = {CallKey(node.name, node.kind, node.target) for node in report.nodes if node.entry}
     inside = _inside(report.transactions)
     for row in report.calls:
-        key = (row.name, row.kind, row.target)
+        key = CallKey(row.name, row.kind, row.target)
         if key not in entries:
             rows, often = inside.get(key, ([], None))
             site = rows[0].call_site if rows else ""
-            found.append(Subject(key, row.figures, False, site, rows, buckets.get(key, {}), often))
+            found.append(Subject(key, row.figures, False, site, rows, row.figures.buckets, often))
     return found
 
 
-def _transaction(row: TransactionRow, buckets: dict[Key, Buckets]) -> Subject:
-    added: Buckets = {}
-    for (name, kind, _), each in buckets.items():
-        if (name, kind) == (row.name, row.kind):
-            for bucket, calls in each.items():
-                added[bucket] = added.get(bucket, 0) + calls
-    return Subject((row.name, row.kind, ""), row.figures, True, "", row.children, added)
+def _transaction(row: TransactionRow, calls: list[CallRow]) -> Subject:
+    whole = Counters.sum_of(call.figures for call in calls if (call.name, call.kind) == (row.name, row.kind))
+    return Subject(CallKey(row.name, row.kind, ""), row.figures, True, "", row.children, whole.buckets)
 
 
-def _inside(rows: list[TransactionRow]) -> dict[Key, tuple[list[ChildRow], float]]:
+def _inside(rows: list[TransactionRow]) -> dict[CallKey, tuple[list[ChildRow], float]]:
     """Return the rows of each call inside of transactions, and how often it was called in one, where that was most."""
-    found: dict[Key, tuple[list[ChildRow], float]] = {}
+    found: dict[CallKey, tuple[list[ChildRow], float]] = {}
     for row in rows:
-        calls: dict[Key, int] = {}
+        calls: dict[CallKey, int] = {}
         for child in row.children if row.name != MAIN and row.figures.calls else ():
-            key = (child.name, child.kind, child.target)
+            key = CallKey(child.name, child.kind, child.target)
             calls[key] = calls.get(key, 0) + child.figures.calls
             found.setdefault(key, ([], 0.0))[0].append(child)
         for key, number in calls.items():
@@ -96,14 +90,14 @@ def _inside(rows: list[TransactionRow]) -> dict[Key, tuple[list[ChildRow], float
     return found
 
 
-def matching(pattern: str, all_of_them: list[Subject]) -> list[Subject]:
+def find_matching(pattern: str, all_of_them: list[Subject]) -> list[Subject]:
     """Return what a budget's name means; (main) only when it is named."""
-    exact = [each for each in all_of_them if each.name == pattern]
-    return exact or [each for each in all_of_them if each.name != MAIN and fnmatchcase(each.name, pattern)]
+    exact = [subject for subject in all_of_them if subject.name == pattern]
+    return exact or [subject for subject in all_of_them if subject.name != MAIN and fnmatchcase(subject.name, pattern)]
 
 
 def near(pattern: str, all_of_them: list[Subject]) -> str:
     """Return the name that was probably meant, "" for none."""
-    names = {each.name.lower(): each.name for each in all_of_them}
+    names = {subject.name.lower(): subject.name for subject in all_of_them}
     found = get_close_matches(pattern.lower(), list(names), n=1, cutoff=0.5)
     return names[found[0]] if found else ""

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from math import ceil, exp, expm1, log, sqrt
+from math import exp, expm1, log, sqrt
 from statistics import NormalDist
 
-from hookmon.core.histogram import SUB_BUCKETS, middle_ns
+from hookmon.core.histogram import SUB_BUCKETS, buckets_at, middle_ns
 
 CONFIDENCE = 0.95
 MOST_COUNTED = 200
@@ -129,15 +129,8 @@ def _quantile(durations: Durations, tests: int) -> tuple[float, float, float]:
     calls = durations.calls
     half = normal(tests) * sqrt(TAIL * (1 - TAIL) / min(calls, MOST_COUNTED))
     shares = (max(0.0, TAIL - half), TAIL, min(1.0, TAIL + half))
-    ranks = [min(calls, max(1, ceil(share * calls - 1e-9))) for share in shares]
-    found: list[float] = []
-    seen, rank = 0, ranks[0]
-    for bucket, count in sorted(durations.buckets.items()):
-        seen += count
-        while seen >= rank and len(found) < len(ranks):
-            found.append(_LOGS[bucket])
-            rank = ranks[min(len(found), len(ranks) - 1)]
-    return found[0], found[1], found[2]
+    low, at, high = buckets_at(shares, calls, sorted(durations.buckets.items()))
+    return _LOGS[low], _LOGS[at], _LOGS[high]
 
 
 @cache

@@ -20,13 +20,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log, log1p
 
+from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
-from hookmon.report.calls import Figures
 from hookmon.report.diff.intervals import TAIL, Allowance
 from hookmon.report.load import waits
-
-Key = tuple[str, str, str]
-"""Name, kind, target."""
 
 NOISE = 0.15
 """By how much the calls of one name may differ between two runs by themselves, apart from what all calls share."""
@@ -69,16 +66,16 @@ class Machine:
     where that is not known.
     """
 
-    def __init__(self, names: Mapping[Key, Spent], cpu_ns: tuple[int, int], waits: tuple[float | None, float | None]) -> None:
+    def __init__(self, names: Mapping[CallKey, Spent], cpu_ns: tuple[int, int], waits: tuple[float | None, float | None]) -> None:
         self._names = names
         self._cpu_ns = cpu_ns
         self._waits = waits
-        self._changes = {name: change for name, each in names.items() if (change := _change(each)) is not None}
+        self._changes = {name: change for name, spent in names.items() if (change := _change(spent)) is not None}
         self._sorted = sorted(self._changes.values())
-        calls = [sum(each.calls_a for each in names.values()), sum(each.calls_b for each in names.values())]
+        calls = [sum(spent.calls_a for spent in names.values()), sum(spent.calls_b for spent in names.values())]
         self._did_the_same = max(calls) <= min(calls) * _MUCH_MORE
 
-    def allowance(self, name: Key, noise: float = NOISE) -> Allowance:
+    def allowance(self, name: CallKey, noise: float = NOISE) -> Allowance:
         """Return what is allowed for the calls of one name: what all calls share, what the name does by itself, and waits.
 
         A process that waits `w` seconds for each that it computes takes 1 + w times as long, and which calls that hits is chance:
@@ -94,7 +91,7 @@ class Machine:
             _TAIL_SWAYS * own + shift.faster + log1p(theirs / (1 - TAIL)),
         )
 
-    def shift(self, name: Key) -> Shift:
+    def shift(self, name: CallKey) -> Shift:
         """Return by how much one name may have been shifted: as far as half of the others were, or as the rest of the program.
 
         Where there is nothing to compare with, by anything up to MOST.
@@ -108,7 +105,7 @@ class Machine:
         middle = self._median_without(None)
         return 1.0 if middle is None else exp(middle)
 
-    def _median_without(self, name: Key | None) -> float | None:
+    def _median_without(self, name: CallKey | None) -> float | None:
         """Return the median change of all other names; None when there are fewer than two."""
         others = self._sorted
         left_out = bisect_left(others, self._changes[name]) if name in self._changes else len(others)
@@ -118,11 +115,11 @@ class Machine:
         low, high = ((at + (at >= left_out)) for at in ((count - 1) // 2, count // 2))
         return (others[low] + others[high]) / 2
 
-    def _rest(self, name: Key) -> float | None:
+    def _rest(self, name: CallKey) -> float | None:
         """Return the change of the CPU time outside the calls of one name: imports and all that is not watched.
 
-        None where the runs did not do the same. For a name that waits, more is taken away than it used; what is left then says
-        little, but a name that waits is the one that no machine makes slower.
+        None where the runs did not do the same. The self time of a name is taken away from the CPU time. That is too much for a
+        name that waits, so the rest says little. That does no harm: what waits is not made slower by a machine.
         """
         if not self._did_the_same:
             return None
@@ -131,9 +128,9 @@ class Machine:
         return log(rest_b_ns / rest_a_ns) if min(rest_a_ns, rest_b_ns) > 0 else None
 
 
-def between(a: Run, b: Run, names_a: Mapping[Key, Figures], names_b: Mapping[Key, Figures]) -> Machine:
+def between(a: Run, b: Run, names_a: Mapping[CallKey, Counters], names_b: Mapping[CallKey, Counters]) -> Machine:
     """Return the machine during two runs, of each of which the figures of all names are given."""
-    names: dict[Key, Spent] = {}
+    names: dict[CallKey, Spent] = {}
     for key, one in names_a.items():
         if (other := names_b.get(key)) is not None:
             names[key] = Spent(one.calls, other.calls, one.self_ns, other.self_ns)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hookmon.collector.counters import CallKey, Counters, Walk, by_key, walk_of
 from hookmon.collector.store import Run
-from hookmon.report.calls import Figures, Walk, figures_by_name, walk_of
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
 from hookmon.report.diff.machine import between
-from hookmon.report.diff.watches import WHOLE_RUN, Unshared, unshared, whole_run
+from hookmon.report.diff.watches import WHOLE_RUN, Unshared, find_unshared, whole_run
 from hookmon.report.findings import Finding, findings
 from hookmon.report.load import waits
 from hookmon.report.model import time_at_work, watched_processes
@@ -146,7 +146,7 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
         {finding.id: finding for finding in findings(rows, [], 0, run.project, time_at_work(run, rows))}
         for rows, run in ((rows_a, a), (rows_b, b))
     )
-    watches = unshared(a, b)
+    watches = find_unshared(a, b)
     common, times = _times(a, b, walks, None if apart else noise)
     if watches:
         _compare_what_both_watched(times, watches)
@@ -161,8 +161,8 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
         common=common,
         counts=_counts_of_runs(a, b, watches) if watches.moves else _counts(rows_a, rows_b, watches),
         times=times,
-        new_findings=[each for key, each in found_b.items() if key not in found_a],
-        gone_findings=[each for key, each in found_a.items() if key not in found_b],
+        new_findings=[finding for key, finding in found_b.items() if key not in found_a],
+        gone_findings=[finding for key, finding in found_a.items() if key not in found_b],
     )
 
 
@@ -178,7 +178,7 @@ def differences(a: Run, b: Run) -> list[str]:
     for what, one, other in (("interpreter", a.python, b.python), ("engine", a.engine, b.engine)):
         if one != other:
             reasons.append(f"the {what} differs: {one or 'none'} and {other or 'none'}")
-    watches = unshared(a, b)
+    watches = find_unshared(a, b)
     return [*reasons, watches.sentence] if watches else reasons
 
 
@@ -218,7 +218,6 @@ def _notes(a: Run, b: Run) -> list[str]:
     return found
 
 
-_Key = tuple[str, str, str]  # name, kind, target
 _ChildKey = tuple[str, str, str, str]  # name, kind, target, place
 
 
@@ -242,8 +241,8 @@ def _counts_of_runs(a: Run, b: Run, watches: Unshared) -> list[CountRow]:
     sums_a, sums_b = whole_run(a.nodes), whole_run(b.nodes)
     rows = []
     for key in dict.fromkeys([*sums_b, *sums_a]):
-        (calls_a, errors_a), (calls_b, errors_b) = sums_a.get(key, (0, 0)), sums_b.get(key, (0, 0))
-        rows.append(_count(WHOLE_RUN, (*key, ""), calls_a, calls_b, errors_a, errors_b, 1, 1))
+        a_sum, b_sum = sums_a.get(key) or Counters(), sums_b.get(key) or Counters()
+        rows.append(_count(WHOLE_RUN, (*key, ""), a_sum.calls, b_sum.calls, a_sum.errors, b_sum.errors, 1, 1))
     return _without_unshared(rows, watches)
 
 
@@ -275,7 +274,7 @@ def _calls(row: TransactionRow | None) -> tuple[int, int]:
 
 def _empty(row: TransactionRow | None) -> TransactionRow:
     assert row is not None
-    return TransactionRow(row.name, row.kind, Figures(), {}, [], [], 0)
+    return TransactionRow(row.name, row.kind, Counters(), {}, [], [], 0)
 
 
 def _children(a: TransactionRow, b: TransactionRow) -> list[CountRow]:
@@ -310,10 +309,10 @@ def _count(
 
 def _times(a: Run, b: Run, walks: tuple[Walk, Walk], noise: float | None) -> tuple[float, list[TimeRow]]:
     """Return what all names share, and each name; `noise` is None where times are not comparable."""
-    sums_a, sums_b = (figures_by_name(run.nodes, walk) for run, walk in zip((a, b), walks, strict=True))
-    entries = {(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
+    sums_a, sums_b = (by_key(run.nodes, walk) for run, walk in zip((a, b), walks, strict=True))
+    entries = {CallKey(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
     keys = [key for key in dict.fromkeys([*sums_b, *sums_a]) if _has_calls(sums_a.get(key)) or _has_calls(sums_b.get(key))]
-    pairs = [(_Calls(sums_a.get(key) or Figures()), _Calls(sums_b.get(key) or Figures())) for key in keys]
+    pairs = [(_Calls(sums_a.get(key) or Counters()), _Calls(sums_b.get(key) or Counters())) for key in keys]
     tests = sum(_tests(one, other) for one, other in pairs)
     machine = between(a, b, sums_a, sums_b)
     rows = []
@@ -324,7 +323,7 @@ def _times(a: Run, b: Run, walks: tuple[Walk, Walk], noise: float | None) -> tup
     return machine.common, rows
 
 
-def _has_calls(figures: Figures | None) -> bool:
+def _has_calls(figures: Counters | None) -> bool:
     return figures is not None and figures.calls > 0
 
 
@@ -333,7 +332,7 @@ class _Calls:
 
     __slots__ = ("durations", "figures")
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: Counters) -> None:
         self.figures = figures
         self.durations = Durations(figures.buckets)
 
@@ -343,9 +342,7 @@ def _tests(a: _Calls, b: _Calls) -> int:
     return (calls >= intervals.FEWEST_CALLS) + (calls >= intervals.FEWEST_FOR_TAIL)
 
 
-def _time(
-    key: tuple[str, str, str], a: _Calls, b: _Calls, is_transaction: bool, tests: int, allowed: Allowance | None
-) -> TimeRow:
+def _time(key: CallKey, a: _Calls, b: _Calls, is_transaction: bool, tests: int, allowed: Allowance | None) -> TimeRow:
     typical = tail = None
     if not a.figures.calls or not b.figures.calls:
         verdict = NEW if b.figures.calls else GONE

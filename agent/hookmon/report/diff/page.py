@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hookmon.report.diff.model import FASTER, MIXED, SLOWER, Diff, Side, TimeRow
-from hookmon.report.diff.wording import reach, shown_ratio, verdict
+from hookmon.report.diff.wording import ratio_text, reach, verdict
 from hookmon.report.texts import ending
 
 
@@ -29,13 +29,13 @@ def _side(side: Side) -> dict[str, Any]:
 
 def _time(row: TimeRow) -> dict[str, Any]:
     """Return a row; `shown` is the figure that tells the verdict, typical or p95."""
-    return asdict(row) | {"shown": shown_ratio(row)[0]}
+    return asdict(row) | {"shown": ratio_text(row)[0]}
 
 
 def _state(diff: Diff) -> str:
     """Return how the verdict looks: bad, warn, low or good, as on the page of a run."""
     verdicts = {row.verdict for row in diff.times}
-    if SLOWER in verdicts or any(each.severity == "high" for each in diff.new_findings):
+    if SLOWER in verdicts or any(finding.severity == "high" for finding in diff.new_findings):
         return "bad"
     if MIXED in verdicts or diff.new_findings:
         return "warn"

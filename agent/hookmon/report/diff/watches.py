@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Node, Run
 from hookmon.report.texts import listing
 
@@ -56,9 +57,9 @@ class Unshared:
         return f"the configuration differs: {'; '.join(parts)}"
 
 
-def unshared(a: Run, b: Run) -> Unshared:
+def find_unshared(a: Run, b: Run) -> Unshared:
     """Compare what two runs were to watch, call by call; where that was written and in which order is no difference."""
-    asked_a, asked_b = _asked(a), _asked(b)
+    asked_a, asked_b = _forms(a), _forms(b)
     found = Unshared()
     for key in dict.fromkeys([*asked_a, *asked_b]):
         pack, module, call = key
@@ -74,7 +75,7 @@ def unshared(a: Run, b: Run) -> Unshared:
     return found
 
 
-def _asked(run: Run) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
+def _forms(run: Run) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
     """Return {(pack, module, call): forms in which it is watched}."""
     found: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for watch in run.plan:
@@ -84,12 +85,10 @@ def _asked(run: Run) -> dict[tuple[str, str, str], list[dict[str, Any]]]:
     return found
 
 
-def whole_run(nodes: list[Node]) -> dict[tuple[str, str, str], tuple[int, int]]:
-    """Return {(name, kind, target): (calls, errors)} of a run, whatever transaction they were made in."""
-    found: dict[tuple[str, str, str], tuple[int, int]] = {}
+def whole_run(nodes: list[Node]) -> dict[CallKey, Counters]:
+    """Return how often each name of a run was called, and with how many errors, whatever transaction that was in."""
+    found: dict[CallKey, Counters] = {}
     for node in nodes:
         if node.calls and not node.part:
-            key = (node.name, node.kind, node.target)
-            calls, errors = found.get(key, (0, 0))
-            found[key] = calls + node.calls, errors + node.errors
+            found.setdefault(CallKey(node.name, node.kind, node.target), Counters()).add_node(node)
     return found

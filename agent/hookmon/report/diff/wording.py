@@ -21,7 +21,7 @@ def interval(ratio: Ratio | None) -> str:
     return f"{change(ratio.low)} to {change(ratio.high)}" if ratio else "–"
 
 
-def shown_ratio(row: TimeRow) -> tuple[str, Ratio | None]:
+def ratio_text(row: TimeRow) -> tuple[str, Ratio | None]:
     """Return which figure of a row to show, `typical` or `p95`, with its ratio: the one that tells the verdict."""
     if row.typical is not None and not row.typical.is_real and row.tail is not None and row.tail.is_real:
         return "p95", row.tail
@@ -29,8 +29,8 @@ def shown_ratio(row: TimeRow) -> tuple[str, Ratio | None]:
 
 
 def durations(row: TimeRow) -> tuple[str, str]:
-    """Return the durations of A and B that `shown_ratio` is about."""
-    pair = (row.p95_a_ns, row.p95_b_ns) if shown_ratio(row)[0] == "p95" else (row.typical_a_ns, row.typical_b_ns)
+    """Return the durations of A and B that `ratio_text` is about."""
+    pair = (row.p95_a_ns, row.p95_b_ns) if ratio_text(row)[0] == "p95" else (row.typical_a_ns, row.typical_b_ns)
     return duration(pair[0]), duration(pair[1])
 
 
@@ -46,7 +46,7 @@ def count_cells(row: CountRow) -> tuple[str, str]:
     return per(row.per_a), per(row.per_b)
 
 
-def folded(diff: Diff) -> list[str]:
+def summarize_unchanged(diff: Diff) -> list[str]:
     """Return what was left out because it did not change, or cannot be judged."""
     times: dict[str, int] = {}
     for row in diff.times:
@@ -78,7 +78,7 @@ def reach(diff: Diff) -> str:
     """Return how well times can be told apart, "" where they are not compared."""
     if diff.apart:
         return ""
-    reasons = [text for letter, side in (("A", diff.a), ("B", diff.b)) if (text := _waited(letter, side))]
+    reasons = [text for letter, side in (("A", diff.a), ("B", diff.b)) if (text := _wait_text(letter, side))]
     if max(diff.common, 1 / diff.common) >= 1.1:
         reasons.insert(0, f"in the middle of all names B was {change(diff.common)}, as a machine does to all that compute")
     why = f": {'; '.join(reasons)}" if reasons else ""
@@ -86,7 +86,7 @@ def reach(diff: Diff) -> str:
     return f"Times are called changed beyond {beyond}, at 95 % for all rows together{why}."
 
 
-def _waited(letter: str, side: Side) -> str:
+def _wait_text(letter: str, side: Side) -> str:
     if side.waits is None or side.waits < 0.1:
         return ""
     return f"{letter} waited {side.waits:.1f} s for a processor for each second that it had one"

@@ -48,8 +48,8 @@ def _named_track(number: int, name: str) -> Iterator[dict[str, Any]]:
 
 def _tree(report: Report) -> Iterator[dict[str, Any]]:
     rows = tree(report.nodes)
-    for each in slices(report.nodes):
-        row = rows[each.index]
+    for piece in slices(report.nodes):
+        row = rows[piece.index]
         figures = row.figures
         about: dict[str, Any] = {
             "target": inert(row.target),
@@ -60,7 +60,7 @@ def _tree(report: Report) -> Iterator[dict[str, Any]]:
             "p95_us": figures.p95_ns / 1_000,
             "max_us": figures.max_ns / 1_000,
         }
-        yield _slice(_TREE, 0, row.name, row.kind, each.begin_ns, each.end_ns - each.begin_ns, about)
+        yield _slice(_TREE, 0, row.name, row.kind, piece.begin_ns, piece.end_ns - piece.begin_ns, about)
 
 
 def _example(track: int, row: TransactionRow, example: ExampleRow) -> Iterator[dict[str, Any]]:

@@ -15,9 +15,9 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     """Write a line for each place that took half a microsecond of its own or more."""
     encoding = getattr(file, "encoding", None) or "utf-8"
     names: list[str] = []
-    for each in slices(report.nodes):
-        node = report.nodes[each.index]
-        del names[each.depth :]
+    for piece in slices(report.nodes):
+        node = report.nodes[piece.index]
+        del names[piece.depth :]
         names.append(_frame(node.name))
         self_us = round(node.self_ns / 1_000)
         if self_us > 0:

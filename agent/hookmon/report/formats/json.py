@@ -21,7 +21,7 @@ from hookmon.report.transactions import TransactionRow
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
-_POINT = tuple(each.name for each in fields(Point))
+_POINT = tuple(field.name for field in fields(Point))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 
@@ -67,7 +67,7 @@ def _value(value: Any) -> str:
 
 def _run(report: Report) -> dict[str, Any]:
     header = report.header
-    return {each.name: getattr(header, each.name) for each in fields(header)} | {"interval_ns": report.interval_ns}
+    return {field.name: getattr(header, field.name) for field in fields(header)} | {"interval_ns": report.interval_ns}
 
 
 def _process(process: Process) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def _transaction(row: TransactionRow) -> dict[str, Any]:
     own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "children": [], "examples": []}
     for child in row.children:
         figures = {name: getattr(child.figures, name) for name in FIGURES}
-        rest = {each.name: getattr(child, each.name) for each in fields(child) if each.name != "figures"}
+        rest = {field.name: getattr(child, field.name) for field in fields(child) if field.name != "figures"}
         own["children"].append(rest | figures)
     own["examples"] = [asdict(example) for example in row.examples]
     return own

@@ -11,7 +11,6 @@ import marshal
 from typing import TextIO
 
 from hookmon.collector.store import Node
-from hookmon.report.calls import walk_of
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
@@ -28,15 +27,15 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     """Write the bytes to the buffer below the text file."""
     functions: dict[_Function, _Figures] = {}  # (calls that are no recursion, calls, self, total)
     callers: dict[_Function, dict[_Function, _Figures]] = {}
-    for index, is_outermost in walk_of(report.nodes):
+    for index, is_outermost in report.walk:
         node = report.nodes[index]
         figures = _figures(node, is_outermost)
         function = _function(node)
-        functions[function] = _added(functions.get(function), figures)
+        functions[function] = _add(functions.get(function), figures)
         above = callers.setdefault(function, {})
         if 0 <= node.parent < len(report.nodes):
             caller = _function(report.nodes[node.parent])
-            above[caller] = _added(above.get(caller), figures)
+            above[caller] = _add(above.get(caller), figures)
     stats = {
         function: (*figures, {caller: (of[1], of[0], of[2], of[3]) for caller, of in callers[function].items()})
         for function, figures in functions.items()
@@ -54,7 +53,7 @@ def _figures(node: Node, is_outermost: bool) -> _Figures:
     return node.calls if is_outermost else 0, node.calls, node.self_ns / 1e9, total_ns / 1e9
 
 
-def _added(one: _Figures | None, other: _Figures) -> _Figures:
+def _add(one: _Figures | None, other: _Figures) -> _Figures:
     if one is None:
         return other
     return one[0] + other[0], one[1] + other[1], one[2] + other[2], one[3] + other[3]

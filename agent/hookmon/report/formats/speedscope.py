@@ -21,12 +21,12 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     frames: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     found = slices(report.nodes)
-    for each, opens in edges(found):
-        node = report.nodes[each.index]
+    for piece, opens in edges(found):
+        node = report.nodes[piece.index]
         number = numbers.setdefault((node.name, node.target), len(frames))
         if number == len(frames):
             frames.append({"name": inert(node.name), "file": inert(node.target)})
-        at_ns = each.begin_ns if opens else each.end_ns
+        at_ns = piece.begin_ns if opens else piece.end_ns
         events.append({"type": "O" if opens else "C", "frame": number, "at": at_ns})
     title = inert(join(report.header.command)) or "hookmon"
     document = {
@@ -41,7 +41,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
                 "name": title,
                 "unit": "nanoseconds",
                 "startValue": 0,
-                "endValue": max((each.end_ns for each in found), default=0),
+                "endValue": max((piece.end_ns for piece in found), default=0),
                 "events": events,
             }
         ],

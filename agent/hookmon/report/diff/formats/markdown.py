@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import TextIO
 
 from hookmon.report.diff.model import CHANGED, Diff
-from hookmon.report.diff.wording import ONLY, change, count_cells, durations, folded, interval, reach, shown_ratio, verdict
+from hookmon.report.diff.wording import (
+    ONLY,
+    change,
+    count_cells,
+    durations,
+    interval,
+    ratio_text,
+    reach,
+    summarize_unchanged,
+    verdict,
+)
 from hookmon.report.findings import Finding
 from hookmon.report.formats.markdown import code
 from hookmon.report.texts import count
@@ -19,9 +29,9 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     lines = [f"**{sides[0]} → {sides[1]}**: {verdict(diff)}", ""]
     lines += [f"- Not comparable: {code(reason)}" for reason in diff.apart]
     lines += [f"- {note}" for note in diff.notes]
-    lines += [_finding("New", each) for each in diff.new_findings]
-    lines += [_finding("Gone", each) for each in diff.gone_findings]
-    lines += [*_counts(diff, everything), *_times(diff, everything), "", *folded(diff)]
+    lines += [_finding("New", finding) for finding in diff.new_findings]
+    lines += [_finding("Gone", finding) for finding in diff.gone_findings]
+    lines += [*_counts(diff, everything), *_times(diff, everything), "", *summarize_unchanged(diff)]
     if reach(diff):
         lines += ["", reach(diff)]
     encoding = getattr(file, "encoding", None) or "utf-8"
@@ -49,7 +59,7 @@ def _times(diff: Diff, everything: bool) -> list[str]:
     shown = rows if everything else rows[:MOST_ROWS]
     lines = ["", "| Time of | | A | B | Change | Between | |", "|:--|:--|--:|--:|--:|--:|:--|"] if shown else []
     for row in shown:
-        figure, ratio = shown_ratio(row)
+        figure, ratio = ratio_text(row)
         a, b = durations(row)
         said = change(ratio.value) if ratio else "–"
         cells = [code(row.name, in_table=True), figure, a, b, said, interval(ratio), row.verdict]

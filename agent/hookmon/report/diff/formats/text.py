@@ -8,7 +8,7 @@ from typing import TextIO
 from rich.cells import cell_len
 
 from hookmon.report.diff.model import CHANGED, FASTER, SLOWER, CountRow, Diff, Side, TimeRow
-from hookmon.report.diff.wording import ONLY, count_cells, durations, folded, interval, reach, shown_ratio, verdict
+from hookmon.report.diff.wording import ONLY, count_cells, durations, interval, ratio_text, reach, summarize_unchanged, verdict
 from hookmon.report.diff.wording import change as said
 from hookmon.report.findings import Finding
 from hookmon.report.requests import fitted_title
@@ -37,7 +37,7 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     _findings(screen, "Findings that are gone", diff.gone_findings)
     _counts(screen, diff, everything)
     _times(screen, diff, everything)
-    lines = [] if everything else folded(diff)
+    lines = [] if everything else summarize_unchanged(diff)
     if lines:
         screen.title("Not shown", "--all shows them")
         for line in lines:
@@ -64,10 +64,10 @@ def _head(screen: Screen, letter: str, side: Side) -> None:
 def _findings(screen: Screen, title: str, found: list[Finding]) -> None:
     if found:
         screen.title(title)
-        for each in found[:MOST_ROWS]:
-            place = short_place(each.location)
-            title = fitted_title(each, screen.room - len(each.id) - 2 - (cell_len(place) + 2 if place else 0))
-            screen.line((f"{each.id}  ", "dim"), (title, ""), *([("  " + place, "cyan")] if place else []))
+        for finding in found[:MOST_ROWS]:
+            place = short_place(finding.location)
+            title = fitted_title(finding, screen.room - len(finding.id) - 2 - (cell_len(place) + 2 if place else 0))
+            screen.line((f"{finding.id}  ", "dim"), (title, ""), *([("  " + place, "cyan")] if place else []))
 
 
 def _counts(screen: Screen, diff: Diff, everything: bool) -> None:
@@ -111,7 +111,7 @@ def _times(screen: Screen, diff: Diff, everything: bool) -> None:
 
 
 def _time(row: TimeRow) -> list[Piece]:
-    figure, ratio = shown_ratio(row)
+    figure, ratio = ratio_text(row)
     a, b = durations(row)
     cells: list[Piece] = [(row.name, "bold" if row.is_transaction else ""), (figure, "dim")]
     cells += [(a if row.calls_a else "–", ""), (b if row.calls_b else "–", "")]

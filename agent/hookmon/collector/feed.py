@@ -1,0 +1,136 @@
+"""A run while it goes on, as a Snapshot, and whoever looks on: each observer gets one as often as it wants.
+
+In: snapshots, made when one is due. Out: calls of observers, in the thread that calls `tick`. An observer that may block stands
+behind a `worker.Worker`: the launcher's thread forwards signals and reaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import thread_time_ns
+from typing import TYPE_CHECKING, Protocol
+
+from hookmon.collector.counters import Totals
+
+if TYPE_CHECKING:
+    from hookmon.collector.store import Run
+
+
+@dataclass(slots=True)
+class LiveCall:
+    """A call that has not ended. `within` is the name of the outermost call around it, "" where there is none."""
+
+    pid: int
+    name: str
+    kind: str
+    call_site: str
+    within: str
+    duration_ns: int  # so far
+
+
+@dataclass(slots=True)
+class LiveProcess:
+    """A process that runs. `calls` and `errors` are what it counted itself, `cpu_ns` all that it ever used."""
+
+    pid: int
+    command: list[str]
+    python: str  # "" where nothing was counted
+    cpu_ns: int = 0
+    rss_bytes: int = 0
+    threads: int = 0
+    calls: int = 0
+    errors: int = 0
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """A run at one moment, `at_ns` on CLOCK_MONOTONIC. Nobody changes one: several observers and threads may hold it.
+
+    All counters are those since the run began. They can shrink, as when a transaction gets its name: whoever needs sums that grow
+    keeps the last value. `ended` says that no snapshot will follow. `is_late` says that nobody looked on while the newest calls
+    were made, so that it is not known when that was. The next snapshot comes after `pace_ns` at the earliest.
+    """
+
+    at_ns: int
+    totals: Totals = field(default_factory=Totals)
+    in_flight: list[LiveCall] = field(default_factory=list)  # the longest first
+    processes: list[LiveProcess] = field(default_factory=list)  # those that were sampled
+    ended: bool = False
+    is_late: bool = False
+    pace_ns: int = 0
+
+
+class Observer(Protocol):
+    """Somebody who looks on at a run. It neither blocks nor raises, or else stands behind a `worker.Worker`."""
+
+    @property
+    def every_ns(self) -> int:
+        """The time between two snapshots; it may be longer where reading the shards takes long."""
+
+    def observe(self, snapshot: Snapshot) -> None:
+        """Take the newest snapshot."""
+
+    def end(self, run: Run) -> str:
+        """Take the whole run after the last snapshot; return what went wrong, as one line, "" for nothing."""
+
+
+class Timer:
+    """Says when something is due again."""
+
+    def __init__(self, every_ns: int, first_ns: int = 0) -> None:
+        self.every_ns = every_ns
+        self._next_ns = first_ns
+
+    def is_due(self, now_ns: int) -> bool:
+        """Say whether it is due; when it is, it is due again after its interval."""
+        if now_ns < self._next_ns:
+            return False
+        self._next_ns = now_ns + self.every_ns
+        return True
+
+
+class Feed:
+    """Hands snapshots of one run to its observers, each at the end of its own intervals, which begin at `began_ns`.
+
+    `take` makes a snapshot of the moment that it is given. Of the thread's time at most one part goes into making and handing out
+    snapshots, and `rest` parts are left.
+    """
+
+    def __init__(self, take: Callable[[int], Snapshot], observers: Sequence[Observer], began_ns: int, rest: int) -> None:
+        self._take = take
+        self._observers = observers
+        self._due_ns = [0] * len(observers)
+        self._began_ns = began_ns
+        self._rest = rest
+        self._cost_ns = 0  # of the last look
+        self._pace_ns = 0
+
+    def tick(self, now_ns: int) -> bool:
+        """Look at the run for those observers for whom that is due; say whether there was one."""
+        if now_ns < min(self._due_ns):
+            return False
+        began_ns = thread_time_ns()
+        snapshot = self._take(now_ns)
+        snapshot.pace_ns = self._pace_ns
+        due = [number for number, due_ns in enumerate(self._due_ns) if due_ns <= now_ns]
+        for number in due:
+            self._observers[number].observe(snapshot)
+        cost_ns = thread_time_ns() - began_ns
+        self._pace_ns = min(cost_ns, self._cost_ns) * self._rest  # one long look is chance
+        self._cost_ns = cost_ns
+        for number in due:
+            every_ns = self._observers[number].every_ns
+            end_ns = self._began_ns + ((now_ns - self._began_ns) // every_ns + 1) * every_ns
+            self._due_ns[number] = max(now_ns + self._pace_ns, end_ns)
+        return True
+
+    def wait_s(self, now_ns: int) -> float:
+        """Return the seconds until the next look is due."""
+        return max(0, min(self._due_ns) - now_ns) / 1e9
+
+    def end(self, snapshot: Snapshot, run: Run) -> list[str]:
+        """Give all observers the last snapshot and the whole run; return what went wrong with them, a line each."""
+        for observer in self._observers:
+            observer.observe(snapshot)
+        return [line for observer in self._observers if (line := observer.end(run))]

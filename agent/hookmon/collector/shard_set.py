@@ -1,0 +1,176 @@
+"""The shards of one run: found, read again as they grow, and folded when their processes have ended.
+
+In: a run folder, and the nodes of the processes whose shards are not there any more. Out: totals by name, and a Snapshot of them
+with the processes. Used by the launcher's collector and by whoever looks on from another process; deletes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from zlib import crc32
+
+from hookmon.collector import run_folder
+from hookmon.collector.counters import Totals, sum_of, totals_of
+from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
+from hookmon.collector.merge import measure
+from hookmon.collector.processes import Processes
+from hookmon.collector.shards import Owner, ShardData, ShardReader
+from hookmon.collector.store import Node
+from hookmon.collector.watcher import Watcher
+from hookmon.core import layout
+from hookmon.core.errors import ShardError
+
+
+class Shard:
+    """One shard, and what was read of it last."""
+
+    def __init__(self, path: Path, now_ns: int) -> None:
+        """Open the file. Raises ShardError when that cannot be done."""
+        self._reader = ShardReader(path)
+        self.opened_ns = now_ns
+        self.data: ShardData | None = None
+        self.totals = Totals()
+        self._check = -1
+        self._owner: Owner | None = None
+
+    def owner(self) -> Owner | None:
+        """Return whose shard it is; None while it is just being made, or when it is none."""
+        if self._owner is None:
+            with suppress(ShardError):
+                self._owner = self._reader.owner()
+        return self._owner
+
+    def read(self) -> ShardData:
+        """Return what it holds now. Raises ShardError when it is no shard of this version."""
+        return self._reader.read()
+
+    def refresh(self, now_ns: int) -> None:
+        """Read it again where it has changed; what cannot be read stays as it was."""
+        with suppress(ShardError):
+            content = self._reader.content()
+            check = crc32(content.body)
+            if check != self._check:
+                data = content.parse()
+                measure(data, now_ns)
+                self.take(data)
+                self._check = check
+
+    def take(self, data: ShardData) -> None:
+        """Take over what was read and measured elsewhere."""
+        self.data = data
+        self.totals = totals_of(data.nodes)
+
+    def in_flight(self, now_ns: int) -> Iterator[LiveCall]:
+        """Yield what its process is doing: the innermost call of each lane."""
+        if self.data is None:
+            return
+        for lane in self.data.lanes:
+            index, since_ns = lane.stack[-1]
+            node = self.data.nodes[index]
+            within = self.data.nodes[lane.stack[0][0]].name if len(lane.stack) > 1 else ""
+            yield LiveCall(self.data.pid, node.name, node.kind, node.call_site, within, max(0, now_ns - since_ns))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+
+
+class ShardSet:
+    """All shards of a run. `ended` are the totals of those that will not grow any more."""
+
+    def __init__(self, folder: Path, nodes: Sequence[Node] = (), folded: Iterable[str] = ()) -> None:
+        """Begin with no shard open; `nodes` are what is known of those that are `folded`, by their names."""
+        self._folder = folder
+        self.open: dict[str, Shard] = {}
+        self.folded = list(folded)
+        self.broken: dict[str, str] = {}  # {name: why it cannot be read}
+        self.ended = totals_of(nodes)
+
+    def discover(self, now_ns: int) -> list[str]:
+        """Open the shards that are new in the run folder; return the names of all its files.
+
+        Raises OSError when there is no folder.
+        """
+        names = run_folder.files_of(self._folder)
+        for name in names:
+            if name.endswith(layout.SHARD_SUFFIX) and name not in self.open and name not in self.folded:
+                try:
+                    self.open[name] = Shard(self._folder / name, now_ns)
+                except ShardError as error:
+                    self.broken[name] = str(error)
+        return names
+
+    def has_new(self) -> bool:
+        """Say whether there is a shard that `discover` has not come upon."""
+        try:
+            names = run_folder.files_of(self._folder)
+        except OSError:
+            return False
+        known = {*self.open, *self.folded, *self.broken}
+        return any(name.endswith(layout.SHARD_SUFFIX) and name not in known for name in names)
+
+    def refresh(self, now_ns: int) -> None:
+        """Read all that have changed."""
+        for shard in self.open.values():
+            shard.refresh(now_ns)
+
+    def fold(self, name: str) -> None:
+        """Add a shard to those that will not grow any more, as it was read last, and close it."""
+        self.ended.add(self.open[name].totals)
+        self.drop(name)
+        self.folded.append(name)
+
+    def drop(self, name: str) -> None:
+        """Close a shard and forget it."""
+        self.open.pop(name).close()
+
+    def totals(self) -> Totals:
+        """Return what all processes have counted."""
+        return sum_of([self.ended, *(shard.totals for shard in self.open.values())])
+
+    def writers(self, processes: Processes, now_ns: int) -> list[tuple[Shard, Watcher]]:
+        """Return the shards whose processes run, with these."""
+        found = []
+        for shard in self.open.values():
+            owner = shard.owner()
+            watcher = processes.follow(owner.identity, owner.started_ns, now_ns) if owner is not None else None
+            if watcher is not None and watcher.alive:
+                found.append((shard, watcher))
+        return found
+
+    def snapshot(self, processes: Processes, now_ns: int) -> Snapshot:
+        """Return the run as it was read last, with the processes as they were sampled last."""
+        snapshot = Snapshot(now_ns, self.totals())
+        shards: dict[int, list[Shard]] = {}
+        for shard, watcher in self.writers(processes, now_ns):
+            snapshot.in_flight += shard.in_flight(now_ns)
+            shards.setdefault(watcher.row.pid, []).append(shard)
+        snapshot.in_flight.sort(key=lambda call: -call.duration_ns)
+        for pid, watcher in processes.watchers.items():
+            if watcher.last_sample is not None:
+                snapshot.processes.append(_live_process(watcher, shards.get(pid, [])))
+        return snapshot
+
+    def close(self) -> None:
+        """Close all files."""
+        for name in list(self.open):
+            self.drop(name)
+
+
+def _live_process(watcher: Watcher, shards: list[Shard]) -> LiveProcess:
+    sample = watcher.last_sample
+    assert sample is not None
+    python = next((shard.data.python for shard in shards if shard.data is not None), "")
+    counters = [counters for shard in shards for counters in shard.totals.by_key.values()]
+    return LiveProcess(
+        sample.pid,
+        watcher.row.command,
+        python,
+        sample.cpu_ns,
+        sample.rss_bytes,
+        sample.threads,
+        calls=sum(own.calls for own in counters),
+        errors=sum(own.errors for own in counters),
+    )
