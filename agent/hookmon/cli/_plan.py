@@ -33,7 +33,7 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "watches": watches,
     }
     modules = sorted({*plan.HEARD_OF, *(watch["module"] for watch in watches)})
-    _write_privately(folder / plan.FILE_NAME, plan.encode(content))
+    _write_privately(folder / plan.FILE_NAME, plan.encode({**config.root, **content}))
     _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(modules).encode())
     return watches
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,16 +28,18 @@ class Config:
     """A configuration without a mistake.
 
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was
-    read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
-    a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
-    with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
-    is not shown. `budgets` are what `hookmon check` enforces, in the order of the file; `document` is what stood in the file.
+    read, None for none; `project` the folder that the run belongs to. `root` are the settings that stand
+    before all tables, by key, written or default. `max_overhead` is the share of a process's time that a target may cost before
+    it is timed by samples, 0.0 for any; `redact` says what of SQL is not shown. `offered` are all packs there are, each with who
+    switched it on or off, `left_out` those of installed packages that could not be used. `budgets` are what `hookmon check`
+    enforces, in the order of the file; `document` is what stood in the file.
     """
 
     watches: list[Watch]
     packs: list[str]
     path: Path | None
     project: Path
+    root: Mapping[str, Any]
     max_overhead: float
     redact: str
     offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
@@ -109,12 +111,19 @@ def load(
     )
     root: dict[str, Any] = {key: each.default for key, each in settings_of(ROOT, USER).items()}
     root |= tables[ROOT][0].values if document else {}
-    max_overhead = checks.share_of(root["max_overhead"])
-    project = path.resolve().parent if path else find_project(start)
-    offered = [(each, verdicts[each.name]) for each in shipped]
-    limits = budgets(document, tables["budget"]) if document else ()
-    names = [each.name for each in active]
-    return Config(watches, names, path, project, max_overhead, root["redact"], offered, left_out, limits, document)
+    return Config(
+        watches=watches,
+        packs=[each.name for each in active],
+        path=path,
+        project=path.resolve().parent if path else find_project(start),
+        root=root,
+        max_overhead=checks.share_of(root["max_overhead"]),
+        redact=root["redact"],
+        offered=[(each, verdicts[each.name]) for each in shipped],
+        left_out=left_out,
+        budgets=budgets(document, tables["budget"]) if document else (),
+        document=document,
+    )
 
 
 def label(path: Path, start: Path) -> str:

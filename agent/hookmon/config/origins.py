@@ -82,7 +82,9 @@ def _watches(watches: list[Watch]) -> list[Value]:
     for number, watch in enumerate(watches, 1):
         table = "hook" if watch.hook else "watch"
         defaults = {key: each.default for key, each in settings_of(table, USER).items()}
-        values = {each.name: getattr(watch, each.name) for each in fields(Watch) if each.name not in ("hook", "pack", "source")}
+        left_out = ("hook", "pack", "source", "others")
+        values = {each.name: getattr(watch, each.name) for each in fields(Watch) if each.name not in left_out}
+        values |= {key: value for key, value in defaults.items() if key not in values} | dict(watch.others)
         if watch.hook:
             values = {key: value for key, value in (values | vars(watch.hook)).items() if key in defaults}
         for key, value in values.items():

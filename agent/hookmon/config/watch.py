@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
+
+Value = str | bool | tuple[str, ...]
+"""What a key of a table may hold, after checking."""
+
+_UNLESS_EMPTY = ("part", "until")
+"""Keys that a plan leaves out where they say nothing."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,8 @@ class Watch:
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
     With a `hook` its calls are not timed themselves, but the callbacks that they register; with `until` what lies between one
-    of its calls and one of those.
+    of its calls and one of those. `others` are the settings of its table that have no field here, as pairs of key and value:
+    those that only the probe reads, where they are not at their default.
     """
 
     module: str
@@ -46,6 +53,7 @@ class Watch:
     source: str = ""
     adapter: str = ""
     hook: Hook | None = None
+    others: tuple[tuple[str, Value], ...] = ()
 
     @property
     def role(self) -> str:
@@ -62,34 +70,23 @@ class Watch:
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""
-        plan: WatchPlan = {
+        plan = {
             "id": watch_id,
-            "module": self.module,
-            "calls": list(self.calls),
-            "span": self.span,
-            "kind": self.kind,
-            "nested": self.nested,
-            "entry": self.entry,
-            "entry_name": self.entry_name,
-            "entry_status": self.entry_status,
-            "entry_body": self.entry_body,
-            "waits": self.waits,
-            "pack": self.pack,
-            "source": self.source,
-            "adapter": self.adapter,
+            **_plain(self, leave_out=("hook", "others")),
+            **{key: _listed(value) for key, value in self.others},
         }
-        if self.part:
-            plan["part"] = True
-        if self.until:
-            plan["until"] = list(self.until)
+        for key in _UNLESS_EMPTY:
+            if not plan[key]:
+                del plan[key]
         if self.hook is not None:
-            hook = self.hook
-            plan["hook"] = {
-                "callable": hook.callable,
-                "methods": list(hook.methods),
-                "base": hook.base,
-                "skip": list(hook.skip),
-                "unregister": list(hook.unregister),
-                "since": list(hook.since),
-            }
-        return plan
+            plan["hook"] = _plain(self.hook)
+        return cast("WatchPlan", plan)
+
+
+def _plain(values: Watch | Hook, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the fields of a watch or hook by name, as values that a plan can hold."""
+    return {field.name: _listed(getattr(values, field.name)) for field in fields(values) if field.name not in leave_out}
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
