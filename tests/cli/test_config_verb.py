@@ -13,7 +13,7 @@ from typing import Any
 import jsonschema
 import pytest
 from support.interpreters import need
-from support.runs import hookmon, write
+from support.runs import hookmon, hookmon_run, write
 
 from hookmon.config.load import load
 from hookmon.config.packs import read_packs
@@ -107,6 +107,14 @@ def test_mistakes_are_told_as_by_a_run(project: Path):
     write(project, {"hookmon.toml": "a = 1\nb = 2\n"})
     done = hookmon(["config"], cwd=project)
     assert (done.exit_code, len(done.stderr.splitlines()), done.stdout) == (2, 2, "")
+
+
+def test_the_project_is_that_of_a_run(project: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A file of --config that lies elsewhere does not move it."""
+    elsewhere = write(tmp_path_factory.mktemp("conf"), {"hookmon.toml": TOML, "app.py": ""}) / "hookmon.toml"
+    shown = found(project, "--config", str(elsewhere))["project"]
+    report = hookmon_run([sys.executable, "-c", ""], cwd=project, options=["--config", str(elsewhere)]).report
+    assert shown == report["run"]["project"] == str(project)
 
 
 def test_the_schema_is_one(tmp_path: Path):

@@ -175,7 +175,7 @@ def test_config_goes_before_what_is_found(folder):
     folder.write("zzz = 1\n")
     file = folder.write(SHOP, "etc/watches")
     config = folder.load(config=file)
-    assert (config.path, config.project) == (file, folder.path / "etc")
+    assert (config.path, config.project) == (file, folder.path)
 
 
 def test_no_config_leaves_only_the_packs(folder):
@@ -187,7 +187,7 @@ def test_no_config_leaves_only_the_packs(folder):
 
 
 @pytest.mark.parametrize("mark", ["pyproject.toml", "setup.py", ".git/HEAD"])
-def test_without_a_configuration_the_project_is_the_nearest_marked_folder(folder, mark):
+def test_the_project_is_the_nearest_marked_folder(folder, mark):
     """pyproject.toml, setup.py or .git make a folder the project."""
     folder.write("", mark)
     folder.write("", "a/b/x.py")
@@ -195,12 +195,13 @@ def test_without_a_configuration_the_project_is_the_nearest_marked_folder(folder
     assert folder.load().project == project
 
 
-def test_the_project_is_the_folder_of_the_configuration(folder):
-    """A configuration above the marked folder still makes its own folder the project."""
+def test_a_configuration_above_does_not_move_the_project(folder):
+    """`hookmon report`, which reads no configuration, looks for the runs in the same folder."""
     folder.write("")
     folder.write("", "a/setup.py")
-    project, folder.path = folder.path, folder.path / "a"
-    assert folder.load().project == project
+    folder.path = folder.path / "a"
+    config = folder.load()
+    assert (config.path.parent, config.project) == (folder.path.parent, folder.path)
 
 
 CHOICES = {

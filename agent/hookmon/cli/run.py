@@ -161,9 +161,8 @@ class _Session:
         from hookmon.collector import signals
         from hookmon.collector.recover import sweep
         from hookmon.collector.store import Store
-        from hookmon.config.find import find_project
 
-        store = Store.of_project(find_project(Path.cwd()))
+        store = Store.of_project(self._config.project)
         with signals.default_interrupt():
             try:
                 sweep(store)
@@ -198,7 +197,6 @@ class _Session:
 
         from hookmon.collector import identity, run_folder
         from hookmon.collector.store import Run
-        from hookmon.config.find import find_project
         from hookmon.config.origins import settings
 
         return Run(
@@ -207,7 +205,7 @@ class _Session:
             command=arguments.mask(self._command),
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=__version__,
-            project=str(find_project(Path.cwd()).resolve()),
+            project=str(self._config.project),
             run_folder=str(self._folder),
             run_key=run_folder.key(self._folder),
             launcher_pid=os.getpid(),

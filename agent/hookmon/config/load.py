@@ -28,7 +28,7 @@ class Config:
     """A configuration without a mistake.
 
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was
-    read, None for none; `project` the folder that the run belongs to. `root` are the settings that stand
+    read, None for none; `project` the folder that the run belongs to, wherever the file is. `root` are the settings that stand
     before all tables, by key, written or default. `max_overhead` is the share of a process's time that a target may cost before
     it is timed by samples, 0.0 for any; `redact` says what of SQL is not shown. `offered` are all packs there are, each with who
     switched it on or off, `left_out` those of installed packages that could not be used. `budgets` are what `hookmon check`
@@ -115,7 +115,7 @@ def load(
         watches=watches,
         packs=[each.name for each in active],
         path=path,
-        project=path.resolve().parent if path else find_project(start),
+        project=find_project(start),
         root=root,
         max_overhead=checks.share_of(root["max_overhead"]),
         redact=root["redact"],
