@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from hookmon.config.problem import Mistake, closest, shown
+from hookmon.core import layout
 from hookmon.core import span as span_template
 from hookmon.core.plan import KINDS, REDACTIONS
 
@@ -167,7 +168,8 @@ _UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|min)\s*")
 _PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _GROWTH = re.compile(r"\s*\+\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
-_FEWEST_REPEATED = 4
+FEWEST_REPEATED = layout.REPEATED - 1
+"""The least number of repetitions that a budget can allow: from REPEATED on they are told."""
 
 
 def duration(value: str) -> Iterator[Mistake]:
@@ -218,9 +220,9 @@ def amount(value: float) -> Iterator[Mistake]:
 
 def repetition(value: float) -> Iterator[Mistake]:
     """A number of repetitions: fewer than five are not told apart."""
-    if not _FEWEST_REPEATED <= value < float("inf"):
+    if not FEWEST_REPEATED <= value < float("inf"):
         found = f"max_repetition {shown(value)} cannot be checked"
-        yield Mistake(found, f"a number from {_FEWEST_REPEATED} on: fewer than five are not counted", code="not-an-amount")
+        yield Mistake(found, f"a number from {FEWEST_REPEATED} on: fewer than five are not counted", code="not-an-amount")
 
 
 def share_of(value: str) -> float:

@@ -35,7 +35,7 @@ _NARROWER: dict[Any, dict[str, Any]] = {
     checks.duration: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|min)\s*$"},
     checks.part: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
     checks.growth: {"pattern": r"^\s*\+\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
-    checks.repetition: {"minimum": 4},
+    checks.repetition: {"minimum": checks.FEWEST_REPEATED},
 }
 """What a schema can say of a check; the rest `hookmon config` says."""
 
