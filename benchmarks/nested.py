@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+
+from benchmarks import limits
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 9
@@ -26,15 +27,15 @@ def main() -> None:
     if len(sys.argv) > 1:
         print(*_added(*sys.argv[1:]))
         return
-    environment = {"PATH": os.defpath, "PYTHONPATH": f"{ROOT / 'agent'}:{ROOT / 'benchmarks' / 'programs'}"}
+    environment = {"PATH": os.defpath, "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}:{ROOT / 'benchmarks' / 'programs'}"}
     environment["HOOKMON_ENGINE"] = "compiled"
     for subject in ("hookmon", "partial"):
         found = []
         for _ in range(PROCESSES):
             with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
                 command = [sys.executable, str(Path(__file__).resolve()), subject, folder]
-                done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-                found.append(tuple(map(float, done.stdout.split())))
+                printed = limits.check(limits.run(command, limits.PROGRAM_S, env=environment))
+                found.append(tuple(map(float, printed.split())))
         one, ten = (statistics.median(each) for each in zip(*found, strict=True))
         ratio = statistics.median(each[1] / each[0] for each in found)
         print(f"{subject:8} one {one:5.1f} ns, ten {ten:6.1f} ns, {ratio:5.2f} times one")

@@ -8,7 +8,6 @@ taken some times as long. Takes a minute or two. The runs differ by whatever els
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -17,6 +16,7 @@ from itertools import combinations
 from math import log2
 from pathlib import Path
 
+from benchmarks import limits
 from hookmon.collector.store import Run, RunFile, Store
 from hookmon.core.histogram import SUB_BUCKETS
 from hookmon.report.diff.machine import waits
@@ -70,7 +70,7 @@ def repeat(folder: Path, runs: int, loops: int) -> list[Run]:
     command = [str(hookmon), "run", "--quiet", "--no-pack", "*", sys.executable, str(PROGRAM), str(loops)]
     found = []
     for _ in range(runs):
-        subprocess.run(command, cwd=folder, check=True)
+        limits.check(limits.run(command, limits.PROGRAM_S, cwd=folder))
         store = Store.of_project(folder)
         found.append(RunFile(store.run_file(store.numbers()[-1]).path).load())
     return found
