@@ -10,7 +10,6 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from support.interpreters import need
 from support.runs import hookmon, hookmon_run, write
@@ -119,6 +118,7 @@ def test_the_project_is_that_of_a_run(project: Path, tmp_path_factory: pytest.Te
 
 def test_the_schema_is_one(tmp_path: Path):
     """As its own schema says."""
+    jsonschema = pytest.importorskip("jsonschema")
     document = json.loads(hookmon(["config", "--schema"], cwd=tmp_path).stdout)
     jsonschema.Draft202012Validator.check_schema(document)
     assert set(document["properties"]) >= {"max_overhead", "watch", "packs"}
@@ -146,6 +146,7 @@ def test_the_schema_is_one(tmp_path: Path):
 )
 def test_the_schema_and_the_checks_agree(tmp_path: Path, text: str, is_right: bool):
     """What an editor marks, a run refuses, and the other way round."""
+    jsonschema = pytest.importorskip("jsonschema")
     write(tmp_path, {"hookmon.toml": text})
     document = schema([pack.name for pack in read_packs([])])
     assert jsonschema.Draft202012Validator(document).is_valid(tomllib.loads(text)) is is_right
