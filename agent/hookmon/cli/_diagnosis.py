@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hookmon import __version__
 from hookmon.core.errors import HookmonError
+from hookmon.core.switch import DISABLED, is_disabled
 
 if TYPE_CHECKING:
     from hookmon.collector.interpreter import Interpreter
@@ -146,8 +147,8 @@ def _probe(answer: Interpreter, interpreter: list[str], status: str | None) -> C
     for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
         if flag in flags:
             return Check("probe", NO, f"the interpreter is started with -{flag} ({text})")
-    if os.environ.get("HOOKMON_DISABLE", "0") not in ("", "0"):
-        return Check("probe", NO, "HOOKMON_DISABLE is set")
+    if is_disabled(os.environ):
+        return Check("probe", NO, DISABLED)
     if status:
         return Check("probe", NO, status)
     other = f": {answer.sitecustomize} comes first" if answer.sitecustomize else ""

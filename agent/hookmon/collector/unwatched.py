@@ -34,12 +34,14 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
     for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
         if flag in flags:
             return f"Python was started with -{flag} ({text})"
+    from hookmon.core.switch import DISABLED, is_disabled  # few processes come this far
+
     try:
         environment = process.environ()
     except (psutil.Error, OSError):
         return ""
-    if environment and environment.get("HOOKMON_DISABLE", "0") not in ("", "0"):
-        return "HOOKMON_DISABLE is set"
+    if is_disabled(environment):
+        return DISABLED
     if _OUR_VARIABLE not in environment or "PYTHONPATH" not in environment:
         return f"{REPLACED}: HOOKMON_RUN or PYTHONPATH is missing"
     return _shadowed_reason(environment)
