@@ -93,6 +93,7 @@ def _is_pex(arguments: list[str]) -> bool:
 
 def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> Iterator[Check]:
     from hookmon.cli import _plan
+    from hookmon.cli._versions import libraries_of
     from hookmon.collector import run_folder
     from hookmon.collector.interpreter import ask
     from hookmon.collector.launch import environment
@@ -101,7 +102,13 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
     try:
         _plan.write(folder, found.config, __version__)
         modules = sorted({watch.module.partition(".")[0] for watch in found.config.watches} - {"__main__"})
-        answer = ask(interpreter, environment(os.environ, folder), importable=[*modules, "greenlet"], loaded=_AGENTS)
+        answer = ask(
+            interpreter,
+            environment(os.environ, folder),
+            importable=[*modules, "greenlet"],
+            loaded=_AGENTS,
+            libraries=[*libraries_of(pack for pack, _ in found.config.offered), ("gevent", "gevent")],
+        )
         status = _status(folder)
     except (HookmonError, OSError) as error:
         yield Check("interpreter", NO, str(error))
@@ -175,8 +182,7 @@ def _company(command: list[str], answer: Interpreter) -> Iterator[Check]:
     if answer.probe and answer.sitecustomize:
         yield Check("sitecustomize", NOTE, f"{answer.sitecustomize} runs after ours", is_needed=False)
     if "greenlet" in answer.importable:
-        version = answer.libraries.get("gevent")
-        what = f"gevent {version}" if version else "greenlet"
+        what = " ".join(answer.libraries.get("gevent", ["greenlet"]))
         yield Check("greenlets", YES, f"{what} is installed; each greenlet is a lane of its own", is_needed=False)
 
 
@@ -195,7 +201,7 @@ def _packs(answer: Interpreter, found: Origins) -> Iterator[Check]:
         elif pack.name in targets and targets[pack.name] not in answer.importable:
             yield Check(name, NO, f"{pack.library} is {ABSENT}", is_needed=False)
         else:
-            version = answer.libraries.get(pack.library.lower().replace("_", "-"), "")
+            _, version = answer.libraries.get(pack.library, ("", ""))
             yield Check(name, YES, f"{pack.library} {version}".strip(), is_needed=False)
 
 

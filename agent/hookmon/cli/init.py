@@ -31,7 +31,7 @@ def command(python: str, as_json: bool) -> None:
 
     The interpreter is started once and asked for its libraries. A file that is there is never overwritten.
     """
-    from hookmon.cli._versions import installed
+    from hookmon.cli._versions import libraries_of
     from hookmon.collector.hints import module_names
     from hookmon.collector.interpreter import ask
     from hookmon.config.find import HOOKMON_TOML, find_config
@@ -42,9 +42,9 @@ def command(python: str, as_json: bool) -> None:
     if there is not None and there.parent == here.resolve():
         raise HookmonError(f"{there}: there is a configuration already", code="file-exists")
     interpreter = _interpreter(python)
-    answer = ask([interpreter], os.environ)
     shipped = read_packs([])
-    there_are = installed(interpreter, shipped) if answer.is_supported else {}
+    answer = ask([interpreter], os.environ, libraries=libraries_of(shipped))
+    there_are = answer.libraries if answer.is_supported else {}
     packs: list[tuple[Pack, str | None]] = []  # with what is installed: "" for the standard library, None for nothing
     for pack in shipped:
         name, version = there_are.get(pack.library, ("", ""))
