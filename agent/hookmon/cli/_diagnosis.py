@@ -146,14 +146,12 @@ def _status(folder: Path) -> str | None:
 
 
 def _probe(answer: Interpreter, interpreter: list[str], status: str | None) -> Check:
-    from hookmon.collector.unwatched import interpreter_flags
+    from hookmon.collector.unwatched import excluding_option
 
     if answer.probe and not status:
         return Check("probe", YES, "starts with the interpreter")
-    flags = interpreter_flags([*interpreter, "-c"])
-    for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
-        if flag in flags:
-            return Check("probe", NO, f"the interpreter is started with -{flag} ({text})")
+    if option := excluding_option([*interpreter, "-c"]):
+        return Check("probe", NO, f"the interpreter is started with {option}")
     if is_disabled(os.environ):
         return Check("probe", NO, DISABLED)
     if status:
