@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
 
-_FAILURES = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
-"""OSError is the disk's; the others would be our own mistakes, and not even those may keep the program or its exit code."""
-
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
 
@@ -166,14 +163,12 @@ class _Session:
         with signals.default_interrupt():
             try:
                 sweep(store)
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001  # it is about other runs, and this one begins all the same
                 click.echo(f"hookmon: what earlier runs left cannot be looked through: {error!r}", err=True)
         return store
 
     def _begin(self, store: Store, inherited: signals.Inherited) -> Run | None:
         """Write the plan and reserve a run file; return None when that is not possible: the program runs all the same."""
-        import psutil
-
         from hookmon.collector import signals
 
         try:
@@ -184,7 +179,7 @@ class _Session:
         except EarlySignal:
             self._withdraw()
             raise
-        except (*_FAILURES, psutil.Error) as error:
+        except Exception as error:  # noqa: BLE001  # a full disk or a mistake of ours: neither keeps the program from running
             self._withdraw()
             text = error if isinstance(error, OSError) else repr(error)
             click.echo(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]", err=True)
@@ -333,5 +328,5 @@ def _report(run: Run, format: str, output: Path | None) -> None:
         else:
             with output.open("w", encoding="utf-8", newline="\n") as file:
                 render(run, format, file=file)
-    except _FAILURES as error:
+    except Exception as error:  # noqa: BLE001  # the run is kept, and the exit code is to be that of the program
         click.echo(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run", err=True)
