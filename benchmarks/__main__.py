@@ -144,7 +144,7 @@ class Run:
             "subjects": {subject.name: subject.what for subject, _ in self._subjects},
             "missing": self.missing,
             "medians": {
-                name: {each: statistics.median(values) for each, values in by_subject.items()}
+                name: {subject: statistics.median(values) for subject, values in by_subject.items()}
                 for name, by_subject in self._samples.items()
             },
             "samples": self._samples,

@@ -39,7 +39,7 @@ class Environments:
             self._install(scripts, "--force-reinstall", "--no-deps", str(ROOT))
             self._install(scripts, str(ROOT))
         text = _run([str(scripts / "python"), "-m", "pip", "list", "--format", "json"])
-        self.versions[name] = {each["name"]: each["version"] for each in json.loads(text)}
+        self.versions[name] = {row["name"]: row["version"] for row in json.loads(text)}
         if not subject.packages:
             lines = [f"{name}=={version}" for name, version in self.versions[name].items() if _is_shared(name)]
             (self._folder / "constraints.txt").write_text("\n".join(lines), "utf-8")

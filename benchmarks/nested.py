@@ -36,8 +36,8 @@ def main() -> None:
                 command = [sys.executable, str(Path(__file__).resolve()), subject, folder]
                 printed = limits.check(limits.run(command, limits.PROGRAM_S, env=environment))
                 found.append(tuple(map(float, printed.split())))
-        one, ten = (statistics.median(each) for each in zip(*found, strict=True))
-        ratio = statistics.median(each[1] / each[0] for each in found)
+        one, ten = (statistics.median(column) for column in zip(*found, strict=True))
+        ratio = statistics.median(pair[1] / pair[0] for pair in found)
         print(f"{subject:8} one {one:5.1f} ns, ten {ten:6.1f} ns, {ratio:5.2f} times one")
 
 

@@ -69,8 +69,8 @@ def main() -> None:
                 for subject in options.subjects:
                     found[subject].append(_compare(APPS[app][0], server.port, SUBJECTS[subject], options.hundreds, left_out))
             for subject, results in found.items():
-                for what, each in estimate(results).items():
-                    print(f"{app:8} {subject:10} {what:5} {told(each)}", flush=True)
+                for what, figures in estimate(results).items():
+                    print(f"{app:8} {subject:10} {what:5} {told(figures)}", flush=True)
     finally:
         server.stop()
 
@@ -79,7 +79,7 @@ def _compare(program: str, port: int, engines: tuple[str, str], hundreds: int, o
     """Start two servers and return what a request to the first takes more than one to the second."""
     with contextlib.ExitStack() as stack:
         servers = [stack.enter_context(_served(program, port, engine, options)) for engine in random.sample(engines, 2)]
-        servers.sort(key=lambda each: not each[0])
+        servers.sort(key=lambda server: not server[0])
         clients = [(stack.enter_context(contextlib.closing(Client(port))), pid) for _, port, pid in servers]
         for client, pid in clients * WARM_UP:
             _ask(client, pid)
@@ -89,7 +89,7 @@ def _compare(program: str, port: int, engines: tuple[str, str], hundreds: int, o
             first = random.randrange(2)
             for number in (first, 1 - first):
                 spent[number] = _ask(*clients[number])
-            pairs.append([list(each) for each in spent])
+            pairs.append([list(clocks) for clocks in spent])
         return [hundred(pairs[at : at + HUNDRED], BLOCK) for at in range(0, len(pairs), HUNDRED)]
 
 

@@ -73,8 +73,8 @@ def _measure(options: argparse.Namespace, port: int) -> dict[str, dict[str, list
             for subject in options.subjects:
                 found[subject].append(_run(job, port, options.pairs, *SUBJECTS[subject]))
         for subject, processes in found.items():
-            for what, each in estimate(processes).items():
-                print(f"{job:12} {subject:10} {what:5} {told(each)}", flush=True)
+            for what, figures in estimate(processes).items():
+                print(f"{job:12} {subject:10} {what:5} {told(figures)}", flush=True)
         result[job] = found
     return result
 

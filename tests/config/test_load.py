@@ -56,7 +56,7 @@ def test_a_hook_is_in_the_plan_with_what_it_says_more(folder):
         '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\ncallable = "listener"\nunregister = ["Events.off"]\n'
         '[[watch]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
     )
-    watches = {bool(each.hook): each.to_plan(1) for each in folder.own_watches()}
+    watches = {bool(watch.hook): watch.to_plan(1) for watch in folder.own_watches()}
     assert "hook" not in watches[False]
     assert watches[True]["hook"] == {
         "callable": "listener",
@@ -75,8 +75,8 @@ def test_a_span_from_one_call_to_another_is_in_the_plan(folder):
         '[[watch]]\nmodule = "shop"\ncalls = ["Cart.open"]\nuntil = ["Cart.pay", "Cart.drop"]\n'
         '[[watch]]\nmodule = "shop"\ncalls = ["Cart.open"]\n'
     )
-    watches = [each.to_plan(1) for each in folder.own_watches()]
-    assert [each.get("until") for each in watches] == [["Cart.pay", "Cart.drop"], None]
+    watches = [watch.to_plan(1) for watch in folder.own_watches()]
+    assert [watch.get("until") for watch in watches] == [["Cart.pay", "Cart.drop"], None]
 
 
 def test_an_option_watches_like_the_file(folder):

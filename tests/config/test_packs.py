@@ -60,7 +60,7 @@ def test_packs_are_shipped_as_package_data():
 
 
 @pytest.mark.filterwarnings("ignore:'cgi' is deprecated:DeprecationWarning")  # webob 1.8
-@pytest.mark.parametrize(("pack", "module", "call", "span"), TARGETS, ids=[f"{each[1]}:{each[2]}" for each in TARGETS])
+@pytest.mark.parametrize(("pack", "module", "call", "span"), TARGETS, ids=[f"{target[1]}:{target[2]}" for target in TARGETS])
 def test_each_target_exists_in_the_installed_library(pack, module, call, span):
     """A target is defined where the pack says, and the names in its span are parameters of it."""
     hook = HOOKS.get((module, call))

@@ -216,7 +216,7 @@ def _places() -> Iterator[Check]:
     except OSError as error:
         yield Check("run folder", NO, f"{error.filename}: {error.strerror}")
     store = _runs.store_here().folder
-    above = next((each for each in (store, *store.parents) if each.exists()), store)
+    above = next((folder for folder in (store, *store.parents) if folder.exists()), store)
     if os.access(above, os.W_OK | os.X_OK):
         yield Check("runs", YES, f"are kept in {store}", is_needed=False)
     else:

@@ -262,7 +262,7 @@ class _Session:
             time.sleep(0.02)
         run = collector.look(state="finished")
         machine.describe(run)
-        run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
+        run.blind_spots += [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
         add_cost(run, collector.work, collector.interpreter)
         run.launcher_cpu_ns = time.process_time_ns()
         name_versions(run, self._config, collector.interpreter)

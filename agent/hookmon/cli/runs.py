@@ -212,7 +212,7 @@ def _number(run_file: RunFile) -> int:
 
 def _say(as_json: bool, run_files: list[RunFile], text: str) -> None:
     if as_json:
-        _output.print_json([{"run": _number(each), "path": str(each.path)} for each in run_files])
+        _output.print_json([{"run": _number(run_file), "path": str(run_file.path)} for run_file in run_files])
         return
     from hookmon.report.texts import inert
 

@@ -135,7 +135,7 @@ def redact(name: str) -> Iterator[Mistake]:
     if name not in REDACTIONS:
         yield Mistake(
             f"redact {shown(name)} is unknown",
-            ", ".join(f'"{each}"' for each in REDACTIONS),
+            ", ".join(f'"{redaction}"' for redaction in REDACTIONS),
             closest(name, REDACTIONS),
             code="unknown-redaction",
         )

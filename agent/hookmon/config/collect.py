@@ -29,7 +29,9 @@ class Collected:
         What in one of them does not go together is appended to `problems`.
         """
         for table in tables:
-            problems += [Problem(document.place((*table.path, "until", *each.at)), each) for each in _beside_until(table)]
+            problems += [
+                Problem(document.place((*table.path, "until", *mistake.at)), mistake) for mistake in _beside_until(table)
+            ]
             values = table.values
             calls = table.written.get("calls")
             if "module" in values and isinstance(calls, list):
@@ -60,11 +62,11 @@ class Collected:
 def _watch(table: str, values: dict[str, Any], pack: str, source: str) -> Watch:
     """Return the watch of a checked table; `values` has one for each of its settings."""
     defaults = _defaults(table, PACK if pack else USER)
-    named = {each.name for kind in (Watch, Hook) for each in fields(kind)}
+    named = {attribute.name for kind in (Watch, Hook) for attribute in fields(kind)}
     others = tuple((key, _fixed(value)) for key, value in values.items() if key not in named and value != defaults[key])
     values = {key: _fixed(value) for key, value in values.items() if key in named}
     if table == "hook":
-        hook = Hook(**{each.name: values.pop(each.name) for each in fields(Hook)})
+        hook = Hook(**{attribute.name: values.pop(attribute.name) for attribute in fields(Hook)})
         values |= {"nested": False, "hook": hook}
     return Watch(**values, pack=pack, source=source, others=others)
 

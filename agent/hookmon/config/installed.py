@@ -73,11 +73,11 @@ def _may_name_packs(place: str) -> bool:
     if os.path.isfile(place):
         return True  # an archive
     with suppress(OSError), os.scandir(place) as found:
-        for each in found:
-            name = each.name.lower()
+        for entry in found:
+            name = entry.name.lower()
             if name.endswith((".dist-info", ".egg-info")) or name == "egg-info":
                 with suppress(OSError):
-                    if GROUP.encode() in Path(each.path, "entry_points.txt").read_bytes():
+                    if GROUP.encode() in Path(entry.path, "entry_points.txt").read_bytes():
                         return True
     return False
 

@@ -104,7 +104,7 @@ class Choice:
     def verdict(self, name: str) -> Verdict | None:
         """Return whether the pack is on; None when this writer leaves it open."""
         for is_on, written, names in ((True, self.enable, (name,)), (False, self.disable, (name, ALL))):
-            place = next((place for each, place in written if each in names), None)
+            place = next((place for known, place in written if known in names), None)
             if place:
                 return Verdict(is_on, place)
         return None

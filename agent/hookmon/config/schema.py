@@ -58,8 +58,8 @@ def schema(packs: list[str]) -> dict[str, Any]:
 def _table(name: str) -> dict[str, Any]:
     settings = settings_of(name, USER)
     table: dict[str, Any] = {"type": "object", "additionalProperties": False}
-    table["properties"] = {key: _setting(each) for key, each in settings.items()}
-    required = [key for key, each in settings.items() if each.default is None]
+    table["properties"] = {key: _setting(setting) for key, setting in settings.items()}
+    required = [key for key, setting in settings.items() if setting.default is None]
     return table | ({"required": required} if required else {})
 
 

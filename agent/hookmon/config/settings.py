@@ -172,10 +172,10 @@ NAMED_TABLES = frozenset(("budget",))
 @cache
 def settings_of(table: str, writer: str) -> Mapping[str, Setting]:
     """Return the settings that `writer` may use in `table`, by key."""
-    return {each.key: each for each in SETTINGS if each.table == table and writer in each.writers}
+    return {setting.key: setting for setting in SETTINGS if setting.table == table and writer in setting.writers}
 
 
 @cache
 def tables_of(writer: str) -> tuple[str, ...]:
     """Return the names of the tables in which `writer` may set something, in the order of the table of settings."""
-    return tuple(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers and each.table != ROOT))
+    return tuple(dict.fromkeys(setting.table for setting in SETTINGS if writer in setting.writers and setting.table != ROOT))
