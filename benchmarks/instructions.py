@@ -67,7 +67,7 @@ def _instructions(scenario: str, calls: int, folder: str) -> int:
     return int(collected[1])
 
 
-def added(scenario: str) -> float:
+def count_added(scenario: str) -> float:
     """Return the instructions that watching adds to a call."""
     calls = CALLS.get(scenario, OFTEN)
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -77,7 +77,7 @@ def added(scenario: str) -> float:
     return ((watched2 - watched1) - (bare2 - bare1)) / calls
 
 
-def missing() -> str:
+def reason_to_skip() -> str:
     """Return why nothing can be counted here, "" when it can."""
     if shutil.which("valgrind") is None:
         return "valgrind is not installed"
@@ -88,11 +88,11 @@ def missing() -> str:
 
 def main() -> None:
     """Count all scenarios, or those that are named, and print JSON."""
-    reason = missing()
+    reason = reason_to_skip()
     if reason:
         print(json.dumps({"skipped": reason}))
         return
-    counts = {scenario: added(scenario) for scenario in sys.argv[1:] or SCENARIOS}
+    counts = {scenario: count_added(scenario) for scenario in sys.argv[1:] or SCENARIOS}
     print(json.dumps({"python": sys.version.split()[0], "added": counts}, indent=1))
 
 

@@ -25,7 +25,7 @@ BATCHES = 1500
 def main() -> None:
     """Measure in some processes and print the medians, or, in one of them, print what it found."""
     if len(sys.argv) > 1:
-        print(*_added(*sys.argv[1:]))
+        print(*_measure_added(*sys.argv[1:]))
         return
     environment = {"PATH": os.defpath, "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}:{ROOT / 'benchmarks' / 'programs'}"}
     environment["HOOKMON_ENGINE"] = "compiled"
@@ -41,11 +41,11 @@ def main() -> None:
         print(f"{subject:8} one {one:5.1f} ns, ten {ten:6.1f} ns, {ratio:5.2f} times one")
 
 
-def _added(subject: str, folder: str) -> tuple[float, float]:
+def _measure_added(subject: str, folder: str) -> tuple[float, float]:
     """Return what one call and ten nested ones take longer than bare, in nanoseconds."""
     import loops
 
-    bare, watched = loops.copy_of_shop("bare_shop"), _watched(subject, folder)
+    bare, watched = loops.copy_of_shop("bare_shop"), _make_watched(subject, folder)
     best: dict[tuple[str, bool], float] = {}
     for _ in range(BATCHES):
         for name in ("function", "nested"):
@@ -57,7 +57,7 @@ def _added(subject: str, folder: str) -> tuple[float, float]:
     return best["function", True] - best["function", False], best["nested", True] - best["nested", False]
 
 
-def _watched(subject: str, folder: str) -> ModuleType:
+def _make_watched(subject: str, folder: str) -> ModuleType:
     import loops
 
     if subject == "partial":

@@ -57,8 +57,8 @@ def main() -> int:
         print(f"  {a} and {b}: {', '.join(row.name for row in diff.changed_times)}; all together ×{diff.common:.2f}")
     some = pairs[:: max(1, len(pairs) // 200)]
     for factor in FACTORS:
-        one = sum(sees(build(runs[a], slowed(runs[b], factor, "order")), "order") for a, b in some)
-        every = sum(sees(build(runs[a], slowed(runs[b], factor)), "order") for a, b in some)
+        one = sum(sees(build(runs[a], slow_down(runs[b], factor, "order")), "order") for a, b in some)
+        every = sum(sees(build(runs[a], slow_down(runs[b], factor)), "order") for a, b in some)
         print(f"one name ×{factor}: called slower in {one} of {len(some)}; all names: in {every}")
     return int(len(wrong) > max(1, len(pairs) * 0.05) or first > max(1, (len(runs) - 1) * 0.05))
 
@@ -86,7 +86,7 @@ def sees(diff: Diff, name: str) -> bool:
     return any(row.name == name and row.verdict == "slower" for row in diff.times)
 
 
-def slowed(run: Run, factor: float, name: str = "") -> Run:
+def slow_down(run: Run, factor: float, name: str = "") -> Run:
     """Return the run as if the calls of one name, "" for all, had taken `factor` times as long."""
     step = round(log2(factor) * SUB_BUCKETS)
     nodes = [

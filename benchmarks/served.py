@@ -24,7 +24,7 @@ from pathlib import Path
 
 from benchmarks import limits
 from benchmarks.client import Client
-from benchmarks.shares import HUNDRED, Hundred, estimate, hundred, told
+from benchmarks.shares import HUNDRED, Hundred, estimate, format_estimate, hundred
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 APPS = {"flask": ("flask_app.py", ("flask", "gunicorn")), "fastapi": ("fastapi_app.py", ("fastapi", "uvicorn"))}
@@ -70,7 +70,7 @@ def main() -> None:
                     found[subject].append(_compare(APPS[app][0], server.port, SUBJECTS[subject], options.hundreds, left_out))
             for subject, results in found.items():
                 for what, figures in estimate(results).items():
-                    print(f"{app:8} {subject:10} {what:5} {told(figures)}", flush=True)
+                    print(f"{app:8} {subject:10} {what:5} {format_estimate(figures)}", flush=True)
     finally:
         server.stop()
 
@@ -78,7 +78,7 @@ def main() -> None:
 def _compare(program: str, port: int, engines: tuple[str, str], hundreds: int, options: list[str]) -> list[Hundred]:
     """Start two servers and return what a request to the first takes more than one to the second."""
     with contextlib.ExitStack() as stack:
-        servers = [stack.enter_context(_served(program, port, engine, options)) for engine in random.sample(engines, 2)]
+        servers = [stack.enter_context(_serve(program, port, engine, options)) for engine in random.sample(engines, 2)]
         servers.sort(key=lambda server: not server[0])
         clients = [(stack.enter_context(contextlib.closing(Client(port))), pid) for _, port, pid in servers]
         for client, pid in clients * WARM_UP:
@@ -94,7 +94,7 @@ def _compare(program: str, port: int, engines: tuple[str, str], hundreds: int, o
 
 
 @contextlib.contextmanager
-def _served(program: str, redis_port: int, engine: str, options: list[str]) -> Iterator[tuple[str, int, int]]:
+def _serve(program: str, redis_port: int, engine: str, options: list[str]) -> Iterator[tuple[str, int, int]]:
     """Run a server; give its engine, its port and its process."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
         ready = Path(folder) / "ready"

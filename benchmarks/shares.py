@@ -74,7 +74,7 @@ def _measure(options: argparse.Namespace, port: int) -> dict[str, dict[str, list
                 found[subject].append(_run(job, port, options.pairs, *SUBJECTS[subject]))
         for subject, processes in found.items():
             for what, figures in estimate(processes).items():
-                print(f"{job:12} {subject:10} {what:5} {told(figures)}", flush=True)
+                print(f"{job:12} {subject:10} {what:5} {format_estimate(figures)}", flush=True)
         result[job] = found
     return result
 
@@ -125,7 +125,7 @@ def estimate(processes: list[list[Hundred]]) -> dict[str, dict[str, float]]:
     return result
 
 
-def told(found: dict[str, float]) -> str:
+def format_estimate(found: dict[str, float]) -> str:
     """Return a line that shows an estimate."""
     bare = found["bare_ns"]
     added = f"{found['added_ns'] / 1e3:+.2f} µs ({found['low_ns'] / 1e3:+.2f} to {found['high_ns'] / 1e3:+.2f})"

@@ -24,16 +24,16 @@ def find(store: Store, which: str, *, without: tuple[str, ...] = ()) -> Run:
     """
     numbers = store.numbers()
     if which.endswith(".sqlite") or os.sep in which or (not which.isdecimal() and Path(which).is_file()):
-        return _loaded(RunFile(Path(which)), without)
+        return _load(RunFile(Path(which)), without)
     if not numbers:
         raise RunFileError(f"there is no run yet in {store.folder}; hookmon run COMMAND makes one", code="no-such-run")
     if which == "last":
-        return _loaded(store.run_file(numbers[-1]), without)
+        return _load(store.run_file(numbers[-1]), without)
     if which.isdecimal() and which.isascii():
         if int(which) not in numbers:
-            raise RunFileError(f"there is no run {which}; {_kept(numbers)}", code="no-such-run")
-        return _loaded(store.run_file(int(which)), without)
-    return _named(store, numbers, which, without)
+            raise RunFileError(f"there is no run {which}; {_describe_kept(numbers)}", code="no-such-run")
+        return _load(store.run_file(int(which)), without)
+    return _find_by_name(store, numbers, which, without)
 
 
 def is_kept(store: Store, run: Run) -> bool:
@@ -43,7 +43,7 @@ def is_kept(store: Store, run: Run) -> bool:
     return False
 
 
-def _named(store: Store, numbers: list[int], name: str, without: tuple[str, ...]) -> Run:
+def _find_by_name(store: Store, numbers: list[int], name: str, without: tuple[str, ...]) -> Run:
     names: list[str] = []
     for number in reversed(numbers):
         run_file = store.run_file(number)
@@ -52,16 +52,16 @@ def _named(store: Store, numbers: list[int], name: str, without: tuple[str, ...]
         except RunFileError:
             continue  # a damaged neighbour does not hide the run that is looked for
         if run.name == name:
-            return _loaded(run_file, without)
+            return _load(run_file, without)
         names.append(run.name)
     from difflib import get_close_matches
 
     near = get_close_matches(name, [*filter(None, names), "last"], n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
-    raise RunFileError(f"there is no run named {name}{meant} ({_kept(numbers)})", code="no-such-run")
+    raise RunFileError(f"there is no run named {name}{meant} ({_describe_kept(numbers)})", code="no-such-run")
 
 
-def _loaded(run_file: RunFile, without: tuple[str, ...]) -> Run:
+def _load(run_file: RunFile, without: tuple[str, ...]) -> Run:
     return _complete(run_file, run_file.load(without=without))
 
 
@@ -73,7 +73,7 @@ def _complete(run_file: RunFile, run: Run) -> Run:
     return complete(run_file, run_file.load())
 
 
-def _kept(numbers: list[int]) -> str:
+def _describe_kept(numbers: list[int]) -> str:
     """Return which runs there are: `runs 3 to 5 and 7 are kept`."""
     spans: list[list[int]] = []
     for number in numbers:

@@ -22,7 +22,7 @@ def libraries_of(packs: Iterable[Pack]) -> list[tuple[str, str]]:
     return [(pack.library, pack.content.watches[0].module.partition(".")[0]) for pack in packs if pack.library]
 
 
-def installed(python: str, packs: Iterable[Pack]) -> dict[str, list[str]]:
+def installed_versions(python: str, packs: Iterable[Pack]) -> dict[str, list[str]]:
     """Return {library: [distribution, version]} of what is installed for an interpreter. Raises HookmonError."""
     from hookmon.collector.interpreter import ask
 
@@ -36,7 +36,7 @@ def name_versions(run: Run, config: Config, python: str) -> None:
     if not rows or not python:
         return
     with suppress(HookmonError):  # then it is said without the version
-        versions = installed(python, [packs[name] for name in {row.pack for row in rows}])
+        versions = installed_versions(python, [packs[name] for name in {row.pack for row in rows}])
         for row in rows:
             pack = packs[row.pack]
             if pack.library in versions:

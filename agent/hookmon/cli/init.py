@@ -60,7 +60,7 @@ def command(python: str, as_json: bool) -> None:
     except FileExistsError:
         raise HookmonError(f"{path}: there is a configuration already", code="file-exists") from None
     except OSError as error:
-        raise _output.written(path, "the configuration", error) from error
+        raise _output.write_error(path, "the configuration", error) from error
     active = [pack.name for pack, version in packs if version is not None and pack.on]
     if as_json:
         _output.print_json({"path": str(path), "python": answer.executable, "version": answer.version, "packs": active})

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hookmon.cli._versions import installed
+from hookmon.cli._versions import installed_versions
 from hookmon.core.errors import HookmonError
 from hookmon.report.texts import inert
 
@@ -53,7 +53,7 @@ def command(
 
 def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
     """Return what there is to say of each pack."""
-    versions = installed(python or sys.executable, [pack for pack, _ in config.offered])
+    versions = installed_versions(python or sys.executable, [pack for pack, _ in config.offered])
     rows = []
     for pack, verdict in config.offered:
         distribution, version = versions.get(pack.library, ("", ""))

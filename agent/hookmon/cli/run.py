@@ -68,7 +68,7 @@ def command(
     from hookmon.config.load import load
 
     _refuse_option(command[0])
-    format = _output.chosen_format(format, as_json)
+    format = _output.choose_format(format, as_json)
     try:
         here = Path.cwd()
     except OSError as error:
@@ -129,7 +129,7 @@ class _Session:
         from hookmon.collector.collect import Collector
         from hookmon.collector.machine import Machine
 
-        store = self._swept_store()
+        store = self._sweep_store()
         inherited = signals.hold()
         try:
             run = self._begin(store, inherited)
@@ -150,7 +150,7 @@ class _Session:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
 
-    def _swept_store(self) -> Store:
+    def _sweep_store(self) -> Store:
         """Return the store of the project, after a look at what killed launchers left there.
 
         Files of others are read here, and nothing of this run is there yet: whatever ends processes ends this one at once.
@@ -311,7 +311,7 @@ def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
     from hookmon.cli import _check
     from hookmon.report.check import render
 
-    check = _check.judged(run, config, base)
+    check = _check.judge(run, config, base)
     with contextlib.suppress(BrokenPipeError):
         render(check, "text", file=sys.stderr)
     return code or check.exit_code()

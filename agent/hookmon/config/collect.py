@@ -8,7 +8,7 @@ from typing import Any
 
 from hookmon.config import checks
 from hookmon.config.document import Document
-from hookmon.config.problem import Mistake, Place, Problem, shown
+from hookmon.config.problem import Mistake, Place, Problem, quote
 from hookmon.config.settings import PACK, USER, settings_of
 from hookmon.config.targets import Target
 from hookmon.config.validate import Table
@@ -51,7 +51,7 @@ class Collected:
             self.placed += [((module.strip(), call), place) for call in calls]
             mistakes = [*checks.module(module.strip()), *checks.calls(calls)]
         else:
-            mistakes = [Mistake(f"there is no colon in {shown(text)}", "MODULE:CALL or MODULE:CALL,CALL", code="no-colon")]
+            mistakes = [Mistake(f"there is no colon in {quote(text)}", "MODULE:CALL or MODULE:CALL,CALL", code="no-colon")]
         if mistakes:
             problems += [Problem(place, mistake) for mistake in mistakes]
             return
@@ -63,8 +63,8 @@ def _watch(table: str, values: dict[str, Any], pack: str, source: str) -> Watch:
     """Return the watch of a checked table; `values` has one for each of its settings."""
     defaults = _defaults(table, PACK if pack else USER)
     named = {attribute.name for kind in (Watch, Hook) for attribute in fields(kind)}
-    others = tuple((key, _fixed(value)) for key, value in values.items() if key not in named and value != defaults[key])
-    values = {key: _fixed(value) for key, value in values.items() if key in named}
+    others = tuple((key, _freeze(value)) for key, value in values.items() if key not in named and value != defaults[key])
+    values = {key: _freeze(value) for key, value in values.items() if key in named}
     if table == "hook":
         hook = Hook(**{attribute.name: values.pop(attribute.name) for attribute in fields(Hook)})
         values |= {"nested": False, "hook": hook}
@@ -75,7 +75,7 @@ def _defaults(table: str, writer: str) -> dict[str, Any]:
     return {key: setting.default for key, setting in settings_of(table, writer).items()}
 
 
-def _fixed(value: Any) -> Any:
+def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -85,7 +85,7 @@ def _beside_until(table: Table) -> Iterator[Mistake]:
     until = values.get("until", ())
     for index, call in enumerate(until):
         if call in values.get("calls", ()):
-            found = f"{shown(call)} is to begin what it ends"
+            found = f"{quote(call)} is to begin what it ends"
             yield Mistake(found, "other functions than those in calls", at=(index,), code="contradiction")
     for key in ("entry_name", "entry_status", "entry_body", "adapter"):
         if until and values.get(key):

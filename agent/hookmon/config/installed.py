@@ -106,7 +106,7 @@ def _folder_of(package: str) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def without_doubles(packs: list[Pack], named: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
+def leave_out_doubles(packs: list[Pack], named: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
     """Return the packs, less those of installed packages that watch what another one does, unless the user has named them."""
     kept: list[Pack] = []
     left_out = []

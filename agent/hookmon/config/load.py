@@ -13,9 +13,9 @@ from hookmon.config.budgets import Budget, budgets
 from hookmon.config.collect import Collected
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
-from hookmon.config.installed import LeftOut, read_installed, without_doubles
+from hookmon.config.installed import LeftOut, leave_out_doubles, read_installed
 from hookmon.config.packs import Pack, Verdict
-from hookmon.config.problem import Mistake, Place, Problem, in_order
+from hookmon.config.problem import Mistake, Place, Problem, sort_by_place
 from hookmon.config.settings import ROOT, USER, settings_of
 from hookmon.config.targets import duplicates, override
 from hookmon.config.validate import Table, check_document
@@ -96,13 +96,13 @@ def load(
     verdicts = packs.choose([*names, *(failed.name for failed in broken)], choices, problems, off)
     named = {name for name, verdict in verdicts.items() if verdict.is_on and verdict.place}
     problems += [problem for failed in broken if failed.name in named for problem in failed.problems]
-    active, doubles = without_doubles([pack for pack in shipped if verdicts[pack.name].is_on], named)
+    active, doubles = leave_out_doubles([pack for pack in shipped if verdicts[pack.name].is_on], named)
     left_out += doubles
     problems += duplicates(placed for pack in active for placed in pack.content.placed)
     problems += duplicates(placed for pack in active for placed in pack.content.placed_hooks)
 
     if problems:
-        ordered = in_order(problems)
+        ordered = sort_by_place(problems)
         raise ConfigError([str(problem) for problem in ordered], [problem.mistake.code for problem in ordered])
     watches = override(
         own.watches,

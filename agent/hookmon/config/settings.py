@@ -102,7 +102,7 @@ SETTINGS = (
         Setting(
             "skip",
             TEXTS,
-            checks.skipped,
+            checks.packages_or_callables,
             default=[],
             help='packages, or single callables, "shop.plugins:on_save", that are left alone',
         ),

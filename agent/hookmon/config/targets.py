@@ -38,7 +38,7 @@ def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> lis
         calls_by_pack: dict[Watch | None, list[str]] = {}
         for call in watch.calls:
             calls_by_pack.setdefault(timed.get((watch.module, call)) if watch.role == "time" else None, []).append(call)
-        watches += [_completed(replace(watch, calls=tuple(calls)), pack) for pack, calls in calls_by_pack.items()]
+        watches += [_complete(replace(watch, calls=tuple(calls)), pack) for pack, calls in calls_by_pack.items()]
     for watch in active:
         calls = tuple(call for call in watch.calls if (watch.module, call, watch.role) not in own_targets)
         if calls:
@@ -46,7 +46,7 @@ def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> lis
     return watches
 
 
-def _completed(own: Watch, pack: Watch | None) -> Watch:
+def _complete(own: Watch, pack: Watch | None) -> Watch:
     """Return a user's watch with what it needs of the pack's watch of the same targets."""
     if pack is None:
         return own

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookmon.config.document import Document
-from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, shown
+from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, quote
 from hookmon.config.settings import (
     FLAG,
     NAMED_TABLES,
@@ -95,7 +95,7 @@ def _entries(document: Document, name: str, problems: list[Problem]) -> list[tup
 
 def _title(path: KeyPath) -> str:
     """Return how a message calls a table: its name, and the key where tables are told apart by keys."""
-    return f"{path[0]} {shown(path[1])}" if len(path) > 1 and isinstance(path[1], str) else str(path[0])
+    return f"{path[0]} {quote(path[1])}" if len(path) > 1 and isinstance(path[1], str) else str(path[0])
 
 
 def _check_table(
@@ -124,13 +124,13 @@ def _check_value(setting: Setting, value: Any) -> Iterator[Mistake]:
     if setting.type == TEXTS and isinstance(value, list):
         wrong = [(index, element) for index, element in enumerate(value) if not isinstance(element, str)]
         for index, element in wrong:
-            yield Mistake(f"{setting.key} has {_word(element)} in it, {shown(element)}", TEXTS, at=(index,), code="wrong-type")
+            yield Mistake(f"{setting.key} has {_word(element)} in it, {quote(element)}", TEXTS, at=(index,), code="wrong-type")
         yield from setting.check(value)
     elif _has_type(setting, value):
         yield from setting.check(value)
     else:
         yield Mistake(
-            f"{setting.key} is {_word(value)}, {shown(value)}", setting.type, _meant_value(setting, value), code="wrong-type"
+            f"{setting.key} is {_word(value)}, {quote(value)}", setting.type, _meant_value(setting, value), code="wrong-type"
         )
 
 
@@ -142,7 +142,7 @@ def _has_type(setting: Setting, value: Any) -> bool:
 
 def _meant_value(setting: Setting, value: Any) -> str:
     if setting.type == TEXTS and isinstance(value, str):
-        return f"[{shown(value)}]"
+        return f"[{quote(value)}]"
     if setting.type == FLAG and isinstance(value, str):
         return closest(value, ("true", "false"))
     return ""
@@ -150,7 +150,7 @@ def _meant_value(setting: Setting, value: Any) -> str:
 
 def _unknown(document: Document, path: KeyPath, known: Iterable[str]) -> Problem:
     key = str(path[-1])
-    found = f"there is no key {shown(key)} in {path[0]}" if len(path) > 1 else f"there is no table or key {shown(key)}"
+    found = f"there is no key {quote(key)} in {path[0]}" if len(path) > 1 else f"there is no table or key {quote(key)}"
     return Problem(document.place(path), Mistake(found, ", ".join(known), closest(key, known), code="unknown-key"))
 
 

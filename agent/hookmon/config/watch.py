@@ -73,7 +73,7 @@ class Watch:
         plan = {
             "id": watch_id,
             **_plain(self, leave_out=("hook", "others")),
-            **{key: _listed(value) for key, value in self.others},
+            **{key: _thaw(value) for key, value in self.others},
         }
         for key in _UNLESS_EMPTY:
             if not plan[key]:
@@ -85,8 +85,8 @@ class Watch:
 
 def _plain(values: Watch | Hook, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the fields of a watch or hook by name, as values that a plan can hold."""
-    return {field.name: _listed(getattr(values, field.name)) for field in fields(values) if field.name not in leave_out}
+    return {field.name: _thaw(getattr(values, field.name)) for field in fields(values) if field.name not in leave_out}
 
 
-def _listed(value: Any) -> Any:
+def _thaw(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
