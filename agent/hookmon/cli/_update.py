@@ -10,6 +10,7 @@ import click
 import tomlkit
 
 from hookmon.cli import _check, _output
+from hookmon.config.checks import FEWEST_REPEATED
 from hookmon.report.transactions import MAIN
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def limit_value(key: str, value: float, factor: float) -> Any:
     if key.endswith(_PER_REQUEST):
         return ceil(value - 1e-9)
     if key == "max_repetition":
-        return max(4, ceil(value))
+        return max(FEWEST_REPEATED, ceil(value))
     if key == "calls":
         return ceil(_round_up(value * factor))
     if key == "errors":
