@@ -245,7 +245,7 @@ def test_a_users_watch_leaves_a_request_what_it_needs(folder):
     assert [(watch.calls, watch.entry, watch.role, watch.pack) for watch in watches] == [
         (("Flask.__call__",), True, "time", ""),
         (("Flask.finalize_request", "Flask.make_response"), False, "time", ""),
-        (("Flask.finalize_request",), False, "tell", "flask"),
+        (("Flask.finalize_request",), False, "observe", "flask"),
     ]
 
 

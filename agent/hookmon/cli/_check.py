@@ -1,4 +1,4 @@
-"""Holding a configuration's budgets against a run: what `hookmon check` and `hookmon run --check` share."""
+"""Judges a run by the budgets of a configuration: what `hookmon check` and `hookmon run --check` share."""
 
 from __future__ import annotations
 

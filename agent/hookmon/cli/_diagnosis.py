@@ -49,9 +49,9 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Check:
-    """One answer. `answer` is yes, no, note or unknown; a "no" of `is_needed` means that the program would not be watched.
+    """One answer: yes, no, note or unknown. Where `is_needed`, "no" means that the program would not be watched.
 
-    An "unknown" one means that it depends on what the command starts.
+    "unknown" means that it depends on what the command starts.
     """
 
     what: str
@@ -233,7 +233,7 @@ def _configuration(found: Origins, interpreter: list[str], arguments: list[str])
 
 
 def _obstacle_in_main(interpreter: list[str], arguments: list[str]) -> str:
-    """Return why `__main__` may not be what somebody means who watches it, "" when nothing speaks against it."""
+    """Return why `__main__` may be another module than the user means, "" when there is no reason to think so."""
     first = arguments[0] if arguments else "-"
     if first.startswith("-m"):
         module = first[2:] or (arguments[1] if len(arguments) > 1 else "")

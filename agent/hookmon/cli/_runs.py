@@ -1,4 +1,4 @@
-"""Which run a user means. In: what was typed. Out: a run file of the project's store, or an error that says what is there."""
+"""Finds the run that a user means. In: what was typed. Out: a run of the project's store, or an error that lists them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _find_by_name(store: Store, numbers: list[int], name: str, without: tuple[st
         try:
             run = run_file.head()
         except RunFileError:
-            continue  # a damaged neighbour does not hide the run that is looked for
+            continue  # another run's file is damaged: go on looking
         if run.name == name:
             return _load(run_file, without)
         names.append(run.name)

@@ -56,7 +56,7 @@ def update(run: Run, config: Config, factor: float) -> None:
 
 
 def limits_of(check: Check, factor: float) -> dict[tuple[str, str], Any]:
-    """Return {(budget, key): value to write} of all that was judged, and is a figure of the run."""
+    """Return {(budget, key): value to write} for each limit that was judged by a figure of the run."""
     worst: dict[tuple[str, str], float] = {}
     for row in check.rows:
         if row.value is not None and row.key not in _POLICIES and not row.key.endswith(_VS_BASE):
@@ -66,9 +66,9 @@ def limits_of(check: Check, factor: float) -> dict[tuple[str, str], Any]:
 
 
 def _first_limits(run: Run, factor: float) -> dict[tuple[str, str], Any]:
-    """Return limits for each transaction of a run that has no budget yet: those that say something.
+    """Return limits for each transaction of a run that has no budget yet; limits of nothing are left out.
 
-    Of a run without transactions they are for (main), how many calls of each kind the whole run makes.
+    A run without transactions gets limits for (main): how many calls of each kind the whole run makes.
     """
     from hookmon.config.budgets import Budget, Limit
     from hookmon.config.problem import Place

@@ -1,4 +1,4 @@
-"""Which versions of the packs' libraries an interpreter has. Asked of the interpreter itself, in a process of its own."""
+"""Finds the versions of the packs' libraries that an interpreter has, by asking it in a process of its own."""
 
 from __future__ import annotations
 

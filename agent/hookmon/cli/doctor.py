@@ -66,7 +66,7 @@ def command(command: tuple[str, ...], as_json: bool, **options: Any) -> int:
 
 
 def _fold(checks: list[Check], absent: str) -> list[Check]:
-    """Return checks with one line for packs that have the same to say of themselves: there are dozens, and a screen is small.
+    """Return the checks, with one line for all packs of the same answer: there are dozens, and a screen is small.
 
     `absent` is how the text of those ends whose library is missing.
     """

@@ -2,7 +2,7 @@
 
 In: the metadata of what is installed beside hookmon. Out: packs, and the ones that had to be left out. An entry point is
 `NAME = "package.subpackage"`: the pack is the file `NAME.toml` in that folder, which is found without importing anything of
-the package. What came by being installed may step aside, so a mistake in such a pack costs that pack only.
+the package. The user has not asked for such a pack, so a mistake in it is no error: the pack is left out.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
 def _may_name_packs(place: str) -> bool:
     """Say whether a package that is installed in a place of sys.path may have packs; mostly none has.
 
-    To ask `importlib.metadata` takes longer than all else that is read at the start of a run, most of it to import it.
+    `importlib.metadata` would take longer than all other reading at the start of a run, mostly for its own import.
     """
     if os.path.isfile(place):
         return True  # an archive
@@ -95,7 +95,7 @@ def _read(entry: EntryPoint, place: Place, origin: str, problems: list[Problem])
 
 
 def _folder_of(package: str) -> Path | None:
-    """Return the folder of a package; only the search for its top is Python's own, since that imports nothing."""
+    """Return the folder of a package. `find_spec` looks for its top package only: below that, it would import."""
     top, *below = package.split(".")
     try:
         spec = find_spec(top)
@@ -107,7 +107,10 @@ def _folder_of(package: str) -> Path | None:
 
 
 def leave_out_doubles(packs: list[Pack], named: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
-    """Return the packs, less those of installed packages that watch what another one does, unless the user has named them."""
+    """Return the packs to use, and those to leave out: packs of installed packages that watch what another pack watches.
+
+    What the user has named is not left out.
+    """
     kept: list[Pack] = []
     left_out = []
     placed: list[tuple[Target, Place]] = []

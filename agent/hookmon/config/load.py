@@ -86,7 +86,7 @@ def load(
 
     shipped, left_out = _all_packs(pack, problems)
     names = [pack.name for pack in shipped]
-    files = {text: Path(text).stem for text in pack if packs.is_path(text)}  # one that has a mistake is told of already
+    files = {text: Path(text).stem for text in pack if packs.is_path(text)}  # a broken file has its problem already
     pack = [files.get(text, text) for text in pack if text not in files or files[text] in names]
     choices = [_choice_of_options(pack, no_pack)]
     if document:

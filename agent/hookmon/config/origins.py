@@ -57,7 +57,7 @@ def origins(start: Path, **options: Any) -> Origins:
 def settings(config: Config) -> list[dict[str, Any]]:
     """Return what a run keeps of its configuration: `table`, `key`, `value`, `origin` of each value that is no watch.
 
-    Of the packs, whose targets carry their names anyway, it has those that somebody switched on or off.
+    Of the packs it has those that somebody switched on or off; the others can be told from their targets.
     """
     values = [*_plain(config.document), *_budgets(config)]
     rows = [{"table": value.table, "key": value.key, "value": value.value, "origin": value.origin} for value in values]

@@ -119,7 +119,7 @@ class Verdict:
 
 
 def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem], off: Collection[str] = ()) -> dict[str, Verdict]:
-    """Return which packs are on: the first choice with a verdict wins, without one a pack is on, but those in `off`.
+    """Return which packs are on. The first choice with a verdict wins; without any verdict a pack is on, unless it is in `off`.
 
     Unknown names, and names that one writer both enables and disables, are appended to `problems`.
     """

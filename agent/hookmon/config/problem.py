@@ -13,7 +13,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands: a line of a file, which may be looked up once somebody asks, or an option of the command line."""
+    """Where something stands: a line of a file, or an option of the command line. The line may be looked up on demand."""
 
     label: str
     at: int | Callable[[], int] = 0

@@ -1,4 +1,4 @@
-"""The one table of settings. Adding a setting is adding a line; whoever wants it reads it from the checked table by its key."""
+"""The one table of settings. A new setting is a new line here, and the code that reads it from the checked table."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _UNLESS_EMPTY = ("part", "until")
 
 @dataclass(frozen=True)
 class Hook:
-    """What a `[[hook]]` table says more than a `[[watch]]`, by the names of the settings."""
+    """The settings that a `[[hook]]` table has and a `[[watch]]` has not."""
 
     callable: str
     methods: tuple[str, ...]
@@ -32,9 +32,9 @@ class Watch:
     """One `[[watch]]` or `[[hook]]` after checking, from the user's file, from --watch or from a pack.
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
-    With a `hook` its calls are not timed themselves, but the callbacks that they register; with `until` what lies between one
-    of its calls and one of those. `others` are the settings of its table that have no field here, as pairs of key and value:
-    those that only the probe reads, where they are not at their default.
+    With a `hook`, the callbacks that its calls register are timed, and not the calls. With `until`, the time from one of its
+    calls to one of those is. `others` are pairs of key and value: settings of its table that only the probe reads, and that are
+    not at their default.
     """
 
     module: str
@@ -57,16 +57,17 @@ class Watch:
 
     @property
     def role(self) -> str:
-        """What is done at its calls: "time" them, time the callbacks of a "hook", or a "span" up to another call; or "tell".
+        """What happens at its calls.
 
-        Those that tell are not timed: what they know of the open transaction is read, by its fields or by an adapter.
+        "time": they are timed. "hook": the callbacks that they register are timed. "span": a paired span begins, which another
+        call ends. "observe": they are not timed; fields or an adapter read from them what they know of the open transaction.
         """
         if self.hook is not None:
             return "hook"
         if self.until:
             return "span"
         marks = self.entry_name or self.entry_status or self.entry_body
-        return "tell" if not self.entry and (marks or (self.adapter and not self.span)) else "time"
+        return "observe" if not self.entry and (marks or (self.adapter and not self.span)) else "time"
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""
