@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+import shutil
 import statistics
 import sys
 import tempfile
@@ -13,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import measure
-from benchmarks.environments import ROOT, Environments, Unavailable
+from benchmarks.environments import ROOT, Environments
+from benchmarks.limits import Unavailable
 from benchmarks.subjects import SUBJECTS, Subject
 from benchmarks.table import show
 
@@ -23,6 +25,8 @@ Samples = dict[str, dict[str, list[float]]]
 def main() -> None:
     """Measure, print a table, write JSON."""
     options = _options()
+    if not shutil.which("wrk"):
+        _say("wrk is not installed: a client in Python asks instead, which is slower and takes more of the processors")
     environments = Environments(options.environments.resolve(), options.python)
     run = Run(options, environments)
     for subject in SUBJECTS:
@@ -140,7 +144,7 @@ class Run:
             "subjects": {subject.name: subject.what for subject, _ in self._subjects},
             "missing": self.missing,
             "medians": {
-                name: {each: statistics.median(values) for each, values in by_subject.items()}
+                name: {subject: statistics.median(values) for subject, values in by_subject.items()}
                 for name, by_subject in self._samples.items()
             },
             "samples": self._samples,
@@ -151,6 +155,8 @@ class Run:
 def _ask(server: measure.Server, app: str) -> dict[str, float]:
     before_ns = server.cpu_ns()
     rate = server.requests_per_second(1)
+    if not rate:
+        raise Unavailable("not one request was answered in a second")
     return {f"{app} rate": rate, f"{app} cpu": (server.cpu_ns() - before_ns) / rate}
 
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
+from benchmarks import limits
 from benchmarks.subjects import BASE, Subject
 
 ROOT = Path(__file__).resolve().parents[1]
-_TIMEOUT_S = 600
-
-
-class Unavailable(Exception):  # noqa: N818 - it is no error: it becomes a line of the report
-    """A subject cannot be measured; the text says why."""
+_INSTALLATION_S = 600
 
 
 class Environments:
@@ -43,7 +39,7 @@ class Environments:
             self._install(scripts, "--force-reinstall", "--no-deps", str(ROOT))
             self._install(scripts, str(ROOT))
         text = _run([str(scripts / "python"), "-m", "pip", "list", "--format", "json"])
-        self.versions[name] = {each["name"]: each["version"] for each in json.loads(text)}
+        self.versions[name] = {row["name"]: row["version"] for row in json.loads(text)}
         if not subject.packages:
             lines = [f"{name}=={version}" for name, version in self.versions[name].items() if _is_shared(name)]
             (self._folder / "constraints.txt").write_text("\n".join(lines), "utf-8")
@@ -62,10 +58,9 @@ def _is_shared(name: str) -> bool:
 
 
 def _run(command: list[str]) -> str:
-    """Run a command; raises Unavailable with the last line that it wrote about an error."""
+    """Return what a command prints. Raises Unavailable, also when there is no such command."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, env=environment)
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")] or done.stderr.splitlines()
-        raise Unavailable(lines[-1].removeprefix("ERROR: ") if lines else f"exit code {done.returncode}")
-    return done.stdout
+    try:
+        return limits.check(limits.run(command, _INSTALLATION_S, env=environment))
+    except OSError as error:
+        raise limits.Unavailable(f"{command[0]}: {error.strerror}") from error

@@ -12,13 +12,15 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+
+import limits  # this is started as a script: what lies beside it is found
 
 ROOT = Path(__file__).resolve().parents[1]
 CALLS = {"request": 400}
@@ -37,10 +39,7 @@ def _run(scenario: str, calls: int, folder: str, *before: str) -> str:
     # the interpreter itself: a virtual environment's link, or a shim before it, would be what is measured
     command = [*before, os.path.realpath(sys.executable), "-S"]
     command += [str(ROOT / "benchmarks" / "programs" / "counted.py"), scenario, str(calls), folder, wrapt]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    return done.stderr
+    return _errors_of(command, env=environment)
 
 
 def _run_requests(calls: int, folder: str, *before: str) -> str:
@@ -48,7 +47,12 @@ def _run_requests(calls: int, folder: str, *before: str) -> str:
     launcher = [str(Path(sysconfig.get_path("scripts")) / "hookmon"), "run", "--no-config", "--quiet"] if folder else []
     command = [*launcher, *before, sys.executable, str(ROOT / "benchmarks" / "programs" / "flask_request.py"), str(calls)]
     environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "HOOKMON_ENGINE": "compiled", "HOME": folder}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder or None, check=False)
+    return _errors_of(command, env=environment, cwd=folder or None)
+
+
+def _errors_of(command: list[str], **options: Any) -> str:
+    """Run a command and return what came on stderr, where callgrind writes."""
+    done = limits.run(command, limits.PROGRAM_S, **options)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
     return done.stderr
@@ -63,7 +67,7 @@ def _instructions(scenario: str, calls: int, folder: str) -> int:
     return int(collected[1])
 
 
-def added(scenario: str) -> float:
+def count_added(scenario: str) -> float:
     """Return the instructions that watching adds to a call."""
     calls = CALLS.get(scenario, OFTEN)
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -73,7 +77,7 @@ def added(scenario: str) -> float:
     return ((watched2 - watched1) - (bare2 - bare1)) / calls
 
 
-def missing() -> str:
+def reason_to_skip() -> str:
     """Return why nothing can be counted here, "" when it can."""
     if shutil.which("valgrind") is None:
         return "valgrind is not installed"
@@ -84,11 +88,11 @@ def missing() -> str:
 
 def main() -> None:
     """Count all scenarios, or those that are named, and print JSON."""
-    reason = missing()
+    reason = reason_to_skip()
     if reason:
         print(json.dumps({"skipped": reason}))
         return
-    counts = {scenario: added(scenario) for scenario in sys.argv[1:] or SCENARIOS}
+    counts = {scenario: count_added(scenario) for scenario in sys.argv[1:] or SCENARIOS}
     print(json.dumps({"python": sys.version.split()[0], "added": counts}, indent=1))
 
 

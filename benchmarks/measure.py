@@ -6,19 +6,20 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from benchmarks.environments import Unavailable
+from benchmarks import client, limits
+from benchmarks.limits import Unavailable
 from benchmarks.subjects import Subject
 
-TIMEOUT_S = 120
+START_S = 120
+"""How long an app may take until it can be asked; ddtrace's child processes take the longest."""
+
 CLIENTS = 4
 
 
@@ -33,12 +34,7 @@ def _run(subject: Subject, scripts: Path, folder: Path, program: str, *arguments
     result.unlink(missing_ok=True)
     command = subject.command(scripts, program, *arguments, result)
     started_ns = time.monotonic_ns()
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=_environment(subject), capture_output=True, text=True, timeout=TIMEOUT_S, errors="replace"
-        )
-    except subprocess.TimeoutExpired:
-        raise Unavailable(f"{program} did not end in {TIMEOUT_S} s") from None
+    done = limits.run(command, limits.PROGRAM_S, cwd=folder, env=_environment(subject))
     ended_ns = time.monotonic_ns()
     if not result.exists():
         lines = done.stderr.splitlines()
@@ -71,9 +67,15 @@ class Server:
         self._errors = ready.with_suffix(".log")
         with self._errors.open("w") as log:
             self._process = subprocess.Popen(
-                subject.command(scripts, program, port, ready), cwd=folder, env=_environment(subject), stdout=log, stderr=log
+                subject.command(scripts, program, port, ready),
+                cwd=folder,
+                env=_environment(subject),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
-        deadline = time.monotonic() + TIMEOUT_S
+        deadline = time.monotonic() + START_S
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 lines = self._errors.read_text("utf-8", "replace").splitlines()
@@ -83,51 +85,31 @@ class Server:
         self._port, self._pid = map(int, ready.read_text("utf-8").split())
 
     def requests_per_second(self, seconds: int) -> float:
-        """Ask for the page from some connections at once, as fast as it comes."""
-        if shutil.which("wrk"):
-            command = ["wrk", "-t", "1", "-c", str(CLIENTS), "-d", str(seconds), f"http://127.0.0.1:{self._port}/"]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            rate = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-            if rate is None or "Non-2xx" in done.stdout:
-                raise Unavailable("the app answered with errors")
-            return float(rate[1])
-        counts = [0] * CLIENTS
-        threads = [threading.Thread(target=self._ask, args=(counts, each, seconds)) for each in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return sum(counts) / seconds
-
-    def _ask(self, counts: list[int], number: int, seconds: int) -> None:
-        end = time.monotonic() + seconds
-        with socket.create_connection(("127.0.0.1", self._port)) as connection, connection.makefile("rb") as answers:
-            while time.monotonic() < end:
-                connection.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-                length = 0
-                while (line := answers.readline()) not in (b"\r\n", b""):
-                    name, _, value = line.partition(b":")
-                    if name.lower() == b"content-length":
-                        length = int(value)
-                answers.read(length)
-                counts[number] += 1
+        """Ask for the page from some connections at once, as fast as it comes: with wrk, where that is installed."""
+        if not shutil.which("wrk"):
+            return client.requests_per_second(self._port, CLIENTS, seconds)
+        command = ["wrk", "-t", "1", "-c", str(CLIENTS), "-d", str(seconds), f"http://127.0.0.1:{self._port}/"]
+        output = limits.check(limits.run(command, seconds + client.ANSWER_S))
+        rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
+        if rate is None or "Non-2xx" in output:
+            raise Unavailable("the app answered with errors")
+        return float(rate[1])
 
     def cpu_ns(self) -> float:
-        """Return the CPU time that the program has used, all threads."""
-        times = psutil.Process(self._pid).cpu_times()
+        """Return the CPU time that the program has used, all threads. Raises Unavailable when it has ended."""
+        times = self._process_of_app().cpu_times()
         return (times.user + times.system) * 1e9
 
     def memory(self) -> float:
-        """Return the bytes that the program holds in memory now."""
-        return float(psutil.Process(self._pid).memory_info().rss)
+        """Return the bytes that the program holds in memory now. Raises Unavailable when it has ended."""
+        return float(self._process_of_app().memory_info().rss)
+
+    def _process_of_app(self) -> psutil.Process:
+        try:
+            return psutil.Process(self._pid)
+        except psutil.NoSuchProcess:
+            raise Unavailable("the app has ended") from None
 
     def stop(self) -> None:
         """End the program, and what started it."""
-        self._process.terminate()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
-            if psutil.pid_exists(self._pid):
-                psutil.Process(self._pid).kill()
-            self._process.kill()
-            self._process.wait()
+        limits.stop(self._process)

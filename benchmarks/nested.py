@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+
+from benchmarks import limits
 
 ROOT = Path(__file__).resolve().parents[1]
 PROCESSES = 9
@@ -24,27 +25,27 @@ BATCHES = 1500
 def main() -> None:
     """Measure in some processes and print the medians, or, in one of them, print what it found."""
     if len(sys.argv) > 1:
-        print(*_added(*sys.argv[1:]))
+        print(*_measure_added(*sys.argv[1:]))
         return
-    environment = {"PATH": os.defpath, "PYTHONPATH": f"{ROOT / 'agent'}:{ROOT / 'benchmarks' / 'programs'}"}
+    environment = {"PATH": os.defpath, "PYTHONPATH": f"{ROOT}:{ROOT / 'agent'}:{ROOT / 'benchmarks' / 'programs'}"}
     environment["HOOKMON_ENGINE"] = "compiled"
     for subject in ("hookmon", "partial"):
         found = []
         for _ in range(PROCESSES):
             with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
                 command = [sys.executable, str(Path(__file__).resolve()), subject, folder]
-                done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
-                found.append(tuple(map(float, done.stdout.split())))
-        one, ten = (statistics.median(each) for each in zip(*found, strict=True))
-        ratio = statistics.median(each[1] / each[0] for each in found)
+                printed = limits.check(limits.run(command, limits.PROGRAM_S, env=environment))
+                found.append(tuple(map(float, printed.split())))
+        one, ten = (statistics.median(column) for column in zip(*found, strict=True))
+        ratio = statistics.median(pair[1] / pair[0] for pair in found)
         print(f"{subject:8} one {one:5.1f} ns, ten {ten:6.1f} ns, {ratio:5.2f} times one")
 
 
-def _added(subject: str, folder: str) -> tuple[float, float]:
+def _measure_added(subject: str, folder: str) -> tuple[float, float]:
     """Return what one call and ten nested ones take longer than bare, in nanoseconds."""
     import loops
 
-    bare, watched = loops.copy_of_shop("bare_shop"), _watched(subject, folder)
+    bare, watched = loops.copy_of_shop("bare_shop"), _make_watched(subject, folder)
     best: dict[tuple[str, bool], float] = {}
     for _ in range(BATCHES):
         for name in ("function", "nested"):
@@ -56,7 +57,7 @@ def _added(subject: str, folder: str) -> tuple[float, float]:
     return best["function", True] - best["function", False], best["nested", True] - best["nested", False]
 
 
-def _watched(subject: str, folder: str) -> ModuleType:
+def _make_watched(subject: str, folder: str) -> ModuleType:
     import loops
 
     if subject == "partial":

@@ -8,7 +8,6 @@ taken some times as long. Takes a minute or two. The runs differ by whatever els
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -17,6 +16,7 @@ from itertools import combinations
 from math import log2
 from pathlib import Path
 
+from benchmarks import limits
 from hookmon.collector.store import Run, RunFile, Store
 from hookmon.core.histogram import SUB_BUCKETS
 from hookmon.report.diff.machine import waits
@@ -57,8 +57,8 @@ def main() -> int:
         print(f"  {a} and {b}: {', '.join(row.name for row in diff.changed_times)}; all together ×{diff.common:.2f}")
     some = pairs[:: max(1, len(pairs) // 200)]
     for factor in FACTORS:
-        one = sum(sees(build(runs[a], slowed(runs[b], factor, "order")), "order") for a, b in some)
-        every = sum(sees(build(runs[a], slowed(runs[b], factor)), "order") for a, b in some)
+        one = sum(sees(build(runs[a], slow_down(runs[b], factor, "order")), "order") for a, b in some)
+        every = sum(sees(build(runs[a], slow_down(runs[b], factor)), "order") for a, b in some)
         print(f"one name ×{factor}: called slower in {one} of {len(some)}; all names: in {every}")
     return int(len(wrong) > max(1, len(pairs) * 0.05) or first > max(1, (len(runs) - 1) * 0.05))
 
@@ -70,7 +70,7 @@ def repeat(folder: Path, runs: int, loops: int) -> list[Run]:
     command = [str(hookmon), "run", "--quiet", "--no-pack", "*", sys.executable, str(PROGRAM), str(loops)]
     found = []
     for _ in range(runs):
-        subprocess.run(command, cwd=folder, check=True)
+        limits.check(limits.run(command, limits.PROGRAM_S, cwd=folder))
         store = Store.of_project(folder)
         found.append(RunFile(store.run_file(store.numbers()[-1]).path).load())
     return found
@@ -86,7 +86,7 @@ def sees(diff: Diff, name: str) -> bool:
     return any(row.name == name and row.verdict == "slower" for row in diff.times)
 
 
-def slowed(run: Run, factor: float, name: str = "") -> Run:
+def slow_down(run: Run, factor: float, name: str = "") -> Run:
     """Return the run as if the calls of one name, "" for all, had taken `factor` times as long."""
     step = round(log2(factor) * SUB_BUCKETS)
     nodes = [

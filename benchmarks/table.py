@@ -11,52 +11,52 @@ from rich.table import Table
 Row = tuple[str, str, Callable[[float, float], str]]
 
 
-def _duration(nanoseconds: float) -> str:
+def _show_duration(nanoseconds: float) -> str:
     for limit, unit in ((1e3, "ns"), (1e6, "µs"), (1e9, "ms")):
         if abs(nanoseconds) < limit:
             return f"{nanoseconds / (limit / 1e3):.3g} {unit}"
     return f"{nanoseconds / 1e9:.3g} s"
 
 
-def _added(value: float, bare: float) -> str:
+def _show_added(value: float, bare: float) -> str:
     """Show a duration that a subject adds; the loop of the bare function is subtracted already."""
     del bare
-    return _duration(value)
+    return _show_duration(value)
 
 
-def _beyond(value: float, bare: float) -> str:
+def _show_beyond(value: float, bare: float) -> str:
     """Show a duration and by how much it is longer than the bare one."""
-    return _duration(value) if value == bare else f"{_duration(value)}  {value / bare - 1:+.1%}"
+    return _show_duration(value) if value == bare else f"{_show_duration(value)}  {value / bare - 1:+.1%}"
 
 
-def _rate(value: float, bare: float) -> str:
+def _show_rate(value: float, bare: float) -> str:
     return f"{value:,.0f}/s" if value == bare else f"{value:,.0f}/s  {value / bare - 1:+.1%}"
 
 
-def _bytes(value: float, bare: float) -> str:
+def _show_bytes(value: float, bare: float) -> str:
     return f"{value / 1e6:.1f} MB" if value == bare else f"{value / 1e6:.1f} MB  {(value - bare) / 1e6:+.1f}"
 
 
 CALLS: tuple[Row, ...] = (
-    ("call function", "function", _added),
-    ("call method", "method", _added),
-    ("call named", "named {arg0}", _added),
-    ("call coroutine", "coroutine", _added),
-    ("call nested", "10 nested", _added),
-    ("get", "redis GET", _beyond),
+    ("call function", "function", _show_added),
+    ("call method", "method", _show_added),
+    ("call named", "named {arg0}", _show_added),
+    ("call coroutine", "coroutine", _show_added),
+    ("call nested", "10 nested", _show_added),
+    ("get", "redis GET", _show_beyond),
 )
 PROGRAMS: tuple[Row, ...] = (
-    ("start", "start", _beyond),
-    ("child", "a child process", _beyond),
-    ("exit", "exit", _beyond),
+    ("start", "start", _show_beyond),
+    ("child", "a child process", _show_beyond),
+    ("exit", "exit", _show_beyond),
 )
 APPS: tuple[Row, ...] = (
-    ("flask rate", "Flask", _rate),
-    ("flask cpu", "CPU a request", _beyond),
-    ("flask memory", "memory", _bytes),
-    ("fastapi rate", "FastAPI", _rate),
-    ("fastapi cpu", "CPU a request", _beyond),
-    ("fastapi memory", "memory", _bytes),
+    ("flask rate", "Flask", _show_rate),
+    ("flask cpu", "CPU a request", _show_beyond),
+    ("flask memory", "memory", _show_bytes),
+    ("fastapi rate", "FastAPI", _show_rate),
+    ("fastapi cpu", "CPU a request", _show_beyond),
+    ("fastapi memory", "memory", _show_bytes),
 )
 
 

@@ -33,8 +33,8 @@ Block = Callable[[], object]
 
 def fresh(name: str) -> Any:
     """Import a library anew, with those that it is made of."""
-    for each in [each for each in sys.modules if each.partition(".")[0] in LIBRARIES]:
-        del sys.modules[each]
+    for name in [name for name in sys.modules if name.partition(".")[0] in LIBRARIES]:
+        del sys.modules[name]
     return importlib.import_module(name)
 
 

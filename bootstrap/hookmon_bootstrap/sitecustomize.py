@@ -10,7 +10,7 @@ import time
 
 _begun_ns = time.thread_time_ns() if sys.version_info >= (3, 7) else 0
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_open, _write, _close = os.open, os.write, os.close  # what a test puts in their place is not for us
+_open, _write, _close = os.open, os.write, os.close  # the real ones: a test may put others in their place
 _monotonic_ns = getattr(time, "monotonic_ns", None)  # from Python 3.7 on
 
 
@@ -80,7 +80,7 @@ def _start_probe(run_folder, agent_folder):
 def _has_other_rights():
     """Say whether this process has rights that its starter has not: by set-user-ID, set-group-ID or file capabilities.
 
-    It gets its environment from somebody with other rights, so it is left alone, as the loader leaves LD_PRELOAD alone there.
+    Such a process does not trust the environment that it was given. The dynamic loader ignores LD_PRELOAD there, and so do we.
     """
     if os.geteuid() != os.getuid() or os.getegid() != os.getgid():
         return True
@@ -127,7 +127,7 @@ def _begin():
 
 
 def _is_imported():
-    """Say whether an import of this module goes on, by `site` or by another tool that looks for one behind its own.
+    """Say whether this module is being imported, by `site` or by a tool that looks for the next sitecustomize after its own.
 
     A tool may also have found this file and execute it by its loader, as newrelic 14 does: it knows that there is something.
     """

@@ -36,13 +36,22 @@ def test_a_module_is_short(path: Path):
     assert len(path.read_text("utf-8").splitlines()) <= 400
 
 
+MAY_SWALLOW = {"hookmon/cli/run.py": ["_sweep_store", "_begin", "_report"]}
+"""Functions that stand before and after the program: whatever fails there, the program runs, and its exit code stands."""
+
+
 @EVERY
 def test_failures_are_swallowed_in_one_place(path: Path):
-    """A broad except that does not raise again stands in the guard and in the bootstrap, and around others' observers."""
+    """A broad except that does not raise again stands in the guard, the bootstrap, around others' observers, and in the table."""
     if path.name in ("guard.py", "sitecustomize.py") or path == AGENT / "collector" / "worker.py":
         return
-    swallowing = [node.lineno for node in ast.walk(ast.parse(path.read_bytes())) if _swallows(node)]
-    assert swallowing == []
+    tree = ast.parse(path.read_bytes())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    allowed = MAY_SWALLOW.get(str(path.relative_to(AGENT.parent)), []) if path.is_relative_to(AGENT) else []
+    swallowing = [node for node in ast.walk(tree) if _swallows(node)]
+    expected = [node for name in allowed for function in functions if function.name == name for node in ast.walk(function)]
+    assert [node.lineno for node in swallowing if node not in expected] == []
+    assert len(swallowing) == len(allowed)
 
 
 def _swallows(node: ast.AST) -> bool:

@@ -10,10 +10,9 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 from support.interpreters import need
-from support.runs import hookmon, write
+from support.runs import hookmon, hookmon_run, write
 
 from hookmon.config.load import load
 from hookmon.config.packs import read_packs
@@ -109,8 +108,17 @@ def test_mistakes_are_told_as_by_a_run(project: Path):
     assert (done.exit_code, len(done.stderr.splitlines()), done.stdout) == (2, 2, "")
 
 
+def test_the_project_is_that_of_a_run(project: Path, tmp_path_factory: pytest.TempPathFactory):
+    """A file of --config that lies elsewhere does not move it."""
+    elsewhere = write(tmp_path_factory.mktemp("conf"), {"hookmon.toml": TOML, "app.py": ""}) / "hookmon.toml"
+    shown = found(project, "--config", str(elsewhere))["project"]
+    report = hookmon_run([sys.executable, "-c", ""], cwd=project, options=["--config", str(elsewhere)]).report
+    assert shown == report["run"]["project"] == str(project)
+
+
 def test_the_schema_is_one(tmp_path: Path):
     """As its own schema says."""
+    jsonschema = pytest.importorskip("jsonschema")
     document = json.loads(hookmon(["config", "--schema"], cwd=tmp_path).stdout)
     jsonschema.Draft202012Validator.check_schema(document)
     assert set(document["properties"]) >= {"max_overhead", "watch", "packs"}
@@ -138,6 +146,7 @@ def test_the_schema_is_one(tmp_path: Path):
 )
 def test_the_schema_and_the_checks_agree(tmp_path: Path, text: str, is_right: bool):
     """What an editor marks, a run refuses, and the other way round."""
+    jsonschema = pytest.importorskip("jsonschema")
     write(tmp_path, {"hookmon.toml": text})
     document = schema([pack.name for pack in read_packs([])])
     assert jsonschema.Draft202012Validator(document).is_valid(tomllib.loads(text)) is is_right
@@ -175,11 +184,10 @@ def test_the_comments_become_settings(tmp_path: Path):
 
 def test_it_says_which_packs_will_be_at_work(tmp_path: Path):
     """From the libraries of that interpreter, with their versions."""
-    import redis
-
+    libraries = {name: pytest.importorskip(name) for name in ("redis", "httpx", "requests")}
     found = json.loads(hookmon(["init", "--python", sys.executable, "--json"], cwd=tmp_path).stdout)
-    assert {"redis", "httpx", "requests", "sqlite3"} <= set(found["packs"])
-    assert f"(redis {redis.__version__})" in (tmp_path / "hookmon.toml").read_text()
+    assert {*libraries, "sqlite3"} <= set(found["packs"])
+    assert f"(redis {libraries['redis'].__version__})" in (tmp_path / "hookmon.toml").read_text()
 
 
 @pytest.mark.parametrize("name", ["hookmon.toml", "pyproject.toml"])

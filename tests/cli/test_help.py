@@ -61,7 +61,7 @@ def test_every_code_in_the_source_is_explained(code: str):
 
 def test_every_kind_of_error_has_a_code():
     """Its own, or the one it was raised with."""
-    kinds = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.HookmonError)]
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.HookmonError)]
     assert len(kinds) >= 6
     assert {kind.code for kind in kinds} <= set(CODES)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from support.runs import HOOKMON
 
 HEAVY = "import sys; print(sorted({'rich', 'psutil', 'wrapt', 'sqlite3'} & set(sys.modules)), file=sys.stderr)"
 
@@ -24,6 +26,16 @@ def test_asking_what_it_is_loads_nothing_heavy(arguments: list[str]):
     assert "rich" not in done.stderr
     assert "psutil" not in done.stderr
     assert "wrapt" not in done.stderr
+
+
+def test_the_module_is_the_same_command(tmp_path: Path):
+    """`python -m hookmon` prints what `hookmon` prints, and ends as it does."""
+    for words in (["--version"], ["report", "7"], ["nope"]):
+        script, module = (
+            subprocess.run([*head, *words], capture_output=True, text=True, timeout=60, cwd=tmp_path)
+            for head in ([HOOKMON], [sys.executable, "-m", "hookmon"])
+        )
+        assert (module.stdout, module.stderr, module.returncode) == (script.stdout, script.stderr, script.returncode)
 
 
 def test_the_version_is_one_line():

@@ -12,7 +12,7 @@ import pytest
 
 from hookmon.collector.store import Node, Run, Store
 
-HOOKMON = [sys.executable, "-c", "from hookmon.cli.main import main; main()"]
+HOOKMON = [sys.executable, "-m", "hookmon"]
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "SSH_CONNECTION")
 
 

@@ -14,7 +14,7 @@ import pytest
 from hookmon.collector.store import Node, Run, Store
 from hookmon.config.find import find_project
 
-RUN_COMMAND = [sys.executable, "-c", "from hookmon.cli.main import main; main()", "report"]
+RUN_COMMAND = [sys.executable, "-m", "hookmon", "report"]
 
 
 def report(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -118,7 +118,7 @@ def test_a_run_is_carried_in_one_file(project: Path, tmp_path_factory: pytest.Te
     save(other)
     done = runs(other, "import", str(project / "night.hookmon"))
     assert (done.stdout, done.exit_code) == ("run 2\n", 0)
-    here, there = (json.loads(hookmon(["report", "nightly", "--json"], cwd=each).stdout) for each in (project, other))
+    here, there = (json.loads(hookmon(["report", "nightly", "--json"], cwd=folder).stdout) for folder in (project, other))
     assert here == there
     assert hookmon(["report", str(project / "night.hookmon")], cwd=other).exit_code == 0
 

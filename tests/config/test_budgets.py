@@ -47,7 +47,10 @@ def test_a_limit_is_a_number(tmp_path: Path, line: str, number: float):
 def test_budgets_come_in_the_order_of_the_file(tmp_path: Path):
     """And so do their limits."""
     found = budgets(tmp_path, '[budget.b]\nmax = "1s"\np50 = "1ms"\n[budget.a]\ncalls = 1\n')
-    assert [(each.name, [limit.key for limit in each.limits]) for each in found] == [("b", ["max", "p50"]), ("a", ["calls"])]
+    assert [(budget.name, [limit.key for limit in budget.limits]) for budget in found] == [
+        ("b", ["max", "p50"]),
+        ("a", ["calls"]),
+    ]
 
 
 def test_budgets_stand_in_pyproject_too(tmp_path: Path):

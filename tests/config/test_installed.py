@@ -33,8 +33,8 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def put(packs: dict[str, str], name: str = "acme", value: str = "", adapter: str = "") -> Path:
         folder = site / name / "inner"
         folder.mkdir(parents=True)
-        for each in (site / name / "__init__.py", folder / "__init__.py"):
-            each.write_text("raise SystemExit('somebody imported it')")
+        for module in (site / name / "__init__.py", folder / "__init__.py"):
+            module.write_text("raise SystemExit('somebody imported it')")
         for pack, text in packs.items():
             (folder / f"{pack}.toml").write_text(text)
         if adapter:
@@ -67,7 +67,7 @@ def test_a_pack_is_found_however_its_package_is_installed(install, tmp_path: Pat
         shutil.rmtree(site)
     config = load(tmp_path)
     assert ("till" in config.packs) == (kind != "archive")
-    assert [each.name for each in config.left_out] == (["till"] if kind == "archive" else [])
+    assert [left_out.name for left_out in config.left_out] == (["till"] if kind == "archive" else [])
 
 
 def test_a_pack_of_an_installed_package_is_on(install, tmp_path: Path):

@@ -56,7 +56,7 @@ def test_a_hook_is_in_the_plan_with_what_it_says_more(folder):
         '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\ncallable = "listener"\nunregister = ["Events.off"]\n'
         '[[watch]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
     )
-    watches = {bool(each.hook): each.to_plan(1) for each in folder.own_watches()}
+    watches = {bool(watch.hook): watch.to_plan(1) for watch in folder.own_watches()}
     assert "hook" not in watches[False]
     assert watches[True]["hook"] == {
         "callable": "listener",
@@ -75,8 +75,8 @@ def test_a_span_from_one_call_to_another_is_in_the_plan(folder):
         '[[watch]]\nmodule = "shop"\ncalls = ["Cart.open"]\nuntil = ["Cart.pay", "Cart.drop"]\n'
         '[[watch]]\nmodule = "shop"\ncalls = ["Cart.open"]\n'
     )
-    watches = [each.to_plan(1) for each in folder.own_watches()]
-    assert [each.get("until") for each in watches] == [["Cart.pay", "Cart.drop"], None]
+    watches = [watch.to_plan(1) for watch in folder.own_watches()]
+    assert [watch.get("until") for watch in watches] == [["Cart.pay", "Cart.drop"], None]
 
 
 def test_an_option_watches_like_the_file(folder):
@@ -175,7 +175,7 @@ def test_config_goes_before_what_is_found(folder):
     folder.write("zzz = 1\n")
     file = folder.write(SHOP, "etc/watches")
     config = folder.load(config=file)
-    assert (config.path, config.project) == (file, folder.path / "etc")
+    assert (config.path, config.project) == (file, folder.path)
 
 
 def test_no_config_leaves_only_the_packs(folder):
@@ -187,7 +187,7 @@ def test_no_config_leaves_only_the_packs(folder):
 
 
 @pytest.mark.parametrize("mark", ["pyproject.toml", "setup.py", ".git/HEAD"])
-def test_without_a_configuration_the_project_is_the_nearest_marked_folder(folder, mark):
+def test_the_project_is_the_nearest_marked_folder(folder, mark):
     """pyproject.toml, setup.py or .git make a folder the project."""
     folder.write("", mark)
     folder.write("", "a/b/x.py")
@@ -195,12 +195,13 @@ def test_without_a_configuration_the_project_is_the_nearest_marked_folder(folder
     assert folder.load().project == project
 
 
-def test_the_project_is_the_folder_of_the_configuration(folder):
-    """A configuration above the marked folder still makes its own folder the project."""
+def test_a_configuration_above_does_not_move_the_project(folder):
+    """`hookmon report`, which reads no configuration, looks for the runs in the same folder."""
     folder.write("")
     folder.write("", "a/setup.py")
-    project, folder.path = folder.path, folder.path / "a"
-    assert folder.load().project == project
+    folder.path = folder.path / "a"
+    config = folder.load()
+    assert (config.path.parent, config.project) == (folder.path.parent, folder.path)
 
 
 CHOICES = {
@@ -244,7 +245,7 @@ def test_a_users_watch_leaves_a_request_what_it_needs(folder):
     assert [(watch.calls, watch.entry, watch.role, watch.pack) for watch in watches] == [
         (("Flask.__call__",), True, "time", ""),
         (("Flask.finalize_request", "Flask.make_response"), False, "time", ""),
-        (("Flask.finalize_request",), False, "tell", "flask"),
+        (("Flask.finalize_request",), False, "observe", "flask"),
     ]
 
 

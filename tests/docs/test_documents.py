@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sysconfig
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from support.runs import environment
 from hookmon.cli._reference import reference
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted((ROOT / "docs").glob("*.md"))
+DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md"]
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
 def test_the_reference_is_current():
@@ -64,3 +66,20 @@ def test_links_lead_somewhere(document: Path):
     """Those to files of this project."""
     for target in re.findall(r"\]\(([^)#]+)\)", document.read_text("utf-8")):
         assert "://" in target or (document.parent / target).exists(), target
+
+
+def test_the_groups_of_dependencies_that_the_guide_names_are_there():
+    """Each of `pip install -e '.[NAME]'`, and no other one is left out."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    named = set(re.findall(r"'\.\[(\w+)\]'", CONTRIBUTING))
+    assert named == set(extras) - {"top"}  # which is for users
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"\b(?:agent|benchmarks|docs|tests)/[\w/.]*\w", CONTRIBUTING))))
+def test_what_the_guide_names_is_there(name: str):
+    """Files and folders; a name in capitals stands for any."""
+    if re.search(r"\b[A-Z]{2,}\b", name):
+        folder = ROOT / name.rpartition("/")[0]
+        assert list(folder.glob(re.sub(r"[A-Z]{2,}", "*", name.rpartition("/")[2])))
+    else:
+        assert (ROOT / name).exists()

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
-SOURCES = ("pyproject.toml", "README.md", "LICENSE", "agent", "bootstrap", "examples")
+SOURCES = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "agent", "bootstrap", "examples")
 LEFT_OUT = shutil.ignore_patterns(".hookmon", "__pycache__", "*.so", "*.egg-info", "build")
 TRY = "python3 -m venv .venv && .venv/bin/pip install . && "
 FINDING = re.compile(r"^  (?:high|medium|low) +(.+)\n +\S+ · saves [^·]+ · (examples/shop\.py:\d+)$", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Holding a configuration's budgets against a run: what `hookmon check` and `hookmon run --check` share."""
+"""Judges a run by the budgets of a configuration: what `hookmon check` and `hookmon run --check` share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def base_of(which: str | None) -> Run | None:
     return _runs.find(_runs.store_here(), which) if which else None
 
 
-def judged(run: Run, config: Config, base: Run | None) -> Check:
+def judge(run: Run, config: Config, base: Run | None) -> Check:
     """Return what becomes of each limit."""
     from hookmon.report.check.judge import check
 

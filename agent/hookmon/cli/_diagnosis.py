@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hookmon import __version__
 from hookmon.core.errors import HookmonError
+from hookmon.core.switch import DISABLED, is_disabled
 
 if TYPE_CHECKING:
     from hookmon.collector.interpreter import Interpreter
@@ -48,9 +49,9 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Check:
-    """One answer. `answer` is yes, no, note or unknown; a "no" of `is_needed` means that the program would not be watched.
+    """One answer: yes, no, note or unknown. Where `is_needed`, "no" means that the program would not be watched.
 
-    An "unknown" one means that it depends on what the command starts.
+    "unknown" means that it depends on what the command starts.
     """
 
     what: str
@@ -92,6 +93,7 @@ def _is_pex(arguments: list[str]) -> bool:
 
 def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> Iterator[Check]:
     from hookmon.cli import _plan
+    from hookmon.cli._versions import libraries_of
     from hookmon.collector import run_folder
     from hookmon.collector.interpreter import ask
     from hookmon.collector.launch import environment
@@ -100,7 +102,13 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
     try:
         _plan.write(folder, found.config, __version__)
         modules = sorted({watch.module.partition(".")[0] for watch in found.config.watches} - {"__main__"})
-        answer = ask(interpreter, environment(os.environ, folder), importable=[*modules, "greenlet"], loaded=_AGENTS)
+        answer = ask(
+            interpreter,
+            environment(os.environ, folder),
+            importable=[*modules, "greenlet"],
+            loaded=_AGENTS,
+            libraries=[*libraries_of(pack for pack, _ in found.config.offered), ("gevent", "gevent")],
+        )
         status = _status(folder)
     except (HookmonError, OSError) as error:
         yield Check("interpreter", NO, str(error))
@@ -138,16 +146,14 @@ def _status(folder: Path) -> str | None:
 
 
 def _probe(answer: Interpreter, interpreter: list[str], status: str | None) -> Check:
-    from hookmon.collector.unwatched import interpreter_flags
+    from hookmon.collector.unwatched import excluding_option
 
     if answer.probe and not status:
         return Check("probe", YES, "starts with the interpreter")
-    flags = interpreter_flags([*interpreter, "-c"])
-    for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
-        if flag in flags:
-            return Check("probe", NO, f"the interpreter is started with -{flag} ({text})")
-    if os.environ.get("HOOKMON_DISABLE", "0") not in ("", "0"):
-        return Check("probe", NO, "HOOKMON_DISABLE is set")
+    if option := excluding_option([*interpreter, "-c"]):
+        return Check("probe", NO, f"the interpreter is started with {option}")
+    if is_disabled(os.environ):
+        return Check("probe", NO, DISABLED)
     if status:
         return Check("probe", NO, status)
     other = f": {answer.sitecustomize} comes first" if answer.sitecustomize else ""
@@ -174,8 +180,7 @@ def _company(command: list[str], answer: Interpreter) -> Iterator[Check]:
     if answer.probe and answer.sitecustomize:
         yield Check("sitecustomize", NOTE, f"{answer.sitecustomize} runs after ours", is_needed=False)
     if "greenlet" in answer.importable:
-        version = answer.libraries.get("gevent")
-        what = f"gevent {version}" if version else "greenlet"
+        what = " ".join(answer.libraries.get("gevent", ["greenlet"]))
         yield Check("greenlets", YES, f"{what} is installed; each greenlet is a lane of its own", is_needed=False)
 
 
@@ -194,7 +199,7 @@ def _packs(answer: Interpreter, found: Origins) -> Iterator[Check]:
         elif pack.name in targets and targets[pack.name] not in answer.importable:
             yield Check(name, NO, f"{pack.library} is {ABSENT}", is_needed=False)
         else:
-            version = answer.libraries.get(pack.library.lower().replace("_", "-"), "")
+            _, version = answer.libraries.get(pack.library, ("", ""))
             yield Check(name, YES, f"{pack.library} {version}".strip(), is_needed=False)
 
 
@@ -211,7 +216,7 @@ def _places() -> Iterator[Check]:
     except OSError as error:
         yield Check("run folder", NO, f"{error.filename}: {error.strerror}")
     store = _runs.store_here().folder
-    above = next((each for each in (store, *store.parents) if each.exists()), store)
+    above = next((folder for folder in (store, *store.parents) if folder.exists()), store)
     if os.access(above, os.W_OK | os.X_OK):
         yield Check("runs", YES, f"are kept in {store}", is_needed=False)
     else:
@@ -228,7 +233,7 @@ def _configuration(found: Origins, interpreter: list[str], arguments: list[str])
 
 
 def _obstacle_in_main(interpreter: list[str], arguments: list[str]) -> str:
-    """Return why `__main__` may not be what somebody means who watches it, "" when nothing speaks against it."""
+    """Return why `__main__` may be another module than the user means, "" when there is no reason to think so."""
     first = arguments[0] if arguments else "-"
     if first.startswith("-m"):
         module = first[2:] or (arguments[1] if len(arguments) > 1 else "")

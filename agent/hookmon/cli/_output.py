@@ -18,7 +18,7 @@ as_json: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, 
 format_as_json: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 
 
-def chosen_format(format: str, as_json: bool) -> str:
+def choose_format(format: str, as_json: bool) -> str:
     """Return the format that --format and --json ask for. Raises UsageError when they disagree."""
     if as_json and format not in ("text", "json"):
         raise click.UsageError(f"--json and --format {format} ask for two formats")
@@ -48,15 +48,15 @@ def print_json(document: Any) -> None:
 
 
 @contextmanager
-def opened(path: Path, what: str) -> Iterator[TextIO]:
+def open_output(path: Path, what: str) -> Iterator[TextIO]:
     """Open the file of --output for a document. Raises HookmonError when it cannot be written."""
     try:
         with path.open("w", encoding="utf-8", newline="\n") as file:
             yield file
     except OSError as error:
-        raise written(path, what, error) from error
+        raise write_error(path, what, error) from error
 
 
-def written(path: Path, what: str, error: OSError) -> HookmonError:
+def write_error(path: Path, what: str, error: OSError) -> HookmonError:
     """Return the error for a file that cannot be written."""
     return HookmonError(f"{path}: {what} cannot be written: {error.strerror}", code="output")

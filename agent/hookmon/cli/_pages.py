@@ -26,7 +26,7 @@ def write(wanted: Path | None, render: Callable[[TextIO], None]) -> Path:
             return Path(name)
         os.replace(name, wanted)
     except OSError as error:
-        raise _output.written(folder, "the page", error) from error
+        raise _output.write_error(folder, "the page", error) from error
     return wanted
 
 

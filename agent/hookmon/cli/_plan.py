@@ -33,13 +33,13 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "watches": watches,
     }
     modules = sorted({*plan.HEARD_OF, *(watch["module"] for watch in watches)})
-    _write_privately(folder / plan.FILE_NAME, plan.encode(content))
+    _write_privately(folder / plan.FILE_NAME, plan.encode({**config.root, **content}))
     _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(modules).encode())
     return watches
 
 
 def prepare(config: Config, version: str) -> tuple[Path, list[WatchPlan]]:
-    """Return a run folder with the plan of a configuration in it, in the first place that takes both, and the watches.
+    """Make a run folder with the plan of a configuration, in the first place that takes both; return it, and the watches.
 
     Raises OSError when no place does.
     """
@@ -65,7 +65,7 @@ def make_run_folder() -> Path:
 
 
 def _run_folders() -> Iterator[Path]:
-    """Make a run folder in one place after the other, in those with room first."""
+    """Make a run folder in each place, one at a time, those with the most room first."""
     for place in sorted(run_folder.places(), key=lambda place: -min(_free_bytes(place), _ROOM_BYTES)):
         try:
             folder = run_folder.make(place)

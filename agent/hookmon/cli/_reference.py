@@ -60,7 +60,7 @@ def _verb(verb: click.Command, title: str, above: click.Context) -> Iterator[str
     yield f"### `{title}`\n"
     yield f"    {title} {usage}\n"
     yield _prose(verb.help or "") + "\n"
-    rows = [_option(each) for each in verb.params if isinstance(each, click.Option)]
+    rows = [_option(parameter) for parameter in verb.params if isinstance(parameter, click.Option)]
     if rows:
         yield "| option | does |\n|---|---|\n" + "\n".join(rows) + "\n"
     if isinstance(verb, click.Group):
@@ -71,9 +71,9 @@ def _verb(verb: click.Command, title: str, above: click.Context) -> Iterator[str
 
 
 def _option(option: click.Option) -> str:
-    name = ", ".join(f"`{each}`" for each in option.opts)
+    name = ", ".join(f"`{spelling}`" for spelling in option.opts)
     if isinstance(option.type, click.Choice):
-        name += " " + ", ".join(f"`{each}`" for each in option.type.choices)
+        name += " " + ", ".join(f"`{choice}`" for choice in option.type.choices)
     elif not option.is_flag:
         name += f" {option.metavar or option.type.name.upper()}"
     help_text = (option.help or "") + (" (may be given several times)" if option.multiple else "")
@@ -97,17 +97,17 @@ def _settings() -> Iterator[str]:
     yield "## Settings\n"
     yield "Of `hookmon.toml`, or of `[tool.hookmon]` in `pyproject.toml`. `hookmon config --schema` has them for editors.\n"
     rows = []
-    for each in SETTINGS:
-        if USER not in each.writers:
+    for setting in SETTINGS:
+        if USER not in setting.writers:
             continue
-        default = "needed" if each.default is None else f"`{_toml(each.default)}`"
-        if each.table == ROOT:
+        default = "needed" if setting.default is None else f"`{_toml(setting.default)}`"
+        if setting.table == ROOT:
             table = ""
-        elif each.table in NAMED_TABLES:
-            table, default = f'`[{each.table}."NAME"]`', "no limit"
+        elif setting.table in NAMED_TABLES:
+            table, default = f'`[{setting.table}."NAME"]`', "no limit"
         else:
-            table = f"`[[{each.table}]]`" if each.table in REPEATED_TABLES else f"`[{each.table}]`"
-        rows.append(f"| {table} | `{each.key}` | {each.type} | {default} | {_cell(each.help)} |")
+            table = f"`[[{setting.table}]]`" if setting.table in REPEATED_TABLES else f"`[{setting.table}]`"
+        rows.append(f"| {table} | `{setting.key}` | {setting.type} | {default} | {_cell(setting.help)} |")
     yield "| table | key | type | default | means |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
@@ -127,9 +127,9 @@ def _toml(value: object) -> str:
 def _codes() -> Iterator[str]:
     yield "## Codes\n"
     yield "The word in brackets at the end of an error, or before the colon of a blind spot; `hookmon help CODE` shows one.\n"
-    for group in dict.fromkeys(each.group for each in CODES.values()):
+    for group in dict.fromkeys(code.group for code in CODES.values()):
         rows = [
-            f"| `{each.name}` | {_cell(each.cause)} | {_cell(each.remedy)} |" for each in CODES.values() if each.group == group
+            f"| `{code.name}` | {_cell(code.cause)} | {_cell(code.remedy)} |" for code in CODES.values() if code.group == group
         ]
         yield f"### {group[0].upper()}{group[1:]}\n"
         yield "| code | what happened | what to do |\n|---|---|---|\n" + "\n".join(rows) + "\n"

@@ -1,4 +1,4 @@
-"""Which run a user means. In: what was typed. Out: a run file of the project's store, or an error that says what is there."""
+"""Finds the run that a user means. In: what was typed. Out: a run of the project's store, or an error that lists them."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def find_file(store: Store, which: str) -> RunFile:
         return store.run_file(numbers[-1])
     if which.isdecimal() and which.isascii():
         if int(which) not in numbers:
-            raise RunFileError(f"there is no run {which}; {_kept(numbers)}", code="no-such-run")
+            raise RunFileError(f"there is no run {which}; {_describe_kept(numbers)}", code="no-such-run")
         return store.run_file(int(which))
-    return _named(store, numbers, which)
+    return _find_by_name(store, numbers, which)
 
 
 def is_kept(store: Store, run: Run) -> bool:
@@ -49,14 +49,14 @@ def is_kept(store: Store, run: Run) -> bool:
     return False
 
 
-def _named(store: Store, numbers: list[int], name: str) -> RunFile:
+def _find_by_name(store: Store, numbers: list[int], name: str) -> RunFile:
     names: list[str] = []
     for number in reversed(numbers):
         run_file = store.run_file(number)
         try:
             run = run_file.head()
         except RunFileError:
-            continue  # a damaged neighbour does not hide the run that is looked for
+            continue  # another run's file is damaged: go on looking
         if run.name == name:
             return run_file
         names.append(run.name)
@@ -64,7 +64,7 @@ def _named(store: Store, numbers: list[int], name: str) -> RunFile:
 
     near = get_close_matches(name, [*filter(None, names), "last"], n=1)
     meant = f"; did you mean {near[0]}?" if near else ""
-    raise RunFileError(f"there is no run named {name}{meant} ({_kept(numbers)})", code="no-such-run")
+    raise RunFileError(f"there is no run named {name}{meant} ({_describe_kept(numbers)})", code="no-such-run")
 
 
 def _complete(run_file: RunFile, run: Run) -> Run:
@@ -75,7 +75,7 @@ def _complete(run_file: RunFile, run: Run) -> Run:
     return complete(run_file, run_file.load())
 
 
-def _kept(numbers: list[int]) -> str:
+def _describe_kept(numbers: list[int]) -> str:
     """Return which runs there are: `runs 3 to 5 and 7 are kept`."""
     spans: list[list[int]] = []
     for number in numbers:

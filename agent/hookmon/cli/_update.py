@@ -10,6 +10,7 @@ import click
 import tomlkit
 
 from hookmon.cli import _check, _output
+from hookmon.config.checks import FEWEST_REPEATED
 from hookmon.report.transactions import MAIN
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ def update(run: Run, config: Config, factor: float) -> None:
     try:
         text = path.read_text("utf-8-sig") if path.exists() else ""
     except OSError as error:
-        raise _output.written(path, "the budgets", error) from error
+        raise _output.write_error(path, "the budgets", error) from error
     document = tomlkit.parse(text)
     has_some = any(budget.limits for budget in config.budgets)
-    found = limits_of(_check.judged(run, config, None), factor) if has_some else _first(run, factor)
+    found = limits_of(_check.judge(run, config, None), factor) if has_some else _first_limits(run, factor)
     if not found:
         raise _check.NothingToJudgeError(
             f"run {run.id} has no request, job or test, and no call of a client; write a budget for a call of yours: "
@@ -50,24 +51,24 @@ def update(run: Run, config: Config, factor: float) -> None:
     try:
         path.write_text(tomlkit.dumps(document), "utf-8")
     except OSError as error:
-        raise _output.written(path, "the budgets", error) from error
+        raise _output.write_error(path, "the budgets", error) from error
     click.echo(f"{path}: {len(found)} limits written, from run {run.id}")
 
 
 def limits_of(check: Check, factor: float) -> dict[tuple[str, str], Any]:
-    """Return {(budget, key): value to write} of all that was judged, and is a figure of the run."""
+    """Return {(budget, key): value to write} for each limit that was judged by a figure of the run."""
     worst: dict[tuple[str, str], float] = {}
     for row in check.rows:
         if row.value is not None and row.key not in _POLICIES and not row.key.endswith(_VS_BASE):
             place = (row.budget, row.key)
             worst[place] = max(worst.get(place, 0.0), row.value)
-    return {place: written(place[1], value, factor) for place, value in worst.items()}
+    return {place: limit_value(place[1], value, factor) for place, value in worst.items()}
 
 
-def _first(run: Run, factor: float) -> dict[tuple[str, str], Any]:
-    """Return limits for each transaction of a run that has no budget yet: those that say something.
+def _first_limits(run: Run, factor: float) -> dict[tuple[str, str], Any]:
+    """Return limits for each transaction of a run that has no budget yet; limits of nothing are left out.
 
-    Of a run without transactions they are for (main), how many calls of each kind the whole run makes.
+    A run without transactions gets limits for (main): how many calls of each kind the whole run makes.
     """
     from hookmon.config.budgets import Budget, Limit
     from hookmon.config.problem import Place
@@ -84,27 +85,27 @@ def _first(run: Run, factor: float) -> dict[tuple[str, str], Any]:
     return {key: value for key, value in found.items() if (value if key[1].endswith(_PER_REQUEST) else key[0] != MAIN)}
 
 
-def written(key: str, value: float, factor: float) -> Any:
+def limit_value(key: str, value: float, factor: float) -> Any:
     """Return a figure as a limit, rounded up to what a person would have written."""
     if key.endswith(_PER_REQUEST):
         return ceil(value - 1e-9)
     if key == "max_repetition":
-        return max(4, ceil(value))
+        return max(FEWEST_REPEATED, ceil(value))
     if key == "calls":
-        return ceil(_rounded_up(value * factor))
+        return ceil(_round_up(value * factor))
     if key == "errors":
-        return f"{_rounded_up(min(100.0, value * 100 * factor)):g}%"
+        return f"{_round_up(min(100.0, value * 100 * factor)):g}%"
     return _duration(value * factor)
 
 
 def _duration(value_ns: float) -> str:
     for unit, size_ns in (("s", 1e9), ("ms", 1e6), ("us", 1e3)):
         if value_ns >= size_ns:
-            return f"{_rounded_up(value_ns / size_ns):g}{unit}"
+            return f"{_round_up(value_ns / size_ns):g}{unit}"
     return f"{max(1, ceil(value_ns))}ns"
 
 
-def _rounded_up(value: float) -> float:
+def _round_up(value: float) -> float:
     """Round up to two significant digits."""
     if value <= 0:
         return 0.0

@@ -34,11 +34,11 @@ class _Verbs(click.Group):
         """Find the verb. Raises UsageError for a word that is none, with what may have been meant."""
         word = args[0]
         if not word.startswith("-") and self.get_command(ctx, word) is None:
-            ctx.fail(f"No such command {word!r}.{_meant(word, self.list_commands(ctx))}")
+            ctx.fail(f"No such command {word!r}.{_guess(word, self.list_commands(ctx))}")
         return super().resolve_command(ctx, args)
 
 
-def _meant(word: str, verbs: list[str]) -> str:
+def _guess(word: str, verbs: list[str]) -> str:
     from difflib import get_close_matches
     from shutil import which
 

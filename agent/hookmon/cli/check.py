@@ -50,7 +50,7 @@ def command(
     """
     from hookmon.config.load import load
 
-    format = _output.chosen_format(format, as_json)
+    format = _output.choose_format(format, as_json)
     config = load(Path.cwd(), **configuration)
     if update:
         from hookmon.cli import _update
@@ -58,7 +58,7 @@ def command(
         _update.update(_check.run_to_judge(run), config, 1 + headroom / 100)
         return 0
     _check.refuse_without_budgets(config)
-    check = _check.judged(_check.run_to_judge(run), config, _check.base_of(against))
+    check = _check.judge(_check.run_to_judge(run), config, _check.base_of(against))
     if output is None:
         render(check, format, file=sys.stdout)
     else:
@@ -73,7 +73,7 @@ def _write(check: Check, format: str, output: Path) -> None:
         with output.open("w", encoding="utf-8", newline="\n") as file:
             render(check, format, file=file)
     except OSError as error:
-        raise _output.written(output, "the check", error) from error
+        raise _output.write_error(output, "the check", error) from error
 
 
 def _summarize(check: Check) -> None:

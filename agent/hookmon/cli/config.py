@@ -34,8 +34,8 @@ def command(schema: bool, everything: bool, as_json: bool, **options: Any) -> No
             {
                 "path": str(found.config.path) if found.config.path else None,
                 "project": str(found.config.project),
-                "values": [asdict(each) for each in found.values],
-                "packs": [asdict(each) for each in found.packs],
+                "values": [asdict(value) for value in found.values],
+                "packs": [asdict(state) for state in found.packs],
             }
         )
         return
@@ -46,23 +46,23 @@ def command(schema: bool, everything: bool, as_json: bool, **options: Any) -> No
     screen.line((f"{path}" if path else "no hookmon.toml: the defaults, and all packs", "bold"))
     own = {number for number, watch in enumerate(found.config.watches, 1) if not watch.pack}
     rows: list[list[Piece]] = []
-    for each in found.values:
-        if each.number and not everything and (each.number not in own or each.origin == DEFAULT):
+    for value in found.values:
+        if value.number and not everything and (value.number not in own or value.origin == DEFAULT):
             continue
-        table = f"{each.table} {each.number}: " if each.number else f"{each.table}." if each.table else ""
-        key = table + each.key
-        rows.append([(key, ""), (json.dumps(each.value, ensure_ascii=False), "cyan"), (each.origin, "dim")])
+        table = f"{value.table} {value.number}: " if value.number else f"{value.table}." if value.table else ""
+        key = table + value.key
+        rows.append([(key, ""), (json.dumps(value.value, ensure_ascii=False), "cyan"), (value.origin, "dim")])
     screen.title("Values")
     screen.table([Column("", least=12), Column("", least=16), Column("", least=10)], rows)
     screen.title("Packs")
     packs: list[list[Piece]] = [
         [
-            (each.name, ""),
-            ("on" if each.is_on else "off", "" if each.is_on else "yellow"),
-            (each.origin, "dim"),
-            (each.description, "dim"),
+            (state.name, ""),
+            ("on" if state.is_on else "off", "" if state.is_on else "yellow"),
+            (state.origin, "dim"),
+            (state.description, "dim"),
         ]
-        for each in found.packs
+        for state in found.packs
     ]
     screen.table([Column("", least=10), Column("", least=3), Column("", least=10), Column("", rank=1, least=20)], packs)
     screen.write()

@@ -47,7 +47,7 @@ def command(
     """
     from hookmon.report.diff.model import build
 
-    format = _output.chosen_format(format, as_json)
+    format = _output.choose_format(format, as_json)
     if opens and format not in ("text", "html"):
         raise click.UsageError(f"--open shows a page, and --format {format} is none")
     store = _runs.store_here()
@@ -62,7 +62,7 @@ def command(
     if output is None:
         render(diff, format, file=sys.stdout, everything=everything)
         return
-    with _output.opened(output, "the diff") as file:
+    with _output.open_output(output, "the diff") as file:
         render(diff, "html" if opens else format, file=file, everything=everything)
     if opens:
         _pages.show(output)

@@ -53,7 +53,7 @@ def command(command: tuple[str, ...], as_json: bool, **options: Any) -> int:
         verdict = ("is no Python itself: it depends on what it starts", "yellow")
     screen.flow([(join(command), "bold"), verdict])
     screen.line()
-    checks = _folded(checks, ABSENT)
+    checks = _fold(checks, ABSENT)
     widest = max(len(check.what) for check in checks)
     answers = max(5, *(len(check.answer) for check in checks))
     for check in checks:
@@ -65,8 +65,8 @@ def command(command: tuple[str, ...], as_json: bool, **options: Any) -> int:
     return 0 if is_watched else 1
 
 
-def _folded(checks: list[Check], absent: str) -> list[Check]:
-    """Return checks with one line for packs that have the same to say of themselves: there are dozens, and a screen is small.
+def _fold(checks: list[Check], absent: str) -> list[Check]:
+    """Return the checks, with one line for all packs of the same answer: there are dozens, and a screen is small.
 
     `absent` is how the text of those ends whose library is missing.
     """

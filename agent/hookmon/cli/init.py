@@ -31,7 +31,7 @@ def command(python: str, as_json: bool) -> None:
 
     The interpreter is started once and asked for its libraries. A file that is there is never overwritten.
     """
-    from hookmon.cli._versions import installed
+    from hookmon.cli._versions import libraries_of
     from hookmon.collector.hints import module_names
     from hookmon.collector.interpreter import ask
     from hookmon.config.find import HOOKMON_TOML, find_config
@@ -42,16 +42,16 @@ def command(python: str, as_json: bool) -> None:
     if there is not None and there.parent == here.resolve():
         raise HookmonError(f"{there}: there is a configuration already", code="file-exists")
     interpreter = _interpreter(python)
-    answer = ask([interpreter], os.environ)
     shipped = read_packs([])
-    there_are = installed(interpreter, shipped) if answer.is_supported else {}
-    packs: list[tuple[Pack, str | None]] = []  # with what is installed: "" for the standard library, None for nothing
+    answer = ask([interpreter], os.environ, libraries=libraries_of(shipped))
+    there_are = answer.libraries if answer.is_supported else {}
+    packs: list[tuple[Pack, str | None]] = []  # and installed version: "" for the standard library, None for none
     for pack in shipped:
         name, version = there_are.get(pack.library, ("", ""))
         found = f"{name} {version}" if name else None
         packs.append((pack, found if pack.library else ""))
     modules = [name for name in module_names(here) if not name.startswith(("test", "setup", "conftest"))]
-    modules.sort(key=lambda name: (name.count(".") == 0, name))  # what is imported from rather than what is started
+    modules.sort(key=lambda name: (name.count(".") == 0, name))  # modules of packages first: a module at the top may be a script
     text = _text(f"{answer.name} {answer.version}", packs, modules)
     path = here / HOOKMON_TOML
     try:
@@ -60,7 +60,7 @@ def command(python: str, as_json: bool) -> None:
     except FileExistsError:
         raise HookmonError(f"{path}: there is a configuration already", code="file-exists") from None
     except OSError as error:
-        raise _output.written(path, "the configuration", error) from error
+        raise _output.write_error(path, "the configuration", error) from error
     active = [pack.name for pack, version in packs if version is not None and pack.on]
     if as_json:
         _output.print_json({"path": str(path), "python": answer.executable, "version": answer.version, "packs": active})
@@ -90,9 +90,9 @@ def _interpreter(python: str) -> str:
 
 
 def _text(python: str, packs: list[tuple[Pack, str | None]], modules: list[str]) -> str:
-    """Return the file: nothing in it is switched on that is not on without it.
+    """Return the text of the file. All of it is comments, so it changes nothing yet.
 
-    Lines with two signs are prose; those with one become settings when it is taken away.
+    Lines that begin with ## are prose; a line that begins with # becomes a setting without the sign.
     """
     lines = [
         f"## hookmon {__version__}. Take the # away from what you want to set; lines with ## are prose.",

@@ -1,7 +1,7 @@
-"""The command `hookmon`, from its start to its exit code; what there is to do is in `_verbs` and in the verbs.
+"""The command `hookmon`, from its start to its exit code. What it does is in `_verbs` and in the verbs.
 
-It is started in the environment that is meant for the program, and has to bear that: PYTHONPATH leads to the program's modules,
-and PYTHONINSPECT asks for the program's prompt. Nothing but modules of the standard library is imported before that is settled.
+It starts in the environment that is meant for the program: PYTHONPATH leads to the program's modules, PYTHONINSPECT asks for the
+program's prompt. Only the standard library is imported before `_stand_back` has dealt with that.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def main() -> None:
 
 
 def _stand_back() -> None:
-    """Let the program's settings of Python concern the program: its modules come behind all of ours, its warnings are not ours.
+    """Keep the program's settings of Python away from hookmon itself: the modules that they bring, and the warnings.
 
-    What PYTHONPATH and the working folder bring goes to the end of sys.path, unless hookmon itself is there.
+    The entries of PYTHONPATH and the working folder move to the end of sys.path, unless hookmon itself is there.
     """
     try:
         os.getcwd()
@@ -70,15 +70,15 @@ def _stand_back() -> None:
 
 
 def _leave(code: int) -> NoReturn:
-    """End with an exit code, or by a signal, with everything written that was to be.
+    """Flush the streams, and end with an exit code, or by a signal.
 
-    The interpreter's own end is left out: after `hookmon run` it would be a 20th of all that hookmon does for a short program,
-    and with PYTHONINSPECT it would be a prompt.
+    The interpreter does not finalize: after the run of a short program that would take a 20th of all of hookmon's time, and
+    with PYTHONINSPECT it would open a prompt.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (AttributeError, OSError, ValueError):  # closed by whoever started us, or nobody reads it any more
+        except (AttributeError, OSError, ValueError):  # it was closed before our start, or its reader has gone
             pass
     if code < 0:
         from hookmon.collector import signals

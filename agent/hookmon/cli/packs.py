@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hookmon.cli._versions import installed
+from hookmon.cli._versions import installed_versions
 from hookmon.core.errors import HookmonError
 from hookmon.report.texts import inert
 
@@ -36,7 +36,7 @@ def command(
     if markdown:
         click.echo(table(config), nl=False)
         return
-    known = [each.name for each, _ in config.offered]
+    known = [pack.name for pack, _ in config.offered]
     for name in names:
         if name not in known:
             raise HookmonError(f"there is no pack {name}; there are {', '.join(known)}", code="unknown-pack")
@@ -44,33 +44,33 @@ def command(
     if as_json:
         import json
 
-        click.echo(json.dumps({"packs": rows, "left_out": [str(each) for each in config.left_out]}, indent=1))
+        click.echo(json.dumps({"packs": rows, "left_out": [str(left_out) for left_out in config.left_out]}, indent=1))
         return
     _print(rows, with_targets=bool(names))
-    for each in config.left_out:
-        click.echo(inert(str(each)))
+    for left_out in config.left_out:
+        click.echo(inert(str(left_out)))
 
 
 def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
     """Return what there is to say of each pack."""
-    versions = installed(python or sys.executable, [each for each, _ in config.offered])
+    versions = installed_versions(python or sys.executable, [pack for pack, _ in config.offered])
     rows = []
-    for each, verdict in config.offered:
-        distribution, version = versions.get(each.library, ("", ""))
-        is_on = verdict.is_on and each.name in config.packs
+    for pack, verdict in config.offered:
+        distribution, version = versions.get(pack.library, ("", ""))
+        is_on = verdict.is_on and pack.name in config.packs
         left_out = verdict.is_on and not is_on
         rows.append(
             {
-                "name": each.name,
+                "name": pack.name,
                 "state": "on" if is_on else "off",
                 "why": "left out" if left_out else str(verdict.place) if verdict.place else "by default",
-                "library": each.library,
+                "library": pack.library,
                 "distribution": distribution,
                 "version": version,
-                "tested": each.tested,
-                "origin": each.origin,
-                "description": each.description,
-                "targets": each.targets,
+                "tested": pack.tested,
+                "origin": pack.origin,
+                "description": pack.description,
+                "targets": pack.targets,
             }
         )
     return rows
@@ -96,15 +96,15 @@ def _print(rows: list[dict[str, Any]], *, with_targets: bool) -> None:
 def table(config: Config) -> str:
     """Return the packs that hookmon ships as a table of Markdown, the same on every machine."""
     lines = ["| pack | kinds | targets | hold | tested with | shows |", "|---|---|---|---|---|---|"]
-    shipped = [each for each, _ in config.offered if not each.origin]
-    for each in shipped:
-        watches = each.content.watches
+    shipped = [pack for pack, _ in config.offered if not pack.origin]
+    for pack in shipped:
+        watches = pack.content.watches
         kinds = ", ".join(dict.fromkeys(watch.kind for watch in watches))
         modules = len({watch.module for watch in watches})
-        targets = f"{len(each.targets)} in {modules} module{'s' if modules > 1 else ''}"
+        targets = f"{len(pack.targets)} in {modules} module{'s' if modules > 1 else ''}"
         hold = " and ".join(sorted({"adapter" if watch.adapter else "attributes" for watch in watches}, reverse=True))
-        tested = ", ".join(each.tested) if each.library else "the interpreters"
-        description = each.description.replace("|", "\\|")
-        off = "" if each.on else " (off)"
-        lines.append(f"| `{each.name}`{off} | {kinds} | {targets} | {hold} | {tested} | {description} |")
+        tested = ", ".join(pack.tested) if pack.library else "the interpreters"
+        description = pack.description.replace("|", "\\|")
+        off = "" if pack.on else " (off)"
+        lines.append(f"| `{pack.name}`{off} | {kinds} | {targets} | {hold} | {tested} | {description} |")
     return "\n".join([*lines, "", f"{len(shipped)} packs.", ""])

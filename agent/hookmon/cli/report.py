@@ -22,12 +22,12 @@ def command(run: str, format: str, output: Path | None, as_json: bool, everythin
 
     RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means.
     """
-    format = _output.chosen_format(format, as_json)
+    format = _output.choose_format(format, as_json)
     if output is None:
         _output.refuse_binary(format, sys.stdout)
     found = _runs.find(_runs.store_here(), run, without=unread(format))
     if output is None:
         render(found, format, file=sys.stdout, everything=everything)
         return
-    with _output.opened(output, "the report") as file:
+    with _output.open_output(output, "the report") as file:
         render(found, format, file=file, everything=everything)

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
 
-_FAILURES = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
-"""OSError is the disk's; the others would be our own mistakes, and not even those may keep the program or its exit code."""
-
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
 
@@ -71,7 +68,7 @@ def command(
     from hookmon.config.load import load
 
     _refuse_option(command[0])
-    format = _output.chosen_format(format, as_json)
+    format = _output.choose_format(format, as_json)
     try:
         here = Path.cwd()
     except OSError as error:
@@ -132,7 +129,7 @@ class _Session:
         from hookmon.collector.collect import Collector
         from hookmon.collector.machine import Machine
 
-        store = self._swept_store()
+        store = self._sweep_store()
         inherited = signals.hold()
         try:
             run = self._begin(store, inherited)
@@ -153,7 +150,7 @@ class _Session:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
 
-    def _swept_store(self) -> Store:
+    def _sweep_store(self) -> Store:
         """Return the store of the project, after a look at what killed launchers left there.
 
         Files of others are read here, and nothing of this run is there yet: whatever ends processes ends this one at once.
@@ -161,20 +158,17 @@ class _Session:
         from hookmon.collector import signals
         from hookmon.collector.recover import sweep
         from hookmon.collector.store import Store
-        from hookmon.config.find import find_project
 
-        store = Store.of_project(find_project(Path.cwd()))
+        store = Store.of_project(self._config.project)
         with signals.default_interrupt():
             try:
                 sweep(store)
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001  # it is about other runs, and this one begins all the same
                 click.echo(f"hookmon: what earlier runs left cannot be looked through: {error!r}", err=True)
         return store
 
     def _begin(self, store: Store, inherited: signals.Inherited) -> Run | None:
         """Write the plan and reserve a run file; return None when that is not possible: the program runs all the same."""
-        import psutil
-
         from hookmon.collector import signals
 
         try:
@@ -185,7 +179,7 @@ class _Session:
         except EarlySignal:
             self._withdraw()
             raise
-        except (*_FAILURES, psutil.Error) as error:
+        except Exception as error:  # noqa: BLE001  # a full disk or a mistake of ours: neither keeps the program from running
             self._withdraw()
             text = error if isinstance(error, OSError) else repr(error)
             click.echo(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]", err=True)
@@ -198,7 +192,6 @@ class _Session:
 
         from hookmon.collector import identity, run_folder
         from hookmon.collector.store import Run
-        from hookmon.config.find import find_project
         from hookmon.config.origins import settings
 
         return Run(
@@ -207,7 +200,7 @@ class _Session:
             command=arguments.mask(self._command),
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=__version__,
-            project=str(find_project(Path.cwd()).resolve()),
+            project=str(self._config.project),
             run_folder=str(self._folder),
             run_key=run_folder.key(self._folder),
             launcher_pid=os.getpid(),
@@ -269,7 +262,7 @@ class _Session:
             time.sleep(0.02)
         run = collector.look(state="finished")
         machine.describe(run)
-        run.blind_spots += [BlindSpot("pack", str(each)) for each in self._config.left_out]
+        run.blind_spots += [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
         add_cost(run, collector.work, collector.interpreter)
         run.launcher_cpu_ns = time.process_time_ns()
         name_versions(run, self._config, collector.interpreter)
@@ -318,7 +311,7 @@ def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
     from hookmon.cli import _check
     from hookmon.report.check import render
 
-    check = _check.judged(run, config, base)
+    check = _check.judge(run, config, base)
     with contextlib.suppress(BrokenPipeError):
         render(check, "text", file=sys.stderr)
     return code or check.exit_code()
@@ -335,5 +328,5 @@ def _report(run: Run, format: str, output: Path | None) -> None:
         else:
             with output.open("w", encoding="utf-8", newline="\n") as file:
                 render(run, format, file=file)
-    except _FAILURES as error:
+    except Exception as error:  # noqa: BLE001  # the run is kept, and the exit code is to be that of the program
         click.echo(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run", err=True)

@@ -100,7 +100,7 @@ def name(run: str, name: str, as_json: bool) -> None:
     if name.isdecimal() or name == "last" or "/" in name or name.endswith(".sqlite"):
         raise HookmonError(f"{name!r} cannot be the name of a run: it means another one", code="not-a-name")
     store = _runs.store_here()
-    run_file = _kept(store, run)
+    run_file = _find_kept(store, run)
     run_file.rename(name)
     _say(as_json, [run_file], f"run {_number(run_file)} is called {name}" if name else f"run {_number(run_file)} has no name now")
 
@@ -111,7 +111,7 @@ def name(run: str, name: str, as_json: bool) -> None:
 def remove(runs: tuple[str, ...], as_json: bool) -> None:
     """Delete runs for good. One that goes on stays."""
     store = _runs.store_here()
-    found = list({run_file.path: run_file for run_file in (_kept(store, run) for run in runs)}.values())
+    found = list({run_file.path: run_file for run_file in (_find_kept(store, run) for run in runs)}.values())
     for run_file in found:
         _refuse_running(run_file)
     for run_file in found:
@@ -130,11 +130,11 @@ def export(run: str, file: Path, as_json: bool) -> None:
     """Write a run into FILE, which any machine with hookmon can read and import."""
     from hookmon.collector.store import RunFile
 
-    _refuse_running(_kept(_runs.store_here(), run))
+    _refuse_running(_find_kept(_runs.store_here(), run))
     found = _runs.find(_runs.store_here(), run)
     _create(file)
     try:
-        RunFile(file).save(_portable(found))
+        RunFile(file).save(_make_portable(found))
     except RunFileError:
         file.unlink(missing_ok=True)
         raise
@@ -148,7 +148,7 @@ def import_(file: Path, as_json: bool) -> None:
     """Keep the run in FILE, as the newest of this project."""
     from hookmon.collector.store import RunFile, number_of
 
-    run = _portable(RunFile(file).load())
+    run = _make_portable(RunFile(file).load())
     run_file = _runs.store_here().reserve()
     run.id = number_of(run_file)
     try:
@@ -159,7 +159,7 @@ def import_(file: Path, as_json: bool) -> None:
     _say(as_json, [run_file], f"run {run.id}")
 
 
-def _portable(run: Run) -> Run:
+def _make_portable(run: Run) -> Run:
     """Return a run that refers to nothing of the machine where it was made.
 
     Its run folder above all: hookmon deletes those that were left behind, and a file that somebody sent must not say which.
@@ -173,7 +173,7 @@ def _portable(run: Run) -> Run:
     return run
 
 
-def _kept(store: Store, which: str) -> RunFile:
+def _find_kept(store: Store, which: str) -> RunFile:
     """Return the file of a run of this project. Raises RunFileError when there is no such run."""
     numbers = store.numbers()
     if which.isdecimal() and which.isascii() and int(which) in numbers:
@@ -201,7 +201,7 @@ def _create(file: Path) -> None:
     except FileExistsError:
         raise HookmonError(f"{file}: there is such a file already", code="file-exists") from None
     except OSError as error:
-        raise _output.written(file, "the run", error) from error
+        raise _output.write_error(file, "the run", error) from error
 
 
 def _number(run_file: RunFile) -> int:
@@ -212,7 +212,7 @@ def _number(run_file: RunFile) -> int:
 
 def _say(as_json: bool, run_files: list[RunFile], text: str) -> None:
     if as_json:
-        _output.print_json([{"run": _number(each), "path": str(each.path)} for each in run_files])
+        _output.print_json([{"run": _number(run_file), "path": str(run_file.path)} for run_file in run_files])
         return
     from hookmon.report.texts import inert
 

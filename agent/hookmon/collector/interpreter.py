@@ -22,6 +22,7 @@ import sys
 if sys.path and sys.path[0] == "":
     del sys.path[0]  # the folder that this was started in may have a json.py of its own
 import json
+wanted = json.loads(sys.argv[1])
 found = {"version": ".".join(map(str, sys.version_info[:3])), "executable": sys.executable, "prefix": sys.prefix}
 found["name"] = getattr(getattr(sys, "implementation", None), "name", "cpython")
 loaded = sorted(set(name.partition(".")[0] for name in list(sys.modules)))
@@ -34,32 +35,37 @@ if found["probe"]:
     found["engine"], found["why_pure"] = engine.NAME, engine.WHY_PURE
     if engine.compiled:
         found["reads"] = engine.compiled.reads()
-found["loaded"] = [name for name in json.loads(sys.argv[2]) if name in loaded]
+found["loaded"] = [name for name in wanted["loaded"] if name in loaded]
 found["importable"] = []
 found["libraries"] = {}
 try:
     from importlib.util import find_spec
-    from importlib.metadata import distributions
+    from importlib import metadata
 except ImportError:
     pass
 else:
-    for name in json.loads(sys.argv[1]):
+    for name in wanted["importable"]:
         try:
             if find_spec(name) is not None:
                 found["importable"].append(name)
         except (ImportError, ValueError, AttributeError):
             pass
-    for distribution in distributions():
-        name = distribution.metadata["Name"]
-        if name:
-            found["libraries"][name.lower().replace("_", "-")] = distribution.version
-sys.stdout.write("\\n" + sys.argv[3] + json.dumps(found) + "\\n")
+    modules = None
+    for library, module in wanted["libraries"]:
+        try:
+            found["libraries"][library] = [library, metadata.version(library)]
+        except metadata.PackageNotFoundError:  # psycopg2 may be installed as psycopg2-binary
+            if modules is None:
+                modules = getattr(metadata, "packages_distributions", dict)()  # Python 3.10
+            for name in modules.get(module, [])[:1]:
+                found["libraries"][library] = [name, metadata.version(name)]
+sys.stdout.write("\\n" + sys.argv[2] + json.dumps(found) + "\\n")
 """
 
 
 @dataclass
 class Interpreter:
-    """One interpreter as it starts. `importable` and `loaded` are those of the modules asked about."""
+    """One interpreter as it starts. `importable`, `loaded` and `libraries` are those of the modules and libraries asked about."""
 
     version: str
     name: str  # cpython, pypy …
@@ -72,7 +78,7 @@ class Interpreter:
     reads: dict[str, bool | None] = field(default_factory=dict)  # see _engine.reads
     importable: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)  # at its start
-    libraries: dict[str, str] = field(default_factory=dict)  # {name as pip says it, in small letters: version}
+    libraries: dict[str, list[str]] = field(default_factory=dict)  # {library: [the distribution it is installed by, version]}
 
     @property
     def is_supported(self) -> bool:
@@ -103,10 +109,19 @@ def engine_of(interpreter: list[str]) -> tuple[str, str]:
 
 
 def ask(
-    interpreter: list[str], environment: Mapping[str, str], *, importable: Iterable[str] = (), loaded: Iterable[str] = ()
+    interpreter: list[str],
+    environment: Mapping[str, str],
+    *,
+    importable: Iterable[str] = (),
+    loaded: Iterable[str] = (),
+    libraries: Iterable[tuple[str, str]] = (),
 ) -> Interpreter:
-    """Start an interpreter and return what it says. Raises HookmonError when it cannot be started or says nothing."""
-    command = [*interpreter, "-c", _ASK, json.dumps(list(importable)), json.dumps(list(loaded)), _MARK]
+    """Start an interpreter and return what it says. Raises HookmonError when it cannot be started or says nothing.
+
+    `importable` and `loaded` are names of modules. Each of `libraries` has what pip calls it and a module of it.
+    """
+    wanted = {"importable": list(importable), "loaded": list(loaded), "libraries": list(libraries)}
+    command = [*interpreter, "-c", _ASK, json.dumps(wanted), _MARK]
     try:
         done = subprocess.run(
             command, env=dict(environment), stdin=subprocess.DEVNULL, capture_output=True, timeout=_TIMEOUT_S, check=False

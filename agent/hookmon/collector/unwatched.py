@@ -18,6 +18,9 @@ FOREIGN = "is not a Python program"
 GONE = "it ended before it could be looked at"
 REPLACED = "its environment was replaced"
 
+_EXCLUDING = {"I": "isolated", "E": "ignores the environment", "S": "without site"}
+"""Python's own options with which it imports no sitecustomize from PYTHONPATH."""
+
 
 def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
     """Return why the probe cannot be in a process, "" when nothing speaks against it."""
@@ -29,16 +32,16 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
         return f"{name} {other or FOREIGN}"
     if other:
         return f"it {other}"
-    flags = interpreter_flags(command)
-    for flag, text in (("I", "isolated"), ("E", "ignores the environment"), ("S", "without site")):
-        if flag in flags:
-            return f"Python was started with -{flag} ({text})"
+    if option := excluding_option(command):
+        return f"Python was started with {option}"
+    from hookmon.core.switch import DISABLED, is_disabled  # few processes come this far
+
     try:
         environment = process.environ()
     except (psutil.Error, OSError):
         return ""
-    if environment and environment.get("HOOKMON_DISABLE", "0") not in ("", "0"):
-        return "HOOKMON_DISABLE is set"
+    if is_disabled(environment):
+        return DISABLED
     if _OUR_VARIABLE not in environment or "PYTHONPATH" not in environment:
         return f"{REPLACED}: HOOKMON_RUN or PYTHONPATH is missing"
     return _shadowed_reason(environment)
@@ -94,6 +97,12 @@ def _shadowed_reason(environment: dict[str, str]) -> str:
 def is_python(name: str) -> bool:
     """Say whether a file is called as a Python interpreter is."""
     return name.startswith(("python", "pypy")) or name in ("Python",)
+
+
+def excluding_option(command: list[str]) -> str:
+    """Return the option with which an interpreter does not come to our sitecustomize, "-I (isolated)"; "" without one."""
+    flags = interpreter_flags(command)
+    return next((f"-{flag} ({meaning})" for flag, meaning in _EXCLUDING.items() if flag in flags), "")
 
 
 def interpreter_flags(command: list[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hookmon.config.problem import Mistake, closest, shown
+from hookmon.config.problem import Mistake, closest, quote
+from hookmon.core import layout
 from hookmon.core import span as span_template
 from hookmon.core.plan import KINDS, REDACTIONS
 
@@ -24,7 +25,7 @@ def module(name: str) -> Iterator[Mistake]:
         guess = name.strip().removesuffix(".py").replace("/", ".").replace("-", "_")
         meant = guess if _is_dotted(guess) else ""
         yield Mistake(
-            f"module {shown(name)} is not a module name",
+            f"module {quote(name)} is not a module name",
             'a dotted name as in an import, "shop.pricing", or "__main__"',
             meant,
             code="not-a-module",
@@ -54,18 +55,18 @@ def callback(where: str) -> Iterator[Mistake]:
     """
     if not _is_dotted(where):
         yield Mistake(
-            f"callable {shown(where)} is no place of a callback",
+            f"callable {quote(where)} is no place of a callback",
             '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
             code="not-a-hook",
         )
 
 
-def skipped(names: Sequence[object]) -> Iterator[Mistake]:
+def packages_or_callables(names: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each name that can be neither a package nor a callable with its module."""
     for index, name in enumerate(names):
         if isinstance(name, str) and not all(_is_dotted(part) for part in name.split(":", 1)):
             yield Mistake(
-                f"{shown(name)} is not a package or callable",
+                f"{quote(name)} is not a package or callable",
                 '"shop.plugins", "shop.plugins:on_save"',
                 at=(index,),
                 code="not-a-hook",
@@ -76,27 +77,27 @@ def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
     """Yield a mistake for each pattern that cannot be the name of a method."""
     for index, pattern in enumerate(patterns):
         if isinstance(pattern, str) and not _GLOB_PARTS.sub("_", pattern).isidentifier():
-            yield Mistake(f"method {shown(pattern)} is not a name", '"saved", "on_*"', at=(index,), code="not-a-hook")
+            yield Mistake(f"method {quote(pattern)} is not a name", '"saved", "on_*"', at=(index,), code="not-a-hook")
 
 
 def base(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is a class with its module, or nothing."""
     module_name, colon, class_name = name.partition(":")
     if name and not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
-        yield Mistake(f"base {shown(name)} is not a class with its module", '"framework.plugin:Plugin"', code="not-a-hook")
+        yield Mistake(f"base {quote(name)} is not a class with its module", '"framework.plugin:Plugin"', code="not-a-hook")
 
 
 def _call(name: str, index: int) -> Iterator[Mistake]:
     parents, dot, last = name.rpartition(".")
     literal = _GLOB_PARTS.sub("_", last)  # what a glob stands for could be a letter, so it must leave an identifier
     if any(char in parents for char in "*?[]"):
-        yield Mistake(f"call {shown(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,), code="not-a-call")
+        yield Mistake(f"call {quote(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,), code="not-a-call")
     elif "[" in literal or "]" in literal:
         yield Mistake(
-            f"call {shown(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,), code="not-a-call"
+            f"call {quote(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,), code="not-a-call"
         )
     elif not _is_dotted(parents + dot + literal):
-        yield Mistake(f"call {shown(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,), code="not-a-call")
+        yield Mistake(f"call {quote(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,), code="not-a-call")
 
 
 def _call_meant(name: str) -> str:
@@ -109,7 +110,7 @@ def span(template: str) -> Iterator[Mistake]:
     try:
         span_template.parse(template)
     except ValueError as error:
-        yield Mistake(f"span {shown(template)}: {error}", code="not-a-span")
+        yield Mistake(f"span {quote(template)}: {error}", code="not-a-span")
 
 
 def place(template: str) -> Iterator[Mistake]:
@@ -117,24 +118,24 @@ def place(template: str) -> Iterator[Mistake]:
     try:
         parts = span_template.parse(template)
     except ValueError as error:
-        yield Mistake(f"{shown(template)}: {error}", code="not-a-span")
+        yield Mistake(f"{quote(template)}: {error}", code="not-a-span")
         return
     if parts and (len(parts) > 1 or isinstance(parts[0], str) or len(parts[0][0]) > 1 or parts[0][1]):
-        yield Mistake(f"{shown(template)} is not one place", 'a field without a filter, "{result.response}"', code="not-a-span")
+        yield Mistake(f"{quote(template)} is not one place", 'a field without a filter, "{result.response}"', code="not-a-span")
 
 
 def kind(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's kinds."""
     if name not in KINDS:
-        yield Mistake(f"kind {shown(name)} is unknown", ", ".join(KINDS), closest(name, KINDS), code="unknown-kind")
+        yield Mistake(f"kind {quote(name)} is unknown", ", ".join(KINDS), closest(name, KINDS), code="unknown-kind")
 
 
 def redact(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's redactions."""
     if name not in REDACTIONS:
         yield Mistake(
-            f"redact {shown(name)} is unknown",
-            ", ".join(f'"{each}"' for each in REDACTIONS),
+            f"redact {quote(name)} is unknown",
+            ", ".join(f'"{redaction}"' for redaction in REDACTIONS),
             closest(name, REDACTIONS),
             code="unknown-redaction",
         )
@@ -143,7 +144,7 @@ def redact(name: str) -> Iterator[Mistake]:
 def adapter(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` can be a module in hookmon.packs."""
     if not name.isidentifier():
-        yield Mistake(f"adapter {shown(name)} is not a name", "the name of a module beside the pack", code="not-a-module")
+        yield Mistake(f"adapter {quote(name)} is not a name", "the name of a module beside the pack", code="not-a-module")
 
 
 def _is_dotted(name: str) -> bool:
@@ -160,20 +161,21 @@ def share(value: str) -> Iterator[Mistake]:
     except ValueError:
         is_share = False
     if not is_share:
-        yield Mistake(f"{shown(value)} is no share", 'a percentage above 0 such as "3%", or "off"', code="not-a-share")
+        yield Mistake(f"{quote(value)} is no share", 'a percentage above 0 such as "3%", or "off"', code="not-a-share")
 
 
 _UNITS_NS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
 _DURATION = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*(ns|us|µs|ms|s|min)\s*")
 _PART = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
 _GROWTH = re.compile(r"\s*\+\s*([0-9]+(?:\.[0-9]+)?)\s*%\s*")
-_FEWEST_REPEATED = 4
+FEWEST_REPEATED = layout.REPEATED - 1
+"""The least number of repetitions that a budget can allow: from REPEATED on they are told."""
 
 
 def duration(value: str) -> Iterator[Mistake]:
     """A duration with its unit, "60ms"."""
     if value and not _DURATION.fullmatch(value):
-        yield Mistake(f"{shown(value)} is no duration", 'a number with ns, us, ms, s or min, "60ms"', code="not-a-duration")
+        yield Mistake(f"{quote(value)} is no duration", 'a number with ns, us, ms, s or min, "60ms"', code="not-a-duration")
 
 
 def duration_ns_of(value: str) -> float:
@@ -186,7 +188,7 @@ def duration_ns_of(value: str) -> float:
 def part(value: str) -> Iterator[Mistake]:
     """A share in per cent, "1%"; none is "0%"."""
     if value and (not _PART.fullmatch(value) or part_of(value) > 1):
-        yield Mistake(f"{shown(value)} is no share", 'a percentage from 0 to 100, "1%"', code="not-a-share")
+        yield Mistake(f"{quote(value)} is no share", 'a percentage from 0 to 100, "1%"', code="not-a-share")
 
 
 def part_of(value: str) -> float:
@@ -200,7 +202,7 @@ def growth(value: str) -> Iterator[Mistake]:
     """By how much something may grow, "+10%"."""
     if value and not _GROWTH.fullmatch(value):
         meant = f"+{value.strip()}" if _PART.fullmatch(value) else ""
-        yield Mistake(f"{shown(value)} is no growth", 'a percentage with its sign, "+10%"', meant, code="not-a-share")
+        yield Mistake(f"{quote(value)} is no growth", 'a percentage with its sign, "+10%"', meant, code="not-a-share")
 
 
 def growth_of(value: str) -> float:
@@ -213,14 +215,14 @@ def growth_of(value: str) -> float:
 def amount(value: float) -> Iterator[Mistake]:
     """A number of calls, 0 for none at all."""
     if not 0 <= value < float("inf"):
-        yield Mistake(f"{shown(value)} is no number of calls", "a number from 0 on", code="not-an-amount")
+        yield Mistake(f"{quote(value)} is no number of calls", "a number from 0 on", code="not-an-amount")
 
 
 def repetition(value: float) -> Iterator[Mistake]:
     """A number of repetitions: fewer than five are not told apart."""
-    if not _FEWEST_REPEATED <= value < float("inf"):
-        found = f"max_repetition {shown(value)} cannot be checked"
-        yield Mistake(found, f"a number from {_FEWEST_REPEATED} on: fewer than five are not counted", code="not-an-amount")
+    if not FEWEST_REPEATED <= value < float("inf"):
+        found = f"max_repetition {quote(value)} cannot be checked"
+        yield Mistake(found, f"a number from {FEWEST_REPEATED} on: fewer than five are not counted", code="not-an-amount")
 
 
 def share_of(value: str) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from hookmon.config import checks
 from hookmon.config.document import Document
-from hookmon.config.problem import Mistake, Place, Problem, shown
-from hookmon.config.settings import USER, settings_of
+from hookmon.config.problem import Mistake, Place, Problem, quote
+from hookmon.config.settings import PACK, USER, settings_of
 from hookmon.config.targets import Target
 from hookmon.config.validate import Table
 from hookmon.config.watch import Hook, Watch
@@ -28,7 +29,9 @@ class Collected:
         What in one of them does not go together is appended to `problems`.
         """
         for table in tables:
-            problems += [Problem(document.place((*table.path, "until", *each.at)), each) for each in _beside_until(table)]
+            problems += [
+                Problem(document.place((*table.path, "until", *mistake.at)), mistake) for mistake in _beside_until(table)
+            ]
             values = table.values
             calls = table.written.get("calls")
             if "module" in values and isinstance(calls, list):
@@ -37,12 +40,7 @@ class Collected:
                 placed = self.placed_hooks if is_other else self.placed
                 placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
             if table.is_sound:
-                source = f"pack {pack}" if pack else str(table.place)
-                values = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-                if table.path[0] == "hook":
-                    hook = Hook(**{each.name: values.pop(each.name) for each in fields(Hook)})
-                    values |= {"nested": False, "hook": hook}
-                self.watches.append(Watch(**values, pack=pack, source=source))
+                self.watches.append(_watch(str(table.path[0]), values, pack, f"pack {pack}" if pack else str(table.place)))
 
     def add_option(self, text: str, problems: list[Problem]) -> None:
         """Add the watch that `--watch text` asks for; what is wrong with it is appended to `problems`."""
@@ -53,14 +51,32 @@ class Collected:
             self.placed += [((module.strip(), call), place) for call in calls]
             mistakes = [*checks.module(module.strip()), *checks.calls(calls)]
         else:
-            mistakes = [Mistake(f"there is no colon in {shown(text)}", "MODULE:CALL or MODULE:CALL,CALL", code="no-colon")]
+            mistakes = [Mistake(f"there is no colon in {quote(text)}", "MODULE:CALL or MODULE:CALL,CALL", code="no-colon")]
         if mistakes:
             problems += [Problem(place, mistake) for mistake in mistakes]
             return
-        settings = settings_of("watch", USER).items()
-        defaults = {key: tuple(each.default) if isinstance(each.default, list) else each.default for key, each in settings}
-        values = {**defaults, "module": module.strip(), "calls": tuple(calls)}
-        self.watches.append(Watch(**values, source=str(place)))  # type: ignore[arg-type]  # the table of settings has the types
+        values = {**_defaults("watch", USER), "module": module.strip(), "calls": calls}
+        self.watches.append(_watch("watch", values, "", str(place)))
+
+
+def _watch(table: str, values: dict[str, Any], pack: str, source: str) -> Watch:
+    """Return the watch of a checked table; `values` has one for each of its settings."""
+    defaults = _defaults(table, PACK if pack else USER)
+    named = {attribute.name for kind in (Watch, Hook) for attribute in fields(kind)}
+    others = tuple((key, _freeze(value)) for key, value in values.items() if key not in named and value != defaults[key])
+    values = {key: _freeze(value) for key, value in values.items() if key in named}
+    if table == "hook":
+        hook = Hook(**{attribute.name: values.pop(attribute.name) for attribute in fields(Hook)})
+        values |= {"nested": False, "hook": hook}
+    return Watch(**values, pack=pack, source=source, others=others)
+
+
+def _defaults(table: str, writer: str) -> dict[str, Any]:
+    return {key: setting.default for key, setting in settings_of(table, writer).items()}
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _beside_until(table: Table) -> Iterator[Mistake]:
@@ -69,7 +85,7 @@ def _beside_until(table: Table) -> Iterator[Mistake]:
     until = values.get("until", ())
     for index, call in enumerate(until):
         if call in values.get("calls", ()):
-            found = f"{shown(call)} is to begin what it ends"
+            found = f"{quote(call)} is to begin what it ends"
             yield Mistake(found, "other functions than those in calls", at=(index,), code="contradiction")
     for key in ("entry_name", "entry_status", "entry_body", "adapter"):
         if until and values.get(key):

@@ -39,7 +39,7 @@ class Document:
 
     @cached_property
     def _lines(self) -> dict[KeyPath, int]:
-        """Those of all keys: only where a mistake is told of, or a setting's origin, is it worth while to look for them."""
+        """Return the lines of all keys. They are looked for on demand: only a mistake or the origin of a setting needs them."""
         return line_numbers(self.text)
 
 

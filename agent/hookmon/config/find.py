@@ -18,7 +18,7 @@ def find_config(start: Path) -> Path | None:
     """
     for folder in _upwards(start):
         if os.path.lexists(folder / HOOKMON_TOML):
-            return folder / HOOKMON_TOML  # also what is no file: that is said, and not passed over
+            return folder / HOOKMON_TOML  # a folder of that name, too: `load` reports it
         if _mentions_hookmon(folder / PYPROJECT):
             return folder / PYPROJECT
     return None
@@ -36,14 +36,14 @@ def _upwards(start: Path) -> list[Path]:
 
 
 def _mentions_hookmon(pyproject: Path) -> bool:
-    """Say whether the file configures hookmon. A broken one does if it names the table: then its mistake is worth an error."""
+    """Say whether the file configures hookmon. A broken file counts if it names the table: the user shall hear of its mistake."""
     try:
         text = pyproject.read_text(encoding="utf-8-sig") if pyproject.is_file() else ""
     except (OSError, UnicodeDecodeError):
         return False
     if "hookmon" not in text:
         return False
-    import tomllib  # not where a project is only looked for
+    import tomllib  # a search for the project alone does without
 
     try:
         return hookmon_table(tomllib.loads(text)) is not None

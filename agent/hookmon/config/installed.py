@@ -2,7 +2,7 @@
 
 In: the metadata of what is installed beside hookmon. Out: packs, and the ones that had to be left out. An entry point is
 `NAME = "package.subpackage"`: the pack is the file `NAME.toml` in that folder, which is found without importing anything of
-the package. What came by being installed may step aside, so a mistake in such a pack costs that pack only.
+the package. The user has not asked for such a pack, so a mistake in it is no error: the pack is left out.
 """
 
 from __future__ import annotations
@@ -68,16 +68,16 @@ def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
 def _may_name_packs(place: str) -> bool:
     """Say whether a package that is installed in a place of sys.path may have packs; mostly none has.
 
-    To ask `importlib.metadata` takes longer than all else that is read at the start of a run, most of it to import it.
+    `importlib.metadata` would take longer than all other reading at the start of a run, mostly for its own import.
     """
     if os.path.isfile(place):
         return True  # an archive
     with suppress(OSError), os.scandir(place) as found:
-        for each in found:
-            name = each.name.lower()
+        for entry in found:
+            name = entry.name.lower()
             if name.endswith((".dist-info", ".egg-info")) or name == "egg-info":
                 with suppress(OSError):
-                    if GROUP.encode() in Path(each.path, "entry_points.txt").read_bytes():
+                    if GROUP.encode() in Path(entry.path, "entry_points.txt").read_bytes():
                         return True
     return False
 
@@ -95,7 +95,7 @@ def _read(entry: EntryPoint, place: Place, origin: str, problems: list[Problem])
 
 
 def _folder_of(package: str) -> Path | None:
-    """Return the folder of a package; only the search for its top is Python's own, since that imports nothing."""
+    """Return the folder of a package. `find_spec` looks for its top package only: below that, it would import."""
     top, *below = package.split(".")
     try:
         spec = find_spec(top)
@@ -106,8 +106,11 @@ def _folder_of(package: str) -> Path | None:
     return next((folder for folder in folders if folder.is_dir()), None)
 
 
-def without_doubles(packs: list[Pack], named: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
-    """Return the packs, less those of installed packages that watch what another one does, unless the user has named them."""
+def leave_out_doubles(packs: list[Pack], named: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
+    """Return the packs to use, and those to leave out: packs of installed packages that watch what another pack watches.
+
+    What the user has named is not left out.
+    """
     kept: list[Pack] = []
     left_out = []
     placed: list[tuple[Target, Place]] = []

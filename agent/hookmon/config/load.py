@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from hookmon.config.budgets import Budget, budgets
 from hookmon.config.collect import Collected
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
-from hookmon.config.installed import LeftOut, read_installed, without_doubles
+from hookmon.config.installed import LeftOut, leave_out_doubles, read_installed
 from hookmon.config.packs import Pack, Verdict
-from hookmon.config.problem import Mistake, Place, Problem, in_order
+from hookmon.config.problem import Mistake, Place, Problem, sort_by_place
 from hookmon.config.settings import ROOT, USER, settings_of
 from hookmon.config.targets import duplicates, override
 from hookmon.config.validate import Table, check_document
@@ -28,16 +28,18 @@ class Config:
     """A configuration without a mistake.
 
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was
-    read, None for none; `project` the folder that the run belongs to. `max_overhead` is the share of
-    a process's time that a target may cost before it is timed by samples, 0.0 for any. `offered` are all packs there are, each
-    with who switched it on or off, `left_out` those of installed packages that could not be used. `redact` says what of SQL
-    is not shown. `budgets` are what `hookmon check` enforces, in the order of the file; `document` is what stood in the file.
+    read, None for none; `project` the folder that the run belongs to, wherever the file is. `root` are the settings that stand
+    before all tables, by key, written or default. `max_overhead` is the share of a process's time that a target may cost before
+    it is timed by samples, 0.0 for any; `redact` says what of SQL is not shown. `offered` are all packs there are, each with who
+    switched it on or off, `left_out` those of installed packages that could not be used. `budgets` are what `hookmon check`
+    enforces, in the order of the file; `document` is what stood in the file.
     """
 
     watches: list[Watch]
     packs: list[str]
     path: Path | None
     project: Path
+    root: Mapping[str, Any]
     max_overhead: float
     redact: str
     offered: list[tuple[Pack, Verdict]] = field(default_factory=list)
@@ -83,38 +85,45 @@ def load(
     problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
 
     shipped, left_out = _all_packs(pack, problems)
-    names = [each.name for each in shipped]
-    files = {each: Path(each).stem for each in pack if packs.is_path(each)}  # one that has a mistake is told of already
-    pack = [files.get(each, each) for each in pack if each not in files or files[each] in names]
+    names = [pack.name for pack in shipped]
+    files = {text: Path(text).stem for text in pack if packs.is_path(text)}  # a broken file has its problem already
+    pack = [files.get(text, text) for text in pack if text not in files or files[text] in names]
     choices = [_choice_of_options(pack, no_pack)]
     if document:
         choices += [_choice_of_file(document, table) for table in tables["packs"]]
-    broken = [each for each in left_out if each.name not in names]
-    off = [each.name for each in shipped if not each.on]
-    verdicts = packs.choose([*names, *(each.name for each in broken)], choices, problems, off)
+    broken = [failed for failed in left_out if failed.name not in names]
+    off = [pack.name for pack in shipped if not pack.on]
+    verdicts = packs.choose([*names, *(failed.name for failed in broken)], choices, problems, off)
     named = {name for name, verdict in verdicts.items() if verdict.is_on and verdict.place}
-    problems += [problem for each in broken if each.name in named for problem in each.problems]
-    active, doubles = without_doubles([each for each in shipped if verdicts[each.name].is_on], named)
+    problems += [problem for failed in broken if failed.name in named for problem in failed.problems]
+    active, doubles = leave_out_doubles([pack for pack in shipped if verdicts[pack.name].is_on], named)
     left_out += doubles
-    problems += duplicates(placed for each in active for placed in each.content.placed)
-    problems += duplicates(placed for each in active for placed in each.content.placed_hooks)
+    problems += duplicates(placed for pack in active for placed in pack.content.placed)
+    problems += duplicates(placed for pack in active for placed in pack.content.placed_hooks)
 
     if problems:
-        ordered = in_order(problems)
-        raise ConfigError([str(each) for each in ordered], [each.mistake.code for each in ordered])
+        ordered = sort_by_place(problems)
+        raise ConfigError([str(problem) for problem in ordered], [problem.mistake.code for problem in ordered])
     watches = override(
         own.watches,
-        [item for each in active for item in each.content.watches],
-        [item for each in shipped for item in each.content.watches],
+        [item for pack in active for item in pack.content.watches],
+        [item for pack in shipped for item in pack.content.watches],
     )
-    root: dict[str, Any] = {key: each.default for key, each in settings_of(ROOT, USER).items()}
+    root: dict[str, Any] = {key: setting.default for key, setting in settings_of(ROOT, USER).items()}
     root |= tables[ROOT][0].values if document else {}
-    max_overhead = checks.share_of(root["max_overhead"])
-    project = path.resolve().parent if path else find_project(start)
-    offered = [(each, verdicts[each.name]) for each in shipped]
-    limits = budgets(document, tables["budget"]) if document else ()
-    names = [each.name for each in active]
-    return Config(watches, names, path, project, max_overhead, root["redact"], offered, left_out, limits, document)
+    return Config(
+        watches=watches,
+        packs=[pack.name for pack in active],
+        path=path,
+        project=find_project(start),
+        root=root,
+        max_overhead=checks.share_of(root["max_overhead"]),
+        redact=root["redact"],
+        offered=[(pack, verdicts[pack.name]) for pack in shipped],
+        left_out=left_out,
+        budgets=budgets(document, tables["budget"]) if document else (),
+        document=document,
+    )
 
 
 def label(path: Path, start: Path) -> str:
@@ -130,7 +139,7 @@ def _all_packs(named: Sequence[str], problems: list[Problem]) -> tuple[list[Pack
     paths = [Path(text) for text in named if packs.is_path(text)]
     given = [packs.read_file(path, str(path), str(path), problems) for path in paths]
     found |= {pack.name: pack for pack in given if pack}
-    return list(found.values()), [each for each in left_out if each.name not in {path.stem for path in paths}]
+    return list(found.values()), [failed for failed in left_out if failed.name not in {path.stem for path in paths}]
 
 
 def _choice_of_options(pack: Sequence[str], no_pack: Sequence[str]) -> packs.Choice:

@@ -57,12 +57,12 @@ def origins(start: Path, **options: Any) -> Origins:
 def settings(config: Config) -> list[dict[str, Any]]:
     """Return what a run keeps of its configuration: `table`, `key`, `value`, `origin` of each value that is no watch.
 
-    Of the packs, whose targets carry their names anyway, it has those that somebody switched on or off.
+    Of the packs it has those that somebody switched on or off; the others can be told from their targets.
     """
     values = [*_plain(config.document), *_budgets(config)]
-    rows = [{"table": each.table, "key": each.key, "value": each.value, "origin": each.origin} for each in values]
-    packs = [each for each in _packs(config) if each.origin != DEFAULT]
-    return rows + [{"table": "packs", "key": each.name, "value": each.is_on, "origin": each.origin} for each in packs]
+    rows = [{"table": value.table, "key": value.key, "value": value.value, "origin": value.origin} for value in values]
+    packs = [state for state in _packs(config) if state.origin != DEFAULT]
+    return rows + [{"table": "packs", "key": state.name, "value": state.is_on, "origin": state.origin} for state in packs]
 
 
 def _plain(document: Document | None) -> list[Value]:
@@ -81,8 +81,10 @@ def _watches(watches: list[Watch]) -> list[Value]:
     rows = []
     for number, watch in enumerate(watches, 1):
         table = "hook" if watch.hook else "watch"
-        defaults = {key: each.default for key, each in settings_of(table, USER).items()}
-        values = {each.name: getattr(watch, each.name) for each in fields(Watch) if each.name not in ("hook", "pack", "source")}
+        defaults = {key: setting.default for key, setting in settings_of(table, USER).items()}
+        left_out = ("hook", "pack", "source", "others")
+        values = {field.name: getattr(watch, field.name) for field in fields(Watch) if field.name not in left_out}
+        values |= {key: value for key, value in defaults.items() if key not in values} | dict(watch.others)
         if watch.hook:
             values = {key: value for key, value in (values | vars(watch.hook)).items() if key in defaults}
         for key, value in values.items():
@@ -103,6 +105,6 @@ def _budgets(config: Config) -> list[Value]:
 
 def _packs(config: Config) -> list[PackState]:
     return [
-        PackState(each.name, each.library, each.description, each.name in config.packs, str(verdict.place or DEFAULT))
-        for each, verdict in config.offered
+        PackState(pack.name, pack.library, pack.description, pack.name in config.packs, str(verdict.place or DEFAULT))
+        for pack, verdict in config.offered
     ]

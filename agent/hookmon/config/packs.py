@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hookmon.config.collect import Collected
 from hookmon.config.document import read_document
-from hookmon.config.problem import Mistake, Place, Problem, closest, shown
+from hookmon.config.problem import Mistake, Place, Problem, closest, quote
 from hookmon.config.settings import PACK
 from hookmon.config.validate import check_document
 
@@ -65,7 +65,7 @@ def read_file(path: Path, label: str, origin: str, problems: list[Problem]) -> P
     watches = pack.content.watches if pack else []
     for name in sorted({watch.adapter for watch in watches if watch.adapter}):
         if not (folder / f"{name}.py").is_file():
-            mistake = Mistake(f"adapter {shown(name)} is not there", f"a file {name}.py beside the pack", code="not-a-module")
+            mistake = Mistake(f"adapter {quote(name)} is not there", f"a file {name}.py beside the pack", code="not-a-module")
             own.append(Problem(Place(label), mistake))
     problems += own
     if pack is None or own:
@@ -104,7 +104,7 @@ class Choice:
     def verdict(self, name: str) -> Verdict | None:
         """Return whether the pack is on; None when this writer leaves it open."""
         for is_on, written, names in ((True, self.enable, (name,)), (False, self.disable, (name, ALL))):
-            place = next((place for each, place in written if each in names), None)
+            place = next((place for known, place in written if known in names), None)
             if place:
                 return Verdict(is_on, place)
         return None
@@ -119,7 +119,7 @@ class Verdict:
 
 
 def choose(names: list[str], choices: Iterable[Choice], problems: list[Problem], off: Collection[str] = ()) -> dict[str, Verdict]:
-    """Return which packs are on: the first choice with a verdict wins, without one a pack is on, but those in `off`.
+    """Return which packs are on. The first choice with a verdict wins; without any verdict a pack is on, unless it is in `off`.
 
     Unknown names, and names that one writer both enables and disables, are appended to `problems`.
     """
@@ -136,9 +136,9 @@ def _check_choice(choice: Choice, names: list[str], problems: list[Problem]) -> 
     for written, known, allowed in ((choice.enable, names, listed), (choice.disable, [*names, ALL], f'{listed}, or "{ALL}"')):
         for name, place in written:
             if name not in known:
-                mistake = Mistake(f"there is no pack {shown(name)}", allowed, closest(name, known), code="unknown-pack")
+                mistake = Mistake(f"there is no pack {quote(name)}", allowed, closest(name, known), code="unknown-pack")
                 problems.append(Problem(place, mistake))
     for name, place in choice.disable:
         if name in enabled and name in names:
-            found = f"pack {shown(name)} is turned off here and turned on at {enabled[name]}"
+            found = f"pack {quote(name)} is turned off here and turned on at {enabled[name]}"
             problems.append(Problem(place, Mistake(found, "one of both", code="contradiction")))

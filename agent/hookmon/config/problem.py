@@ -13,7 +13,7 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Place:
-    """Where something stands: a line of a file, which may be looked up once somebody asks, or an option of the command line."""
+    """Where something stands: a line of a file, or an option of the command line. The line may be looked up on demand."""
 
     label: str
     at: int | Callable[[], int] = 0
@@ -59,7 +59,7 @@ class Problem:
         return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def in_order(problems: list[Problem]) -> list[Problem]:
+def sort_by_place(problems: list[Problem]) -> list[Problem]:
     """Return the problems file by file, in the order in which the files were read, and by line within each."""
     labels = list(dict.fromkeys(problem.place.label for problem in problems))
     return sorted(problems, key=lambda problem: (labels.index(problem.place.label), problem.place.line))
@@ -71,7 +71,7 @@ def closest(word: str, known: Iterable[str]) -> str:
     return matches[0] if matches else ""
 
 
-def shown(value: Any) -> str:
+def quote(value: Any) -> str:
     """Return a TOML value as text for a message, shortened to some 60 characters."""
     text = f'"{value}"' if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
     return text if len(text) <= 60 else text[:57] + "…" + text[-1]

@@ -35,7 +35,7 @@ _NARROWER: dict[Any, dict[str, Any]] = {
     checks.duration: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|min)\s*$"},
     checks.part: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
     checks.growth: {"pattern": r"^\s*\+\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
-    checks.repetition: {"minimum": 4},
+    checks.repetition: {"minimum": checks.FEWEST_REPEATED},
 }
 """What a schema can say of a check; the rest `hookmon config` says."""
 
@@ -58,8 +58,8 @@ def schema(packs: list[str]) -> dict[str, Any]:
 def _table(name: str) -> dict[str, Any]:
     settings = settings_of(name, USER)
     table: dict[str, Any] = {"type": "object", "additionalProperties": False}
-    table["properties"] = {key: _setting(each) for key, each in settings.items()}
-    required = [key for key, each in settings.items() if each.default is None]
+    table["properties"] = {key: _setting(setting) for key, setting in settings.items()}
+    required = [key for key, setting in settings.items() if setting.default is None]
     return table | ({"required": required} if required else {})
 
 

@@ -1,9 +1,9 @@
-"""The one table of settings. Adding a setting is adding a line; whoever wants it reads it from the checked table by its key."""
+"""The one table of settings. A new setting is a new line here, and the code that reads it from the checked table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -30,16 +30,22 @@ class Setting:
     """One key of one table. `default` None makes it required.
 
     `check` sees only values of the right type, except that an array may still have elements that are no strings. In a budget
-    the default "" stands for no limit.
+    the default "" stands for no limit. `table` and, where they are not told here, `writers` are those of the group it stands in.
     """
 
-    table: str
     key: str
     type: str
-    default: str | bool | list[str] | None
     check: Callable[[Any], Iterator[Mistake]]
+    _: KW_ONLY
+    default: str | bool | list[str] | None
     help: str
-    writers: tuple[str, ...] = (USER, PACK)
+    table: str = ROOT
+    writers: tuple[str, ...] = ()
+
+
+def _table(name: str, *settings: Setting, writers: tuple[str, ...] = (USER, PACK)) -> tuple[Setting, ...]:
+    """Return the settings of a table, each with the name of the table and with who may write it."""
+    return tuple(replace(setting, table=name, writers=setting.writers or writers) for setting in settings)
 
 
 DURATIONS = ("p50", "p95", "p99", "max", "mean", "total")
@@ -47,88 +53,113 @@ DURATIONS = ("p50", "p95", "p99", "max", "mean", "total")
 
 _OVER_BASE = ("p50", "p95", "mean")
 
-_BUDGET = (
-    *(Setting("budget", key, TEXT, "", checks.duration, f'{key} of its time, "60ms"', (USER,)) for key in DURATIONS),
-    *(
-        Setting("budget", f"{key}_vs_base", TEXT, "", checks.growth, f'{key} over that of --against, "+10%"', (USER,))
-        for key in _OVER_BASE
-    ),
-    Setting("budget", "calls", NUMBER, "", checks.amount, "calls in the whole run", (USER,)),
-    Setting(
-        "budget", "calls_per_request", NUMBER, "", checks.amount, "of a call: how often in one transaction, on average", (USER,)
-    ),
-    *(
-        Setting(
-            "budget", f"{kind}_per_request", NUMBER, "", checks.amount, f"{kind} calls in one transaction, on average", (USER,)
-        )
-        for kind in KINDS
-        if kind in CLIENT_KINDS
-    ),
-    Setting(
-        "budget",
-        "max_repetition",
-        NUMBER,
-        "",
-        checks.repetition,
-        "the same call, one after the other in one transaction",
-        (USER,),
-    ),
-    Setting("budget", "errors", TEXT, "", checks.part, 'share of calls that fail, "1%"', (USER,)),
-    Setting("budget", "overhead", TEXT, "", checks.part, "share of the whole run that hookmon itself took", (USER,)),
-)
-
 SETTINGS = (
-    Setting(ROOT, "max_overhead", TEXT, "5%", checks.share, 'share of a process that a target may cost, "off" for any', (USER,)),
-    Setting(ROOT, "redact", TEXT, "literals", checks.redact, 'what of SQL is not shown: "off", "literals" or "all"', (USER,)),
-    Setting("watch", "module", TEXT, None, checks.module, 'the module as it is imported, or "__main__"'),
-    Setting("watch", "calls", TEXTS, None, checks.calls, "functions and methods in it, globs in the last part"),
-    Setting("watch", "until", TEXTS, [], checks.names, "functions that end what the calls begin, on the same object"),
-    Setting("watch", "span", TEXT, "", checks.span, 'the name in the report, "quote {arg0}"; empty: the target\'s own'),
-    Setting("watch", "kind", TEXT, "function", checks.kind, "what the time is spent on"),
-    Setting("watch", "nested", FLAG, False, checks.anything, "record it also inside a call of the same client kind"),
-    Setting("watch", "entry", FLAG, False, checks.anything, "its calls are transactions: requests, jobs, tests"),
-    Setting("watch", "entry_name", TEXT, "", checks.span, "names the open transaction when a call returns, {result}"),
-    Setting("watch", "entry_status", TEXT, "", checks.span, "the open transaction's status; from 500 on it is an error"),
-    Setting("watch", "entry_body", TEXT, "", checks.place, "where a call leaves the generator that makes the response's body"),
-    Setting("watch", "waits", FLAG, False, checks.anything, "its calls wait for a pool or an executor"),
-    Setting("watch", "part", FLAG, False, checks.anything, "its calls are parts of others, as rows: only their time counts"),
-    Setting("watch", "adapter", TEXT, "", checks.adapter, "module that patches what setattr cannot", (PACK,)),
-    Setting("hook", "module", TEXT, None, checks.module, "the module with the calls, as it is imported"),
-    Setting("hook", "calls", TEXTS, None, checks.calls, "functions with which callbacks are registered"),
-    Setting(
-        "hook", "callable", TEXT, "arg0", checks.callback, "where these have the callback: an argument, or what else is allowed"
+    *_table(
+        ROOT,
+        Setting(
+            "max_overhead", TEXT, checks.share, default="5%", help='share of a process that a target may cost, "off" for any'
+        ),
+        Setting("redact", TEXT, checks.redact, default="literals", help='what of SQL is not shown: "off", "literals" or "all"'),
+        writers=(USER,),
     ),
-    Setting("hook", "methods", TEXTS, [], checks.methods, "the callback is an object, and these are its methods, with globs"),
-    Setting("hook", "base", TEXT, "", checks.base, 'class whose own methods are no callbacks, "framework.plugin:Plugin"'),
-    Setting(
-        "hook", "skip", TEXTS, [], checks.skipped, 'packages, or single callables, "shop.plugins:on_save", that are left alone'
+    *_table(
+        "watch",
+        Setting("module", TEXT, checks.module, default=None, help='the module as it is imported, or "__main__"'),
+        Setting("calls", TEXTS, checks.calls, default=None, help="functions and methods in it, globs in the last part"),
+        Setting("until", TEXTS, checks.names, default=[], help="functions that end what the calls begin, on the same object"),
+        Setting("span", TEXT, checks.span, default="", help='the name in the report, "quote {arg0}"; empty: the target\'s own'),
+        Setting("kind", TEXT, checks.kind, default="function", help="what the time is spent on"),
+        Setting("nested", FLAG, checks.anything, default=False, help="record it also inside a call of the same client kind"),
+        Setting("entry", FLAG, checks.anything, default=False, help="its calls are transactions: requests, jobs, tests"),
+        Setting("entry_name", TEXT, checks.span, default="", help="names the open transaction when a call returns, {result}"),
+        Setting("entry_status", TEXT, checks.span, default="", help="the open transaction's status; from 500 on it is an error"),
+        Setting(
+            "entry_body", TEXT, checks.place, default="", help="where a call leaves the generator that makes the response's body"
+        ),
+        Setting("waits", FLAG, checks.anything, default=False, help="its calls wait for a pool or an executor"),
+        Setting(
+            "part", FLAG, checks.anything, default=False, help="its calls are parts of others, as rows: only their time counts"
+        ),
+        Setting("adapter", TEXT, checks.adapter, default="", help="module that patches what setattr cannot", writers=(PACK,)),
     ),
-    Setting("hook", "unregister", TEXTS, [], checks.names, "functions that forget callbacks, or look them up"),
-    Setting(
+    *_table(
         "hook",
-        "since",
-        TEXTS,
-        [],
-        checks.names,
-        "functions before whose first call there is no callback, and nothing is put in place",
+        Setting("module", TEXT, checks.module, default=None, help="the module with the calls, as it is imported"),
+        Setting("calls", TEXTS, checks.calls, default=None, help="functions with which callbacks are registered"),
+        Setting(
+            "callable",
+            TEXT,
+            checks.callback,
+            default="arg0",
+            help="where these have the callback: an argument, or what else is allowed",
+        ),
+        Setting(
+            "methods", TEXTS, checks.methods, default=[], help="the callback is an object, and these are its methods, with globs"
+        ),
+        Setting(
+            "base", TEXT, checks.base, default="", help='class whose own methods are no callbacks, "framework.plugin:Plugin"'
+        ),
+        Setting(
+            "skip",
+            TEXTS,
+            checks.packages_or_callables,
+            default=[],
+            help='packages, or single callables, "shop.plugins:on_save", that are left alone',
+        ),
+        Setting("unregister", TEXTS, checks.names, default=[], help="functions that forget callbacks, or look them up"),
+        Setting(
+            "since",
+            TEXTS,
+            checks.names,
+            default=[],
+            help="functions before whose first call there is no callback, and nothing is put in place",
+        ),
+        Setting("span", TEXT, checks.span, default="{callable}", help='the name in the report, "{event}: {callable}"'),
+        Setting("kind", TEXT, checks.kind, default="hook", help="what the time is spent on"),
     ),
-    Setting("hook", "span", TEXT, "{callable}", checks.span, 'the name in the report, "{event}: {callable}"'),
-    Setting("hook", "kind", TEXT, "hook", checks.kind, "what the time is spent on"),
-    Setting(
+    *_table(
         "packs",
-        "enable",
-        TEXTS,
-        [],
-        checks.anything,
-        'packs that are on although off by themselves, or by "*" in disable',
-        (USER,),
+        Setting(
+            "enable",
+            TEXTS,
+            checks.anything,
+            default=[],
+            help='packs that are on although off by themselves, or by "*" in disable',
+        ),
+        Setting("disable", TEXTS, checks.anything, default=[], help='packs to leave out, "*" for all'),
+        writers=(USER,),
     ),
-    Setting("packs", "disable", TEXTS, [], checks.anything, 'packs to leave out, "*" for all', (USER,)),
-    *_BUDGET,
-    Setting("pack", "library", TEXT, "", checks.anything, "what pip calls it; empty: the standard library", (PACK,)),
-    Setting("pack", "tested", TEXTS, [], checks.anything, "versions of the library that the pack was tested with", (PACK,)),
-    Setting("pack", "on", FLAG, True, checks.anything, "on by itself; false: only when --pack or enable names it", (PACK,)),
-    Setting("pack", "description", TEXT, None, checks.anything, "what the pack makes visible", (PACK,)),
+    *_table(
+        "budget",
+        *(Setting(key, TEXT, checks.duration, default="", help=f'{key} of its time, "60ms"') for key in DURATIONS),
+        *(
+            Setting(f"{key}_vs_base", TEXT, checks.growth, default="", help=f'{key} over that of --against, "+10%"')
+            for key in _OVER_BASE
+        ),
+        Setting("calls", NUMBER, checks.amount, default="", help="calls in the whole run"),
+        Setting(
+            "calls_per_request", NUMBER, checks.amount, default="", help="of a call: how often in one transaction, on average"
+        ),
+        *(
+            Setting(f"{kind}_per_request", NUMBER, checks.amount, default="", help=f"{kind} calls in one transaction, on average")
+            for kind in KINDS
+            if kind in CLIENT_KINDS
+        ),
+        Setting(
+            "max_repetition", NUMBER, checks.repetition, default="", help="the same call, one after the other in one transaction"
+        ),
+        Setting("errors", TEXT, checks.part, default="", help='share of calls that fail, "1%"'),
+        Setting("overhead", TEXT, checks.part, default="", help="share of the whole run that hookmon itself took"),
+        writers=(USER,),
+    ),
+    *_table(
+        "pack",
+        Setting("library", TEXT, checks.anything, default="", help="what pip calls it; empty: the standard library"),
+        Setting("tested", TEXTS, checks.anything, default=[], help="versions of the library that the pack was tested with"),
+        Setting("on", FLAG, checks.anything, default=True, help="on by itself; false: only when --pack or enable names it"),
+        Setting("description", TEXT, checks.anything, default=None, help="what the pack makes visible"),
+        writers=(PACK,),
+    ),
 )
 
 REPEATED_TABLES = frozenset(("watch", "hook"))
@@ -141,10 +172,10 @@ NAMED_TABLES = frozenset(("budget",))
 @cache
 def settings_of(table: str, writer: str) -> Mapping[str, Setting]:
     """Return the settings that `writer` may use in `table`, by key."""
-    return {each.key: each for each in SETTINGS if each.table == table and writer in each.writers}
+    return {setting.key: setting for setting in SETTINGS if setting.table == table and writer in setting.writers}
 
 
 @cache
 def tables_of(writer: str) -> tuple[str, ...]:
     """Return the names of the tables in which `writer` may set something, in the order of the table of settings."""
-    return tuple(dict.fromkeys(each.table for each in SETTINGS if writer in each.writers and each.table != ROOT))
+    return tuple(dict.fromkeys(setting.table for setting in SETTINGS if writer in setting.writers and setting.table != ROOT))

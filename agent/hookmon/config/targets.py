@@ -26,9 +26,9 @@ def duplicates(placed: Iterable[tuple[Target, Place]]) -> Iterator[Problem]:
 def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> list[Watch]:
     """Return the user's watches and then those targets of the `active` packs that the user does not watch.
 
-    A target that a shipped pack reaches through an adapter cannot be patched without it, and one whose calls are an active
-    pack's transactions has to go on beginning them; so the user's watch of such a target gets what that needs. It is split
-    where its other calls do without. What only tells of a transaction goes on telling, around what the user has timed.
+    The user's watch of a target takes two things over from a pack's watch of the same target: the adapter, without which it
+    cannot be patched, and, from an active pack, that its calls are transactions. A watch of several calls is split where only
+    some of them need that. Watches that only observe a transaction stay active, around the user's wrapper.
     """
     timed = {(watch.module, call): watch for watch in shipped if watch.role == "time" for call in watch.calls if watch.adapter}
     timed |= {(watch.module, call): watch for watch in active if watch.entry for call in watch.calls}
@@ -38,7 +38,7 @@ def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> lis
         calls_by_pack: dict[Watch | None, list[str]] = {}
         for call in watch.calls:
             calls_by_pack.setdefault(timed.get((watch.module, call)) if watch.role == "time" else None, []).append(call)
-        watches += [_completed(replace(watch, calls=tuple(calls)), pack) for pack, calls in calls_by_pack.items()]
+        watches += [_complete(replace(watch, calls=tuple(calls)), pack) for pack, calls in calls_by_pack.items()]
     for watch in active:
         calls = tuple(call for call in watch.calls if (watch.module, call, watch.role) not in own_targets)
         if calls:
@@ -46,8 +46,8 @@ def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> lis
     return watches
 
 
-def _completed(own: Watch, pack: Watch | None) -> Watch:
-    """Return a user's watch with what it needs of the pack's watch of the same targets."""
+def _complete(own: Watch, pack: Watch | None) -> Watch:
+    """Return a user's watch with what it takes over from the pack's watch of the same targets."""
     if pack is None:
         return own
     if own.entry or not pack.entry:

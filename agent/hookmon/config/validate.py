@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hookmon.config.document import Document
-from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, shown
+from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, quote
 from hookmon.config.settings import (
     FLAG,
     NAMED_TABLES,
@@ -72,30 +72,30 @@ def _entries(document: Document, name: str, problems: list[Problem]) -> list[tup
     if name in REPEATED_TABLES:
         header = f"[[{name}]]"
         is_whole = isinstance(value, list)
-        entries = [((name, index), each) for index, each in enumerate(value)] if is_whole else []
+        entries = [((name, index), entry) for index, entry in enumerate(value)] if is_whole else []
     elif name in NAMED_TABLES:
         header = f'[{name}."NAME"]'
         is_whole = isinstance(value, dict)
-        entries = [((name, key), each) for key, each in value.items()] if is_whole else []
+        entries = [((name, key), entry) for key, entry in value.items()] if is_whole else []
     else:
         header = f"[{name}]"
         is_whole = isinstance(value, dict)
         entries = [((name,), value)] if is_whole else []
-    wrong = [((name,), value)] if not is_whole else [(path, each) for path, each in entries if not isinstance(each, dict)]
-    for path, each in wrong:
-        meant = header if isinstance(each, (dict, list)) else ""
+    wrong = [((name,), value)] if not is_whole else [(path, entry) for path, entry in entries if not isinstance(entry, dict)]
+    for path, entry in wrong:
+        meant = header if isinstance(entry, (dict, list)) else ""
         problems.append(
             Problem(
                 document.place(path),
-                Mistake(f"{_title(path)} is {_word(each)}", f"tables that begin with {header}", meant, code="wrong-type"),
+                Mistake(f"{_title(path)} is {_word(entry)}", f"tables that begin with {header}", meant, code="wrong-type"),
             )
         )
-    return [(path, each) for path, each in entries if isinstance(each, dict)]
+    return [(path, entry) for path, entry in entries if isinstance(entry, dict)]
 
 
 def _title(path: KeyPath) -> str:
     """Return how a message calls a table: its name, and the key where tables are told apart by keys."""
-    return f"{path[0]} {shown(path[1])}" if len(path) > 1 and isinstance(path[1], str) else str(path[0])
+    return f"{path[0]} {quote(path[1])}" if len(path) > 1 and isinstance(path[1], str) else str(path[0])
 
 
 def _check_table(
@@ -106,11 +106,11 @@ def _check_table(
     for key, setting in settings.items():
         if key in data:
             mistakes = list(_check_value(setting, data[key]))
-            problems += [Problem(document.place((*path, key, *each.at)), each) for each in mistakes]
+            problems += [Problem(document.place((*path, key, *mistake.at)), mistake) for mistake in mistakes]
             if not mistakes:
                 values[key] = data[key]
         elif setting.default is None:
-            required = [each.key for each in settings.values() if each.default is None]
+            required = [needed.key for needed in settings.values() if needed.default is None]
             mistake = Mistake(
                 f'there is no key "{key}" in this {path[0]}', f"{path[0]} with {' and '.join(required)}", code="missing-key"
             )
@@ -122,15 +122,15 @@ def _check_table(
 
 def _check_value(setting: Setting, value: Any) -> Iterator[Mistake]:
     if setting.type == TEXTS and isinstance(value, list):
-        wrong = [(index, each) for index, each in enumerate(value) if not isinstance(each, str)]
-        for index, each in wrong:
-            yield Mistake(f"{setting.key} has {_word(each)} in it, {shown(each)}", TEXTS, at=(index,), code="wrong-type")
+        wrong = [(index, element) for index, element in enumerate(value) if not isinstance(element, str)]
+        for index, element in wrong:
+            yield Mistake(f"{setting.key} has {_word(element)} in it, {quote(element)}", TEXTS, at=(index,), code="wrong-type")
         yield from setting.check(value)
     elif _has_type(setting, value):
         yield from setting.check(value)
     else:
         yield Mistake(
-            f"{setting.key} is {_word(value)}, {shown(value)}", setting.type, _meant_value(setting, value), code="wrong-type"
+            f"{setting.key} is {_word(value)}, {quote(value)}", setting.type, _meant_value(setting, value), code="wrong-type"
         )
 
 
@@ -142,7 +142,7 @@ def _has_type(setting: Setting, value: Any) -> bool:
 
 def _meant_value(setting: Setting, value: Any) -> str:
     if setting.type == TEXTS and isinstance(value, str):
-        return f"[{shown(value)}]"
+        return f"[{quote(value)}]"
     if setting.type == FLAG and isinstance(value, str):
         return closest(value, ("true", "false"))
     return ""
@@ -150,7 +150,7 @@ def _meant_value(setting: Setting, value: Any) -> str:
 
 def _unknown(document: Document, path: KeyPath, known: Iterable[str]) -> Problem:
     key = str(path[-1])
-    found = f"there is no key {shown(key)} in {path[0]}" if len(path) > 1 else f"there is no table or key {shown(key)}"
+    found = f"there is no key {quote(key)} in {path[0]}" if len(path) > 1 else f"there is no table or key {quote(key)}"
     return Problem(document.place(path), Mistake(found, ", ".join(known), closest(key, known), code="unknown-key"))
 
 

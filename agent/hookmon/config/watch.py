@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
 
+Value = str | bool | tuple[str, ...]
+"""What a key of a table may hold, after checking."""
+
+_UNLESS_EMPTY = ("part", "until")
+"""Keys that a plan leaves out where they say nothing."""
+
 
 @dataclass(frozen=True)
 class Hook:
-    """What a `[[hook]]` table says more than a `[[watch]]`, by the names of the settings."""
+    """The settings that a `[[hook]]` table has and a `[[watch]]` has not."""
 
     callable: str
     methods: tuple[str, ...]
@@ -26,8 +32,9 @@ class Watch:
     """One `[[watch]]` or `[[hook]]` after checking, from the user's file, from --watch or from a pack.
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
-    With a `hook` its calls are not timed themselves, but the callbacks that they register; with `until` what lies between one
-    of its calls and one of those.
+    With a `hook`, the callbacks that its calls register are timed, and not the calls. With `until`, the time from one of its
+    calls to one of those is. `others` are pairs of key and value: settings of its table that only the probe reads, and that are
+    not at their default.
     """
 
     module: str
@@ -46,50 +53,41 @@ class Watch:
     source: str = ""
     adapter: str = ""
     hook: Hook | None = None
+    others: tuple[tuple[str, Value], ...] = ()
 
     @property
     def role(self) -> str:
-        """What is done at its calls: "time" them, time the callbacks of a "hook", or a "span" up to another call; or "tell".
+        """What happens at its calls.
 
-        Those that tell are not timed: what they know of the open transaction is read, by its fields or by an adapter.
+        "time": they are timed. "hook": the callbacks that they register are timed. "span": a paired span begins, which another
+        call ends. "observe": they are not timed; fields or an adapter read from them what they know of the open transaction.
         """
         if self.hook is not None:
             return "hook"
         if self.until:
             return "span"
         marks = self.entry_name or self.entry_status or self.entry_body
-        return "tell" if not self.entry and (marks or (self.adapter and not self.span)) else "time"
+        return "observe" if not self.entry and (marks or (self.adapter and not self.span)) else "time"
 
     def to_plan(self, watch_id: int) -> WatchPlan:
         """Return the dictionary of the plan; the caller numbers the watches."""
-        plan: WatchPlan = {
+        plan = {
             "id": watch_id,
-            "module": self.module,
-            "calls": list(self.calls),
-            "span": self.span,
-            "kind": self.kind,
-            "nested": self.nested,
-            "entry": self.entry,
-            "entry_name": self.entry_name,
-            "entry_status": self.entry_status,
-            "entry_body": self.entry_body,
-            "waits": self.waits,
-            "pack": self.pack,
-            "source": self.source,
-            "adapter": self.adapter,
+            **_plain(self, leave_out=("hook", "others")),
+            **{key: _thaw(value) for key, value in self.others},
         }
-        if self.part:
-            plan["part"] = True
-        if self.until:
-            plan["until"] = list(self.until)
+        for key in _UNLESS_EMPTY:
+            if not plan[key]:
+                del plan[key]
         if self.hook is not None:
-            hook = self.hook
-            plan["hook"] = {
-                "callable": hook.callable,
-                "methods": list(hook.methods),
-                "base": hook.base,
-                "skip": list(hook.skip),
-                "unregister": list(hook.unregister),
-                "since": list(hook.since),
-            }
-        return plan
+            plan["hook"] = _plain(self.hook)
+        return cast("WatchPlan", plan)
+
+
+def _plain(values: Watch | Hook, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return the fields of a watch or hook by name, as values that a plan can hold."""
+    return {field.name: _thaw(getattr(values, field.name)) for field in fields(values) if field.name not in leave_out}
+
+
+def _thaw(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value

@@ -13,6 +13,7 @@ from hookmon.core.errors import PlanError
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, NotRequired, TypedDict
 
     class HookPlan(TypedDict):
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
     class PlanData(TypedDict):
-        """What the probe reads at start."""
+        """What the probe reads at start; beside it, by key, the settings that stand before all tables of the user's file."""
 
         run_folder: str
         wrapt_folder: str  # of hookmon's own environment, used where the program has none
@@ -87,9 +88,9 @@ _MAGIC = b"hookmon-plan 1 "
 _MARSHAL_VERSION = 2
 
 
-def encode(plan: PlanData) -> bytes:
-    """Return the bytes of a plan file."""
-    body = marshal.dumps(plan, _MARSHAL_VERSION)  # type: ignore[arg-type]  # typeshed knows no TypedDict here
+def encode(plan: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a plan file; `plan` is a PlanData, and may have more."""
+    body = marshal.dumps(dict(plan), _MARSHAL_VERSION)
     return _MAGIC + b"%d\n" % len(body) + body
 
 

@@ -78,11 +78,11 @@ def _absence() -> str:
     """Return why there is nothing to count with, "" when there is something."""
     import sys
 
+    from hookmon.core.switch import DISABLED, is_disabled
+
     if not os.environ.get(_RUN_VARIABLE) or _PROBE not in sys.modules:
         return "calls are counted only when the tests run under hookmon: hookmon run pytest"
-    if os.environ.get("HOOKMON_DISABLE", "0") not in ("", "0"):
-        return "HOOKMON_DISABLE is set"
-    return ""
+    return DISABLED if is_disabled(os.environ) else ""
 
 
 def _counts(folder: Path) -> _Counts:
