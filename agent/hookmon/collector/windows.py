@@ -8,7 +8,7 @@ the two, so a rate is right also where a look came late.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from hookmon.collector.counters import CallKey, Counters, Totals
@@ -72,7 +72,7 @@ class History:
     def observe(self, snapshot: Snapshot) -> None:
         """Add the newest snapshot and forget what is older than every window."""
         if self._kept:
-            _share(self._kept[-1].totals, snapshot.totals)
+            snapshot = replace(snapshot, totals=_share(self._kept[-1].totals, snapshot.totals))
         self._kept.append(snapshot)
         oldest_ns = snapshot.at_ns - max(WINDOWS.values())
         while len(self._kept) > 1 and self._kept[1].at_ns <= oldest_ns:
@@ -192,9 +192,10 @@ class History:
         return figures
 
 
-def _share(before: Totals, after: Totals) -> None:
-    """Keep one object where counters have not changed: a minute of snapshots costs no more than what happens in it."""
+def _share(before: Totals, after: Totals) -> Totals:
+    """Return the later totals, with one object where counters have not changed: a minute of snapshots takes little memory."""
+    own = {}
     for key, counters in after.by_key.items():
         old = before.by_key.get(key)
-        if old is not None and old == counters:
-            after.by_key[key] = old
+        own[key] = old if old is not None and old == counters else counters
+    return Totals(own, after.transactions)
