@@ -1,18 +1,57 @@
-"""Fixtures of all tests: servers for the session."""
+"""What all tests share: the tiers, and servers for the session."""
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from support import runs, tiers
+from support.launcher import LaunchServer, WarmSubprocess
 from support.servers import Postgres, Valkey
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Guard the tiers."""
+    config.pluginmanager.register(tiers.Guard())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Set the markers, before `-m` looks at them."""
+    tiers.mark(items)
+    tiers.begin_with_the_longest(items)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
+    """Say how many tests were behaviour, and how many checks of files, after all that pytest says by itself."""
+    yield
+    ran = [report for outcome in ("passed", "failed", "xfailed") for report in terminalreporter.getreports(outcome)]
+    terminalreporter.write_line(tiers.summary(report for report in ran if report.when == "call"))
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many tests run at once for `-n auto`: two for each processor, as a third of a test's time is waiting."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.fixture(scope="session")
+def _launch_server() -> Iterator[LaunchServer]:
+    server = LaunchServer(runs.environment(Path("/")))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def warm_launcher(_launch_server: LaunchServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`hookmon` starts warm, wherever its own start is not what the test is about. See support/launcher.py."""
+    kit = importlib.import_module("hookmon.testing.run")  # the package has a function of that name
+    monkeypatch.setattr(runs, "launch_server", _launch_server)
+    monkeypatch.setattr(kit, "subprocess", WarmSubprocess(_launch_server))
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,7 @@ def _interpreter(version: str) -> Path | None:
     return found[-1] if found else None
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("version", INTERPRETERS)
 def test_the_bootstrap_parses_on_every_python(version: str):
     """Whatever interpreter finds the folder on PYTHONPATH."""
@@ -123,6 +124,7 @@ def test_all_parts_of_the_engine_are_part_of_it():
     assert sorted(included) == [path.name for path in C_PARTS]
 
 
+@pytest.mark.process
 def test_nothing_compiled_is_kept_in_the_repository():
     """A stale .pyc beside the source would be imported by some interpreters."""
     done = subprocess.run(["git", "ls-files", "*.pyc", "*.so"], capture_output=True, text=True, cwd=ROOT)

@@ -32,14 +32,20 @@ LIMITS = {"function": 0.2, "method": 0.2, "named": 0.3, "coroutine": 1.0}
 """Added cost, in empty wrapt decorators of the same."""
 
 
-def _is_compiled() -> bool:
+@pytest.fixture(scope="session")
+def is_compiled() -> bool:
+    """Whether the engine that programs get is the compiled one."""
     code = "from hookmon.probe import engine; raise SystemExit(engine.NAME != 'compiled')"
     environment = {name: os.environ[name] for name in ("PATH", "HOOKMON_ENGINE") if name in os.environ}
     environment["PYTHONPATH"] = str(ROOT / "agent")
     return subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
 
 
-compiled_only = pytest.mark.skipif(not _is_compiled(), reason="the compiled engine is not built, or not the one that is tested")
+@pytest.fixture(autouse=True)
+def compiled_only(is_compiled: bool) -> None:
+    """Skip the tests where there is another engine."""
+    if not is_compiled:
+        pytest.skip("the compiled engine is not built, or not the one that is tested")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +68,6 @@ def ratios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     return best
 
 
-@compiled_only
 @pytest.mark.parametrize("scenario", LIMITS)
 def test_a_watched_call_adds_a_fraction_of_an_empty_decorator(ratios: dict[str, float], scenario: str):
     """A fifth for a function or a method; a coroutine does more than its decorator, which sees it made and not awaited."""
@@ -84,19 +89,16 @@ def instructions() -> dict[str, float]:
     return added
 
 
-@compiled_only
 def test_a_watched_call_adds_at_most_eight_hundred_instructions(instructions: dict[str, float]):
     """Most of them are CPython's own: a call that comes from C needs another evaluation loop."""
     assert instructions["function"] <= 800
 
 
-@compiled_only
 def test_ten_nested_calls_add_what_ten_single_ones_do(instructions: dict[str, float]):
     """In instructions, within one percent. In time, a wrapper in C that does nothing costs more when ten are nested."""
     assert instructions["nested"] <= 10.1 * instructions["function"]
 
 
-@compiled_only
 def test_a_request_adds_at_most_two_and_a_half_percent_of_its_instructions(instructions: dict[str, float]):
     """Flask with five GETs and two queries, of 965,000; some of it is for the slowest of the first requests, kept whole."""
     if "request" not in instructions:

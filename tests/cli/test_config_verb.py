@@ -19,6 +19,8 @@ from hookmon.config.packs import read_packs
 from hookmon.config.schema import schema
 from hookmon.core.errors import ConfigError
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 TOML = """\
 max_overhead = "10%"
 

@@ -11,6 +11,8 @@ from support.runs import Result, hookmon, write
 
 from hookmon.report.diff import FORMATS
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 APP = """
     import sqlite3, sys, time
 

@@ -17,6 +17,8 @@ from support.runs import Result, hookmon, hookmon_run, write
 
 from hookmon.collector.command import resolve
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 PYTHON = sys.executable
 
 

@@ -110,6 +110,7 @@ def test_a_code_is_found_as_it_is_printed(text: str, code: str):
     assert found.name == code
 
 
+@pytest.mark.usefixtures("warm_launcher")
 def test_an_error_names_a_code_that_help_explains(tmp_path: Path):
     """From one line to the next step."""
     line = hookmon(["report"], cwd=tmp_path).stderr.strip()
@@ -117,6 +118,7 @@ def test_an_error_names_a_code_that_help_explains(tmp_path: Path):
     assert "hookmon runs" in hookmon(["help", code], cwd=tmp_path).stdout
 
 
+@pytest.mark.usefixtures("warm_launcher")
 def test_mistakes_carry_their_own_codes(tmp_path: Path):
     """Each line its own."""
     (tmp_path / "hookmon.toml").write_text('kindd = 1\n[[watch]]\nmodule = "a"\ncalls = ["b"]\nkind = "sqll"\n')
@@ -124,6 +126,7 @@ def test_mistakes_carry_their_own_codes(tmp_path: Path):
     assert [line.rpartition(" ")[2] for line in lines] == ["[unknown-key]", "[unknown-kind]"]
 
 
+@pytest.mark.usefixtures("warm_launcher")
 def test_help_lists_all_codes(tmp_path: Path):
     """And says how to ask for one."""
     screen = hookmon(["help"], cwd=tmp_path).stdout
@@ -132,6 +135,7 @@ def test_help_lists_all_codes(tmp_path: Path):
     assert {row["name"] for row in json.loads(hookmon(["help", "--json"], cwd=tmp_path).stdout)} == {*CODES, *WORDS}
 
 
+@pytest.mark.usefixtures("warm_launcher")
 @pytest.mark.parametrize(
     "word",
     ["gone", "end not seen", "self", "beside", "after", "each", "most", "transaction", "thread or tasks", "(main)", "own cost"],
@@ -158,11 +162,13 @@ def test_no_word_hides_a_code_or_verb():
     assert not set(WORDS) & set(CODES)
 
 
+@pytest.mark.usefixtures("warm_launcher")
 def test_a_verb_is_explained_too(tmp_path: Path):
     """As by its own --help."""
     assert hookmon(["help", "run"], cwd=tmp_path).stdout == hookmon(["run", "--help"], cwd=tmp_path).stdout
 
 
+@pytest.mark.usefixtures("warm_launcher")
 def test_an_unknown_code_is_one_line(tmp_path: Path):
     """With the one that is near."""
     done = hookmon(["help", "early-refrence"], cwd=tmp_path)

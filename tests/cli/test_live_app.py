@@ -30,6 +30,8 @@ from textual.widgets import DataTable, Input, Static
 
 from hookmon.cli._live_app import Detail, LiveApp
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 PROGRAM = r"""
 import os, sys, threading, time
 def work(name): time.sleep(0.002)

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support.runs import HOOKMON
 
+pytestmark = pytest.mark.process
+
 HEAVY = "import sys; print(sorted({'rich', 'psutil', 'wrapt', 'sqlite3'} & set(sys.modules)), file=sys.stderr)"
 
 

@@ -8,13 +8,18 @@ import re
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support import runs
+from support.launcher import LaunchServer
 from support.runs import HOOKMON, environment, hookmon
 
 from hookmon.cli._verbs import hookmon as command_line
 from hookmon.collector.store import Node, Run, Store
+
+pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 HOSTILE = "\x1b[31mred\u202e<script>\nline\r\x07"
 
@@ -45,6 +50,20 @@ VERBS = {
 }
 
 
+STARTED_FOR_REAL = ("report", "runs")
+"""The pipe is the same for every verb, and what the interpreter makes of it at its start as well."""
+
+NO_UNICODE = {"LC_ALL": "POSIX", "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.fixture(scope="module")
+def launcher_without_unicode() -> Iterator[LaunchServer]:
+    """`hookmon`, warm, from an interpreter that was started in that locale."""
+    server = LaunchServer(environment(Path("/"), NO_UNICODE))
+    yield server
+    server.stop()
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A project whose run and configuration are full of what a terminal would act on."""
@@ -67,11 +86,18 @@ def test_a_closed_pipe_ends_a_verb_quietly(project: Path, verb: str):
     """`| head` is enough for anybody: no traceback, nothing on stderr."""
     read_end, write_end = os.pipe()
     os.close(read_end)
-    done = subprocess.run(
-        [HOOKMON, *VERBS[verb]], cwd=project, env=environment(project), stdout=write_end, stderr=subprocess.PIPE, timeout=60
-    )
-    os.close(write_end)
-    assert done.stderr == b""
+    with open(project / "stderr", "w+b") as stderr, open(os.devnull, "rb") as stdin:
+        env = environment(project)
+        if verb in STARTED_FOR_REAL:
+            command = [HOOKMON, *VERBS[verb]]
+            subprocess.run(command, cwd=project, env=env, stdin=stdin, stdout=write_end, stderr=stderr, timeout=60)
+        else:
+            assert runs.launch_server is not None
+            streams = (stdin.fileno(), write_end, stderr.fileno())
+            runs.launch_server.start(VERBS[verb], cwd=project, env=env, streams=streams).wait(60)
+        os.close(write_end)
+        stderr.seek(0)
+        assert stderr.read() == b""
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "completion"])
@@ -84,9 +110,12 @@ def test_hostile_names_are_inert(project: Path, verb: str):
 
 
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "completion"])
-def test_a_locale_without_unicode_gets_what_it_can_show(project: Path, verb: str):
+def test_a_locale_without_unicode_gets_what_it_can_show(
+    project: Path, verb: str, launcher_without_unicode: LaunchServer, monkeypatch: pytest.MonkeyPatch
+):
     """No UnicodeEncodeError, whatever stands in names and in our own text."""
-    done = hookmon(VERBS[verb], cwd=project, env={"LC_ALL": "POSIX", "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"})
+    monkeypatch.setattr(runs, "launch_server", None if verb in STARTED_FOR_REAL else launcher_without_unicode)
+    done = hookmon(VERBS[verb], cwd=project, env=NO_UNICODE)
     assert (done.stderr, done.exit_code) == ("", 0)
     assert done.stdout.isascii()
 

@@ -54,6 +54,7 @@ def test_the_last_number_is_the_last(store: Store):
         store.reserve()
 
 
+@pytest.mark.usefixtures("warm_launcher")
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
 def test_what_is_no_file_is_named(kind: str, store: Store, tmp_path: Path):
     """In the list, by a report, and when it is removed."""
@@ -75,6 +76,7 @@ def test_what_is_no_file_is_named(kind: str, store: Store, tmp_path: Path):
         assert (removed.exit_code, store.numbers()) == (0, [1])
 
 
+@pytest.mark.usefixtures("warm_launcher")
 def test_a_run_of_another_user_is_named_as_such(common: Path):
     """To somebody who cannot read it, and to root, who can; it is not obeyed."""
     project = folder_of(ALICE, common / "project")

@@ -12,6 +12,8 @@ import pytest
 
 from hookmon.collector.store import Node, Run, Store
 
+pytestmark = pytest.mark.process
+
 HOOKMON = [sys.executable, "-m", "hookmon"]
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "SSH_CONNECTION")
 

@@ -14,6 +14,8 @@ from support.runs import hookmon
 
 from hookmon.config.packs import FOLDER, read_packs
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 
 def listed(folder: Path, *options: str) -> dict[str, dict]:
     """Return the rows of the JSON by name."""

@@ -14,6 +14,8 @@ import pytest
 from hookmon.collector.store import Node, Run, Store
 from hookmon.config.find import find_project
 
+pytestmark = pytest.mark.process
+
 RUN_COMMAND = [sys.executable, "-m", "hookmon", "report"]
 
 

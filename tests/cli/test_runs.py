@@ -14,6 +14,8 @@ from support.runs import Result, hookmon, hookmon_start, wait_until, watch
 
 from hookmon.collector.store import Node, Run, RunFile, Store
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 STARTED = "2025-03-04T05:06:07+00:00"
 
 

@@ -19,6 +19,8 @@ from support.runs import HOOKMON, Started, environment, hookmon, hookmon_start, 
 
 from hookmon.collector.store import Store
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 SERVER = """
 import http.client, http.server, os, sys, threading, time
 class Handler(http.server.BaseHTTPRequestHandler):

@@ -49,6 +49,7 @@ def test_a_run_within_a_run_changes_nothing_but_the_folder():
     assert twice == once | {"HOOKMON_RUN": "/two"}
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("command", "exit_code", "said"),
     [

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from support.runs import Started, hookmon_start, wait_until, watch, write
 
 from hookmon.cli._live_rows import summary
@@ -19,6 +20,8 @@ from hookmon.collector.feed import Snapshot
 from hookmon.collector.live import LiveRun, find_running, has_process, is_running
 from hookmon.collector.store import Node, Run, RunFile, Store
 from hookmon.collector.windows import History
+
+pytestmark = pytest.mark.process
 
 PROGRAM = """
 import os, sys, threading, time

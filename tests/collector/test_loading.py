@@ -61,6 +61,7 @@ def leave_journal(run_file: RunFile) -> None:
     assert Path(f"{run_file.path}-journal").stat().st_size > 512
 
 
+@pytest.mark.process
 def test_a_run_is_read_whose_writer_was_killed(run_file: RunFile):
     """As it was saved before; and reading writes nothing."""
     before = run_file.load()
@@ -71,6 +72,7 @@ def test_a_run_is_read_whose_writer_was_killed(run_file: RunFile):
     assert {path.name: path.read_bytes() for path in run_file.path.parent.iterdir()} == files
 
 
+@pytest.mark.process
 def test_it_is_read_where_nothing_can_be_written(common: Path):
     """Not even root's rights are needed: a copy is read."""
     folder = folder_of(ALICE, common / "store")
@@ -89,6 +91,7 @@ def test_it_is_read_where_nothing_can_be_written(common: Path):
     assert (done.stdout, done.stderr) == ("kept\n", "")
 
 
+@pytest.mark.process
 def test_the_next_writer_rolls_it_back(run_file: RunFile):
     """Its journal goes."""
     before = run_file.load()
@@ -98,6 +101,7 @@ def test_the_next_writer_rolls_it_back(run_file: RunFile):
     assert run_file.load() == before
 
 
+@pytest.mark.process
 def test_a_run_goes_with_its_journal(run_file: RunFile):
     """Which would be rolled back into the next file of that name."""
     leave_journal(run_file)
@@ -113,6 +117,7 @@ def name_another_file(run_file: RunFile, victim: Path) -> None:
         file.write(tail)
 
 
+@pytest.mark.process
 def test_a_journal_cannot_have_a_file_deleted(run_file: RunFile, tmp_path: Path):
     """It comes with the run file, from wherever that came."""
     leave_journal(run_file)
@@ -226,6 +231,7 @@ def test_a_value_of_another_type_is_one_error(name: str, run_file: RunFile):
         run_file.load()
 
 
+@pytest.mark.process
 def test_a_damaged_file_cannot_be_imported(run_file: RunFile):
     """Nor exported again: `load` is the only way in."""
     execute(run_file.path, WRONG["text for a number"])

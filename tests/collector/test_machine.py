@@ -11,6 +11,8 @@ from support.runs import hookmon_run
 
 from hookmon.collector.store import Run, RunFile, Store
 
+pytestmark = pytest.mark.process
+
 
 def made(folder: Path, code: str) -> Run:
     """Return a run as it is kept."""

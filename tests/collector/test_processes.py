@@ -19,6 +19,8 @@ from hookmon.collector.processes import Processes
 from hookmon.collector.store import Process, Sample
 from hookmon.collector.unwatched import unwatched_reason
 
+pytestmark = pytest.mark.process
+
 OURS = {"PATH": os.defpath, "HOOKMON_RUN": "/run", "PYTHONPATH": "/bootstrap"}
 SECOND_NS = 1_000_000_000
 WAIT = "import sys; print(flush=True); sys.stdin.read()"

@@ -26,6 +26,7 @@ def birth(identity: Identity, image: int, *, status: str = "", started_ns: int =
     return Birth(identity, 1, started_ns or time.monotonic_ns(), status, "3.12.4", sys.executable, ["python", "app.py"], image)
 
 
+@pytest.mark.process
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells one image of a process from the next")
 def test_a_fork_that_gave_itself_a_title_is_watched(tmp_path: Path):
     """The title is written over the environment too, as gunicorn's workers do it: nothing was replaced."""

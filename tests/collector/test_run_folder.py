@@ -19,6 +19,8 @@ from hookmon.collector import run_folder
 from hookmon.collector.recover import sweep
 from hookmon.collector.store import Run, RunFile, Store
 
+pytestmark = pytest.mark.process
+
 AGENT = Path(__file__).resolve().parents[2] / "agent"
 MAKE = """
 import os, sys

@@ -240,6 +240,7 @@ RunFile(path).save(run)
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
 def test_a_save_that_is_killed_after_any_statement_leaves_the_file_as_it_was(tmp_path: Path, is_first: bool):
     """Or as it should be. After the first save of all there is nothing yet, and no file of version 0."""
@@ -310,6 +311,7 @@ print(*[number_of(store.reserve()) for _ in range(8)])
 """
 
 
+@pytest.mark.process
 def test_two_launchers_never_get_one_number(tmp_path: Path):
     """They reserve at the same time."""
     command = [sys.executable, "-c", RESERVE, str(tmp_path / ".hookmon")]

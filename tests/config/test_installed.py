@@ -130,6 +130,7 @@ def test_a_pack_can_take_the_place_of_a_shipped_one(install, tmp_path: Path):
     assert config.left_out == []
 
 
+@pytest.mark.process
 def test_a_run_uses_it_and_names_what_is_left_out(install, tmp_path: Path):
     """With its adapter; the blind spots name the pack that could not be read."""
     adapter = "def patch(module, call, timed, patches):\n    patches.replace(module, 'sell', timed(module.sell, call))\n"

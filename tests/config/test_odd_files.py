@@ -21,6 +21,7 @@ def mistakes(folder: Path) -> list[str]:
     return caught.value.problems
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("number", ["9" * 5_000, "-" + "1" * 4_301, "1e" + "9" * 5_000], ids=["digits", "minus", "exponent"])
 def test_a_number_of_thousands_of_digits_is_one_line(number: str, tmp_path: Path):
     """Python itself refuses to read it."""

@@ -35,6 +35,7 @@ def shown(marker: str) -> str:
     return line
 
 
+@pytest.mark.build
 def test_two_commands_lead_to_a_finding_with_its_line(tmp_path: Path):
     """An installation into a new environment, and a run of the example: what README shows first is what comes first.
 

@@ -9,6 +9,8 @@ from support.engines import ENGINES
 from support.interpreters import new_virtualenv, site_packages
 from support.runs import hookmon_run, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 LIBRARY = """
     class Rows:
         def __init__(self, db): self.db = db

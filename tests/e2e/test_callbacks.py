@@ -5,7 +5,10 @@ Each program prints what it sees; that is the same bare and on both engines. Wha
 
 from __future__ import annotations
 
+import pytest
 from support.hooked import watched
+
+pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 __all__ = ["watched"]
 

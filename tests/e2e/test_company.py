@@ -30,6 +30,8 @@ from support.runs import (
     write,
 )
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 SCRIPTS = Path(HOOKMON).parent
 
 SHOP = """

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.runs import PYTHON, bare_run, calls, hookmon_run, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 NAMES = [f"lib{number}" for number in range(8)]
 CONFIG = '[packs]\ndisable = ["*"]\n' + "".join(watch(name, "work", "later") for name in NAMES)
 

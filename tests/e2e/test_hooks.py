@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from support.hooked import watched
 
 from hookmon.testing import run
+
+pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 __all__ = ["watched"]
 

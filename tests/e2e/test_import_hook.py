@@ -12,6 +12,8 @@ import pytest
 from support import interpreters
 from support.runs import PYTHON, bare_run, calls, hookmon_run, watch, watched, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 LIBRARY = {
     "shop.py": """
         \"\"\"What things cost.\"\"\"

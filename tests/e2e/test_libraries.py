@@ -10,6 +10,8 @@ import pytest
 from support.runs import PYTHON, Report, Result, bare_run, commands, hookmon_run, write
 from support.servers import Valkey
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 
 def of_kind(report: Report, kind: str, what: str = "calls") -> dict[str, int]:
     """Return {name: calls} of one kind, or another figure of it, without those that have none."""

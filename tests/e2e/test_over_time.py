@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.runs import Report, hookmon, hookmon_run, hookmon_start, wait_until, watch, write
+
+pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 CONFIG = watch("__main__", "work", "fail", "deep")
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.runs import PYTHON, Report, blind_spots, calls, errors, hookmon_run, row, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 CALLS = 400_000
 
 PROGRAM = {

@@ -12,6 +12,8 @@ from support.engines import ENGINES
 from support.interpreters import need
 from support.runs import HOOKMON, PYTHON, Started, blind_spots, calls, hookmon_run, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 WORK = "def step(number=0): return number\n"
 WATCH = watch("work", "step")
 NOBODY = 65534

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon, hookmon_run, watch, watched, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 ENGINES = pytest.mark.parametrize("engine", ["compiled", "pure"])
 NO_PACKS = "[packs]\ndisable = ['*']\n"
 ABSENT = "some processes were not watched, see the blind spots"

@@ -6,7 +6,10 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
 from support.runs import bare_run
+
+pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 ROOT = Path(__file__).resolve().parents[2]
 

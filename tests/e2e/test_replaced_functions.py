@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.runs import PYTHON, bare_run, calls, hookmon_run, row, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 CONFIG = (
     '[packs]\ndisable = ["*"]\n' + watch("lib", "quote", "nap") + watch("jobs", "Job.start", until=["Job.finish"], span="job")
 )

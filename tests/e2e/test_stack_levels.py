@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.runs import PYTHON, bare_run, calls, hookmon_run, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 TELLS = """
     import contextlib, functools, logging, warnings
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, watched, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 SCRIPT = (
     "import sys\n\n"
     "def square(number):\n    return number * number\n\n"

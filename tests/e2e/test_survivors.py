@@ -12,6 +12,8 @@ from support.runs import PYTHON, Started, calls, hookmon, hookmon_run, wait_unti
 
 from hookmon.collector.store import Store
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 WORK = "def step(number=0):\n    return number\n\ndef late():\n    return 1\n"
 WATCH = watch("work", "step") + watch("later", "late")
 

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import pytest
 from support.runs import PYTHON, bare_run, blind_spots, hookmon_run, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 
 class Case(NamedTuple):
     """A program with a handler that was handed on: what it needs, the module, the program, the handler and who has it."""

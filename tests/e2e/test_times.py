@@ -13,6 +13,8 @@ from math import ceil
 import pytest
 from support.runs import PYTHON, Report, calls, hookmon_run, parents, row, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 TIMED_WORK = """
     import asyncio, contextlib, time
     from time import perf_counter_ns as now  # the clock that the probe has, on Linux

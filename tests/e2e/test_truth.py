@@ -23,6 +23,8 @@ from support.runs import (
 )
 from support.servers import Valkey
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 WORK = """
     def outer(number):
         total = 0

@@ -25,6 +25,8 @@ from support.runs import (
     write,
 )
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 THINGS = '''
     """Callables of all kinds."""
     import abc, asyncio, contextlib, dataclasses, enum, functools, types, typing

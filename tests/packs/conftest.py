@@ -31,6 +31,11 @@ SECRET = "hush4111-9f27c8e1"
 Compared = Callable[..., Recorded]
 
 
+@pytest.fixture(autouse=True)
+def _launchers_start_warm(warm_launcher: None) -> None:
+    """What is recorded of a library does not depend on the launcher's own start."""
+
+
 @cache
 def _has(modules: tuple[str, ...]) -> str:
     """Return which of these modules the interpreter cannot import."""

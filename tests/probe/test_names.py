@@ -379,6 +379,7 @@ print(attribute(environ, "REQUEST_METHOD"), attribute(environ, "PATH_INFO") is M
 """
 
 
+@pytest.mark.process
 @pytest.mark.parametrize(
     ("version", "program", "printed"),
     [("3.14", TEMPLATES, "SELECT ?, ?\nSELECT a FROM user WHERE a = ? AND b = ?\n"), ("3.15", FROZEN, "GET True\n")],

@@ -148,6 +148,7 @@ for format in FORMATS:
 """
 
 
+@pytest.mark.process
 def test_a_log_of_a_workflow_has_no_commands():
     """GitHub's runner obeys lines that begin with `::`, and `##[` anywhere: no format has one, and JSON means the same."""
     env = {**os.environ, "GITHUB_ACTIONS": "true", "PYTHONPATH": str(Path(runs.__file__).parent)}

@@ -23,9 +23,14 @@ from typing import Any
 
 import psutil
 
+from support.launcher import Forked, LaunchServer
+
 HOOKMON = os.path.join(sysconfig.get_path("scripts"), "hookmon")
 PYTHON = sys.executable
 TIMEOUT_S = 180.0
+
+launch_server: LaunchServer | None = None
+"""What starts `hookmon` warm; the fixture `warm_launcher` sets it for the time of a test."""
 
 Report = dict[str, Any]
 
@@ -72,16 +77,22 @@ class Started:
         with tempfile.TemporaryFile() as stdin_file:
             stdin_file.write(stdin)
             stdin_file.seek(0)
-            self.process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=environment(cwd, env),
-                stdin=stdin_file,
-                stdout=self._stdout,
-                stderr=self._stderr,
-                start_new_session=True,
-                **popen,
-            )
+            env_now = environment(cwd, env)
+            self.process: subprocess.Popen[bytes] | Forked
+            if launch_server and command[0] == HOOKMON and not popen and launch_server.can_serve(env_now):
+                streams = (stdin_file.fileno(), self._stdout.fileno(), self._stderr.fileno())
+                self.process = launch_server.start(command[1:], cwd=cwd, env=env_now, streams=streams)
+            else:
+                self.process = subprocess.Popen(
+                    command,
+                    cwd=cwd,
+                    env=env_now,
+                    stdin=stdin_file,
+                    stdout=self._stdout,
+                    stderr=self._stderr,
+                    start_new_session=True,
+                    **popen,
+                )
 
     def finish(self, timeout: float = TIMEOUT_S) -> Result:
         """Wait for the end and return what came out. Raises AssertionError, and ends the session, when it takes too long."""
