@@ -1,9 +1,10 @@
-"""What all tests share: the tiers, and servers for the session."""
+"""What all tests share: the tiers, servers for the session, and signals as a user's shell leaves them."""
 
 from __future__ import annotations
 
 import importlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,34 @@ from support import runs, tiers
 from support.launcher import LaunchServer, WarmSubprocess
 from support.servers import Postgres, Valkey
 
+_SHELLS = (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""The signals that `nohup`, or a shell that starts a job in the background, has its programs ignore."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Guard the tiers."""
+    """Guard the tiers, and see to it that no program of a test begins with a signal ignored.
+
+    Programs inherit an ignored signal, and not a handler. So what is ignored here gets a handler that does nothing: this
+    process goes on ignoring it. A worker of pytest-xdist is such a program, and is told what to ignore.
+    """
     config.pluginmanager.register(tiers.Guard())
+    ignored = [number for number in _SHELLS if signal.getsignal(number) is signal.SIG_IGN]
+    config.stash[_IGNORED] = [*ignored, *getattr(config, "workerinput", {}).get("ignored_signals", ())]
+    for number in config.stash[_IGNORED]:
+        signal.signal(number, _pass_over)
+
+
+_IGNORED = pytest.StashKey[list[int]]()
+
+
+def _pass_over(number: int, frame: object) -> None:
+    pass
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker which signals to ignore."""
+    node.workerinput["ignored_signals"] = [int(number) for number in node.config.stash[_IGNORED]]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
