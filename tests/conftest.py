@@ -59,8 +59,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
-def pytest_xdist_auto_num_workers() -> int:
-    """Return how many tests run at once for `-n auto`: two for each processor, as a third of a test's time is waiting."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many tests run at once for `-n auto`: two for each processor, as a third of a test's time is waiting.
+
+    Tests are handed out one by one, the longest first, and those of a group, which share a run, to one worker.
+    """
+    if config.option.dist == "no":
+        config.option.dist = "loadgroup"
     return 2 * (os.cpu_count() or 1)
 
 

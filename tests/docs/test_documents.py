@@ -34,6 +34,7 @@ def test_the_reference_names_every_verb_and_format():
             assert (f"### `hookmon {name}`" if folder == "cli" else f"| `{name}` |") in text or name == "main"
 
 
+@pytest.mark.long
 def test_every_command_of_the_tutorial_works(tmp_path: Path):
     """One after the other, in a copy of the examples."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples", ignore=shutil.ignore_patterns(".hookmon"))

@@ -50,9 +50,16 @@ def run(folder: Path, engine: str, head: str) -> Report:
     return hookmon_run([PYTHON, "app.py"], cwd=folder, config=config, env={"HOOKMON_ENGINE": engine}).report
 
 
-def test_counts_stay_exact_when_timing_is_sampled(tmp_path: Path, engine: str) -> None:
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Report:
+    """The report of a run in which `cheap` costs more than its share of one percent."""
+    return run(tmp_path_factory.mktemp("sampled"), engine, 'max_overhead = "1%"\n')
+
+
+@pytest.mark.xdist_group("sampled")
+def test_counts_stay_exact_when_timing_is_sampled(sampled: Report) -> None:
     """Of a target that costs more than its share only one call in 64 is timed; every call and error is counted."""
-    report = run(tmp_path, engine, 'max_overhead = "1%"\n')
+    report = sampled
     cheap = row(report, "cheap")
     assert calls(report, "cheap") == CALLS + 500
     assert errors(report, "cheap") == 500
@@ -61,9 +68,10 @@ def test_counts_stay_exact_when_timing_is_sampled(tmp_path: Path, engine: str) -
     assert cheap["total_ns"] < row(report, "outer")["total_ns"] * 1.5
 
 
-def test_the_report_says_which_target_is_sampled_from_when_and_why(tmp_path: Path, engine: str) -> None:
+@pytest.mark.xdist_group("sampled")
+def test_the_report_says_which_target_is_sampled_from_when_and_why(sampled: Report) -> None:
     """One sentence among the blind spots names the target, the share and the moment."""
-    told = [text for text in blind_spots(run(tmp_path, engine, 'max_overhead = "1%"\n')) if "hot:cheap" in text]
+    told = [text for text in blind_spots(sampled) if "hot:cheap" in text]
     assert len(told) == 1
     assert "max_overhead is 1%" in told[0]
     assert "s of CPU time on" in told[0]
@@ -146,8 +154,10 @@ def test_the_report_says_what_hookmon_costs_the_program(tmp_path: Path, engine: 
         result = hookmon_run([PYTHON, "app.py", kind, number], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
         return int(result.stdout), result.report["run"]["overhead_ns"]
 
+    _, set_up_ns = run_with("100")
+
     def said_of_measured() -> float:
-        (measured_ns, said_ns), (_, set_up_ns) = run_with(times), run_with("100")
+        measured_ns, said_ns = run_with(times)
         return (said_ns - set_up_ns) / measured_ns
 
     found = [said_of_measured(), said_of_measured()]
