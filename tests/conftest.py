@@ -44,6 +44,7 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput["ignored_signals"] = [int(number) for number in node.config.stash[_IGNORED]]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Set the markers, before `-m` looks at them."""
     tiers.mark(items)
@@ -59,14 +60,24 @@ def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
 
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
-def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Return how many tests run at once for `-n auto`: two for each processor, as a third of a test's time is waiting.
-
-    Tests are handed out one by one, the longest first, and those of a group, which share a run, to one worker.
-    """
-    if config.option.dist == "no":
-        config.option.dist = "loadgroup"
+def pytest_xdist_auto_num_workers() -> int:
+    """Return how many tests run at once for `-n auto`: two for each processor, as a third of a test's time is waiting."""
     return 2 * (os.cpu_count() or 1)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Hand out tests one by one, but for modules whose tests share what takes long: one worker gets all of such a module."""
+    if config.option.dist != "load":
+        return None
+    from xdist.scheduler import LoadScopeScheduling
+
+    class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            module = nodeid.partition("::")[0]
+            return module if module in tiers.TOGETHER else nodeid
+
+    return OneByOne(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,6 @@ def ratios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     return best
 
 
-@pytest.mark.xdist_group("ratios")
 @pytest.mark.parametrize("scenario", LIMITS)
 def test_a_watched_call_adds_a_fraction_of_an_empty_decorator(ratios: dict[str, float], scenario: str):
     """A fifth for a function or a method; a coroutine does more than its decorator, which sees it made and not awaited."""
@@ -90,22 +89,16 @@ def instructions() -> dict[str, float]:
     return added
 
 
-@pytest.mark.long
-@pytest.mark.xdist_group("instructions")
 def test_a_watched_call_adds_at_most_eight_hundred_instructions(instructions: dict[str, float]):
     """Most of them are CPython's own: a call that comes from C needs another evaluation loop."""
     assert instructions["function"] <= 800
 
 
-@pytest.mark.long
-@pytest.mark.xdist_group("instructions")
 def test_ten_nested_calls_add_what_ten_single_ones_do(instructions: dict[str, float]):
     """In instructions, within one percent. In time, a wrapper in C that does nothing costs more when ten are nested."""
     assert instructions["nested"] <= 10.1 * instructions["function"]
 
 
-@pytest.mark.long
-@pytest.mark.xdist_group("instructions")
 def test_a_request_adds_at_most_two_and_a_half_percent_of_its_instructions(instructions: dict[str, float]):
     """Flask with five GETs and two queries, of 965,000; some of it is for the slowest of the first requests, kept whole."""
     if "request" not in instructions:

@@ -32,6 +32,8 @@ from support.runs import (
     write,
 )
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 WORK = """
     def step(number=0):
         return number

@@ -30,6 +30,8 @@ from support.runs import (
 
 from hookmon.collector.store import RunFile, Store
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 WORK = "def step(number=0):\n    return number\n"
 WATCH = watch("work", "step")
 

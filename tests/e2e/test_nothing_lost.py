@@ -12,6 +12,8 @@ import psutil
 import pytest
 from support.runs import PYTHON, Report, Started, calls, hookmon, hookmon_run, hookmon_start, wait_until, watch, write
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 WORK = """
     import time
 

@@ -50,28 +50,19 @@ def run(folder: Path, engine: str, head: str) -> Report:
     return hookmon_run([PYTHON, "app.py"], cwd=folder, config=config, env={"HOOKMON_ENGINE": engine}).report
 
 
-@pytest.fixture(scope="module")
-def sampled(tmp_path_factory: pytest.TempPathFactory, engine: str) -> Report:
-    """The report of a run in which `cheap` costs more than its share of one percent."""
-    return run(tmp_path_factory.mktemp("sampled"), engine, 'max_overhead = "1%"\n')
+def test_counts_stay_exact_when_timing_is_sampled_and_the_report_says_so(tmp_path: Path, engine: str) -> None:
+    """Of a target that costs more than its share only one call in 64 is timed; every call and error is counted.
 
-
-@pytest.mark.xdist_group("sampled")
-def test_counts_stay_exact_when_timing_is_sampled(sampled: Report) -> None:
-    """Of a target that costs more than its share only one call in 64 is timed; every call and error is counted."""
-    report = sampled
+    One sentence among the blind spots names the target, the share and the moment.
+    """
+    report = run(tmp_path, engine, 'max_overhead = "1%"\n')
     cheap = row(report, "cheap")
     assert calls(report, "cheap") == CALLS + 500
     assert errors(report, "cheap") == 500
     assert calls(report, "outer") == CALLS // 1000
     assert cheap["untimed"] > CALLS // 2
     assert cheap["total_ns"] < row(report, "outer")["total_ns"] * 1.5
-
-
-@pytest.mark.xdist_group("sampled")
-def test_the_report_says_which_target_is_sampled_from_when_and_why(sampled: Report) -> None:
-    """One sentence among the blind spots names the target, the share and the moment."""
-    told = [text for text in blind_spots(sampled) if "hot:cheap" in text]
+    told = [text for text in blind_spots(report) if "hot:cheap" in text]
     assert len(told) == 1
     assert "max_overhead is 1%" in told[0]
     assert "s of CPU time on" in told[0]

@@ -31,6 +31,8 @@ from hookmon.collector.merge import Tree
 from hookmon.collector.shards import ShardReader
 from hookmon.collector.store import Run, Store
 
+pytestmark = pytest.mark.usefixtures("warm_launcher")
+
 WORK = """
     def step(number=0):
         return number

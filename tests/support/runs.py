@@ -156,8 +156,9 @@ def hookmon_start(
 
     `isolated` keeps the launcher's own interpreter from the environment that is meant for the program (`python -I`).
     """
-    if config is not None:
-        (cwd / "hookmon.toml").write_text(config)
+    path = cwd / "hookmon.toml"
+    if config is not None and not (path.exists() and path.read_text() == config):  # or another run reads half of it
+        path.write_text(config)
     report_path = Path(tempfile.mkdtemp(prefix="report-", dir=cwd)) / "report.json"
     head = [*([PYTHON, "-I"] if isolated else []), HOOKMON, "run", "--format", "json", "--output", str(report_path)]
     return Started([*head, *(options or []), "--", *args], cwd=cwd, env=env, report_path=report_path, **started)

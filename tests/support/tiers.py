@@ -31,6 +31,16 @@ _FIXTURES = {
     "build": {"builder"},
     "browser": {"browser"},
 }
+TOGETHER = {
+    "tests/budget/test_cost.py",
+    "tests/budget/test_engine.py",
+    "tests/cli/test_diff_and_check.py",
+    "tests/e2e/test_nothing_lost.py",
+    "tests/e2e/test_times.py",
+    "tests/e2e/test_wrapped.py",
+}
+"""Modules in which several tests look at one run, or at one set of figures, that takes long to make."""
+
 _PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "pty.spawn"}
 _OWN_HOSTS = ("127.", "::1", "localhost")
 
