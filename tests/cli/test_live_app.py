@@ -246,7 +246,7 @@ def test_a_terminal_is_left_as_it_was(tmp_path: Path):
         command = [HOOKMON, "top", "--interval", "0.1"]
         with subprocess.Popen(command, cwd=tmp_path, env=env, stdin=theirs, stdout=theirs, stderr=theirs) as process:
             drawn = b""
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while process.poll() is None and time.monotonic() < deadline:
                 if select.select([ours], [], [], 0.1)[0]:
                     drawn += os.read(ours, 65536)

@@ -80,7 +80,7 @@ def top(folder: Path, *options: str, env: dict[str, str | None] | None = None) -
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=20)
+        process.communicate(timeout=60)
 
 
 def lines(process: subprocess.Popen[str], number: int) -> list[str]:
@@ -156,13 +156,13 @@ def test_a_closed_pipe_ends_it_at_once(tmp_path: Path):
     with serving(tmp_path):
         env = environment(tmp_path)
         script = f"( {HOOKMON} top --plain --interval 0.5; echo ended >&2 ) | head -1"
-        done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=30)
+        done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
         assert done.stdout.count("\n") == 1
         assert done.stderr == "ended\n"
         read_end, write_end = os.pipe()
         os.close(read_end)
         command = [HOOKMON, "top", "--plain", "--interval", "600"]
-        done = subprocess.run(command, cwd=tmp_path, env=env, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=30)
+        done = subprocess.run(command, cwd=tmp_path, env=env, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60)
         os.close(write_end)
         assert done.stderr == ""
 
@@ -241,7 +241,7 @@ def test_textual_that_is_missing_is_told_in_one_line(tmp_path: Path):
         stdout=theirs,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=30,
+        timeout=60,
     )
     os.close(ours)
     os.close(theirs)

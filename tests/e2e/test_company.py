@@ -417,7 +417,7 @@ def test_flask_run_with_its_reloader(tmp_path: Path) -> None:
 
     def ask(version: str) -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/3", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/3", timeout=60) as answer:
                 answers.append(answer.read().decode().split())
         except (OSError, http.client.HTTPException) as error:
             lost.append(error)

@@ -261,7 +261,7 @@ def test_a_damaged_run_folder_is_survived(damage: str, tmp_path: Path) -> None:
     time.sleep(0.4)
     print("done")
     """
-    result = run(tmp_path, program).finish(timeout=30)
+    result = run(tmp_path, program).finish(timeout=60)
     assert (result.stdout, result.stderr, result.exit_code) == ("done\n", "", 0)
     if damage in HARMLESS:
         assert calls(result.report, "work:other") == 201
@@ -489,7 +489,7 @@ def test_a_damaged_run_file_gets_one_clear_line(damage: Callable[[Path], object]
     shutil.copytree(finished / ".hookmon", tmp_path / ".hookmon")
     (path,) = (tmp_path / ".hookmon").glob("run-*.sqlite")
     damage(path)
-    result = hookmon(["report"], cwd=tmp_path, timeout=15)
+    result = hookmon(["report"], cwd=tmp_path, timeout=60)
     assert (result.stdout, result.exit_code) == ("", 2)
     assert len(result.stderr.splitlines()) == 1
     assert path.name in result.stderr

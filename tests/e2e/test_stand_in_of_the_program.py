@@ -516,7 +516,7 @@ def test_a_look_into_files_of_others_can_be_interrupted(number: signal.Signals, 
     try:
         wait_until((tmp_path / "looking").exists, "the query")
         running.process.send_signal(number)
-        assert running.finish(timeout=20).exit_code == -number
+        assert running.finish(timeout=60).exit_code == -number
     finally:
         running.kill()
 

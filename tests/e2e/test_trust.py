@@ -45,7 +45,7 @@ def run_folder(folder: Path, *, uid: int | None = None, adapter_uid: int | None 
 def output(env: dict[str, str], python: str = PYTHON, **user: Any) -> str:
     """Return what a program prints that imports what is watched."""
     done = subprocess.run(
-        [python, "-c", "import colorsys; print('done')"], env=env, capture_output=True, text=True, timeout=30, **user
+        [python, "-c", "import colorsys; print('done')"], env=env, capture_output=True, text=True, timeout=60, **user
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

@@ -392,7 +392,7 @@ def test_workers_of_a_web_server_are_counted(server: list[str], requests: int, w
 
     def ask() -> bool:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
                 served.append(answer.read().decode())
         except OSError:
             return False

@@ -24,7 +24,7 @@ def memcached() -> Iterator[int]:
         pytest.skip("memcached is not installed")
     port = _free_port()
     process = subprocess.Popen([program, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "nobody"])
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()

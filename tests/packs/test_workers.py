@@ -41,7 +41,7 @@ CELERY = """
     command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "shop", "worker", *options]
     worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     sent = [pay.delay(SECRET) for _ in range(20)] + [lose.delay(SECRET) for _ in range(3)] + [again.delay(SECRET)]
-    for each in sent: each.get(timeout=30, propagate=False)
+    for each in sent: each.get(timeout=50, propagate=False)
     time.sleep(0.5)
     worker.terminate()
     worker.wait()

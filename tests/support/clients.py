@@ -15,7 +15,7 @@ def serve(command, requests, clients=4, rounds=5):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen([sys.executable, *[part.replace("PORT", str(port)) for part in command]])
-    end = time.monotonic() + 30
+    end = time.monotonic() + 60
     while True:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
@@ -27,7 +27,7 @@ def serve(command, requests, clients=4, rounds=5):
     lock = threading.Lock()
 
     def work(client):
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         for turn in range(rounds):
             for at in range(len(requests)):
                 label, method, path, body = requests[(at + client) % len(requests)]

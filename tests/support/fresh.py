@@ -131,7 +131,7 @@ def fresh(tmp_path: Path) -> Fresh:
             [sys.executable, "-W", "error", *options, "-c", prelude + textwrap.dedent(code)],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             env=environment,
             cwd=tmp_path,
         )

@@ -205,7 +205,7 @@ def watch(module: str, *names: str, **options: Any) -> str:
     return "\n".join(lines) + "\n\n"
 
 
-def wait_until(claim: Any, what: str, timeout: float = 20.0) -> None:
+def wait_until(claim: Any, what: str, timeout: float = 60.0) -> None:
     """Wait until `claim()` is true. Raises AssertionError naming `what` when it never becomes so."""
     end = time.monotonic() + timeout
     while not claim():

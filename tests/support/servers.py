@@ -62,7 +62,7 @@ class ValkeyCluster(Valkey):
         self._wait()
 
     def _wait(self) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         with self._client() as client:
             while client.execute_command("CLUSTER INFO")["cluster_state"] != "ok":
                 assert time.monotonic() < end, "the cluster does not get ready"
@@ -106,7 +106,7 @@ class Postgres:
     def _wait(self) -> None:
         import psycopg
 
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while True:
             try:
                 psycopg.connect(self.dsn).close()
@@ -171,7 +171,7 @@ class MariaDb:
         return " ".join(name for name in ("mariadb-install-db", "mariadb", _mariadbd()) if not shutil.which(name))
 
     def _wait(self) -> None:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while True:
             try:
                 self.execute("SELECT 1")

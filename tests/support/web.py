@@ -73,7 +73,7 @@ CLIENT = """
 
     def send(queue):
         for method, path, headers, body in queue:
-            client = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
+            client = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
             client.request(method, path, body, headers)
             response = client.getresponse()
             with lock:
