@@ -59,6 +59,7 @@ def test_packs_are_shipped_as_package_data():
     assert "packs/*.toml" in pyproject["tool"]["setuptools"]["package-data"]["hookmon"]
 
 
+@pytest.mark.files
 @pytest.mark.filterwarnings("ignore:'cgi' is deprecated:DeprecationWarning")  # webob 1.8
 @pytest.mark.parametrize(("pack", "module", "call", "span"), TARGETS, ids=[f"{target[1]}:{target[2]}" for target in TARGETS])
 def test_each_target_exists_in_the_installed_library(pack, module, call, span):

@@ -20,11 +20,13 @@ DOCUMENTS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
 
 
+@pytest.mark.files
 def test_the_reference_is_current():
     """After a change: python -m hookmon.cli._reference > docs/reference.md."""
     assert (ROOT / "docs" / "reference.md").read_text("utf-8") == reference()
 
 
+@pytest.mark.files
 def test_the_reference_names_every_verb_and_format():
     """Found by listing, so it cannot forget one."""
     text = reference()
@@ -62,6 +64,7 @@ def test_every_command_of_the_tutorial_works(tmp_path: Path):
     assert (tmp_path / "shop.speedscope.json").stat().st_size > 1_000
 
 
+@pytest.mark.files
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_links_lead_somewhere(document: Path):
     """Those to files of this project."""
