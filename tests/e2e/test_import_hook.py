@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 import zipfile
 from pathlib import Path
@@ -529,26 +528,6 @@ def test_start_adds_few_modules(tmp_path: Path) -> None:
     added = set(result.stdout.split()) - bare
     assert len(added - {"sitecustomize"}) <= 4, added
     assert not added & HEAVY
-
-
-def test_start_adds_few_milliseconds(tmp_path: Path) -> None:
-    """`python -c pass` takes at most as much again, measured side by side within one run; tests/budget measures more closely."""
-    program = """
-    import json, os, subprocess, sys, time
-
-    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH" and not name.startswith("HOOKMON")}
-
-    def start(env):
-        begin = time.perf_counter()
-        subprocess.run([sys.executable, "-c", "pass"], env=env, check=True)
-        return time.perf_counter() - begin
-
-    print(json.dumps([[start(bare), start(os.environ)] for _ in range(25)]))
-    """
-    write(tmp_path, {"app.py": program})
-    result = hookmon_run([interpreters.base_python(), "app.py"], cwd=tmp_path)
-    pairs = json.loads(result.stdout)
-    assert statistics.median(under / bare for bare, under in pairs) < 2
 
 
 def test_unwatched_imports_are_left_alone(tmp_path: Path) -> None:

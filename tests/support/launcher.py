@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -90,7 +91,7 @@ class LaunchServer:
 
     def __init__(self, env: Mapping[str, str]) -> None:
         self._steered = _steering(env)
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, theirs = socket.socketpair()
         command = [sys.executable, os.path.abspath(__file__), str(theirs.fileno())]
         self._process = subprocess.Popen(command, env=dict(env), stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], cwd="/")
         theirs.close()
@@ -102,11 +103,10 @@ class LaunchServer:
     def start(self, args: Sequence[str], *, cwd: Path, env: Mapping[str, str], streams: tuple[int, int, int]) -> Forked:
         """Start `hookmon ARGS` in a session of its own; `streams` are the descriptors of its stdin, stdout and stderr."""
         ours, theirs = socket.socketpair()
-        request = json.dumps([list(args), str(cwd), dict(env)]).encode()
-        content = os.memfd_create("request")  # a message has a limit, an environment has a higher one
-        os.write(content, request)
-        socket.send_fds(self._socket, [b"."], [content, theirs.fileno(), *streams])
-        os.close(content)
+        with tempfile.TemporaryFile() as content:  # a message has a limit, an environment has a higher one
+            content.write(json.dumps([list(args), str(cwd), dict(env)]).encode())
+            content.flush()
+            socket.send_fds(self._socket, [b"."], [content.fileno(), theirs.fileno(), *streams])
         theirs.close()
         return Forked(ours)
 
@@ -140,7 +140,7 @@ def _steering(env: Mapping[str, str]) -> dict[str, str]:
 
 def _serve(control: socket.socket) -> None:
     while True:
-        message, descriptors, _, _ = socket.recv_fds(control, 16, 5)
+        message, descriptors, _, _ = socket.recv_fds(control, 1, 5)
         with suppress(ChildProcessError):  # none is left
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
