@@ -31,6 +31,7 @@ def complaints(path: Path) -> str:
     return subprocess.run(line, capture_output=True, text=True).stderr
 
 
+@pytest.mark.process
 @pytest.mark.skipif(shutil.which(CC) is None, reason=f"there is no C compiler ({CC})")
 @pytest.mark.skipif(not (INCLUDE / "Python.h").exists(), reason="this interpreter came without its headers")
 def test_each_part_compiles_alone_and_without_a_warning():
