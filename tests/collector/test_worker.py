@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from support.runs import Started, wait_until, watch, write
 
 from hookmon.collector.feed import Snapshot
@@ -46,6 +47,7 @@ sys.exit(7)
 """
 
 
+@pytest.mark.process
 def test_what_an_observer_does_is_nothing_to_the_run(tmp_path: Path):
     """One blocks for ever and one raises: signals reach the program, the run file is whole, and the launcher ends."""
     write(tmp_path, {"app.py": PROGRAM, "launcher.py": LAUNCHER, "hookmon.toml": watch("__main__", "work")})

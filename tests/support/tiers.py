@@ -22,7 +22,7 @@ import pytest
 
 STARTS = ("process", "server", "build", "browser")
 _ROOMS = {
-    "process": {"budget", "docs", "e2e", "engine", "fuzz", "packs", "stress", "testing"},
+    "process": {"benchmarks", "budget", "docs", "e2e", "engine", "fuzz", "packs", "stress", "testing"},
     "files": {"architecture"},
 }
 _FIXTURES = {
