@@ -58,11 +58,11 @@ class Forked:
         """Wait for the end and return the exit code, -N after a death by signal N. Raises subprocess.TimeoutExpired."""
         end = None if timeout is None else time.monotonic() + timeout
         while self.returncode is None:
-            if not self._receive(None if end is None else max(0.0, end - time.monotonic())):
-                raise subprocess.TimeoutExpired("hookmon", timeout or 0.0)
-            if self._text.endswith(b"\n"):
+            if self._text.endswith(b"\n"):  # it may have come together with the pid
                 self.returncode = os.waitstatus_to_exitcode(int(self._text))
                 self._status.close()
+            elif not self._receive(None if end is None else max(0.0, end - time.monotonic())):
+                raise subprocess.TimeoutExpired("hookmon", timeout or 0.0)
         return self.returncode
 
     def poll(self) -> int | None:
