@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import marshal
 
-from hookmon.core.errors import PlanError
-
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,8 +99,14 @@ def decode(content: bytes) -> Any:
     """
     head, newline, body = content.partition(b"\n")
     if not newline or head != _MAGIC + b"%d" % len(body):
-        raise PlanError("the plan file is damaged or was written by another version of hookmon")
+        raise _plan_error("the plan file is damaged or was written by another version of hookmon")
     try:
         return marshal.loads(body)
     except (ValueError, EOFError, TypeError) as error:
-        raise PlanError(f"the plan file is damaged: {error}") from error
+        raise _plan_error(f"the plan file is damaged: {error}") from error
+
+
+def _plan_error(message: str) -> Exception:
+    from hookmon.core.errors import PlanError  # a module that a watched process does without
+
+    return PlanError(message)
