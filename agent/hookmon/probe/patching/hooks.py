@@ -13,7 +13,14 @@ from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
 from hookmon.probe.base.frames import leave_traceback, unseen
 from hookmon.probe.base.guard import shielded
-from hookmon.probe.base.introspect import attribute, is_partial, own_dictionary
+from hookmon.probe.base.introspect import (
+    CO_COROUTINE,
+    CO_GENERATOR,
+    CO_VARKEYWORDS,
+    attribute,
+    is_partial,
+    own_dictionary,
+)
 from hookmon.probe.naming.names import parameters
 from hookmon.probe.patching.callbacks import Callbacks
 from hookmon.probe.wrappers.make import CallbackSource, RefusedError
@@ -31,8 +38,6 @@ if TYPE_CHECKING:
     Args = tuple[Any, ...]
     KwArgs = dict[str, Any]
 
-_CODE_FLAGS = 0x80  # inspect.CO_COROUTINE
-_GENERATOR_FLAG = 0x20
 _MISSING: Any = object()
 _registrations: set[ref[Any]] = set()
 """The functions that stand in for those with which callbacks are registered, weakly: whoever holds one holds its module."""
@@ -48,7 +53,7 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
         raise RefusedError(f"it is {type(function).__name__}, no Python function from whose arguments a callback could be taken")
     if ref(function) in _registrations or type(function) is CallbackSource:
         return function
-    if function.__code__.co_flags & _CODE_FLAGS:
+    if function.__code__.co_flags & CO_COROUTINE:
         raise RefusedError("it is a coroutine function, through which no callback can be registered")
     callbacks = Callbacks(function, target, watch, is_method, takes_out)
     where = watch["hook"]["callable"]
@@ -92,7 +97,7 @@ def _place(function: Any, where: str, is_method: bool) -> tuple[int, str]:
         inner = inner.__wrapped__
     code = inner.__code__
     keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    if where not in keywords and not code.co_flags & 0x08:  # inspect.CO_VARKEYWORDS
+    if where not in keywords and not code.co_flags & CO_VARKEYWORDS:
         raise RefusedError(f'it has no parameter "{where}", but {", ".join((*names[is_method:], *keywords)) or "none at all"}')
     return sys.maxsize, where
 
@@ -163,7 +168,7 @@ def _result(function: Any, callbacks: Callbacks) -> Any:
 
     The compiled engine has its own for this, CallbackSource: such a function is called at each signal that is sent.
     """
-    if function.__code__.co_flags & _GENERATOR_FLAG:
+    if function.__code__.co_flags & CO_GENERATOR:
 
         def register(*args: Any, **kwargs: Any) -> Any:
             try:

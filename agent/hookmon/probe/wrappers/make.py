@@ -14,7 +14,13 @@ from hookmon.core import layout
 from hookmon.core.span import fixed_name
 from hookmon.probe.base.frames import leave_traceback, looks_at_caller, unseen
 from hookmon.probe.base.guard import shielded
-from hookmon.probe.base.introspect import is_partial
+from hookmon.probe.base.introspect import (
+    CO_ASYNC_GENERATOR,
+    CO_COROUTINE,
+    CO_GENERATOR,
+    CO_ITERABLE_COROUTINE,
+    is_partial,
+)
 from hookmon.probe.base.target import is_own, located, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
@@ -33,9 +39,7 @@ if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.base.target import Span, Target
 
-_GENERATOR_FLAGS = 0x20 | 0x200  # inspect.CO_GENERATOR, CO_ASYNC_GENERATOR; inspect itself would cost 5 ms
-_COROUTINE_FLAG = 0x80
-_ITERABLE_COROUTINE_FLAG = 0x100
+_GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 
 _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
@@ -135,10 +139,10 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     if not target.pack and code is not None:
         target.place = f"{code.co_filename}:{code.co_firstlineno}"
     flags = _flags(function)
-    if flags & _ITERABLE_COROUTINE_FLAG:
+    if flags & CO_ITERABLE_COROUTINE:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
     kind = kinds.Timed
-    if flags & _COROUTINE_FLAG:
+    if flags & CO_COROUTINE:
         kind = kinds.TimedCoroutineFunction
         target.flags |= layout.FLAG_COROUTINE
     elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
@@ -188,7 +192,7 @@ def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | No
     is to, and the fields that alone decide about it, (position or keyword or -1 for the result, names), besides the prefix that
     the transaction has.
     """
-    kind = kinds.MarkedBefore if _flags(function) & _COROUTINE_FLAG else kinds.Marked
+    kind = kinds.MarkedBefore if _flags(function) & CO_COROUTINE else kinds.Marked
     quick = routing(*route_of) if route_of is not None else None
     return kind(function, None, shielded(None)(tell), -1, False, quick)
 
@@ -229,7 +233,7 @@ def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool,
     """
     if any(function is end() for end in _ends):
         return function
-    if _flags(function) & (_COROUTINE_FLAG | _GENERATOR_FLAGS | _ITERABLE_COROUTINE_FLAG):
+    if _flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS | CO_ITERABLE_COROUTINE):
         raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
     if not isinstance(function, FunctionType | kinds.Timed):
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
@@ -250,7 +254,7 @@ def _marked(function: Any, target: Target, is_method: bool) -> Any:
     if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     mark = marker(target, function, is_method)
-    if not _flags(function) & _COROUTINE_FLAG:
+    if not _flags(function) & CO_COROUTINE:
         return kinds.Marked(function, None, mark, -1, False, quick_reading(target, function, is_method))
     if not needs_result(target):
         return kinds.MarkedBefore(function, None, mark, -1)
