@@ -24,6 +24,7 @@ from hookmon.probe.base.introspect import (
 from hookmon.probe.naming.names import parameters
 from hookmon.probe.patching.callbacks import Callbacks
 from hookmon.probe.wrappers.make import CallbackSource, RefusedError
+from hookmon.probe.wrappers.proxy import look_like
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -237,10 +238,9 @@ def _put(owner: Any, name: str, value: Any) -> None:
 def _like(register: Callable[..., Any], function: Any) -> Any:
     """Give a function the looks of what it stands in for, and let warnings see through it to who called."""
     annotations = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"  # reading the latter may run code
-    for name in ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__", annotations):
+    for name in ("__type_params__", annotations):
         value = getattr(function, name, _MISSING)
         if value is not _MISSING:
             setattr(register, name, value)
     register.__dict__.update(getattr(function, "__dict__", {}))
-    register.__wrapped__ = function  # type: ignore[attr-defined]
-    return unseen(register)
+    return unseen(look_like(register, function))

@@ -28,7 +28,7 @@ from hookmon.probe.recording import recorder, tree
 from hookmon.probe.transactions import context, paired_spans, renaming, response, traces
 from hookmon.probe.wrappers import coroutines, generators
 from hookmon.probe.wrappers.observers import MarkedCoroutine, marker, needs_result, quick_reading, routing
-from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c
+from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -218,11 +218,8 @@ def chained(method: Any, make: Any, given: Any, then: Any) -> Any:
             leave_traceback(error)
             raise
 
-    for name in ("__name__", "__qualname__", "__doc__"):
-        setattr(through, name, getattr(method, name))
     through.__module__ = method.__objclass__.__module__
-    through.__wrapped__ = method  # type: ignore[attr-defined]
-    return through
+    return look_like(through, method)
 
 
 def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Any:

@@ -91,6 +91,19 @@ def _load_alone(folder: str, name: str) -> Any:
         sys.modules.update(before)
 
 
+def look_like(function: Any, original: Any) -> Any:
+    """Give a function the names and the text of what it stands in for, and that as its `__wrapped__`; return the function."""
+    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+        value = getattr(original, name, _MISSING)
+        if value is not _MISSING:
+            setattr(function, name, value)
+    function.__wrapped__ = original
+    return function
+
+
+_MISSING = object()
+
+
 def reduced(function: Any) -> Any:
     """Return what `__reduce_ex__` of a function's stand-in returns.
 
