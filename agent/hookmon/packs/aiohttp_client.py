@@ -8,35 +8,21 @@ from __future__ import annotations
 
 import sys
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.guard import shielded
-from hookmon.probe.base.introspect import attribute
+from hookmon.adapter import attribute, shielded, time_when
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time the wait of a client."""
     owner: Any = vars(module)["StreamReader"]
     plain = vars(owner)["_wait"]
-    made = timed(plain, call)
-
-    async def _wait(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return await (made if _is_of_a_client(self) else plain)(self, *args, **kwargs)
-        except BaseException as error:
-            leave_traceback(error)
-            raise
-
-    patches.replace(owner, "_wait", like(_wait, plain))
+    patches.replace(owner, "_wait", time_when(_is_of_a_client, plain, timed(plain, call)))
 
 
 @shielded(False)

@@ -8,21 +8,20 @@ process.
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.adapter import drop_frame, hide_frames, look_like
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 _FUNCTIONS = {"execute": ("execute", "_execute_insert", "_execute_fetchall")}
 """The functions that aiosqlite hands to its thread, by the call that is watched; others go by the call's own name."""
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time what one call hands to the thread, `call` being "Connection.execute"; the ways there are laid the first time."""
     connection: Any = vars(module)["Connection"]
     plain_execute, routes = _routes(module, connection, patches)
@@ -32,7 +31,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     routes.update(dict.fromkeys(_FUNCTIONS.get(name, (name,)), way))
 
 
-@unseen
+@hide_frames
 def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any, dict[str, Any]]:
     """Return the real `_execute` and the timed ones by function, putting our `_execute` and `connect` in their places once."""
     present = vars(connection)["_execute"]
@@ -44,11 +43,11 @@ def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any,
         try:
             return routes.get(getattr(fn, "__name__", ""), present)(self, fn, *args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     _execute.hookmon_routes = routes  # type: ignore[attr-defined]
-    patches.replace(connection, "_execute", _like(_execute, present))
+    patches.replace(connection, "_execute", look_like(_execute, present))
     plain_connection = vars(module)["sqlite3"].Connection.__mro__[-2]  # the C type, whatever was derived from it
     plain_connect = vars(module)["connect"]
 
@@ -57,18 +56,8 @@ def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any,
         try:
             return plain_connect(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    patches.replace(module, "connect", _like(connect, plain_connect))
+    patches.replace(module, "connect", look_like(connect, plain_connect))
     return present, routes
-
-
-def _like(function: Any, original: Any) -> Any:
-    """Give a function the name and the text of what it stands in for."""
-    function.__name__ = original.__name__
-    function.__qualname__ = original.__qualname__
-    function.__doc__ = original.__doc__
-    function.__module__ = original.__module__
-    function.__wrapped__ = original
-    return function

@@ -7,22 +7,20 @@ Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.base.introspect import MISSING, attribute
-from hookmon.probe.wrappers.make import told
+from hookmon.adapter import MISSING, attribute, observe
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 _ATTRIBUTES = {"uvicorn.config": "loaded_app", "hypercorn.app_wrappers": "app"}
 """Where servers keep the application."""
 
 
-def patch(module: ModuleType, call: str, timed: Callable[..., Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let the method that `call` names make transactions, or what it sets."""
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
@@ -37,12 +35,4 @@ def patch(module: ModuleType, call: str, timed: Callable[..., Any], patches: Pat
         if application is not None and application is not MISSING:
             setattr(args[0], where, timed(application, call, scope_at=0))
 
-    patches.replace(owner, name, told(plain, kept))
-
-
-def like(function: Any, original: Any) -> Any:
-    """Give a function the names, the text and the signature of what it stands in for."""
-    for name in ("__name__", "__qualname__", "__doc__", "__module__"):
-        setattr(function, name, getattr(original, name))
-    function.__wrapped__ = original
-    return function
+    patches.replace(owner, name, observe(plain, kept))

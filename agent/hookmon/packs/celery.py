@@ -7,21 +7,18 @@ here; one that is to be tried again, ignored or rejected is none. Runs in the wa
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.transactions import context
+from hookmon.adapter import drop_frame, fail_transaction, hide_frames, look_like
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+@hide_frames
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let `build_tracer` return tracers that are entries."""
     plain = vars(module)[call]
 
@@ -29,10 +26,10 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         try:
             result = tracer(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         if getattr(result[1], "state", None) == "FAILURE":
-            context.fail()
+            fail_transaction()
         return result
 
     entry = timed(run, call)
@@ -44,9 +41,9 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
             try:
                 return entry(tracer, name, *task, **more)
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
 
         return trace
 
-    patches.replace(module, call, like(build_tracer, plain))
+    patches.replace(module, call, look_like(build_tracer, plain))

@@ -6,23 +6,21 @@ Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.transactions import context
-from hookmon.probe.wrappers.make import told
+from hookmon.adapter import fail_transaction, observe
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let `MessageProxy.stuff_exception` tell the open transaction."""
     owner: Any = vars(module)["MessageProxy"]
 
     def stuffed(args: Any, kwargs: Any, result: Any) -> None:
-        context.fail()
+        fail_transaction()
 
-    patches.replace(owner, "stuff_exception", told(owner.stuff_exception, stuffed))
+    patches.replace(owner, "stuff_exception", observe(owner.stuff_exception, stuffed))

@@ -6,30 +6,29 @@ releases without it have routes of Starlette that know theirs. Runs in the watch
 
 from __future__ import annotations
 
-from hookmon.packs.starlette import name_of, routed
-from hookmon.probe.wrappers.make import told
+from hookmon.adapter import name_request, observe, request_name
+from hookmon.packs.starlette import method_of
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let the selection of a route tell of its pattern; a mounted application's is told by Starlette's `Mount.handle`."""
     plain = vars(module).get("_route_selected")
     if plain is not None:
         fields = (("scope", ("method",)), ("path", ()), ("mount", ()))
-        patches.replace(module, "_route_selected", told(plain, _selected, route_of=(_route, fields)))
+        patches.replace(module, "_route_selected", observe(plain, _selected, route=(_route, fields)))
 
 
 def _selected(args: Any, kwargs: Any, result: Any) -> None:
     if not kwargs.get("mount"):
-        routed(kwargs["scope"], kwargs["path"])
+        name_request(method_of(kwargs["scope"]), kwargs["path"])
 
 
 def _route(args: Any, kwargs: Any, result: Any) -> str:
-    return "" if kwargs["mount"] else name_of(kwargs["scope"], kwargs["path"])
+    return "" if kwargs["mount"] else request_name(method_of(kwargs["scope"]), kwargs["path"])

@@ -9,21 +9,19 @@ from __future__ import annotations
 import sys
 from _contextvars import Context
 
-from hookmon.probe.base.guard import shielded
-from hookmon.probe.transactions.context import members
+from hookmon.adapter import current_transaction, join, membership, shielded
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 is_on = False
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Ask gevent to call back; its class is a C type and cannot be patched."""
     patches.replace(sys.modules[__name__], "is_on", True)
     vars(module)["Greenlet"].add_spawn_callback(_spawned)
@@ -31,8 +29,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
 
 @shielded(None)
 def _spawned(greenlet: Any) -> None:
-    member = members.get(None)
-    if is_on and member is not None and not member.transaction.ended and greenlet.gr_context is None:
+    if is_on and greenlet.gr_context is None and current_transaction() is not None:
         context = Context()
-        context.run(members.set, member)
+        context.run(join, membership())
         greenlet.gr_context = context

@@ -6,19 +6,14 @@ operation with errors raises, to the program it returns what it always does. Run
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.guard import shielded
-from hookmon.probe.base.introspect import MISSING, attribute
-from hookmon.probe.wrappers.coroutines import can_be_awaited
+from hookmon.adapter import MISSING, attribute, can_be_awaited, drop_frame, hide_frames, look_like, shielded
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 _NAME_POSITION = 5  # of operation_name among execute's parameters, in 3.2 and 3.3
 
@@ -27,8 +22,8 @@ class _FailedError(Exception):
     """Carries a result with errors from the timed call to the one that returns it."""
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+@hide_frames
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time `execute`."""
     plain = vars(module)[call]
 
@@ -36,7 +31,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         try:
             result = plain(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         return _checked_later(result) if can_be_awaited(result) else _checked(result)
 
@@ -48,11 +43,11 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         except _FailedError as failed:
             return failed.args[0]
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         return _whole(result) if can_be_awaited(result) else result
 
-    patches.replace(module, call, like(execute, plain))
+    patches.replace(module, call, look_like(execute, plain))
 
 
 async def _whole(timed: Any) -> Any:
@@ -61,7 +56,7 @@ async def _whole(timed: Any) -> Any:
     except _FailedError as failed:
         return failed.args[0]
     except BaseException as error:
-        leave_traceback(error)
+        drop_frame(error)
         raise
 
 
@@ -69,7 +64,7 @@ async def _checked_later(result: Any) -> Any:
     try:
         whole = await result
     except BaseException as error:
-        leave_traceback(error)
+        drop_frame(error)
         raise
     return _checked(whole)
 

@@ -7,16 +7,14 @@ where the stream has ended in anything but OK: what has read it raises that next
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.adapter import drop_frame, hide_frames, look_like
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
 class _NotOkError(Exception):
@@ -30,8 +28,8 @@ class _EndedError(Exception):
     """Carries what a read has returned from the timed call to the one that returns it."""
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+@hide_frames
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time one kind of call, `call` being "UnaryUnaryMultiCallable.__call__", or the wait for a message of a stream."""
     owner: Any = vars(module)[call.partition(".")[0]]
     if module.__name__ == "grpc.aio._call":
@@ -43,20 +41,16 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         try:
             made = plain(self, *args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         made.add_done_callback(_note_status)  # ahead of the recorder's own, which comes when this has returned
         return made
 
-    __call__.__wrapped__ = plain  # type: ignore[attr-defined]  # where the parameters are
-    __call__.__doc__ = plain.__doc__
-    __call__.__qualname__ = plain.__qualname__
-    __call__.__module__ = plain.__module__
-    patches.replace(owner, "__call__", timed(__call__, call))
+    patches.replace(owner, "__call__", timed(look_like(__call__, plain), call))
 
 
-@unseen
-def _patch_read(owner: Any, end: Any, timed: Callable[[Any, str], Any], call: str, patches: Patches) -> None:
+@hide_frames
+def _patch_read(owner: Any, end: Any, timed: Timed, call: str, patches: Patches) -> None:
     plain = owner._read
 
     async def read(self: Any) -> Any:
@@ -76,7 +70,7 @@ def _patch_read(owner: Any, end: Any, timed: Callable[[Any, str], Any], call: st
         except _EndedError as ended:
             return ended.args[0]
 
-    patches.replace(owner, "_read", like(_read, plain))
+    patches.replace(owner, "_read", look_like(_read, plain))
 
 
 def _note_status(ended: Any) -> None:

@@ -6,21 +6,18 @@ the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.transactions import context
-from hookmon.probe.wrappers.make import told
+from hookmon.adapter import drop_frame, fail_transaction, hide_frames, observe
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+@hide_frames
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let `TaskWrapper.create_task` make such classes."""
     owner: Any = vars(module)["TaskWrapper"]
 
@@ -32,10 +29,10 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
                 return run(self)
             except BaseException as error:
                 if isinstance(error, Exception):
-                    context.fail()
-                leave_traceback(error)
+                    fail_transaction()
+                drop_frame(error)
                 raise
 
         result.execute = execute
 
-    patches.replace(owner, "create_task", told(owner.create_task, made))
+    patches.replace(owner, "create_task", observe(owner.create_task, made))

@@ -7,29 +7,26 @@ from the mounts and never from the path: that says which one it is. Runs in the 
 
 from __future__ import annotations
 
-from hookmon.probe.naming.filters import method_of
-from hookmon.probe.transactions import context, renaming
-from hookmon.probe.wrappers.make import told, told_before
+from hookmon.adapter import mount_request, name_request, observe, observe_before, request_name
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let the method that `call` names tell."""
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
     plain = vars(owner)[name]
     if class_name == "Router":
         fields = ((1, ("REQUEST_METHOD",)), (-1, (0, "rule")))
-        patches.replace(owner, name, told(plain, _matched, route_of=(_rule, fields)))
+        patches.replace(owner, name, observe(plain, _matched, route=(_rule, fields)))
     else:
-        patches.replace(owner, name, told_before(plain, _dispatched))
+        patches.replace(owner, name, observe_before(plain, _dispatched))
 
 
 def _matched(args: Any, kwargs: Any, result: Any) -> None:
@@ -37,12 +34,12 @@ def _matched(args: Any, kwargs: Any, result: Any) -> None:
     if prefix:
         _mounted(args[1], prefix)
     else:
-        renaming.call_it(_name(args[1], vars(result[0])["rule"]))
+        name_request(_method(args[1]), _pattern(result[0]))
 
 
 def _rule(args: Any, kwargs: Any, result: Any) -> str:
     """Return the name by one of Bottle's routes, "" for a mount, of which `_matched` tells."""
-    return "" if _mountpoint(result[0]) else renaming.mounted(_name(args[1], vars(result[0])["rule"]))
+    return "" if _mountpoint(result[0]) else request_name(_method(args[1]), _pattern(result[0]))
 
 
 def _mountpoint(route: Any) -> str:
@@ -63,11 +60,12 @@ def _dispatched(args: Any, kwargs: Any, result: Any) -> None:
 
 
 def _mounted(environ: Any, prefix: str) -> None:
-    transaction = context.current()
-    if transaction is not None and not transaction.is_routed and context.is_in_request():
-        transaction.route += prefix
-        renaming.rename(_name(environ, f"{transaction.route}/<path>"))
+    mount_request(_method(environ), prefix, "/<path>")
 
 
-def _name(environ: Any, rule: str) -> str:
-    return f"{method_of(environ['REQUEST_METHOD'])} /{rule.lstrip('/')}"
+def _method(environ: Any) -> str:
+    return environ["REQUEST_METHOD"]  # type: ignore[no-any-return]
+
+
+def _pattern(route: Any) -> str:
+    return "/" + vars(route)["rule"].lstrip("/")  # type: ignore[no-any-return]

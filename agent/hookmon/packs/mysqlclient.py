@@ -5,20 +5,18 @@ In: `MySQLdb.connections`, just imported. Out: the method, timed where that is s
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.adapter import drop_frame, hide_frames, look_like
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+@hide_frames
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time `Connection.autocommit`."""
     owner: Any = vars(module)["Connection"]
     plain = vars(owner)["autocommit"]
@@ -28,7 +26,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         try:
             return (plain if self.get_autocommit() is bool(on) else made)(self, on)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    patches.replace(owner, "autocommit", like(autocommit, plain))
+    patches.replace(owner, "autocommit", look_like(autocommit, plain))

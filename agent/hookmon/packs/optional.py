@@ -5,18 +5,18 @@ In: a module, just imported, and a call. Out: the function timed. Runs in the wa
 
 from __future__ import annotations
 
-from hookmon.probe.patching.entries import owners
+from hookmon.adapter import owner_of
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
-    from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time the function that `call` names, if there is one."""
-    for owner, name in owners(module, [call]):
+    found = owner_of(module, call)
+    if found is not None:
+        owner, name = found
         patches.replace(owner, name, timed(vars(owner)[name], call))

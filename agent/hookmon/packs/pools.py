@@ -7,12 +7,9 @@ watched process.
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.guard import shielded
-from hookmon.probe.base.introspect import attribute
-from hookmon.probe.patching.lifetimes import follow
-from hookmon.probe.wrappers.make import told
+from _weakref import ref
+
+from hookmon.adapter import attribute, observe, shielded, time_when
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -20,60 +17,20 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
-
-_COROUTINE_FLAG = 0x80  # inspect.CO_COROUTINE
+    from hookmon.adapter import Patches, Timed
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time the checkouts that wait, `call` being "Pool._acquire" or "ConnectionPool.getconn"."""
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
     plain = vars(owner)[name]
     judge = _IS_USED_UP[module.__name__]
-    is_used_up, handed_out = shielded(True)(judge), None
+    after = None
     if judge is _all_are_wanted:
-        handed_out = shielded(None)(_hand_out)
-        patches.replace(owner, "putconn", told(vars(owner)["putconn"], _take_back))
-    make = _waiting_async if _is_coroutine_function(plain) else _waiting
-    patches.replace(owner, name, like(make(plain, timed(plain, call), is_used_up, handed_out), plain))
-
-
-@unseen
-def _waiting(plain: Any, timed: Any, is_used_up: Any, handed_out: Any) -> Any:
-    def checkout(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            connection = (timed if is_used_up(self) else plain)(self, *args, **kwargs)
-        except BaseException as error:
-            leave_traceback(error)
-            raise
-        if handed_out is not None:
-            handed_out(self, connection)
-        return connection
-
-    return checkout
-
-
-@unseen
-def _waiting_async(plain: Any, timed: Any, is_used_up: Any, handed_out: Any) -> Any:
-    async def checkout(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            connection = await (timed if is_used_up(self) else plain)(self, *args, **kwargs)
-        except BaseException as error:
-            leave_traceback(error)
-            raise
-        if handed_out is not None:
-            handed_out(self, connection)
-        return connection
-
-    return checkout
-
-
-def _is_coroutine_function(function: Any) -> bool:
-    """Say whether the innermost function is one: redis-py decorates its own."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return bool(function.__code__.co_flags & _COROUTINE_FLAG)
+        after = shielded(None)(_hand_out)
+        patches.replace(owner, "putconn", observe(vars(owner)["putconn"], _take_back))
+    patches.replace(owner, name, time_when(shielded(True)(judge), plain, timed(plain, call), after=after))
 
 
 def is_empty(queue: Any, name: str) -> bool:
@@ -107,7 +64,7 @@ def _all_are_wanted(pool: Any) -> bool:
     if most <= 0 or not is_empty(pool, "_pool"):
         return False
     keeps_none = any(kind.__module__.startswith("psycopg_pool.null") for kind in type(pool).__mro__)
-    wanted = attribute(pool, "_nconns") if keeps_none else len(_out.get(id(pool), ())) + len(attribute(pool, "_waiting"))
+    wanted = attribute(pool, "_nconns") if keeps_none else len(_out_of(pool)) + len(attribute(pool, "_waiting"))
     return bool(wanted >= most)
 
 
@@ -122,16 +79,20 @@ _IS_USED_UP: dict[str, Callable[[Any], bool]] = {
 }
 """By module: says that a pool has nothing to hand out and may open nothing. Nothing of the program's runs for it."""
 
-_out: dict[int, set[int]] = {}
-"""By identity of a pool of psycopg: the identities of the connections that somebody has."""
+_out: dict[int, tuple[Any, set[int]]] = {}
+"""{id of a pool of psycopg: (weak reference to it, ids of the connections that somebody has)}; it goes when the pool does."""
+
+
+def _out_of(pool: Any) -> set[int]:
+    number = id(pool)
+    if number not in _out:
+        _out[number] = (ref(pool, lambda _: _out.pop(number)), set())
+    return _out[number][1]
 
 
 def _hand_out(pool: Any, connection: Any) -> None:
-    if id(pool) not in _out:
-        _out[id(pool)] = set()
-        follow(pool, _out.pop)
-    _out[id(pool)].add(id(connection))
+    _out_of(pool).add(id(connection))
 
 
 def _take_back(args: Any, kwargs: Any, _result: Any) -> None:
-    _out.get(id(args[0]), set()).discard(id(args[1] if len(args) > 1 else kwargs["conn"]))
+    _out_of(args[0]).discard(id(args[1] if len(args) > 1 else kwargs["conn"]))

@@ -9,18 +9,17 @@ Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.adapter import drop_frame, hide_frames, look_like
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time `connect`, or one method of cursors, `call` being "cursor.execute"; the class is put in place the first time."""
     extensions: Any = vars(module)["extensions"]
     cursor = _cursor_class(module, extensions, patches)
@@ -31,7 +30,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         patches.replace(module, call, timed(vars(module)[call], call))
 
 
-@unseen
+@hide_frames
 def _cursor_class(module: ModuleType, extensions: Any, patches: Patches) -> type:
     """Return our cursor, making it and the `connect` that hands it out where they are not there yet."""
     present: Any = vars(extensions)["cursor"]
@@ -46,16 +45,12 @@ def _cursor_class(module: ModuleType, extensions: Any, patches: Patches) -> type
         try:
             connection = plain_connect(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         if getattr(type(connection), "cursor", None) is make_plainly and connection.cursor_factory is None:
             connection.cursor_factory = cursor_class
         return connection
 
-    connect.__doc__ = plain_connect.__doc__
-    connect.__module__ = plain_connect.__module__
-    connect.__qualname__ = plain_connect.__qualname__
-    connect.__wrapped__ = plain_connect  # type: ignore[attr-defined]
     patches.replace(extensions, "cursor", cursor_class)
-    patches.replace(module, "connect", connect)
+    patches.replace(module, "connect", look_like(connect, plain_connect))
     return cursor_class  # type: ignore[no-any-return]

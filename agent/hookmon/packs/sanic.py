@@ -7,20 +7,18 @@ handler as an entry. Sanic.handle_request itself cannot be watched: Sanic makes 
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.adapter import drop_frame, hide_frames, look_like
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+@hide_frames
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let each new protocol call its handler as an entry, `call` being "HttpProtocol.request_handler"."""
     owner: Any = vars(module)["HttpProtocol"]
     plain = owner.__init__
@@ -29,7 +27,7 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         try:
             return await handler(request)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     entry = timed(handle, call)
@@ -42,9 +40,9 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
             try:
                 return entry(handler, request)
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
 
         self.request_handler = begin
 
-    patches.replace(owner, "__init__", like(__init__, plain))
+    patches.replace(owner, "__init__", look_like(__init__, plain))

@@ -7,22 +7,18 @@ watched process.
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
+from hookmon.adapter import attribute, drop_frame, hide_frames, look_like, shielded
 from hookmon.packs.pools import is_empty
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.guard import shielded
-from hookmon.probe.base.introspect import attribute
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time a method, `call` being "LazyLoader._emit_lazyload" or "Queue.get"."""
     owner, _, name = call.partition(".")
     space = vars(module)
@@ -34,16 +30,16 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     patches.replace(found, name, made)
 
 
-@unseen
+@hide_frames
 def _waiting(plain: Any, timed: Any, has_nothing: Any) -> Any:
     def get(self: Any, block: bool = True, timeout: float | None = None) -> Any:
         try:
             return (timed if block and has_nothing(self) else plain)(self, block, timeout)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    return like(get, plain)
+    return look_like(get, plain)
 
 
 def _is_empty(queue: Any) -> bool:

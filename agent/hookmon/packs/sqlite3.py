@@ -10,21 +10,19 @@ the watched process.
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.wrappers.make import chained
+from hookmon.adapter import chain, drop_frame, hide_frames, look_like
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 _FACTORY_POSITION = 5  # of sqlite3.connect's parameters
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time a method of the module's Cursor and its kin of the Connection, "Cursor.execute", or "Connection.commit"."""
     connection, cursor = _classes(module, patches)
     owner, _, name = call.partition(".")
@@ -36,26 +34,26 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
         patches.replace(connection, name, timed(vars(connection)[name], call))
 
 
-def _patch_end(connection: Any, name: str, timed: Callable[[Any, str], Any], call: str, patches: Patches) -> None:
+def _patch_end(connection: Any, name: str, timed: Timed, call: str, patches: Patches) -> None:
     """Time `commit` or `rollback`, and a `with` block's end that does the same, where there is something to end."""
     plain, present = getattr(connection, name), connection.__exit__
     end, exit_timed = timed(plain, call), timed(vars(connection.__base__)["__exit__"], call)
     is_commit = name == "commit"
 
-    @unseen
+    @hide_frames
     def method(self: Any) -> Any:
         return end(self) if self.in_transaction else plain(self)
 
-    @unseen
+    @hide_frames
     def leave(self: Any, exc_type: Any, exc_value: Any, exc_tb: Any, /) -> Any:
         is_it = (exc_type is None) is is_commit and self.in_transaction
         return (exit_timed if is_it else present)(self, exc_type, exc_value, exc_tb)
 
-    patches.replace(connection, name, _like(method, plain))
-    patches.replace(connection, "__exit__", _like(leave, present))
+    patches.replace(connection, name, _like_theirs(method, plain))
+    patches.replace(connection, "__exit__", _like_theirs(leave, present))
 
 
-@unseen
+@hide_frames
 def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
     """Return our Connection and our Cursor, making them and `connect` where they are not there yet."""
     present: Any = vars(module)["Cursor"]
@@ -67,13 +65,13 @@ def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
         try:
             return base.cursor(self, factory)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     base: Any = vars(module)["Connection"]
-    members: dict[str, Any] = {"__slots__": (), "__module__": "sqlite3", "cursor": _like(cursor, base.cursor)}
+    members: dict[str, Any] = {"__slots__": (), "__module__": "sqlite3", "cursor": _like_theirs(cursor, base.cursor)}
     for name in ("execute", "executemany", "executescript"):
-        members[name] = chained(getattr(base, name), base.cursor, cursor_class, getattr(present, name))
+        members[name] = chain(getattr(base, name), base.cursor, cursor_class, getattr(present, name))
     connection_class: Any = type("Connection", (base,), members)
     plain_connect = vars(module)["connect"]
 
@@ -83,19 +81,18 @@ def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
         try:
             return plain_connect(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    for each, value in (("Cursor", cursor_class), ("Connection", connection_class), ("connect", _like(connect, plain_connect))):
+    for each, value in (
+        ("Cursor", cursor_class),
+        ("Connection", connection_class),
+        ("connect", _like_theirs(connect, plain_connect)),
+    ):
         patches.replace(module, each, value)
     return connection_class, cursor_class
 
 
-def _like(function: Any, original: Any) -> Any:
-    """Give a function the name and the text of what it stands in for."""
-    function.__name__ = original.__name__
-    function.__qualname__ = original.__qualname__
-    function.__doc__ = original.__doc__
-    function.__module__ = "sqlite3"
-    function.__wrapped__ = original
+def _like_theirs(function: Any, original: Any) -> Any:
+    look_like(function, original).__module__ = "sqlite3"
     return function

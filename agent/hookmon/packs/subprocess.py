@@ -5,31 +5,22 @@ In: `subprocess`, just imported. Out: `Popen.wait`, timed while the program may 
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.introspect import attribute
+from hookmon.adapter import attribute, time_when
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time `Popen.wait`."""
     owner = vars(module)["Popen"]
     plain = vars(owner)["wait"]
-    made = timed(plain, call)
+    patches.replace(owner, "wait", time_when(_may_run, plain, timed(plain, call)))
 
-    def wait(self: Any, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return (made if attribute(self, "returncode") is None else plain)(self, *args, **kwargs)
-        except BaseException as error:
-            leave_traceback(error)
-            raise
 
-    patches.replace(owner, "wait", like(wait, plain))
+def _may_run(process: Any) -> bool:
+    return attribute(process, "returncode") is None

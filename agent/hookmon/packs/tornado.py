@@ -7,44 +7,48 @@ until its future is done. A websocket is one transaction, as long as it lasts. R
 
 from __future__ import annotations
 
-from hookmon.packs.asgi import like
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.guard import shielded
-from hookmon.probe.naming.filters import method_of
-from hookmon.probe.transactions import context, response
-from hookmon.probe.wrappers.make import told
+from hookmon.adapter import (
+    current_transaction,
+    drop_frame,
+    end_response,
+    hide_frames,
+    http_method,
+    look_like,
+    observe,
+    set_status,
+    shielded,
+)
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
-_open: dict[int, context.Transaction] = {}
+_open: dict[int, Any] = {}
 """{id(handler): transaction} while `_execute` runs: one handler may finish another."""
 
 
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Patch the method that `call` names."""
     class_name, _, name = call.partition(".")
     owner: Any = vars(module)[class_name]
     plain = vars(owner)[name]
-    made = told(plain, _finished) if name == "finish" else like(_MAKERS[name](plain, timed, call), plain)
+    made = observe(plain, _finished) if name == "finish" else look_like(_MAKERS[name](plain, timed, call), plain)
     patches.replace(owner, name, made)
 
 
-@unseen
+@hide_frames
 def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
     async def request(handler: Any, name: str, args: Any, kwargs: Any) -> Any:
-        transaction = context.current()
+        transaction = current_transaction()
         if transaction is not None:
             _open[id(handler)] = transaction
         try:
             return await plain(handler, *args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         finally:
             _open.pop(id(handler), None)
@@ -55,7 +59,7 @@ def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
         try:
             return await entry(self, _name(self), args, kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     return _execute
@@ -65,18 +69,18 @@ def _finished(args: Any, kwargs: Any, result: Any) -> None:
     handler = args[0]
     transaction = _open.get(id(handler))
     if transaction is not None:
-        transaction.status = handler._status_code
-        if transaction.status != 101:  # the handshake of a websocket
-            response.finish_response(transaction)
+        set_status(transaction, handler._status_code)
+        if handler._status_code != 101:  # the handshake of a websocket
+            end_response(transaction)
 
 
-@unseen
+@hide_frames
 def _fetch_maker(plain: Any, timed: Any, call: str) -> Any:
     def send(client: Any, method: Any, url: Any, request: Any, args: Any, kwargs: Any) -> Any:
         try:
             return plain(client, request, *args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     call_timed = timed(send, call)
@@ -87,7 +91,7 @@ def _fetch_maker(plain: Any, timed: Any, call: str) -> Any:
         try:
             return call_timed(self, method, known.get("url"), request, args, kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     return fetch
@@ -99,7 +103,7 @@ _MAKERS = {"_execute": _execute_maker, "fetch": _fetch_maker}
 @shielded("GET (no route)")
 def _name(handler: Any) -> str:
     """Return method and pattern of a handler's request."""
-    method = "WEBSOCKET" if "ws_connection" in vars(handler) else method_of(handler.request.method)
+    method = "WEBSOCKET" if "ws_connection" in vars(handler) else http_method(handler.request.method)
     cls = type(handler)
     pattern = _pattern(vars(handler.application).get("default_router"), cls, handler.request.path)
     if pattern:

@@ -13,30 +13,34 @@ from __future__ import annotations
 
 from types import FunctionType, GeneratorType, MethodType
 
-from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.introspect import is_partial
-from hookmon.probe.transactions import context, response
-from hookmon.probe.wrappers.bodies import Body
-from hookmon.probe.wrappers.coroutines import StandIn
-from hookmon.probe.wrappers.make import is_marked
+from hookmon.adapter import (
+    Proxy,
+    current_transaction,
+    drop_frame,
+    hide_frames,
+    is_generator_function,
+    is_partial,
+    is_timed,
+    look_like,
+    set_status,
+    stream_body,
+)
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.patching.patcher import Patches
+    from hookmon.adapter import Patches, Timed
 
 _ATTRIBUTES = {"gunicorn.workers.base": "wsgi", "werkzeug.serving": "app"}
 """Where servers keep the application, `application` but for these."""
 
-_IS_GENERATOR = 0x20  # inspect.CO_GENERATOR
 _NOTHING = object()
 
 
-@unseen
-def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patches: Patches) -> None:
+@hide_frames
+def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Let a method that sets the application, `call` being "WSGIServer.set_app", set what is timed."""
     owner, _, name = call.partition(".")
     server: Any = vars(module)[owner]
@@ -47,41 +51,40 @@ def patch(module: ModuleType, call: str, timed: Callable[[Any, str], Any], patch
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         application = vars(self).get(attribute)
-        if callable(application) and _is_wanted(application, self, type(run)):
+        if callable(application) and _is_wanted(application, self):
             setattr(self, attribute, _listening(application, run, first))
         return result
 
-    patches.replace(server, name, _like(method, original))
+    patches.replace(server, name, look_like(method, original))
 
 
-@unseen
+@hide_frames
 def _run(application: Any, environ: Any, begin: Any) -> Any:
     try:
         result = application(environ, begin)
     except BaseException as error:
-        leave_traceback(error)
+        drop_frame(error)
         raise
     if not begin.status:
-        begin.transaction = context.current()
+        begin.transaction = current_transaction()
     return result
 
 
-@unseen
+@hide_frames
 def _first(body: _Unbegun, environ: Any, begin: Any) -> Any:
     """Take the first step, inside of the request; return _NOTHING for a body without parts."""
-    generator, transaction = body.rest, context.current()
+    generator, transaction = body.rest, current_transaction()
     if transaction is not None:
-        body.rest = Body(generator, transaction)
+        body.rest = stream_body(generator, transaction)
     try:
         return next(generator, _NOTHING)
     except BaseException as error:
-        leave_traceback(error)
+        drop_frame(error)
         raise
 
 
-def _is_wanted(application: Any, server: Any, stand_in: type) -> bool:
-    call = _call_of(application)
-    if hasattr(application, "__hookmon__") or (isinstance(call, stand_in) and not is_marked(call)):
+def _is_wanted(application: Any, server: Any) -> bool:
+    if hasattr(application, "__hookmon__") or is_timed(_call_of(application)):
         return False
     # gunicorn's workers for ASGI and for Tornado call something else
     return not hasattr(server, "load_wsgi") or (hasattr(server, "handle_request") and type(server).__name__ != "TornadoWorker")
@@ -97,19 +100,19 @@ class _Begin:
         self.status = ""
         self.transaction: Any = None
 
-    @unseen
+    @hide_frames
     def __call__(self, status: Any, *args: Any, **kwargs: Any) -> Any:
         self.status = status
         if self.transaction is not None:
-            response.begin(self.transaction, status)
+            set_status(self.transaction, status)
         try:
             return self._start_response(status, *args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
 
-class _Unbegun(StandIn):
+class _Unbegun(Proxy):
     """What a generator function returned: its first step is the request, the others make the `rest` of the body."""
 
     __slots__ = ("_request", "rest")
@@ -124,7 +127,7 @@ class _Unbegun(StandIn):
     def __iter__(self) -> Any:
         return self
 
-    @unseen
+    @hide_frames
     def __next__(self) -> Any:
         try:
             if self._request is None:
@@ -132,44 +135,44 @@ class _Unbegun(StandIn):
             (first, *arguments), self._request = self._request, None
             part = first(self, *arguments)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         if part is _NOTHING:
             raise StopIteration
         return part
 
-    @unseen
+    @hide_frames
     def send(self, value: Any) -> Any:
         try:
             return next(self) if value is None else self.rest.send(value)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    @unseen
+    @hide_frames
     def throw(self, *exception: Any) -> Any:
         try:
             return self.rest.throw(*exception)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    @unseen
+    @hide_frames
     def close(self) -> None:
         try:
             self.rest.close()
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
 
-@unseen
+@hide_frames
 def _listening(application: Any, run: Any, first: Any) -> Any:
     def listening(environ: Any, start_response: Any) -> Any:
         try:
             return run(application, environ, _Begin(start_response))
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     def generating(environ: Any, start_response: Any) -> Any:
@@ -177,13 +180,13 @@ def _listening(application: Any, run: Any, first: Any) -> Any:
         try:
             made = application(environ, begin)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         return _Unbegun(made, first, environ, begin)
 
     function = generating if _is_generator_function(application) else listening
     function.__hookmon__ = True  # type: ignore[attr-defined]
-    return _like(function, application)
+    return look_like(function, application)
 
 
 def _is_generator_function(application: Any) -> bool:
@@ -191,17 +194,8 @@ def _is_generator_function(application: Any) -> bool:
         application = application.func
     if not isinstance(application, FunctionType | MethodType):
         application = _call_of(application)
-    return isinstance(application, FunctionType | MethodType) and bool(application.__code__.co_flags & _IS_GENERATOR)
+    return isinstance(application, FunctionType | MethodType) and is_generator_function(application)
 
 
 def _call_of(value: Any) -> Any:
     return next((vars(cls)["__call__"] for cls in type(value).__mro__ if "__call__" in vars(cls)), None)
-
-
-def _like(function: Any, original: Any) -> Any:
-    """Give a function the name of what it stands in for."""
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
-        if hasattr(original, name):
-            setattr(function, name, getattr(original, name))
-    function.__wrapped__ = original
-    return function
