@@ -78,6 +78,7 @@ __all__ = (
     "request_name",
     "set_status",
     "shielded",
+    "signal",
     "span_opener",
     "stream_body",
     "time_when",
@@ -254,6 +255,17 @@ def join(member: Member | None) -> Member | None:
     before = context.members.get(None)
     context.members.set(member)
     return before
+
+
+def signal(name: str, unit: str, kind: str) -> Any:
+    """Return what measures a signal that is no call: a counter with `add`, a gauge with `set`, a histogram with `record`.
+
+    `kind` is one of these three words, `unit` one of UCUM: "s", "By", "1". The same name, unit and kind are one signal in all
+    processes of a run. Raises ValueError for another kind. Nothing else of it raises, and a value that is no number is left out.
+    """
+    from hookmon.probe.recording.instruments import instrument  # few adapters have one
+
+    return instrument(name, unit, kind)
 
 
 def owner_of(module: Any, call: str) -> tuple[Any, str] | None:

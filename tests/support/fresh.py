@@ -63,6 +63,7 @@ class Recorded:
             self.shards.append(data)
             tree.add(data, data.started_ns)
         self.nodes: list[Node] = tree.nodes
+        self.signals = tree.signals
 
     def paths(self) -> dict[tuple[str, ...], Node]:
         """Return the nodes by their path of names from the root."""

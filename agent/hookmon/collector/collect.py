@@ -50,7 +50,7 @@ class Collector:
         self._folder = Path(run.run_folder)
         self.roster = Roster(run, sees_processes=sees_processes)
         self.processes = self.roster.processes
-        self._tree = Tree(run.nodes, run.examples)
+        self._tree = Tree(run.nodes, run.examples, run.signals)
         self._shards = ShardSet(self._folder, run.nodes, run.folded)
         self._series = Series(run)
         self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
@@ -276,10 +276,11 @@ class Collector:
         with suppress(OSError):
             outlived = outlived or has_processes(self._folder)
         if outlived:
-            final = replace(self.run, state="running", nodes=self._tree.nodes, examples=self._tree.examples)
+            final = replace(self.run, state="running")
+            self._tree.write_to(final)
             final.folded = list(self._shards.folded)
             with suppress(RunFileError):
-                RunFile(self._folder / run_folder.SURVIVORS_FILE_NAME).save_tables(final, ("nodes", "examples"))
+                RunFile(self._folder / run_folder.SURVIVORS_FILE_NAME).save_tables(final, ("nodes", "examples", "signals"))
         self.run.folded = []
         self._run_file.save(self.run)
         if outlived:

@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
 SCHEMA = 3
 _READABLE = (1, 2, SCHEMA)  # a column that a file of before has not is at its default
-_LATER_TABLES = frozenset(("series", "examples"))  # a run file of before has none
+_LATER_TABLES = frozenset(("series", "examples", "signals"))  # a run file of before has none
 _MOST_VALUES = 1_000  # single ones
 _MOST_ROWS = {
     "processes": 20_000,
     "nodes": 131_072,
     "examples": 6_000,
+    "signals": 10_000,
     "watched": 100_000,
     "blind_spots": 20_000,
     "in_flight": 20_000,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.shards import RawExample, RawNode, ShardData
 from hookmon.collector.store import Example, InFlight, Node, Run
 from hookmon.core import histogram, layout
@@ -17,12 +18,13 @@ _DETACHED = {layout.FLAG_CONCURRENT: "concurrent", layout.FLAG_AFTER: "after"}
 
 
 class Tree:
-    """The call tree of a run, to which shards are added."""
+    """The call tree of a run and its signals, to which shards are added."""
 
-    def __init__(self, nodes: Iterable[Node] = (), examples: Iterable[Example] = ()) -> None:
-        """Begin with the nodes and examples of an earlier state of the run, if there is one."""
+    def __init__(self, nodes: Iterable[Node] = (), examples: Iterable[Example] = (), signals: Iterable[Signal] = ()) -> None:
+        """Begin with the nodes, examples and signals of an earlier state of the run, if there is one."""
         self.nodes: list[Node] = list(nodes)
         self.examples: list[Example] = list(examples)
+        self.signals: list[Signal] = list(signals)
         self._index: dict[_Key, int] = {
             (node.parent, node.name, node.target, node.flat, node.call_site if node.sited else ""): index
             for index, node in enumerate(self.nodes)
@@ -33,12 +35,13 @@ class Tree:
         fresh = Tree()
         fresh.nodes = [Node(**{**vars(node), "buckets": dict(node.buckets)}) for node in self.nodes]
         fresh.examples = list(self.examples)
+        fresh.signals = [copy_signal(signal) for signal in self.signals]
         fresh._index = dict(self._index)
         return fresh
 
     def write_to(self, run: Run) -> None:
         """Make this the tree of a run."""
-        run.nodes, run.examples = self.nodes, self.examples
+        run.nodes, run.examples, run.signals = self.nodes, self.examples, self.signals
 
     def add(self, data: ShardData, now_ns: int) -> None:
         """Measure one process and add it. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC."""
@@ -56,6 +59,7 @@ class Tree:
             places.append(place)
             _add(self.nodes[place], raw)
         self._add_examples(data.examples, places, data.pid)
+        add_signals(self.signals, data.signals)
 
     def _add_examples(self, raws: list[RawExample], places: list[int], pid: int) -> None:
         """Keep the slowest of each name."""

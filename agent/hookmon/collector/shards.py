@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic_ns
 
 from hookmon.collector.identity import Identity
+from hookmon.collector.metrics import Signal, read_metrics
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
@@ -98,6 +99,7 @@ class ShardData:
     nodes: list[RawNode] = field(default_factory=list)
     lanes: list[RawLane] = field(default_factory=list)
     examples: list[RawExample] = field(default_factory=list)
+    signals: list[Signal] = field(default_factory=list)
     watches: dict[tuple[int, str], tuple[int, str]] = field(default_factory=dict)  # (watch, target): (status, detail)
     notes: list[tuple[str, str]] = field(default_factory=list)
     places: dict[str, str] = field(default_factory=dict)  # "file:line" of targets that the user has named
@@ -250,6 +252,10 @@ def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
     return data
 
 
+_SIZES = {getattr(layout, name): getattr(layout, f"{name}_WORDS") for name in ("NODE", "LANE", "EXAMPLE", "METRIC")}
+"""Records that are read when all strings, targets and buckets are known, and their words."""
+
+
 class _Records:
     """One walk through the records of a shard."""
 
@@ -265,9 +271,7 @@ class _Records:
 
     def read(self) -> None:
         words, data = self._words, self._data
-        nodes: list[int] = []
-        lanes: list[int] = []
-        examples: list[int] = []
+        places: dict[int, list[int]] = {record_type: [] for record_type in _SIZES}
         later: list[tuple[int, int]] = []
         at, end = layout.SCRATCH, len(words)
         while at < end:
@@ -281,30 +285,28 @@ class _Records:
                 self._read_string(at, size, head >> 32)
             elif kind == layout.BUCKETS and size == layout.BUCKETS_WORDS:
                 self._read_buckets(at, head >> 32)
-            elif kind == layout.NODE and size == layout.NODE_WORDS:
-                nodes.append(at)
-            elif kind == layout.LANE and size == layout.LANE_WORDS:
-                lanes.append(at)
+            elif size == _SIZES.get(kind):
+                places[kind].append(at)
             elif kind == layout.PER and size == layout.PER_WORDS:
                 self._per[head >> 32] = tuple(min(value, _LARGEST) for value in words[at + 1 : at + size])
-            elif kind == layout.EXAMPLE and size == layout.EXAMPLE_WORDS:
-                examples.append(at)
             elif kind in (layout.TARGET, layout.WATCH, layout.NOTE) and size >= 3:
                 later.append((kind, at))
             at += size
         for kind, at in later:
             self._read_other(kind, at)
-        for at in nodes:
+        for at in places[layout.NODE]:
             self._read_node(at)
         age_ns = monotonic_ns() - data.started_ns
         for node in data.nodes if age_ns > 0 else ():  # else it began before the machine was started again
             if not _is_possible(node, age_ns + _SLACK_NS):
                 data.damaged = True
                 _clear(node)
-        for at in lanes:
+        for at in places[layout.LANE]:
             self._read_lane(at)
-        for at in examples:
+        for at in places[layout.EXAMPLE]:
             self._read_example(at)
+        data.signals, are_damaged = read_metrics(self._content, places[layout.METRIC], self._strings, self._buckets)
+        data.damaged = data.damaged or are_damaged
 
     def _read_string(self, at: int, size: int, number: int) -> None:
         length = min(self._words[at + 1], (size - 2) * 8)

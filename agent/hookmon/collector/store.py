@@ -20,6 +20,7 @@ from hookmon.collector import run_folder
 from hookmon.collector.columns import no_collection, write_rows
 from hookmon.collector.database import open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
+from hookmon.collector.metrics import Signal as Signal
 from hookmon.core.errors import RunFileError
 
 KEPT_RUNS = 20
@@ -204,6 +205,7 @@ class Run:
     more: dict[str, int] = field(default_factory=dict)  # of those that have no row: how many, and sums
     nodes: list[Node] = field(default_factory=list)  # a parent stands before its children
     examples: list[Example] = field(default_factory=list)  # the slowest first
+    signals: list[Signal] = field(default_factory=list)  # what is no call
     watched: list[Watched] = field(default_factory=list)
     blind_spots: list[BlindSpot] = field(default_factory=list)
     in_flight: list[InFlight] = field(default_factory=list)
@@ -225,6 +227,7 @@ _TABLES = {
     "processes": Process,
     "nodes": Node,
     "examples": Example,
+    "signals": Signal,
     "watched": Watched,
     "blind_spots": BlindSpot,
     "in_flight": InFlight,
@@ -251,9 +254,8 @@ class RunFile:
     def delete(self) -> None:
         """Delete the run and its pages; what is gone already is no error. Raises OSError."""
         number, folder = f"{number_of(self):04d}", self.path.parent
-        journal = self.path.with_name(f"{self.path.name}-journal")  # of a writer that was killed
         pages = (self.page, *folder.glob(f"diff-{number}-*.html"), *folder.glob(f"diff-*-{number}.html"))
-        for path in (*pages, self.path, journal):
+        for path in (*pages, self.path, Path(f"{self.path}-journal")):  # the journal of a writer that was killed
             path.unlink(missing_ok=True)
 
     def save(self, run: Run) -> None:
@@ -272,11 +274,9 @@ class RunFile:
             with open_for_writing(self.path) as connection:
                 connection.execute(f"PRAGMA user_version = {SCHEMA}")
                 connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
-                scalars = {name: value for name, value in vars(run).items() if name not in _TABLES}
+                scalars = [(name, json.dumps(value)) for name, value in vars(run).items() if name not in _TABLES]
                 connection.execute("DELETE FROM run")
-                connection.executemany(
-                    "INSERT INTO run VALUES (?, ?)", [(key, json.dumps(value)) for key, value in scalars.items()]
-                )
+                connection.executemany("INSERT INTO run VALUES (?, ?)", scalars)
                 for table, row_type in tables.items():
                     write_rows(connection, table, row_type, rows_to_keep(run, table))
         except (sqlite3.Error, OSError, OverflowError) as error:

@@ -14,7 +14,7 @@ from hookmon.collector.collect import Collector
 from hookmon.collector.store import Process, Run, RunFile, Watched
 from hookmon.core.errors import RunFileError
 
-_FINAL = ("nodes", "examples")
+_FINAL = ("nodes", "examples", "signals")
 _RANK = {status: rank for rank, status in enumerate(("never imported", "not found", "refused", "unused", "active"))}
 _OF_THE_PROGRAM = ("__main__", "not watched")
 """Kinds of blind spots that the launcher itself has settled."""
@@ -42,7 +42,8 @@ def follow_up(run: Run) -> Run:
     collector = Collector(final, run_file, sees_processes=run_folder.shares_pids(Path(run.run_folder)))
     collector.add_processes_of_folder()
     whole = collector.look(unattended=True)
-    run.nodes, run.examples, run.in_flight, run.unnamed_calls = whole.nodes, whole.examples, whole.in_flight, whole.unnamed_calls
+    run.nodes, run.examples, run.signals = whole.nodes, whole.examples, whole.signals
+    run.in_flight, run.unnamed_calls = whole.in_flight, whole.unnamed_calls
     run.series, run.interval_ns, run.still_running = whole.series, whole.interval_ns, whole.still_running
     run.processes = _merge_processes(run.processes, whole.processes)
     run.watched = _merge_watched(run.watched, whole.watched)

@@ -18,6 +18,7 @@ reserved and is still being filled.
     NOTE        1: string (kind)    2: string (detail): something that could not be seen
     PER         see PER_…           how often a node is called in one transaction; the number is the node's
     EXAMPLE     see EXAMPLE_…       one of the slowest transactions, whole; the number is its node's
+    METRIC      see METRIC_…        a counter, gauge or histogram; it is numbered among the nodes and has BUCKETS as they have
 
 A node's self time is not kept: within one lane it is the node's total less the totals of its children, and a reader can
 take the difference. Neither are its calls: each completed call is in one bucket, or in NODE_UNTIMED.
@@ -78,6 +79,7 @@ WATCH = 6
 NOTE = 7
 PER = 8
 EXAMPLE = 9
+METRIC = 10
 
 # words of a node
 NODE_PARENT_NAME = 1  # parent node | string << 32; parent 0 = a root of its lane
@@ -131,6 +133,19 @@ EXAMPLES = 3  # of each transaction
 BUCKETS_OCTAVE = 1
 BUCKETS_FIRST = 2
 BUCKETS_WORDS = 2 + 16
+
+METRIC_NAME_UNIT = 1  # string | string << 32
+METRIC_KIND = 2  # its place in METRIC_KINDS
+METRIC_VALUE = 3  # this one, the least and the most are floating point: a sum, of a gauge what was set last
+METRIC_COUNT = 4  # how often it was added to, set or recorded
+METRIC_MIN = 5
+METRIC_MAX = 6
+METRIC_AT_NS = 7  # of a gauge: when it was set last, CLOCK_MONOTONIC
+METRIC_WORDS = 8
+
+METRIC_KINDS = ("", "counter", "gauge", "histogram")
+METRIC_SCALES = {"s": 1_000_000_000}  # by unit: what a value is multiplied by for its bucket; 1 for all others
+MOST_METRICS = 200  # of a process
 
 LANE_IDENT = 1
 LANE_KIND = 2

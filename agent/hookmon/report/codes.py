@@ -264,6 +264,11 @@ _BLIND_SPOTS = (
         "The line says why; other processes are in the report.",
     ),
     (
+        "signals",
+        "A process measured more signals than it has room for: counters, gauges and histograms of adapters, by their names.",
+        "Have fewer names: what varies with users or data belongs in no name.",
+    ),
+    (
         "stale-engine",
         "The compiled engine was built for other numbers than this hookmon has (limits, places in the files of a run), so the "
         "pure one counts, which costs ten times as much a call. Nothing is lost.",

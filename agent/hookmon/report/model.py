@@ -11,6 +11,7 @@ from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Proce
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
 from hookmon.report.findings import Finding, failing_series, findings
+from hookmon.report.signals import SignalRow, signal_rows
 from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
@@ -64,6 +65,7 @@ class Report:
     names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
+    signals: list[SignalRow]  # what was measured that is no call, by name
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
     walk: Walk  # of the nodes
     processes: list[Process]  # the main process first, then as they were started; of very many, those with the most calls
@@ -105,6 +107,7 @@ def build(run: Run) -> Report:
         names=names,
         transactions=rows,
         findings=found,
+        signals=signal_rows(run.signals),
         nodes=run.nodes,
         walk=walk,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),

@@ -85,6 +85,12 @@ def arena() -> Arena | None:
     return _arena
 
 
+def open_arena() -> Arena | None:
+    """Return the shard of this process, which is made where there is none yet; None where none can be made."""
+    _open()
+    return _arena
+
+
 def _open() -> None:
     global _arena, _opened
     if os.getpid() != _pid:

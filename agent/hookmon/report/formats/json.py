@@ -34,6 +34,7 @@ _TABLES: dict[str, Callable[[Report], Any]] = {
     "tree": lambda report: [
         figures_of(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)
     ],
+    "signals": lambda report: [asdict(row) for row in report.signals],
     "processes": lambda report: [_process(process) for process in report.processes],
     "watched": lambda report: [asdict(row) for row in report.watched],
     "blind_spots": lambda report: [asdict(spot) for spot in report.blind_spots],

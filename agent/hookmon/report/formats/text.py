@@ -13,6 +13,7 @@ from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.requests import write_details, write_findings, write_requests
 from hookmon.report.screen import Column, Piece, Screen
+from hookmon.report.signals import measured
 from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, short_place, size
 from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
@@ -50,6 +51,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     if report.calls:
         _kinds(screen, report)
         _calls(screen, report, everything)
+    _signals(screen, report, everything)
     _in_flight(screen, report, everything)
     _processes(screen, report, everything)
     _watched(screen, report, everything)
@@ -145,6 +147,31 @@ def _calls(screen: Screen, report: Report, everything: bool) -> None:
     screen.title("Calls", "most self time first")
     screen.table(columns, rows)
     _more(screen, report, len(report.names) - len(shown))
+
+
+def _signals(screen: Screen, report: Report, everything: bool) -> None:
+    if not report.signals:
+        return
+    shown = report.signals if everything else report.signals[:MOST_CALLS]
+    columns = [
+        Column("name", least=max(20, screen.width // 3)),
+        Column("kind", rank=3, least=9),
+        Column("count", rank=2),
+        Column("value"),
+        Column("mean", rank=4),
+        Column("p50", rank=5),
+        Column("p95", rank=6),
+        Column("max", rank=1),
+    ]
+    rows: list[list[Piece]] = []
+    for row in shown:
+        is_spread = row.kind == "histogram"
+        cells: list[Piece] = [(row.name, ""), (row.kind, _QUIET), (count(row.count), ""), (measured(row.value, row.unit), "")]
+        cells += [(measured(value, row.unit) if is_spread else _UNKNOWN, "") for value in (row.mean, row.p50, row.p95)]
+        rows.append([*cells, (measured(row.max, row.unit) if row.kind != "counter" else _UNKNOWN, "")])
+    screen.title("Signals", "what was measured that is no call; the value is the sum, of a gauge what was set last")
+    screen.table(columns, rows)
+    _more(screen, report, len(report.signals) - len(shown))
 
 
 def _in_flight(screen: Screen, report: Report, everything: bool) -> None:
