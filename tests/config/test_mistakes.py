@@ -13,7 +13,7 @@ HOOK = '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
 CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
 KINDS = "request, task, sql, cache, http, rpc, process, queue, template, hook, function"
 
-TABLES = "watch, hook, packs, budget, max_overhead, redact"
+TABLES = "watch, hook, packs, budget, max_overhead, redact, signals"
 BUDGET_KEYS = (
     "p50, p95, p99, max, mean, total, p50_vs_base, p95_vs_base, mean_vs_base, calls, calls_per_request, sql_per_request, "
     "cache_per_request, http_per_request, rpc_per_request, process_per_request, queue_per_request, template_per_request, "
@@ -37,6 +37,10 @@ MISTAKES = {
     "unknown key far from all": (
         "# one\n\nzzz = 1\n",
         f'hookmon.toml:3: there is no table or key "zzz"; allowed: {TABLES}',
+    ),
+    "unknown signal": (
+        'signals = ["gc", "gcs"]\n',
+        'hookmon.toml:1: signal "gcs" is unknown; allowed: gc; did you mean "gc"?',
     ),
     "unknown redaction": (
         'redact = "literal"\n',

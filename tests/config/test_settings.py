@@ -24,6 +24,7 @@ AGENT = Path(settings.__file__).resolve().parents[1]
 OTHER_VALUES: dict[str, str] = {
     "max_overhead": '"7%"',
     "redact": '"all"',
+    "signals": '["gc"]',
     "module": '"shop.prices"',
     "calls": '["Shop.sell"]',
     "until": '["Shop.sold"]',

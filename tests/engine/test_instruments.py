@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 INSTRUMENTS = """
@@ -102,3 +104,33 @@ except ValueError as error: print(error)
 """
     )
     assert recorded.out == "'sum' is no kind of a signal: counter, gauge, histogram\n"
+
+
+def test_pauses_of_the_collector_are_those_that_the_program_sees(on):
+    """By generation, as often and as long as a callback of the program's own finds, which the collector calls after ours."""
+    recorded = on(
+        """
+import gc, json, time
+from hookmon.probe import signals
+gc.disable()
+signals.install(["gc"])
+seen, started = {}, 0
+def see(phase, info):
+    global started
+    if phase == "start": started = time.perf_counter()
+    else:
+        count, whole = seen.get(info["generation"], (0, 0.0))
+        seen[info["generation"]] = (count + 1, whole + time.perf_counter() - started)
+gc.callbacks.append(see)
+kept = [[number] for number in range(300_000)]
+for generation in (0, 0, 0, 1, 1, 2):
+    gc.collect(generation)
+print(json.dumps(seen))
+"""
+    )
+    seen = {f"gc pause, generation {number}": tuple(found) for number, found in json.loads(recorded.out).items()}
+    found = {signal.name: signal for signal in recorded.signals}
+    assert {name: signal.count for name, signal in found.items()} == {name: count for name, (count, _) in seen.items()}
+    full = found["gc pause, generation 2"]
+    assert full.unit == "s"
+    assert full.value == pytest.approx(seen[full.name][1], rel=0.1, abs=0.001)

@@ -32,9 +32,11 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "max_overhead": config.max_overhead,
         "watches": watches,
     }
-    modules = sorted({*plan.HEARD_OF, *(watch["module"] for watch in watches)})
+    modules = {*plan.HEARD_OF, *(watch["module"] for watch in watches)}
+    if config.root["signals"]:
+        modules.add(plan.AT_ONCE)
     _write_privately(folder / plan.FILE_NAME, plan.encode({**config.root, **content}))
-    _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(modules).encode())
+    _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(sorted(modules)).encode())
     return watches
 
 

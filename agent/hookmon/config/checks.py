@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from hookmon.config.problem import Mistake, closest, quote
 from hookmon.core import layout
@@ -11,6 +12,7 @@ from hookmon.core import span as span_template
 from hookmon.core.plan import KINDS, REDACTIONS
 
 _CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part)'
+_SIGNALS = Path(__file__).parent.parent / "probe" / "signals"
 _GLOB_PARTS = re.compile(r"[*?]|\[[^\[\]]+\]")
 
 
@@ -139,6 +141,20 @@ def redact(name: str) -> Iterator[Mistake]:
             closest(name, REDACTIONS),
             code="unknown-redaction",
         )
+
+
+def signals(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that no module in hookmon/probe/signals has."""
+    for index, name in enumerate(names):
+        if isinstance(name, str) and name not in (known := signal_names()):
+            yield Mistake(
+                f"signal {quote(name)} is unknown", ", ".join(known), closest(name, known), at=(index,), code="unknown-signal"
+            )
+
+
+def signal_names() -> list[str]:
+    """Return the names of the signals there are, found by listing: the probe is never imported here."""
+    return sorted(path.stem for path in _SIGNALS.glob("[a-z]*.py"))
 
 
 def adapter(name: str) -> Iterator[Mistake]:

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
         clock_source: str  # what the kernel keeps time by, "" where it does not tell
         max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
+        signals: NotRequired[list[str]]  # modules of probe.signals
 
 
 KINDS = ("request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function")
@@ -75,6 +76,9 @@ ONE_TIMED_OF = 64
 FILE_NAME = "plan"
 MODULES_FILE_NAME = "modules"
 """Beside the plan: the names of the watched modules and of HEARD_OF, one a line, which is all that the probe reads at start."""
+
+AT_ONCE = "*"
+"""Among those names: the probe does not wait for a watched module, there is something else to measure."""
 
 HEARD_OF = ("coverage.inorout", "greenlet", "numba", "torch")
 """Modules that nobody needs to watch and that make a difference to those who watch others.

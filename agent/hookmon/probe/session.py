@@ -37,6 +37,11 @@ if recorder.arena() is None:
 if engine.WHY_PURE == engine.STALE:
     notes.note("stale engine", f"the pure engine counts: {engine.STALE}")
 
+if _plan.get("signals"):
+    from hookmon.probe import signals
+
+    signals.install(_plan["signals"])
+
 _watches: dict[str, list[WatchPlan]] = {}
 for _watch in _plan["watches"]:
     _watches.setdefault(_watch["module"], []).append(_watch)

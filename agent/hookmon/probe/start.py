@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
 _SESSION = "hookmon.probe.session"
 _GUARD = "hookmon.probe.base.guard"
+_AT_ONCE = "*"  # core.plan.AT_ONCE
 _RUNNERS = frozenset(("runpy", "coverage.execfile", "streamlit.runtime.scriptrunner.script_cache"))
 """Modules that execute a script as `__main__`."""
 
@@ -61,12 +62,16 @@ def start(
     global arrivals
     names = frozenset(read_own(f"{run_folder}/{_MODULES_FILE}").decode().split())
     arrivals = Arrivals(run_folder, report, attempt)
+    if _AT_ONCE in names:
+        names = names - {_AT_ONCE}
+        arrivals.set_up()
     if "__main__" in names:
         names = names - {"__main__"} | _RUNNERS
         arrivals.watch_main()
     _posix.register_at_fork(before=arrivals.work.hold_off, after_in_parent=arrivals.work.let_go, after_in_child=_begin_anew)
     Finder(names, arrivals.patch).install()
     arrivals.add_own(begun_ns)
+    arrivals.tell_own()
 
 
 def _begin_anew() -> None:
@@ -216,6 +221,12 @@ class Arrivals:
         """Charge what this thread has done since then to hookmon; the shard learns of it with the next module."""
         self._own_ns += max(0, _clocks[0]() - begun_ns)  # it begins anew in a child that a signal handler has forked meanwhile
 
+    def tell_own(self) -> None:
+        """Tell the shard what was charged to hookmon, once there is one."""
+        if self._session is not None:
+            own_ns, self._own_ns = self._own_ns, 0
+            self.guard.shielded_import(None)(self._session.add_own)(own_ns)
+
     def _patch(self, module: "Any", name: str, is_late: bool) -> None:
         begun_ns = _clocks[0]()
         me = get_ident()
@@ -232,9 +243,7 @@ class Arrivals:
                 self._late.append((module, name, True))
             self.work.end(me)
             self.add_own(begun_ns)
-            if self._session is not None:
-                own_ns, self._own_ns = self._own_ns, 0
-                self.guard.shielded_import(None)(self._session.add_own)(own_ns)
+            self.tell_own()
 
     def _set_up(self) -> None:
         """Get the session, waiting for the thread that is at it; None stays where that failed or would wait for us."""
@@ -279,11 +288,15 @@ class Arrivals:
         if self._is_told:
             self._tell("")
 
-    def watch_main(self) -> None:
-        """Get ready for the started script, whose functions are to be watched; raises what the set-up does."""
+    def set_up(self) -> None:
+        """Get ready before any watched module is there; raises what the set-up does."""
         self._get_guard()
         __import__(_SESSION)
         self._session = sys.modules[_SESSION]
+
+    def watch_main(self) -> None:
+        """Get ready for the started script, whose functions are to be watched; raises what the set-up does."""
+        self.set_up()
         self._main = self._session.watch_main()
 
     def begin_anew(self) -> None:

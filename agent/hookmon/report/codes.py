@@ -168,6 +168,7 @@ _CONFIGURATION = (
     ("unknown-kind", "There is no such kind of span.", "The line lists the kinds; function is for everything else."),
     ("unknown-pack", "There is no pack of that name.", "The line lists the packs."),
     ("unknown-redaction", "redact has no such value.", 'Write "off", "literals" or "all".'),
+    ("unknown-signal", "There is no such signal.", "The line lists those there are."),
     ("unreadable-file", "The file cannot be read.", "Check its name and permissions, or leave --config away."),
     ("watched-twice", "Two watches name the same function.", "Remove one of them: each function is watched once."),
     ("wrong-type", "The value is of a type that this key cannot have.", "The line says which is allowed."),
