@@ -84,12 +84,12 @@ def _classes(module: ModuleType, patches: Patches) -> tuple[Any, Any]:
             drop_frame(error)
             raise
 
-    for each, value in (
+    for name, value in (
         ("Cursor", cursor_class),
         ("Connection", connection_class),
         ("connect", _like_theirs(connect, plain_connect)),
     ):
-        patches.replace(module, each, value)
+        patches.replace(module, name, value)
     return connection_class, cursor_class
 
 
