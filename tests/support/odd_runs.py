@@ -27,7 +27,7 @@ from report.runs import node, process, run
 
 from hookmon.cli._verbs import hookmon
 from hookmon.collector.recover import sweep
-from hookmon.collector.store import BlindSpot, CallSeries, Example, InFlight, Run, RunFile, Sample, Store, Watched
+from hookmon.collector.store import BlindSpot, CallSeries, Example, InFlight, Run, RunFile, Sample, Signal, Store, Watched
 from hookmon.core.errors import HookmonError
 from hookmon.report import FORMATS
 from hookmon.report.check import FORMATS as CHECK_FORMATS
@@ -75,6 +75,7 @@ def honest(folder: Path) -> Path:
         nodes=nodes,
         processes=[process(4711), process(4712, started_ns=5, calls=700)],
         examples=[Example(0, 5, 41_000_000, 200, 1, 4712, [(0, 0, 0, 41_000_000), (1, 0, 5, 90_000), (2, 1, 7, 4_000_000)])],
+        signals=[Signal("gc pause", "s", "histogram", 0.25, 3, 0.01, 0.2, buckets={430: 2, 441: 1})],
         watched=[Watched("shop.pricing:quote", "active", source="--watch")],
         blind_spots=[BlindSpot("not watched", "process 4, sh, is no Python")],
         in_flight=[InFlight(4711, "MainThread", [("GET /orders", 31_400), ("redis GET", 31)], 31, killed=True)],

@@ -12,6 +12,7 @@ from hookmon.report.texts import duration, size
 
 _SHARES = (0.5, 0.95, 0.99)
 _BEYOND = 2**62
+_LONGEST = 1e15  # what is written out
 
 
 @dataclass(slots=True)
@@ -60,9 +61,9 @@ def _row(signal: Signal) -> SignalRow:
 
 def measured(value: float, unit: str) -> str:
     """Return a value with its unit as text: seconds as a duration, bytes as a size."""
-    if unit == "s" and value >= 0:
+    if unit == "s" and abs(value) < _LONGEST:
         return duration(round(value * 1e9))
-    if unit == "By" and value >= 0:
+    if unit == "By" and 0 <= value < _LONGEST:
         return size(round(value))
-    number = amount(round(value)) if value == round(value) else f"{value:.3g}"
+    number = amount(round(value)) if abs(value) < _LONGEST and value == round(value) else f"{value:.3g}"
     return number if unit in ("", "1") else f"{number} {unit}"
