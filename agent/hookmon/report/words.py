@@ -49,6 +49,21 @@ _WORDS = (
         "Far more than each: look at the slowest examples, hookmon open.",
     ),
     (
+        "signal",
+        "What was measured that is no call: a counter, a gauge or a histogram, such as the pauses of the garbage collector.",
+        "`signals = [\"gc\"]` in hookmon.toml switches that one on; adapters of packs have theirs.",
+    ),
+    (
+        "count",
+        "Of a signal, how often it was measured.",
+        "Of a counter, how often something was added to it.",
+    ),
+    (
+        "value",
+        "Of a signal: the sum of what was added or recorded; of a gauge, what was set last.",
+        "A histogram's mean is its value divided by its count.",
+    ),
+    (
         "from",
         "The line of the program from which it was called: the innermost frame that is neither a library's nor Python's.",
         "Where there is none, the library's own line.",
