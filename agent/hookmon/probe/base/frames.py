@@ -43,7 +43,7 @@ def leave_traceback(error: BaseException) -> None:
 _traceback: Any = vars(BaseException)["__traceback__"]
 
 
-def looks_at_caller(function: Any) -> bool:
+def looks_at_caller(function: object) -> bool:
     """Say whether a function asks for frames itself, as `attrs.make_class` and `namedtuple` do for the module of who calls."""
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code is not None and not _LOOKING.isdisjoint(code.co_names)

@@ -12,11 +12,12 @@ from posix import register_at_fork
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import CodeType, FrameType
     from typing import Any, ParamSpec, TypeVar
 
     P = ParamSpec("P")
     R = TypeVar("R")
+    Otherwise = TypeVar("Otherwise")
 
 _OURS = ("hookmon", "wrapt")
 
@@ -42,33 +43,33 @@ def serialised(function: "Callable[P, R]") -> "Callable[P, R]":
     return call
 
 
-def shielded(otherwise: "Any") -> "Callable[[Callable[P, R]], Callable[P, R]]":
+def shielded(otherwise: "Otherwise") -> "Callable[[Callable[P, R]], Callable[P, R | Otherwise]]":
     """Make a function answer `otherwise` where it would raise an Exception of ours. It is serialised."""
 
-    def decorate(function: "Callable[P, R]") -> "Callable[P, R]":
+    def decorate(function: "Callable[P, R]") -> "Callable[P, R | Otherwise]":
         return _shield(serialised(function), function.__name__, otherwise)
 
     return decorate
 
 
-def shielded_import(otherwise: "Any") -> "Callable[[Callable[P, R]], Callable[P, R]]":
+def shielded_import(otherwise: "Otherwise") -> "Callable[[Callable[P, R]], Callable[P, R | Otherwise]]":
     """Do what `shielded` does, and hold no lock: for what imports, and so waits for threads that are importing."""
 
-    def decorate(function: "Callable[P, R]") -> "Callable[P, R]":
+    def decorate(function: "Callable[P, R]") -> "Callable[P, R | Otherwise]":
         return _shield(function, function.__name__, otherwise)
 
     return decorate
 
 
-def _shield(function: "Callable[P, R]", name: str, otherwise: "Any") -> "Callable[P, R]":
-    def call(*args: "P.args", **kwargs: "P.kwargs") -> "R":
+def _shield(function: "Callable[P, R]", name: str, otherwise: "Otherwise") -> "Callable[P, R | Otherwise]":
+    def call(*args: "P.args", **kwargs: "P.kwargs") -> "R | Otherwise":
         try:
             return function(*args, **kwargs)
         except Exception as error:
             if _is_from_the_program(error):
                 raise
             remember(f"{name}: {type(error).__name__}: {error}")
-            return otherwise  # type: ignore[no-any-return]
+            return otherwise
 
     return call
 
@@ -103,13 +104,13 @@ def _has_been_given_a_frame(frame: "FrameType") -> bool:
     return any(type(value) is kind or (type(value) is tuple and any(type(item) is kind for item in value)) for value in given)
 
 
-def _is_known(name: "Any") -> bool:
+def _is_known(name: object) -> bool:
     """Say whether a module is ours, wrapt's or the standard library's."""
     top = name.partition(".")[0] if isinstance(name, str) else ""
     return top in _OURS or top in sys.stdlib_module_names
 
 
-def is_interrupted(within: "Any") -> bool:
+def is_interrupted(within: "CodeType") -> bool:
     """Say whether code of the program's runs between here and a function of ours, given by its code, that called it."""
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code is not within:

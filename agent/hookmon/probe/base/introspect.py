@@ -58,7 +58,7 @@ def attribute(value: Any, name: str) -> Any:
     return on_class if type(on_class) in (str, int) else MISSING
 
 
-def _plain(value: Any, name: str) -> Any:
+def _plain(value: object, name: str) -> object:
     """Return an instance's attribute where its class has no descriptor by that name.
 
     Not by way of its dictionary: from 3.11 on it has none until somebody asks, and from then on the program's own look-ups in it
@@ -70,7 +70,7 @@ def _plain(value: Any, name: str) -> Any:
         return MISSING
 
 
-def on_class_of(value: Any, name: str) -> Any:
+def on_class_of(value: object, name: str) -> Any:
     """Return what a value's class has by a name, as it stands in there."""
     for owner in type(value).__mro__:
         on_class = owner.__dict__.get(name, MISSING)
@@ -79,12 +79,13 @@ def on_class_of(value: Any, name: str) -> Any:
     return MISSING
 
 
-def own_dictionary(value: Any) -> Any:
+def own_dictionary(value: object) -> dict[str, object]:
     """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
     for owner in type(value).__mro__:
         found = owner.__dict__.get("__dict__", MISSING)
         if found is not MISSING:
-            return found.__get__(value) if type(found) is GetSetDescriptorType else {}
+            own: dict[str, object] = found.__get__(value) if type(found) is GetSetDescriptorType else {}
+            return own
     return {}
 
 
@@ -134,13 +135,13 @@ def called(value: Any) -> Called:
     return found
 
 
-def is_partial(value: Any) -> bool:
+def is_partial(value: object) -> bool:
     """Say whether a value is one of functools.partial's, which nobody made without importing functools."""
     functools = sys.modules.get("functools")
     return functools is not None and type(value) is functools.partial
 
 
-def _function(value: Any) -> Any:
+def _function(value: Any) -> FunctionType | None:
     """Return a function as it is, one with a stand-in of ours as what that stands for, None for anything else."""
     if type(value) is FunctionType:
         return value
@@ -149,11 +150,12 @@ def _function(value: Any) -> Any:
         return value.__wrapped__
     is_ours = type.__getattribute__(kind, "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
     if is_ours and isinstance(value, FunctionType):
-        return value._self_function  # type: ignore[attr-defined]
+        own: FunctionType = value._self_function  # type: ignore[attr-defined]
+        return own
     return None
 
 
-def _lambda_name(function: Any) -> str:
+def _lambda_name(function: FunctionType) -> str:
     code = function.__code__
     return f"lambda {code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
 
@@ -170,7 +172,7 @@ _HOLDERS: tuple[Any, ...] = (list, tuple, set, frozenset)
 _VALUES = (type(None), str, bytes, int, float, complex)
 
 
-def objects_in(value: Any, depth: int = 0) -> Iterator[Any]:
+def objects_in(value: object, depth: int = 0) -> Iterator[object]:
     """Yield the objects in lists, tuples, sets and dictionaries, or value itself."""
     held = _held(value)
     if held is None:
@@ -181,7 +183,7 @@ def objects_in(value: Any, depth: int = 0) -> Iterator[Any]:
             yield from objects_in(item, depth + 1)
 
 
-def _held(value: Any) -> list[Any] | None:
+def _held(value: Any) -> list[object] | None:
     """Return what a value holds, of a dictionary its values; None for what holds nothing or can only be asked by running code."""
     kind = type(value)
     if issubclass(kind, dict):
@@ -192,27 +194,27 @@ def _held(value: Any) -> list[Any] | None:
     return None if base is None else list(base.__iter__(value))
 
 
-def is_held(value: Any) -> bool:
+def is_held(value: object) -> bool:
     """Say whether a value is one of those that are looked through."""
     return _held(value) is not None
 
 
-def holds_callables(value: Any) -> bool:
+def holds_callables(value: object) -> bool:
     """Say whether there are callables in a list, set or dictionary, classes not counted: a table of exceptions has those."""
     return _held(value) is not None and any(callable(item) and not issubclass(type(item), type) for item in objects_in(value))
 
 
-def has_functions_for_keys(value: dict[Any, Any]) -> bool:
+def has_functions_for_keys(value: dict[object, object]) -> bool:
     """Say whether callbacks are the keys of a dictionary."""
     return any(type(key) is FunctionType or type(key) is MethodType for key in list(dict.keys(value)))
 
 
-def is_closed(value: Any) -> bool:
+def is_closed(value: object) -> bool:
     """Say whether a value may hold callbacks where we do not look: it can be iterated over, by code of somebody else."""
     kind = type(value)
     return _held(value) is None and not issubclass(kind, _VALUES) and any("__iter__" in vars(base) for base in kind.__mro__)
 
 
-def is_plain_value(value: Any) -> bool:
+def is_plain_value(value: object) -> bool:
     """Say whether a value is text, a number or None."""
     return issubclass(type(value), _VALUES)

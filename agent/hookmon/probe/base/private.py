@@ -28,7 +28,7 @@ class Functions:
         spec.loader.exec_module(module)
         self.__dict__.update(vars(module))
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         """Raise AttributeError for what this system lacks."""
         raise AttributeError(name)
 

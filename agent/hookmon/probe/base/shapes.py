@@ -1,0 +1,24 @@
+"""Types that several rooms share: the arguments of a call, and what is done to them. Only type checkers read this module."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Protocol
+
+    Args = tuple[object, ...]
+    KwArgs = dict[str, object]
+
+    Function = Callable[..., object]
+    """A callable of the program, or what stands in for it."""
+
+    Owner = ModuleType | type
+    """What has functions by their names."""
+
+    class Closable(Protocol):
+        """What is open in a lane while a call lasts: a transaction, or a visit to another lane's."""
+
+        def close(self) -> None:
+            """Close it, with the call."""
