@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Filter = Callable[[Any], str | None]  # None: there is nothing to show
+    Filter = Callable[[object], str | None]  # None: there is nothing to show
 
 _LONGEST_NAME = 200
 _LONGEST_VALUE = 100
@@ -35,7 +35,7 @@ def _exactly(value: Any) -> str | None:
     return int.__repr__(value) if issubclass(kind, int) else None  # an enumeration's
 
 
-def _text(value: Any) -> str | None:
+def _text(value: object) -> str | None:
     text = _exactly(value)
     return text and text[:_LONGEST_VALUE]
 
@@ -43,7 +43,7 @@ def _text(value: Any) -> str | None:
 def _changed(change: Callable[[str], str | None]) -> Filter:
     """Return the filter that changes a text; None when it cannot be read, or is not what the filter is for."""
 
-    def apply(value: Any) -> str | None:
+    def apply(value: object) -> str | None:
         text = _text(value)
         return None if text is None else change(text)
 
@@ -60,7 +60,7 @@ _CONTAINERS |= {"MEMORY", "MODULE", "OBJECT", "PUBSUB", "SCRIPT", "SLOWLOG", "XG
 """Redis commands whose second word says what they do (redis.io, "Commands", 7.x)."""
 
 
-def _host(value: Any) -> str | None:
+def _host(value: object) -> str | None:
     """Return host and port of a URL, without user, path or query; the port only when it is not the scheme's own.
 
     The URL is a text, or an object that keeps its pieces as yarl's does (`_scheme`, `_netloc`; before yarl 1.17 in a `_val`
@@ -81,7 +81,7 @@ def _host(value: Any) -> str | None:
     return _place(scheme, rest)
 
 
-def _name(value: Any) -> str | None:
+def _name(value: object) -> str | None:
     """Return a path as it is seen from the folder that the process was in at first; None for digits, which name nothing."""
     text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _exactly(value)
     if text is None or text.isdigit():
@@ -99,7 +99,7 @@ def _working_folder() -> str:
 _here = _working_folder()
 
 
-def _test(value: Any) -> str | None:
+def _test(value: object) -> str | None:
     """Return the identifier of a test without its parameters, which may hold data."""
     text = _exactly(value)
     if value is None or text is None:
@@ -118,7 +118,7 @@ def _place(scheme: str, rest: str) -> str | None:
     return _at_port(host, port) if port.isdigit() else None  # what a password with a slash in it leaves behind
 
 
-def _peer(value: Any) -> str | None:
+def _peer(value: object) -> str | None:
     """Return host and port of a connection, a pool or a URL in pieces, or a host that is a text, without user and password.
 
     Of http.client's connections through a tunnel those of its other end.
@@ -148,12 +148,12 @@ _FIRST_EPHEMERAL = 32_768
 _OWN_PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
 
-def _port(value: Any) -> str:
+def _port(value: object) -> str:
     text = _text(value)
     return f":{text}" if text and text.isdigit() and text not in ("80", "443") else ""
 
 
-def _program(value: Any) -> str | None:
+def _program(value: object) -> str | None:
     """Return the name of the program that a command line starts, None where its first word is no plain name.
 
     What follows it is never looked at; `PASSWORD=x make` begins with no name.
@@ -175,7 +175,7 @@ _IN_PROGRAMS = str.maketrans("", "", "+-._")
 def _sql(dialect: str) -> Filter:
     """Return the filter for statements of a dialect."""
 
-    def apply(value: Any) -> str | None:
+    def apply(value: object) -> str | None:
         from hookmon.probe.naming.fingerprint import fingerprint  # only who names SQL pays for re
 
         statement = _statement(value)
@@ -196,7 +196,7 @@ def _queue(text: str) -> str:
     return "(reply)" if name == "*" else name
 
 
-def _statement(value: Any) -> str | None:
+def _statement(value: object) -> str | None:
     """Return the text of a statement, also of a t-string and of what psycopg's `sql` module has composed; None for anything else.
 
     The classes of that module keep what they are made of in `_obj` (psycopg 3.1 to 3.3) or `_wrapped` (psycopg2 2.9).
@@ -227,7 +227,7 @@ def _readable(text: str) -> str:
     return readable(text)
 
 
-def _field(interpolation: Any) -> str:
+def _field(interpolation: object) -> str:
     """Return what a field of a t-string adds to a statement as psycopg 3.3 reads it: names and parts of SQL, `?` for a value."""
     value, spec = attribute(interpolation, "value"), attribute(interpolation, "format_spec")
     if spec == "i" and type(value) is str:

@@ -22,17 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from hookmon.core.span import Field
+    from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Span, Target
 
-    FindSpan = Callable[[tuple[Any, ...], dict[str, Any]], Span]
-    Read = Callable[[tuple[Any, ...], dict[str, Any]], str]
+    FindSpan = Callable[[Args, KwArgs], Span]
+    Read = Callable[[Args, KwArgs], str]
 
 LONGEST_NAME = 200
 _MOST_KNOWN = layout.MOST_KNOWN
 
 
 def span_finder(
-    template: str, target: Target, function: Any, is_method: bool, given: tuple[str, ...] = ()
+    template: str, target: Target, function: Function, is_method: bool, given: tuple[str, ...] = ()
 ) -> tuple[FindSpan, int]:
     """Return the function that finds the span of a call, and the position of the argument that alone decides, or -1.
 
@@ -47,16 +49,14 @@ def span_finder(
     fallback = target.span(target.path.partition(":")[2])
 
     @shielded(fallback)
-    def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+    def find(args: Args, kwargs: KwArgs) -> Span:
         name = "".join([part if isinstance(part, str) else part(args, kwargs) for part in parts])
         return target.span(name[:LONGEST_NAME])
 
     return find, _only_argument(fields, is_method)
 
 
-def text_finder(
-    template: str, target: Target, function: Any, is_method: bool
-) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
+def text_finder(template: str, target: Target, function: Function, is_method: bool) -> Read:
     """Return the function that reads a template's text off a call, "" where one of its fields finds no text.
 
     The keyword `result` is what the call has returned. Raises ValueError for a template that `core.span` refuses.
@@ -65,7 +65,7 @@ def text_finder(
         part if isinstance(part, str) else _reader(part, target, function, is_method, (), _nothing) for part in parse(template)
     ]
 
-    def find(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    def find(args: Args, kwargs: KwArgs) -> str:
         found = [part if isinstance(part, str) else part(args, kwargs) for part in parts]
         return "" if "?" in found else "".join(found)[:LONGEST_NAME]
 
@@ -76,7 +76,7 @@ def remembering(find: FindSpan, position: int, key: str | None = None) -> FindSp
     """Return a `find` that remembers spans by the hash of the argument, or of its key, that decides: the values are not kept."""
     known: dict[int, Span] = {}
 
-    def find_quickly(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+    def find_quickly(args: Args, kwargs: KwArgs) -> Span:
         value: Any = args[position] if len(args) > position else None
         if key is not None:
             value = value.get(key) if type(value) is dict else None
@@ -100,7 +100,7 @@ def locating(find: FindSpan) -> FindSpan:
 
     known: dict[tuple[Span, str, int], Span] = {}
 
-    def find_there(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+    def find_there(args: Args, kwargs: KwArgs) -> Span:
         span = find(args, kwargs)
         if not recorder.joining:
             return span
@@ -118,7 +118,7 @@ def locating(find: FindSpan) -> FindSpan:
     return find_there
 
 
-def _only_argument(fields: list[Any], is_method: bool) -> int:
+def _only_argument(fields: list[str | Field], is_method: bool) -> int:
     """Return the position of the argument when a template has one field and that is a positional argument itself, else -1."""
     found = [part for part in fields if not isinstance(part, str)]
     if len(found) != 1:
@@ -130,7 +130,7 @@ def _only_argument(fields: list[Any], is_method: bool) -> int:
     return int(root[3:]) + is_method
 
 
-def only_key(template: str, function: Any, is_method: bool) -> tuple[int, str | None]:
+def only_key(template: str, function: Function, is_method: bool) -> tuple[int, str | None]:
     """Return the position of an argument and the one key of it that alone decides, as in `{environ.REQUEST_METHOD}`, or -1."""
     fields = plain_fields([part for part in parse(template) if not isinstance(part, str)], function, is_method)
     if fields is not None and len(fields) == 1:
@@ -140,7 +140,9 @@ def only_key(template: str, function: Any, is_method: bool) -> tuple[int, str | 
     return -1, None
 
 
-def plain_fields(fields: list[Any], function: Any, is_method: bool) -> tuple[tuple[int, tuple[str | int, ...]], ...] | None:
+def plain_fields(
+    fields: list[Field], function: Function, is_method: bool
+) -> tuple[tuple[int, tuple[str | int, ...]], ...] | None:
     """Return (position, names) of each field, with position -1 for the result; None where one is not that simple."""
     found = []
     for paths, _ in fields:
@@ -158,17 +160,17 @@ def plain_fields(fields: list[Any], function: Any, is_method: bool) -> tuple[tup
     return tuple(found)
 
 
-def _nothing(_value: Any) -> str:
+def _nothing(_value: object) -> str:
     return "?"
 
 
 def _reader(
-    field: tuple[tuple[tuple[str, ...], ...], str],
+    field: Field,
     target: Target,
-    function: Any,
+    function: Function,
     is_method: bool,
     given: tuple[str, ...],
-    instead: Callable[[Any], str] | None = None,
+    instead: Callable[[object], str] | None = None,
 ) -> Read:
     paths, filter_name = field
     apply = FILTERS[filter_name]
@@ -180,7 +182,7 @@ def _reader(
         return lambda args, kwargs: constant
     readers = [(root_reader(root, function, is_method, given), attributes) for root, *attributes in paths]
 
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    def read(args: Args, kwargs: KwArgs) -> str:
         text: str | None = None
         found: Any = MISSING
         for root_of, attributes in readers:
@@ -199,13 +201,13 @@ def _reader(
     return read
 
 
-def root_reader(root: str, function: Any, is_method: bool, given: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:
+def root_reader(root: str, function: Function, is_method: bool, given: tuple[str, ...] = ()) -> Callable[[Args, KwArgs], object]:
     """Return what reads the root of a field off (args, kwargs)."""
     if root in given:
         return lambda args, kwargs: kwargs.get(root, MISSING)
     if root in ("self", "class"):
 
-        def own(args: Any, _: Any) -> Any:
+        def own(args: Args, _: KwArgs) -> object:
             value = args[0] if is_method and args else MISSING
             if root == "self" or value is MISSING or issubclass(type(value), type):
                 return value  # a class method gets the class itself
@@ -221,7 +223,7 @@ def root_reader(root: str, function: Any, is_method: bool, given: tuple[str, ...
         names = parameters(function)
         position = names.index(root) if root in names else 1_000_000
 
-    def argument(args: Any, kwargs: Any) -> Any:
+    def argument(args: Args, kwargs: KwArgs) -> object:
         return args[position] if position < len(args) else kwargs.get(keyword, MISSING)
 
     return argument
@@ -235,7 +237,7 @@ def parameters(function: Any) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 
 
-def _instead(value: Any) -> str:
+def _instead(value: object) -> str:
     """Return what stands for a value that has no text to show: the name of a class or of a value's type, "?" for nothing.
 
     The type is asked and never the value, whose `__class__` may be a property of the program.
