@@ -56,7 +56,7 @@ def follow_uwsgi(begin_anew: Callable[[], None], known_pid: Callable[[], int]) -
         return
     before = getattr(uwsgi, "post_fork_hook", None)
 
-    def hook() -> Any:
+    def hook() -> object:
         if os.getpid() != known_pid():
             begin_anew()
         return before() if before is not None else None

@@ -57,7 +57,7 @@ def begin(max_overhead: float) -> None:
 def charged(function: F) -> F:
     """Charge the time of a function to hookmon; what takes very long was interrupted, by another process or a signal."""
 
-    def call(*args: Any) -> Any:
+    def call(*args: object) -> object:
         begun_ns = monotonic_ns()
         try:
             return function(*args)
@@ -81,7 +81,7 @@ def charged_in_part(find: F) -> F:
     """Charge the time of what finds names by that of one call in sixteen: to time each would cost as much as some take."""
     calls = 0
 
-    def call(*args: Any) -> Any:
+    def call(*args: object) -> object:
         nonlocal calls
         calls += 1
         if calls % _ONE_CHARGED_OF:
