@@ -6,6 +6,7 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 
+from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span
 from hookmon.probe.recording.tree import Here as Here
 from hookmon.probe.recording.tree import Lane as Lane
@@ -39,7 +40,7 @@ def configure(
     keep_if_slow: Callable[[Node, int, int, int, list[Trace]], None],
     located: Callable[[Span], Span],
     look: Callable[[Node], None],
-    nest: Callable[[Lane, Node, object], object],
+    nest: Callable[[Lane, Node, Closable | None], Closable | None],
     new_bucket: Callable[[Node, int], int],
     new_lane: Callable[[int | None], Lane],
     new_node: Callable[[Node, Span], Node | None],

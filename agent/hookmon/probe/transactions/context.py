@@ -24,8 +24,7 @@ from hookmon.probe.transactions.traces import RAISED, RETURNED, UNTIMED, Trace, 
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
+    from hookmon.probe.base.shapes import Closable
     from hookmon.probe.recording.tree import Lane, Node
     from hookmon.probe.transactions.traces import Event
 
@@ -72,7 +71,7 @@ class Transaction:
         self.nested = False
         self.ended = False
         trace = Trace()
-        self.traces: list[Any] = [trace]
+        self.traces: list[Trace] = [trace]
         self.member: Member | None = Member(self, lane, trace)
         self.token: Token[Member | None] | None = None
 
@@ -80,7 +79,7 @@ class Transaction:
         """Have the caller belong to it, until it is closed."""
         self.token = members.set(self.member)
 
-    def new_trace(self) -> Any:
+    def new_trace(self) -> Trace | None:
         """Return a trace of its own for what runs beside the others, None when there are too many."""
         if len(self.traces) >= MOST_TRACES:
             return None
@@ -101,7 +100,7 @@ class Transaction:
         if own is not None and own[0] is self.node:
             self.settle(traces, own)
 
-    def settle(self, traces: list[Any], own: Event) -> None:
+    def settle(self, traces: list[Trace], own: Event) -> None:
         """Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it."""
         node, started_ns, duration_ns, outcome, _ = own
         if (self.status >= FAILED_FROM or self.failed) and outcome & ~UNTIMED == RETURNED:
@@ -121,7 +120,7 @@ class Member:
 
     __slots__ = ("beside", "lane", "task", "trace", "transaction")
 
-    def __init__(self, transaction: Transaction, lane: Lane, trace: Any) -> None:
+    def __init__(self, transaction: Transaction, lane: Lane, trace: Trace | None) -> None:
         self.transaction = transaction
         self.lane = lane
         self.task = lane.task
@@ -139,7 +138,7 @@ class Beside:
         self._trace = member.transaction.new_trace() if member.beside else member.trace  # side by side is no repetition
         member.beside += 1
 
-    def leave(self, span: Span) -> tuple[Node | None, Any]:
+    def leave(self, span: Span) -> tuple[Node | None, Trace | None]:
         """Return the node that counts the call, now that it has ended, and the trace that it belongs to, or None."""
         self._member.beside -= 1
         transaction = self._member.transaction
@@ -197,7 +196,7 @@ def begin(lane: Lane, node: Node) -> Transaction | None:
     return transaction
 
 
-def enter(lane: Lane, node: Node, opened: Any) -> Any:
+def enter(lane: Lane, node: Node, opened: Closable | None) -> Closable | None:
     """Return what an entry's call opens: a transaction, or within another one, a job or a test, a request of its own name.
 
     `opened` is the visit of the lane to that other one, and what else is to be closed with the call.
@@ -208,7 +207,7 @@ def enter(lane: Lane, node: Node, opened: Any) -> Any:
 
 
 @shielded(None)
-def nest(lane: Lane, node: Node, opened: Any) -> Any:
+def nest(lane: Lane, node: Node, opened: Closable | None) -> Nested | None:
     """Open a request in a lane where a job or a test is open; None where that is not so."""
     outer = current()
     if outer is None or lane.trace is None or node.span.target.kind != "request":
@@ -276,7 +275,7 @@ class Nested:
 
     __slots__ = ("_lane", "_member", "_moved", "_opened", "_outer", "_token", "_trace", "_transaction")
 
-    def __init__(self, outer: Transaction, lane: Lane, node: Node, opened: Any) -> None:
+    def __init__(self, outer: Transaction, lane: Lane, node: Node, opened: Closable | None) -> None:
         """`opened` is what is to be closed with it, or None."""
         self._lane = lane
         self._opened = opened

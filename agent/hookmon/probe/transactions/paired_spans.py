@@ -22,19 +22,19 @@ from hookmon.probe.transactions.traces import outcome_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from typing import Any
+    from collections.abc import Callable, Sequence
 
+    from hookmon.probe.base.shapes import Args, Closable, KwArgs
+    from hookmon.probe.base.target import Span
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.recording.tree import Lane, Node
 
-    Args = tuple[Any, ...]
-    KwArgs = dict[str, Any]
+    Key = Lane | int
 
 _MOST_OPEN = 32  # in one lane
 _MOST_PLACES = 10_000
 
-_open: dict[Any, list[Stretch]] = {}
+_open: dict[Key, list[Stretch]] = {}
 """What is open, outermost first, by lane; in a task that has no lane of its own, where only counts are known, by the task."""
 
 
@@ -43,29 +43,29 @@ class Stretch:
 
     __slots__ = ("around", "ended_ns", "lane", "node", "opened", "owner", "owner_id", "owns_lane", "parent", "started_ns")
 
-    def __init__(self, around: int, owner: Any, lane: Lane, owns_lane: bool) -> None:
+    def __init__(self, around: int, owner: object, lane: Lane, owns_lane: bool) -> None:
         self.around = around
         self.owner = _reference(owner)
         self.owner_id = id(owner)
         self.lane = lane
         self.owns_lane = owns_lane
         self.parent: Node = lane.node
-        self.node: Any = None
-        self.opened: Any = None
+        self.node = recorder.root
+        self.opened: Closable | None = None
         self.started_ns = 0
         self.ended_ns = 0  # set while it waits for the return of a watched call that its end was called in
 
     @property
-    def place(self) -> Any:
+    def place(self) -> Node:
         """Its node, or the one that stands for it since its transaction got its name."""
         moved = self.lane.moved
         return self.node if moved is None else moved.get(self.node, self.node)
 
-    def is_of(self, around: int, owner: Any) -> bool:
+    def is_of(self, around: int, owner: object) -> bool:
         """Say whether these are the two ends of one stretch."""
         return self.around == around and self.owner_id == id(owner) and self.owner() is not None and not self.ended_ns
 
-    def open(self, span: Any) -> bool:
+    def open(self, span: Span) -> bool:
         """Take a place in the tree, below what is open there; say whether there is one."""
         lane = self.lane
         above = self.parent
@@ -106,7 +106,7 @@ class Stretch:
                 self.opened.close()
             if self.owns_lane:
                 recorder.free_lane(lane)
-        elif hasattr(self.opened, "ended"):
+        elif self.opened is not None and hasattr(self.opened, "ended"):
             self.opened.ended = True
 
 
@@ -120,27 +120,28 @@ class Ends:
         self._is_method = is_method
 
     @shielded(None)
-    def begun(self, args: Args, kwargs: KwArgs, _result: Any) -> None:
+    def begun(self, args: Args, kwargs: KwArgs, _result: object) -> None:
         """Open a stretch: its first function is about to run."""
-        place, lane, owns_lane = _here()
+        place, lane = _here()
         owner = self._owner(args)
         for _ in range(_over(_open.get(place, ()), self._around, owner)):
             _end_innermost(place, clock(), GeneratorExit())
         stretches = _open.get(place, [])
         if len(stretches) >= _MOST_OPEN or len(_open) >= _MOST_PLACES or self._find is None:
             return
-        stretch = Stretch(self._around, owner, recorder.new_lane(place) if owns_lane else lane, owns_lane)
+        lane = recorder.new_lane(place) if isinstance(place, int) else lane
+        stretch = Stretch(self._around, owner, lane, owns_lane=isinstance(place, int))
         if stretch.open(self._find(args, kwargs)):
             stretches.append(stretch)
             _open[place] = stretches
 
     @shielded(None)
-    def ended(self, args: Args, _kwargs: KwArgs, _result: Any) -> None:
+    def ended(self, args: Args, _kwargs: KwArgs, _result: object) -> None:
         """End a stretch, and what is open inside it: its last function has returned."""
         if not _open:
             return
         now_ns = clock()
-        place, _, _ = _here()
+        place, _ = _here()
         owner = self._owner(args)
         stretches = _open.get(place, [])
         stretch = next((each for each in reversed(stretches) if each.is_of(self._around, owner)), None)
@@ -153,7 +154,7 @@ class Ends:
             _end_innermost(place, now_ns, GeneratorExit())
         _end_innermost(place, now_ns, None)
 
-    def _owner(self, args: Args) -> Any:
+    def _owner(self, args: Args) -> object:
         return args[0] if self._is_method and args else None
 
 
@@ -166,17 +167,17 @@ def end_left(lane: Lane, node: Node, error: type | None) -> None:
         _end_innermost(lane, now_ns, Exception() if is_error else GeneratorExit())
 
 
-def _here() -> tuple[Any, Lane, bool]:
-    """Return the key of what is open here, the lane, and whether a stretch has to have a lane of its own."""
+def _here() -> tuple[Key, Lane]:
+    """Return the key of what is open here and the lane. The key is a task where a stretch has to have a lane of its own."""
     try:
         lane = recorder.here.lane
     except AttributeError:
         lane = recorder.enter_thread()
     task = running_task()
-    return (task, lane, True) if task and lane.task != task else (lane, lane, False)
+    return (task if task and lane.task != task else lane), lane
 
 
-def _end_innermost(place: Any, ended_ns: int, error: BaseException | None) -> None:
+def _end_innermost(place: Key, ended_ns: int, error: BaseException | None) -> None:
     stretches = _open[place]
     stretch = stretches.pop()
     if not stretches:
@@ -184,7 +185,7 @@ def _end_innermost(place: Any, ended_ns: int, error: BaseException | None) -> No
     stretch.end(ended_ns, error)
 
 
-def _over(stretches: Sequence[Stretch], around: int, owner: Any) -> int:
+def _over(stretches: Sequence[Stretch], around: int, owner: object) -> int:
     """Return how many of the innermost that are open cannot end any more, where another one begins.
 
     Their object is gone, or their lane has moved on, or the same begins again and no watched call lies in between: in one that
@@ -212,7 +213,7 @@ def _is_below(node: Node | None, above: Node | None, *, or_same: bool = False) -
     return each is not None
 
 
-def _reference(owner: Any) -> Any:
+def _reference(owner: object) -> Callable[[], object]:
     """Return what tells whether an object is still there; of types without weak references it is taken for granted."""
     try:
         return ref(owner)
