@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
     from typing import Protocol
 
@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 
     Owner = ModuleType | type
     """What has functions by their names."""
+
+    class Steps(Protocol):
+        """What runs in steps: a generator, or a coroutine."""
+
+        def send(self, value: object, /) -> object:
+            """Run up to the next `yield`, whose result is the value."""
+
+        @property
+        def throw(self) -> Function:
+            """Do the same with an exception, given as one or as its class, value and traceback."""
+
+        def close(self) -> object:
+            """End it, with GeneratorExit at the `yield` where it stands."""
+
+    class Generator(Steps, Iterator[object], Protocol):
+        """What runs in steps and is iterated over."""
 
     class Closable(Protocol):
         """What is open in a lane while a call lasts: a transaction, or a visit to another lane's."""

@@ -16,9 +16,13 @@ from hookmon.probe.wrappers.coroutines import TimedCoroutine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from typing import Any
 
+    from hookmon.probe.base.shapes import Function
     from hookmon.probe.naming.names import FindSpan
+
+    Send = Callable[[Any], Awaitable[None]]  # of a dictionary, whose `type` says what else it has
 
 
 class Application(TimedCoroutineFunction):
@@ -26,12 +30,12 @@ class Application(TimedCoroutineFunction):
 
     __slots__ = ("_self_position",)
 
-    def __init__(self, function: Any, span: None, name: FindSpan, position: int, sited: bool, key: str) -> None:
+    def __init__(self, function: Function, span: None, name: FindSpan, position: int, sited: bool, key: str) -> None:
         super().__init__(function, span, name, position, sited, key)
         self._self_position = position
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         """Call the application, and make a transaction of it where that begins a request."""
         send = self._self_position + 2
         is_request = not kwargs and len(args) > send and _begins_request(args[self._self_position])
@@ -48,12 +52,12 @@ class Application(TimedCoroutineFunction):
         return TimedCoroutine(_failing(made), span)
 
 
-def _begins_request(scope: Any) -> bool:
+def _begins_request(scope: object) -> bool:
     return type(scope) is dict and scope.get("type") in ("http", "websocket") and not context.is_in_request()
 
 
 @unseen
-async def _failing(made: Any) -> Any:
+async def _failing(made: Any) -> object:
     try:
         return await made
     except BaseException as error:
@@ -64,7 +68,7 @@ async def _failing(made: Any) -> Any:
 
 
 @unseen
-def _telling(send: Any) -> Any:
+def _telling(send: Any) -> Send:
     """Return a `send` that tells of what goes by."""
 
     def tell(message: Any) -> Any:
@@ -76,7 +80,7 @@ def _telling(send: Any) -> Any:
             return last(message)
         return send(message)
 
-    async def last(message: Any) -> None:
+    async def last(message: object) -> None:
         try:
             await send(message)
         except BaseException as error:

@@ -23,22 +23,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from hookmon.probe.base.shapes import Args, Function, Generator, KwArgs
     from hookmon.probe.transactions.context import Transaction
 
-    Replace = Callable[[tuple[Any, ...], dict[str, Any], Transaction], Any]
+    Replace = Callable[[Args, KwArgs, Transaction], object]
 
 _MOST_BODIES = 1_000
 _spans: dict[CodeType, Span] = {}
 _others = Target("", "function", "", "", False).span("(other)")
 
 
-def replacer(template: str, function: Any, is_method: bool) -> Replace:
+def replacer(template: str, function: Function, is_method: bool) -> Replace:
     """Return what puts a stand-in where a call has left a generator; it returns that where it is to be the call's result."""
     field: Any = parse(template)[0]  # the only one, and without a filter: config.checks.place
     root, *names = field[0][0]
     root_of = root_reader(root, function, is_method)
 
-    def replace(args: tuple[Any, ...], values: dict[str, Any], transaction: Transaction) -> Any:
+    def replace(args: Args, values: KwArgs, transaction: Transaction) -> object:
         holder = value = root_of(args, values)
         for name in names:
             holder, value = value, attribute(value, name)
@@ -64,16 +65,16 @@ class Body(StandIn):
 
     __class__ = property(lambda self: GeneratorType)
 
-    def __init__(self, inner: Any, transaction: Transaction) -> None:
+    def __init__(self, inner: GeneratorType[object, object, object], transaction: Transaction) -> None:
         super().__init__(inner)
-        self._timed = timed_generator(inner, _span_of(inner))
+        self._timed: Generator = timed_generator(inner, _span_of(inner))
         self._transaction = transaction
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Body:
         return self
 
     @unseen
-    def _step(self, step: Any, *arguments: Any) -> Any:
+    def _step(self, step: Function, *arguments: object) -> object:
         visit = stream(self._transaction)
         try:
             return step(*arguments)
@@ -85,7 +86,7 @@ class Body(StandIn):
                 visit.close()
 
     @unseen
-    def __next__(self) -> Any:
+    def __next__(self) -> object:
         try:
             return self._step(self._timed.__next__)
         except BaseException as error:
@@ -93,7 +94,7 @@ class Body(StandIn):
             raise
 
     @unseen
-    def send(self, value: Any) -> Any:
+    def send(self, value: object) -> object:
         try:
             return self._step(self._timed.send, value)
         except BaseException as error:
@@ -101,7 +102,7 @@ class Body(StandIn):
             raise
 
     @unseen
-    def throw(self, *exception: Any) -> Any:
+    def throw(self, *exception: object) -> object:
         try:
             return self._step(self._timed.throw, *exception)
         except BaseException as error:
@@ -117,7 +118,7 @@ class Body(StandIn):
             raise
 
 
-def _span_of(generator: GeneratorType[Any, Any, Any]) -> Span:
+def _span_of(generator: GeneratorType[object, object, object]) -> Span:
     """Return the span of a generator's function, by whose name its body goes."""
     code = generator.gi_code
     span = _spans.get(code)

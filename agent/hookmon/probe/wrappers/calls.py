@@ -30,11 +30,13 @@ __tracebackhide__ = True  # pytest and others leave frames of such modules out o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, SupportsIndex
 
+    from hookmon.probe.base.shapes import Args, Closable, Function, KwArgs
     from hookmon.probe.base.target import Span
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.recording.tree import Lane, Node
+    from hookmon.probe.wrappers.observers import Mark
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 
@@ -53,7 +55,13 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
     __slots__ = ("_self_function", "_self_name", "_self_span")
 
     def __init__(
-        self, function: Any, span: Span | None, name: FindSpan | None, position: int, sited: bool = False, key: str | None = None
+        self,
+        function: Function,
+        span: Span | None,
+        name: FindSpan | None,
+        position: int,
+        sited: bool = False,
+        key: str | None = None,
     ) -> None:
         """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
 
@@ -71,7 +79,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         self._self_name: Any = find
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             lane = recorder.here.lane
         except AttributeError:
@@ -80,7 +88,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         if span is None:
             span = self._self_name(args, kwargs)
         parent = lane.node
-        opened: Any = None
+        opened: Closable | None = None
         if recorder.joining and parent is recorder.root:
             opened = join(lane, span)
             parent = lane.node
@@ -166,7 +174,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         return result
 
     @unseen
-    def _counted(self, lane: Lane, parent: Node, node: Node, opened: Any, args: Any, kwargs: Any) -> Any:
+    def _counted(self, lane: Lane, parent: Node, node: Node, opened: Closable | None, args: Args, kwargs: KwArgs) -> object:
         """Call without timing: the target costs too much (see `overhead`)."""
         node.skip += 1
         lane.node = node
@@ -179,33 +187,33 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         _leave_counted(lane, parent, node, opened, None)
         return result
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
         wrapped = self._self_function
         if isinstance(wrapped, FunctionType | BuiltinFunctionType):
             return reduced(wrapped)
         return wrapped.__reduce_ex__(protocol)
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> str | tuple[object, ...]:
         return self.__reduce_ex__(2)
 
-    def __copy__(self) -> Any:
+    def __copy__(self) -> object:
         return copy_of(self, self._self_function)
 
-    def __deepcopy__(self, memo: Any) -> Any:
+    def __deepcopy__(self, memo: dict[int, object] | None) -> object:
         return deep_copy_of(self, self._self_function, memo)
 
     def __repr__(self) -> str:
         return repr(self._self_function)
 
 
-def hide_call(proxy: Any) -> Any:
+def hide_call(proxy: TimedCallable) -> TimedCallable:
     """Let whoever asks a stand-in for `__call__` get another one, and no method of ours: a function has none in Python."""
     function = proxy._self_function
     if is_called_in_c(function):
         twin: Any = _StandInBase.__new__(type(proxy))
         _StandInBase.__init__(twin, function)
         twin._self_function, twin._self_span, twin._self_name = function, proxy._self_span, proxy._self_name
-        proxy.__call__ = twin
+        proxy.__call__ = twin  # type: ignore[method-assign]
     return proxy
 
 
@@ -216,7 +224,7 @@ def _count_untimed(node: Node, error: BaseException | None) -> None:
         recorder.count_error(node, error)
 
 
-def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Any, error: BaseException | None) -> None:
+def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Closable | None, error: BaseException | None) -> None:
     if lane.moved is not None:
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if lane.node is not node:
@@ -242,7 +250,7 @@ class Timed(TimedCallable):
 
     __slots__ = ()
 
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
+    def __get__(self, instance: object, owner: object = None) -> object:
         return self if instance is None else MethodType(self, instance)
 
 
@@ -251,22 +259,23 @@ class Selective(TimedCallable):
 
     __slots__ = ("_self_instances",)
 
-    def __new__(cls, function: Any, _span: None, instances: dict[int, Any], _position: int) -> Any:
+    def __new__(cls, function: Function, _span: None, instances: dict[int, Function], _position: int) -> Selective:
         """Make a class for it alone: what `__get__` needs is in cells there, where it costs half as much as on a proxy."""
         find = instances.get
 
-        def bind(self: Any, instance: Any, owner: Any = None) -> Any:
+        def bind(self: object, instance: object, owner: object = None) -> object:
             return function if instance is None else MethodType(find(id(instance), function), instance)
 
         kind = type("function", (cls,), {"__slots__": (), "__get__": bind})
-        return super().__new__(kind)
+        made: Selective = super().__new__(kind)
+        return made
 
-    def __init__(self, function: Any, span: None, instances: dict[int, Any], position: int) -> None:
+    def __init__(self, function: Function, span: None, instances: dict[int, Function], position: int) -> None:
         super().__init__(function, span, None, position)
         self._self_instances = instances
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             return self._self_function(*args, **kwargs)
         except BaseException as error:
@@ -283,9 +292,9 @@ class TimedCoroutineFunction(Timed):
     __slots__ = ()
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
-            coroutine = self._self_function(*args, **kwargs)
+            coroutine: Any = self._self_function(*args, **kwargs)
         except BaseException as error:
             leave_traceback(error)
             raise
@@ -301,7 +310,7 @@ class TimedGeneratorFunction(Timed):
     __slots__ = ()
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             made = self._self_function(*args, **kwargs)
         except BaseException as error:
@@ -315,12 +324,12 @@ class Marked(Timed):
 
     __slots__ = ()
 
-    def __init__(self, function: Any, span: None, name: Any, position: int, *_for_c: Any) -> None:
+    def __init__(self, function: Function, span: None, name: Mark, position: int, *_for_c: object) -> None:
         super().__init__(function, span, None, position)
         self._self_name = name
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             result = self._self_function(*args, **kwargs)
         except BaseException as error:
@@ -336,7 +345,7 @@ class MarkedBefore(Marked):
     __slots__ = ()
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         self._self_name(args, kwargs, None)
         try:
             return self._self_function(*args, **kwargs)
@@ -351,7 +360,7 @@ class MarkedCoroutineFunction(Marked):
     __slots__ = ()
 
     @unseen
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             coroutine = self._self_function(*args, **kwargs)
         except BaseException as error:

@@ -28,8 +28,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hookmon.probe.base.shapes import Closable, Steps
     from hookmon.probe.base.target import Span
     from hookmon.probe.recording.tree import Lane, Node
+    from hookmon.probe.transactions.traces import Trace
 
 
 class Frame:
@@ -55,7 +57,7 @@ class Frame:
         self.node: Node | None = None
         self.lane: Lane | None = None
         self.outer: Lane | None = None
-        self.opened: Any = None  # the transaction that this is, or the visit to another one
+        self.opened: Closable | None = None  # the transaction that this is, or the visit to another one
         self.parent: Node = recorder.root
         self.owns_lane = False
         self.stepping = False
@@ -148,10 +150,10 @@ class StandIn:
 
     __slots__ = ("__weakref__", "_inner")
 
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
+    def __init__(self, inner: object) -> None:
+        self._inner: Any = inner
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> object:
         if name in ("_inner", "_frame", "_body"):  # not made yet: an exception came between
             raise AttributeError(name)
         return getattr(self._inner, name)
@@ -165,12 +167,12 @@ class Awaitable(StandIn):
 
     __slots__ = ("_frame",)
 
-    def __init__(self, inner: Any, frame: Frame) -> None:
+    def __init__(self, inner: Steps, frame: Frame) -> None:
         super().__init__(inner)
         self._frame = frame
 
     @unseen
-    def _step(self, value: Any = None) -> Any:
+    def _step(self, value: object = None) -> object:
         frame = self._frame
         if frame.stepping:  # a mistake of the program, which the coroutine answers
             try:
@@ -194,7 +196,7 @@ class Awaitable(StandIn):
     send = _step
 
     @unseen
-    def throw(self, *exception: Any) -> Any:
+    def throw(self, *exception: object) -> object:
         frame = self._frame
         if frame.stepping:
             try:
@@ -228,7 +230,7 @@ class Awaitable(StandIn):
             if not stepping:
                 self._abandon()
 
-    def __await__(self) -> Any:
+    def __await__(self) -> Awaitable:
         return self
 
     def __del__(self) -> None:
@@ -268,24 +270,24 @@ class TimedCoroutine(Awaitable):
 
     __class__ = property(lambda self: CoroutineType)
 
-    def __init__(self, inner: Any, span: Span) -> None:
+    def __init__(self, inner: Steps, span: Span) -> None:
         super().__init__(inner, Frame(span))
 
 
 _coroutine = choose(TimedCoroutine)
 
 
-def can_be_awaited(result: Any) -> bool:
+def can_be_awaited(result: object) -> bool:
     """Say whether a result's class has `__await__`, without asking its metaclass, which may be code of the program."""
     return _has(result, "__await__")
 
 
-def _has(value: Any, name: str) -> bool:
+def _has(value: object, name: str) -> bool:
     return any(name in owner.__dict__ for owner in type(value).__mro__)
 
 
 @unseen
-async def awaiting(made: Any) -> Any:
+async def awaiting(made: Any) -> object:
     """Make a coroutine of what can only be awaited."""
     try:
         return await made
@@ -294,7 +296,7 @@ async def awaiting(made: Any) -> Any:
         raise
 
 
-def awaited(result: Any, span: Span, start_ns: int) -> Any:
+def awaited(result: Any, span: Span, start_ns: int) -> object:
     """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
     if _has(result, "send"):
         return _coroutine(result, span)
@@ -316,7 +318,7 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
         return
     apart = beside()
 
-    def done(ended: Any) -> None:
+    def done(ended: object) -> None:
         node, trace = apart.leave(span) if apart is not None else (recorder.new_node(recorder.root, span), None)
         if node is not None:
             _end(node, trace, start_ns, _outcome(ended))
@@ -324,7 +326,7 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
     future.add_done_callback(done)
 
 
-def _end(node: Node, trace: Any, start_ns: int, error: BaseException | None) -> None:
+def _end(node: Node, trace: Trace | None, start_ns: int, error: BaseException | None) -> None:
     duration_ns = recorder.end(node, start_ns, error)
     if trace is not None:
         trace.add(node, start_ns, duration_ns, outcome_of(error))

@@ -24,6 +24,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hookmon.probe.base.shapes import Closable, Generator, Steps
     from hookmon.probe.base.target import Span
     from hookmon.probe.recording.tree import Lane, Node
 
@@ -66,15 +67,15 @@ class TimedGenerator(StandIn):
 
     __class__ = property(lambda self: GeneratorType)
 
-    def __init__(self, inner: Any, span: Span) -> None:
+    def __init__(self, inner: Generator, span: Span) -> None:
         super().__init__(inner)
         self._body = _Body(span)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> TimedGenerator:
         return self
 
     @unseen
-    def _step(self, value: Any = None) -> Any:
+    def _step(self, value: object = None) -> object:
         if self._body.stepping:  # a mistake of the program, which the generator answers
             try:
                 return self._inner.send(value)
@@ -97,7 +98,7 @@ class TimedGenerator(StandIn):
     send = _step
 
     @unseen
-    def throw(self, *exception: Any) -> Any:
+    def throw(self, *exception: object) -> object:
         if self._body.stepping:
             try:
                 return self._inner.throw(*exception)
@@ -148,7 +149,7 @@ def _drop(stand_in: TimedGenerator | TimedAsyncGenerator) -> None:
     stand_in._body.end(GeneratorExit())
 
 
-def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Any]:
+def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Closable | None]:
     """Push the generator's span for one step; return (lane, what was there before, node, start, visit to a transaction)."""
     try:
         lane = recorder.here.lane
@@ -171,7 +172,7 @@ def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Any]:
 
 
 @serialised
-def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Any], error: BaseException | None) -> None:
+def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Closable | None], error: BaseException | None) -> None:
     lane, parent, node, started_ns, visit = entered
     duration_ns = clock() - started_ns
     if lane.moved is not None and node is not None:
@@ -200,23 +201,23 @@ class TimedAsyncGenerator(StandIn):
 
     __class__ = property(lambda self: AsyncGeneratorType)
 
-    def __init__(self, inner: Any, span: Span) -> None:
+    def __init__(self, inner: Generator, span: Span) -> None:
         super().__init__(inner)
         self._body = _Body(span)
 
-    def __aiter__(self) -> Any:
+    def __aiter__(self) -> TimedAsyncGenerator:
         return self
 
-    def __anext__(self) -> Any:
+    def __anext__(self) -> _AsyncStep:
         return _AsyncStep(self._inner.__anext__(), self._body)
 
-    def asend(self, value: Any) -> Any:
+    def asend(self, value: object) -> _AsyncStep:
         return _AsyncStep(self._inner.asend(value), self._body)
 
-    def athrow(self, *exception: Any) -> Any:
+    def athrow(self, *exception: object) -> _AsyncStep:
         return _AsyncStep(self._inner.athrow(*exception), self._body)
 
-    def aclose(self) -> Any:
+    def aclose(self) -> _AsyncStep:
         return _AsyncStep(self._inner.aclose(), self._body)
 
     def __del__(self) -> None:
@@ -228,7 +229,7 @@ class _AsyncStep(Awaitable):
 
     __slots__ = ("_body",)
 
-    def __init__(self, inner: Any, body: _Body) -> None:
+    def __init__(self, inner: Steps, body: _Body) -> None:
         super().__init__(inner, Frame(body.span))
         self._body = body
 

@@ -34,10 +34,14 @@ __tracebackhide__ = True  # pytest and others leave frames of such modules out o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
+    from inspect import Signature
+    from typing import Any, SupportsIndex
 
     from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Span, Target
+    from hookmon.probe.wrappers.observers import Mark
 
 _GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
@@ -45,10 +49,16 @@ _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, Wrapper
 _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
 _PROXIES = ("ObjectProxy", "BaseObjectProxy")  # wrapt's; __class__ of anything else may be code of the program
 
+if TYPE_CHECKING:
+    from hookmon.probe.wrappers import calls as kinds  # which says what the wrappers of both engines are
+elif compiled:
+    kinds = compiled
+else:
+    from hookmon.probe.wrappers import calls as kinds
+
 if compiled:
     from hookmon.probe import _engine
 
-    kinds: Any = _engine
     _engine.configure(
         recorder.root,
         tree.no_children,
@@ -75,10 +85,8 @@ if compiled:
         tail=response.tail,
         timed_generator=generators.timed_generator,
     )
-else:
-    from hookmon.probe.wrappers import calls as kinds
 
-TimedCallable: Any = kinds.TimedCallable
+TimedCallable = kinds.TimedCallable
 Selective: Any = kinds.Selective
 CallbackSource: Any = getattr(compiled, "CallbackSource", None)
 """The compiled engine's class of functions that hand callbacks out; None where `hooks` makes such a function itself."""
@@ -88,13 +96,13 @@ class RefusedError(Exception):
     """A target is there and cannot be patched; the text says why."""
 
 
-def is_timed(value: Any) -> bool:
+def is_timed(value: object) -> bool:
     """Say whether a value is a stand-in of ours that times all its calls."""
     is_ours = isinstance(value, TimedCallable) and not issubclass(type(value), Selective)
     return is_ours or type(value).__dict__.get("hookmon_stand_in", False)
 
 
-def can_stand_in(value: Any) -> bool:
+def can_stand_in(value: object) -> bool:
     """Say whether something can stand in for a callback, so that nobody can tell by its calls, copies or introspection.
 
     That is a function, of Python or C, a method of one, a partial, or what wrapt has made of a function.
@@ -107,19 +115,19 @@ def can_stand_in(value: Any) -> bool:
     return any(base.__name__ in _PROXIES for base in kind.__mro__) and isinstance(value, FunctionType)
 
 
-def is_marked(value: Any) -> bool:
+def is_marked(value: object) -> bool:
     """Say whether a value is a stand-in that tells of a transaction."""
     return isinstance(value, kinds.Marked)
 
 
-def is_ours(value: Any) -> bool:
+def is_ours(value: object) -> bool:
     """Say whether a value is anything of ours: a stand-in, or a function of an adapter or a hook."""
     if type(value) is FunctionType:
         return str(value.__globals__.get("__name__")).startswith("hookmon.")
     return is_timed(value) or is_marked(value) or type(value).__module__.startswith("hookmon.")
 
 
-def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Function:
     """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
     One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
@@ -127,9 +135,10 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     if not compiled and looks_at_caller(function):
         raise RefusedError("it looks at the frame of its caller, and with the pure engine it would find ours")
     if any(target.marks):
-        function = _marked(function, target, is_method)
+        marked = _marked(function, target, is_method)
         if not target.entry:
-            return function
+            return marked
+        function = marked
     if span is None:
         always = fixed_name(template)[:LONGEST_NAME] if template else target.path.partition(":")[2]
         span = target.span(always) if always else None
@@ -141,7 +150,7 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     flags = _flags(function)
     if flags & CO_ITERABLE_COROUTINE:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
-    kind = kinds.Timed
+    kind: type[TimedCallable] = kinds.Timed
     if flags & CO_COROUTINE:
         kind = kinds.TimedCoroutineFunction
         target.flags |= layout.FLAG_COROUTINE
@@ -150,23 +159,25 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     elif not hasattr(type(function), "__get__"):
         kind = kinds.TimedCallable
     if compiled and isinstance(function, MethodDescriptorType):
-        return compiled.TimedMethod(function, span, name, position, target.sited, key)
+        method: Function = compiled.TimedMethod(function, span, name, position, target.sited, key)
+        return method
     if isinstance(function, FunctionType | kinds.Marked):
         made = kind(function, span, name, position, target.sited, key)
         return made if compiled else kinds.hide_call(made)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
-        return _proxy(function, kind(function, span, name, position, target.sited, key))
+        proxy: Function = _proxy(function, kind(function, span, name, position, target.sited, key))
+        return proxy
     made = _named_after(kind, function)(function, span, name, position, target.sited, key)
     return made if compiled else kinds.hide_call(made)
 
 
-def application(function: Any, target: Target, template: str, scope_at: int) -> Any:
+def application(function: Function, target: Target, template: str, scope_at: int) -> Function:
     """Return the stand-in for an ASGI application whose HTTP requests and websockets are transactions (see `asgi`).
 
     `scope_at` is the position of its scope: 1 for the method of a class. Raises ValueError for a bad template.
     """
     if compiled:
-        kind: Any = compiled.Application
+        kind: Callable[..., Function] = compiled.Application
     else:
         from hookmon.probe.wrappers.asgi import Application
 
@@ -176,15 +187,17 @@ def application(function: Any, target: Target, template: str, scope_at: int) -> 
     return kind(function, None, name, scope_at, False, "method")
 
 
-def _called(scope: Any, receive: Any, send: Any) -> None:
+def _called(scope: object, receive: object, send: object) -> None:
     """Give names to the arguments of an application."""
 
 
-def _called_as_method(self: Any, scope: Any, receive: Any, send: Any) -> None:
+def _called_as_method(self: object, scope: object, receive: object, send: object) -> None:
     """Give names to those of one that is a method."""
 
 
-def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | None = None) -> Any:
+def told(
+    function: Function, tell: Mark, *, route_of: tuple[Callable[[Args, KwArgs, Any], str], tuple[Any, ...]] | None = None
+) -> Function:
     """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
 
     A coroutine function tells when it is called, without a result, any other function when it has returned. `route_of` is for
@@ -197,21 +210,22 @@ def told(function: Any, tell: Any, *, route_of: tuple[Any, tuple[Any, ...]] | No
     return kind(function, None, shielded(None)(tell), -1, False, quick)
 
 
-def told_before(function: Any, tell: Any) -> Any:
+def told_before(function: Function, tell: Mark) -> Function:
     """Return the stand-in for a Python function that is not timed but tells before each call: `tell(args, kwargs, None)`."""
     return kinds.MarkedBefore(function, None, shielded(None)(tell), -1)
 
 
 @unseen
-def chained(method: Any, make: Any, given: Any, then: Any) -> Any:
+def chained(method: Any, make: Function, given: object, then: Function) -> Function:
     """Return what stands for a method of a C type by way of another object's: `then(make(self, given), …)`.
 
     It is to be timed as `method` is, whose looks it has. Neither takes keyword arguments.
     """
     if compiled:
-        return compiled.Chained(method, make, given, then)
+        chain: Function = compiled.Chained(method, make, given, then)
+        return chain
 
-    def through(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def through(self: object, /, *args: object, **kwargs: object) -> object:
         try:
             return method(self, *args, **kwargs) if kwargs else then(make(self, given), *args)
         except BaseException as error:
@@ -222,7 +236,7 @@ def chained(method: Any, make: Any, given: Any, then: Any) -> Any:
     return look_like(through, method)
 
 
-def one_end(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Any:
+def one_end(function: Function, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Function:
     """Return the stand-in for one of the two functions between which a stretch lies.
 
     One function is an end once: a class that is also found in the package that its module is in is patched twice. Raises
@@ -247,7 +261,7 @@ _ends: list[ref[Any]] = []
 """The functions that stand in for one end of a stretch, weakly: whoever holds one holds its module."""
 
 
-def _marked(function: Any, target: Target, is_method: bool) -> Any:
+def _marked(function: Function, target: Target, is_method: bool) -> Function:
     if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     mark = marker(target, function, is_method)
@@ -256,13 +270,13 @@ def _marked(function: Any, target: Target, is_method: bool) -> Any:
     if not needs_result(target):
         return kinds.MarkedBefore(function, None, mark, -1)
 
-    def follow(args: Any, kwargs: Any, coroutine: Any) -> Any:
+    def follow(args: Args, kwargs: KwArgs, coroutine: Any) -> MarkedCoroutine:
         return MarkedCoroutine(coroutine, mark, args, kwargs)
 
     return kinds.MarkedCoroutineFunction(function, None, follow, -1)
 
 
-def _named_after(kind: Any, function: Any, **members: Any) -> Any:
+def _named_after(kind: type, function: Function, **members: object) -> Callable[..., Any]:
     """Return a class of stand-ins that goes by the name of the callable's own class, for help() and its like."""
     own = type(function)
     members["__slots__"] = ()
@@ -275,7 +289,7 @@ def _named_after(kind: Any, function: Any, **members: Any) -> Any:
     return type(own.__name__, (kind,), members)
 
 
-def _signature(function: Any) -> Any:
+def _signature(function: Function) -> Signature:
     """Return the signature of an object that can be called, for whoever asks: he has imported inspect."""
     from inspect import signature
 
@@ -283,27 +297,27 @@ def _signature(function: Any) -> Any:
 
 
 @unseen
-def _proxy(function: Any, timed: Any) -> Any:
+def _proxy(function: Function, timed: Function) -> Any:
     """Return wrapt's proxy of an object of the program's, whose calls go through a compiled stand-in."""
     from hookmon.probe.wrappers.proxy import load_stand_in_base
 
-    def call(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+    def call(self: object, /, *args: object, **kwargs: object) -> object:
         try:
             return timed(*args, **kwargs)
         except BaseException as error:
             leave_traceback(error)
             raise
 
-    def reduce(self: Any, protocol: Any) -> Any:
+    def reduce(self: object, protocol: SupportsIndex) -> str | tuple[object, ...]:
         return function.__reduce_ex__(protocol)
 
-    def text(self: Any) -> str:
+    def text(self: object) -> str:
         return repr(function)
 
-    def copy(self: Any) -> Any:
+    def copy(self: object) -> object:
         return copy_of(self, function)
 
-    def deepcopy(self: Any, memo: Any) -> Any:
+    def deepcopy(self: object, memo: dict[int, object] | None) -> object:
         return deep_copy_of(self, function, memo)
 
     members = {"__call__": call, "__reduce_ex__": reduce, "__repr__": text, "hookmon_stand_in": True}
@@ -316,13 +330,13 @@ def _proxy(function: Any, timed: Any) -> Any:
     return made
 
 
-def _flags(function: Any) -> int:
+def _flags(function: object) -> int:
     function = function._self_function if isinstance(function, kinds.Marked) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 
 
-def _is_contextlib(function: Any) -> bool:
+def _is_contextlib(function: object) -> bool:
     """Say whether a function is what contextlib's contextmanager or asynccontextmanager returned."""
     is_theirs = isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib"
     return is_theirs and hasattr(function, "__wrapped__")

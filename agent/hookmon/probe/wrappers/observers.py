@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from hookmon.probe.base.shapes import Args, Function, KwArgs, Steps
     from hookmon.probe.base.target import Target
 
-    Mark = Callable[[tuple[Any, ...], dict[str, Any], Any], Any]
+    Mark = Callable[[Args, KwArgs, object], object]
 
 
-def marker(target: Target, function: Any, is_method: bool) -> Mark:
+def marker(target: Target, function: Function, is_method: bool) -> Mark:
     """Return what is to be called with (args, kwargs, result) of each call. Raises ValueError for a bad template.
 
     What it returns is to be the call's result, unless it is None.
@@ -37,7 +38,7 @@ def marker(target: Target, function: Any, is_method: bool) -> Mark:
     kind = target.kind
 
     @shielded(None)
-    def mark(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> Any:
+    def mark(args: Args, kwargs: KwArgs, result: object) -> object:
         transaction = context.current()
         if transaction is None or kind not in ("function", transaction.node.span.target.kind):
             return None  # a test that calls a view is not named by the view's route
@@ -55,7 +56,7 @@ def marker(target: Target, function: Any, is_method: bool) -> Mark:
     return mark
 
 
-def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
+def quick_reading(target: Target, function: Function, is_method: bool) -> object:
     """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
     or None for any, whether it tells the route); None for no.
 
@@ -72,7 +73,7 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
     find_status = text_finder(status_template, target, function, is_method) if status_template else None
 
     @shielded(None)
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> tuple[str | None, int]:
+    def read(args: Args, kwargs: KwArgs, result: object) -> tuple[str | None, int]:
         values = {**kwargs, "result": result}
         name = find_name(args, values) if find_name is not None else ""
         status = find_status(args, values)[:3] if find_status is not None else ""
@@ -81,14 +82,14 @@ def quick_reading(target: Target, function: Any, is_method: bool) -> Any:
     return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind, False
 
 
-def routing(name_of: Callable[[Any, Any, Any], str], fields: tuple[Any, ...]) -> Any:
+def routing(name_of: Callable[[Args, KwArgs, Any], str], fields: tuple[object, ...]) -> object:
     """Return the same for a function that tells the route of the open request: `name_of(args, kwargs, result)`.
 
     "" is for what is no route: of that Python is told.
     """
 
     @shielded(None)
-    def read(args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> tuple[str, int] | None:
+    def read(args: Args, kwargs: KwArgs, result: object) -> tuple[str, int] | None:
         name = name_of(args, kwargs, result)
         return (name, -1) if name else None
 
@@ -102,13 +103,13 @@ class MarkedCoroutine(StandIn):
 
     __class__ = property(lambda self: type(self._inner))
 
-    def __init__(self, inner: Any, mark: Mark, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, inner: Steps, mark: Mark, args: Args, kwargs: KwArgs) -> None:
         super().__init__(inner)
         self._mark = mark
         self._arguments = (args, kwargs)
 
     @unseen
-    def _step(self, value: Any = None) -> Any:
+    def _step(self, value: object = None) -> object:
         try:
             return self._inner.send(value)
         except BaseException as error:
@@ -121,7 +122,7 @@ class MarkedCoroutine(StandIn):
     send = _step
 
     @unseen
-    def throw(self, *exception: Any) -> Any:
+    def throw(self, *exception: object) -> object:
         try:
             return self._inner.throw(*exception)
         except BaseException as error:
@@ -138,7 +139,7 @@ class MarkedCoroutine(StandIn):
             leave_traceback(error)
             raise
 
-    def __await__(self) -> Any:
+    def __await__(self) -> MarkedCoroutine:
         return self
 
 

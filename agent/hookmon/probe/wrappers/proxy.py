@@ -13,6 +13,7 @@ from types import BuiltinFunctionType, GetSetDescriptorType, WrapperDescriptorTy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import FunctionType, ModuleType
     from typing import Any
 
 
@@ -50,17 +51,17 @@ def load_stand_in_base(fallback_folder: str) -> Any:
     return _bases[proxy]
 
 
-_bases: dict[Any, Any] = {}
+_bases: dict[type, type] = {}
 
 
-def _with_wrapped(proxy: Any, plain: Any) -> Any:
-    def get(self: Any) -> Any:
+def _with_wrapped(proxy: type, plain: GetSetDescriptorType) -> type:
+    def get(self: object) -> object:
         return plain.__get__(self).__wrapped__
 
-    def put(self: Any, value: Any) -> None:
+    def put(self: object, value: object) -> None:
         plain.__get__(self).__wrapped__ = value
 
-    def delete(self: Any) -> None:
+    def delete(self: object) -> None:
         del plain.__get__(self).__wrapped__
 
     return type(proxy.__name__, (proxy,), {"__slots__": (), "__wrapped__": property(get, put, delete)})
@@ -76,7 +77,7 @@ def _own_folder() -> str:
     return str(next(iter(spec.submodule_search_locations)))
 
 
-def _load_alone(folder: str, name: str) -> Any:
+def _load_alone(folder: str, name: str) -> ModuleType:
     """Import one module of wrapt without the package's own `__init__`, and leave sys.modules as it was."""
     before = {each: module for each, module in sys.modules.items() if each.partition(".")[0] == "wrapt"}
     package = type(sys)("wrapt")
@@ -104,7 +105,7 @@ def look_like(function: Any, original: Any) -> Any:
 _MISSING = object()
 
 
-def reduced(function: Any) -> Any:
+def reduced(function: FunctionType | BuiltinFunctionType) -> str | tuple[object, ...]:
     """Return what `__reduce_ex__` of a function's stand-in returns.
 
     Where the stand-in is in the function's place that is the name: whoever loads it finds a stand-in, or the function itself.
@@ -127,7 +128,7 @@ def reduced(function: Any) -> Any:
     return copy, (function,)
 
 
-def copy_of(stand_in: Any, value: Any) -> Any:
+def copy_of(stand_in: object, value: object) -> object:
     """Return what copy.copy makes of what a stand-in stands for; of what is its own copy, as a function, the stand-in."""
     from copy import copy
 
@@ -135,7 +136,7 @@ def copy_of(stand_in: Any, value: Any) -> Any:
     return stand_in if made is value else made
 
 
-def deep_copy_of(stand_in: Any, value: Any, memo: Any) -> Any:
+def deep_copy_of(stand_in: object, value: object, memo: dict[int, object] | None) -> object:
     """Return what copy.deepcopy makes of what a stand-in stands for; of what is its own copy, as a function, the stand-in."""
     from copy import deepcopy
 
@@ -143,7 +144,7 @@ def deep_copy_of(stand_in: Any, value: Any, memo: Any) -> Any:
     return stand_in if made is value else made
 
 
-def is_called_in_c(value: Any) -> bool:
+def is_called_in_c(value: object) -> bool:
     """Say whether `__call__`, read off a value, is no method in Python: so it is with functions.
 
     A stand-in that is a proxy of wrapt's would have one, from which PyDispatcher takes the parameters of a callback.
