@@ -39,10 +39,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Span, Target
-
-    Args = tuple[Any, ...]
-    KwArgs = dict[str, Any]
 
 _FIXED_ROOTS = ("callable", "object", "method", "self", "class", "function")
 """Of a span's fields: what is the same at each call for one object of the framework and one callback."""
@@ -59,7 +57,7 @@ callback: the id is nobody else's until then."""
 class Callbacks:
     """The callbacks of one registration function: finds their names and their stand-ins. No method of it raises."""
 
-    def __init__(self, function: Any, target: Target, watch: WatchPlan, is_method: bool, takes_out: bool) -> None:
+    def __init__(self, function: FunctionType, target: Target, watch: WatchPlan, is_method: bool, takes_out: bool) -> None:
         self._function = function
         self._target = target
         self.takes_out = takes_out
@@ -76,7 +74,7 @@ class Callbacks:
         self._notes: set[str] = set()
 
     @shielded(None)
-    def swap(self, value: Any, args: Args, kwargs: KwArgs) -> Any:
+    def swap(self, value: object, args: Args, kwargs: KwArgs) -> object:
         """Return the stand-in for a callback, None for anything that is to be handed on as it is.
 
         Where the hook names methods, value is an object (or several) that stays as it is, and its methods are timed.
@@ -94,7 +92,7 @@ class Callbacks:
         return self._stand_in(value, args, kwargs)
 
     @shielded(None)
-    def keep(self, made: Any, own: Any) -> None:
+    def keep(self, made: object, own: object) -> None:
         """Let what was handed on for a callback live as long as that, where the framework holds it weakly."""
         timed = made.__func__ if type(made) is MethodType else made
         number = id(own.__func__ if type(own) is MethodType else own)
@@ -103,7 +101,7 @@ class Callbacks:
             self._names_weak_references = True
 
     @shielded(None)
-    def swap_inside(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> Any:
+    def swap_inside(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> object:
         """Do the same for what a list or dictionary holds, in its place; return the stand-in when value is a callback itself."""
         if self._methods:
             return self.swap(value, args, kwargs)
@@ -123,7 +121,7 @@ class Callbacks:
         return self.copy(value, args, kwargs, depth) if kind is tuple else self._callback(value, args, kwargs, depth)
 
     @shielded(None)
-    def copy(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> Any:
+    def copy(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> object:
         """Return a list, tuple or dictionary like value that has stand-ins in it, a stand-in for a callback, or None."""
         kind = type(value)
         if kind in (list, tuple) and depth <= DEEPEST:
@@ -147,17 +145,17 @@ class Callbacks:
             return MethodType(stand_in(value.__func__, self._target, "", is_method=False, span=span), value.__self__)
         return stand_in(value, self._target, "", is_method=False, span=span)
 
-    def copy_of_result(self, args: Args, kwargs: KwArgs, result: Any) -> Any:
+    def copy_of_result(self, args: Args, kwargs: KwArgs, result: object) -> object:
         """Return the `copy` of what a call with these arguments returned or yielded."""
         return self.copy(result, args, kwargs)
 
-    def _span_of(self, value: Any, args: Args) -> Span | None:
+    def _span_of(self, value: object, args: Args) -> Span | None:
         """Return the span of a callback that this object of the framework has handed out before: at each signal that is sent."""
         function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
         found = self._spans.get((id(args[0]) if args else 0, id(function), id(kind)))
         return found[2] if found is not None and found[0]() is args[0] and found[1]() is function else None
 
-    def _remember_span(self, value: Any, args: Args, made: Any) -> None:
+    def _remember_span(self, value: object, args: Args, made: object) -> None:
         if not self._is_remembered or not args or not isinstance(made, FunctionType | MethodType):
             return
         function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
@@ -171,14 +169,14 @@ class Callbacks:
         except TypeError:  # of a class without room for weak references: its names are found each time
             return
 
-    def _callback(self, value: Any, args: Args, kwargs: KwArgs, depth: int) -> Any:
+    def _callback(self, value: object, args: Args, kwargs: KwArgs, depth: int) -> object:
         """Return the stand-in for a callback that was found so deep in what the framework holds, None for anything else."""
         if callable(value):
             return self._stand_in(value, args, kwargs)
         self._note_uncallable(value, depth)
         return None
 
-    def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: Any = None, method: str = "") -> Any:
+    def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: object = None, method: str = "") -> object:
         """Return the stand-in for a callable; None where it is left alone, or where it is an object whose call is timed."""
         kind: Any = type(value)
         function = value.__func__ if kind is MethodType else value
@@ -206,16 +204,16 @@ class Callbacks:
             return None
         return MethodType(made, value.__self__) if kind is MethodType else made
 
-    def _span_for(self, name: Called, owner: Any, method: str, args: Args, kwargs: KwArgs) -> Span | None:
+    def _span_for(self, name: Called, owner: object, method: str, args: Args, kwargs: KwArgs) -> Span | None:
         """Return the span of a callback; None for one that is to be skipped."""
         path = f"{name.module}:{name}"
         if any(path == each or path.startswith((f"{each}.", f"{each}:")) for each in self._skipped):
             return None
         return self._find_span(args, {**kwargs, "callable": name, "object": owner, "method": method})
 
-    def _stand_in_for(self, function: Any, span: Span) -> Any:
+    def _stand_in_for(self, function: Function, span: Span) -> Function | None:
         """Return the stand-in for a function under a name, the same one as long as it lives; None where there can be none."""
-        made = next((each() for one, each in self._known.get(id(function), ()) if one is span), None)
+        made: Function | None = next((each() for one, each in self._known.get(id(function), ()) if one is span), None)
         if made is not None:
             return made
         try:
@@ -225,7 +223,7 @@ class Callbacks:
             return None
         known, key = self._known, id(function)
 
-        def forget(gone: Any) -> None:
+        def forget(gone: object) -> None:
             left = [pair for pair in known.get(key, ()) if pair[1] is not gone]
             if left:
                 known[key] = left
@@ -235,7 +233,7 @@ class Callbacks:
         known.setdefault(key, []).append((span, ref(made, forget)))
         return made
 
-    def _time_object(self, value: Any, args: Args, kwargs: KwArgs) -> None:
+    def _time_object(self, value: object, args: Args, kwargs: KwArgs) -> None:
         """Time the calls of an object; a stand-in for it could be told from it by whoever copies or introspects it."""
         name = called(value)
         if type(value) is MethodType:
@@ -248,7 +246,7 @@ class Callbacks:
             definer = next(base for base in type(value).__mro__ if "__call__" in vars(base))
             self._time_method(value, definer, "__call__", name, name.name, args, kwargs)
 
-    def _time_methods(self, owner: Any, args: Args, kwargs: KwArgs) -> None:
+    def _time_methods(self, owner: object, args: Args, kwargs: KwArgs) -> None:
         """Time the methods of an object that the hook names: those of its class there, those of its own where they are."""
         if self.takes_out:
             return
@@ -273,7 +271,7 @@ class Callbacks:
                     own[name] = made
 
     def _time_method(
-        self, owner: Any, definer: type, name: str, callback: Called, method: str, args: Args, kwargs: KwArgs
+        self, owner: object, definer: type, name: str, callback: Called, method: str, args: Args, kwargs: KwArgs
     ) -> None:
         """Time a method that stands in a class of an object, for this object."""
         function = instances.function_of(definer, name)
@@ -302,7 +300,7 @@ class Callbacks:
             self._names_weak_references = lifetimes.names_weak_references(self._function)
         return self._names_weak_references
 
-    def _note_uncallable(self, value: Any, depth: int) -> None:
+    def _note_uncallable(self, value: object, depth: int) -> None:
         """Name what is no callback and may hold some; that is handed on as it is."""
         if self.takes_out:
             return
@@ -322,7 +320,7 @@ class Callbacks:
             notes.note("hook", text)
 
 
-def _names_of(kind: type, own: Any, patterns: list[str]) -> Iterator[str]:
+def _names_of(kind: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:
     """Yield the names of an object's attributes that a pattern stands for: of its class, and its own."""
     for name in {**dict.fromkeys(name for base in kind.__mro__ for name in vars(base)), **dict.fromkeys(own)}:
         if any(matches(name, pattern) for pattern in patterns):
@@ -334,7 +332,7 @@ def _classes_of(kind: type, base: str) -> tuple[type, ...]:
     return next((each.__mro__ for each in kind.__mro__ if base and f"{each.__module__}:{each.__qualname__}" == base), ())
 
 
-def _called_method(owner: Any, name: str, raw: Any) -> Called:
+def _called_method(owner: object, name: str, raw: object) -> Called:
     """Return what a method of an object is called; for what is no function, by the object's class."""
     if isinstance(raw, FunctionType):
         return called(MethodType(raw, owner))

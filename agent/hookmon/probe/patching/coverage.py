@@ -23,7 +23,7 @@ def leave_out(coverage: dict[str, Any], agent: str, bootstrap: str) -> None:
     name = "_add_coverage_paths" if "_add_coverage_paths" in coverage else "add_coverage_paths"  # as older ones call it
     add = coverage[name]
 
-    def add_ours(paths: Any) -> None:
+    def add_ours(paths: set[str]) -> None:
         try:
             add(paths)
         except BaseException as error:

@@ -22,17 +22,17 @@ def is_timed(method: Any) -> bool:
 
 
 @unseen
-def timed_dispatch(dispatch: Callable[[type], Any], timed: Callable[[Any], Any]) -> Callable[[type], Any]:
+def timed_dispatch(dispatch: Callable[[type], object], timed: Callable[[object], object]) -> Callable[[type], object]:
     """Return what finds a timed implementation for a class; `timed` makes a stand-in of one, once."""
     made: dict[int, tuple[Any, Any]] = {}  # {id of an implementation: (itself, its stand-in)}: it lives as long as its registry
 
     @shielded(None)
-    def find(implementation: Any) -> Any:
+    def find(implementation: object) -> object:
         if id(implementation) not in made:
             made[id(implementation)] = implementation, timed(implementation)
         return made[id(implementation)][1]
 
-    def dispatch_timed(cls: type) -> Any:
+    def dispatch_timed(cls: type) -> object:
         try:
             implementation = dispatch(cls)
         except BaseException as error:

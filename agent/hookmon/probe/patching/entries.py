@@ -14,12 +14,14 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from hookmon.probe.base.shapes import Owner
+
 MISSING: Any = object()
 
 _ROOM = 3_900  # characters of a note in a shard
 
 
-def named(module: ModuleType, module_name: str, call: str) -> Iterator[tuple[Any, str, str]]:
+def named(module: ModuleType, module_name: str, call: str) -> Iterator[tuple[Owner, str, str]]:
     """Yield (module or class, name, path below the module) of each that one entry of `calls` names; it need not be there."""
     *classes, last = call.split(".")
     owner = owner_of(module, classes)
@@ -29,7 +31,7 @@ def named(module: ModuleType, module_name: str, call: str) -> Iterator[tuple[Any
         yield owner, name, ".".join((*classes, name))
 
 
-def owners(module: ModuleType, calls: list[str]) -> Iterator[tuple[Any, str]]:
+def owners(module: ModuleType, calls: list[str]) -> Iterator[tuple[Owner, str]]:
     """Yield (module or class, name) of each of these functions that is there."""
     for call in calls:
         *classes, name = call.split(".")
@@ -48,7 +50,7 @@ def owner_of(module: ModuleType, classes: list[str]) -> Any:
     return owner
 
 
-def raw_attribute(owner: Any, name: str) -> Any:
+def raw_attribute(owner: Owner, name: str) -> Any:
     """Return an attribute as it stands in its module's or class's dictionary, inherited ones included."""
     for holder in owner.__mro__ if isinstance(owner, type) else (owner,):
         if name in vars(holder):
@@ -61,7 +63,7 @@ def is_glob(call: str) -> bool:
     return any(char in call for char in "*?[")
 
 
-def matching(owner: Any, module_name: str, pattern: str) -> Iterator[str]:
+def matching(owner: Owner, module_name: str, pattern: str) -> Iterator[str]:
     """Yield the names that the last part of a call stands for.
 
     A glob takes the functions that the module or class itself defines, never those it imported or inherited, and names

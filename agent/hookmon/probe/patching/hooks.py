@@ -30,21 +30,18 @@ __tracebackhide__ = True  # pytest and others leave frames of such modules out o
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Target
-
-    Args = tuple[Any, ...]
-    KwArgs = dict[str, Any]
 
 _MISSING: Any = object()
 _registrations: set[ref[Any]] = set()
 """The functions that stand in for those with which callbacks are registered, weakly: whoever holds one holds its module."""
 
 
-def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> Any:
+def registration(function: object, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> Function:
     """Return what is to stand where a registration function stands.
 
     With `takes_out` it is one that gets callbacks in order to forget them or to look them up. Raises RefusedError when
@@ -60,7 +57,8 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     where = watch["hook"]["callable"]
     root, dot, rest = where.partition(".")
     if where == "result" and CallbackSource is not None:
-        return CallbackSource(function, None, callbacks.copy_of_result, -1)
+        source: Function = CallbackSource(function, None, callbacks.copy_of_result, -1)
+        return source
     if where == "result":
         register = _result(function, callbacks)
     elif where == "decorated":
@@ -74,7 +72,7 @@ def registration(function: Any, target: Target, watch: WatchPlan, *, is_method: 
     return register
 
 
-def replaced(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> Any:
+def replaced(raw: object, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> object:
     """Return what is to stand where an attribute stands: the same kind of descriptor around a registration function."""
     if isinstance(raw, classmethod | staticmethod):
         inner = raw.__func__
@@ -103,11 +101,11 @@ def _place(function: Any, where: str, is_method: bool) -> tuple[int, str]:
     return sys.maxsize, where
 
 
-def _argument(function: Any, callbacks: Callbacks, position: int, keyword: str) -> Any:
+def _argument(function: FunctionType, callbacks: Callbacks, position: int, keyword: str) -> Function:
     """The callback is an argument; where a call leaves it out, it is what the returned decorator is put on."""
     is_taken_out = callbacks.takes_out
 
-    def register(*args: Any, **kwargs: Any) -> Any:
+    def register(*args: object, **kwargs: object) -> object:
         own = args[position] if position < len(args) else kwargs.get(keyword)
         try:
             if own is None and not is_taken_out:
@@ -130,10 +128,10 @@ def _argument(function: Any, callbacks: Callbacks, position: int, keyword: str) 
     return register
 
 
-def _decorator(function: Any, callbacks: Callbacks) -> Any:
+def _decorator(function: FunctionType, callbacks: Callbacks) -> Function:
     """The callback is what the returned decorator is put on."""
 
-    def register(*args: Any, **kwargs: Any) -> Any:
+    def register(*args: object, **kwargs: object) -> object:
         try:
             decorate = function(*args, **kwargs)
         except BaseException as error:
@@ -144,12 +142,12 @@ def _decorator(function: Any, callbacks: Callbacks) -> Any:
     return register
 
 
-def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs) -> Any:
+def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs) -> object:
     """Return a decorator that hands stand-ins on to a decorator; anything that cannot be one is returned as it is."""
     if type(decorate) not in (FunctionType, MethodType) and not is_partial(decorate):
         return decorate
 
-    def register(own: Any, /, *more: Any, **named: Any) -> Any:
+    def register(own: object, /, *more: object, **named: object) -> object:
         made = callbacks.swap(own, args, kwargs)
         try:
             result = decorate(own if made is None else made, *more, **named)
@@ -164,14 +162,14 @@ def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs)
     return _like(register, decorate)
 
 
-def _result(function: Any, callbacks: Callbacks) -> Any:
+def _result(function: FunctionType, callbacks: Callbacks) -> Function:
     """What the call returns or yields are the callbacks: for frameworks that keep weak references.
 
     The compiled engine has its own for this, CallbackSource: such a function is called at each signal that is sent.
     """
     if function.__code__.co_flags & CO_GENERATOR:
 
-        def register(*args: Any, **kwargs: Any) -> Any:
+        def register(*args: object, **kwargs: object) -> object:
             try:
                 for callback in function(*args, **kwargs):
                     made = callbacks.copy(callback, args, kwargs)
@@ -182,7 +180,7 @@ def _result(function: Any, callbacks: Callbacks) -> Any:
 
         return register
 
-    def register_once(*args: Any, **kwargs: Any) -> Any:
+    def register_once(*args: object, **kwargs: object) -> object:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
@@ -194,7 +192,7 @@ def _result(function: Any, callbacks: Callbacks) -> Any:
     return register_once
 
 
-def _holder(function: Any, callbacks: Callbacks, position: int, keyword: str, names: list[str]) -> Any:
+def _holder(function: FunctionType, callbacks: Callbacks, position: int, keyword: str, names: list[str]) -> Function:
     """The callbacks are in an attribute of an argument, or of the module for position -1, before the call or after it."""
     module = ModuleType(function.__module__)
     inside = function.__globals__
@@ -213,7 +211,7 @@ def _holder(function: Any, callbacks: Callbacks, position: int, keyword: str, na
             elif made is not None and names:
                 _put(owner, names[-1], made)
 
-    def register(*args: Any, **kwargs: Any) -> Any:
+    def register(*args: object, **kwargs: object) -> object:
         look(args, kwargs)
         try:
             result = function(*args, **kwargs)
@@ -226,7 +224,7 @@ def _holder(function: Any, callbacks: Callbacks, position: int, keyword: str, na
     return register
 
 
-def _put(owner: Any, name: str, value: Any) -> None:
+def _put(owner: object, name: str, value: object) -> None:
     """Set an attribute in its slot or in the object's own dictionary, past any code of the program."""
     slot = next((vars(each)[name] for each in type(owner).__mro__ if name in vars(each)), None)
     if type(slot) is MemberDescriptorType:
@@ -235,7 +233,7 @@ def _put(owner: Any, name: str, value: Any) -> None:
         own_dictionary(owner)[name] = value
 
 
-def _like(register: Callable[..., Any], function: Any) -> Any:
+def _like(register: Function, function: Function) -> Function:
     """Give a function the looks of what it stands in for, and let warnings see through it to who called."""
     annotations = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"  # reading the latter may run code
     for name in ("__type_params__", annotations):

@@ -18,6 +18,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from hookmon.probe.base.shapes import Function
+
 
 def function_of(definer: type, name: str) -> Any:
     """Return the function that stands in a class, None where it is something else. A stand-in of a watch is one, too."""
@@ -27,18 +29,18 @@ def function_of(definer: type, name: str) -> Any:
     return raw if type(raw) is FunctionType or _is_stand_in(raw) else None
 
 
-def _is_stand_in(raw: Any) -> bool:
+def _is_stand_in(raw: object) -> bool:
     is_ours = type.__getattribute__(type(raw), "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
     return is_ours and isinstance(raw, FunctionType)
 
 
-def stand_in_of(owner: Any, definer: type, name: str) -> Any:
+def stand_in_of(owner: object, definer: type, name: str) -> Function | None:
     """Return the stand-in to which a method of this object binds, None where it has none."""
     raw = vars(definer)[name]
     return _table(raw).get(id(owner)) if issubclass(type(raw), Selective) else None
 
 
-def time_method(owner: Any, definer: type, name: str, timed: Any) -> None:
+def time_method(owner: object, definer: type, name: str, timed: Function) -> None:
     """Let a method of one object bind to a stand-in, which lives as long as the object.
 
     Raises RefusedError where that cannot be, or would change what the program does.
@@ -60,7 +62,7 @@ def time_method(owner: Any, definer: type, name: str, timed: Any) -> None:
             raise RefusedError(f"{definer.__qualname__} is a C type, which Python does not let anybody patch") from error
 
 
-def _table(selective: Any) -> dict[int, Any]:
+def _table(selective: object) -> dict[int, Function]:
     """Return {id of an object: its stand-in}; not by the attribute's name, by which everybody gets what the function has."""
-    table: dict[int, Any] = Selective._self_instances.__get__(selective)
+    table: dict[int, Function] = Selective._self_instances.__get__(selective)
     return table

@@ -28,7 +28,7 @@ _kept: dict[int, dict[int, Any]] = {}
 """{id of an object: stand-ins for methods of it by their ids}; with 0 for the object: those of functions."""
 
 
-def follow(owner: Any, end: Callable[[int], Any]) -> None:
+def follow(owner: object, end: Callable[[int], object]) -> None:
     """Call a function with the id of an object when that dies. Raises TypeError for one that nobody can hold weakly."""
     known = _followed.get(id(owner))
     if known is None:
@@ -36,22 +36,22 @@ def follow(owner: Any, end: Callable[[int], Any]) -> None:
     known[1].append(end)
 
 
-def _end_of(number: int) -> Callable[[Any], None]:
-    def end(_: Any) -> None:
+def _end_of(number: int) -> Callable[[object], None]:
+    def end(_: object) -> None:
         for forget in _followed.pop(number)[1]:
             forget(number)
 
     return end
 
 
-def can_be_kept(value: Any) -> bool:
+def can_be_kept(value: object) -> bool:
     """Say whether a callback is a method, whose object can be followed, or a function that its module or class keeps."""
     if type(value) is BuiltinFunctionType:
         return type(value.__self__) is ModuleType
     return type(value) is MethodType or (type(value) is FunctionType and "<" not in value.__qualname__)  # <locals>, <lambda>
 
 
-def keep(made: Any, own_references: int) -> bool:
+def keep(made: object, own_references: int) -> bool:
     """Keep a stand-in that somebody holds weakly, and say so; of its weak references so many are ours."""
     timed = made.__func__ if type(made) is MethodType else made
     if getweakrefcount(timed) <= own_references:
@@ -67,7 +67,7 @@ def keep(made: Any, own_references: int) -> bool:
     return True
 
 
-def names_weak_references(function: Any) -> bool:
+def names_weak_references(function: FunctionType) -> bool:
     """Say whether a function, or one of its module that it calls, names anything of the module weakref."""
     weakref = sys.modules.get("weakref")
     if weakref is None:
@@ -89,7 +89,7 @@ def names_weak_references(function: Any) -> bool:
     return False
 
 
-def _codes(name: str, space: dict[str, Any], classes: list[type]) -> Iterator[CodeType]:
+def _codes(name: str, space: dict[str, object], classes: list[type]) -> Iterator[CodeType]:
     for value in (space.get(name), *(vars(owner).get(name) for owner in classes)):
         if type(value) is FunctionType and value.__globals__ is space:
             yield value.__code__

@@ -16,9 +16,10 @@ from hookmon.probe.wrappers.make import RefusedError, stand_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Callable
 
     from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.shapes import Function
 
 
 class MainPatcher:
@@ -36,7 +37,7 @@ class MainPatcher:
         found = [pair for pair in self._pairs if _names(pair[1], name)]
         return min(found, key=lambda pair: is_glob(pair[1])) if found else None
 
-    def decorator(self, name: str) -> Any:
+    def decorator(self, name: str) -> Callable[[Function], Function]:
         """Return what stands between a definition and its own decorators."""
         pair = self._pair_of(name)
         assert pair is not None
@@ -44,10 +45,10 @@ class MainPatcher:
         target = target_of("__main__", name.removesuffix(".__init__") if call != name else name, watch)
 
         @shielded(None)
-        def timed(function: Any) -> Any:
+        def timed(function: Function) -> Function | None:
             try:
                 if "hook" in watch:
-                    made = through(function, target, watch, is_method="." in name)
+                    made: Function = through(function, target, watch, is_method="." in name)
                 elif "until" in watch:
                     made = end_of(function, target, watch, is_last=call in watch["until"], is_method="." in name)
                 else:

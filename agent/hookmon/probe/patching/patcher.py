@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.shapes import Function, Owner
 
 
 class Patches:
@@ -43,10 +44,10 @@ class Patches:
     would take apart before it clears them, and with them all that they hold; so a program has none.
     """
 
-    def __init__(self, undo: list[tuple[Any, str, Any]] | None = None) -> None:
+    def __init__(self, undo: list[tuple[object, str, object]] | None = None) -> None:
         self._undo = undo  # (owner, attribute, what was in its own dictionary or MISSING)
 
-    def replace(self, owner: Any, name: str, value: Any) -> None:
+    def replace(self, owner: object, name: str, value: object) -> None:
         """Set an attribute of a module, class or descriptor. Raises RefusedError for a type that cannot be changed."""
         before = vars(owner).get(name, MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
         try:
@@ -68,7 +69,7 @@ class Patches:
                 _set(owner, name, before)
 
 
-def _set(owner: Any, name: str, value: Any) -> None:
+def _set(owner: object, name: str, value: object) -> None:
     if isinstance(owner, type):
         _way_in(owner).__setattr__(owner, name, value)
     elif isinstance(owner, ModuleType):
@@ -77,14 +78,14 @@ def _set(owner: Any, name: str, value: Any) -> None:
         setattr(owner, name, value)
 
 
-def _delete(owner: Any, name: str) -> None:
+def _delete(owner: object, name: str) -> None:
     if isinstance(owner, type):
         _way_in(owner).__delattr__(owner, name)
     else:
         delattr(owner, name)
 
 
-def _way_in(owner: type) -> Any:
+def _way_in(owner: type) -> type[type]:
     """Return what sets attributes of a class: `type`, which runs nothing of the program, or a metaclass in C that wants to do it.
 
     nanobind and pybind11 bring such metaclasses, and `type` refuses to act in their stead.
@@ -111,7 +112,7 @@ def _places(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], p
     return Places(module, found, patches.replace)
 
 
-def _at_stake(module: ModuleType, module_name: str, watch: WatchPlan, call: str) -> Iterator[tuple[Any, str]]:
+def _at_stake(module: ModuleType, module_name: str, watch: WatchPlan, call: str) -> Iterator[tuple[Owner, str]]:
     """Yield the places that one entry of `calls` is to change, but those where something of ours stands already."""
     found = [(owner, name) for owner, name, _ in named(module, module_name, call)]
     for owner, name in (*found, *owners(module, watch["hook"]["since"] if "hook" in watch else [])):
@@ -157,7 +158,7 @@ def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
     """Let the pack's adapter, a module of hookmon.packs or a file of somebody else's, do what setting an attribute cannot."""
     adapter = _adapter(watch["adapter"])
 
-    def timed(function: Any, qualified_name: str, scope_at: int | None = None) -> Any:
+    def timed(function: Function, qualified_name: str, scope_at: int | None = None) -> Function:
         target = target_of(name, qualified_name, watch)
         if scope_at is not None:
             return application(function, target, watch["span"], scope_at)
@@ -166,7 +167,7 @@ def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
     adapter.patch(module, call, timed, patches)
 
 
-def _adapter(name: str) -> Any:
+def _adapter(name: str) -> ModuleType:
     if not name.endswith(".py"):
         __import__(f"hookmon.packs.{name}")
         return sys.modules[f"hookmon.packs.{name}"]
@@ -238,7 +239,7 @@ def nothing_in(cls: str) -> str:
 
 
 def _patch_one(
-    module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, call: str, places: Places
+    module: ModuleType, owner: Owner, name: str, raw: Any, target: Target, watch: WatchPlan, call: str, places: Places
 ) -> None:
     """Put what a watch makes of one name in its place."""
     if "hook" in watch:
@@ -254,7 +255,7 @@ def _patch_one(
     elif type(raw).__name__ == "singledispatchmethod" and type(getattr(raw, "dispatcher", None)) is FunctionType:
         from hookmon.probe.patching import dispatched  # few programs have one
 
-        def timed(function: Any) -> Any:
+        def timed(function: object) -> object:
             if type(getattr(function, "__func__", function)) is not FunctionType:
                 return function  # a partial, say, which may bind in another way than a stand-in, or not at all
             try:
@@ -270,14 +271,16 @@ def _patch_one(
             places.put(owner, name, raw, value)
 
 
-def _place_of(raw: Any) -> str:
+def _place_of(raw: object) -> str:
     """Return where a function is defined, " (file:line)"; "" where Python does not say."""
     *_, function = parts(raw)
     code = getattr(function, "__code__", None)
     return f" ({code.co_filename}:{code.co_firstlineno})" if code is not None else ""
 
 
-def _patch_hook(module: ModuleType, owner: Any, name: str, raw: Any, target: Target, watch: WatchPlan, places: Places) -> None:
+def _patch_hook(
+    module: ModuleType, owner: Owner, name: str, raw: object, target: Target, watch: WatchPlan, places: Places
+) -> None:
     """Take callbacks on their way through a registration function; a class's is its `__init__`."""
     if isinstance(raw, type):
         owner, name, raw = raw, "__init__", raw_attribute(raw, "__init__")
@@ -294,7 +297,7 @@ def _waits(module: ModuleType, since: list[str], put: Callable[[], None], places
     if any(places.taker(owner, name) for owner, name, _ in found):
         return False
 
-    def begin(*_call: Any) -> None:
+    def begin(*_call: object) -> None:
         if waiting:
             waiting.pop()
             for owner, name, raw, made in told:
@@ -308,7 +311,7 @@ def _waits(module: ModuleType, since: list[str], put: Callable[[], None], places
     return True
 
 
-def through(raw: Any, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
+def through(raw: object, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
     """Return what is to stand where a registration function stands."""
     from hookmon.probe.patching import hooks  # only who has hooks pays for it
 
@@ -334,7 +337,7 @@ def _patch_class(cls: type, target: Target, template: str, places: Places) -> No
     places.put(cls, "__init__", raw, stand_in(raw, target, template, is_method=True))
 
 
-def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any:
+def _timed_attribute(raw: object, owner: object, target: Target, template: str) -> object:
     """Return what is to stand where `raw` stands: the same kind of descriptor around a timed callable."""
     is_method = isinstance(owner, type)
     if _is_done(raw, target):
@@ -354,7 +357,7 @@ def _timed_attribute(raw: Any, owner: Any, target: Target, template: str) -> Any
     return stand_in(raw, target, template, is_method=is_method and hasattr(type(raw), "__get__"))
 
 
-def _property_like(raw: property, getter: Any) -> property:
+def _property_like(raw: property, getter: Function) -> property:
     """Return `raw` with another getter. Its class may have an `__init__` of its own, as werkzeug's cached_property does."""
     if type(raw) is property:
         return raw.getter(getter)
@@ -369,7 +372,7 @@ def _property_like(raw: property, getter: Any) -> property:
     return made
 
 
-def _is_done(value: Any, target: Target) -> bool:
+def _is_done(value: object, target: Target) -> bool:
     """Say whether a callable is a stand-in already. One that the user has timed can still tell of a transaction."""
     only_tells = any(target.marks) and not target.entry
     return is_marked(value) if only_tells else is_timed(value)

@@ -26,10 +26,13 @@ from types import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    Place = tuple[Any, str]  # a module or class, and a name in its own dictionary
+    from hookmon.probe.base.shapes import Owner
+
+    Namespace = Mapping[str, object]
+    Place = tuple[Owner, str]  # a module or class, and a name in its own dictionary
 
 _MOST_WALKS = 8
 """So often the whole heap is gone through in a process, 10 ms for 100,000 objects; then what is not found at once is a taker."""
@@ -40,7 +43,7 @@ _MOST_LOOKED_AT = 3_000
 _walks = 0
 
 
-def _references(space: Any, name: str) -> int:
+def _references(space: Namespace, name: str) -> int:
     """Return how many references there are to a value, the namespace's own and those of our asking included."""
     return sys.getrefcount(space[name])
 
@@ -50,13 +53,13 @@ _DEFERRED = _references({"alone": lambda: None}, "alone") - 1 - _OURS
 """What a free-threaded interpreter adds for a function, since it does not count references on the stack; elsewhere 0."""
 
 
-def _holders(space: Any, name: str) -> int:
+def _holders(space: Namespace, name: str) -> int:
     """Return how many references there are to a value, the namespace's own included."""
     found = _references(space, name) - _OURS
     return found - _DEFERRED if found > _DEFERRED else found
 
 
-def parts(value: Any) -> Iterator[Any]:
+def parts(value: object) -> Iterator[object]:
     """Yield what stands in a place, and of a descriptor the function inside."""
     yield value
     inside = _inside(value)
@@ -64,7 +67,7 @@ def parts(value: Any) -> Iterator[Any]:
         yield getattr(value, inside)
 
 
-def _inside(value: Any) -> str:
+def _inside(value: object) -> str:
     """Return the name of the function inside a descriptor; the type is asked and never the value, which may be a proxy."""
     kind = type(value)
     if issubclass(kind, classmethod | staticmethod):
@@ -77,7 +80,7 @@ def _inside(value: Any) -> str:
 class Places:
     """The places of one module's functions: who else holds them, found out before the first is patched, and where they stand."""
 
-    def __init__(self, module: ModuleType, targets: list[Place], replace: Callable[[Any, str, Any], None]) -> None:
+    def __init__(self, module: ModuleType, targets: list[Place], replace: Callable[[object, str, object], None]) -> None:
         """`targets` are the places that are to be patched, by `replace`. No variable of ours may hold what stands there."""
         self._replace = replace
         self._takers: dict[int, str] = {}  # {id of a value that is taken: who holds it}
@@ -100,25 +103,25 @@ class Places:
         if held:
             self._explain(module, [owner for owner, _ in targets], held)
 
-    def taker(self, owner: Any, name: str) -> str:
+    def taker(self, owner: Owner, name: str) -> str:
         """Return who holds what stands in a place, "" when it is not taken."""
         values = parts(vars(owner)[name]) if name in vars(owner) else ()
         return next((self._takers[id(value)] for value in values if id(value) in self._takers), "")
 
-    def put(self, owner: Any, name: str, raw: Any, made: Any) -> None:
+    def put(self, owner: Owner, name: str, raw: object, made: object) -> None:
         """Put what was made of `raw` in its place and wherever else it stands; what is inherited, into the class itself."""
         is_own = vars(owner).get(name) is raw
         self._replace(owner, name, made)
         for old, new in zip(parts(raw), parts(made), strict=True) if is_own else ():
             self._put_elsewhere(old, new)
 
-    def put_inside(self, descriptor: Any, name: str, made: Any) -> None:
+    def put_inside(self, descriptor: object, name: str, made: object) -> None:
         """Put what was made of the function inside a descriptor in its place."""
         raw = getattr(descriptor, name)
         self._replace(descriptor, name, made)
         self._put_elsewhere(raw, made)
 
-    def _put_elsewhere(self, raw: Any, made: Any) -> None:
+    def _put_elsewhere(self, raw: object, made: object) -> None:
         places = self._places.get(id(raw), [])
         for owner_of, name in places:
             owner = owner_of()
@@ -126,7 +129,7 @@ class Places:
                 self._replace(owner, name, made)
         self._places[id(made)] = places
 
-    def _explain(self, module: ModuleType, homes: list[Any], held: dict[int, list[Any]]) -> None:
+    def _explain(self, module: ModuleType, homes: list[Owner], held: dict[int, list[Any]]) -> None:
         """Find out who has the references, in the nearest places first."""
         spaces = list(_spaces(module, homes))
         for owner, space in spaces:
@@ -172,7 +175,7 @@ class Places:
                 if type(holder) is not dict or "__builtins__" not in holder:
                     near += [part for part in referents if not _is_far(part)]
 
-    def _walk(self, spaces: list[tuple[Any, Any]], known: set[int], held: dict[int, list[Any]]) -> None:
+    def _walk(self, spaces: list[tuple[Owner, Namespace]], known: set[int], held: dict[int, list[Any]]) -> None:
         """Ask the garbage collector for the holders, once for all values."""
         global _walks
         _walks += 1
@@ -200,7 +203,7 @@ class Places:
             if type(held[key][0]) is not BuiltinFunctionType and not _is_running(held[key][0]):
                 self._takers[key] = "something that cannot be found"
 
-    def _judge(self, holder: Any, referents: list[Any], held: dict[int, list[Any]], name: str) -> None:
+    def _judge(self, holder: object, referents: list[object], held: dict[int, list[Any]], name: str) -> None:
         """Take a holder off the account of what it refers to, or for who took it."""
         for value in referents:
             if id(value) in held and not (_inside(holder) and any(value is part for part in parts(holder))):
@@ -210,7 +213,7 @@ class Places:
                     self._takers.setdefault(id(value), _kind_of(holder) if _is_own(type(holder).__module__) or not name else name)
 
 
-def _is_far(value: Any) -> bool:
+def _is_far(value: object) -> bool:
     """Say whether a value leads out of the module, or nowhere."""
     return type(value) in _FAR or issubclass(type(value), type | ModuleType)
 
@@ -223,7 +226,7 @@ def _is_own(module_name: str) -> bool:
     return module_name.partition(".")[0] in ("hookmon", "hookmon_bootstrap")
 
 
-def _spaces(module: ModuleType, homes: list[Any]) -> Iterator[tuple[Any, Any]]:
+def _spaces(module: ModuleType, homes: list[Owner]) -> Iterator[tuple[Owner, Namespace]]:
     """Yield (module or class, its dictionary) of all modules but our own, of the classes of one module, and of `homes`."""
     others = [other for name, other in list(sys.modules.items()) if not _is_own(name)]
     classes = [value for value in list(vars(module).values()) if _is_class_of(module, value)]
@@ -234,11 +237,11 @@ def _spaces(module: ModuleType, homes: list[Any]) -> Iterator[tuple[Any, Any]]:
             yield owner, vars(owner)
 
 
-def _is_class_of(module: ModuleType, value: Any) -> bool:
+def _is_class_of(module: ModuleType, value: object) -> bool:
     return issubclass(type(value), type) and type.__getattribute__(value, "__module__") == module.__name__
 
 
-def _first_classes(spaces: list[tuple[Any, Any]], homes: list[Any]) -> Iterator[Any]:
+def _first_classes(spaces: list[tuple[Owner, Namespace]], homes: list[Owner]) -> Iterator[Namespace]:
     """Yield the namespaces of classes that were made a second time, by attrs and `dataclass(slots=True)`.
 
     The first one is there until the next garbage collection.
@@ -251,7 +254,7 @@ def _first_classes(spaces: list[tuple[Any, Any]], homes: list[Any]) -> Iterator[
                 yield vars(other)
 
 
-def _is_innocent(holder: Any, value: Any) -> bool:
+def _is_innocent(holder: Any, value: object) -> bool:
     """Say whether a function is neither called nor compared by what a holder has: a copied namespace, its own attribute."""
     from gc import get_referents
 
@@ -268,7 +271,7 @@ def _is_innocent(holder: Any, value: Any) -> bool:
     return holder.get("__wrapped__") is value
 
 
-def _is_copy(space: dict[str, Any], value: Any) -> bool:
+def _is_copy(space: dict[str, object], value: object) -> bool:
     """Say whether a dictionary is a copy of a module's namespace, where attrs compiles methods, or one it leaves of a class's.
 
     Any other namespace is one in which somebody evaluates code, or that of a class which has taken a method.
@@ -286,7 +289,7 @@ def _is_copy(space: dict[str, Any], value: Any) -> bool:
 _CALLS = {FrameType: "f_code", GeneratorType: "gi_code", CoroutineType: "cr_code", AsyncGeneratorType: "ag_code"}
 
 
-def _kind_of(holder: Any) -> str:
+def _kind_of(holder: object) -> str:
     kind = type(holder)
     if kind is CellType:
         return "a closure, as decorators make them"
@@ -297,7 +300,7 @@ def _kind_of(holder: Any) -> str:
     return f"a {kind.__name__}, as registries keep them" if kind in _TABLES else f"an object of the class {kind.__qualname__}"
 
 
-def _is_running(value: Any) -> bool:
+def _is_running(value: object) -> bool:
     """Say whether a call of a function goes on, which holds it."""
     code = getattr(value, "__code__", None)
     for frame in sys._current_frames().values():
