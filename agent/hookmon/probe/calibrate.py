@@ -17,8 +17,10 @@ from hookmon.probe.recording import recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
     from typing import Any
+
+    from hookmon.probe.base.shapes import Function
 
 _ROUNDS = 60
 _CALLS = 100  # a round is over before another process gets its turn
@@ -54,7 +56,7 @@ def main() -> None:
         for _ in range(_FEW):
             body(function, times)
 
-    def made(function: Any, kind: str = "function", *, entry: bool = False) -> Any:
+    def made(function: Function, kind: str = "function", *, entry: bool = False) -> Any:
         return stand_in(function, Target(f"calibration:{kind}", kind, "", "", False, entry=entry), "", is_method=False)
 
     def call(function: Callable[[], None]) -> None:
@@ -66,7 +68,7 @@ def main() -> None:
             for _ in function(end):
                 pass
 
-    def drive(function: Any) -> None:
+    def drive(function: Callable[[], Coroutine[None, None, None]]) -> None:
         for _ in range(_CALLS):
             try:
                 function().send(None)

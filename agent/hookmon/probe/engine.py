@@ -12,6 +12,7 @@ from hookmon.core import layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import ModuleType
     from typing import Any, TypeVar
 
     T = TypeVar("T")
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 STALE = "the compiled one was built for other numbers; build it again"
 
 
-def _load() -> tuple[Any, str]:
+def _load() -> tuple[ModuleType | None, str]:
     """Return the extension module, or None and why."""
     if os.environ.get("HOOKMON_ENGINE") == "pure":
         return None, "HOOKMON_ENGINE is pure"

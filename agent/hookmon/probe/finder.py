@@ -9,10 +9,13 @@ from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any, TypeVar
 
-    Loaded = Callable[[Any, str], None]
+    Loaded = Callable[[ModuleType, str], None]
+    F = TypeVar("F", bound=Callable[..., object])
 
 
 class Finder:
@@ -41,7 +44,9 @@ class Finder:
             if type(find) is _stand_ins.get("Listener"):
                 find.leave()
 
-    def find_spec(self, name: str, path: "Any" = None, target: "Any" = None) -> "Any":
+    def find_spec(
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         """Return the spec that the other finders give for a watched module, None for any other name."""
         if self._is_behind or sys.meta_path[0] is not self:
             self._look_ahead()
@@ -54,7 +59,7 @@ class Finder:
         try:
             for finder in list(sys.meta_path):
                 find = getattr(finder, "find_spec", None)
-                spec: Any = find(name, path, target) if finder is not self and find is not None else None
+                spec: ModuleSpec | None = find(name, path, target) if finder is not self and find is not None else None
                 if spec is not None:
                     self._hook(spec, name)
                     return spec
@@ -62,14 +67,14 @@ class Finder:
             self._finding.discard(me)
         return None
 
-    def notice(self, module: "Any", name: str) -> None:
+    def notice(self, module: "ModuleType", name: str) -> None:
         """Take note of a module that has just been executed."""
         self._seen.setdefault(name, self)
         self._loaded(sys.modules.get(name, module), name)
 
-    def _hook(self, spec: "Any", name: str) -> None:
+    def _hook(self, spec: "ModuleSpec", name: str) -> None:
         self._hooked.add(name)
-        loader = spec.loader
+        loader: Any = spec.loader
         if loader is None:
             return
         if not hasattr(loader, "exec_module"):
@@ -78,7 +83,7 @@ class Finder:
             # A file loader serves this one module: it stays the loader, with one method of its own until it has run.
             real = loader.exec_module
 
-            def execute(module: "Any") -> None:
+            def execute(module: "ModuleType") -> None:
                 vars(loader).pop("exec_module", None)
                 real(module)
                 self.notice(module, name)
@@ -102,7 +107,7 @@ class Finder:
         if is_new:
             self._catch_up()
 
-    def take(self, spec: "Any", name: str) -> None:
+    def take(self, spec: "ModuleSpec", name: str) -> None:
         """Hook what a finder before us has found, if it is watched."""
         if name in self._names and (get_ident(), name) not in self._finding and not _is_hooked(spec.loader):
             self._hook(spec, name)
@@ -140,22 +145,22 @@ def _make_stand_ins() -> "dict[str, Any]":
     class Listener:
         """Stands in for the `find_spec` of a class of finders, one of which is asked before us; it binds as that did."""
 
-        def __init__(self, cls: "Any", raw: "Any", finder: Finder, find: "Any" = None) -> None:
+        def __init__(self, cls: type, raw: object, finder: Finder, find: "Any" = None) -> None:
             self._class = cls
             self._raw = raw  # what stood in the class's own dictionary, None where it was inherited
             self._finder = finder
             self._find = find
 
-        def __call__(self, name: str, *more: "Any", **keywords: "Any") -> "Any":
-            spec = self._find(name, *more, **keywords)
+        def __call__(self, name: str, *more: object, **keywords: object) -> "ModuleSpec | None":
+            spec: ModuleSpec | None = self._find(name, *more, **keywords)
             if spec is not None:
                 self._finder.take(spec, name)
             return spec
 
-        def __getattr__(self, name: str) -> "Any":
+        def __getattr__(self, name: str) -> object:
             return getattr(self._find, name)
 
-        def __get__(self, instance: "Any", owner: "Any" = None) -> "Any":
+        def __get__(self, instance: object, owner: "type | None" = None) -> "Listener":
             raw = self._raw
             if raw is None:
                 raw = next(vars(base)["find_spec"] for base in self._class.__mro__[1:] if "find_spec" in vars(base))
@@ -176,18 +181,18 @@ def _make_stand_ins() -> "dict[str, Any]":
             self._finder = finder
             self._name = name
 
-        def __getattr__(self, name: str) -> "Any":
+        def __getattr__(self, name: str) -> object:
             return getattr(self._loader, name)
 
         @property  # type: ignore[misc]
-        def __class__(self) -> "Any":
+        def __class__(self) -> type:
             return type(self._loader)
 
-        def create_module(self, spec: "Any") -> "Any":
+        def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
             create = getattr(self._loader, "create_module", None)
             return create(spec) if create is not None else None
 
-        def exec_module(self, module: "Any") -> None:
+        def exec_module(self, module: "ModuleType") -> None:
             spec: Any = getattr(module, "__spec__", None)
             if getattr(spec, "loader", None) is self:
                 spec.loader = self._loader
@@ -199,17 +204,17 @@ def _make_stand_ins() -> "dict[str, Any]":
     class OldLoader:
         """Stands in for a loader of the old kind, which has `load_module` and no `exec_module` (importlib takes them to 3.14)."""
 
-        def __init__(self, loader: "Any", finder: "Finder", spec: "Any") -> None:
+        def __init__(self, loader: "Any", finder: "Finder", spec: "ModuleSpec") -> None:
             self._loader = loader
             self._finder = finder
             self._spec = spec
 
-        def __getattr__(self, name: str) -> "Any":
+        def __getattr__(self, name: str) -> object:
             return getattr(self._loader, name)
 
-        def load_module(self, name: str) -> "Any":
+        def load_module(self, name: str) -> "ModuleType":
             self._spec.loader = self._loader
-            module = self._loader.load_module(name)
+            module: ModuleType = self._loader.load_module(name)
             self._finder.notice(module, name)
             return module
 
@@ -219,7 +224,7 @@ def _make_stand_ins() -> "dict[str, Any]":
     return {"Listener": Listener, "Loader": Loader, "OldLoader": OldLoader}
 
 
-def _listen_to(finder: "Any", us: Finder) -> None:
+def _listen_to(finder: object, us: Finder) -> None:
     """Hear of what a finder finds, where its class can be told: not of importlib's own, nor of what is one instance's own.
 
     The instance stays as it is: programs copy and pickle their finders.
@@ -235,14 +240,14 @@ def _listen_to(finder: "Any", us: Finder) -> None:
         pass
 
 
-def _is_hooked(loader: "Any") -> bool:
+def _is_hooked(loader: object) -> bool:
     if type(loader) in _stand_ins.values():
         return True
     own = vars(loader).get("exec_module") if hasattr(loader, "__dict__") else None
     return getattr(own, "__qualname__", "") == "Finder._hook.<locals>.execute"
 
 
-def among_importlib(function: "Any") -> "Any":
+def among_importlib(function: "F") -> "F":
     """Make a function's frame count as importlib's own.
 
     CPython cuts those out of the traceback of a module that fails to import (`remove_importlib_frames` in import.c goes

@@ -26,9 +26,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
     from collections.abc import Callable
+    from importlib.machinery import ModuleSpec
+    from types import FrameType, TracebackType
     from typing import Any
 
-    Decorate = Callable[[str], Callable[[Any], Any]]  # qualified name: decorator
+    from hookmon.probe.base.shapes import Function
+
+    Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    Source = str | bytes | None
+    Decorate = Callable[[str], Callable[[Function], Function]]  # qualified name: decorator
 
 MAIN_NAMES = ("__main__", "__mp_main__")
 _RUNNERS_BY_NAME = ("cProfile", "trace")
@@ -68,7 +74,7 @@ class MainScript:
         get_details = runpy._get_module_details
         get_code = runpy._get_code_from_file
 
-        def details(*args: Any, **kwargs: Any) -> Any:
+        def details(*args: object, **kwargs: object) -> tuple[str, ModuleSpec, CodeType]:
             is_for_main = _is_for_main(sys._getframe(1))
             try:
                 name, spec, code = get_details(*args, **kwargs)
@@ -84,7 +90,7 @@ class MainScript:
                     vars(sys.modules["__main__"]).setdefault("compile", self._compile_for(_is_script))
             return name, spec, code
 
-        def code_from_file(*args: Any, **kwargs: Any) -> Any:
+        def code_from_file(*args: object, **kwargs: object) -> object:
             found = get_code(*args, **kwargs)
             code = found[0] if isinstance(found, tuple) else found  # a pair up to 3.12
             if _is_for_main(sys._getframe(1)):
@@ -94,7 +100,7 @@ class MainScript:
         runpy._get_module_details = details  # type: ignore[attr-defined]
         runpy._get_code_from_file = code_from_file  # type: ignore[attr-defined]
 
-    def _claim(self, path: str) -> Any:
+    def _claim(self, path: str) -> ModuleType:
         """Say yes to the script, once; ImportError means no."""
         code = self._code
         if path != self._path or code is None:
@@ -105,10 +111,10 @@ class MainScript:
         sys.modules["runpy"] = runpy
         return runpy
 
-    def _compile_for(self, is_script: Callable[[str], bool]) -> Any:
+    def _compile_for(self, is_script: Callable[[str], bool]) -> Function:
         """Return what is `compile` to a tool; `is_script` is asked about the name of a file."""
 
-        def compile(source: Any, filename: Any, mode: str, *more: Any, **keywords: Any) -> Any:
+        def compile(source: Any, filename: object, mode: str, *more: object, **keywords: object) -> object:
             if len(more) < 2:
                 keywords.setdefault("dont_inherit", True)  # those tools have no future statements, and we have
             try:
@@ -123,11 +129,11 @@ class MainScript:
         builtin = vars(sys.modules["builtins"])["compile"]
         return unseen(compile)
 
-    def _decorated(self, code: CodeType, source: Callable[[], Any]) -> CodeType | None:
+    def _decorated(self, code: CodeType, source: Callable[[], Source]) -> CodeType | None:
         return self._compiled(source, code.co_filename, warn=False)
 
     @shielded(None)
-    def _compiled(self, source: Callable[[], Any], filename: str, *, warn: bool) -> CodeType | None:
+    def _compiled(self, source: Callable[[], Source], filename: str, *, warn: bool) -> CodeType | None:
         """Return the decorated code of a script; None when nothing in it is wanted, or when it cannot be compiled.
 
         The compiler's warnings come once, as without us: from here with `warn`, else from Python's own compilation.
@@ -155,13 +161,13 @@ class MainScript:
             return None  # an archive, a compiled file, or what Python is about to refuse in its own words
         return _with_constants(code, decorators)
 
-    def _mark(self, tree: ast.Module, filename: str) -> dict[str, Any]:
+    def _mark(self, tree: ast.Module, filename: str) -> dict[str, object]:
         """Add a mark to each wanted definition, as its innermost decorator; return the decorators by mark."""
         import ast
 
         definitions = list(_definitions(tree.body, ()))
         self._defined([name for name, _ in definitions], filename)
-        decorators: dict[str, Any] = {}
+        decorators: dict[str, object] = {}
         for name, definition in definitions:
             if self._wanted(name) and not isinstance(definition, ast.ClassDef):
                 mark = f"hookmon decorates {name} at {definition.lineno}"
@@ -170,11 +176,11 @@ class MainScript:
         return decorators
 
 
-def _definitions(body: list[ast.stmt], outer: tuple[str, ...]) -> list[tuple[str, Any]]:
+def _definitions(body: list[ast.stmt], outer: tuple[str, ...]) -> list[tuple[str, Definition]]:
     """Return (qualified name, node) of the functions and classes of a body, in order, through if, try, with and loops."""
     import ast
 
-    found: list[tuple[str, Any]] = []
+    found: list[tuple[str, Definition]] = []
     for statement in body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             path = (*outer, statement.name)
@@ -189,9 +195,9 @@ def _definitions(body: list[ast.stmt], outer: tuple[str, ...]) -> list[tuple[str
     return found
 
 
-def _with_constants(code: CodeType, values: dict[str, Any]) -> CodeType:
+def _with_constants(code: CodeType, values: dict[str, object]) -> CodeType:
     """Put the decorators where their marks stand among the constants: nothing is added to the script's namespace."""
-    constants: list[Any] = []
+    constants: list[object] = []
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             constants.append(_with_constants(constant, values))
@@ -233,7 +239,7 @@ def _hide_own_frames() -> None:
     """Cut the frames of the detour off the traceback that Python is about to print, whatever prints it."""
     hook = sys.excepthook
 
-    def excepthook(kind: Any, error: Any, trace: Any) -> None:
+    def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         sys.excepthook = hook
         while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
             trace = trace.tb_next
@@ -255,7 +261,7 @@ def _is_script(filename: str) -> bool:
     return os.path.abspath(filename) == os.path.abspath(sys.argv[0])
 
 
-def _is_for_main(frame: Any) -> bool:
+def _is_for_main(frame: FrameType) -> bool:
     """Say whether runpy is asked for the program, or for its copy in a child of multiprocessing."""
     if frame.f_code.co_name in ("_run_module_as_main", "_get_main_module_details"):
         return True

@@ -16,7 +16,7 @@ from hookmon.probe.recording import notes, overhead, recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from types import ModuleType
 
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.main_script import MainScript
@@ -48,7 +48,7 @@ for _watch in _plan["watches"]:
 _patches = Patches()
 
 
-def patch(module: Any, name: str, is_late: bool) -> None:
+def patch(module: ModuleType, name: str, is_late: bool) -> None:
     """Patch a watched module. `is_late`: the program may have called what it imported, uncounted."""
     if name == "greenlet":
         recorder.use_greenlets()

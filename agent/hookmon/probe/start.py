@@ -17,7 +17,10 @@ from hookmon.probe.finder import Finder
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
+
+    from hookmon.probe.main_script import MainScript
 
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
 _SESSION = "hookmon.probe.session"
@@ -111,7 +114,7 @@ class Work:
         self._never = allocate_lock()
         self._never.acquire()
 
-    def begin(self, me: int, module: "Any", name: str) -> None:
+    def begin(self, me: int, module: "ModuleType", name: str) -> None:
         """Let a thread begin, once no fork is under way."""
         within = next((each for each in reversed(list(_module_locks)) if _owner(each) == me), "")
         with self._gate:
@@ -148,7 +151,7 @@ class Work:
             self._gate.release()
             _imp.release_lock()
 
-    def forget_others(self) -> "list[tuple[Any, str]]":
+    def forget_others(self) -> "list[tuple[ModuleType, str]]":
         """Give up, in a forked child, what other threads were at: they are no more. Return the modules that they worked for.
 
         What they were importing for us is locked for ever and half there; the next import is to begin anew. The module itself
@@ -174,14 +177,14 @@ class Work:
         return [(module, name) for module, name, _ in gone.values()]
 
 
-def _owner(name: str) -> "Any":
+def _owner(name: str) -> "int | None":
     """Return the thread that is importing a module, None where none is."""
     reference = _module_locks.get(name)
     lock = reference and reference()
     return lock.owner if lock is not None else None
 
 
-def _is_initializing(module: "Any") -> bool:
+def _is_initializing(module: "ModuleType | None") -> bool:
     return getattr(getattr(module, "__spec__", None), "_initializing", False) is True
 
 
@@ -195,15 +198,15 @@ class Arrivals:
         self.work = Work()
         self._report = report
         self.attempt = attempt
-        self._late: list[tuple[Any, str, bool]] = []  # (module, name, whether the program can have used it) that wait
+        self._late: list[tuple[ModuleType, str, bool]] = []  # (module, name, whether the program can have used it) that wait
         self._failures = 0
         self._is_told = False  # why nothing is counted here
-        self._main: Any = None
+        self._main: MainScript | None = None
         self.guard: Any = None  # the modules of these names, once they are there
         self._session: Any = None
         self._own_ns = 0  # not told to the shard yet
 
-    def patch(self, module: "Any", name: str) -> None:
+    def patch(self, module: "ModuleType", name: str) -> None:
         """Patch a watched module; never raises. Called in the importing thread, mostly under the module's import lock."""
         if get_ident() in self.work.by_thread:  # we import it ourselves, or a signal handler does while we are at it
             is_interrupted = self.guard is None or self.guard.is_interrupted(Arrivals._patch.__code__)
@@ -227,7 +230,7 @@ class Arrivals:
             own_ns, self._own_ns = self._own_ns, 0
             self.guard.shielded_import(None)(self._session.add_own)(own_ns)
 
-    def _patch(self, module: "Any", name: str, is_late: bool) -> None:
+    def _patch(self, module: "ModuleType", name: str, is_late: bool) -> None:
         begun_ns = _clocks[0]()
         me = get_ident()
         is_done = False
@@ -329,7 +332,7 @@ def _is_importlibs(error: "Exception") -> bool:
     return type(error) is KeyError and error.args == (get_ident(),)
 
 
-def _patch(session: "Any", module: "Any", name: str, is_late: bool, main: "Any") -> None:
+def _patch(session: "ModuleType", module: "ModuleType", name: str, is_late: bool, main: "MainScript | None") -> None:
     if name in _RUNNERS and main is not None:
         main.patch_runner(module, name)
     session.patch(module, name, is_late)
