@@ -116,7 +116,7 @@ class Work:
 
     def begin(self, me: int, module: "ModuleType", name: str) -> None:
         """Let a thread begin, once no fork is under way."""
-        within = next((each for each in reversed(list(_module_locks)) if _owner(each) == me), "")
+        within = next((other for other in reversed(list(_module_locks)) if _owner(other) == me), "")
         with self._gate:
             self.by_thread[me] = (module, name, within)
 
@@ -163,11 +163,11 @@ class Work:
         gone = {thread: work for thread, work in self.by_thread.items() if thread != get_ident()}
         for thread, (module, name, within) in gone.items():
             names = list(_module_locks)
-            for each in names[names.index(within) + 1 if within in names else 0 :]:
-                if _owner(each) == thread:
-                    del _module_locks[each]
-                    if _is_initializing(sys.modules.get(each)):
-                        del sys.modules[each]
+            for other in names[names.index(within) + 1 if within in names else 0 :]:
+                if _owner(other) == thread:
+                    del _module_locks[other]
+                    if _is_initializing(sys.modules.get(other)):
+                        del sys.modules[other]
             if within == name and within in names:
                 del _module_locks[name]
                 if _is_initializing(module):

@@ -160,8 +160,8 @@ def _program(value: object) -> str | None:
     """
     kind = type(value)
     if issubclass(kind, list | tuple):
-        each: Any = list if issubclass(kind, list) else tuple
-        text = _exactly(each.__getitem__(value, 0)) if each.__len__(value) else None
+        holder: Any = list if issubclass(kind, list) else tuple
+        text = _exactly(holder.__getitem__(value, 0)) if holder.__len__(value) else None
     else:
         text = _exactly(value)
         text = text and text.strip().partition(" ")[0]

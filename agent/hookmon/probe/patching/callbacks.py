@@ -159,7 +159,9 @@ class Callbacks:
         if not self._is_remembered or not args or not isinstance(made, FunctionType | MethodType):
             return
         function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
-        span = next((one for one, each in self._known.get(id(function), ()) if each() is getattr(made, "__func__", made)), None)
+        span = next(
+            (span for span, timed in self._known.get(id(function), ()) if timed() is getattr(made, "__func__", made)), None
+        )
         if span is None:
             return
         if len(self._spans) >= _MOST_REMEMBERED:
@@ -197,7 +199,7 @@ class Callbacks:
             if span is None:
                 return None
             if self.takes_out:  # what was registered under this name, else what was registered last
-                made = next((each() for one, each in known if one.name == span.name), known[-1][1]())
+                made = next((timed() for other, timed in known if other.name == span.name), known[-1][1]())
             else:
                 made = self._stand_in_for(function, span)
         if made is None:
@@ -207,13 +209,13 @@ class Callbacks:
     def _span_for(self, name: Called, owner: object, method: str, args: Args, kwargs: KwArgs) -> Span | None:
         """Return the span of a callback; None for one that is to be skipped."""
         path = f"{name.module}:{name}"
-        if any(path == each or path.startswith((f"{each}.", f"{each}:")) for each in self._skipped):
+        if any(path == skipped or path.startswith((f"{skipped}.", f"{skipped}:")) for skipped in self._skipped):
             return None
         return self._find_span(args, {**kwargs, "callable": name, "object": owner, "method": method})
 
     def _stand_in_for(self, function: Function, span: Span) -> Function | None:
         """Return the stand-in for a function under a name, the same one as long as it lives; None where there can be none."""
-        made: Function | None = next((each() for one, each in self._known.get(id(function), ()) if one is span), None)
+        made: Function | None = next((timed() for other, timed in self._known.get(id(function), ()) if other is span), None)
         if made is not None:
             return made
         try:
@@ -285,7 +287,7 @@ class Callbacks:
             return
         timed = instances.stand_in_of(owner, definer, name)
         if timed is not None:
-            if all(one is not span for one, reference in self._known.get(id(function), ()) if reference() is timed):
+            if all(other is not span for other, reference in self._known.get(id(function), ()) if reference() is timed):
                 self._note(f"{span.name} is counted under another name, by which the same object was registered before")
             return
         timed = self._stand_in_for(function, span)
@@ -329,7 +331,7 @@ def _names_of(kind: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:
 
 def _classes_of(kind: type, base: str) -> tuple[type, ...]:
     """Return the class `base` of a framework with all that it inherits from itself, () where an object's class is none of it."""
-    return next((each.__mro__ for each in kind.__mro__ if base and f"{each.__module__}:{each.__qualname__}" == base), ())
+    return next((cls.__mro__ for cls in kind.__mro__ if base and f"{cls.__module__}:{cls.__qualname__}" == base), ())
 
 
 def _called_method(owner: object, name: str, raw: object) -> Called:

@@ -144,7 +144,7 @@ def names_there(module: ModuleType, call: str) -> Iterator[str]:
             yield name
             if isinstance(value, type) and "." in call:
                 for owner in value.__mro__[:-1]:
-                    yield from (f"{name}.{each}" for each, inner in list(vars(owner).items()) if not each.startswith("__"))
+                    yield from (f"{name}.{inner}" for inner, _ in list(vars(owner).items()) if not inner.startswith("__"))
 
 
 def near_first(names: Iterable[str], call: str) -> str:

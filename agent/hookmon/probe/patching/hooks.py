@@ -226,7 +226,7 @@ def _holder(function: FunctionType, callbacks: Callbacks, position: int, keyword
 
 def _put(owner: object, name: str, value: object) -> None:
     """Set an attribute in its slot or in the object's own dictionary, past any code of the program."""
-    slot = next((vars(each)[name] for each in type(owner).__mro__ if name in vars(each)), None)
+    slot = next((vars(cls)[name] for cls in type(owner).__mro__ if name in vars(cls)), None)
     if type(slot) is MemberDescriptorType:
         slot.__set__(owner, value)
     else:

@@ -117,9 +117,9 @@ def _look(node: Node) -> None:
     share = target.cost_ns / spent_ns
     if share > _limit:
         target.is_sampled = True
-        for each in recorder.all_nodes():
-            if each.span.target is target:
-                each.skip = 1
+        for other in recorder.all_nodes():
+            if other.span.target is target:
+                other.skip = 1
         notes.note(
             "sampled timing",
             f"{target.path} was called so often that timing each call would cost {share:.0%} of its process's time "

@@ -144,7 +144,7 @@ class Ends:
         place, _ = _here()
         owner = self._owner(args)
         stretches = _open.get(place, [])
-        stretch = next((each for each in reversed(stretches) if each.is_of(self._around, owner)), None)
+        stretch = next((stretch for stretch in reversed(stretches) if stretch.is_of(self._around, owner)), None)
         if stretch is None:
             return
         if not _is_below(stretches[-1].place, stretches[-1].lane.node, or_same=True):
@@ -207,10 +207,10 @@ def _over(stretches: Sequence[Stretch], around: int, owner: object) -> int:
 
 def _is_below(node: Node | None, above: Node | None, *, or_same: bool = False) -> bool:
     """Say whether a node is in the tree below another one."""
-    each = node if or_same else node and node.parent
-    while each is not None and each is not above:
-        each = each.parent
-    return each is not None
+    outer = node if or_same else node and node.parent
+    while outer is not None and outer is not above:
+        outer = outer.parent
+    return outer is not None
 
 
 def _reference(owner: object) -> Callable[[], object]:

@@ -111,8 +111,8 @@ def tail(entry: Node) -> Node | None:
 
 def _forget_tails() -> None:
     """Lead what goes on in a forked child to where all that its parent has begun goes."""
-    for each in _tails.values():
-        each.retire()
+    for node in _tails.values():
+        node.retire()
     _tails.clear()
 
 

@@ -79,16 +79,16 @@ class TimedGenerator(StandIn):
         if self._body.stepping:  # a mistake of the program, which the generator answers
             try:
                 return self._inner.send(value)
-            except BaseException as each:
-                leave_traceback(each)
+            except BaseException as raised:
+                leave_traceback(raised)
                 raise
         entered = _enter(self._body)
         error: BaseException | None = None
         try:
             return self._inner.send(value)
-        except BaseException as each:
-            error = each
-            leave_traceback(each)
+        except BaseException as raised:
+            error = raised
+            leave_traceback(raised)
             raise
         finally:
             _leave(self._body, entered, error)
@@ -102,16 +102,16 @@ class TimedGenerator(StandIn):
         if self._body.stepping:
             try:
                 return self._inner.throw(*exception)
-            except BaseException as each:
-                leave_traceback(each)
+            except BaseException as raised:
+                leave_traceback(raised)
                 raise
         entered = _enter(self._body)
         error: BaseException | None = None
         try:
             return self._inner.throw(*exception)
-        except BaseException as each:
-            error = each
-            leave_traceback(each)
+        except BaseException as raised:
+            error = raised
+            leave_traceback(raised)
             raise
         finally:
             _leave(self._body, entered, error)
@@ -123,17 +123,17 @@ class TimedGenerator(StandIn):
         if not body.started or body.ended or body.stepping:  # nothing of the body runs
             try:
                 self._inner.close()
-            except BaseException as each:
-                leave_traceback(each)
+            except BaseException as raised:
+                leave_traceback(raised)
                 raise
             return
         entered = _enter(body)
         error: BaseException = GeneratorExit()
         try:
             self._inner.close()
-        except BaseException as each:
-            error = each
-            leave_traceback(each)
+        except BaseException as raised:
+            error = raised
+            leave_traceback(raised)
             raise
         finally:
             _leave(body, entered, error)

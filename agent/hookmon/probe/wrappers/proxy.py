@@ -31,8 +31,8 @@ def load_object_proxy(fallback_folder: str) -> Any:
             if folder:
                 try:
                     return _load_alone(folder, name).ObjectProxy
-                except (ImportError, AttributeError) as each:
-                    error = ImportError(str(each))
+                except (ImportError, AttributeError) as failure:
+                    error = ImportError(str(failure))
     raise error or ImportError("wrapt is nowhere to be found")
 
 
@@ -79,7 +79,7 @@ def _own_folder() -> str:
 
 def _load_alone(folder: str, name: str) -> ModuleType:
     """Import one module of wrapt without the package's own `__init__`, and leave sys.modules as it was."""
-    before = {each: module for each, module in sys.modules.items() if each.partition(".")[0] == "wrapt"}
+    before = {key: module for key, module in sys.modules.items() if key.partition(".")[0] == "wrapt"}
     package = type(sys)("wrapt")
     package.__path__ = [folder]
     sys.modules["wrapt"] = package
@@ -87,8 +87,8 @@ def _load_alone(folder: str, name: str) -> ModuleType:
         __import__(name)
         return sys.modules[name]
     finally:
-        for each in [each for each in sys.modules if each.partition(".")[0] == "wrapt"]:
-            del sys.modules[each]
+        for key in [key for key in sys.modules if key.partition(".")[0] == "wrapt"]:
+            del sys.modules[key]
         sys.modules.update(before)
 
 
