@@ -25,7 +25,7 @@ FILENAME = "<frozen importlib._bootstrap of hookmon>"
 def unseen(function: F) -> F:
     """Let nobody who counts frames count those of a function, nor those of the functions that it makes."""
     own: Any = function
-    own.__code__ = _renamed(own.__code__)
+    own.__code__ = _rename(own.__code__)
     return function
 
 
@@ -52,8 +52,8 @@ def looks_at_caller(function: object) -> bool:
 _LOOKING = frozenset(("_getframe", "_getframemodulename", "currentframe"))
 
 
-def _renamed(code: CodeType) -> CodeType:
-    constants = (_renamed(constant) if isinstance(constant, CodeType) else constant for constant in code.co_consts)
+def _rename(code: CodeType) -> CodeType:
+    constants = (_rename(constant) if isinstance(constant, CodeType) else constant for constant in code.co_consts)
     return code.replace(co_filename=FILENAME, co_consts=tuple(constants))
 
 

@@ -31,7 +31,7 @@ FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
 _lock = RLock()
 
 
-def serialised(function: "Callable[P, R]") -> "Callable[P, R]":
+def serialise(function: "Callable[P, R]") -> "Callable[P, R]":
     """Let one thread at a time run a function, on a free-threaded interpreter; elsewhere it is returned as it is."""
     if not FREE_THREADED:
         return function
@@ -47,7 +47,7 @@ def shielded(otherwise: "Otherwise") -> "Callable[[Callable[P, R]], Callable[P, 
     """Make a function answer `otherwise` where it would raise an Exception of ours. It is serialised."""
 
     def decorate(function: "Callable[P, R]") -> "Callable[P, R | Otherwise]":
-        return _shield(serialised(function), function.__name__, otherwise)
+        return _shield(serialise(function), function.__name__, otherwise)
 
     return decorate
 

@@ -52,13 +52,13 @@ def attribute(value: Any, name: str) -> Any:
     if type(on_class) is MemberDescriptorType or type(on_class).__name__ == "_tuplegetter":  # slots, named tuples
         return on_class.__get__(value)
     if not hasattr(type(on_class), "__set__"):
-        own = _plain(value, name) if not hasattr(type(on_class), "__get__") else own_dictionary(value).get(name, MISSING)
+        own = _own_attribute(value, name) if not hasattr(type(on_class), "__get__") else own_dictionary(value).get(name, MISSING)
         if own is not on_class:
             return own
     return on_class if type(on_class) in (str, int) else MISSING
 
 
-def _plain(value: object, name: str) -> object:
+def _own_attribute(value: object, name: str) -> object:
     """Return an instance's attribute where its class has no descriptor by that name.
 
     Not by way of its dictionary: from 3.11 on it has none until somebody asks, and from then on the program's own look-ups in it
@@ -174,7 +174,7 @@ _VALUES = (type(None), str, bytes, int, float, complex)
 
 def objects_in(value: object, depth: int = 0) -> Iterator[object]:
     """Yield the objects in lists, tuples, sets and dictionaries, or value itself."""
-    held = _held(value)
+    held = _contents(value)
     if held is None:
         if value is not None:
             yield value
@@ -183,7 +183,7 @@ def objects_in(value: object, depth: int = 0) -> Iterator[object]:
             yield from objects_in(item, depth + 1)
 
 
-def _held(value: Any) -> list[object] | None:
+def _contents(value: Any) -> list[object] | None:
     """Return what a value holds, of a dictionary its values; None for what holds nothing or can only be asked by running code."""
     kind = type(value)
     if issubclass(kind, dict):
@@ -196,12 +196,12 @@ def _held(value: Any) -> list[object] | None:
 
 def is_held(value: object) -> bool:
     """Say whether a value is one of those that are looked through."""
-    return _held(value) is not None
+    return _contents(value) is not None
 
 
 def holds_callables(value: object) -> bool:
     """Say whether there are callables in a list, set or dictionary, classes not counted: a table of exceptions has those."""
-    return _held(value) is not None and any(callable(item) and not issubclass(type(item), type) for item in objects_in(value))
+    return _contents(value) is not None and any(callable(item) and not issubclass(type(item), type) for item in objects_in(value))
 
 
 def has_functions_for_keys(value: dict[object, object]) -> bool:
@@ -212,7 +212,7 @@ def has_functions_for_keys(value: dict[object, object]) -> bool:
 def is_closed(value: object) -> bool:
     """Say whether a value may hold callbacks where we do not look: it can be iterated over, by code of somebody else."""
     kind = type(value)
-    return _held(value) is None and not issubclass(kind, _VALUES) and any("__iter__" in vars(base) for base in kind.__mro__)
+    return _contents(value) is None and not issubclass(kind, _VALUES) and any("__iter__" in vars(base) for base in kind.__mro__)
 
 
 def is_plain_value(value: object) -> bool:

@@ -134,7 +134,7 @@ def own_place() -> tuple[str, int]:
     return "", 0
 
 
-def located(span: Span) -> Span:
+def locate(span: Span) -> Span:
     """Return the span of the same name at the line of the program's own code that calls; itself when there is none."""
     filename, line = own_place()
     return span.target.span(span.name, f"{filename}:{line}") if filename else span

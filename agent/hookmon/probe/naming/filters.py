@@ -23,7 +23,7 @@ redact = "literals"
 """What is taken out of SQL: "off", "literals" or "all"; the plan says it, before the first name is made."""
 
 
-def _exactly(value: Any) -> str | None:
+def _plain_text(value: Any) -> str | None:
     """Return a text or number as a plain str, None for anything else."""
     kind = type(value)
     if issubclass(kind, str):
@@ -36,11 +36,11 @@ def _exactly(value: Any) -> str | None:
 
 
 def _text(value: object) -> str | None:
-    text = _exactly(value)
+    text = _plain_text(value)
     return text and text[:_LONGEST_VALUE]
 
 
-def _changed(change: Callable[[str], str | None]) -> Filter:
+def _text_filter(change: Callable[[str], str | None]) -> Filter:
     """Return the filter that changes a text; None when it cannot be read, or is not what the filter is for."""
 
     def apply(value: object) -> str | None:
@@ -70,9 +70,9 @@ def _host(value: object) -> str | None:
         parts, prefix = attribute(value, "_val"), ""
         if parts is MISSING:
             parts, prefix = value, "_"
-        scheme, rest = (_exactly(attribute(parts, prefix + name)) for name in ("scheme", "netloc"))
+        scheme, rest = (_plain_text(attribute(parts, prefix + name)) for name in ("scheme", "netloc"))
         return _place(scheme, rest) if scheme and rest else _text(value)
-    url = _exactly(value) or ""
+    url = _plain_text(value) or ""
     scheme, slashes, rest = url.partition("://")
     if not slashes or not scheme.translate(_IN_SCHEMES).isalnum():
         return None
@@ -83,7 +83,7 @@ def _host(value: object) -> str | None:
 
 def _name(value: object) -> str | None:
     """Return a path as it is seen from the folder that the process was in at first; None for digits, which name nothing."""
-    text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _exactly(value)
+    text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _plain_text(value)
     if text is None or text.isdigit():
         return None
     return text.removeprefix(_here)[:_LONGEST_VALUE]
@@ -101,7 +101,7 @@ _here = _working_folder()
 
 def _test(value: object) -> str | None:
     """Return the identifier of a test without its parameters, which may hold data."""
-    text = _exactly(value)
+    text = _plain_text(value)
     if value is None or text is None:
         return None
     path, colons, name = text.partition("::")
@@ -123,13 +123,13 @@ def _peer(value: object) -> str | None:
 
     Of http.client's connections through a tunnel those of its other end.
     """
-    text = _exactly(value)
+    text = _plain_text(value)
     if text is not None:
         return text.rpartition("@")[2][:_LONGEST_VALUE]
     number, name = _text(attribute(value, "_tunnel_port")), "_tunnel_host"  # pools of urllib3 have one, too
     if not number:
         number, name = _text(attribute(value, "port")) or "", "host"
-    host = (_exactly(attribute(value, name)) or "").rpartition("@")[2][:_LONGEST_VALUE]
+    host = (_plain_text(attribute(value, name)) or "").rpartition("@")[2][:_LONGEST_VALUE]
     if not host or not number.isdigit() or number in ("80", "443"):
         return host or None
     return _at_port(f"[{host}]" if ":" in host and host[0] != "[" else host, number)
@@ -161,9 +161,9 @@ def _program(value: object) -> str | None:
     kind = type(value)
     if issubclass(kind, list | tuple):
         holder: Any = list if issubclass(kind, list) else tuple
-        text = _exactly(holder.__getitem__(value, 0)) if holder.__len__(value) else None
+        text = _plain_text(holder.__getitem__(value, 0)) if holder.__len__(value) else None
     else:
-        text = _exactly(value)
+        text = _plain_text(value)
         text = text and text.strip().partition(" ")[0]
     name = (text or "").rpartition("/")[2][:_LONGEST_VALUE]
     return name if name.translate(_IN_PROGRAMS).isalnum() else None
@@ -185,9 +185,9 @@ def _sql(dialect: str) -> Filter:
 
 
 def _generic(text: str) -> str:
-    from hookmon.probe.naming.statements import generic
+    from hookmon.probe.naming.statements import mask_generated
 
-    return generic(text, "*")
+    return mask_generated(text, "*")
 
 
 def _queue(text: str) -> str:
@@ -203,7 +203,7 @@ def _statement(value: object) -> str | None:
     """
     kind = type(value)
     if issubclass(kind, str | bytes):
-        return _exactly(value)
+        return _plain_text(value)
     name = type.__getattribute__(kind, "__name__")
     if name == "Template" and type.__getattribute__(kind, "__module__") == "string.templatelib":
         strings, fields = attribute(value, "strings"), attribute(value, "interpolations")
@@ -212,19 +212,19 @@ def _statement(value: object) -> str | None:
     if inside is MISSING:
         inside = attribute(value, "_wrapped")
     if name == "SQL" and issubclass(type(inside), str):
-        return _exactly(inside)
+        return _plain_text(inside)
     if name == "Identifier" and type(inside) in (list, tuple):
-        names = [_exactly(part) or "" for part in inside]
+        names = [_plain_text(part) or "" for part in inside]
         return ".".join(name if name.isidentifier() else f'"{name}"' for name in names)
     if name == "Composed" and type(inside) is list:
         return "".join(_statement(part) or " ? " for part in inside[:_MOST_PARTS])
     return None
 
 
-def _readable(text: str) -> str:
-    from hookmon.probe.naming.routes import readable  # only some frameworks have routes that are regular expressions
+def _route(text: str) -> str:
+    from hookmon.probe.naming.routes import show_route  # only some frameworks have routes that are regular expressions
 
-    return readable(text)
+    return show_route(text)
 
 
 def _field(interpolation: object) -> str:
@@ -250,25 +250,25 @@ _METHODS |= {"PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK",
 
 FILTERS: dict[str, Filter] = {
     "": _text,
-    "upper": _changed(str.upper),
-    "lower": _changed(str.lower),
-    "command": _changed(_command),
-    "word": _changed(lambda text: text.partition(" ")[0]),
+    "upper": _text_filter(str.upper),
+    "lower": _text_filter(str.lower),
+    "command": _text_filter(_command),
+    "word": _text_filter(lambda text: text.partition(" ")[0]),
     "host": _host,
     "peer": _peer,
     "port": _port,
-    "file": lambda value: (text := _exactly(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
+    "file": lambda value: (text := _plain_text(value)) and text.rpartition("/")[2][:_LONGEST_VALUE],
     "program": _program,
     "sql": _sql(""),
     "mysql": _sql("mysql"),
     "postgresql": _sql("postgresql"),
     "sqlite": _sql("sqlite"),
-    "generic": _changed(_generic),
-    "queue": _changed(_queue),
+    "generic": _text_filter(_generic),
+    "queue": _text_filter(_queue),
     "name": _name,
     "test": _test,
     "callable": lambda value: None if value is MISSING else str.__str__(called(value))[:_LONGEST_VALUE],
-    "method": _changed(method_of),
-    "route": _changed(lambda text: "/" + text.lstrip("/")),
-    "regex": _changed(_readable),
+    "method": _text_filter(method_of),
+    "route": _text_filter(lambda text: "/" + text.lstrip("/")),
+    "regex": _text_filter(_route),
 }

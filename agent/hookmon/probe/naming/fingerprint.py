@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 
-from hookmon.probe.naming.statements import settle
+from hookmon.probe.naming.statements import normalise
 
 EMPTY = "(empty statement)"
 _LONGEST = 200
@@ -80,17 +80,17 @@ def fingerprint(statement: str, redact: str = "literals", dialect: str = "") -> 
         if len(_known) >= _MOST_CACHED:
             _known.clear()
         text = statement if redact == "off" else _fold(statement, dialect)
-        known = _known[key] = _short(_tables(text) if redact == "all" else text) or EMPTY
+        known = _known[key] = _shorten(_tables(text) if redact == "all" else text) or EMPTY
     return known
 
 
 def _fold(statement: str, dialect: str) -> str:
     reader = _readers.get(dialect) or _reader(dialect)
-    text = reader.sub(_shown, statement[:_LONGEST_READ])
+    text = reader.sub(_show, statement[:_LONGEST_READ])
     text = _SPACE.sub(" ", text).strip(" ;")
     if "," in text:
         text = _ROWS.sub(r"\1, …", _LIST.sub("?, …", text))
-    text = settle(text, dialect)
+    text = normalise(text, dialect)
     return text if len(statement) <= _LONGEST_READ else _CUT_OFF.sub(r"\1\2", text)
 
 
@@ -107,7 +107,7 @@ def _reader(dialect: str) -> re.Pattern[str]:
     return found
 
 
-def _shown(match: re.Match[str]) -> str:
+def _show(match: re.Match[str]) -> str:
     group = match.lastgroup
     return match[0] if group in ("name", "word") else " " if group == "comment" else "?"
 
@@ -122,5 +122,5 @@ def _tables(text: str) -> str:
     return " ".join(dict.fromkeys([verb, *re.findall(_TABLE, text, re.IGNORECASE)]))
 
 
-def _short(text: str) -> str:
+def _shorten(text: str) -> str:
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"

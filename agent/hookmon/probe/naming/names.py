@@ -62,7 +62,7 @@ def text_finder(template: str, target: Target, function: Function, is_method: bo
     The keyword `result` is what the call has returned. Raises ValueError for a template that `core.span` refuses.
     """
     parts: list[str | Read] = [
-        part if isinstance(part, str) else _reader(part, target, function, is_method, (), _nothing) for part in parse(template)
+        part if isinstance(part, str) else _reader(part, target, function, is_method, (), _no_text) for part in parse(template)
     ]
 
     def find(args: Args, kwargs: KwArgs) -> str:
@@ -72,7 +72,7 @@ def text_finder(template: str, target: Target, function: Function, is_method: bo
     return find
 
 
-def remembering(find: FindSpan, position: int, key: str | None = None) -> FindSpan:
+def remember_spans(find: FindSpan, position: int, key: str | None = None) -> FindSpan:
     """Return a `find` that remembers spans by the hash of the argument, or of its key, that decides: the values are not kept."""
     known: dict[int, Span] = {}
 
@@ -94,7 +94,7 @@ def remembering(find: FindSpan, position: int, key: str | None = None) -> FindSp
     return find_quickly if position >= 0 else find
 
 
-def locating(find: FindSpan) -> FindSpan:
+def locate_spans(find: FindSpan) -> FindSpan:
     """Return a `find` that tells spans apart by the line of the program's own code that calls, from the first transaction on."""
     from hookmon.probe.recording import recorder  # here, since names are made without an engine, too
 
@@ -160,7 +160,7 @@ def plain_fields(
     return tuple(found)
 
 
-def _nothing(_value: object) -> str:
+def _no_text(_value: object) -> str:
     return "?"
 
 
@@ -170,7 +170,7 @@ def _reader(
     function: Function,
     is_method: bool,
     given: tuple[str, ...],
-    instead: Callable[[object], str] | None = None,
+    substitute: Callable[[object], str] | None = None,
 ) -> Read:
     paths, filter_name = field
     apply = FILTERS[filter_name]
@@ -196,7 +196,7 @@ def _reader(
                 found, text = value, shown
             elif text is None:
                 text = shown
-        return (instead or _instead)(found) if text is None else text
+        return (substitute or _substitute)(found) if text is None else text
 
     return read
 
@@ -237,7 +237,7 @@ def parameters(function: Any) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount] if code is not None else ()
 
 
-def _instead(value: object) -> str:
+def _substitute(value: object) -> str:
     """Return what stands for a value that has no text to show: the name of a class or of a value's type, "?" for nothing.
 
     The type is asked and never the value, whose `__class__` may be a property of the program.

@@ -9,18 +9,18 @@ _LEFT_OUT = "^$?+*"  # ends, and how often: after a group they say little
 _ANCHORS = "AZbBz"
 
 
-def readable(pattern: str) -> str:
+def show_route(pattern: str) -> str:
     """Return a route with one slash before it. One that is no regular expression stays as it is: it has none of their signs.
 
     A named group is its name in angle brackets, another one that catches is `<var>`, as in Django's own `simplify_regex`; of one
     that does not catch the inside is shown.
     """
     if pattern.endswith(("$", "\\Z", "\\z")) or "^" in pattern or "(?" in pattern:
-        pattern = _simplified(pattern)
+        pattern = _simplify(pattern)
     return "/" + pattern.lstrip("/")
 
 
-def _simplified(pattern: str) -> str:
+def _simplify(pattern: str) -> str:
     parts: list[str] = []
     at = 0
     while at < len(pattern):

@@ -69,11 +69,11 @@ _compiled: dict[str, re.Pattern[str]] = {}
 """Patterns that have been used: most programs need few of them."""
 
 
-def settle(text: str, dialect: str) -> str:
+def normalise(text: str, dialect: str) -> str:
     """Return folded statements without what is made for one use; equal ones that follow each other become one."""
     upper = text.upper()
     if dialect != "postgresql" and _may_show_strings(upper):
-        text = _without_strings(text)
+        text = _drop_strings(text)
     if "STDIN" in upper:
         text = _replace(_STDIN, r"\1", text)
     if " FORMAT " in upper:
@@ -81,10 +81,10 @@ def settle(text: str, dialect: str) -> str:
     if not dialect and ("EXEC" in upper or "P_" in upper):
         text = _replace(_PROCEDURE, r"\1 ?", text)
     if ";" not in text:
-        return _settle_one(text)
+        return _normalise_one(text)
     found: list[str] = []
     for part in text.split(";"):
-        statement = _settle_one(part.strip(" "))
+        statement = _normalise_one(part.strip(" "))
         if found[-1:] == [statement]:
             found.append("…")
         elif statement and found[-2:] != [statement, "…"]:
@@ -92,27 +92,27 @@ def settle(text: str, dialect: str) -> str:
     return "; ".join(found)
 
 
-def generic(text: str, mark: str = "?") -> str:
+def mask_generated(text: str, mark: str = "?") -> str:
     """Return a text whose UUIDs, long numbers and hexadecimal are `mark`."""
     return _replace(_GENERATED, mark, text) if _DIGIT.search(text) else text
 
 
-def _settle_one(text: str) -> str:
+def _normalise_one(text: str) -> str:
     verb = text.partition(" ")[0].upper()
-    for pattern, instead in _RULES.get(verb, ()):
-        text = _replace(r"\A" + pattern, instead, text)
+    for pattern, replacement in _RULES.get(verb, ()):
+        text = _replace(r"\A" + pattern, replacement, text)
     if verb in _KEEPERS:
         text = _replace(_ACCOUNT, r"\1 ?", text)
         if _replace(_OF_COLUMNS, "", text):
             text = _replace(_SECRET, r"\1?", text)
     if _DIGIT.search(text):
-        text = _replace(_GENERATED, "?", _without_numbers(text))
+        text = _replace(_GENERATED, "?", _drop_numbers(text))
         text = _replace(_TEMPORARY, lambda match: _replace(r"\d+", "?", match[0]), text)
     return text
 
 
-def _replace(pattern: str, instead: str | Callable[[re.Match[str]], str], text: str) -> str:
-    return (_compiled.get(pattern) or _compile(pattern)).sub(instead, text)
+def _replace(pattern: str, replacement: str | Callable[[re.Match[str]], str], text: str) -> str:
+    return (_compiled.get(pattern) or _compile(pattern)).sub(replacement, text)
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
@@ -120,19 +120,19 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return found
 
 
-def _without_numbers(text: str) -> str:
+def _drop_numbers(text: str) -> str:
     """Return a statement whose aliases have no number of two digits or more, wherever they stand: `AS a17` comes of a counter."""
     numbered = _compiled.get(_NUMBERED) or _compile(_NUMBERED)
     aliases = {match[0][len(match[1]) :] for match in numbered.finditer(text) if match[1]}
     if not aliases:
         return text
 
-    def shown(match: re.Match[str]) -> str:
+    def show(match: re.Match[str]) -> str:
         before = match[1] or ""
         name = match[0][len(before) :]
         return before + (name.rstrip("0123456789") + "?" if name in aliases else name)
 
-    return numbered.sub(shown, text)
+    return numbered.sub(show, text)
 
 
 def _may_show_strings(upper: str) -> bool:
@@ -140,11 +140,11 @@ def _may_show_strings(upper: str) -> bool:
     return 0 <= at < upper.rfind('FROM "') or any(words in upper for words in ('DISTINCT FROM "', 'FOR UPDATE "', 'KEY UPDATE "'))
 
 
-def _without_strings(text: str) -> str:
+def _drop_strings(text: str) -> str:
     """Return a statement that shows no string of MySQL where others have a table, as in `TRIM("a" FROM "b")`."""
     selects = [True]  # by parentheses that are open: whether a FROM in it names a table
 
-    def shown(match: re.Match[str]) -> str:
+    def show(match: re.Match[str]) -> str:
         part = match[0]
         if part == "(":
             selects.append(False)
@@ -156,4 +156,4 @@ def _without_strings(text: str) -> str:
             return part.partition('"')[0] + "?"
         return part
 
-    return _replace(_AMBIGUOUS, shown, text)
+    return _replace(_AMBIGUOUS, show, text)

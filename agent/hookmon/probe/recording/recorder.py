@@ -17,7 +17,7 @@ from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK
 from hookmon.probe.base.frames import allow_depth
-from hookmon.probe.base.guard import after_fork, serialised, shielded
+from hookmon.probe.base.guard import after_fork, serialise, shielded
 from hookmon.probe.base.private import monotonic_ns, os
 from hookmon.probe.base.target import Span
 from hookmon.probe.engine import NAME, choose
@@ -337,7 +337,7 @@ def _begin_greenlets() -> None:
     tree.use_greenlets(_current_greenlet, here.lanes)
 
 
-@serialised
+@serialise
 def end(node: Node, start_ns: int, error: BaseException | None) -> int:
     """Count a plain call that ends now, not in one straight line, charge its time and return it."""
     duration_ns: int = max(0, monotonic_ns() - start_ns)  # the stamp may be by the engine's clock, microseconds ahead
@@ -346,7 +346,7 @@ def end(node: Node, start_ns: int, error: BaseException | None) -> int:
     return duration_ns
 
 
-@serialised
+@serialise
 def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
     """Count a completed call with its duration; its time is charged separately."""
     count_call(node, duration_ns)
@@ -387,7 +387,7 @@ def count_error(node: Node, error: BaseException) -> None:
     words[node.total + offset - layout.NODE_TOTAL_NS] += 1
 
 
-@serialised
+@serialise
 def succeed(node: Node, duration_ns: int) -> None:
     """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
     words[node.total] += duration_ns

@@ -13,10 +13,10 @@ from hookmon.core import layout
 from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
 from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.guard import FREE_THREADED, serialised
+from hookmon.probe.base.guard import FREE_THREADED, serialise
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.base.target import note_maker
-from hookmon.probe.naming.names import locating, remembering
+from hookmon.probe.naming.names import locate_spans, remember_spans
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charged_in_part
 from hookmon.probe.transactions.context import enter, join
@@ -70,10 +70,10 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         """
         super().__init__(function)
         self._self_function = function
-        find: Any = remembering(charged_in_part(name), position, key) if name is not None else None
+        find: Any = remember_spans(charged_in_part(name), position, key) if name is not None else None
         if sited:
             fixed: Any = span
-            find = locating(find or (lambda args, kwargs: fixed))
+            find = locate_spans(find or (lambda args, kwargs: fixed))
             span = None
         self._self_span: Any = span
         self._self_name: Any = find
@@ -217,7 +217,7 @@ def hide_call(proxy: TimedCallable) -> TimedCallable:
     return proxy
 
 
-@serialised
+@serialise
 def _count_untimed(node: Node, error: BaseException | None) -> None:
     recorder.words[node.total + _UNTIMED] += 1
     if error is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import AsyncGeneratorType, GeneratorType
 
 from hookmon.probe.base.frames import leave_traceback, unseen
-from hookmon.probe.base.guard import serialised, shielded
+from hookmon.probe.base.guard import serialise, shielded
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
@@ -171,7 +171,7 @@ def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Closable | None]:
     return lane, outer, node, started_ns, visit
 
 
-@serialised
+@serialise
 def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Closable | None], error: BaseException | None) -> None:
     lane, parent, node, started_ns, visit = entered
     duration_ns = clock() - started_ns

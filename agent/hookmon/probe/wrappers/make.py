@@ -21,7 +21,7 @@ from hookmon.probe.base.introspect import (
     CO_ITERABLE_COROUTINE,
     is_partial,
 )
-from hookmon.probe.base.target import is_own, located, note_maker
+from hookmon.probe.base.target import is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
@@ -72,7 +72,7 @@ if compiled:
         join=context.join,
         join_from_now_on=recorder.join_from_now_on,
         keep_if_slow=traces.keep_if_slow,
-        located=located,
+        located=locate,
         look=recorder.look,
         nest=context.nest,
         new_bucket=recorder.new_bucket,
