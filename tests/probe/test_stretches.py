@@ -62,7 +62,7 @@ from contextvars import copy_context
 def at_rest():
     assert not paired_spans._open, paired_spans._open
     assert context.members not in copy_context()
-    assert recorder.here.lane.node is recorder.root and recorder.here.lane.trace is None
+    assert recorder.current.lane.node is recorder.root and recorder.current.lane.trace is None
     assert not guard.failures, guard.failures
 '''
 

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span
-from hookmon.probe.recording.tree import Here as Here
+from hookmon.probe.recording.tree import CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane
 from hookmon.probe.recording.tree import Node as Node
 from hookmon.probe.recording.tree import after_fork as after_fork
@@ -28,6 +28,8 @@ from hookmon.probe.wrappers.calls import Timed as Timed
 from hookmon.probe.wrappers.calls import TimedCallable as TimedCallable
 from hookmon.probe.wrappers.calls import TimedCoroutineFunction as TimedCoroutineFunction
 from hookmon.probe.wrappers.calls import TimedGeneratorFunction as TimedGeneratorFunction
+
+Here = CurrentLane
 
 NUMBERS: int
 """Digest of the numbers that it was built for: `core.layout.NUMBERS`."""

@@ -20,7 +20,7 @@ LATENESS = (
 )
 """What is noted where the first calls of this process may stand in its parent's row."""
 
-forgetting: list[Callable[[], None]] = []
+forgetters: list[Callable[[], None]] = []
 """What modules do in any forked child, after `recorder`: forget what their parent has begun."""
 
 _noticed_pid = 0
@@ -41,7 +41,7 @@ def was_noticed() -> bool:
 
 def forget() -> None:
     """Let all modules forget what the parent of this process has begun."""
-    for function in forgetting:
+    for function in forgetters:
         function()
 
 

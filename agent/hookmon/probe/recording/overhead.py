@@ -47,14 +47,14 @@ def begin(max_overhead: float) -> None:
     """Hold each target to a share of the process's time, 0.0 for any, and count from now on what new places take."""
     global _limit, _charging_ns
     _limit = max_overhead
-    _charging_ns = min(_duration_ns(charged(_nothing)) for _ in range(4))
+    _charging_ns = min(_duration_ns(charge(_nothing)) for _ in range(4))
     recorder.look = _look
-    recorder.new_node = charged(recorder.new_node)
-    recorder.new_bucket = charged(recorder.new_bucket)
-    recorder.new_lane = charged(recorder.new_lane)
+    recorder.new_node = charge(recorder.new_node)
+    recorder.new_bucket = charge(recorder.new_bucket)
+    recorder.new_lane = charge(recorder.new_lane)
 
 
-def charged(function: F) -> F:
+def charge(function: F) -> F:
     """Charge the time of a function to hookmon; what takes very long was interrupted, by another process or a signal."""
 
     def call(*args: object) -> object:
@@ -77,7 +77,7 @@ def _duration_ns(function: Callable[[], None]) -> int:
     return monotonic_ns() - begun_ns  # type: ignore[no-any-return]
 
 
-def charged_in_part(find: F) -> F:
+def charge_sample(find: F) -> F:
     """Charge the time of what finds names by that of one call in sixteen: to time each would cost as much as some take."""
     calls = 0
 

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 root = Node(None, None, 0, 0, -1)
 """Parent of each lane's outermost spans."""
 
-here: Any = tree.Here()
-"""`here.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
+current: Any = tree.CurrentLane()
+"""`current.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
 
 _lane_kind = "thread"
 _current_greenlet: Callable[[], object] = object
@@ -136,14 +136,14 @@ def notice_fork() -> None:
     before it makes something new: until then it counts into the parent's shard what that knows already.
     """
     native_forks.notice()
-    lane = getattr(here, "lane", None) if NAME == "pure" else None
+    lane = getattr(current, "lane", None) if NAME == "pure" else None
     _begin_anew()
     _open()
     if NAME == "pure" and _arena is not None:
         _arena.note("fork in C", native_forks.LATENESS)
     if lane is not None and lane.node is root:  # that of a caller who is about to enter a call
         lane.base = enter_thread().base
-        here.lane = lane
+        current.lane = lane
         _lanes.append(lane)
 
 
@@ -153,7 +153,7 @@ def _begin_anew() -> None:
     What was in flight goes on and ends in the scratch record: the parent counts it. A child of root gets its shard at
     once, since it may change its user, its root folder and its descriptors before its first call.
     """
-    global _arena, _opened, _pid, forks, here
+    global _arena, _opened, _pid, forks, current
     _pid = os.getpid()
     forks += 1
     if _arena is not None:
@@ -171,7 +171,7 @@ def _begin_anew() -> None:
     if _lane_kind == "greenlet":
         _begin_greenlets()
     else:
-        here = type(here)()
+        current = type(current)()
     native_forks.forget()
     if os.geteuid() == 0:
         _open()
@@ -199,7 +199,7 @@ def _new_node(parent: Node, span: Span) -> Node | None:
         return None
     if len(_nodes) >= layout.MOST_NODES or parent.children is _flat:
         return _flat_node(span)
-    node = _recorded(parent, span, 0)
+    node = _record_node(parent, span, 0)
     if node is None:
         return _flat_node(span)
     if not node.number and _arena is not None:  # retired: a signal handler has forked in between, the next call finds its own
@@ -211,7 +211,7 @@ def _flat_node(span: Span) -> Node:
     """Return the one node that counts a span wherever it is called, once the tree is full."""
     node = _flat.get(span)
     if node is None:
-        node = _recorded(root, span, layout.FLAG_FLAT)
+        node = _record_node(root, span, layout.FLAG_FLAT)
         if node is None:  # not even room for that
             node = Node(root, span, 0, 0, 0)
             node.retire()
@@ -221,7 +221,7 @@ def _flat_node(span: Span) -> Node:
     return node
 
 
-def _recorded(parent: Node, span: Span, flags: int) -> Node | None:
+def _record_node(parent: Node, span: Span, flags: int) -> Node | None:
     """Return a new node with its record in the shard, None where there is no shard or no space."""
     arena = _arena
     if arena is None:
@@ -310,7 +310,7 @@ def free_lane(lane: Lane) -> None:
 def enter_thread() -> Lane:
     """Return the lane of a thread or greenlet that has none yet."""
     _open()
-    lane = here.lane = new_lane()
+    lane = current.lane = new_lane()
     if _lane_kind == "thread":
         follow_thread(lane)
     return lane
@@ -332,22 +332,22 @@ def use_greenlets() -> None:
 
 
 def _begin_greenlets() -> None:
-    global here
-    here = GreenletStorage(_current_greenlet, root, free_lane)
-    tree.use_greenlets(_current_greenlet, here.lanes)
+    global current
+    current = GreenletStorage(_current_greenlet, root, free_lane)
+    tree.use_greenlets(_current_greenlet, current.lanes)
 
 
 @serialise
-def end(node: Node, start_ns: int, error: BaseException | None) -> int:
-    """Count a plain call that ends now, not in one straight line, charge its time and return it."""
+def charge_call_since(node: Node, start_ns: int, error: BaseException | None) -> int:
+    """Count a plain call that ends now, not in one straight line, charge its time and return that."""
     duration_ns: int = max(0, monotonic_ns() - start_ns)  # the stamp may be by the engine's clock, microseconds ahead
     words[node.total] += duration_ns
-    finish(node, duration_ns, error)
+    count_call_and_error(node, duration_ns, error)
     return duration_ns
 
 
 @serialise
-def finish(node: Node, duration_ns: int, error: BaseException | None) -> None:
+def count_call_and_error(node: Node, duration_ns: int, error: BaseException | None) -> None:
     """Count a completed call with its duration; its time is charged separately."""
     count_call(node, duration_ns)
     if error is not None:
@@ -388,7 +388,7 @@ def count_error(node: Node, error: BaseException) -> None:
 
 
 @serialise
-def succeed(node: Node, duration_ns: int) -> None:
+def charge_call(node: Node, duration_ns: int) -> None:
     """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
     words[node.total] += duration_ns
     count_call(node, duration_ns)

@@ -223,5 +223,5 @@ def use_greenlets(getcurrent: Callable[[], object], lanes: dict[int, Lane], /) -
     """Keep lanes by greenlet."""
 
 
-Here = choose(_local, "Here")
+CurrentLane = choose(_local, "Here")
 """Storage of a thread's own, whose `lane` is the Lane of the running thread, task or greenlet."""

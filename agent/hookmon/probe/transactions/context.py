@@ -255,7 +255,7 @@ def stream(transaction: Transaction) -> Visit | None:
     if transaction.epoch != recorder.forks or not transaction.ended:
         return None
     try:
-        lane = recorder.here.lane
+        lane = recorder.current.lane
     except AttributeError:
         lane = recorder.enter_thread()
     node = child(transaction.node, STREAMING) if lane.node is recorder.root else None

@@ -96,7 +96,7 @@ class Stretch:
             ended_ns, error = self.ended_ns, None
         duration_ns = max(0, ended_ns - self.started_ns)
         recorder.words[node.total] += duration_ns
-        recorder.finish(node, duration_ns, error)
+        recorder.count_call_and_error(node, duration_ns, error)
         if lane.node is node:
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
@@ -170,7 +170,7 @@ def end_left(lane: Lane, node: Node, error: type | None) -> None:
 def _here() -> tuple[Key, Lane]:
     """Return the key of what is open here and the lane. The key is a task where a stretch has to have a lane of its own."""
     try:
-        lane = recorder.here.lane
+        lane = recorder.current.lane
     except AttributeError:
         lane = recorder.enter_thread()
     task = running_task()
@@ -225,4 +225,4 @@ def _granted() -> bool:
     return True
 
 
-native_forks.forgetting.append(_open.clear)  # what was begun before belongs to the parent
+native_forks.forgetters.append(_open.clear)  # what was begun before belongs to the parent

@@ -89,7 +89,7 @@ def _count(node: Node, started_ns: int, now_ns: int) -> tuple[int, int]:
     if not started_ns:
         recorder.words[node.total + _UNTIMED] += 1
         return 0, UNTIMED
-    recorder.succeed(node, now_ns - started_ns)
+    recorder.charge_call(node, now_ns - started_ns)
     return now_ns - started_ns, RETURNED
 
 
@@ -116,4 +116,4 @@ def _forget_tails() -> None:
     _tails.clear()
 
 
-native_forks.forgetting.append(_forget_tails)
+native_forks.forgetters.append(_forget_tails)

@@ -12,7 +12,7 @@ from hookmon.core.histogram import bucket_of
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
-from hookmon.probe.recording.overhead import charged
+from hookmon.probe.recording.overhead import charge
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Trace:
         self._events = list(events)
 
 
-@charged
+@charge
 def new_per(node: Node) -> int:
     """Return the index of the record of a node's calls per transaction, 0 where there is no space."""
     arena = recorder.arena()
@@ -119,7 +119,7 @@ def give(node: Node, other: Node, duration_ns: int, outcome: int) -> None:
         words[node.buckets[bucket] if bucket in node.buckets else node.total + _ENDINGS[UNTIMED]] -= 1
         words[node.total] -= duration_ns
         words[other.total] += duration_ns
-        recorder.finish(other, duration_ns, None)
+        recorder.count_call_and_error(other, duration_ns, None)
 
 
 def outcome_of(error: BaseException | None) -> int:
@@ -135,7 +135,7 @@ _examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the rec
 _examples_of = 0  # recorder.forks, when they were written
 
 
-@charged
+@charge
 @shielded(None)
 def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Trace]) -> None:
     """Write a transaction into the shard when it is one of the slowest of its name.

@@ -18,7 +18,7 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.base.target import note_maker
 from hookmon.probe.naming.names import locate_spans, remember_spans
 from hookmon.probe.recording import recorder
-from hookmon.probe.recording.overhead import charged_in_part
+from hookmon.probe.recording.overhead import charge_sample
 from hookmon.probe.transactions.context import enter, join
 from hookmon.probe.transactions.paired_spans import end_left
 from hookmon.probe.transactions.traces import RETURNED, UNTIMED, outcome_of
@@ -70,7 +70,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         """
         super().__init__(function)
         self._self_function = function
-        find: Any = remember_spans(charged_in_part(name), position, key) if name is not None else None
+        find: Any = remember_spans(charge_sample(name), position, key) if name is not None else None
         if sited:
             fixed: Any = span
             find = locate_spans(find or (lambda args, kwargs: fixed))
@@ -81,7 +81,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
     @unseen
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
-            lane = recorder.here.lane
+            lane = recorder.current.lane
         except AttributeError:
             lane = recorder.enter_thread()
         span = self._self_span
@@ -131,7 +131,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
             if start:
-                duration_ns = recorder.end(node, start, error)
+                duration_ns = recorder.charge_call_since(node, start, error)
                 if lane.trace is not None:
                     lane.trace.add(node, start, duration_ns, outcome_of(error))
             if opened is not None:
@@ -152,7 +152,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         if lane.trace is not None:
             lane.trace.add(node, start, duration_ns, RETURNED)
         if FREE_THREADED or opened is not None:
-            recorder.succeed(node, duration_ns)
+            recorder.charge_call(node, duration_ns)
             if opened is not None:
                 opened.close()
             return result

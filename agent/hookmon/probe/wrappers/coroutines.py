@@ -69,13 +69,13 @@ class Frame:
     def open(self) -> None:
         """Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task."""
         try:
-            lane = recorder.here.lane
+            lane = recorder.current.lane
         except AttributeError:
             lane = recorder.enter_thread()
         task = running_task()
         if lane.task != task:
             self.outer = lane
-            lane = recorder.here.lane = recorder.new_lane(task)
+            lane = recorder.current.lane = recorder.new_lane(task)
             self.owns_lane = True
         self.lane = lane
         self.parent = parent = lane.node
@@ -125,10 +125,10 @@ class Frame:
                 self.open()
         elif self.owns_lane:
             try:
-                self.outer = recorder.here.lane
+                self.outer = recorder.current.lane
             except AttributeError:
                 self.outer = recorder.enter_thread()
-            recorder.here.lane = self.lane
+            recorder.current.lane = self.lane
         self.stepping = True
 
     def leave_step(self, started_ns: int) -> None:
@@ -137,7 +137,7 @@ class Frame:
         self.steps += 1
         self.stepping = False
         if self.owns_lane and not self.ended:
-            recorder.here.lane = self.outer
+            recorder.current.lane = self.outer
             self.outer = None
 
 
@@ -251,7 +251,7 @@ class Awaitable(StandIn):
             words[node.total] += duration_ns
             words[node.total + ACTIVE] += frame.active_ns
             words[node.total + STEPS] += frame.steps
-            recorder.finish(node, duration_ns, error)
+            recorder.count_call_and_error(node, duration_ns, error)
             if frame.lane is not None and frame.lane.trace is not None:
                 frame.lane.trace.add(node, frame.started_ns, duration_ns, outcome_of(error))
         frame.leave_place()
@@ -311,7 +311,7 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
     Anything else that can be awaited is left as it is: no stand-in could be all that such an object may be.
     """
     if not _has(future, "add_done_callback") or future.done():
-        lane = recorder.here.lane
+        lane = recorder.current.lane
         node = recorder.new_node(lane.node, span)
         if node is not None:
             _end(node, lane.trace, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
@@ -327,7 +327,7 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
 
 
 def _end(node: Node, trace: Trace | None, start_ns: int, error: BaseException | None) -> None:
-    duration_ns = recorder.end(node, start_ns, error)
+    duration_ns = recorder.charge_call_since(node, start_ns, error)
     if trace is not None:
         trace.add(node, start_ns, duration_ns, outcome_of(error))
 

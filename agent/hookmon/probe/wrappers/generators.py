@@ -54,8 +54,8 @@ class _Body:
                 words = recorder.words
                 words[node.total + STEPS] += self.steps
                 words[node.total + ACTIVE] += self.active_ns
-                recorder.finish(node, self.used_ns, error)
-                lane = recorder.here.lane
+                recorder.count_call_and_error(node, self.used_ns, error)
+                lane = recorder.current.lane
                 if lane.trace is not None:
                     lane.trace.add(node, clock() - self.used_ns, self.used_ns, outcome_of(error))
 
@@ -152,7 +152,7 @@ def _drop(stand_in: TimedGenerator | TimedAsyncGenerator) -> None:
 def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Closable | None]:
     """Push the generator's span for one step; return (lane, what was there before, node, start, visit to a transaction)."""
     try:
-        lane = recorder.here.lane
+        lane = recorder.current.lane
     except AttributeError:
         lane = recorder.enter_thread()
     outer = parent = lane.node
