@@ -128,7 +128,7 @@ class Member:
         self.beside = 0
 
 
-class Beside:
+class ConcurrentCall:
     """A call that goes on while its caller does, as a future: its time is no part of the caller's."""
 
     __slots__ = ("_member", "_trace")
@@ -296,7 +296,7 @@ class Nested:
         first, *others = transaction.traces
         own = first.take_last()
         if own is not None:
-            self._trace.add(*_ended(transaction, *own[:4]))
+            self._trace.add(*_as_job_event(transaction, *own[:4]))
         self._outer.traces.extend(others[: MOST_TRACES - len(self._outer.traces)])
         transaction.traces = []
         transaction.close()
@@ -307,7 +307,9 @@ class Nested:
             self._opened.close()
 
 
-def _ended(transaction: Transaction, node: Node, started_ns: int, duration_ns: int, outcome: int) -> tuple[Node, int, int, int]:
+def _as_job_event(
+    transaction: Transaction, node: Node, started_ns: int, duration_ns: int, outcome: int
+) -> tuple[Node, int, int, int]:
     """Return a request's own call as it belongs into the job's trace: with an error where its status is one."""
     if outcome == RETURNED and node is transaction.node and (transaction.status >= FAILED_FROM or transaction.failed):
         recorder.words[node.total + _ERRORS] += 1
@@ -330,9 +332,9 @@ def is_in_request() -> bool:
 
 
 @shielded(None)
-def beside() -> Beside | None:
+def begin_concurrent_call() -> ConcurrentCall | None:
     """Take the part of a call in the caller's open transaction that will go on beside it; None when there is none."""
-    return Beside(members.get(None)) if current() is not None else None  # type: ignore[arg-type]
+    return ConcurrentCall(members.get(None)) if current() is not None else None  # type: ignore[arg-type]
 
 
 def set_status(status: int) -> None:

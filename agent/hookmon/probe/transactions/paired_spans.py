@@ -1,12 +1,13 @@
-"""Spans with two ends: what the call of one function begins and the call of another one ends, as an epoch or a batch.
+"""Paired spans: the call of one function begins a span and the call of another function ends it, as with an epoch or a batch.
 
-In: word of the calls of both, on the same object. Out: a span that is open in the caller's lane in between, a transaction where
-the watch says so. Runs in the watched process, in both engines.
+In: notifications from both functions, whose calls are on the same object. Out: a span that is open in the caller's lane in
+between, and a transaction where the watch says so. Runs in the watched process, in both engines.
 
-Between the two lies code of the program, and it may never come to the end: an exception, a `break`, a forgotten call. So nothing
-of the program is kept, and an open stretch ends with the first of these: its end; the end of a stretch around it; the return of
-the watched call in which it has begun, of which the engines tell (`end_left`); the next begin at the same place. All
-but the first count it as interrupted, or as an error where an exception has ended the call around it.
+Between the two calls runs code of the program, and it may never come to the second call: an exception, a `break`, a forgotten
+call. So nothing of the program is kept. An open span ends with the first of these: its own end; the end of a paired span around
+it; the return of the watched call in which it has begun, where the engines call `close_abandoned`; the next begin at the same
+place. Only the first counts as a return. The others count it as interrupted, or as an error where an exception has ended the call
+around it.
 """
 
 from __future__ import annotations
@@ -34,17 +35,17 @@ if TYPE_CHECKING:
 _MOST_OPEN = 32  # in one lane
 _MOST_PLACES = 10_000
 
-_open: dict[Key, list[Stretch]] = {}
-"""What is open, outermost first, by lane; in a task that has no lane of its own, where only counts are known, by the task."""
+_open: dict[Key, list[PairedSpan]] = {}
+"""Open spans, outermost first, by lane; by the task where a task has no lane of its own."""
 
 
-class Stretch:
-    """One open span. `around` is the watch's number; `owner` returns the object of its calls, or None once that is gone."""
+class PairedSpan:
+    """One open span. `watch_id` is the watch's number; `owner` returns the object of its calls, or None once that is gone."""
 
-    __slots__ = ("around", "ended_ns", "lane", "node", "opened", "owner", "owner_id", "owns_lane", "parent", "started_ns")
+    __slots__ = ("ended_ns", "lane", "node", "opened", "owner", "owner_id", "owns_lane", "parent", "started_ns", "watch_id")
 
-    def __init__(self, around: int, owner: object, lane: Lane, owns_lane: bool) -> None:
-        self.around = around
+    def __init__(self, watch_id: int, owner: object, lane: Lane, owns_lane: bool) -> None:
+        self.watch_id = watch_id
         self.owner = _reference(owner)
         self.owner_id = id(owner)
         self.lane = lane
@@ -56,14 +57,14 @@ class Stretch:
         self.ended_ns = 0  # set while it waits for the return of a watched call that its end was called in
 
     @property
-    def place(self) -> Node:
+    def current_node(self) -> Node:
         """Its node, or the one that stands for it since its transaction got its name."""
         moved = self.lane.moved
         return self.node if moved is None else moved.get(self.node, self.node)
 
-    def is_of(self, around: int, owner: object) -> bool:
-        """Say whether these are the two ends of one stretch."""
-        return self.around == around and self.owner_id == id(owner) and self.owner() is not None and not self.ended_ns
+    def is_of(self, watch_id: int, owner: object) -> bool:
+        """Say whether a call of this watch on this object ends the span."""
+        return self.watch_id == watch_id and self.owner_id == id(owner) and self.owner() is not None and not self.ended_ns
 
     def open(self, span: Span) -> bool:
         """Take a place in the tree, below what is open there; say whether there is one."""
@@ -88,8 +89,8 @@ class Stretch:
         return True
 
     def end(self, ended_ns: int, error: BaseException | None) -> None:
-        """Count the stretch. Where its lane is somewhere else by now, in the hands of another thread say, that stays there."""
-        lane, node, parent = self.lane, self.place, self.parent
+        """Count the span. A lane that has moved on by now, in another thread say, stays where it is."""
+        lane, node, parent = self.lane, self.current_node, self.parent
         if lane.moved is not None:
             parent = lane.moved.get(parent, parent)
         if self.ended_ns:
@@ -110,65 +111,65 @@ class Stretch:
             self.opened.ended = True
 
 
-class Ends:
-    """The two ends of one watch: what is to be told of the calls of its functions."""
+class Endpoints:
+    """The two functions of one watch: `begin_span` observes the calls of the first, `end_span` those of the second."""
 
-    def __init__(self, around: int, find: FindSpan | None, is_method: bool) -> None:
-        """`around` is the watch's number. `find` is the name of a stretch by the call that begins it."""
-        self._around = around
+    def __init__(self, watch_id: int, find: FindSpan | None, is_method: bool) -> None:
+        """`watch_id` is the watch's number. `find` names a span by the call that begins it; None for the second function."""
+        self._watch_id = watch_id
         self._find = find
         self._is_method = is_method
 
     @shielded(None)
-    def begun(self, args: Args, kwargs: KwArgs, _result: object) -> None:
-        """Open a stretch: its first function is about to run."""
-        place, lane = _here()
+    def begin_span(self, args: Args, kwargs: KwArgs, _result: object) -> None:
+        """Open a span: the first function is about to run."""
+        key, lane = _current_key()
         owner = self._owner(args)
-        for _ in range(_over(_open.get(place, ()), self._around, owner)):
-            _end_innermost(place, clock(), GeneratorExit())
-        stretches = _open.get(place, [])
-        if len(stretches) >= _MOST_OPEN or len(_open) >= _MOST_PLACES or self._find is None:
+        for _ in range(_count_obsolete(_open.get(key, ()), self._watch_id, owner)):
+            _end_innermost(key, clock(), GeneratorExit())
+        open_spans = _open.get(key, [])
+        if len(open_spans) >= _MOST_OPEN or len(_open) >= _MOST_PLACES or self._find is None:
             return
-        lane = recorder.new_lane(place) if isinstance(place, int) else lane
-        stretch = Stretch(self._around, owner, lane, owns_lane=isinstance(place, int))
-        if stretch.open(self._find(args, kwargs)):
-            stretches.append(stretch)
-            _open[place] = stretches
+        lane = recorder.new_lane(key) if isinstance(key, int) else lane
+        paired = PairedSpan(self._watch_id, owner, lane, owns_lane=isinstance(key, int))
+        if paired.open(self._find(args, kwargs)):
+            open_spans.append(paired)
+            _open[key] = open_spans
 
     @shielded(None)
-    def ended(self, args: Args, _kwargs: KwArgs, _result: object) -> None:
-        """End a stretch, and what is open inside it: its last function has returned."""
+    def end_span(self, args: Args, _kwargs: KwArgs, _result: object) -> None:
+        """End a span and the paired spans inside it: the second function has returned."""
         if not _open:
             return
         now_ns = clock()
-        place, _ = _here()
+        key, _ = _current_key()
         owner = self._owner(args)
-        stretches = _open.get(place, [])
-        stretch = next((stretch for stretch in reversed(stretches) if stretch.is_of(self._around, owner)), None)
-        if stretch is None:
+        open_spans = _open.get(key, [])
+        paired = next((paired for paired in reversed(open_spans) if paired.is_of(self._watch_id, owner)), None)
+        if paired is None:
             return
-        if not _is_below(stretches[-1].place, stretches[-1].lane.node, or_same=True):
-            stretch.ended_ns = now_ns  # a watched call is open inside
+        if not _is_below(open_spans[-1].current_node, open_spans[-1].lane.node, or_same=True):
+            paired.ended_ns = now_ns  # a watched call is open inside
             return
-        while stretches[-1] is not stretch:
-            _end_innermost(place, now_ns, GeneratorExit())
-        _end_innermost(place, now_ns, None)
+        while open_spans[-1] is not paired:
+            _end_innermost(key, now_ns, GeneratorExit())
+        _end_innermost(key, now_ns, None)
 
     def _owner(self, args: Args) -> object:
         return args[0] if self._is_method and args else None
 
 
 @shielded(None)
-def end_left(lane: Lane, node: Node, error: type | None) -> None:
-    """End what was begun in a watched call, which ends now, of a type of error or without one. The engines ask for it."""
+def close_abandoned(lane: Lane, node: Node, error: type | None) -> None:
+    """End the paired spans that have begun in a watched call. The engines call it when that ends; `error` is its error's type."""
     now_ns = clock()
     is_error = error is not None and issubclass(error, Exception) and not issubclass(error, StopIteration | StopAsyncIteration)
-    while lane in _open and _is_below(_open[lane][-1].place, node):
+    while lane in _open and _is_below(_open[lane][-1].current_node, node):
         _end_innermost(lane, now_ns, Exception() if is_error else GeneratorExit())
 
 
-def _here() -> tuple[Key, Lane]:
-    """Return the key of what is open here and the lane. The key is a task where a stretch has to have a lane of its own."""
+def _current_key() -> tuple[Key, Lane]:
+    """Return the key of the caller in `_open`, and its lane. The key is a task where a span needs a lane of its own."""
     try:
         lane = recorder.current.lane
     except AttributeError:
@@ -177,32 +178,32 @@ def _here() -> tuple[Key, Lane]:
     return (task if task and lane.task != task else lane), lane
 
 
-def _end_innermost(place: Key, ended_ns: int, error: BaseException | None) -> None:
-    stretches = _open[place]
-    stretch = stretches.pop()
-    if not stretches:
-        del _open[place]
-    stretch.end(ended_ns, error)
+def _end_innermost(key: Key, ended_ns: int, error: BaseException | None) -> None:
+    open_spans = _open[key]
+    paired = open_spans.pop()
+    if not open_spans:
+        del _open[key]
+    paired.end(ended_ns, error)
 
 
-def _over(stretches: Sequence[Stretch], around: int, owner: object) -> int:
-    """Return how many of the innermost that are open cannot end any more, where another one begins.
+def _count_obsolete(open_spans: Sequence[PairedSpan], watch_id: int, owner: object) -> int:
+    """Count the innermost open spans that a new begin makes obsolete.
 
-    Their object is gone, or their lane has moved on, or the same begins again and no watched call lies in between: in one that
-    does, a callback say, there may be a whole training.
+    A span is obsolete when its object is gone, when its lane has moved on, or when the same span begins again with no watched
+    call open in between. (In such a call, a callback say, a whole training may run.)
     """
-    over = 0
+    obsolete = 0
     inner: Node | None = None
     is_direct = True
-    for number, stretch in enumerate(reversed(stretches), 1):
-        place, lane = stretch.place, stretch.lane
-        is_direct = is_direct and place is (lane.node if inner is None else inner.parent)
-        is_lost = stretch.owner() is None or not _is_below(lane.node, place, or_same=True)
-        is_again = is_direct and stretch.is_of(around, owner)
-        if is_again or (over == number - 1 and (is_lost or (is_direct and stretch.ended_ns))):
-            over = number
-        inner = place
-    return over
+    for number, paired in enumerate(reversed(open_spans), 1):
+        node, lane = paired.current_node, paired.lane
+        is_direct = is_direct and node is (lane.node if inner is None else inner.parent)
+        is_lost = paired.owner() is None or not _is_below(lane.node, node, or_same=True)
+        is_again = is_direct and paired.is_of(watch_id, owner)
+        if is_again or (obsolete == number - 1 and (is_lost or (is_direct and paired.ended_ns))):
+            obsolete = number
+        inner = node
+    return obsolete
 
 
 def _is_below(node: Node | None, above: Node | None, *, or_same: bool = False) -> bool:
@@ -214,14 +215,14 @@ def _is_below(node: Node | None, above: Node | None, *, or_same: bool = False) -
 
 
 def _reference(owner: object) -> Callable[[], object]:
-    """Return what tells whether an object is still there; of types without weak references it is taken for granted."""
+    """Return a function that returns None once an object is gone. A type without weak references counts as there for ever."""
     try:
         return ref(owner)
     except TypeError:
-        return _granted
+        return _is_there
 
 
-def _granted() -> bool:
+def _is_there() -> bool:
     return True
 
 

@@ -64,7 +64,7 @@ class Trace:
 
 
 @charge
-def new_per(node: Node) -> int:
+def new_per_transaction(node: Node) -> int:
     """Return the index of the record of a node's calls per transaction, 0 where there is no space."""
     arena = recorder.arena()
     if arena is not None and node.number and not node.per:
@@ -84,19 +84,19 @@ def settle(traces: list[Trace]) -> None:
             known[1] += duration_ns
         for node, (calls, duration_ns) in lane.items():
             whole[node] = whole.get(node, 0) + calls
-            per = node.per or new_per(node)
-            if per and calls >= layout.REPEATED:
+            per_transaction = node.per or new_per_transaction(node)
+            if per_transaction and calls >= layout.REPEATED:
                 words = recorder.words
-                words[per + layout.PER_REPEATED] += 1
-                words[per + layout.PER_REPEATED_CALLS] += calls
-                words[per + layout.PER_REPEATED_NS] += duration_ns
-                words[per + layout.PER_MOST_REPEATED] = max(words[per + layout.PER_MOST_REPEATED], calls)
+                words[per_transaction + layout.PER_REPEATED] += 1
+                words[per_transaction + layout.PER_REPEATED_CALLS] += calls
+                words[per_transaction + layout.PER_REPEATED_NS] += duration_ns
+                words[per_transaction + layout.PER_MOST_REPEATED] = max(words[per_transaction + layout.PER_MOST_REPEATED], calls)
     for node, calls in whole.items():
-        per = node.per
-        if per:
+        per_transaction = node.per
+        if per_transaction:
             words = recorder.words
-            words[per + layout.PER_TRANSACTIONS] += 1
-            words[per + layout.PER_MOST] = max(words[per + layout.PER_MOST], calls)
+            words[per_transaction + layout.PER_TRANSACTIONS] += 1
+            words[per_transaction + layout.PER_MOST] = max(words[per_transaction + layout.PER_MOST], calls)
 
 
 _ENDINGS = {

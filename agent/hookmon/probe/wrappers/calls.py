@@ -20,7 +20,7 @@ from hookmon.probe.naming.names import locate_spans, remember_spans
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charge_sample
 from hookmon.probe.transactions.context import enter, join
-from hookmon.probe.transactions.paired_spans import end_left
+from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import RETURNED, UNTIMED, outcome_of
 from hookmon.probe.wrappers.coroutines import TimedCoroutine, awaited, can_be_awaited
 from hookmon.probe.wrappers.generators import timed_generator
@@ -127,7 +127,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             if lane.moved is not None:
                 parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
             if lane.node is not node:
-                end_left(lane, node, type(error))
+                close_abandoned(lane, node, type(error))
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
             if start:
@@ -141,7 +141,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         if lane.moved is not None:
             parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
         if lane.node is not node:
-            end_left(lane, node, None)
+            close_abandoned(lane, node, None)
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
         if type(result) not in _PLAIN and can_be_awaited(result):
@@ -228,7 +228,7 @@ def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Closable | None
     if lane.moved is not None:
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if lane.node is not node:
-        end_left(lane, node, None if error is None else type(error))
+        close_abandoned(lane, node, None if error is None else type(error))
     lane.node = parent
     _count_untimed(node, error)
     if lane.trace is not None:

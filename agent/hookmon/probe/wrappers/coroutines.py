@@ -18,8 +18,8 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
-from hookmon.probe.transactions.context import beside, enter, join
-from hookmon.probe.transactions.paired_spans import end_left
+from hookmon.probe.transactions.context import begin_concurrent_call, enter, join
+from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import outcome_of
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
@@ -246,7 +246,7 @@ class Awaitable(StandIn):
         node = frame.node
         if node is not None:
             if frame.lane is not None and frame.lane.node is not node:
-                end_left(frame.lane, node, type(error))
+                close_abandoned(frame.lane, node, type(error))
             words = recorder.words
             words[node.total] += duration_ns
             words[node.total + ACTIVE] += frame.active_ns
@@ -316,10 +316,10 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
         if node is not None:
             _end(node, lane.trace, start_ns, _outcome(future) if _has(future, "add_done_callback") else None)
         return
-    apart = beside()
+    concurrent = begin_concurrent_call()
 
     def done(ended: object) -> None:
-        node, trace = apart.leave(span) if apart is not None else (recorder.new_node(recorder.root, span), None)
+        node, trace = concurrent.leave(span) if concurrent is not None else (recorder.new_node(recorder.root, span), None)
         if node is not None:
             _end(node, trace, start_ns, _outcome(ended))
 

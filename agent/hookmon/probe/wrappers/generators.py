@@ -14,7 +14,7 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.transactions.context import join
-from hookmon.probe.transactions.paired_spans import end_left
+from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import outcome_of
 from hookmon.probe.wrappers.coroutines import ACTIVE, STEPS, Awaitable, Frame, StandIn
 
@@ -179,7 +179,7 @@ def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Closable | 
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if node is not None:
         if lane.node is not node:
-            end_left(lane, node, None if error is None else type(error))
+            close_abandoned(lane, node, None if error is None else type(error))
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0
         recorder.words[node.total] += duration_ns

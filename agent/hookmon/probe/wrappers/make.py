@@ -65,7 +65,7 @@ if compiled:
         context.members,
         awaited=coroutines.awaited,
         awaiting=coroutines.awaiting,
-        end_left=paired_spans.end_left,
+        end_left=paired_spans.close_abandoned,
         enter_thread=recorder.enter_thread,
         free_lane=recorder.free_lane,
         is_own=is_own,
@@ -78,7 +78,7 @@ if compiled:
         new_bucket=recorder.new_bucket,
         new_lane=recorder.new_lane,
         new_node=recorder.new_node,
-        new_per=traces.new_per,
+        new_per=traces.new_per_transaction,
         note_maker=note_maker,
         notice_fork=recorder.notice_fork,
         rename=renaming.rename,
@@ -237,7 +237,7 @@ def chained(method: Any, make: Function, given: object, then: Function) -> Funct
 
 
 def one_end(function: Function, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Function:
-    """Return the stand-in for one of the two functions between which a stretch lies.
+    """Return the stand-in for one of the two functions of a paired span.
 
     One function is an end once: a class that is also found in the package that its module is in is patched twice. Raises
     RefusedError for one that has not done its work when it returns.
@@ -249,16 +249,16 @@ def one_end(function: Function, target: Target, watch: WatchPlan, *, is_method: 
     if not isinstance(function, FunctionType | kinds.Timed):
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
     if is_last:
-        made = kinds.Marked(function, None, paired_spans.Ends(watch["id"], None, is_method).ended, -1)
+        made = kinds.Marked(function, None, paired_spans.Endpoints(watch["id"], None, is_method).end_span, -1)
     else:
         find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
-        made = kinds.MarkedBefore(function, None, paired_spans.Ends(watch["id"], find, is_method).begun, -1)
+        made = kinds.MarkedBefore(function, None, paired_spans.Endpoints(watch["id"], find, is_method).begin_span, -1)
     _ends.append(ref(made, _ends.remove))
     return made
 
 
 _ends: list[ref[Any]] = []
-"""The functions that stand in for one end of a stretch, weakly: whoever holds one holds its module."""
+"""The wrappers of endpoints, weakly: whoever holds one holds its module."""
 
 
 def _marked(function: Function, target: Target, is_method: bool) -> Function:
