@@ -17,20 +17,20 @@ from hookmon.core import layout
 from hookmon.probe.recording import notes, recorder
 recorder.wrapt_folder = sys.argv[2]
 recorder.start(sys.argv[1], "0.1")
-from hookmon.probe.wrappers.make import kinds
+from hookmon.probe.wrappers.make import wrappers
 from hookmon.probe.base.target import Target
 target = Target("shop.pricing:quote", "cache", "redis", "", True)
 def fail(depth):
     if depth: timed[depth % 20](depth - 1)
     else: raise ValueError
-timed = [kinds.Timed(fail, target.span(f"quote {number} \\u00e4"), None, -1) for number in range(20)]
+timed = [wrappers.Timed(fail, target.span(f"quote {number} \\u00e4"), None, -1) for number in range(20)]
 for depth in range(30):
     try: timed[0](depth)
     except ValueError: pass
 notes.note_watch(1, "shop.pricing:quote", layout.TARGET_ACTIVE)
 notes.note_watch(2, "shop.pricing:qoute", layout.TARGET_NOT_FOUND, "quote\\nother")
 notes.note("early reference", "a.b was taken")
-kinds.Timed(lambda: os._exit(0), target.span("leave"), None, -1)()
+wrappers.Timed(lambda: os._exit(0), target.span("leave"), None, -1)()
 """
 
 

@@ -142,7 +142,7 @@ timed_reduce(Timed *self, PyObject *protocol)
 {
     if (PyFunction_Check(self->function) || PyCFunction_Check(self->function)) {
         PyObject *module = PyImport_ImportModule("hookmon.probe.wrappers.proxy");
-        PyObject *answer = module ? PyObject_CallMethod(module, "reduced", "O", self->function) : NULL;
+        PyObject *answer = module ? PyObject_CallMethod(module, "reduce_function", "O", self->function) : NULL;
         Py_XDECREF(module);
         return answer;
     }

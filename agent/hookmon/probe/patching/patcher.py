@@ -26,7 +26,16 @@ from hookmon.probe.patching.entries import (
 )
 from hookmon.probe.patching.stale_bindings import Places, parts
 from hookmon.probe.recording import notes
-from hookmon.probe.wrappers.make import RefusedError, application, is_marked, is_ours, is_timed, one_end, stand_in, told_before
+from hookmon.probe.wrappers.make import (
+    RefusedError,
+    application,
+    is_marked,
+    is_ours,
+    is_timed,
+    stand_in,
+    told_before,
+    wrap_endpoint,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -323,8 +332,8 @@ def end_of(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_meth
     """Return what is to stand where one of the two ends of a span stands: the same kind of descriptor."""
     if isinstance(raw, classmethod | staticmethod):
         is_method = isinstance(raw, classmethod)
-        return type(raw)(one_end(raw.__func__, target, watch, is_method=is_method, is_last=is_last))
-    return one_end(raw, target, watch, is_method=is_method, is_last=is_last)
+        return type(raw)(wrap_endpoint(raw.__func__, target, watch, is_method=is_method, is_last=is_last))
+    return wrap_endpoint(raw, target, watch, is_method=is_method, is_last=is_last)
 
 
 def _patch_class(cls: type, target: Target, template: str, places: Places) -> None:

@@ -42,14 +42,14 @@ class Application(TimedCoroutineFunction):
         try:
             if not is_request:
                 return self._self_function(*args, **kwargs)
-            made = self._self_function(*args[:send], _telling(args[send]), *args[send + 1 :])
+            made = self._self_function(*args[:send], _observe_send(args[send]), *args[send + 1 :])
         except BaseException as error:
             leave_traceback(error)
             raise
         span = self._self_name(args, kwargs)
         if not span.made_at:
             note_maker(span)
-        return TimedCoroutine(_failing(made), span)
+        return TimedCoroutine(_note_failure(made), span)
 
 
 def _begins_request(scope: object) -> bool:
@@ -57,7 +57,7 @@ def _begins_request(scope: object) -> bool:
 
 
 @unseen
-async def _failing(made: Any) -> object:
+async def _note_failure(made: Any) -> object:
     try:
         return await made
     except BaseException as error:
@@ -68,19 +68,19 @@ async def _failing(made: Any) -> object:
 
 
 @unseen
-def _telling(send: Any) -> Send:
+def _observe_send(send: Any) -> Send:
     """Return a `send` that tells of what goes by."""
 
-    def tell(message: Any) -> Any:
+    def observe(message: Any) -> Any:
         kind = message["type"]
         if kind == "http.response.start":
             if context.is_in_request():
                 context.set_status(message["status"])
         elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
-            return last(message)
+            return send_last(message)
         return send(message)
 
-    async def last(message: object) -> None:
+    async def send_last(message: object) -> None:
         try:
             await send(message)
         except BaseException as error:
@@ -88,4 +88,4 @@ def _telling(send: Any) -> Send:
             raise
         response.finish_response()
 
-    return tell
+    return observe

@@ -22,9 +22,9 @@ from hookmon.probe.recording.overhead import charge_sample
 from hookmon.probe.transactions.context import enter, join
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import RETURNED, UNTIMED, outcome_of
-from hookmon.probe.wrappers.coroutines import TimedCoroutine, awaited, can_be_awaited
+from hookmon.probe.wrappers.coroutines import TimedCoroutine, can_be_awaited, follow_awaitable
 from hookmon.probe.wrappers.generators import timed_generator
-from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, load_stand_in_base, reduced
+from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, load_stand_in_base, reduce_function
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
 
@@ -108,7 +108,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             opened = enter(lane, node, opened)
         if node.skip and node.skip < ONE_TIMED_OF:
             try:
-                return self._counted(lane, parent, node, opened, args, kwargs)
+                return self._call_untimed(lane, parent, node, opened, args, kwargs)
             except BaseException as error:
                 leave_traceback(error)
                 raise
@@ -145,7 +145,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         lane.node = parent
         recorder.words[lane.base + node.slot] = 0  # not `slot`: a fork may lie in between
         if type(result) not in _PLAIN and can_be_awaited(result):
-            followed = awaited(result, span, start)  # counts the call when that ends
+            followed = follow_awaitable(result, span, start)  # counts the call when that ends
             if opened is not None:
                 opened.close()
             return followed
@@ -170,27 +170,27 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         if duration_ns > node.max_ns:
             node.max_ns = words[total + 2] = duration_ns
         if not count % CALLS_A_LOOK or node.skip:
-            _seldom(node, count)
+            _check_cost(node, count)
         return result
 
     @unseen
-    def _counted(self, lane: Lane, parent: Node, node: Node, opened: Closable | None, args: Args, kwargs: KwArgs) -> object:
+    def _call_untimed(self, lane: Lane, parent: Node, node: Node, opened: Closable | None, args: Args, kwargs: KwArgs) -> object:
         """Call without timing: the target costs too much (see `overhead`)."""
         node.skip += 1
         lane.node = node
         try:
             result = self._self_function(*args, **kwargs)
         except BaseException as error:
-            _leave_counted(lane, parent, node, opened, error)
+            _leave_untimed(lane, parent, node, opened, error)
             leave_traceback(error)
             raise
-        _leave_counted(lane, parent, node, opened, None)
+        _leave_untimed(lane, parent, node, opened, None)
         return result
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[object, ...]:
         wrapped = self._self_function
         if isinstance(wrapped, FunctionType | BuiltinFunctionType):
-            return reduced(wrapped)
+            return reduce_function(wrapped)
         return wrapped.__reduce_ex__(protocol)
 
     def __reduce__(self) -> str | tuple[object, ...]:
@@ -224,7 +224,7 @@ def _count_untimed(node: Node, error: BaseException | None) -> None:
         recorder.count_error(node, error)
 
 
-def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Closable | None, error: BaseException | None) -> None:
+def _leave_untimed(lane: Lane, parent: Node, node: Node, opened: Closable | None, error: BaseException | None) -> None:
     if lane.moved is not None:
         parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
     if lane.node is not node:
@@ -237,7 +237,7 @@ def _leave_counted(lane: Lane, parent: Node, node: Node, opened: Closable | None
         opened.close()
 
 
-def _seldom(node: Node, count: int) -> None:
+def _check_cost(node: Node, count: int) -> None:
     if node.skip:
         node.skip = 1
     if not count % CALLS_A_LOOK:

@@ -287,7 +287,7 @@ def _has(value: object, name: str) -> bool:
 
 
 @unseen
-async def awaiting(made: Any) -> object:
+async def wrap_awaitable(made: Any) -> object:
     """Make a coroutine of what can only be awaited."""
     try:
         return await made
@@ -296,7 +296,7 @@ async def awaiting(made: Any) -> object:
         raise
 
 
-def awaited(result: Any, span: Span, start_ns: int) -> object:
+def follow_awaitable(result: Any, span: Span, start_ns: int) -> object:
     """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
     if _has(result, "send"):
         return _coroutine(result, span)

@@ -27,7 +27,7 @@ from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
 from hookmon.probe.transactions import context, paired_spans, renaming, response, traces
 from hookmon.probe.wrappers import coroutines, generators
-from hookmon.probe.wrappers.observers import MarkedCoroutine, marker, needs_result, quick_reading, routing
+from hookmon.probe.wrappers.observers import MarkedCoroutine, marker, needs_result, quick_reader, route_reader
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
@@ -50,11 +50,11 @@ _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
 _PROXIES = ("ObjectProxy", "BaseObjectProxy")  # wrapt's; __class__ of anything else may be code of the program
 
 if TYPE_CHECKING:
-    from hookmon.probe.wrappers import calls as kinds  # which says what the wrappers of both engines are
+    from hookmon.probe.wrappers import calls as wrappers  # which says what the wrappers of both engines are
 elif compiled:
-    kinds = compiled
+    wrappers = compiled
 else:
-    from hookmon.probe.wrappers import calls as kinds
+    from hookmon.probe.wrappers import calls as wrappers
 
 if compiled:
     from hookmon.probe import _engine
@@ -63,8 +63,8 @@ if compiled:
         recorder.root,
         tree.no_children,
         context.members,
-        awaited=coroutines.awaited,
-        awaiting=coroutines.awaiting,
+        awaited=coroutines.follow_awaitable,
+        awaiting=coroutines.wrap_awaitable,
         end_left=paired_spans.close_abandoned,
         enter_thread=recorder.enter_thread,
         free_lane=recorder.free_lane,
@@ -86,8 +86,8 @@ if compiled:
         timed_generator=generators.timed_generator,
     )
 
-TimedCallable = kinds.TimedCallable
-Selective: Any = kinds.Selective
+TimedCallable = wrappers.TimedCallable
+Selective: Any = wrappers.Selective
 CallbackSource: Any = getattr(compiled, "CallbackSource", None)
 """The compiled engine's class of functions that hand callbacks out; None where `hooks` makes such a function itself."""
 
@@ -109,15 +109,15 @@ def can_stand_in(value: object) -> bool:
     """
     if type(value) is MethodType:
         value = value.__func__
-    kind = type(value)
-    if kind in _PLAIN_TYPES or kind.__name__ in _PLAIN_NAMES or is_partial(value):
+    value_type = type(value)
+    if value_type in _PLAIN_TYPES or value_type.__name__ in _PLAIN_NAMES or is_partial(value):
         return True
-    return any(base.__name__ in _PROXIES for base in kind.__mro__) and isinstance(value, FunctionType)
+    return any(base.__name__ in _PROXIES for base in value_type.__mro__) and isinstance(value, FunctionType)
 
 
 def is_marked(value: object) -> bool:
     """Say whether a value is a stand-in that tells of a transaction."""
-    return isinstance(value, kinds.Marked)
+    return isinstance(value, wrappers.Marked)
 
 
 def is_ours(value: object) -> bool:
@@ -150,25 +150,25 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     flags = _flags(function)
     if flags & CO_ITERABLE_COROUTINE:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
-    kind: type[TimedCallable] = kinds.Timed
+    wrapper_class: type[TimedCallable] = wrappers.Timed
     if flags & CO_COROUTINE:
-        kind = kinds.TimedCoroutineFunction
+        wrapper_class = wrappers.TimedCoroutineFunction
         target.flags |= layout.FLAG_COROUTINE
     elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
-        kind = kinds.TimedGeneratorFunction
+        wrapper_class = wrappers.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
-        kind = kinds.TimedCallable
+        wrapper_class = wrappers.TimedCallable
     if compiled and isinstance(function, MethodDescriptorType):
         method: Function = compiled.TimedMethod(function, span, name, position, target.sited, key)
         return method
-    if isinstance(function, FunctionType | kinds.Marked):
-        made = kind(function, span, name, position, target.sited, key)
-        return made if compiled else kinds.hide_call(made)
+    if isinstance(function, FunctionType | wrappers.Marked):
+        made = wrapper_class(function, span, name, position, target.sited, key)
+        return made if compiled else wrappers.hide_call(made)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
-        proxy: Function = _proxy(function, kind(function, span, name, position, target.sited, key))
+        proxy: Function = _proxy(function, wrapper_class(function, span, name, position, target.sited, key))
         return proxy
-    made = _named_after(kind, function)(function, span, name, position, target.sited, key)
-    return made if compiled else kinds.hide_call(made)
+    made = _class_like(wrapper_class, function)(function, span, name, position, target.sited, key)
+    return made if compiled else wrappers.hide_call(made)
 
 
 def application(function: Function, target: Target, template: str, scope_at: int) -> Function:
@@ -177,21 +177,21 @@ def application(function: Function, target: Target, template: str, scope_at: int
     `scope_at` is the position of its scope: 1 for the method of a class. Raises ValueError for a bad template.
     """
     if compiled:
-        kind: Callable[..., Function] = compiled.Application
+        wrapper_class: Callable[..., Function] = compiled.Application
     else:
         from hookmon.probe.wrappers.asgi import Application
 
-        kind = Application
-    named = _called_as_method if scope_at else _called
+        wrapper_class = Application
+    named = _application_method if scope_at else _application
     name, _ = span_finder(template, target, named, bool(scope_at))
-    return kind(function, None, name, scope_at, False, "method")
+    return wrapper_class(function, None, name, scope_at, False, "method")
 
 
-def _called(scope: object, receive: object, send: object) -> None:
+def _application(scope: object, receive: object, send: object) -> None:
     """Give names to the arguments of an application."""
 
 
-def _called_as_method(self: object, scope: object, receive: object, send: object) -> None:
+def _application_method(self: object, scope: object, receive: object, send: object) -> None:
     """Give names to those of one that is a method."""
 
 
@@ -205,14 +205,14 @@ def told(
     is to, and the fields that alone decide about it, (position or keyword or -1 for the result, names), besides the prefix that
     the transaction has.
     """
-    kind = kinds.MarkedBefore if _flags(function) & CO_COROUTINE else kinds.Marked
-    quick = routing(*route_of) if route_of is not None else None
-    return kind(function, None, shielded(None)(tell), -1, False, quick)
+    wrapper_class = wrappers.MarkedBefore if _flags(function) & CO_COROUTINE else wrappers.Marked
+    quick = route_reader(*route_of) if route_of is not None else None
+    return wrapper_class(function, None, shielded(None)(tell), -1, False, quick)
 
 
 def told_before(function: Function, tell: Mark) -> Function:
     """Return the stand-in for a Python function that is not timed but tells before each call: `tell(args, kwargs, None)`."""
-    return kinds.MarkedBefore(function, None, shielded(None)(tell), -1)
+    return wrappers.MarkedBefore(function, None, shielded(None)(tell), -1)
 
 
 @unseen
@@ -225,39 +225,39 @@ def chained(method: Any, make: Function, given: object, then: Function) -> Funct
         chain: Function = compiled.Chained(method, make, given, then)
         return chain
 
-    def through(self: object, /, *args: object, **kwargs: object) -> object:
+    def call(self: object, /, *args: object, **kwargs: object) -> object:
         try:
             return method(self, *args, **kwargs) if kwargs else then(make(self, given), *args)
         except BaseException as error:
             leave_traceback(error)
             raise
 
-    through.__module__ = method.__objclass__.__module__
-    return look_like(through, method)
+    call.__module__ = method.__objclass__.__module__
+    return look_like(call, method)
 
 
-def one_end(function: Function, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Function:
+def wrap_endpoint(function: Function, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Function:
     """Return the stand-in for one of the two functions of a paired span.
 
     One function is an end once: a class that is also found in the package that its module is in is patched twice. Raises
     RefusedError for one that has not done its work when it returns.
     """
-    if any(function is end() for end in _ends):
+    if any(function is end() for end in _endpoints):
         return function
     if _flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS | CO_ITERABLE_COROUTINE):
         raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
-    if not isinstance(function, FunctionType | kinds.Timed):
+    if not isinstance(function, FunctionType | wrappers.Timed):
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
     if is_last:
-        made = kinds.Marked(function, None, paired_spans.Endpoints(watch["id"], None, is_method).end_span, -1)
+        made = wrappers.Marked(function, None, paired_spans.Endpoints(watch["id"], None, is_method).end_span, -1)
     else:
         find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
-        made = kinds.MarkedBefore(function, None, paired_spans.Endpoints(watch["id"], find, is_method).begin_span, -1)
-    _ends.append(ref(made, _ends.remove))
+        made = wrappers.MarkedBefore(function, None, paired_spans.Endpoints(watch["id"], find, is_method).begin_span, -1)
+    _endpoints.append(ref(made, _endpoints.remove))
     return made
 
 
-_ends: list[ref[Any]] = []
+_endpoints: list[ref[Any]] = []
 """The wrappers of endpoints, weakly: whoever holds one holds its module."""
 
 
@@ -266,27 +266,27 @@ def _marked(function: Function, target: Target, is_method: bool) -> Function:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     mark = marker(target, function, is_method)
     if not _flags(function) & CO_COROUTINE:
-        return kinds.Marked(function, None, mark, -1, False, quick_reading(target, function, is_method))
+        return wrappers.Marked(function, None, mark, -1, False, quick_reader(target, function, is_method))
     if not needs_result(target):
-        return kinds.MarkedBefore(function, None, mark, -1)
+        return wrappers.MarkedBefore(function, None, mark, -1)
 
     def follow(args: Args, kwargs: KwArgs, coroutine: Any) -> MarkedCoroutine:
         return MarkedCoroutine(coroutine, mark, args, kwargs)
 
-    return kinds.MarkedCoroutineFunction(function, None, follow, -1)
+    return wrappers.MarkedCoroutineFunction(function, None, follow, -1)
 
 
-def _named_after(kind: type, function: Function, **members: object) -> Callable[..., Any]:
+def _class_like(wrapper_class: type, function: Function, **members: object) -> Callable[..., Any]:
     """Return a class of stand-ins that goes by the name of the callable's own class, for help() and its like."""
     own = type(function)
     members["__slots__"] = ()
     if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
         members["__doc__"] = own.__doc__
     elif compiled:  # or the class would have a text of None, and pydoc would find that
-        members["__doc__"] = vars(kinds.TimedCallable)["__doc__"]
+        members["__doc__"] = vars(wrappers.TimedCallable)["__doc__"]
     if isinstance(getattr(own, "__call__", None), FunctionType):  # noqa: B004 - it is looked at, not asked for
         members["__signature__"] = property(lambda self: _signature(function))  # or that of our own `__call__` would be found
-    return type(own.__name__, (kind,), members)
+    return type(own.__name__, (wrapper_class,), members)
 
 
 def _signature(function: Function) -> Signature:
@@ -324,14 +324,14 @@ def _proxy(function: Function, timed: Function) -> Any:
     members |= {"__copy__": copy, "__deepcopy__": deepcopy}
     if hasattr(type(function), "__get__"):
         members["__get__"] = lambda self, instance, owner=None: self if instance is None else MethodType(self, instance)
-    made = _named_after(load_stand_in_base(recorder.wrapt_folder), function, **members)(function)
+    made = _class_like(load_stand_in_base(recorder.wrapt_folder), function, **members)(function)
     if is_called_in_c(function):
         made.__call__ = timed
     return made
 
 
 def _flags(function: object) -> int:
-    function = function._self_function if isinstance(function, kinds.Marked) else function
+    function = function._self_function if isinstance(function, wrappers.Marked) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 

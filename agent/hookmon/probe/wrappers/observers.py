@@ -56,7 +56,7 @@ def marker(target: Target, function: Function, is_method: bool) -> Mark:
     return mark
 
 
-def quick_reading(target: Target, function: Function, is_method: bool) -> object:
+def quick_reader(target: Target, function: Function, is_method: bool) -> object:
     """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
     or None for any, whether it tells the route); None for no.
 
@@ -82,7 +82,7 @@ def quick_reading(target: Target, function: Function, is_method: bool) -> object
     return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind, False
 
 
-def routing(name_of: Callable[[Args, KwArgs, Any], str], fields: tuple[object, ...]) -> object:
+def route_reader(name_of: Callable[[Args, KwArgs, Any], str], fields: tuple[object, ...]) -> object:
     """Return the same for a function that tells the route of the open request: `name_of(args, kwargs, result)`.
 
     "" is for what is no route: of that Python is told.

@@ -105,7 +105,7 @@ def look_like(function: Any, original: Any) -> Any:
 _MISSING = object()
 
 
-def reduced(function: FunctionType | BuiltinFunctionType) -> str | tuple[object, ...]:
+def reduce_function(function: FunctionType | BuiltinFunctionType) -> str | tuple[object, ...]:
     """Return what `__reduce_ex__` of a function's stand-in returns.
 
     Where the stand-in is in the function's place that is the name: whoever loads it finds a stand-in, or the function itself.
