@@ -100,7 +100,7 @@ def decorated(tmp_path: Path, wanted: Any, source: str = SCRIPT) -> tuple[CodeTy
     path = tmp_path / "script.py"
     path.write_text(source)
     script = MainScript(wanted, decorate, lambda names, _: defined.extend(names))
-    return script._compiled(path.read_bytes, str(path), warn=True), made, defined
+    return script._compile(path.read_bytes, str(path), warn=True), made, defined
 
 
 def test_every_definition_is_told(tmp_path: Path):

@@ -56,7 +56,7 @@ def main() -> None:
         for _ in range(_FEW):
             body(function, times)
 
-    def made(function: Function, kind: str = "function", *, entry: bool = False) -> Any:
+    def watch(function: Function, kind: str = "function", *, entry: bool = False) -> Any:
         return stand_in(function, Target(f"calibration:{kind}", kind, "", "", False, entry=entry), "", is_method=False)
 
     def call(function: Callable[[], None]) -> None:
@@ -77,8 +77,13 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
         recorder.start(folder, "calibration")
-        timed, timed_count, timed_wait, query = made(nothing), made(count), made(wait), made(nothing, "sql")
-        task = made(inside, "task", entry=True)
+        timed, timed_count, timed_wait, query = (
+            watch(nothing),
+            watch(count),
+            watch(wait),
+            watch(nothing, "sql"),
+        )
+        task = watch(inside, "task", entry=True)
         plain: dict[str, Callable[[], None]] = {
             "nothing": lambda: call(nothing),
             "call": lambda: call(timed),

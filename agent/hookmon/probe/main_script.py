@@ -58,7 +58,7 @@ class MainScript:
 
             if os.path.isfile(script):
                 self._path = os.path.abspath(script)
-                self._code = self._compiled(lambda: read(script)[0], self._path, warn=True)
+                self._code = self._compile(lambda: read(script)[0], self._path, warn=True)
                 if self._code is not None:  # once asked, a hook cannot say no and leave: C goes by the length of before
                     sys.path_hooks.insert(0, self._claim)
 
@@ -85,7 +85,7 @@ class MainScript:
                     _hide_own_frames()
                 raise
             if is_for_main:
-                code = self._decorated(code, lambda: spec.loader.get_source(spec.name)) or code
+                code = self._decorate_code(code, lambda: spec.loader.get_source(spec.name)) or code
                 if spec.name in _RUNNERS_BY_NAME and "__main__" in sys.modules:
                     vars(sys.modules["__main__"]).setdefault("compile", self._compile_for(_is_script))
             return name, spec, code
@@ -94,7 +94,7 @@ class MainScript:
             found = get_code(*args, **kwargs)
             code = found[0] if isinstance(found, tuple) else found  # a pair up to 3.12
             if _is_for_main(sys._getframe(1)):
-                code = self._decorated(code, lambda: read(code.co_filename)[0]) or code
+                code = self._decorate_code(code, lambda: read(code.co_filename)[0]) or code
             return (code, *found[1:]) if isinstance(found, tuple) else code
 
         runpy._get_module_details = details  # type: ignore[attr-defined]
@@ -123,17 +123,17 @@ class MainScript:
                 leave_traceback(error)
                 raise
             if mode == "exec" and type(code) is CodeType and is_script(code.co_filename):
-                return self._decorated(code, lambda: source) or code
+                return self._decorate_code(code, lambda: source) or code
             return code
 
         builtin = vars(sys.modules["builtins"])["compile"]
         return unseen(compile)
 
-    def _decorated(self, code: CodeType, source: Callable[[], Source]) -> CodeType | None:
-        return self._compiled(source, code.co_filename, warn=False)
+    def _decorate_code(self, code: CodeType, source: Callable[[], Source]) -> CodeType | None:
+        return self._compile(source, code.co_filename, warn=False)
 
     @shielded(None)
-    def _compiled(self, source: Callable[[], Source], filename: str, *, warn: bool) -> CodeType | None:
+    def _compile(self, source: Callable[[], Source], filename: str, *, warn: bool) -> CodeType | None:
         """Return the decorated code of a script; None when nothing in it is wanted, or when it cannot be compiled.
 
         The compiler's warnings come once, as without us: from here with `warn`, else from Python's own compilation.
@@ -159,7 +159,7 @@ class MainScript:
                 code = compile(tree, filename, "exec", dont_inherit=True)
         except (SyntaxError, ValueError):
             return None  # an archive, a compiled file, or what Python is about to refuse in its own words
-        return _with_constants(code, decorators)
+        return _replace_constants(code, decorators)
 
     def _mark(self, tree: ast.Module, filename: str) -> dict[str, object]:
         """Add a mark to each wanted definition, as its innermost decorator; return the decorators by mark."""
@@ -195,12 +195,12 @@ def _definitions(body: list[ast.stmt], outer: tuple[str, ...]) -> list[tuple[str
     return found
 
 
-def _with_constants(code: CodeType, values: dict[str, object]) -> CodeType:
+def _replace_constants(code: CodeType, values: dict[str, object]) -> CodeType:
     """Put the decorators where their marks stand among the constants: nothing is added to the script's namespace."""
     constants: list[object] = []
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            constants.append(_with_constants(constant, values))
+            constants.append(_replace_constants(constant, values))
         else:
             constants.append(values.get(constant, constant) if type(constant) is str else constant)
     return code.replace(co_consts=tuple(constants))

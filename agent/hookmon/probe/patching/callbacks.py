@@ -87,7 +87,7 @@ class Callbacks:
             self._note_uncallable(value, 0)
             return None
         if not lifetimes.can_be_kept(value) and can_stand_in(value) and self._finds_weak_references():
-            self._leave(called(value), "it may die at any moment, and the framework may hold it by a weak reference")
+            self._note_untimed(called(value), "it may die at any moment, and the framework may hold it by a weak reference")
             return None
         return self._stand_in(value, args, kwargs)
 
@@ -221,7 +221,7 @@ class Callbacks:
         try:
             made = stand_in(function, self._target, "", is_method=False, span=span)
         except RefusedError as refusal:
-            self._leave(span.name, str(refusal))
+            self._note_untimed(span.name, str(refusal))
             return None
         known, key = self._known, id(function)
 
@@ -239,9 +239,9 @@ class Callbacks:
         """Time the calls of an object; a stand-in for it could be told from it by whoever copies or introspects it."""
         name = called(value)
         if type(value) is MethodType:
-            self._leave(name, f"it is a method that is a {type(value.__func__).__name__}, no plain function")
+            self._note_untimed(name, f"it is a method that is a {type(value.__func__).__name__}, no plain function")
         elif issubclass(type(value), type):
-            self._leave(name, "it is a class, and has to stay one")
+            self._note_untimed(name, "it is a class, and has to stay one")
         elif issubclass(type(value), ReferenceType | CallableProxyType):
             self._note(f"{self._target.path}: callbacks that are held by weak references are left alone and not timed")
         else:
@@ -254,7 +254,7 @@ class Callbacks:
             return
         kind = type(owner)
         if issubclass(kind, type):
-            self._leave(called(owner), "it is a class, and whose methods are called is not known")
+            self._note_untimed(called(owner), "it is a class, and whose methods are called is not known")
             return
         own = owner.__dict__ if isinstance(owner, ModuleType) else own_dictionary(owner)
         names = list(_names_of(kind, own, self._methods))
@@ -266,7 +266,7 @@ class Callbacks:
                 definer = next(base for base in kind.__mro__ if name in vars(base))
                 raw = vars(definer)[name]
                 if definer not in from_base and (callable(raw) or hasattr(type(raw), "__get__")):
-                    self._time_method(owner, definer, name, _called_method(owner, name, raw), name, args, kwargs)
+                    self._time_method(owner, definer, name, _name_method(owner, name, raw), name, args, kwargs)
             elif type(own[name]) in (FunctionType, MethodType):
                 made = self._stand_in(own[name], args, kwargs, owner, name)
                 if made is not None:
@@ -283,7 +283,7 @@ class Callbacks:
         if span is None:
             return
         if function is None:
-            self._leave(span.name, f"its {name} is a {type(vars(definer)[name]).__name__}, no plain function")
+            self._note_untimed(span.name, f"its {name} is a {type(vars(definer)[name]).__name__}, no plain function")
             return
         timed = instances.stand_in_of(owner, definer, name)
         if timed is not None:
@@ -295,7 +295,7 @@ class Callbacks:
             try:
                 instances.time_method(owner, definer, name, timed)
             except RefusedError as refusal:
-                self._leave(span.name, str(refusal))
+                self._note_untimed(span.name, str(refusal))
 
     def _finds_weak_references(self) -> bool:
         if self._names_weak_references is None:
@@ -312,7 +312,7 @@ class Callbacks:
         elif is_closed(value) or (depth == 0 and not is_held(value) and not is_plain_value(value)):
             self._note(f"{self._target.path}: a {kind} is no callback, and is not looked through for callbacks")
 
-    def _leave(self, name: str, reason: str) -> None:
+    def _note_untimed(self, name: str, reason: str) -> None:
         self._note(f"{name} is not timed: {reason}")
 
     def _note(self, text: str) -> None:
@@ -334,7 +334,7 @@ def _classes_of(kind: type, base: str) -> tuple[type, ...]:
     return next((cls.__mro__ for cls in kind.__mro__ if base and f"{cls.__module__}:{cls.__qualname__}" == base), ())
 
 
-def _called_method(owner: object, name: str, raw: object) -> Called:
+def _name_method(owner: object, name: str, raw: object) -> Called:
     """Return what a method of an object is called; for what is no function, by the object's class."""
     if isinstance(raw, FunctionType):
         return called(MethodType(raw, owner))

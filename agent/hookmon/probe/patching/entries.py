@@ -21,13 +21,13 @@ MISSING: Any = object()
 _ROOM = 3_900  # characters of a note in a shard
 
 
-def named(module: ModuleType, module_name: str, call: str) -> Iterator[tuple[Owner, str, str]]:
+def find_targets(module: ModuleType, module_name: str, call: str) -> Iterator[tuple[Owner, str, str]]:
     """Yield (module or class, name, path below the module) of each that one entry of `calls` names; it need not be there."""
     *classes, last = call.split(".")
     owner = owner_of(module, classes)
     if owner is MISSING:
         return
-    for name in list(matching(owner, module_name, last)):
+    for name in list(matching_names(owner, module_name, last)):
         yield owner, name, ".".join((*classes, name))
 
 
@@ -63,7 +63,7 @@ def is_glob(call: str) -> bool:
     return any(char in call for char in "*?[")
 
 
-def matching(owner: Owner, module_name: str, pattern: str) -> Iterator[str]:
+def matching_names(owner: Owner, module_name: str, pattern: str) -> Iterator[str]:
     """Yield the names that the last part of a call stands for.
 
     A glob takes the functions that the module or class itself defines, never those it imported or inherited, and names
@@ -128,16 +128,16 @@ def _is_among(char: str, chars: str) -> bool:
     return False
 
 
-def class_of_nothing(module: ModuleType, module_name: str, call: str) -> str:
+def empty_class(module: ModuleType, module_name: str, call: str) -> str:
     """Return the name of the class whose functions a glob stands for, where it has none of its own; "" for any other call."""
     *classes, last = call.split(".")
     owner = owner_of(module, classes)
-    if not is_glob(last) or not isinstance(owner, type) or any(matching(owner, module_name, "*")):
+    if not is_glob(last) or not isinstance(owner, type) or any(matching_names(owner, module_name, "*")):
         return ""
     return ".".join(classes)
 
 
-def names_there(module: ModuleType, call: str) -> Iterator[str]:
+def callable_names(module: ModuleType, call: str) -> Iterator[str]:
     """Yield the callable names that a misspelt one may have meant, as they would stand in `calls`."""
     for name, value in list(vars(module).items()):
         if callable(value) and not name.startswith("__"):
@@ -147,7 +147,7 @@ def names_there(module: ModuleType, call: str) -> Iterator[str]:
                     yield from (f"{name}.{inner}" for inner, _ in list(vars(owner).items()) if not inner.startswith("__"))
 
 
-def near_first(names: Iterable[str], call: str) -> str:
+def sort_by_likeness(names: Iterable[str], call: str) -> str:
     """Return names, one a line, as many as a note has room for: those first that begin and end as the misspelt call does."""
 
     def likeness(name: str) -> int:

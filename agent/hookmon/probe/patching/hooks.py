@@ -72,7 +72,7 @@ def registration(function: object, target: Target, watch: WatchPlan, *, is_metho
     return register
 
 
-def replaced(raw: object, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> object:
+def wrap_attribute(raw: object, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> object:
     """Return what is to stand where an attribute stands: the same kind of descriptor around a registration function."""
     if isinstance(raw, classmethod | staticmethod):
         inner = raw.__func__

@@ -9,8 +9,8 @@ from __future__ import annotations
 from hookmon.core import layout
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.target import is_own
-from hookmon.probe.patching.entries import is_glob, matches, near_first
-from hookmon.probe.patching.patcher import end_of, nothing_in, pairs_of, target_of, through
+from hookmon.probe.patching.entries import is_glob, matches, sort_by_likeness
+from hookmon.probe.patching.patcher import explain_empty_class, pairs_of, target_of, wrap_endpoint_attribute, wrap_registration
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers.make import RefusedError, stand_in
 
@@ -34,7 +34,7 @@ class MainPatcher:
         return self._pair_of(name) is not None
 
     def _pair_of(self, name: str) -> tuple[WatchPlan, str] | None:
-        found = [pair for pair in self._pairs if _names(pair[1], name)]
+        found = [pair for pair in self._pairs if _stands_for(pair[1], name)]
         return min(found, key=lambda pair: is_glob(pair[1])) if found else None
 
     def decorator(self, name: str) -> Callable[[Function], Function]:
@@ -48,9 +48,9 @@ class MainPatcher:
         def timed(function: Function) -> Function | None:
             try:
                 if "hook" in watch:
-                    made: Function = through(function, target, watch, is_method="." in name)
+                    made: Function = wrap_registration(function, target, watch, is_method="." in name)
                 elif "until" in watch:
-                    made = end_of(function, target, watch, is_last=call in watch["until"], is_method="." in name)
+                    made = wrap_endpoint_attribute(function, target, watch, is_last=call in watch["until"], is_method="." in name)
                 else:
                     made = stand_in(function, target, watch["span"], is_method="." in name)
             except RefusedError as error:
@@ -64,15 +64,15 @@ class MainPatcher:
     def note_defined(self, names: list[str], filename: str) -> None:
         """Note the calls that name nothing in the script. A tool's own script may run another one, of which we see nothing."""
         for watch, call in self._pairs:
-            if any(_names(call, name) for name in names):
+            if any(_stands_for(call, name) for name in names):
                 continue
             if call in names:
                 reason = f"{call} is a class without an __init__ of its own, whose making cannot be timed"
                 self._note(watch, call, layout.TARGET_REFUSED, reason)
-            elif is_own(filename) and _owner_of_nothing(call, names):
-                self._note(watch, call, layout.TARGET_REFUSED, nothing_in(call.rpartition(".")[0]))
+            elif is_own(filename) and _is_empty_class(call, names):
+                self._note(watch, call, layout.TARGET_REFUSED, explain_empty_class(call.rpartition(".")[0]))
             elif is_own(filename):
-                self._note(watch, call, layout.TARGET_NOT_FOUND, near_first(names, call))
+                self._note(watch, call, layout.TARGET_NOT_FOUND, sort_by_likeness(names, call))
             else:
                 reason = f"the started script was {filename}, which does not define it; what a tool runs in turn is not seen here"
                 self._note(watch, call, layout.TARGET_ELSEWHERE, reason)
@@ -84,13 +84,13 @@ class MainPatcher:
             notes.note_watch(watch["id"], f"__main__:{call}", status, detail)
 
 
-def _owner_of_nothing(call: str, names: list[str]) -> bool:
+def _is_empty_class(call: str, names: list[str]) -> bool:
     """Say whether a glob stands for the functions of a class of the script that has none."""
     owner, _, pattern = call.rpartition(".")
     return is_glob(pattern) and owner in names and not any(name.startswith(f"{owner}.") for name in names)
 
 
-def _names(call: str, name: str) -> bool:
+def _stands_for(call: str, name: str) -> bool:
     """Say whether an entry of `calls` stands for a qualified name of the script."""
     owner, _, last = name.rpartition(".")
     if last == "__init__" and call == owner:

@@ -16,13 +16,13 @@ from hookmon.probe.base.private import os, read
 from hookmon.probe.base.target import Target
 from hookmon.probe.patching.entries import (
     MISSING,
-    class_of_nothing,
+    callable_names,
+    empty_class,
+    find_targets,
     is_glob,
-    named,
-    names_there,
-    near_first,
     owners,
     raw_attribute,
+    sort_by_likeness,
 )
 from hookmon.probe.patching.stale_bindings import Places, parts
 from hookmon.probe.recording import notes
@@ -105,7 +105,7 @@ def _way_in(owner: type) -> type[type]:
 
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
-    pairs = sorted(pairs_of(watches), key=_turn)
+    pairs = sorted(pairs_of(watches), key=_sort_key)
     places = _places(module, name, pairs, patches) or Places(module, [], patches.replace)
     for watch, call in pairs:
         _apply(module, name, watch, call, patches, places)
@@ -117,13 +117,13 @@ def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patche
 @shielded(None)
 def _places(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], patches: Patches) -> Places:
     """Find out who else holds what is to be patched. Adapters know what they do."""
-    found = [place for watch, call in pairs if not watch["adapter"] for place in _at_stake(module, name, watch, call)]
+    found = [place for watch, call in pairs if not watch["adapter"] for place in _places_to_patch(module, name, watch, call)]
     return Places(module, found, patches.replace)
 
 
-def _at_stake(module: ModuleType, module_name: str, watch: WatchPlan, call: str) -> Iterator[tuple[Owner, str]]:
+def _places_to_patch(module: ModuleType, module_name: str, watch: WatchPlan, call: str) -> Iterator[tuple[Owner, str]]:
     """Yield the places that one entry of `calls` is to change, but those where something of ours stands already."""
-    found = [(owner, name) for owner, name, _ in named(module, module_name, call)]
+    found = [(owner, name) for owner, name, _ in find_targets(module, module_name, call)]
     for owner, name in (*found, *owners(module, watch["hook"]["since"] if "hook" in watch else [])):
         if issubclass(type(vars(owner).get(name)), type):
             owner, name = vars(owner)[name], "__init__"
@@ -138,7 +138,7 @@ def pairs_of(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
     return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
 
 
-def _turn(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
+def _sort_key(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
     """Sort pairs: a name that was spelt out beats a glob, and the ends of a longer span go around what is timed by itself."""
     watch, call = pair
     return "until" in watch, is_glob(call)
@@ -152,7 +152,7 @@ def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
         if watch["adapter"]:
             _adapt(module, name, watch, call, patches)
         elif not _patch_call(module, name, watch, call, places):
-            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, near_first(names_there(module, call), call))
+            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, sort_by_likeness(callable_names(module, call), call))
             return
     except RefusedError as refusal:
         notes.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
@@ -216,7 +216,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
     """Patch what one entry of `calls` names; say whether anything was found. Raises RefusedError when all of it is taken."""
     found = patched = False
     refusal = ""
-    for owner, name, qualified in named(module, module_name, call):
+    for owner, name, qualified in find_targets(module, module_name, call):
         raw = raw_attribute(owner, name)
         if raw is MISSING:
             continue
@@ -234,15 +234,15 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
             refusal = str(error)
             if is_glob(call):  # the others that it stands for may be patched
                 notes.note("refused", f"{module_name}:{qualified}{_place_of(raw)}: {refusal}")
-    nothing_of = "" if found else class_of_nothing(module, module_name, call)
+    nothing_of = "" if found else empty_class(module, module_name, call)
     if nothing_of:
-        refusal = nothing_in(nothing_of)
+        refusal = explain_empty_class(nothing_of)
     if refusal and not patched:
         raise RefusedError(refusal)
     return found
 
 
-def nothing_in(cls: str) -> str:
+def explain_empty_class(cls: str) -> str:
     """Say why a glob finds nothing in a class."""
     return f"{cls} has no function of its own; what it inherits, properties and other descriptors are to be named one by one"
 
@@ -254,7 +254,7 @@ def _patch_one(
     if "hook" in watch:
         _patch_hook(module, owner, name, raw, target, watch, places)
     elif "until" in watch:
-        made = end_of(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
+        made = wrap_endpoint_attribute(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
         places.put(owner, name, raw, made)
     elif isinstance(raw, type):
         _patch_class(raw, target, watch["span"], places)
@@ -293,12 +293,12 @@ def _patch_hook(
     """Take callbacks on their way through a registration function; a class's is its `__init__`."""
     if isinstance(raw, type):
         owner, name, raw = raw, "__init__", raw_attribute(raw, "__init__")
-    value = through(raw, target, watch, is_method=isinstance(owner, type))
-    if value is not raw and not _waits(module, watch["hook"]["since"], lambda: places.put(owner, name, raw, value), places):
+    value = wrap_registration(raw, target, watch, is_method=isinstance(owner, type))
+    if value is not raw and not _defer(module, watch["hook"]["since"], lambda: places.put(owner, name, raw, value), places):
         places.put(owner, name, raw, value)
 
 
-def _waits(module: ModuleType, since: list[str], put: Callable[[], None], places: Places) -> bool:
+def _defer(module: ModuleType, since: list[str], put: Callable[[], None], places: Places) -> bool:
     """Let something be put in place when one of the functions `since` is first called; say whether that is possible."""
     found = [(owner, name, raw_attribute(owner, name)) for owner, name in owners(module, since)]
     if not since or len(found) < len(since) or not all(isinstance(raw, FunctionType) for *_, raw in found):
@@ -309,26 +309,26 @@ def _waits(module: ModuleType, since: list[str], put: Callable[[], None], places
     def begin(*_call: object) -> None:
         if waiting:
             waiting.pop()
-            for owner, name, raw, made in told:
+            for owner, name, raw, made in waiting_wrappers:
                 places.put(owner, name, made, raw)
             put()
 
     waiting = [begin]
-    told = [(owner, name, raw, told_before(raw, begin)) for owner, name, raw in found]
-    for owner, name, raw, made in told:
+    waiting_wrappers = [(owner, name, raw, told_before(raw, begin)) for owner, name, raw in found]
+    for owner, name, raw, made in waiting_wrappers:
         places.put(owner, name, raw, made)
     return True
 
 
-def through(raw: object, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
+def wrap_registration(raw: object, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
     """Return what is to stand where a registration function stands."""
     from hookmon.probe.patching import hooks  # only who has hooks pays for it
 
     takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
-    return hooks.replaced(raw, target, watch, is_method=is_method, takes_out=takes_out)
+    return hooks.wrap_attribute(raw, target, watch, is_method=is_method, takes_out=takes_out)
 
 
-def end_of(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
+def wrap_endpoint_attribute(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
     """Return what is to stand where one of the two ends of a span stands: the same kind of descriptor."""
     if isinstance(raw, classmethod | staticmethod):
         is_method = isinstance(raw, classmethod)

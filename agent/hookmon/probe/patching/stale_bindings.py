@@ -62,12 +62,12 @@ def _holders(space: Namespace, name: str) -> int:
 def parts(value: object) -> Iterator[object]:
     """Yield what stands in a place, and of a descriptor the function inside."""
     yield value
-    inside = _inside(value)
+    inside = _function_attribute(value)
     if inside:
         yield getattr(value, inside)
 
 
-def _inside(value: object) -> str:
+def _function_attribute(value: object) -> str:
     """Return the name of the function inside a descriptor; the type is asked and never the value, which may be a proxy."""
     kind = type(value)
     if issubclass(kind, classmethod | staticmethod):
@@ -90,7 +90,7 @@ class Places:
             space = vars(owner)
             if id(space[name]) in held:
                 continue
-            inside = _inside(space[name])
+            inside = _function_attribute(space[name])
             if inside:
                 references = _holders({"inside": getattr(space[name], inside)}, "inside") - 2  # that one, the descriptor's
                 if references:
@@ -143,15 +143,15 @@ class Places:
                 if id(value) in held:
                     held[id(value)][1] -= 1
         known = {id(space) for _, space in spaces} | {id(entry) for entry in held.values()}
-        if self._left(held):
+        if self._unexplained_keys(held):
             self._look_around(module, set(known), held)
-        if self._left(held):
+        if self._unexplained_keys(held):
             self._walk(spaces, known, held)
         self._places = {
             key: places for key, places in self._places.items() if len(places) > 1 - held[key][2] and key not in self._takers
         }
 
-    def _left(self, held: dict[int, list[Any]]) -> list[int]:
+    def _unexplained_keys(self, held: dict[int, list[Any]]) -> list[int]:
         """Return the keys of the values that have references of which nobody knows whose they are."""
         return [key for key, (_, references, _) in held.items() if references > 0 and key not in self._takers]
 
@@ -180,24 +180,24 @@ class Places:
         global _walks
         _walks += 1
         if _walks > _MOST_WALKS:
-            self._takers |= dict.fromkeys(self._left(held), "something that was not looked for")
+            self._takers |= dict.fromkeys(self._unexplained_keys(held), "something that was not looked for")
             return
         from gc import get_referents, get_referrers
 
-        wanted = [held[key][0] for key in self._left(held)]
+        wanted = [held[key][0] for key in self._unexplained_keys(held)]
         known |= {id(get_referents(space)[0]) for _, space in spaces if type(space) is not dict}  # what a class's proxy is for
         known |= {id(vars(module)) for name, module in list(sys.modules.items()) if _is_own(name)}
         known.add(id(wanted))
         ids = list(map(id, wanted))
         # The arguments of this very call are among them on 3.13, which would keep those alive.
         holders = [holder for holder in get_referrers(*wanted) if type(holder) is not tuple or list(map(id, holder)) != ids]
-        for key in self._left(held):  # once more: what was garbage has gone meanwhile, and now nothing goes
+        for key in self._unexplained_keys(held):  # once more: what was garbage has gone meanwhile, and now nothing goes
             references = _holders({"value": held[key][0]}, "value") - 3  # that one, the entry's and that of `wanted`
             held[key][1] = references - held[key][2] - len(self._places.get(key, ()))
         for holder in holders:
             if id(holder) not in known:
                 self._judge(holder, get_referents(holder), held, "")
-        for key in self._left(held):
+        for key in self._unexplained_keys(held):
             # A variable of a call that goes on, or out of the collector's sight (gc.freeze). Who has a function in C is the
             # interpreter.
             if type(held[key][0]) is not BuiltinFunctionType and not _is_running(held[key][0]):
@@ -206,11 +206,13 @@ class Places:
     def _judge(self, holder: object, referents: list[object], held: dict[int, list[Any]], name: str) -> None:
         """Take a holder off the account of what it refers to, or for who took it."""
         for value in referents:
-            if id(value) in held and not (_inside(holder) and any(value is part for part in parts(holder))):
+            if id(value) in held and not (_function_attribute(holder) and any(value is part for part in parts(holder))):
                 if _is_innocent(holder, value):
                     held[id(value)][1] -= 1
                 else:
-                    self._takers.setdefault(id(value), _kind_of(holder) if _is_own(type(holder).__module__) or not name else name)
+                    self._takers.setdefault(
+                        id(value), _describe_holder(holder) if _is_own(type(holder).__module__) or not name else name
+                    )
 
 
 def _is_far(value: object) -> bool:
@@ -289,7 +291,7 @@ def _is_copy(space: dict[str, object], value: object) -> bool:
 _CALLS = {FrameType: "f_code", GeneratorType: "gi_code", CoroutineType: "cr_code", AsyncGeneratorType: "ag_code"}
 
 
-def _kind_of(holder: object) -> str:
+def _describe_holder(holder: object) -> str:
     kind = type(holder)
     if kind is CellType:
         return "a closure, as decorators make them"
