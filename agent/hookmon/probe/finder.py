@@ -8,20 +8,16 @@ import sys
 from _thread import get_ident
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
-    from typing import Any, TypeVar
+if TYPE_CHECKING:  # as few names as can be: those in here are read at the start of each process, too
+    from typing import Any
 
-    Loaded = Callable[[ModuleType, str], None]
-    F = TypeVar("F", bound=Callable[..., object])
+    from hookmon.probe.base import shapes
 
 
 class Finder:
     """A meta path finder that lets all others find, and hooks the loader of what they found."""
 
-    def __init__(self, names: frozenset[str], loaded: "Loaded") -> None:
+    def __init__(self, names: frozenset[str], loaded: "shapes.Loaded") -> None:
         """`loaded` is called in the importing thread, under the module's import lock, and must not raise."""
         self._names = names
         self._loaded = loaded
@@ -44,9 +40,7 @@ class Finder:
             if type(find) is _stand_ins.get("Listener"):
                 find.leave()
 
-    def find_spec(
-        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
-    ) -> "ModuleSpec | None":
+    def find_spec(self, name: str, path: object = None, target: object = None) -> "shapes.ModuleSpec | None":
         """Return the spec that the other finders give for a watched module, None for any other name."""
         if self._is_behind or sys.meta_path[0] is not self:
             self._look_ahead()
@@ -59,7 +53,7 @@ class Finder:
         try:
             for finder in list(sys.meta_path):
                 find = getattr(finder, "find_spec", None)
-                spec: ModuleSpec | None = find(name, path, target) if finder is not self and find is not None else None
+                spec: shapes.ModuleSpec | None = find(name, path, target) if finder is not self and find is not None else None
                 if spec is not None:
                     self._hook(spec, name)
                     return spec
@@ -67,12 +61,12 @@ class Finder:
             self._finding.discard(me)
         return None
 
-    def notice(self, module: "ModuleType", name: str) -> None:
+    def notice(self, module: "shapes.ModuleType", name: str) -> None:
         """Take note of a module that has just been executed."""
         self._seen.setdefault(name, self)
         self._loaded(sys.modules.get(name, module), name)
 
-    def _hook(self, spec: "ModuleSpec", name: str) -> None:
+    def _hook(self, spec: "shapes.ModuleSpec", name: str) -> None:
         self._hooked.add(name)
         loader: Any = spec.loader
         if loader is None:
@@ -83,7 +77,7 @@ class Finder:
             # A file loader serves this one module: it stays the loader, with one method of its own until it has run.
             real = loader.exec_module
 
-            def execute(module: "ModuleType") -> None:
+            def execute(module: "shapes.ModuleType") -> None:
                 vars(loader).pop("exec_module", None)
                 real(module)
                 self.notice(module, name)
@@ -107,7 +101,7 @@ class Finder:
         if is_new:
             self._catch_up()
 
-    def take(self, spec: "ModuleSpec", name: str) -> None:
+    def take(self, spec: "shapes.ModuleSpec", name: str) -> None:
         """Hook what a finder before us has found, if it is watched."""
         if name in self._names and (get_ident(), name) not in self._finding and not _is_hooked(spec.loader):
             self._hook(spec, name)
@@ -129,7 +123,7 @@ class Finder:
         return self._seen.setdefault(name, claim) is claim
 
 
-_stand_ins: "dict[str, Any]" = {}
+_stand_ins = {}  # type: dict[str, Any]
 
 
 def _stand_in(name: str) -> "Any":
@@ -151,8 +145,8 @@ def _make_stand_ins() -> "dict[str, Any]":
             self._finder = finder
             self._find = find
 
-        def __call__(self, name: str, *more: object, **keywords: object) -> "ModuleSpec | None":
-            spec: ModuleSpec | None = self._find(name, *more, **keywords)
+        def __call__(self, name: str, *more: object, **keywords: object) -> "shapes.ModuleSpec | None":
+            spec: shapes.ModuleSpec | None = self._find(name, *more, **keywords)
             if spec is not None:
                 self._finder.take(spec, name)
             return spec
@@ -160,7 +154,7 @@ def _make_stand_ins() -> "dict[str, Any]":
         def __getattr__(self, name: str) -> object:
             return getattr(self._find, name)
 
-        def __get__(self, instance: object, owner: "type | None" = None) -> "Listener":
+        def __get__(self, instance: object, owner: object = None) -> "Listener":
             raw = self._raw
             if raw is None:
                 raw = next(vars(base)["find_spec"] for base in self._class.__mro__[1:] if "find_spec" in vars(base))
@@ -188,11 +182,11 @@ def _make_stand_ins() -> "dict[str, Any]":
         def __class__(self) -> type:
             return type(self._loader)
 
-        def create_module(self, spec: "ModuleSpec") -> "ModuleType | None":
+        def create_module(self, spec: "shapes.ModuleSpec") -> object:
             create = getattr(self._loader, "create_module", None)
             return create(spec) if create is not None else None
 
-        def exec_module(self, module: "ModuleType") -> None:
+        def exec_module(self, module: "shapes.ModuleType") -> None:
             spec: Any = getattr(module, "__spec__", None)
             if getattr(spec, "loader", None) is self:
                 spec.loader = self._loader
@@ -204,7 +198,7 @@ def _make_stand_ins() -> "dict[str, Any]":
     class OldLoader:
         """Stands in for a loader of the old kind, which has `load_module` and no `exec_module` (importlib takes them to 3.14)."""
 
-        def __init__(self, loader: "Any", finder: "Finder", spec: "ModuleSpec") -> None:
+        def __init__(self, loader: "Any", finder: "Finder", spec: "shapes.ModuleSpec") -> None:
             self._loader = loader
             self._finder = finder
             self._spec = spec
@@ -212,9 +206,9 @@ def _make_stand_ins() -> "dict[str, Any]":
         def __getattr__(self, name: str) -> object:
             return getattr(self._loader, name)
 
-        def load_module(self, name: str) -> "ModuleType":
+        def load_module(self, name: str) -> object:
             self._spec.loader = self._loader
-            module: ModuleType = self._loader.load_module(name)
+            module: shapes.ModuleType = self._loader.load_module(name)
             self._finder.notice(module, name)
             return module
 
@@ -247,7 +241,7 @@ def _is_hooked(loader: object) -> bool:
     return getattr(own, "__qualname__", "") == "Finder._hook.<locals>.execute"
 
 
-def among_importlib(function: "F") -> "F":
+def among_importlib(function: "shapes.F") -> "shapes.F":
     """Make a function's frame count as importlib's own.
 
     CPython cuts those out of the traceback of a module that fails to import (`remove_importlib_frames` in import.c goes

@@ -15,12 +15,11 @@ from _thread import RLock, allocate_lock, get_ident
 from hookmon.probe.finder import Finder
 
 TYPE_CHECKING = False
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # as few names as can be: those in here are read at the start of each process, too
     from collections.abc import Callable
-    from types import ModuleType
     from typing import Any
 
-    from hookmon.probe.main_script import MainScript
+    from hookmon.probe.base import shapes
 
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
 _SESSION = "hookmon.probe.session"
@@ -35,21 +34,21 @@ BESIDES = frozenset(("greenlet", "numba", "torch"))
 _ATTEMPTS = 5
 _TURNS = 1_000  # of a millisecond, for which a fork waits for us
 
-_importlib: "Any" = sys.modules["_frozen_importlib"]
-_module_locks: "dict[str, Any]" = getattr(_importlib, "_module_locks", {})  # a weak reference by name, in the order of making
+_importlib = sys.modules["_frozen_importlib"]
+_module_locks = getattr(_importlib, "_module_locks", {})  # a weak reference by name, in the order of making
 
-_blocking_on: "Any" = getattr(_importlib, "_blocking_on", {})  # by thread; from 3.12 on it holds a dictionary of weak references
+_blocking_on = getattr(_importlib, "_blocking_on", {})  # by thread; from 3.12 on it holds a dictionary of weak references
 _blocking_on = getattr(_blocking_on, "data", _blocking_on)
 
-_imp: "Any" = sys.modules["_imp"]
-_posix: "Any" = sys.modules["posix"]
+_imp = sys.modules["_imp"]
+_posix = sys.modules["posix"]
 _READ_FLAGS = _posix.O_RDONLY | _posix.O_NOFOLLOW | _posix.O_NONBLOCK | _posix.O_CLOEXEC
 _real = (_posix.open, _posix.fstat, _posix.geteuid, _posix.read, _posix.close)
 """The file functions as they are at the start, in a tuple, where no fake file system looks for them; see `private`."""
-_clocks: "Any" = (sys.modules["time"].thread_time_ns,)
+_clocks = (sys.modules["time"].thread_time_ns,)
 """Another thread's time, and that of other processes, is none of ours. The bootstrap has imported the module."""
 
-arrivals: "Any" = None
+arrivals = None  # type: Any
 """The one Arrivals of this process, None until `start` has been called."""
 
 
@@ -114,7 +113,7 @@ class Work:
         self._never = allocate_lock()
         self._never.acquire()
 
-    def begin(self, me: int, module: "ModuleType", name: str) -> None:
+    def begin(self, me: int, module: "shapes.ModuleType", name: str) -> None:
         """Let a thread begin, once no fork is under way."""
         within = next((other for other in reversed(list(_module_locks)) if _owner(other) == me), "")
         with self._gate:
@@ -151,7 +150,7 @@ class Work:
             self._gate.release()
             _imp.release_lock()
 
-    def forget_others(self) -> "list[tuple[ModuleType, str]]":
+    def forget_others(self) -> "list[tuple[shapes.ModuleType, str]]":
         """Give up, in a forked child, what other threads were at: they are no more. Return the modules that they worked for.
 
         What they were importing for us is locked for ever and half there; the next import is to begin anew. The module itself
@@ -177,14 +176,14 @@ class Work:
         return [(module, name) for module, name, _ in gone.values()]
 
 
-def _owner(name: str) -> "int | None":
+def _owner(name: str) -> object:
     """Return the thread that is importing a module, None where none is."""
     reference = _module_locks.get(name)
     lock = reference and reference()
     return lock.owner if lock is not None else None
 
 
-def _is_initializing(module: "ModuleType | None") -> bool:
+def _is_initializing(module: object) -> bool:
     return getattr(getattr(module, "__spec__", None), "_initializing", False) is True
 
 
@@ -198,15 +197,17 @@ class Arrivals:
         self.work = Work()
         self._report = report
         self.attempt = attempt
-        self._late: list[tuple[ModuleType, str, bool]] = []  # (module, name, whether the program can have used it) that wait
+        self._late: list[
+            tuple[shapes.ModuleType, str, bool]
+        ] = []  # (module, name, whether the program can have used it) that wait
         self._failures = 0
         self._is_told = False  # why nothing is counted here
-        self._main: MainScript | None = None
+        self._main: Any = None
         self.guard: Any = None  # the modules of these names, once they are there
         self._session: Any = None
         self._own_ns = 0  # not told to the shard yet
 
-    def patch(self, module: "ModuleType", name: str) -> None:
+    def patch(self, module: "shapes.ModuleType", name: str) -> None:
         """Patch a watched module; never raises. Called in the importing thread, mostly under the module's import lock."""
         if get_ident() in self.work.by_thread:  # we import it ourselves, or a signal handler does while we are at it
             is_interrupted = self.guard is None or self.guard.is_interrupted(Arrivals._patch.__code__)
@@ -230,7 +231,7 @@ class Arrivals:
             own_ns, self._own_ns = self._own_ns, 0
             self.guard.shielded_import(None)(self._session.add_own)(own_ns)
 
-    def _patch(self, module: "ModuleType", name: str, is_late: bool) -> None:
+    def _patch(self, module: "shapes.ModuleType", name: str, is_late: bool) -> None:
         begun_ns = _clocks[0]()
         me = get_ident()
         is_done = False
@@ -332,7 +333,7 @@ def _is_importlibs(error: "Exception") -> bool:
     return type(error) is KeyError and error.args == (get_ident(),)
 
 
-def _patch(session: "ModuleType", module: "ModuleType", name: str, is_late: bool, main: "MainScript | None") -> None:
+def _patch(session: "shapes.ModuleType", module: "shapes.ModuleType", name: str, is_late: bool, main: "Any") -> None:
     if name in _RUNNERS and main is not None:
         main.patch_runner(module, name)
     session.patch(module, name, is_late)

@@ -5,14 +5,20 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import ModuleType
-    from typing import Protocol
+    from importlib.machinery import ModuleSpec as ModuleSpec
+    from types import ModuleType as ModuleType
+    from typing import Protocol, TypeVar
+
+    F = TypeVar("F", bound=Callable[..., object])
 
     Args = tuple[object, ...]
     KwArgs = dict[str, object]
 
     Function = Callable[..., object]
     """A callable of the program, or what stands in for it."""
+
+    Loaded = Callable[[ModuleType, str], None]
+    """Is called with a module that has been loaded, and its name."""
 
     Owner = ModuleType | type
     """What has functions by their names."""
