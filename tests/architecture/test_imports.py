@@ -115,12 +115,13 @@ def test_a_room_of_the_probe_imports_only_what_lies_below(name: str):
 
 
 def test_no_modules_import_each_other():
-    """Neither at once nor later, by way of however many others. Types are no imports."""
+    """Neither at once nor later, by way of however many others, nor by a name in a text. Types are no imports."""
     by_dots = {name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for name, path in MODULES.items()}
     needs = {}
     for name, path in by_dots.items():
         found = [found.name for found in imports_of(path) if found.where != "typing"]
         modules = [dots if dots in by_dots else dots.rpartition(".")[0] for dots in found]
+        modules += [node.value for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Constant)]
         needs[name] = {dots for dots in modules if dots in by_dots and dots != name}
 
     def reached(name: str) -> set[str]:

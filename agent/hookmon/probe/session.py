@@ -1,6 +1,6 @@
 """What this process watches. To import this module is to set the probe up: read the plan, open the shard.
 
-In: the run folder, which `start` has. Out: `patch` for one module after the other. Runs in the watched process, when its first
+In: the Arrivals of this process. Out: `patch` for one module after the other. Runs in the watched process, when its first
 watched module has been loaded. The import raises what the set-up does, and then the next one tries again; see `start`.
 """
 
@@ -10,7 +10,7 @@ import sys
 
 from hookmon.core import arguments, layout
 from hookmon.core.plan import FILE_NAME, decode
-from hookmon.probe import engine, start
+from hookmon.probe import engine
 from hookmon.probe.naming import filters
 from hookmon.probe.recording import notes, overhead, recorder
 
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.main_script import MainScript
+    from hookmon.probe.start import Arrivals
 
-_plan = decode(start.read_own(f"{start.arrivals.run_folder}/{FILE_NAME}"))
+_arrivals: Arrivals = sys.modules["hookmon.probe"].arrivals
+_plan = decode(_arrivals.read(FILE_NAME))
 engine.use_clock(_plan.get("clock_source", ""))
 recorder.wrapt_folder = _plan["wrapt_folder"]
 filters.redact = arguments.redact = _plan["redact"]
@@ -30,8 +32,8 @@ overhead.begin(_plan["max_overhead"])
 
 from hookmon.probe.patching.patcher import Patches, patch_module  # noqa: E402  (takes wrapt from that folder)
 
-start.arrivals.take_back()
-recorder.start(start.arrivals.run_folder, _plan["hookmon"])
+_arrivals.take_back()
+recorder.start(_arrivals.run_folder, _plan["hookmon"])
 if recorder.arena() is None:
     raise OSError("the shard cannot be made in the run folder")
 if engine.WHY_PURE == engine.STALE:
@@ -53,14 +55,14 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
     if name == "greenlet":
         recorder.use_greenlets()
         return
-    if name in start.BESIDES:
+    if name in _arrivals.BESIDES:
         notes.note(layout.NOTE_COMPILER, name)
         if name not in _watches:
             return
     if name == "coverage.inorout":
         from hookmon.probe.patching.coverage import leave_out
 
-        leave_out(vars(module), start.__file__, start.arrivals.attempt.__code__.co_filename)
+        leave_out(vars(module), __file__, _arrivals.attempt.__code__.co_filename)
         if name not in _watches:
             return
     if is_late:

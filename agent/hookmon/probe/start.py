@@ -28,9 +28,6 @@ _AT_ONCE = "*"  # core.plan.AT_ONCE
 _RUNNERS = frozenset(("runpy", "coverage.execfile", "streamlit.runtime.scriptrunner.script_cache"))
 """Modules that execute a script as `__main__`."""
 
-BESIDES = frozenset(("greenlet", "numba", "torch"))
-"""Those of core.plan.HEARD_OF for which alone nothing is set up."""
-
 _ATTEMPTS = 5
 _TURNS = 1_000  # of a millisecond, for which a fork waits for us
 
@@ -48,9 +45,6 @@ _real = (_posix.open, _posix.fstat, _posix.geteuid, _posix.read, _posix.close)
 _clocks = (sys.modules["time"].thread_time_ns,)
 """Another thread's time, and that of other processes, is none of ours. The bootstrap has imported the module."""
 
-arrivals = None  # type: Any
-"""The one Arrivals of this process, None until `start` has been called."""
-
 
 def start(
     run_folder: str, report: "Callable[[str], None]", attempt: "Callable[[Callable[[], None]], Exception | None]", begun_ns: int
@@ -61,44 +55,21 @@ def start(
     this process, should that come to light later; `attempt` returns what a call raises. Raises OSError when the run folder cannot
     be read; the bootstrap notes it.
     """
-    global arrivals
-    names = frozenset(read_own(f"{run_folder}/{_MODULES_FILE}").decode().split())
     arrivals = Arrivals(run_folder, report, attempt)
+    names = frozenset(arrivals.read(_MODULES_FILE).decode().split())
+    vars(sys.modules["hookmon.probe"])["arrivals"] = arrivals
     if _AT_ONCE in names:
         names = names - {_AT_ONCE}
         arrivals.set_up()
     if "__main__" in names:
         names = names - {"__main__"} | _RUNNERS
         arrivals.watch_main()
-    _posix.register_at_fork(before=arrivals.work.hold_off, after_in_parent=arrivals.work.let_go, after_in_child=_begin_anew)
+    _posix.register_at_fork(
+        before=arrivals.work.hold_off, after_in_parent=arrivals.work.let_go, after_in_child=arrivals.after_fork
+    )
     Finder(names, arrivals.patch).install()
     arrivals.add_own(begun_ns)
     arrivals.tell_own()
-
-
-def _begin_anew() -> None:
-    """Begin anew in a forked child, before any handler of the program runs: Python calls them in the order of registration."""
-    if arrivals.guard is None:
-        arrivals.begin_anew()
-    else:
-        arrivals.guard.begin_anew()
-
-
-def read_own(path: str) -> bytes:
-    """Return what a file of the run folder holds, by which code is executed. Raises OSError, also for one of somebody else's."""
-    open_file, get_status, user, read, close = _real
-    descriptor = open_file(path, _READ_FLAGS)
-    try:
-        status = get_status(descriptor)
-        is_file = status.st_mode & 0o170000 == 0o100000  # S_IFMT, S_IFREG
-        if not is_file or status.st_uid != user() or status.st_mode & 0o022:
-            raise PermissionError(f"{path} is no file of this user's own, or others may write to it")
-        content = b""
-        while part := read(descriptor, 1 << 20):
-            content += part
-        return content
-    finally:
-        close(descriptor)
 
 
 class Work:
@@ -188,7 +159,10 @@ def _is_initializing(module: object) -> bool:
 
 
 class Arrivals:
-    """What becomes of watched modules, from the first one on."""
+    """What becomes of watched modules, from the first one on. The one of this process is `hookmon.probe.arrivals`."""
+
+    BESIDES = frozenset(("greenlet", "numba", "torch"))
+    """Those of core.plan.HEARD_OF for which alone nothing is set up."""
 
     def __init__(
         self, run_folder: str, report: "Callable[[str], None]", attempt: "Callable[[Callable[[], None]], Exception | None]"
@@ -197,15 +171,31 @@ class Arrivals:
         self.work = Work()
         self._report = report
         self.attempt = attempt
-        self._late: list[
-            tuple[shapes.ModuleType, str, bool]
-        ] = []  # (module, name, whether the program can have used it) that wait
+        self._late: list[tuple[shapes.ModuleType, str, bool]] = []
+        """(module, name, whether the program can have used it) of those that wait."""
         self._failures = 0
         self._is_told = False  # why nothing is counted here
         self._main: Any = None
         self.guard: Any = None  # the modules of these names, once they are there
         self._session: Any = None
         self._own_ns = 0  # not told to the shard yet
+
+    def read(self, name: str) -> bytes:
+        """Return what a file of the run folder holds: code is executed by it. Raises OSError, also for somebody else's file."""
+        path = f"{self.run_folder}/{name}"
+        open_file, get_status, user, read, close = _real
+        descriptor = open_file(path, _READ_FLAGS)
+        try:
+            status = get_status(descriptor)
+            is_file = status.st_mode & 0o170000 == 0o100000  # S_IFMT, S_IFREG
+            if not is_file or status.st_uid != user() or status.st_mode & 0o022:
+                raise PermissionError(f"{path} is no file of this user's own, or others may write to it")
+            content = b""
+            while part := read(descriptor, 1 << 20):
+                content += part
+            return content
+        finally:
+            close(descriptor)
 
     def patch(self, module: "shapes.ModuleType", name: str) -> None:
         """Patch a watched module; never raises. Called in the importing thread, mostly under the module's import lock."""
@@ -237,7 +227,7 @@ class Arrivals:
         is_done = False
         self.work.begin(me, module, name)
         try:
-            if self._session is None and name not in BESIDES:
+            if self._session is None and name not in self.BESIDES:
                 self._set_up()
             if self._session is not None:
                 self.guard.shielded_import(None)(_patch)(self._session, module, name, is_late, self._main)
@@ -302,6 +292,13 @@ class Arrivals:
         """Get ready for the started script, whose functions are to be watched; raises what the set-up does."""
         self.set_up()
         self._main = self._session.watch_main()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked child, ahead of any handler of the program: Python calls them in the order of registration."""
+        if self.guard is None:
+            self.begin_anew()
+        else:
+            self.guard.begin_anew()
 
     def begin_anew(self) -> None:
         """Go on in a forked child with what the parent's other threads were at."""

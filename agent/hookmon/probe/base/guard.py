@@ -144,7 +144,7 @@ def begin_anew() -> None:
         function()
 
 
-if getattr(sys.modules.get("hookmon.probe.start"), "arrivals", None) is None:  # else that was registered first, and calls us
+if getattr(sys.modules.get("hookmon.probe"), "arrivals", None) is None:  # else `start` was registered first, and calls us
     register_at_fork(after_in_child=begin_anew)
 
 
