@@ -23,7 +23,7 @@
 #include "c/hooks.h"
 #include "c/interned.h"
 #include "c/lanes.h"
-#include "c/marks.h"
+#include "c/observers.h"
 #include "c/membership.h"
 #include "c/module_functions.h"
 #include "c/nodes.h"
@@ -106,11 +106,11 @@ static PyType_Slot binding_slots[] = {
     SLOT(Py_tp_getset, timed_getset),
     {0, NULL},
 };
-static PyType_Slot marked_slots[] = {
-    SLOT(Py_tp_new, marked_new),
-    SLOT(Py_tp_dealloc, marked_dealloc),
-    SLOT(Py_tp_traverse, marked_traverse),
-    SLOT(Py_tp_clear, marked_clear),
+static PyType_Slot observed_slots[] = {
+    SLOT(Py_tp_new, observed_new),
+    SLOT(Py_tp_dealloc, observed_dealloc),
+    SLOT(Py_tp_traverse, observed_traverse),
+    SLOT(Py_tp_clear, observed_clear),
     SLOT(Py_tp_descr_get, timed_get),
     SLOT(Py_tp_call, PyVectorcall_Call),
     SLOT(Py_tp_members, timed_members),
@@ -177,8 +177,8 @@ static PyType_Spec timed_spec = {
 static PyType_Spec timed_method_spec = {
     "hookmon.probe._engine.method_descriptor", sizeof(Timed), 0,
     (TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC) | Py_TPFLAGS_METHOD_DESCRIPTOR, binding_slots};
-static PyType_Spec marked_spec = {
-    "hookmon.probe._engine.function", sizeof(Marked), 0, TIMED_FLAGS | Py_TPFLAGS_METHOD_DESCRIPTOR, marked_slots};
+static PyType_Spec observed_spec = {
+    "hookmon.probe._engine.function", sizeof(Observed), 0, TIMED_FLAGS | Py_TPFLAGS_METHOD_DESCRIPTOR, observed_slots};
 static PyType_Spec selective_spec = {
     "hookmon.probe._engine.function", sizeof(Timed), 0, TIMED_FLAGS & ~Py_TPFLAGS_HAVE_GC, selective_slots};
 static PyType_Spec coroutine_spec = {
@@ -248,9 +248,9 @@ fill_module(PyObject *module)
         add_type(module, &TimedType, &timed_spec, TimedCallableType, "Timed") < 0 ||
         add_type(module, &CoroutineFunctionType, &timed_spec, TimedType, "TimedCoroutineFunction") < 0 ||
         add_type(module, &GeneratorFunctionType, &timed_spec, TimedType, "TimedGeneratorFunction") < 0 ||
-        add_type(module, &MarkedType, &marked_spec, TimedType, "Marked") < 0 ||
-        add_type(module, &MarkedBeforeType, &marked_spec, MarkedType, "MarkedBefore") < 0 ||
-        add_type(module, &MarkedCoroutineType, &marked_spec, MarkedType, "MarkedCoroutineFunction") < 0 ||
+        add_type(module, &ObservedType, &observed_spec, TimedType, "Observed") < 0 ||
+        add_type(module, &ObservedBeforeType, &observed_spec, ObservedType, "ObservedBefore") < 0 ||
+        add_type(module, &ObservedCoroutineType, &observed_spec, ObservedType, "ObservedCoroutineFunction") < 0 ||
         add_type(module, &ApplicationType, &timed_spec, TimedType, "Application") < 0 ||
         add_type(module, &ObservedSendType, &observed_send_spec, NULL, "ObservedSend") < 0 ||
         add_type(module, &TimedMethodType, &timed_method_spec, TimedType, "TimedMethod") < 0 ||

@@ -20,9 +20,9 @@ from hookmon.probe.transactions.context import Transaction as Transaction
 from hookmon.probe.transactions.context import Visit
 from hookmon.probe.transactions.traces import Trace as Trace
 from hookmon.probe.wrappers.asgi import Application as Application
-from hookmon.probe.wrappers.calls import Marked as Marked
-from hookmon.probe.wrappers.calls import MarkedBefore as MarkedBefore
-from hookmon.probe.wrappers.calls import MarkedCoroutineFunction as MarkedCoroutineFunction
+from hookmon.probe.wrappers.calls import Observed as Observed
+from hookmon.probe.wrappers.calls import ObservedBefore as ObservedBefore
+from hookmon.probe.wrappers.calls import ObservedCoroutineFunction as ObservedCoroutineFunction
 from hookmon.probe.wrappers.calls import Selective as Selective
 from hookmon.probe.wrappers.calls import Timed as Timed
 from hookmon.probe.wrappers.calls import TimedCallable as TimedCallable

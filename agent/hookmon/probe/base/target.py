@@ -31,13 +31,13 @@ class Target:
         "flags",
         "is_sampled",
         "kind",
-        "marks",
         "nested",
         "pack",
         "package",
         "path",
         "place",
         "sited",
+        "templates",
     )
 
     def __init__(
@@ -49,14 +49,14 @@ class Target:
         nested: bool,
         *,
         entry: bool = False,
-        marks: tuple[str, str, str] = ("", "", ""),
+        templates: tuple[str, str, str] = ("", "", ""),
         waits: bool = False,
         part: bool = False,
         flags: int = 0,
     ) -> None:
         """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant.
 
-        `marks` are the templates of the open transaction's name, status and body, which its calls tell.
+        `templates` are those of the open transaction's name, status and body, which are read off its calls.
         """
         self.path = path
         self.place = ""  # "file:line" of a function that the user has named
@@ -67,7 +67,7 @@ class Target:
         self.entry = entry
         self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS | part * layout.FLAG_PART
         self.sited = kind in CLIENT_KINDS and not waits
-        self.marks = marks
+        self.templates = templates
         self.cost_ns = 0  # as far as `overhead` knows
         self.is_sampled = False
         self._spans: dict[tuple[str, str], Span] = {}

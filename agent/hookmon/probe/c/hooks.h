@@ -59,7 +59,7 @@ static PyMethodDef selective_methods[] = {
 static PyObject *
 replace_callback(PyObject *copy, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *callback)
 {
-    PyObject *made = call_mark(copy, args, count, kwnames, callback);
+    PyObject *made = call_observer(copy, args, count, kwnames, callback);
     if (made == Py_None) {
         Py_DECREF(made);
         return callback;

@@ -234,14 +234,14 @@ gather(PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject **po
 
 /* Call a function of Python with (args, kwargs, result). */
 static PyObject *
-call_mark(PyObject *mark, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+call_observer(PyObject *observe, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     PyObject *positional, *keywords;
     Charge begun = begin_charge();
     if (gather(args, count, kwnames, &positional, &keywords) < 0) {
         return NULL;
     }
-    PyObject *answer = PyObject_CallFunctionObjArgs(mark, positional, keywords, result, NULL);
+    PyObject *answer = PyObject_CallFunctionObjArgs(observe, positional, keywords, result, NULL);
     Py_DECREF(positional);
     Py_DECREF(keywords);
     end_charge(begun, LONGEST_OWN_NS);

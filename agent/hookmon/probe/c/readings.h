@@ -1,4 +1,4 @@
-/* What the values of a call have told of a transaction, by their hash: a table of each marked function. */
+/* What the values of a call say of a transaction, by their hash: a table of each observed function. */
 #pragma once
 
 #include "base.h"
@@ -6,7 +6,7 @@
 #include "types.h"
 
 static void
-forget_readings(Marked *self)
+forget_readings(Observed *self)
 {
     Reading *table = self->readings;
     Py_ssize_t size = self->readings_size;
@@ -32,17 +32,17 @@ place_of_reading(Reading *table, Py_ssize_t size, Py_hash_t hash)
     return &table[at];
 }
 
-/* Return what these values told the last time, NULL when they are new. It is valid until Python runs. */
+/* Return what these values said the last time, NULL when they are new. It is valid until Python runs. */
 static inline Reading *
-find_reading(Marked *self, Py_hash_t hash)
+find_reading(Observed *self, Py_hash_t hash)
 {
     Reading *place = self->readings_size ? place_of_reading(self->readings, self->readings_size, hash) : NULL;
     return place && place->name ? place : NULL;
 }
 
-/* Remember what values tell. Without memory they are read anew the next time. */
+/* Remember what values say. Without memory they are read anew the next time. */
 static void
-remember_reading(Marked *self, Py_hash_t hash, PyObject *name, long status)
+remember_reading(Observed *self, Py_hash_t hash, PyObject *name, long status)
 {
     if (self->readings_used >= MOST_KNOWN) {
         forget_readings(self);

@@ -61,5 +61,5 @@ OWN_TO_THREAD unsigned thread_epoch;
 
 static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType;
 static PyTypeObject *TimedCallableType, *TimedType, *TimedMethodType, *CoroutineFunctionType, *GeneratorFunctionType, *SelectiveType;
-static PyTypeObject *MarkedType, *MarkedBeforeType, *MarkedCoroutineType, *ApplicationType, *ObservedSendType;
+static PyTypeObject *ObservedType, *ObservedBeforeType, *ObservedCoroutineType, *ApplicationType, *ObservedSendType;
 static PyTypeObject *CallbackSourceType, *CallbackIteratorType, *ChainedType, *CoroutineType, *GeneratorType;

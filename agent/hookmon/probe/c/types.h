@@ -154,7 +154,7 @@ typedef struct {
 } Timed;
 _Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
 
-/* What the values of a call have told of the open transaction. */
+/* What the values of a call say of the open transaction. */
 typedef struct {
     Py_hash_t hash; /* of these values, and of the route that was known */
     PyObject *name; /* of the transaction; None: they name none. NULL: free */
@@ -163,19 +163,19 @@ typedef struct {
     Node *to;       /* and the one that it got */
 } Reading;
 
-/* A function that tells of the open transaction. Its calls are not timed: of `timed` it has the function and, as `name`, what Python
- * calls with (args, kwargs, result). */
+/* An observed function: its calls say something of the open transaction and are not timed. Of `timed` it has the function and, as
+ * `name`, the observer, which Python calls with (args, kwargs, result). */
 typedef struct {
     Timed timed;
     PyObject *read;   /* function of (args, kwargs, result): (name or None, status or -1), None where Python is to look; or NULL */
     PyObject *fields; /* tuple of all that decides: (position or keyword, -1 for the result; tuple of names that lead on) */
     PyObject *body;   /* such a field, of which a generator is left to Python; or NULL */
-    PyObject *kind;   /* of transactions that it tells of; NULL: any */
+    PyObject *kind;   /* of transactions that it is about; NULL: any */
     Reading *readings;
     int32_t readings_size;
     int32_t readings_used;
-    int is_route; /* it tells nothing but the route */
-} Marked;
+    int is_route; /* it gives nothing but the route */
+} Observed;
 
 typedef struct {
     PyObject_HEAD

@@ -206,7 +206,7 @@ def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
         package,
         watch["nested"],
         entry=watch["entry"],
-        marks=(watch["entry_name"], watch["entry_status"], watch["entry_body"]),
+        templates=(watch["entry_name"], watch["entry_status"], watch["entry_body"]),
         waits=watch["waits"],
         part=watch.get("part", False),
     )
@@ -382,9 +382,9 @@ def _property_like(raw: property, getter: Function) -> property:
 
 
 def _is_done(value: object, target: Target) -> bool:
-    """Say whether a callable is a stand-in already. One that the user has timed can still tell of a transaction."""
-    only_tells = any(target.marks) and not target.entry
-    return is_marked(value) if only_tells else is_timed(value)
+    """Say whether a callable is a stand-in already. One that the user has timed can still be observed."""
+    only_observes = any(target.templates) and not target.entry
+    return is_marked(value) if only_observes else is_timed(value)
 
 
 def _article(word: str) -> str:

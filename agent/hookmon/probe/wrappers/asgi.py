@@ -1,7 +1,7 @@
-"""ASGI applications: which calls of one begin a request, and what is said to the server of its response.
+"""ASGI applications: which of their calls begin a request, and what they send of its response.
 
-In: calls `(scope, receive, send)`. Out: a transaction for each HTTP request and each websocket, which ends when the last part of
-the response has been sent; status and failure. In an open request nothing is done: where a server and a framework are both
+In: calls `(scope, receive, send)`. Out: a transaction for each HTTP request and each websocket, with its status and failure. It
+ends when the last part of the response has been sent. In an open request nothing is done: where a server and a framework are both
 watched, the server's call counts. Runs in the watched process. This is the pure engine's; the compiled one does the same in C.
 Source: ASGI 3.0, "HTTP & WebSocket Message Format".
 """
@@ -69,7 +69,7 @@ async def _note_failure(made: Any) -> object:
 
 @unseen
 def _observe_send(send: Any) -> Send:
-    """Return a `send` that tells of what goes by."""
+    """Return a `send` that takes status and end of the response from what goes by."""
 
     def observe(message: Any) -> Any:
         kind = message["type"]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hookmon.probe.base.target import Span
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.recording.tree import Lane, Node
-    from hookmon.probe.wrappers.observers import Mark
+    from hookmon.probe.wrappers.observers import Observer
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 
@@ -319,12 +319,12 @@ class TimedGeneratorFunction(Timed):
         return timed_generator(made, self._self_span or self._self_name(args, kwargs))
 
 
-class Marked(Timed):
-    """A function that tells of the open transaction when it returns: `name` is called with (args, kwargs, result)."""
+class Observed(Timed):
+    """A function that is observed: when it returns, `name` is called with (args, kwargs, result)."""
 
     __slots__ = ()
 
-    def __init__(self, function: Function, span: None, name: Mark, position: int, *_for_c: object) -> None:
+    def __init__(self, function: Function, span: None, name: Observer, position: int, *_for_c: object) -> None:
         super().__init__(function, span, None, position)
         self._self_name = name
 
@@ -339,8 +339,8 @@ class Marked(Timed):
         return result if replaced is None else replaced
 
 
-class MarkedBefore(Marked):
-    """A coroutine function that tells when it is called."""
+class ObservedBefore(Observed):
+    """A coroutine function that is observed when it is called."""
 
     __slots__ = ()
 
@@ -354,7 +354,7 @@ class MarkedBefore(Marked):
             raise
 
 
-class MarkedCoroutineFunction(Marked):
+class ObservedCoroutineFunction(Observed):
     """A coroutine function whose coroutines are replaced with what `name` returns."""
 
     __slots__ = ()

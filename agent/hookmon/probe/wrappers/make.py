@@ -27,7 +27,7 @@ from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
 from hookmon.probe.transactions import context, paired_spans, renaming, response, traces
 from hookmon.probe.wrappers import coroutines, generators
-from hookmon.probe.wrappers.observers import MarkedCoroutine, marker, needs_result, quick_reader, route_reader
+from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
 
 __tracebackhide__ = True  # pytest and others leave frames of such modules out of what they show of a failure
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Span, Target
-    from hookmon.probe.wrappers.observers import Mark
+    from hookmon.probe.wrappers.observers import Observer
 
 _GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
@@ -116,8 +116,8 @@ def can_stand_in(value: object) -> bool:
 
 
 def is_marked(value: object) -> bool:
-    """Say whether a value is a stand-in that tells of a transaction."""
-    return isinstance(value, wrappers.Marked)
+    """Say whether a value is a stand-in whose calls are observed and not timed."""
+    return isinstance(value, wrappers.Observed)
 
 
 def is_ours(value: object) -> bool:
@@ -130,15 +130,15 @@ def is_ours(value: object) -> bool:
 def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Function:
     """Return the timed stand-in for a callable, named by a template or, once and for all, by a span.
 
-    One that only tells of a transaction is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
+    A target that is only observed is not timed. Raises RefusedError for what none is for, ValueError for a bad template.
     """
     if not compiled and looks_at_caller(function):
         raise RefusedError("it looks at the frame of its caller, and with the pure engine it would find ours")
-    if any(target.marks):
-        marked = _marked(function, target, is_method)
+    if any(target.templates):
+        observed = _wrap_observed(function, target, is_method)
         if not target.entry:
-            return marked
-        function = marked
+            return observed
+        function = observed
     if span is None:
         always = fixed_name(template)[:LONGEST_NAME] if template else target.path.partition(":")[2]
         span = target.span(always) if always else None
@@ -161,7 +161,7 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     if compiled and isinstance(function, MethodDescriptorType):
         method: Function = compiled.TimedMethod(function, span, name, position, target.sited, key)
         return method
-    if isinstance(function, FunctionType | wrappers.Marked):
+    if isinstance(function, FunctionType | wrappers.Observed):
         made = wrapper_class(function, span, name, position, target.sited, key)
         return made if compiled else wrappers.hide_call(made)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
@@ -196,23 +196,23 @@ def _application_method(self: object, scope: object, receive: object, send: obje
 
 
 def told(
-    function: Function, tell: Mark, *, route_of: tuple[Callable[[Args, KwArgs, Any], str], tuple[Any, ...]] | None = None
+    function: Function, observe: Observer, *, route_of: tuple[Callable[[Args, KwArgs, Any], str], tuple[Any, ...]] | None = None
 ) -> Function:
-    """Return the stand-in for a Python function that is not timed but tells of its calls: `tell(args, kwargs, result)`.
+    """Return the stand-in for a Python function that is not timed but observed: `observe(args, kwargs, result)` follows a call.
 
-    A coroutine function tells when it is called, without a result, any other function when it has returned. `route_of` is for
-    one that tells the route of the open request: a function of (args, kwargs, result) that returns the name, or "" where `tell`
-    is to, and the fields that alone decide about it, (position or keyword or -1 for the result, names), besides the prefix that
-    the transaction has.
+    A coroutine function is observed when it is called, without a result. `route_of` is for a function that knows the route of the
+    open request, and makes it cheaper: (name_of, fields). `name_of(args, kwargs, result)` returns the name, or "" where `observe`
+    is to be called. Each field is (position or keyword, or -1 for the result; names below it). What the fields lead to, with the
+    prefix that the transaction has, has to decide alone about the name.
     """
-    wrapper_class = wrappers.MarkedBefore if _flags(function) & CO_COROUTINE else wrappers.Marked
+    wrapper_class = wrappers.ObservedBefore if _flags(function) & CO_COROUTINE else wrappers.Observed
     quick = route_reader(*route_of) if route_of is not None else None
-    return wrapper_class(function, None, shielded(None)(tell), -1, False, quick)
+    return wrapper_class(function, None, shielded(None)(observe), -1, False, quick)
 
 
-def told_before(function: Function, tell: Mark) -> Function:
-    """Return the stand-in for a Python function that is not timed but tells before each call: `tell(args, kwargs, None)`."""
-    return wrappers.MarkedBefore(function, None, shielded(None)(tell), -1)
+def told_before(function: Function, observe: Observer) -> Function:
+    """Return the stand-in for a Python function that is not timed: `observe(args, kwargs, None)` goes before each call."""
+    return wrappers.ObservedBefore(function, None, shielded(None)(observe), -1)
 
 
 @unseen
@@ -249,10 +249,10 @@ def wrap_endpoint(function: Function, target: Target, watch: WatchPlan, *, is_me
     if not isinstance(function, FunctionType | wrappers.Timed):
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
     if is_last:
-        made = wrappers.Marked(function, None, paired_spans.Endpoints(watch["id"], None, is_method).end_span, -1)
+        made = wrappers.Observed(function, None, paired_spans.Endpoints(watch["id"], None, is_method).end_span, -1)
     else:
         find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
-        made = wrappers.MarkedBefore(function, None, paired_spans.Endpoints(watch["id"], find, is_method).begin_span, -1)
+        made = wrappers.ObservedBefore(function, None, paired_spans.Endpoints(watch["id"], find, is_method).begin_span, -1)
     _endpoints.append(ref(made, _endpoints.remove))
     return made
 
@@ -261,19 +261,19 @@ _endpoints: list[ref[Any]] = []
 """The wrappers of endpoints, weakly: whoever holds one holds its module."""
 
 
-def _marked(function: Function, target: Target, is_method: bool) -> Function:
+def _wrap_observed(function: Function, target: Target, is_method: bool) -> Function:
     if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
-    mark = marker(target, function, is_method)
+    observe = transaction_observer(target, function, is_method)
     if not _flags(function) & CO_COROUTINE:
-        return wrappers.Marked(function, None, mark, -1, False, quick_reader(target, function, is_method))
+        return wrappers.Observed(function, None, observe, -1, False, quick_reader(target, function, is_method))
     if not needs_result(target):
-        return wrappers.MarkedBefore(function, None, mark, -1)
+        return wrappers.ObservedBefore(function, None, observe, -1)
 
-    def follow(args: Args, kwargs: KwArgs, coroutine: Any) -> MarkedCoroutine:
-        return MarkedCoroutine(coroutine, mark, args, kwargs)
+    def follow(args: Args, kwargs: KwArgs, coroutine: Any) -> ObservedCoroutine:
+        return ObservedCoroutine(coroutine, observe, args, kwargs)
 
-    return wrappers.MarkedCoroutineFunction(function, None, follow, -1)
+    return wrappers.ObservedCoroutineFunction(function, None, follow, -1)
 
 
 def _class_like(wrapper_class: type, function: Function, **members: object) -> Callable[..., Any]:
@@ -331,7 +331,7 @@ def _proxy(function: Function, timed: Function) -> Any:
 
 
 def _flags(function: object) -> int:
-    function = function._self_function if isinstance(function, wrappers.Marked) else function
+    function = function._self_function if isinstance(function, wrappers.Observed) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 

@@ -1,7 +1,7 @@
-"""Reads names and statuses of transactions off the calls that know them: routing, the making of a response.
+"""Observes calls that know the name or the status of the open transaction: routing, the making of a response.
 
-In: templates and a callable. Out: a function that is told of each call's arguments and result and tells `context`. Runs in
-the watched process, about once a request. Nothing of the program runs for it, as for all names.
+In: templates and a callable. Out: an observer, which gets each call's arguments and result and passes name and status on to
+`renaming` and `context`. Runs in the watched process, about once a request. As for all names, no code of the program runs for it.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from hookmon.probe.base.shapes import Args, Function, KwArgs, Steps
     from hookmon.probe.base.target import Target
 
-    Mark = Callable[[Args, KwArgs, object], object]
+    Observer = Callable[[Args, KwArgs, object], object]
 
 
-def marker(target: Target, function: Function, is_method: bool) -> Mark:
-    """Return what is to be called with (args, kwargs, result) of each call. Raises ValueError for a bad template.
+def transaction_observer(target: Target, function: Function, is_method: bool) -> Observer:
+    """Return the observer of a callable: it takes (args, kwargs, result) of each call. Raises ValueError for a bad template.
 
-    What it returns is to be the call's result, unless it is None.
+    What the observer returns replaces the call's result, unless it is None.
     """
-    name_template, status_template, body_template = target.marks
+    name_template, status_template, body_template = target.templates
     find_name = text_finder(name_template, target, function, is_method) if name_template else None
     find_status = text_finder(status_template, target, function, is_method) if status_template else None
     replace_body = replacer(body_template, function, is_method) if body_template else None
@@ -38,7 +38,7 @@ def marker(target: Target, function: Function, is_method: bool) -> Mark:
     kind = target.kind
 
     @shielded(None)
-    def mark(args: Args, kwargs: KwArgs, result: object) -> object:
+    def observe(args: Args, kwargs: KwArgs, result: object) -> object:
         transaction = context.current()
         if transaction is None or kind not in ("function", transaction.node.span.target.kind):
             return None  # a test that calls a view is not named by the view's route
@@ -53,17 +53,17 @@ def marker(target: Target, function: Function, is_method: bool) -> Mark:
                 context.set_status(int(status))
         return replace_body(args, values, transaction) if replace_body is not None else None
 
-    return mark
+    return observe
 
 
 def quick_reader(target: Target, function: Function, is_method: bool) -> object:
-    """Return what lets the compiled engine tell without Python, (read, fields, field of the body or None, kind of transaction
-    or None for any, whether it tells the route); None for no.
+    """Return what lets the compiled engine observe most calls without Python; None where it cannot.
 
-    `read` is a function of (args, kwargs, result) that gives (name or None, status or -1), or None where Python is to be told.
-    All that decides is what the fields, (position or -1 for the result, names), lead to.
+    That is (read, fields, field of the body or None, kind of transaction or None for any, whether it gives the route).
+    `read(args, kwargs, result)` returns (name or None, status or -1), or None where the observer in Python is to be called. Each
+    field is (position or -1 for the result, names). What the fields lead to decides about the answer alone. The engine keeps it.
     """
-    name_template, status_template, body_template = target.marks
+    name_template, status_template, body_template = target.templates
     parts = [part for template in (name_template, status_template) for part in parse(template) if not isinstance(part, str)]
     fields = plain_fields(parts, function, is_method)
     bodies = plain_fields([part for part in parse(body_template) if not isinstance(part, str)], function, is_method)
@@ -83,9 +83,9 @@ def quick_reader(target: Target, function: Function, is_method: bool) -> object:
 
 
 def route_reader(name_of: Callable[[Args, KwArgs, Any], str], fields: tuple[object, ...]) -> object:
-    """Return the same for a function that tells the route of the open request: `name_of(args, kwargs, result)`.
+    """Return the same for a function that knows the route of the open request: `name_of(args, kwargs, result)` returns it.
 
-    "" is for what is no route: of that Python is told.
+    It returns "" for what is no route. Then the observer in Python is called.
     """
 
     @shielded(None)
@@ -96,16 +96,16 @@ def route_reader(name_of: Callable[[Args, KwArgs, Any], str], fields: tuple[obje
     return read, fields, None, "request", True
 
 
-class MarkedCoroutine(StandIn):
-    """A coroutine of whose result a mark is told; it is not timed."""
+class ObservedCoroutine(StandIn):
+    """A coroutine whose result is observed; it is not timed."""
 
-    __slots__ = ("_arguments", "_mark")
+    __slots__ = ("_arguments", "_observe")
 
     __class__ = property(lambda self: type(self._inner))
 
-    def __init__(self, inner: Steps, mark: Mark, args: Args, kwargs: KwArgs) -> None:
+    def __init__(self, inner: Steps, observe: Observer, args: Args, kwargs: KwArgs) -> None:
         super().__init__(inner)
-        self._mark = mark
+        self._observe = observe
         self._arguments = (args, kwargs)
 
     @unseen
@@ -114,7 +114,7 @@ class MarkedCoroutine(StandIn):
             return self._inner.send(value)
         except BaseException as error:
             if isinstance(error, StopIteration):
-                self._mark(*self._arguments, error.value)
+                self._observe(*self._arguments, error.value)
             leave_traceback(error)
             raise
 
@@ -127,7 +127,7 @@ class MarkedCoroutine(StandIn):
             return self._inner.throw(*exception)
         except BaseException as error:
             if isinstance(error, StopIteration):
-                self._mark(*self._arguments, error.value)
+                self._observe(*self._arguments, error.value)
             leave_traceback(error)
             raise
 
@@ -139,10 +139,10 @@ class MarkedCoroutine(StandIn):
             leave_traceback(error)
             raise
 
-    def __await__(self) -> MarkedCoroutine:
+    def __await__(self) -> ObservedCoroutine:
         return self
 
 
 def needs_result(target: Target) -> bool:
-    """Say whether a mark can only be read when the call has ended."""
-    return any("{result" in template or ", result" in template for template in target.marks)
+    """Say whether a template reads the result, so that the call must have ended."""
+    return any("{result" in template or ", result" in template for template in target.templates)

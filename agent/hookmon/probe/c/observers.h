@@ -1,5 +1,4 @@
-/* Functions that tell of the open transaction: see wrappers/observers.py. What the values of a call tell is remembered by their
- * hash. */
+/* Observed functions: what the values of a call say of the open transaction is remembered by their hash. See wrappers/observers.py. */
 #pragma once
 
 #include "base.h"
@@ -71,7 +70,7 @@ read_field(PyObject *field, PyObject *const *args, Py_ssize_t count, PyObject *k
 
 /* Give the open transaction the name that a reading has. -1 with an error. */
 static HOT int
-rename_transaction(Marked *self, Transaction *transaction, Reading *reading)
+rename_transaction(Observed *self, Transaction *transaction, Reading *reading)
 {
     Node *old = transaction->node;
     Node *new = reading->to;
@@ -112,7 +111,7 @@ rename_transaction(Marked *self, Transaction *transaction, Reading *reading)
 
 /* Return the hash of what the fields lead to and of what is known of the route, 0 where Python is to look. */
 static inline Py_hash_t
-hash_of_fields(Marked *self, Transaction *transaction, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+hash_of_fields(Observed *self, Transaction *transaction, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     PrefixCache prefix = {0, NULL, NULL};
     uint64_t key = mix(1, (uint64_t)hash_of_value(transaction->route));
@@ -133,7 +132,7 @@ hash_of_fields(Marked *self, Transaction *transaction, PyObject *const *args, Py
 
 /* Tell the open transaction what the values of a call say of it. 0 where Python is to look, -1 with an error. */
 static HOT int
-apply_values(Marked *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
+apply_values(Observed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames, PyObject *result)
 {
     Transaction *transaction = open_transaction();
     if (!transaction) {
@@ -150,16 +149,16 @@ apply_values(Marked *self, PyObject *const *args, Py_ssize_t count, PyObject *kw
         Py_DECREF(transaction);
         return 0;
     }
-    PyObject *told = NULL;
+    PyObject *values = NULL;
     Reading fresh;
     Reading *reading = find_reading(self, hash);
     if (!reading) {
-        told = call_mark(self->read, args, count, kwnames, result);
-        if (!told || !PyTuple_CheckExact(told) || PyTuple_GET_SIZE(told) != 2) {
-            answer = told ? 0 : -1;
+        values = call_observer(self->read, args, count, kwnames, result);
+        if (!values || !PyTuple_CheckExact(values) || PyTuple_GET_SIZE(values) != 2) {
+            answer = values ? 0 : -1;
             goto done;
         }
-        fresh = (Reading){hash, PyTuple_GET_ITEM(told, 0), PyLong_AsLong(PyTuple_GET_ITEM(told, 1)), NULL, NULL};
+        fresh = (Reading){hash, PyTuple_GET_ITEM(values, 0), PyLong_AsLong(PyTuple_GET_ITEM(values, 1)), NULL, NULL};
         remember_reading(self, hash, fresh.name, fresh.status);
         reading = find_reading(self, hash);
         reading = reading ? reading : &fresh;
@@ -176,22 +175,22 @@ apply_values(Marked *self, PyObject *const *args, Py_ssize_t count, PyObject *kw
     answer = rename_transaction(self, transaction, reading) < 0 ? -1 : 1;
     end_charge(begun, LONGEST_OF_MANY_NS);
 done:
-    Py_XDECREF(told);
+    Py_XDECREF(values);
     Py_DECREF(transaction);
     return answer;
 }
 
 static HOT PyObject *
-marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+observed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Marked *self = (Marked *)callable;
+    Observed *self = (Observed *)callable;
     PyObject *result = call(self->timed.function, args, nargsf, kwnames);
     int is_told = result && self->read ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, result) : 0;
     if (is_told < 0) {
         Py_CLEAR(result);
     }
     if (result && !is_told) {
-        PyObject *answer = call_mark(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, result);
+        PyObject *answer = call_observer(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, result);
         if (answer != Py_None) { /* a body that stands in for the result; or an error */
             Py_SETREF(result, answer);
         }
@@ -203,12 +202,12 @@ marked_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *
 }
 
 static HOT PyObject *
-marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+observed_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Marked *self = (Marked *)callable;
+    Observed *self = (Observed *)callable;
     int is_told = self->read ? apply_values(self, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None) : 0;
     if (!is_told) {
-        PyObject *answer = call_mark(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
+        PyObject *answer = call_observer(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, Py_None);
         is_told = answer ? 1 : -1;
         Py_XDECREF(answer);
     }
@@ -219,26 +218,26 @@ marked_before_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyO
 }
 
 static PyObject *
-marked_coroutine_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+observed_coroutine_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Marked *self = (Marked *)callable;
+    Observed *self = (Observed *)callable;
     PyObject *made = call(self->timed.function, args, nargsf, kwnames);
-    PyObject *followed = made ? call_mark(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
+    PyObject *followed = made ? call_observer(self->timed.name, args, PyVectorcall_NARGS(nargsf), kwnames, made) : NULL;
     Py_XDECREF(made);
     return followed;
 }
 
 /* (function, None, name, -1, False, (read, fields, body or None, kind or None, whether it is a route)); the last may be left out. */
 static PyObject *
-marked_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+observed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    Marked *self = (Marked *)timed_new(type, args, kwargs);
+    Observed *self = (Observed *)timed_new(type, args, kwargs);
     if (!self) {
         return NULL;
     }
-    self->timed.vectorcall = PyType_IsSubtype(type, MarkedBeforeType)      ? marked_before_call
-                             : PyType_IsSubtype(type, MarkedCoroutineType) ? marked_coroutine_call
-                                                                           : marked_call;
+    self->timed.vectorcall = PyType_IsSubtype(type, ObservedBeforeType)      ? observed_before_call
+                             : PyType_IsSubtype(type, ObservedCoroutineType) ? observed_coroutine_call
+                                                                           : observed_call;
     PyObject *detail = self->timed.detail;
     self->timed.detail = NULL;
     PyObject *read, *fields, *body, *kind;
@@ -256,7 +255,7 @@ marked_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static int
-marked_traverse(Marked *self, visitproc visit, void *arg)
+observed_traverse(Observed *self, visitproc visit, void *arg)
 {
     Py_VISIT(self->read);
     Py_VISIT(self->fields);
@@ -268,14 +267,14 @@ marked_traverse(Marked *self, visitproc visit, void *arg)
 }
 
 static int
-marked_clear(Marked *self)
+observed_clear(Observed *self)
 {
     forget_readings(self);
     return timed_clear(&self->timed);
 }
 
 static void
-marked_dealloc(Marked *self)
+observed_dealloc(Observed *self)
 {
     PyObject_GC_UnTrack(self);
     forget_readings(self);
