@@ -57,7 +57,7 @@ ONLY_PURE = {
 }
 """What only the pure engine's own code uses."""
 
-MADE_BY_PYTHON = {"Here", "TimedCoroutine", "TimedGenerator"}
+MADE_BY_PYTHON = {"CurrentLane", "TimedCoroutine", "TimedGenerator"}
 """A storage of threads, and wrappers of what Python makes: their methods are Python's protocols, and nobody else makes one."""
 
 

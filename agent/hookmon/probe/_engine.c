@@ -86,10 +86,10 @@ static PyType_Slot transaction_slots[] = {
     SLOT(Py_tp_getset, transaction_getset),   SLOT(Py_tp_doc, "Transaction(lane, node, /)\n--\n\n"),
     {0, NULL},
 };
-static PyType_Slot here_slots[] = {
+static PyType_Slot current_lane_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),
     SLOT(Py_tp_dealloc, plain_dealloc),
-    SLOT(Py_tp_getset, here_getset),
+    SLOT(Py_tp_getset, current_lane_getset),
     {0, NULL},
 };
 static PyType_Slot callable_slots[] = {
@@ -166,7 +166,8 @@ static PyType_Spec trace_spec = {"hookmon.probe._engine.Trace", sizeof(Trace), 0
 static PyType_Spec member_spec = {"hookmon.probe._engine.Member", sizeof(Member), 0, PLAIN_FLAGS, member_slots};
 static PyType_Spec transaction_spec = {
     "hookmon.probe._engine.Transaction", sizeof(Transaction), 0, PLAIN_FLAGS, transaction_slots};
-static PyType_Spec here_spec = {"hookmon.probe._engine.Here", sizeof(Here), 0, Py_TPFLAGS_DEFAULT, here_slots};
+static PyType_Spec current_lane_spec = {
+    "hookmon.probe._engine.CurrentLane", sizeof(CurrentLane), 0, Py_TPFLAGS_DEFAULT, current_lane_slots};
 static PyType_Spec callable_spec = {
     "hookmon.probe._engine.TimedCallable", sizeof(Timed), 0, TIMED_FLAGS, callable_slots};
 /* Types that go by the name of what they stand for. */
@@ -237,13 +238,13 @@ fill_module(PyObject *module)
         return -1;
     }
     INTERNED(FILL_TEXT)
-    PyTypeObject *here_type;
+    PyTypeObject *current_lane_type;
     if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
         add_type(module, &TraceType, &trace_spec, NULL, "Trace") < 0 ||
         add_type(module, &MemberType, &member_spec, NULL, "Member") < 0 ||
         add_type(module, &TransactionType, &transaction_spec, NULL, "Transaction") < 0 ||
-        add_type(module, &here_type, &here_spec, NULL, "Here") < 0 ||
+        add_type(module, &current_lane_type, &current_lane_spec, NULL, "CurrentLane") < 0 ||
         add_type(module, &TimedCallableType, &callable_spec, NULL, "TimedCallable") < 0 ||
         add_type(module, &TimedType, &timed_spec, TimedCallableType, "Timed") < 0 ||
         add_type(module, &CoroutineFunctionType, &timed_spec, TimedType, "TimedCoroutineFunction") < 0 ||

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span
-from hookmon.probe.recording.tree import CurrentLane
+from hookmon.probe.recording.tree import CurrentLane as CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane
 from hookmon.probe.recording.tree import Node as Node
 from hookmon.probe.recording.tree import after_fork as after_fork
@@ -29,8 +29,6 @@ from hookmon.probe.wrappers.calls import TimedCallable as TimedCallable
 from hookmon.probe.wrappers.calls import TimedCoroutineFunction as TimedCoroutineFunction
 from hookmon.probe.wrappers.calls import TimedGeneratorFunction as TimedGeneratorFunction
 
-Here = CurrentLane
-
 NUMBERS: int
 """Digest of the numbers that it was built for: `core.layout.NUMBERS`."""
 
@@ -40,27 +38,27 @@ def configure(
     members: ContextVar[Member | None],
     /,
     *,
-    awaited: Callable[[object, Span, int], object],
-    awaiting: Callable[[object], object],
-    end_left: Callable[[Lane, Node, type[BaseException] | None], None],
+    close_abandoned: Callable[[Lane, Node, type[BaseException] | None], None],
     enter_thread: Callable[[], Lane],
+    follow_awaitable: Callable[[object, Span, int], object],
     free_lane: Callable[[Lane], None],
     is_own: Callable[[str], bool],
     join: Callable[[Lane, Span], Visit | None],
     join_from_now_on: Callable[[], None],
     keep_if_slow: Callable[[Node, int, int, int, list[Trace]], None],
-    located: Callable[[Span], Span],
+    locate: Callable[[Span], Span],
     look: Callable[[Node], None],
     nest: Callable[[Lane, Node, Closable | None], Closable | None],
     new_bucket: Callable[[Node, int], int],
     new_lane: Callable[[int | None], Lane],
     new_node: Callable[[Node, Span], Node | None],
-    new_per: Callable[[Node], int],
+    new_per_transaction: Callable[[Node], int],
     note_maker: Callable[[Span], None],
     notice_fork: Callable[[], None],
     rename: Callable[[str], None],
     tail: Callable[[Node], Node | None],
     timed_generator: Callable[[object, Span], object],
+    wrap_awaitable: Callable[[object], object],
 ) -> None:
     """Say where the rare things are done. Raises TypeError where one of them is missing, or there is one more."""
 

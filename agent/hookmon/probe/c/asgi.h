@@ -16,7 +16,7 @@ static HOT PyObject *
 wrap_awaitable(PyObject *made, PyObject *span, short role)
 {
     if (!PyCoro_CheckExact(made) && !Py_IS_TYPE(made, CoroutineType)) {
-        Py_SETREF(made, PyObject_CallOneArg(state.callbacks.awaiting, made));
+        Py_SETREF(made, PyObject_CallOneArg(state.callbacks.wrap_awaitable, made));
     }
     Coroutine *self = made ? (Coroutine *)make_coroutine(made, span) : NULL;
     if (self) {

@@ -81,7 +81,7 @@ static RARE PyObject *
 follow_awaitable(PyObject *result, PyObject *span, uint64_t start_ns)
 {
     PyObject *start = PyLong_FromUnsignedLongLong(start_ns);
-    PyObject *followed = start ? PyObject_CallFunctionObjArgs(state.callbacks.awaited, result, span, start, NULL) : NULL;
+    PyObject *followed = start ? PyObject_CallFunctionObjArgs(state.callbacks.follow_awaitable, result, span, start, NULL) : NULL;
     Py_XDECREF(start);
     Py_DECREF(result);
     return followed;

@@ -44,7 +44,7 @@ close_abandoned(Lane *lane, Node *node)
     error = Py_NewRef(error ? error : Py_None);
     SavedException saved;
     exception_save(&saved);
-    PyObject *answer = PyObject_CallFunctionObjArgs(state.callbacks.end_left, (PyObject *)lane, (PyObject *)node, error, NULL);
+    PyObject *answer = PyObject_CallFunctionObjArgs(state.callbacks.close_abandoned, (PyObject *)lane, (PyObject *)node, error, NULL);
     Py_XDECREF(answer);
     Py_DECREF(error);
     exception_restore_unless_new(&saved);

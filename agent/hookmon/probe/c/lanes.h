@@ -349,10 +349,10 @@ run_lane(Lane *lane)
 
 typedef struct {
     PyObject_HEAD
-} Here;
+} CurrentLane;
 
 static PyObject *
-here_get_lane(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
+current_lane_get_lane(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
 {
     Lane *lane = present_lane();
     if (!lane) {
@@ -363,7 +363,7 @@ here_get_lane(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
 }
 
 static int
-here_set_lane(PyObject *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
+current_lane_set_lane(PyObject *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
 {
     if (!value || !Py_IS_TYPE(value, LaneType)) {
         PyErr_SetString(PyExc_TypeError, "a lane is a Lane");
@@ -373,8 +373,8 @@ here_set_lane(PyObject *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closur
     return 0;
 }
 
-static PyGetSetDef here_getset[] = {
-    {"lane", here_get_lane, here_set_lane, "The Lane of the running thread; AttributeError until the first span.", NULL},
+static PyGetSetDef current_lane_getset[] = {
+    {"lane", current_lane_get_lane, current_lane_set_lane, "The Lane of the running thread; AttributeError until the first span.", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

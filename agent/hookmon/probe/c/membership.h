@@ -59,7 +59,7 @@ member_dealloc(Member *self)
     Py_CLEAR(self->lane);
     Py_CLEAR(self->task);
     Py_CLEAR(self->trace);
-    self->beside = 0;
+    self->concurrent = 0;
     freelist_push(&member_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
@@ -69,7 +69,7 @@ static PyMemberDef member_members[] = {
     {"lane", Py_T_OBJECT_EX, offsetof(Member, lane), Py_READONLY, NULL},
     {"task", Py_T_OBJECT_EX, offsetof(Member, task), 0, NULL},
     {"trace", Py_T_OBJECT_EX, offsetof(Member, trace), Py_READONLY, NULL},
-    {"beside", Py_T_LONG, offsetof(Member, beside), 0, NULL},
+    {"concurrent", Py_T_LONG, offsetof(Member, concurrent), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 

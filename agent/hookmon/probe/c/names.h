@@ -290,7 +290,7 @@ span_of(Timed *self, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
     }
     if (site) {
         Charge begun = begin_charge();
-        PyObject *there = PyObject_CallOneArg(state.callbacks.located, span);
+        PyObject *there = PyObject_CallOneArg(state.callbacks.locate, span);
         Py_DECREF(span);
         end_charge(begun, LONGEST_OWN_NS);
         if (!there) {

@@ -7,27 +7,27 @@
 /* What is rare is done in Python. `configure` takes these functions by their names, and no others: a line here is all that one
    more needs. Their types are those of `configure` in _engine.pyi. */
 #define CALLBACKS(X) \
-    X(awaited) \
-    X(awaiting) \
-    X(end_left) \
+    X(close_abandoned) \
     X(enter_thread) \
+    X(follow_awaitable) \
     X(free_lane) \
     X(is_own) \
     X(join) \
     X(join_from_now_on) \
     X(keep_if_slow) \
-    X(located) \
+    X(locate) \
     X(look) \
     X(nest) \
     X(new_bucket) \
     X(new_lane) \
     X(new_node) \
-    X(new_per) \
+    X(new_per_transaction) \
     X(note_maker) \
     X(notice_fork) \
     X(rename) \
     X(tail) \
-    X(timed_generator)
+    X(timed_generator) \
+    X(wrap_awaitable)
 
 #define DECLARE_CALLBACK(name) PyObject *name;
 

@@ -191,9 +191,9 @@ raise_word_to(uint64_t *word, uint64_t value)
 static inline void
 settle_node(uint64_t *words, Node *node)
 {
-    if (node->whole && node->per) {
-        words[node->per + PER_TRANSACTIONS]++;
-        raise_word_to(&words[node->per + PER_MOST], node->whole);
+    if (node->whole && node->per_transaction) {
+        words[node->per_transaction + PER_TRANSACTIONS]++;
+        raise_word_to(&words[node->per_transaction + PER_MOST], node->whole);
     }
     node->whole = 0;
 }
@@ -206,9 +206,9 @@ settle(Trace *const *traces, Py_ssize_t lanes)
     for (Py_ssize_t k = 0; k < lanes; k++) {
         for (Py_ssize_t i = 0; i < traces[k]->count; i++) {
             Node *node = traces[k]->events[i].node;
-            if (!node->per && node->number) {
+            if (!node->per_transaction && node->number) {
                 Py_INCREF(node);
-                PyObject *answer = PyObject_CallOneArg(state.callbacks.new_per, (PyObject *)node);
+                PyObject *answer = PyObject_CallOneArg(state.callbacks.new_per_transaction, (PyObject *)node);
                 Py_DECREF(node);
                 if (!answer) {
                     return -1;
@@ -221,7 +221,7 @@ settle(Trace *const *traces, Py_ssize_t lanes)
     for (Py_ssize_t k = 0; k < lanes; k++) {
         Event *events = traces[k]->events, *end = events + traces[k]->count;
         for (Event *event = events; event < end; event++) {
-            CHECK(!event->node->per || is_word(event->node->per + PER_WORDS - 1));
+            CHECK(!event->node->per_transaction || is_word(event->node->per_transaction + PER_WORDS - 1));
             event->node->tally += event->calls;
             event->node->tally_ns += event->duration_ns;
         }
@@ -230,11 +230,11 @@ settle(Trace *const *traces, Py_ssize_t lanes)
             if (!node->tally) {
                 continue; /* seen in this lane */
             }
-            if (node->tally >= REPEATED && node->per) {
-                words[node->per + PER_REPEATED]++;
-                words[node->per + PER_REPEATED_CALLS] += node->tally;
-                words[node->per + PER_REPEATED_NS] += node->tally_ns;
-                raise_word_to(&words[node->per + PER_MOST_REPEATED], node->tally);
+            if (node->tally >= REPEATED && node->per_transaction) {
+                words[node->per_transaction + PER_REPEATED]++;
+                words[node->per_transaction + PER_REPEATED_CALLS] += node->tally;
+                words[node->per_transaction + PER_REPEATED_NS] += node->tally_ns;
+                raise_word_to(&words[node->per_transaction + PER_MOST_REPEATED], node->tally);
             }
             node->whole += node->tally;
             node->tally = node->tally_ns = 0;

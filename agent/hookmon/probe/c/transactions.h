@@ -235,7 +235,7 @@ static PyMethodDef transaction_methods[] = {
     {"enter", (PyCFunction)transaction_enter, METH_NOARGS, "enter($self, /)\n--\n\nHave the caller belong to it, until it is closed."},
     {"close", (PyCFunction)transaction_close, METH_NOARGS, "close($self, /)\n--\n\nSettle what was counted: the entry's call has ended."},
     {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "settle($self, traces, own, /)\n--\n\nWrite down what was counted."},
-    {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "new_trace($self, /)\n--\n\nReturn a trace of its own for what runs beside the others."},
+    {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "new_trace($self, /)\n--\n\nReturn a trace of its own for what runs at the same time."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -43,7 +43,7 @@ typedef struct {
     short skip; /* 0: all calls are timed; else counts up to the next one that is */
     char entry; /* its calls are transactions */
     int depth;
-    int32_t per; /* index of its calls per transaction, 0 = none yet */
+    int32_t per_transaction; /* index of its calls per transaction, 0 = none yet */
     /* a line of 64 bytes ends here */
     int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
     PyObject *parent;        /* Node or None */
@@ -124,7 +124,7 @@ typedef struct {
     PyObject *lane;
     PyObject *task;
     PyObject *trace; /* Trace or None */
-    long beside;     /* futures of it that are not done */
+    long concurrent; /* futures of it that are not done */
 } Member;
 
 typedef struct {

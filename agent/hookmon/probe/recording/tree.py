@@ -49,7 +49,7 @@ class Node:
 
     `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
     `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
-    `buckets` maps a bucket to the index of its counter, `per` is the index of its calls per transaction, 0 where there are none
+    `buckets` maps a bucket to the index of its counter. `per_transaction` is the index of its calls per transaction, 0 for none
     yet. `floor_ns` is what a transaction has to exceed to be among the slowest. `skip` is 0 where all calls are timed, else it
     counts up to the next one that is (see `overhead`).
     """
@@ -64,7 +64,7 @@ class Node:
         "min_ns",
         "number",
         "parent",
-        "per",
+        "per_transaction",
         "skip",
         "slot",
         "span",
@@ -84,7 +84,7 @@ class Node:
         self.max_ns = -1
         self.skip = 0
         self.entry = span is not None and span.target.entry
-        self.per = 0
+        self.per_transaction = 0
         self.floor_ns = 0
 
     def add_octave(self, octave: int, first: int) -> None:
@@ -96,7 +96,7 @@ class Node:
 
     def retire(self) -> None:
         """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
-        self.number = self.per = 0
+        self.number = self.per_transaction = 0
         self.total = layout.SCRATCH_TOTAL
         self.slot = 0
         self.buckets = _scratch_buckets
@@ -223,5 +223,5 @@ def use_greenlets(getcurrent: Callable[[], object], lanes: dict[int, Lane], /) -
     """Keep lanes by greenlet."""
 
 
-CurrentLane = choose(_local, "Here")
+CurrentLane = choose(_local, "CurrentLane")
 """Storage of a thread's own, whose `lane` is the Lane of the running thread, task or greenlet."""

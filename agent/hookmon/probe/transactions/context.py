@@ -80,7 +80,7 @@ class Transaction:
         self.token = members.set(self.member)
 
     def new_trace(self) -> Trace | None:
-        """Return a trace of its own for what runs beside the others, None when there are too many."""
+        """Return a trace of its own for what runs at the same time, None when there are too many."""
         if len(self.traces) >= MOST_TRACES:
             return None
         self.traces.append(Trace())
@@ -115,17 +115,17 @@ class Transaction:
 class Member:
     """One lane's part in a transaction: what the context variable holds there.
 
-    `beside` is how many of its futures are not done.
+    `concurrent` is how many of its futures are not done.
     """
 
-    __slots__ = ("beside", "lane", "task", "trace", "transaction")
+    __slots__ = ("concurrent", "lane", "task", "trace", "transaction")
 
     def __init__(self, transaction: Transaction, lane: Lane, trace: Trace | None) -> None:
         self.transaction = transaction
         self.lane = lane
         self.task = lane.task
         self.trace = trace
-        self.beside = 0
+        self.concurrent = 0
 
 
 class ConcurrentCall:
@@ -135,12 +135,12 @@ class ConcurrentCall:
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        self._trace = member.transaction.new_trace() if member.beside else member.trace  # side by side is no repetition
-        member.beside += 1
+        self._trace = member.transaction.new_trace() if member.concurrent else member.trace  # side by side is no repetition
+        member.concurrent += 1
 
     def leave(self, span: Span) -> tuple[Node | None, Trace | None]:
         """Return the node that counts the call, now that it has ended, and the trace that it belongs to, or None."""
-        self._member.beside -= 1
+        self._member.concurrent -= 1
         transaction = self._member.transaction
         above = child(transaction.node, AFTER if transaction.ended else CONCURRENT)
         return child(above, span) if above is not None else None, None if transaction.ended else self._trace

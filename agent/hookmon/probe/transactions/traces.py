@@ -67,9 +67,9 @@ class Trace:
 def new_per_transaction(node: Node) -> int:
     """Return the index of the record of a node's calls per transaction, 0 where there is no space."""
     arena = recorder.arena()
-    if arena is not None and node.number and not node.per:
-        node.per = arena.record(layout.PER, node.number, [0] * (layout.PER_WORDS - 1))
-    return node.per
+    if arena is not None and node.number and not node.per_transaction:
+        node.per_transaction = arena.record(layout.PER, node.number, [0] * (layout.PER_WORDS - 1))
+    return node.per_transaction
 
 
 @choose
@@ -84,7 +84,7 @@ def settle(traces: list[Trace]) -> None:
             known[1] += duration_ns
         for node, (calls, duration_ns) in lane.items():
             whole[node] = whole.get(node, 0) + calls
-            per_transaction = node.per or new_per_transaction(node)
+            per_transaction = node.per_transaction or new_per_transaction(node)
             if per_transaction and calls >= layout.REPEATED:
                 words = recorder.words
                 words[per_transaction + layout.PER_REPEATED] += 1
@@ -92,7 +92,7 @@ def settle(traces: list[Trace]) -> None:
                 words[per_transaction + layout.PER_REPEATED_NS] += duration_ns
                 words[per_transaction + layout.PER_MOST_REPEATED] = max(words[per_transaction + layout.PER_MOST_REPEATED], calls)
     for node, calls in whole.items():
-        per_transaction = node.per
+        per_transaction = node.per_transaction
         if per_transaction:
             words = recorder.words
             words[per_transaction + layout.PER_TRANSACTIONS] += 1
