@@ -157,7 +157,7 @@ class Arena:
         return self._targets.setdefault(target, number)
 
     def node(self, parent: int, span: Span, flags: int) -> tuple[int, int]:
-        """Write the record of a new node; return its number and its index, which is 0 when there is no space left."""
+        """Write the record of a new node; return its number and its index. The index is 0 when there is no space left."""
         self.nodes = number = self.nodes + 1
         names = self.string(span.name) << 32
         target = self.target(span.target)
@@ -167,10 +167,10 @@ class Arena:
         return number, self.record(layout.NODE, number, values)
 
     def close_in_child(self) -> None:
-        """Forget the parent's shard after a fork: the mapping stays for who still looks at it, with its descriptor.
+        """Forget the parent's shard after a fork. The mapping stays, with its descriptor, for code that still looks at it.
 
-        Nothing more is handed out, also to what the fork interrupted, which may have come from a signal handler: the number
-        of our descriptor can be that of the child's own shard by now, and growing that would not grow this.
+        Nothing more is handed out, not even to code that the fork interrupted (a signal handler may fork anywhere). The number of
+        our descriptor may belong to the child's own shard by now; growing that would not grow this one.
         """
         self._capacity = 0
         if self._is_own and self._is_mine(self._descriptor):
@@ -281,7 +281,7 @@ def _fill_standard_descriptors(own: int) -> list[int]:
 
 
 def moved_up(descriptor: int) -> int:
-    """Return the descriptor under a number that no program expects, or as it is where the limit is low."""
+    """Move a descriptor to a high number, which no program expects; return it. Where the limit is low it stays as it is."""
     try:
         moved: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
     except OSError:

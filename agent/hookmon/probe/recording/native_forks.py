@@ -1,6 +1,7 @@
-"""Forks that C code makes without a word to Python: uWSGI's, and those of any program that embeds it.
+"""Forks that C code makes without telling Python: uWSGI's, and those of any program that embeds Python.
 
-The compiled engine hears of them from the C library (`c/forks.h`). Here is what else there is. Runs in the watched process.
+The C library tells the compiled engine (`c/forks.h`). This module is for the pure engine, and for what both do after a fork. Runs
+in the watched process.
 """
 
 from __future__ import annotations
@@ -21,19 +22,19 @@ LATENESS = (
 """What is noted where the first calls of this process may stand in its parent's row."""
 
 forgetters: list[Callable[[], None]] = []
-"""What modules do in any forked child, after `recorder`: forget what their parent has begun."""
+"""Functions that run in any forked child, after `recorder` has begun anew: each forgets what the parent has begun."""
 
 _noticed_pid = 0
 
 
 def notice() -> None:
-    """Remember that this process was found to be a fork before Python, if ever, says so."""
+    """Remember that this process is a fork. Python may say so later, or never."""
     global _noticed_pid
     _noticed_pid = os.getpid()
 
 
 def was_noticed() -> bool:
-    """Say whether this process was found to be a fork already; asked when Python says so."""
+    """Say whether `notice` has been called in this process. Python's own handler of forks asks."""
     global _noticed_pid
     before, _noticed_pid = _noticed_pid, 0
     return bool(before == os.getpid())
@@ -46,10 +47,11 @@ def forget() -> None:
 
 
 def follow_uwsgi(begin_anew: Callable[[], None], known_pid: Callable[[], int]) -> None:
-    """Begin anew in each worker that uWSGI forks from this process, before what the program wants called there.
+    """Begin anew in each worker that uWSGI forks from this process, ahead of the program's own hook.
 
-    Not where Python was told (--py-call-osafterfork) and the process is known. uWSGI 2.0 calls `uwsgi.post_fork_hook` in a
-    new worker. A program that sets it later replaces ours, as uwsgidecorators does.
+    uWSGI 2.0 calls `uwsgi.post_fork_hook` in a new worker. Where Python was told of the fork (--py-call-osafterfork),
+    `known_pid()` is the worker's already and nothing is to be done. A program that sets the hook later replaces ours, as
+    uwsgidecorators does.
     """
     uwsgi: Any = sys.modules.get("uwsgi")
     if uwsgi is None:

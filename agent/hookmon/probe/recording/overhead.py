@@ -1,12 +1,11 @@
 """The contract about cost: a target that costs more than its share of the process's time is timed by samples.
 
-In: a look at a node after every 4,096 of its calls of one duration. Out: nodes that are marked as sampled: of their calls one in
-64 is timed and all are counted. Runs in the watched process. Cost is what the calls of the target cost with this engine, held
-against the CPU time of the process; nothing happens in its first second. Generators and coroutines are never sampled: each
-step of them is timed.
+In: a look at a node after every 4,096 of its calls in one bucket. Out: nodes that are sampled: one of 64 calls is timed, all are
+counted. Runs in the watched process. The cost of a target is what its calls cost with this engine, as a share of the CPU time of
+the process. Nothing happens in the process's first second. Generators and coroutines are never sampled: each step is timed.
 
-And what hookmon takes by itself, for the figure of the report: what is long enough to be timed is timed here. Each look notes
-at which pace the processor is, by which the price of what is too short is scaled.
+This module also measures hookmon's own time, for the report. `charge` times what is long enough for a clock. What is too short is
+priced by `calibrate`, and scaled by the pace of the processor, which each look measures.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ _ONE_CHARGED_OF = 16
 _STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
 
 _limit = 0.0
-_charging_ns = 0  # what it takes to charge
+_charging_ns = 0  # what `charge` itself takes
 _looks = _looks_of = 0
 _paces_ns = 0.0
 
 
 def begin(max_overhead: float) -> None:
-    """Hold each target to a share of the process's time, 0.0 for any, and count from now on what new places take."""
+    """Hold each target to a share of the process's time, 0.0 for any share. Charge the time for new nodes from now on."""
     global _limit, _charging_ns
     _limit = max_overhead
     _charging_ns = min(_duration_ns(charge(_nothing)) for _ in range(4))
@@ -55,7 +54,7 @@ def begin(max_overhead: float) -> None:
 
 
 def charge(function: F) -> F:
-    """Charge the time of a function to hookmon; what takes very long was interrupted, by another process or a signal."""
+    """Charge the time of a function to hookmon, at most LONGEST_OWN_NS: what took longer was interrupted."""
 
     def call(*args: object) -> object:
         begun_ns = monotonic_ns()
@@ -78,7 +77,7 @@ def _duration_ns(function: Callable[[], None]) -> int:
 
 
 def charge_sample(find: F) -> F:
-    """Charge the time of what finds names by that of one call in sixteen: to time each would cost as much as some take."""
+    """Charge sixteen times the time of each sixteenth call. To time each call would cost as much as some calls take."""
     calls = 0
 
     def call(*args: object) -> object:
@@ -95,7 +94,7 @@ def charge_sample(find: F) -> F:
 
 
 def pace_ns() -> float:
-    """Return what a call that does nothing takes now, at best: processors have two paces and more."""
+    """Return the shortest time of a call that does nothing, in nanoseconds. Processors change their pace."""
     best = 1 << 62
     for _ in range(4):
         begun_ns = monotonic_ns()
@@ -107,7 +106,7 @@ def pace_ns() -> float:
 
 @shielded(None)
 def _look(node: Node) -> None:
-    """Note the pace, and mark the target of a node as sampled when it has cost too much."""
+    """Note the pace. Sample the target of a node from now on when it has cost too much."""
     note_pace()
     target = node.span.target
     target.cost_ns += CALLS_A_LOOK * _CALL_NS
@@ -130,7 +129,7 @@ def _look(node: Node) -> None:
 
 @shielded(None)
 def note_pace() -> None:
-    """Keep the average of all looks of this process, and of those after the patching of each module."""
+    """Measure the pace, and write the average of this process into the shard. Each look does so, and each patched module."""
     global _looks, _paces_ns, _looks_of
     if _looks_of != recorder.forks:  # the parent's
         _looks_of, _looks, _paces_ns = recorder.forks, 0, 0.0

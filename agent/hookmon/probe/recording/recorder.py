@@ -2,10 +2,10 @@
 
 In: wrappers that enter and leave spans. Out: words in the shard. Runs in the watched process, in whatever thread, task or
 greenlet calls; owns all state of the engine. The wrappers in `calls` and `coroutines` read this module's globals on the
-hot path; everything here besides is for the rare moments: a new node, lane or octave, a fork.
+hot path. The functions here are for rare moments: a new node, lane or octave, a fork.
 
-A call that enters costs no allocation: its node is found under its parent's, and says where its counters and its lane's
-slot are. `words` and `since` are one memory seen twice, the second shifted by one word, which spares an addition a call.
+A call allocates nothing. Its node stands among the children of its parent's node, and knows the index of its counters and of its
+slot in a lane. `words` and `since` are the same memory; `since` begins one word later, which saves an addition in each call.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _spares = Spares(root)
 
 
 def start(folder: str, version: str) -> None:
-    """Begin recording into a run folder, in this process and in those that it forks; once more where that failed.
+    """Begin recording into a run folder, in this process and its forks. Tries again where that has failed before.
 
     Without a shard (the folder is gone, full or another user's) nothing is kept; the collector sees that and says so.
     """
@@ -124,7 +124,7 @@ def all_nodes() -> list[Node]:
 
 @after_fork
 def _after_fork() -> None:
-    """Begin anew in a child, unless a call in another handler of the fork has had that done."""
+    """Begin anew in a child. Where another handler of the fork has made a watched call, that has been done already."""
     if not native_forks.was_noticed():
         _begin_anew()
 
@@ -132,8 +132,8 @@ def _after_fork() -> None:
 def notice_fork() -> None:
     """Begin anew in a child that was forked in C, of which Python tells nobody.
 
-    The compiled engine is told by the C library, and calls this before it counts anything. The pure one compares the process
-    before it makes something new: until then it counts into the parent's shard what that knows already.
+    The C library tells the compiled engine, which calls this before it counts anything. The pure engine compares process numbers
+    before it makes a node, lane or bucket. Until then it counts calls of known nodes into the parent's shard.
     """
     native_forks.notice()
     lane = getattr(current, "lane", None) if NAME == "pure" else None
@@ -148,10 +148,10 @@ def notice_fork() -> None:
 
 
 def _begin_anew() -> None:
-    """Leave the parent's shard alone, in the child, and get a new one at the next call.
+    """Give up the parent's shard, in a forked child. The next call makes a new one.
 
-    What was in flight goes on and ends in the scratch record: the parent counts it. A child of root gets its shard at
-    once, since it may change its user, its root folder and its descriptors before its first call.
+    Calls that are open go on, and end in the scratch record: the parent counts them. A child of root gets its shard at once: it
+    may change its user, its root folder and its descriptors before its first call.
     """
     global _arena, _opened, _pid, forks, current
     _pid = os.getpid()
@@ -250,7 +250,7 @@ def join_from_now_on() -> None:
 
 
 def new_bucket(node: Node, duration_ns: int) -> int:
-    """Return the index of a duration's counter in an octave that is new to a node; without space, that of untimed calls."""
+    """Make an octave of a node; return the index of a duration's counter in it. Without space it is that of untimed calls."""
     arena = _arena
     place = _new_bucket(node, duration_ns)
     return place if place and arena is _arena else node.total + _UNTIMED  # a signal handler may have forked in between
@@ -302,7 +302,7 @@ def new_lane(task: int | None = None) -> Lane:
 
 @shielded(None)
 def free_lane(lane: Lane) -> None:
-    """Give the lane of a task or thread back that has ended; the next one gets it."""
+    """Take back the lane of a task or thread that has ended. The next one gets it."""
     _spares.give(lane)
 
 
@@ -318,7 +318,7 @@ def enter_thread() -> Lane:
 
 @choose
 def follow_thread(lane: Lane, /) -> None:
-    """Have the lane of this thread back when it ends."""
+    """Take the lane of the running thread back when the thread ends."""
     _spares.follow_thread(lane)
 
 
@@ -339,7 +339,7 @@ def _begin_greenlets() -> None:
 
 @serialise
 def charge_call_since(node: Node, start_ns: int, error: BaseException | None) -> int:
-    """Count a plain call that ends now, not in one straight line, charge its time and return that."""
+    """Count a plain call that ends now, charge its time to its node, and return it. `error` is what the call raised, or None."""
     duration_ns: int = max(0, monotonic_ns() - start_ns)  # the stamp may be by the engine's clock, microseconds ahead
     words[node.total] += duration_ns
     count_call_and_error(node, duration_ns, error)
@@ -348,19 +348,19 @@ def charge_call_since(node: Node, start_ns: int, error: BaseException | None) ->
 
 @serialise
 def count_call_and_error(node: Node, duration_ns: int, error: BaseException | None) -> None:
-    """Count a completed call with its duration; its time is charged separately."""
+    """Count a completed call and how it ended. Whoever calls this charges the time."""
     count_call(node, duration_ns)
     if error is not None:
         count_error(node, error)
 
 
 def look(node: Node) -> None:
-    """Have a look at what the target of a node costs; `overhead` puts its own in this place."""
+    """Look at what the target of a node costs. `overhead` puts its own function in this place."""
 
 
 @choose
 def count_call(node: Node, duration_ns: int, /) -> None:
-    """Count a completed call of a node; its time is charged separately."""
+    """Count a completed call. Whoever calls this charges the time."""
     index = bucket_of(duration_ns)
     if index not in node.buckets:
         new_bucket(node, duration_ns)
@@ -389,6 +389,6 @@ def count_error(node: Node, error: BaseException) -> None:
 
 @serialise
 def charge_call(node: Node, duration_ns: int) -> None:
-    """Count a plain call that returned, and charge its time; for who cannot do that in one straight line."""
+    """Count a plain call that returned, and charge its time to its node."""
     words[node.total] += duration_ns
     count_call(node, duration_ns)

@@ -1,4 +1,4 @@
-"""What shares a thread: greenlets, which have lanes of their own, and asyncio's tasks. Runs in the watched process.
+"""Greenlets and asyncio's tasks, many of which share one thread. Runs in the watched process.
 
 Neither greenlet nor asyncio is imported here: they are only looked at when the program has imported them.
 """
@@ -20,16 +20,16 @@ _AT_THE_END = 0  # nobody's address
 
 
 class GreenletStorage:
-    """What a thread's own storage is to threads, to greenlets: many of them share one thread.
+    """The storage of each greenlet's own lane, as `threading.local` is that of threads.
 
-    A greenlet is known by its address, which the next one may get when it has ended; its lane is idle by then and serves
-    on. Idle lanes of greenlets that are gone are dropped when many have gathered.
+    The key is the address of a greenlet. When a greenlet has ended, another one may get its address, and gets its idle lane with
+    it. When there are many lanes, the idle ones are dropped.
     """
 
     __slots__ = ("_current", "_free_lane", "_limit", "_root", "lanes")
 
     def __init__(self, current: Callable[[], object], root: Node, free_lane: Callable[[Lane], None]) -> None:
-        """`current` is greenlet.getcurrent. A lane whose node is `root` is idle; `free_lane` has it back."""
+        """`current` is greenlet.getcurrent. A lane whose node is `root` is idle; `free_lane` takes it back."""
         self._current = current
         self._root = root
         self._free_lane = free_lane

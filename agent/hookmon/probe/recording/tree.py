@@ -39,7 +39,7 @@ no_children: dict[Span, Node | None] = {}
 
 
 def blank_words() -> memoryview:
-    """Return a memory that nobody reads, large enough for the scratch record."""
+    """Return memory that nobody reads, large enough for the scratch record."""
     return memoryview(bytearray(8 * (layout.SCRATCH + layout.SCRATCH_WORDS))).cast("Q")
 
 
@@ -108,9 +108,9 @@ class Node:
 class Lane:
     """One logical line of execution. `base` is the index of its first pair in the shard; `task` is None for a thread's own.
 
-    `trace` is where its calls are noted while a transaction is open, else None; `moved` maps nodes that open calls know to those
-    that stand for them since the transaction got its name, and is None most of the time. `ending` tells when its thread has
-    ended.
+    `trace` takes its calls while a transaction is open; else it is None. A transaction that gets its name moves to other nodes:
+    `moved` maps the nodes with which open calls began to those where they end. It is None most of the time. `ending` notices the
+    end of its thread.
     """
 
     __slots__ = ("base", "ending", "moved", "node", "task", "trace")
@@ -131,7 +131,7 @@ class Presence:
 
 
 class Ending(ref[Presence]):
-    """Is handed to a function when its thread has ended, whose lane is free then."""
+    """Weak reference to the Presence of a thread: it dies with the thread, and `lane` is free then."""
 
     __slots__ = ("lane",)
 
@@ -139,7 +139,7 @@ class Ending(ref[Presence]):
 
 
 class Spares:
-    """Lanes that nobody has any more, for those who come next."""
+    """Lanes of threads and tasks that have ended, for the next ones."""
 
     def __init__(self, root: Node) -> None:
         self._root = root
@@ -162,7 +162,7 @@ class Spares:
         return None
 
     def give(self, lane: Lane) -> None:
-        """Have a lane back."""
+        """Take a lane back."""
         self._empty(lane)
         if lane.base != layout.SCRATCH_LANE:
             self._found.append(lane)
@@ -172,10 +172,10 @@ class Spares:
         lane.trace = None
 
     def follow_thread(self, lane: Lane) -> None:
-        """Have the lane of the running thread back when that ends.
+        """Take the lane of the running thread back when the thread ends.
 
-        No Python code hears of it: a forked child clears the other threads away before the signals that came before the fork,
-        and would call the program's handlers for these in between.
+        This calls no Python code. A forked child ends the other threads before it handles signals from before the fork; Python
+        code at that moment would let the program's handlers run too early.
         """
         self._storage.presence = presence = Presence()
         lane.ending = Ending(presence, self._found.append)
@@ -183,10 +183,10 @@ class Spares:
 
 
 def is_covered(parent: Node, span: Span) -> bool:
-    """Say whether a span is a part of one that is open around.
+    """Say whether an open span around it counts the same thing, so that this one is not to be recorded.
 
-    Requests over urllib3 over http.client is one call, and an application that a server, a middleware or another application
-    has called for a request is that request, as often as there are applications.
+    requests calls urllib3, which calls http.client: that is one call. A server calls a middleware, which calls an application:
+    that is one request.
     """
     target = span.target
     if not (target.kind in CLIENT_KINDS or (target.entry and target.kind == "request")) or target.nested:

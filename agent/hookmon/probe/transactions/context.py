@@ -1,11 +1,12 @@
-"""Requests, jobs and tests: who a call belongs to, and by what name.
+"""Requests, jobs and tests: which calls belong to one, and how it is called.
 
-In: the calls of targets that are entries, and what packs read of routes and statuses. Out: traces on lanes, names of nodes. Runs
+In: calls of entries, and routes and statuses that packs read. Out: traces on lanes, names of nodes. Runs
 in the watched process, a few times for each transaction; both engines call it. The compiled one has Transaction and Member of its
 own, of the same shape.
 
-Who is inside is kept in a context variable: a task, and a thread that runs with a copy of the context, find there what they were
-started for. Their calls hang below a node of their own, so that time spent side by side is never taken from the transaction's.
+A context variable holds the transaction that the caller belongs to. A task finds there what it was started for, and so does a
+thread that runs with a copy of the context. Their calls stand below a node of their own, "(concurrent)": time spent at the same
+time is never taken from the transaction's.
 
 The name of a request is known only when it has been routed: see `renaming`.
 """
@@ -39,10 +40,10 @@ AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(a
 
 @choose
 class Transaction:
-    """One request, job or test, from the entry's call to its return. It closes itself when the entry's stand-in says so.
+    """One request, job or test, from the entry's call to its return. The entry's wrapper closes it.
 
-    `failed` says that it is an error whatever its status. `route` is what adapters know of the route so far: the prefixes of
-    mounted applications; with `is_routed` it has its name. `nested` says that it is a request within a job or a test.
+    `failed` says that it is an error whatever its status. `route` is the part of the route that adapters know so far: prefixes of
+    mounted applications. `is_routed` says that it has its name. `nested` says that it is a request within a job or a test.
     """
 
     __slots__ = (
@@ -76,7 +77,7 @@ class Transaction:
         self.token: Token[Member | None] | None = None
 
     def enter(self) -> None:
-        """Have the caller belong to it, until it is closed."""
+        """Let the caller belong to it, until it is closed."""
         self.token = members.set(self.member)
 
     def new_trace(self) -> Trace | None:
@@ -88,7 +89,7 @@ class Transaction:
 
     @shielded(None)
     def close(self) -> None:
-        """Settle what was counted: the entry's call has ended, and is the last in its trace."""
+        """Settle its calls. The entry's call has ended, and is the last in its trace."""
         self.ended = True
         lane, traces = self.lane, self.traces
         lane.trace = lane.moved = None
@@ -101,7 +102,7 @@ class Transaction:
             self.settle(traces, own)
 
     def settle(self, traces: list[Trace], own: Event) -> None:
-        """Write down what was counted. `own` is the entry's call, `traces` are the calls of all lanes without it."""
+        """Write its calls into the shard. `own` is the entry's call, `traces` are the calls of all lanes without it."""
         node, started_ns, duration_ns, outcome, _ = own
         if (self.status >= FAILED_FROM or self.failed) and outcome & ~UNTIMED == RETURNED:
             self.failed = True
@@ -113,7 +114,7 @@ class Transaction:
 
 @choose
 class Member:
-    """One lane's part in a transaction: what the context variable holds there.
+    """One lane's part in a transaction: the value of the context variable.
 
     `concurrent` is how many of its futures are not done.
     """
@@ -129,17 +130,19 @@ class Member:
 
 
 class ConcurrentCall:
-    """A call that goes on while its caller does, as a future: its time is no part of the caller's."""
+    """A call that goes on while its caller does, as a future does. Its time is no part of the caller's."""
 
     __slots__ = ("_member", "_trace")
 
     def __init__(self, member: Member) -> None:
         self._member = member
-        self._trace = member.transaction.new_trace() if member.concurrent else member.trace  # side by side is no repetition
+        self._trace = (
+            member.transaction.new_trace() if member.concurrent else member.trace
+        )  # calls at the same time are no repetition
         member.concurrent += 1
 
     def leave(self, span: Span) -> tuple[Node | None, Trace | None]:
-        """Return the node that counts the call, now that it has ended, and the trace that it belongs to, or None."""
+        """Return the node that counts the call and the trace that it belongs to, each or None. The call has ended."""
         self._member.concurrent -= 1
         transaction = self._member.transaction
         above = child(transaction.node, AFTER if transaction.ended else CONCURRENT)
@@ -147,7 +150,7 @@ class ConcurrentCall:
 
 
 class Visit:
-    """A call at the root of a lane that belongs to a transaction begun elsewhere, while it lasts."""
+    """A call at the root of one lane that belongs to a transaction of another lane, while the call lasts."""
 
     __slots__ = ("_transaction", "lane")
 
@@ -170,14 +173,14 @@ class Visit:
 
 
 visits: dict[Transaction, list[Visit]] = {}
-"""What is open in other lanes of transactions that may still get another name."""
+"""{transaction that may still get another name: open visits of other lanes to it}."""
 after_fork(visits.clear)  # of threads that are no more, to transactions that stay the parent's
 
 members: ContextVar[Member | None] = ContextVar("hookmon")
 
 
 def take_back(token: Token[Member | None]) -> None:
-    """Have the caller belong to what it belonged to before."""
+    """Let the caller belong to the transaction from before, or to none."""
     try:
         members.reset(token)
     except ValueError:  # in a copy of the context that it was set in
@@ -197,9 +200,9 @@ def begin(lane: Lane, node: Node) -> Transaction | None:
 
 
 def enter(lane: Lane, node: Node, opened: Closable | None) -> Closable | None:
-    """Return what an entry's call opens: a transaction, or within another one, a job or a test, a request of its own name.
+    """Open what an entry's call opens: a transaction, or a Nested request within a job or a test. Return what the call closes.
 
-    `opened` is the visit of the lane to that other one, and what else is to be closed with the call.
+    `opened` is what the call would close without this: the visit of the lane to a transaction, or None.
     """
     if lane.trace is None and opened is None:
         return begin(lane, node)
@@ -208,7 +211,7 @@ def enter(lane: Lane, node: Node, opened: Closable | None) -> Closable | None:
 
 @shielded(None)
 def nest(lane: Lane, node: Node, opened: Closable | None) -> Nested | None:
-    """Open a request in a lane where a job or a test is open; None where that is not so."""
+    """Open a request in a lane where a job or a test is open. Return None for any other entry, and where none is open."""
     outer = current()
     if outer is None or lane.trace is None or node.span.target.kind != "request":
         return None
@@ -219,8 +222,8 @@ def nest(lane: Lane, node: Node, opened: Closable | None) -> Nested | None:
 def join(lane: Lane, span: Span) -> Visit | None:
     """Put a lane that is at its root below the transaction that its context belongs to; None where there is none.
 
-    `span` is what is called there: an entry, such as a job of a worker that the first request has started, is no afterthought
-    of a transaction that has ended.
+    `span` is what is called. An entry does not join a transaction that has ended, it begins one of its own: the first request may
+    have started a worker, whose jobs run with a copy of that request's context.
     """
     member = members.get(None)
     if member is None:
@@ -251,7 +254,7 @@ def join(lane: Lane, span: Span) -> Visit | None:
 
 @shielded(None)
 def stream(transaction: Transaction) -> Visit | None:
-    """Put the caller's lane where the rest of an ended transaction's body is made; None where it is inside another call."""
+    """Put the caller's lane below "(streaming)" of a transaction that has ended; None where a call is open in the lane."""
     if transaction.epoch != recorder.forks or not transaction.ended:
         return None
     try:
@@ -267,10 +270,10 @@ def stream(transaction: Transaction) -> Visit | None:
 
 
 class Nested:
-    """A request that a job or a test makes itself, of an application in its own process, with a test client say.
+    """A request within a job or a test: it asks an application in its own process, with a test client say.
 
-    It has its own name and status while it lasts and is no transaction: its calls are those of the job. The entry's wrapper
-    closes it when its call has ended, as it would a transaction.
+    It has a name and a status of its own, but is no transaction: its calls belong to the job. The entry's wrapper closes it when
+    its call has ended, as it would close a transaction.
     """
 
     __slots__ = ("_lane", "_member", "_moved", "_opened", "_outer", "_token", "_trace", "_transaction")
@@ -291,7 +294,7 @@ class Nested:
 
     @shielded(None)
     def close(self) -> None:
-        """Count a failure that only the status tells of, and leave the lane and the context to the job."""
+        """Count a failure that only the status shows, and give lane and context back to the job."""
         lane, transaction = self._lane, self._transaction
         first, *others = transaction.traces
         own = first.take_last()
@@ -310,7 +313,7 @@ class Nested:
 def _as_job_event(
     transaction: Transaction, node: Node, started_ns: int, duration_ns: int, outcome: int
 ) -> tuple[Node, int, int, int]:
-    """Return a request's own call as it belongs into the job's trace: with an error where its status is one."""
+    """Return a nested request's own call for the job's trace. It is an error where its status is one."""
     if outcome == RETURNED and node is transaction.node and (transaction.status >= FAILED_FROM or transaction.failed):
         recorder.words[node.total + _ERRORS] += 1
         outcome = RAISED
@@ -333,7 +336,7 @@ def is_in_request() -> bool:
 
 @shielded(None)
 def begin_concurrent_call() -> ConcurrentCall | None:
-    """Take the part of a call in the caller's open transaction that will go on beside it; None when there is none."""
+    """Return the part in the caller's open transaction of a call that goes on with its caller; None without a transaction."""
     return ConcurrentCall(members.get(None)) if current() is not None else None  # type: ignore[arg-type]
 
 
@@ -346,7 +349,7 @@ def set_status(status: int) -> None:
 
 @shielded(None)
 def fail() -> None:
-    """Say that the caller's transaction is an error, also when its response has ended: counted once."""
+    """Say that the caller's transaction is an error, also when its response has ended. It is counted once."""
     member = members.get(None)
     transaction = member.transaction if member is not None else None
     if transaction is None or transaction.failed or transaction.epoch != recorder.forks:

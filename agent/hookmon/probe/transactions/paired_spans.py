@@ -54,11 +54,11 @@ class PairedSpan:
         self.node = recorder.root
         self.opened: Closable | None = None
         self.started_ns = 0
-        self.ended_ns = 0  # set while it waits for the return of a watched call that its end was called in
+        self.ended_ns = 0  # set when its end was called within a watched call: it is counted when that returns
 
     @property
     def current_node(self) -> Node:
-        """Its node, or the one that stands for it since its transaction got its name."""
+        """Its node. When its transaction gets its name, another node takes that place."""
         moved = self.lane.moved
         return self.node if moved is None else moved.get(self.node, self.node)
 
@@ -207,7 +207,7 @@ def _count_obsolete(open_spans: Sequence[PairedSpan], watch_id: int, owner: obje
 
 
 def _is_below(node: Node | None, above: Node | None, *, or_same: bool = False) -> bool:
-    """Say whether a node is in the tree below another one."""
+    """Say whether a node stands below another one in the tree; with `or_same`, also whether it is that one."""
     outer = node if or_same else node and node.parent
     while outer is not None and outer is not above:
         outer = outer.parent

@@ -1,7 +1,7 @@
-"""Names of requests, which are known only when they have been routed: calls may be open or over by then.
+"""Names of requests. A name is known when the request has been routed; by then calls are open, and others have ended.
 
-In: what packs read of routes. Out: nodes by the new name. The calls that are open, in whatever lane, are led to their new place
-when they end (`Lane.moved`), the others are moved there with their counts. Runs in the watched process, once for each request.
+In: routes that packs read. Out: nodes by the new name. A call that is open, in any lane, finds its new node when it ends, in
+`Lane.moved`. Calls that have ended are moved with their counts. Runs in the watched process, once for each request.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
 def call_it(name: str) -> None:
     """Give the open transaction a name, "METHOD pattern" where it is a request.
 
-    Of a request the first one stays: its handler may call another application, or this one again, and pages made of pages,
-    batches and test clients are not for it to be called by. A websocket begins as a request of the same route.
+    The first name of a request stays: its handler may call another application or this one again (pages made of pages, batches,
+    test clients). A websocket is the exception: it begins as a request of the same route.
     """
     transaction = context.current()
     if transaction is None:
@@ -39,7 +39,7 @@ def call_it(name: str) -> None:
 
 
 def mounted(name: str) -> str:
-    """Return a request's name with what adapters know of where its application is mounted, before the pattern."""
+    """Return a request's name with the prefixes of mounted applications, as far as adapters know them, before its pattern."""
     transaction = context.current()
     method, _, pattern = name.partition(" ")
     return f"{method} {transaction.route}{pattern}" if transaction is not None and pattern.startswith("/") else name
@@ -47,7 +47,7 @@ def mounted(name: str) -> str:
 
 @shielded(None)
 def rename(name: str) -> None:
-    """Give the open transaction its name. Calls that are open or over move there."""
+    """Give the open transaction its name, and move its calls there: those that are open, and those that have ended."""
     transaction = context.current()
     if transaction is None:
         return
@@ -68,7 +68,7 @@ def rename(name: str) -> None:
 
 
 def _move_open(lane: Lane, old: Node, moved: dict[Node, Node]) -> bool:
-    """Lead the calls that are open in a lane below `old` to where they belong now; say whether there are any."""
+    """Move the open calls of a lane from below `old` to their new nodes; say whether there are any."""
     chain = []
     node: Node | None = lane.node
     while node is not old:
@@ -87,7 +87,7 @@ def _move_open(lane: Lane, old: Node, moved: dict[Node, Node]) -> bool:
 
 
 def _place(node: Node, moved: dict[Node, Node]) -> Node | None:
-    """Return where a node below a renamed one belongs; itself when it is not below one."""
+    """Return the new node of one below a renamed node; for any other node, itself."""
     if node in moved:
         return moved[node]
     if node.parent is None or node.parent is recorder.root:
@@ -102,7 +102,7 @@ def _place(node: Node, moved: dict[Node, Node]) -> Node | None:
 
 
 def _twin(node: Node, parent: Node, span: Span) -> Node | None:
-    """Return a span's node under a parent; one that is made for it has the call site of `node`, for which it stands."""
+    """Return a span's node under a parent, in place of `node`. A new one gets the call site of that."""
     twin = parent.children.get(span)
     if twin is None:
         twin = recorder.new_node(parent, span)

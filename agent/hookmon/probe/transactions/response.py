@@ -1,10 +1,10 @@
-"""The end of a response, which comes before the entry's call returns: background tasks, code behind `finish()`.
+"""The end of a response. The entry's call may go on behind it, with background tasks or code after `finish()`.
 
-In: word of the last part of a response. Out: a transaction that is settled then; what is called later in its lane is counted
-below its `(after)`. Runs in the watched process, once for each request of the frameworks whose adapters say so.
+In: a call of `finish_response` when the last part has been sent. Out: a settled transaction. Later calls in its lane are counted
+below its node "(after)". Runs in the watched process, once for each request of the frameworks whose adapters say so.
 
-The calls that are open at that moment, the entry's first of all, are counted as if they ended. When they do, their stand-ins
-are led (`Lane.moved`) to a node that counts nothing and has the children of `(after)`.
+The calls that are open at that moment, the entry's among them, are counted as if they ended then. When they do end, their
+wrappers find another node in `Lane.moved`: the tail, which counts nothing and has the children of "(after)".
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 def finish_response(transaction: Transaction | None = None) -> None:
     """Settle a transaction, the caller's own if none is given: its response has ended for the client.
 
-    Does nothing where the calls that are open cannot be told: in a lane that has found no place in the shard.
+    Does nothing in a lane without a place in the shard, where the open calls are not known.
     """
     transaction = transaction or current()
     if transaction is None or transaction.ended or transaction.nested or transaction.epoch != recorder.forks:
@@ -62,7 +62,7 @@ def finish_response(transaction: Transaction | None = None) -> None:
 
 @shielded(None)
 def begin(transaction: Transaction, status: str) -> None:
-    """Say with which status, "503 Later", the response of a transaction begins that has ended by then."""
+    """Say how the response of a transaction begins, "503 Later", also when the transaction has ended."""
     code = status[:3]
     if not code.isdigit() or transaction.failed or transaction.epoch != recorder.forks:
         return
@@ -98,7 +98,7 @@ _tails: dict[Node, Node] = {}
 
 @shielded(None)
 def tail(entry: Node) -> Node | None:
-    """Return the node that counts nothing, with the children of the entry's `(after)`."""
+    """Return the tail of an entry's node: it counts nothing, and has the children of the entry's "(after)"."""
     after = child(entry, AFTER)
     if after is None or after in _tails:
         return _tails.get(after) if after is not None else None
@@ -110,7 +110,7 @@ def tail(entry: Node) -> Node | None:
 
 
 def _forget_tails() -> None:
-    """Lead what goes on in a forked child to where all that its parent has begun goes."""
+    """Send the calls that go on in a forked child into the scratch record, as all that the parent has begun."""
     for node in _tails.values():
         node.retire()
     _tails.clear()

@@ -1,8 +1,8 @@
-"""What the lanes of one transaction did, and the slowest transactions of each name, kept whole.
+"""The calls of one transaction, lane by lane, and the slowest transactions of each name with all their calls.
 
-In: completed calls, in the order of their ends. Out: how often each node was called, and records of the shard with all calls of
-the slowest (`core.layout.EXAMPLE`), written over when a slower one comes. Runs in the watched process. `_engine` has a Trace of
-its own of the same shape.
+In: completed calls, in the order of their ends. Out: how often each node was called in a transaction, and a record of the shard
+for each of the slowest (`core.layout.EXAMPLE`); a slower one takes the place of the fastest of them. Runs in the watched process.
+`_engine` has a Trace of its own of the same shape.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ class Trace:
         return self._events.pop() if self._events else None
 
     def events(self) -> list[Event]:
-        """Return the calls by their ends."""
+        """Return the calls in the order of their ends."""
         return list(self._events)
 
     def replace(self, events: list[Event]) -> None:
-        """Put other calls in the place of those that are known."""
+        """Put other calls in the place of these."""
         self._events = list(events)
 
 
@@ -108,7 +108,7 @@ _ENDINGS = {
 
 @choose
 def give(node: Node, other: Node, duration_ns: int, outcome: int) -> None:
-    """Let one completed call of a node be another's."""
+    """Move one completed call from a node to another one, with its time and how it ended."""
     words = recorder.words
     for flag, offset in _ENDINGS.items():
         if outcome & flag:
@@ -123,7 +123,7 @@ def give(node: Node, other: Node, duration_ns: int, outcome: int) -> None:
 
 
 def outcome_of(error: BaseException | None) -> int:
-    """Return how a call ended."""
+    """Return how a call ended, one of core.layout.OUTCOME_*; `error` is what it raised, or None."""
     if error is None or isinstance(error, StopIteration | StopAsyncIteration):
         return RETURNED
     return RAISED if isinstance(error, Exception) else INTERRUPTED
@@ -140,7 +140,7 @@ _examples_of = 0  # recorder.forks, when they were written
 def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Trace]) -> None:
     """Write a transaction into the shard when it is one of the slowest of its name.
 
-    The node knows from then on which durations need not be asked for any more.
+    It also sets `Node.floor_ns`: a transaction that is not slower need not be offered.
     """
     global _examples_of
     if _examples_of != recorder.forks:  # those belong to the parent's shard
