@@ -1,1 +1,1 @@
-"""What all of the probe may use: guards against and towards the program, its objects read without running its code."""
+"""What all rooms of the probe may use: guards between it and the program, and ways to read objects without running code."""

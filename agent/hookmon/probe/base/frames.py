@@ -1,9 +1,9 @@
-"""Makes frames of ours count for nothing where frames are counted: stack levels of warnings, callers of logging, recursion.
+"""Hides our frames from whoever counts frames: stack levels of warnings, callers of logging, the limit of recursion.
 
 In: our functions that call the program's. Out: the same functions. Runs in the watched process, when our modules are loaded.
-CPython passes over frames whose file name has "importlib" and "_bootstrap" in it: `is_internal_filename` of warnings.c, and from
-3.11 on `logging._is_internal_frame`. `sys._getframe` passes over nothing, so the pure engine leaves functions alone that ask for
-it. In a traceback a frame has its entry when an exception comes into it; from there it can be taken out again.
+CPython skips frames whose file name has "importlib" and "_bootstrap" in it: `is_internal_filename` of warnings.c, and from 3.11
+on `logging._is_internal_frame`. `sys._getframe` skips nothing, so the pure engine does not wrap functions that call it. A
+traceback gets an entry for a frame when an exception comes into the frame; the frame can take that entry out again.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ FILENAME = "<frozen importlib._bootstrap of hookmon>"
 
 
 def unseen(function: F) -> F:
-    """Let nobody who counts frames count those of a function, nor those of the functions that it makes."""
+    """Hide the frames of a function, and of the functions that it makes, from whoever counts frames. Used as a decorator."""
     own: Any = function
     own.__code__ = _rename(own.__code__)
     return function
 
 
 def leave_traceback(error: BaseException) -> None:
-    """Take the entry of the frame that handles an exception off its traceback. A bare `raise` must follow, which adds none.
+    """Take the entry of the handling frame off an exception's traceback. A bare `raise` must follow, which adds none.
 
     (RAISE_VARARGS without an argument and RERAISE go past PyTraceBack_Here, 3.11 to 3.15.) The class of the exception is not
-    asked: a frozen dataclass refuses.
+    asked to set the attribute: a frozen dataclass refuses.
     """
     traceback = _traceback.__get__(error)
     if traceback is not None:
@@ -64,10 +64,10 @@ _deepest = 0
 
 
 def allow_depth(depth: int) -> None:
-    """Make up for our own frames on the stack, so that a recursion gets as deep as without us.
+    """Raise the limit of recursion by our own frames, so that a recursion gets as deep as without us.
 
-    Each watched call takes one more Python frame. Only those who nest deeper than ever pay, and only they see another
-    sys.getrecursionlimit(): it is raised a step ahead, from the first sixteen calls inside each other on.
+    Each watched call takes one more Python frame. `depth` is how many watched calls are open. When they nest deeper than before,
+    the limit is raised in steps of sixteen, one step ahead. A program whose watched calls nest less deep keeps its own limit.
     """
     global _deepest
     if depth > _deepest:

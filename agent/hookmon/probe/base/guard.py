@@ -1,8 +1,8 @@
-"""What keeps us and the program apart: where exceptions of ours are caught, and where a fork is noticed.
+"""Keeps us and the program apart: exceptions of ours are caught here, and forks are noticed.
 
-What fails in here is ours: the program's own calls are made outside. Two things are not, and pass: what is no Exception
-(KeyboardInterrupt and the like), and what the program's signal handlers raise, which Python runs between any two of our
-steps (alarms, soft time limits).
+What fails within a shielded function is our failure: the program's own calls are made outside. Two things are not ours, and pass:
+what is no Exception (KeyboardInterrupt and the like), and what the program's signal handlers raise (alarms, soft time limits).
+Python runs those between any two of our steps.
 """
 
 import sys
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 _OURS = ("hookmon", "wrapt")
 
 failures: "list[str]" = []
-"""What went wrong inside hookmon, each kind once, at most 20; the patcher hands it to the collector as notes."""
+"""What went wrong inside hookmon, each failure once, at most 20. The patcher writes them into the shard as notes."""
 
 
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Whether threads run at once here: then one lock stands in for the GIL, on which the pure engine's counts rely."""
+"""Whether threads run at the same time here. The pure engine's counts rely on the GIL; one lock takes its place then."""
 
 _lock = RLock()
 
 
 def serialise(function: "Callable[P, R]") -> "Callable[P, R]":
-    """Let one thread at a time run a function, on a free-threaded interpreter; elsewhere it is returned as it is."""
+    """Let one thread at a time run a function, on a free-threaded interpreter. Elsewhere the function is returned as it is."""
     if not FREE_THREADED:
         return function
 
@@ -44,7 +44,7 @@ def serialise(function: "Callable[P, R]") -> "Callable[P, R]":
 
 
 def shielded(otherwise: "Otherwise") -> "Callable[[Callable[P, R]], Callable[P, R | Otherwise]]":
-    """Make a function answer `otherwise` where it would raise an Exception of ours. It is serialised."""
+    """Make a function return `otherwise` where it would raise an Exception of ours. One thread at a time runs it."""
 
     def decorate(function: "Callable[P, R]") -> "Callable[P, R | Otherwise]":
         return _shield(serialise(function), function.__name__, otherwise)
@@ -53,7 +53,7 @@ def shielded(otherwise: "Otherwise") -> "Callable[[Callable[P, R]], Callable[P, 
 
 
 def shielded_import(otherwise: "Otherwise") -> "Callable[[Callable[P, R]], Callable[P, R | Otherwise]]":
-    """Do what `shielded` does, and hold no lock: for what imports, and so waits for threads that are importing."""
+    """Do what `shielded` does, without the lock: for functions that import, and so wait for threads that import."""
 
     def decorate(function: "Callable[P, R]") -> "Callable[P, R | Otherwise]":
         return _shield(function, function.__name__, otherwise)
@@ -75,11 +75,11 @@ def _shield(function: "Callable[P, R]", name: str, otherwise: "Otherwise") -> "C
 
 
 def _is_from_the_program(error: Exception) -> bool:
-    """Say whether a signal handler of the program's raised, a trace function, or another thread into this one.
+    """Say whether the program raised: in a signal handler, in a trace function, or from another thread into this one.
 
-    The first two are given a frame by Python; nothing else is: a finder or loader of the program's that fails in our hands is our
-    failure. Where no code of the program's ran, an exception of a class of its own was put into our midst from outside (stopit,
-    func_timeout).
+    Python calls handlers and trace functions with a frame, and no other function. (A finder or loader of the program's that fails
+    under our hands is our failure.) Another thread's exception comes from no code of the program's, and is of a class of its own
+    (stopit, func_timeout).
     """
     trace = error.__traceback__
     is_among_us = True
@@ -93,7 +93,7 @@ def _is_from_the_program(error: Exception) -> bool:
 
 
 def _has_been_given_a_frame(frame: "FrameType") -> bool:
-    """Say whether a call has a frame among its arguments, or had two or more of which it has deleted some."""
+    """Say whether a call has a frame among its arguments, or may have had one: it had two or more and has deleted some."""
     code = frame.f_code
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04)]  # inspect.CO_VARARGS
     values = frame.f_locals
@@ -111,7 +111,7 @@ def _is_known(name: object) -> bool:
 
 
 def is_interrupted(within: "CodeType") -> bool:
-    """Say whether code of the program's runs between here and a function of ours, given by its code, that called it."""
+    """Say whether code of the program's runs between here and a function of ours further out, which is given by its code."""
     frame: Any = sys._getframe(1)
     while frame is not None and frame.f_code is not within:
         if not _is_known(frame.f_globals.get("__name__")):
@@ -130,16 +130,16 @@ _in_child: "list[Callable[[], None]]" = []
 
 
 def after_fork(function: "Callable[[], None]") -> "Callable[[], None]":
-    """Let a function be called in each forked child from now on, in the order in which they came.
+    """Call a function in each forked child from now on, after those that were given before. Used as a decorator.
 
-    They have been called when the first handler of the program runs, which may call something watched: `start` sees to that.
+    All have been called before the first handler of the program runs, which may call something watched: `start` sees to that.
     """
     _in_child.append(_shield(function, function.__name__, None))
     return function
 
 
 def begin_anew() -> None:
-    """Begin anew in a forked child."""
+    """Call all functions of `after_fork`, in a forked child."""
     for function in _in_child:
         function()
 
@@ -150,7 +150,7 @@ if getattr(sys.modules.get("hookmon.probe"), "arrivals", None) is None:  # else 
 
 @after_fork
 def _renew_lock() -> None:
-    """Take the lock from the parent's other threads. What a signal handler forked out of goes on in the child, and holds it."""
+    """Take the lock from the parent's other threads. Where a signal handler has forked within our code, that still holds it."""
     lock: Any = _lock
     held = getattr(lock, "_recursion_count", lambda: 0)()  # missing in the first releases of 3.11, which have the GIL anyhow
     lock._at_fork_reinit()

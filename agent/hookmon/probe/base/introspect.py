@@ -1,8 +1,8 @@
-"""Reads the program's objects without running any of its code: attributes, what a callable is called, what a container holds.
+"""Reads the program's objects without running any of its code: attributes, names of callables, contents of containers.
 
-In: an object. Out: what an instance's dictionary, a slot or a constant of the class has by a name, and never what a property
-would make of it; qualified names; the objects in lists, sets and dictionaries. Runs in the watched process: for names of spans
-and marks of transactions, and when a callback is registered.
+In: an object. Out: what an instance's dictionary, a slot or a constant of the class holds by a name, never what a property makes
+of it; qualified names; the objects in lists, sets and dictionaries. Runs in the watched process: for names of spans and
+transactions, and when a callback is registered.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def attribute(value: Any, name: str) -> Any:
 def _own_attribute(value: object, name: str) -> object:
     """Return an instance's attribute where its class has no descriptor by that name.
 
-    Not by way of its dictionary: from 3.11 on it has none until somebody asks, and from then on the program's own look-ups in it
-    are slower for good.
+    This does not ask for its dictionary. From 3.11 on an instance has none until somebody asks; from then on the program's own
+    look-ups are slower for good.
     """
     try:
         return object.__getattribute__(value, name)
@@ -80,7 +80,7 @@ def on_class_of(value: object, name: str) -> Any:
 
 
 def own_dictionary(value: object) -> dict[str, object]:
-    """Return an instance's dictionary, {} where it has none, or one that a property of the program would have to make."""
+    """Return an instance's dictionary; {} where it has none, and where a property of the program would make it."""
     for owner in type(value).__mro__:
         found = owner.__dict__.get("__dict__", MISSING)
         if found is not MISSING:
@@ -92,7 +92,7 @@ def own_dictionary(value: object) -> dict[str, object]:
 _METHODS_IN_C = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType, MethodWrapperType)
 
 _DEEPEST_PARTIAL = 8
-"""So many partials inside each other are looked through."""
+"""Partials of partials are followed so many levels deep."""
 
 
 class Called(str):
@@ -142,7 +142,7 @@ def is_partial(value: object) -> bool:
 
 
 def _function(value: Any) -> FunctionType | None:
-    """Return a function as it is, one with a stand-in of ours as what that stands for, None for anything else."""
+    """Return the function that a value is, that is in a cache, or that a stand-in of ours stands for; None for anything else."""
     if type(value) is FunctionType:
         return value
     kind = type(value)
@@ -166,7 +166,7 @@ def _class_name(kind: type) -> str:
 
 
 DEEPEST = 4
-"""So many lists, tuples, sets and dictionaries inside each other are looked through for callbacks."""
+"""Containers are searched for callbacks so many levels deep."""
 
 _HOLDERS: tuple[Any, ...] = (list, tuple, set, frozenset)
 _VALUES = (type(None), str, bytes, int, float, complex)
@@ -184,7 +184,7 @@ def objects_in(value: object, depth: int = 0) -> Iterator[object]:
 
 
 def _contents(value: Any) -> list[object] | None:
-    """Return what a value holds, of a dictionary its values; None for what holds nothing or can only be asked by running code."""
+    """Return the contents of a container, of a dictionary its values; None for what is none, or runs code when it is asked."""
     kind = type(value)
     if issubclass(kind, dict):
         return list(dict.values(value))
@@ -195,12 +195,12 @@ def _contents(value: Any) -> list[object] | None:
 
 
 def is_held(value: object) -> bool:
-    """Say whether a value is one of those that are looked through."""
+    """Say whether a value is a container that is searched for callbacks."""
     return _contents(value) is not None
 
 
 def holds_callables(value: object) -> bool:
-    """Say whether there are callables in a list, set or dictionary, classes not counted: a table of exceptions has those."""
+    """Say whether there are callables in a list, set or dictionary. Classes do not count: a table of exceptions has those."""
     return _contents(value) is not None and any(callable(item) and not issubclass(type(item), type) for item in objects_in(value))
 
 
@@ -210,7 +210,7 @@ def has_functions_for_keys(value: dict[object, object]) -> bool:
 
 
 def is_closed(value: object) -> bool:
-    """Say whether a value may hold callbacks where we do not look: it can be iterated over, by code of somebody else."""
+    """Say whether a value may hold callbacks where we do not look: somebody else's code iterates over it."""
     kind = type(value)
     return _contents(value) is None and not issubclass(kind, _VALUES) and any("__iter__" in vars(base) for base in kind.__mro__)
 

@@ -1,11 +1,11 @@
-"""The operating system's functions and clocks, as nobody else has them.
+"""The operating system's functions and clocks, in function objects of our own.
 
 Out: `os`, `mmap` and `fcntl` with the functions that the probe needs, and clocks. Runs in the watched process.
 
-Tests replace what they find: freezegun each module attribute that is a clock, pyfakefs each that is a file function or a module
-of that name, `mock.patch` what is named. What came with them would be counted as the program's (a clock that ticks at each
-look), would read the wrong time or a fake file. So each built-in module is made once more here, beside sys.modules: other
-function objects for the same C. They stand on objects that are no modules, where nobody looks for file functions.
+Tests replace what they find: freezegun any module attribute that is a clock, pyfakefs any that is a file function or a module of
+that name, `mock.patch` what is named. We would read the wrong time or a fake file, or advance a clock that ticks at each look. So
+each built-in module is made once more here, outside sys.modules: other function objects for the same C. They stand on objects
+that are no modules, where nobody looks for file functions.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What is watched: callables, and the names under which their calls are counted.
 
 In: paths and names. Out: the keys of the call tree, and the place in the program that a span is called from. Runs in the
-watched process. Of a client's calls (sql, cache, http …) the place is part of the key once there has been a transaction: the same
+watched process. From the first transaction on, the place is part of the key for calls of clients (sql, cache, http …): the same
 statement from two lines is two spans, so that a repetition can be told from a coincidence.
 """
 
@@ -54,7 +54,7 @@ class Target:
         part: bool = False,
         flags: int = 0,
     ) -> None:
-        """`package` is the library that a call site is looked for outside of; "" when the direct caller is meant.
+        """`package` is the library whose own frames are no call sites; "" when the direct caller is meant.
 
         `templates` are those of the open transaction's name, status and body, which are read off its calls.
         """
@@ -73,7 +73,7 @@ class Target:
         self._spans: dict[tuple[str, str], Span] = {}
 
     def span(self, name: str, site: str = "") -> Span:
-        """Return the span of a name, and of a call site where that counts; beyond the limit it is the one called "(other)"."""
+        """Return the span of a name, and of a call site where that counts. Beyond the limit of names it is "(other)"."""
         span = self._spans.get((name, site))
         if span is None:
             if len(self._spans) >= layout.MOST_NAMES_OF_A_TARGET:
@@ -135,16 +135,16 @@ def own_place() -> tuple[str, int]:
 
 
 def locate(span: Span) -> Span:
-    """Return the span of the same name at the line of the program's own code that calls; itself when there is none."""
+    """Return the span of the same name at the calling line of the program's own code; the span itself when there is none."""
     filename, line = own_place()
     return span.target.span(span.name, f"{filename}:{line}") if filename else span
 
 
 def call_site(span: Span) -> str:
-    """Return "file:line" of the first frame that is neither ours, the library's, plumbing nor made by one; "" when there is none.
+    """Return "file:line" of the calling frame, "" when there is none. Frames of ours, of the library and of plumbing are skipped.
 
-    A span that knows its place says it, and a wait is for the program's own code to mend, whoever calls in between.
-    A coroutine that became a task has only the event loop below it: the place where it was made stands in for it.
+    A span with a site has that. A wait has the line of the program's own code, whatever libraries call in between. A coroutine
+    that became a task is called by the event loop: it has the place where it was made.
     """
     if span.site:
         return span.site

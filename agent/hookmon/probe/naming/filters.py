@@ -1,4 +1,4 @@
-"""What a template makes of a value: the filters of `core.span`, and the plain text.
+"""Filters of span templates: each makes a text of a value.
 
 In: any value. Out: a text, or None where there is nothing to show. Runs in the watched process; nothing of the program runs.
 """
@@ -41,7 +41,7 @@ def _text(value: object) -> str | None:
 
 
 def _text_filter(change: Callable[[str], str | None]) -> Filter:
-    """Return the filter that changes a text; None when it cannot be read, or is not what the filter is for."""
+    """Return a filter that changes a text. It returns None for a value without text, and for one that `change` refuses."""
 
     def apply(value: object) -> str | None:
         text = _text(value)
@@ -82,7 +82,7 @@ def _host(value: object) -> str | None:
 
 
 def _name(value: object) -> str | None:
-    """Return a path as it is seen from the folder that the process was in at first; None for digits, which name nothing."""
+    """Return a path relative to the folder in which the process began; None for digits, which name nothing."""
     text = str(value) if type(value).__module__.partition(".")[0] == "pathlib" else _plain_text(value)
     if text is None or text.isdigit():
         return None
@@ -228,7 +228,7 @@ def _route(text: str) -> str:
 
 
 def _field(interpolation: object) -> str:
-    """Return what a field of a t-string adds to a statement as psycopg 3.3 reads it: names and parts of SQL, `?` for a value."""
+    """Return the text for a field of a t-string, as psycopg 3.3 reads it: a name or a part of SQL, `?` for a value."""
     value, spec = attribute(interpolation, "value"), attribute(interpolation, "format_spec")
     if spec == "i" and type(value) is str:
         return value if value.isidentifier() else f'"{value}"'

@@ -1,8 +1,8 @@
 """Span templates at work: from the arguments of a call to its span.
 
 In: a parsed template and the callable. Out: a function of (args, kwargs) that never raises and runs no code of the program:
-attributes are read from instance dictionaries, slots and class constants, values are text only when they are text or
-numbers, anything else shows its type. Runs in the watched process, on the hot path of templated targets.
+attributes are read from instance dictionaries, slots and class constants. A text or a number is shown, of any other value its
+type. Runs in the watched process, on the hot path of templated targets.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def text_finder(template: str, target: Target, function: Function, is_method: bo
 
 
 def remember_spans(find: FindSpan, position: int, key: str | None = None) -> FindSpan:
-    """Return a `find` that remembers spans by the hash of the argument, or of its key, that decides: the values are not kept."""
+    """Return a `find` that remembers spans by the hash of the one argument, or of its key, that decides. Values are not kept."""
     known: dict[int, Span] = {}
 
     def find_quickly(args: Args, kwargs: KwArgs) -> Span:
@@ -131,7 +131,7 @@ def _only_argument(fields: list[str | Field], is_method: bool) -> int:
 
 
 def only_key(template: str, function: Function, is_method: bool) -> tuple[int, str | None]:
-    """Return the position of an argument and the one key of it that alone decides, as in `{environ.REQUEST_METHOD}`, or -1."""
+    """Return the position of an argument whose one key decides alone, and the key: `{environ.REQUEST_METHOD}`. Else -1, None."""
     fields = plain_fields([part for part in parse(template) if not isinstance(part, str)], function, is_method)
     if fields is not None and len(fields) == 1:
         position, names = fields[0]
@@ -202,7 +202,7 @@ def _reader(
 
 
 def root_reader(root: str, function: Function, is_method: bool, given: tuple[str, ...] = ()) -> Callable[[Args, KwArgs], object]:
-    """Return what reads the root of a field off (args, kwargs)."""
+    """Return a function that reads the root of a field off (args, kwargs)."""
     if root in given:
         return lambda args, kwargs: kwargs.get(root, MISSING)
     if root in ("self", "class"):
@@ -238,7 +238,7 @@ def parameters(function: Any) -> tuple[str, ...]:
 
 
 def _substitute(value: object) -> str:
-    """Return what stands for a value that has no text to show: the name of a class or of a value's type, "?" for nothing.
+    """Return the text for a value that has none: the name of a class or of the value's type, "?" for nothing.
 
     The type is asked and never the value, whose `__class__` may be a property of the program.
     """

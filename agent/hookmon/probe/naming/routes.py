@@ -1,4 +1,4 @@
-"""Routes that are regular expressions, as a person would write them. In: a pattern. Out: the same with names for its groups.
+"""Shows routes that are regular expressions as a person would write them. In: a pattern. Out: a route with named variables.
 
 Runs in the watched process, once for each route of a framework that has such.
 """

@@ -1,6 +1,7 @@
-"""Statements whose literals are gone: names that are made for one use become `?`, and so do secrets that stand without quotes.
+"""Hides what is left when the literals of a statement are gone: names that are made for one use, and secrets without quotes.
 
-In: the folded text of one or more statements. Out: the same, without data that follows a statement. Runs in the watched process.
+In: the folded text of one or more statements. Out: the same with `?` in their places, without data behind a statement. Runs in
+the watched process.
 
 Made for one use are savepoints, cursors and prepared statements, and what of any name is a UUID, hexadecimal or a long number.
 Secrets without quotes are legal where accounts and settings are made: `IDENTIFIED BY x` (Oracle), `ACCESS_KEY_ID x` (Redshift),
@@ -41,7 +42,7 @@ _RULES = {
     "PRAGMA": ((r"(PRAGMA [^\s=(]+) ?=.+", r"\1 = ?"), (r"(PRAGMA [^\s=(]+) ?\(.+", r"\1(?)")),
     "CONNECT": ((r"(CONNECT) .+", r"\1 ?"),),
 }
-"""What follows a verb, and what becomes of it."""
+"""{verb: (pattern behind it, replacement) …}."""
 
 _KEEPERS = frozenset(
     ("ADMINISTER", "ALTER", "ATTACH", "BACKUP", "COPY", "CREATE", "EXPORT", "GRANT", "IMPORT", "OPEN", "RESTORE", "SET", "UNLOAD")
@@ -70,7 +71,7 @@ _compiled: dict[str, re.Pattern[str]] = {}
 
 
 def normalise(text: str, dialect: str) -> str:
-    """Return folded statements without what is made for one use; equal ones that follow each other become one."""
+    """Return folded statements with `?` for what is made for one use. Equal statements in a row become one."""
     upper = text.upper()
     if dialect != "postgresql" and _may_show_strings(upper):
         text = _drop_strings(text)
@@ -121,7 +122,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def _drop_numbers(text: str) -> str:
-    """Return a statement whose aliases have no number of two digits or more, wherever they stand: `AS a17` comes of a counter."""
+    """Return a statement whose aliases end in `?` where they ended in two digits or more: `AS a17` comes from a counter."""
     numbered = _compiled.get(_NUMBERED) or _compile(_NUMBERED)
     aliases = {match[0][len(match[1]) :] for match in numbered.finditer(text) if match[1]}
     if not aliases:
@@ -141,7 +142,7 @@ def _may_show_strings(upper: str) -> bool:
 
 
 def _drop_strings(text: str) -> str:
-    """Return a statement that shows no string of MySQL where others have a table, as in `TRIM("a" FROM "b")`."""
+    """Return a statement without strings of MySQL in places where others have a table: `TRIM("a" FROM "b")`."""
     selects = [True]  # by parentheses that are open: whether a FROM in it names a table
 
     def show(match: re.Match[str]) -> str:

@@ -3,9 +3,9 @@
 In: what was registered, with the arguments of that call. Out: stand-ins, in the place of callbacks or for the methods of objects
 (see `instances`). Runs in the watched process.
 
-The same callback under the same name gets the same stand-in as long as that lives, so a framework that compares by identity
-finds it again. Nothing here keeps a callback alive: whoever stores the stand-in does. What a stand-in could be told from is left
-alone, and named as a blind spot.
+The same callback under the same name gets the same stand-in as long as that lives: a framework that compares by identity finds
+it again. Nothing here keeps a callback alive; whoever stores the stand-in does. A callback that could be told from a stand-in is
+left alone, and named as a blind spot.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
     from hookmon.probe.base.target import Span, Target
 
 _FIXED_ROOTS = ("callable", "object", "method", "self", "class", "function")
-"""Of a span's fields: what is the same at each call for one object of the framework and one callback."""
+"""Roots of a span's fields whose value is the same at each call for one object of the framework and one callback."""
 
 _MOST_REMEMBERED = 10_000
 _MOST_NOTES = 20
 """So many blind spots are named of one registration function."""
 
 _known: dict[int, dict[int, list[tuple[Span, Any]]]] = {}
-"""{watch: {id of a callback: [(span, weak reference to its stand-in)]}}; an entry goes with its stand-in, which holds the
-callback: the id is nobody else's until then."""
+"""{watch: {id of a callback: [(span, weak reference to its stand-in)]}}. An entry goes when its stand-in dies. Until then the
+stand-in keeps the callback, so no other object can have that id."""
 
 
 class Callbacks:
@@ -75,9 +75,9 @@ class Callbacks:
 
     @shielded(None)
     def swap(self, value: object, args: Args, kwargs: KwArgs) -> object:
-        """Return the stand-in for a callback, None for anything that is to be handed on as it is.
+        """Return the stand-in for a callback, None for a value that is handed on as it is.
 
-        Where the hook names methods, value is an object (or several) that stays as it is, and its methods are timed.
+        Where the hook names methods, the value is an object or several: they stay, and their methods are timed.
         """
         if self._methods:
             for owner in objects_in(value):
@@ -93,7 +93,7 @@ class Callbacks:
 
     @shielded(None)
     def keep(self, made: object, own: object) -> None:
-        """Let what was handed on for a callback live as long as that, where the framework holds it weakly."""
+        """Let a stand-in live as long as its callback, where the framework holds it by a weak reference."""
         timed = made.__func__ if type(made) is MethodType else made
         number = id(own.__func__ if type(own) is MethodType else own)
         is_weak = lifetimes.keep(made, sum(reference() is timed for _, reference in self._known.get(number, ())))
@@ -102,7 +102,7 @@ class Callbacks:
 
     @shielded(None)
     def swap_inside(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> object:
-        """Do the same for what a list or dictionary holds, in its place; return the stand-in when value is a callback itself."""
+        """Do the same for the values of a list or dictionary, in their places; where value is a callback, return its stand-in."""
         if self._methods:
             return self.swap(value, args, kwargs)
         kind = type(value)
@@ -122,7 +122,7 @@ class Callbacks:
 
     @shielded(None)
     def copy(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> object:
-        """Return a list, tuple or dictionary like value that has stand-ins in it, a stand-in for a callback, or None."""
+        """Return a copy of a list, tuple or dictionary with stand-ins in it, the stand-in for a callback, or None for neither."""
         kind = type(value)
         if kind in (list, tuple) and depth <= DEEPEST:
             found = [self.copy(held, args, kwargs, depth + 1) for held in value]
@@ -172,14 +172,14 @@ class Callbacks:
             return
 
     def _callback(self, value: object, args: Args, kwargs: KwArgs, depth: int) -> object:
-        """Return the stand-in for a callback that was found so deep in what the framework holds, None for anything else."""
+        """Return the stand-in for a callback, None for any other value. `depth` is how deep it lies in what was registered."""
         if callable(value):
             return self._stand_in(value, args, kwargs)
         self._note_uncallable(value, depth)
         return None
 
     def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: object = None, method: str = "") -> object:
-        """Return the stand-in for a callable; None where it is left alone, or where it is an object whose call is timed."""
+        """Return the stand-in for a callable; None where it is left alone, or is an object whose `__call__` is timed instead."""
         kind: Any = type(value)
         function = value.__func__ if kind is MethodType else value
         if is_timed(function):
@@ -236,7 +236,7 @@ class Callbacks:
         return made
 
     def _time_object(self, value: object, args: Args, kwargs: KwArgs) -> None:
-        """Time the calls of an object; a stand-in for it could be told from it by whoever copies or introspects it."""
+        """Time the `__call__` of an object, which keeps its place: copying and introspection would tell a stand-in from it."""
         name = called(value)
         if type(value) is MethodType:
             self._note_untimed(name, f"it is a method that is a {type(value.__func__).__name__}, no plain function")
@@ -249,7 +249,7 @@ class Callbacks:
             self._time_method(value, definer, "__call__", name, name.name, args, kwargs)
 
     def _time_methods(self, owner: object, args: Args, kwargs: KwArgs) -> None:
-        """Time the methods of an object that the hook names: those of its class there, those of its own where they are."""
+        """Time the methods of an object that the hook names: those of its class in the class, those of its own in the object."""
         if self.takes_out:
             return
         kind = type(owner)
@@ -303,7 +303,7 @@ class Callbacks:
         return self._names_weak_references
 
     def _note_uncallable(self, value: object, depth: int) -> None:
-        """Name what is no callback and may hold some; that is handed on as it is."""
+        """Name a value that is no callback and may hold some. It is handed on as it is."""
         if self.takes_out:
             return
         kind = type(value).__name__
@@ -330,7 +330,7 @@ def _names_of(kind: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:
 
 
 def _classes_of(kind: type, base: str) -> tuple[type, ...]:
-    """Return the class `base` of a framework with all that it inherits from itself, () where an object's class is none of it."""
+    """Return the class `base` of a framework with its own bases, () where `kind` does not inherit from it."""
     return next((cls.__mro__ for cls in kind.__mro__ if base and f"{cls.__module__}:{cls.__qualname__}" == base), ())
 
 

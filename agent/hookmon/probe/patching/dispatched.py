@@ -1,8 +1,8 @@
-"""Times the implementations of a `functools.singledispatchmethod` where it asks which one is to be called.
+"""Times the implementations of a `functools.singledispatchmethod`, in the function that finds one for a class.
 
-In: the `dispatch` of its dispatcher. Out: one that returns stand-ins. Runs in the watched process. What is registered stays what
-it is, and so does `singledispatch` itself, whose functions do not come past here (functools.py, 3.11 to 3.15: `__get__` looks
-`self.dispatcher.dispatch` up at each call).
+In: the `dispatch` of its dispatcher. Out: a `dispatch` that returns stand-ins. Runs in the watched process. Its registry stays as
+it is. (functools.py, 3.11 to 3.15: `singledispatchmethod.__get__` looks `self.dispatcher.dispatch` up at each call; the functions
+of plain `singledispatch` do not, and are not timed here.)
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def is_timed(method: Any) -> bool:
 
 @unseen
 def timed_dispatch(dispatch: Callable[[type], object], timed: Callable[[object], object]) -> Callable[[type], object]:
-    """Return what finds a timed implementation for a class; `timed` makes a stand-in of one, once."""
+    """Return a `dispatch` that finds a timed implementation for a class. `timed` makes the stand-in of each, once."""
     made: dict[int, tuple[Any, Any]] = {}  # {id of an implementation: (itself, its stand-in)}: it lives as long as its registry
 
     @shielded(None)

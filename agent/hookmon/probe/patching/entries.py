@@ -1,4 +1,4 @@
-"""What an entry of `calls` names in a loaded module: functions, methods, classes, those that a glob stands for.
+"""Finds what an entry of `calls` names in a loaded module: functions, methods, classes, or what a glob stands for.
 
 In: a module and a call as it stands in a watch. Out: owners and names. Nothing is changed here. Runs in the watched process.
 """
@@ -22,7 +22,7 @@ _ROOM = 3_900  # characters of a note in a shard
 
 
 def find_targets(module: ModuleType, module_name: str, call: str) -> Iterator[tuple[Owner, str, str]]:
-    """Yield (module or class, name, path below the module) of each that one entry of `calls` names; it need not be there."""
+    """Yield (module or class, name, path below the module) of each place that an entry of `calls` names. It may be empty."""
     *classes, last = call.split(".")
     owner = owner_of(module, classes)
     if owner is MISSING:
@@ -103,7 +103,7 @@ def matches(name: str, pattern: str) -> bool:
 
 
 def _after(char: str, pattern: str, place: int) -> int:
-    """Return where a pattern goes on if what stands at a place takes a character, 0 if it does not."""
+    """Return where a pattern goes on after its sign at `place`, if that matches a character; 0 if it does not."""
     sign = pattern[place : place + 1]
     end = -1
     if sign == "[":
@@ -129,7 +129,7 @@ def _is_among(char: str, chars: str) -> bool:
 
 
 def empty_class(module: ModuleType, module_name: str, call: str) -> str:
-    """Return the name of the class whose functions a glob stands for, where it has none of its own; "" for any other call."""
+    """Return the class that a glob is for, where it has no function of its own to match; "" for any other call."""
     *classes, last = call.split(".")
     owner = owner_of(module, classes)
     if not is_glob(last) or not isinstance(owner, type) or any(matching_names(owner, module_name, "*")):
@@ -148,7 +148,7 @@ def callable_names(module: ModuleType, call: str) -> Iterator[str]:
 
 
 def sort_by_likeness(names: Iterable[str], call: str) -> str:
-    """Return names, one a line, as many as a note has room for: those first that begin and end as the misspelt call does."""
+    """Return names, one a line, as many as fit into a note. Those that begin and end as the misspelt call does come first."""
 
     def likeness(name: str) -> int:
         ends = commonprefix((name, call)), commonprefix((name[::-1], call[::-1]))  # noqa: RUF071  # of characters, as is meant

@@ -44,7 +44,7 @@ _registrations: set[ref[Any]] = set()
 def registration(function: object, target: Target, watch: WatchPlan, *, is_method: bool, takes_out: bool = False) -> Function:
     """Return what is to stand where a registration function stands.
 
-    With `takes_out` it is one that gets callbacks in order to forget them or to look them up. Raises RefusedError when
+    With `takes_out` the function gets callbacks in order to forget them or to look them up. Raises RefusedError when
     the callback cannot be where the `[[hook]]` says.
     """
     if not isinstance(function, FunctionType):
@@ -102,7 +102,7 @@ def _place(function: Any, where: str, is_method: bool) -> tuple[int, str]:
 
 
 def _argument(function: FunctionType, callbacks: Callbacks, position: int, keyword: str) -> Function:
-    """The callback is an argument; where a call leaves it out, it is what the returned decorator is put on."""
+    """The callback is an argument. Where a call leaves it out, the call returns a decorator, which is put on the callback."""
     is_taken_out = callbacks.takes_out
 
     def register(*args: object, **kwargs: object) -> object:
@@ -129,7 +129,7 @@ def _argument(function: FunctionType, callbacks: Callbacks, position: int, keywo
 
 
 def _decorator(function: FunctionType, callbacks: Callbacks) -> Function:
-    """The callback is what the returned decorator is put on."""
+    """The call returns a decorator, which is put on the callback."""
 
     def register(*args: object, **kwargs: object) -> object:
         try:
@@ -143,7 +143,7 @@ def _decorator(function: FunctionType, callbacks: Callbacks) -> Function:
 
 
 def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs) -> object:
-    """Return a decorator that hands stand-ins on to a decorator; anything that cannot be one is returned as it is."""
+    """Return a decorator that passes a stand-in on to `decorate`. What cannot be a decorator is returned as it is."""
     if type(decorate) not in (FunctionType, MethodType) and not is_partial(decorate):
         return decorate
 
@@ -163,7 +163,7 @@ def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs)
 
 
 def _result(function: FunctionType, callbacks: Callbacks) -> Function:
-    """What the call returns or yields are the callbacks: for frameworks that keep weak references.
+    """The call returns or yields the callbacks, as in frameworks that keep weak references.
 
     The compiled engine has its own for this, CallbackSource: such a function is called at each signal that is sent.
     """
@@ -193,7 +193,7 @@ def _result(function: FunctionType, callbacks: Callbacks) -> Function:
 
 
 def _holder(function: FunctionType, callbacks: Callbacks, position: int, keyword: str, names: list[str]) -> Function:
-    """The callbacks are in an attribute of an argument, or of the module for position -1, before the call or after it."""
+    """The callbacks stand in an attribute of an argument, or of the module for position -1. It is looked at around the call."""
     module = ModuleType(function.__module__)
     inside = function.__globals__
 
@@ -234,7 +234,7 @@ def _put(owner: object, name: str, value: object) -> None:
 
 
 def _like(register: Function, function: Function) -> Function:
-    """Give a function the looks of what it stands in for, and let warnings see through it to who called."""
+    """Give a function the looks of what it stands in for. Warnings count no frame of it."""
     annotations = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"  # reading the latter may run code
     for name in ("__type_params__", annotations):
         value = getattr(function, name, _MISSING)

@@ -1,10 +1,10 @@
-"""Times a method for some objects of a class and for no others: those that were registered.
+"""Times a method for the registered objects of a class, and for no other object.
 
-In: an object and the name of a method, with the stand-in for its calls. Out: in the class that defines the method, a function
-that binds to the stand-in for this object and to what it was for any other. So nothing of ours is in the object: what compares,
-copies, prints or pickles it finds what it would find without us, and what somebody puts into the class later is what is called.
-Of the class everybody gets the function that was there (`Plugin.on_start`); only who looks into its `__dict__` finds ours, which
-is like it. Runs in the watched process, when an object is registered.
+In: an object, the name of a method, the stand-in for its calls. Out: a function in the class that defines the method. For this
+object it binds to the stand-in, for any other object to the method. So nothing of ours is in the object: who compares, copies,
+prints or pickles it finds the same as without us. A method that somebody puts into the class later replaces ours, and is called.
+An attribute of the class (`Plugin.on_start`) is the function that was there. Only its `__dict__` has ours, which looks the same.
+Runs in the watched process, when an object is registered.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def function_of(definer: type, name: str) -> Any:
-    """Return the function that stands in a class, None where it is something else. A stand-in of a watch is one, too."""
+    """Return the function that stands in a class by a name, None for anything else. A wrapper of ours is a function, too."""
     raw = vars(definer)[name]
     if issubclass(type(raw), Selective):
         return raw._self_function
@@ -63,6 +63,6 @@ def time_method(owner: object, definer: type, name: str, timed: Function) -> Non
 
 
 def _table(selective: object) -> dict[int, Function]:
-    """Return {id of an object: its stand-in}; not by the attribute's name, by which everybody gets what the function has."""
+    """Return {id of an object: its stand-in}, by the descriptor: `selective._self_instances` would read the function's own."""
     table: dict[int, Function] = Selective._self_instances.__get__(selective)
     return table

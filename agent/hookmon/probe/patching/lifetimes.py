@@ -1,10 +1,10 @@
-"""Lets what is known of an object go with it, and a stand-in that a framework holds weakly live as long as its callback.
+"""Forgets what is known of an object when it dies, and keeps stand-ins that a framework holds by weak references.
 
-Nobody but the framework holds a stand-in, so one that is held by a weak reference would die at once, and the callback would be
-lost. That of a method lives as long as its object (as `weakref.WeakMethod` does), that of a function of a module or class for
-good, as these do. What else there is (functions inside functions, lambdas, partials) may die at any moment, and who kept its
-stand-in would keep it: such callbacks are left alone where weak references are named. Runs in the watched process, at each
-registration.
+Only the framework holds a stand-in. One that it holds by a weak reference would die at once, and the callback would be lost. So
+the stand-in of a method is kept as long as the method's object (as `weakref.WeakMethod` does), and that of a function of a module
+or class for good. Other callbacks (functions inside functions, lambdas, partials) may die at any moment, and a stand-in that is
+kept would keep them. They are left alone where the registration function names weak references. Runs in the watched process, at
+each registration.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MOST_CODES = 200
-"""So much is looked through for weak references: a registration function and what it calls in its own module."""
+"""At most so many code objects are searched for weak references: a registration function and what it calls in its module."""
 
 _followed: dict[int, tuple[Any, list[Callable[[int], Any]]]] = {}
 """{id of an object: (weak reference to it, functions to call with its id when it dies, before that is free again)}."""
@@ -45,14 +45,14 @@ def _end_of(number: int) -> Callable[[object], None]:
 
 
 def can_be_kept(value: object) -> bool:
-    """Say whether a callback is a method, whose object can be followed, or a function that its module or class keeps."""
+    """Say whether a callback is a method, which lives as long as its object, or a function that its module or class keeps."""
     if type(value) is BuiltinFunctionType:
         return type(value.__self__) is ModuleType
     return type(value) is MethodType or (type(value) is FunctionType and "<" not in value.__qualname__)  # <locals>, <lambda>
 
 
 def keep(made: object, own_references: int) -> bool:
-    """Keep a stand-in that somebody holds weakly, and say so; of its weak references so many are ours."""
+    """Keep a stand-in that somebody holds by a weak reference; say whether there is one besides `own_references` of ours."""
     timed = made.__func__ if type(made) is MethodType else made
     if getweakrefcount(timed) <= own_references:
         return False

@@ -1,7 +1,7 @@
 """Applies the watches of `__main__` to the started script.
 
-In: the watches, and the definitions of the script as it makes them. Out: what stands between a definition and its decorators, and
-a note about each target. Runs in the watched process, where the script's own functions are watched.
+In: the watches, and each definition of the script when it is made. Out: a decorator closest to the definition, and a note about
+each target. Runs in the watched process, where the script's own functions are watched.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class MainPatcher:
         return min(found, key=lambda pair: is_glob(pair[1])) if found else None
 
     def decorator(self, name: str) -> Callable[[Function], Function]:
-        """Return what stands between a definition and its own decorators."""
+        """Return the decorator for a definition; it goes below the definition's own ones."""
         pair = self._pair_of(name)
         assert pair is not None
         watch, call = pair

@@ -1,8 +1,8 @@
 """Finds the targets of a watch in a loaded module and puts a timed stand-in in their place.
 
-In: a module that has just been imported and the watches for it. Out: patched attributes, each of which can be changed back,
-and a note about each target: active, not found (with the names that are there), refused (with the reason). Runs in the
-watched process, once for each watched module.
+In: a module that has just been imported, and its watches. Out: patched attributes, each of which can be changed back, and a note
+about each target: active, not found (with the names that are there), or refused (with the reason). Runs in the watched process,
+once for each watched module.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 class Patches:
     """Changes attributes of the program's modules and classes.
 
-    What was there before is remembered in the list `undo` where one is given, in order. It keeps modules alive, which Python
-    would take apart before it clears them, and with them all that they hold; so a program has none.
+    A list `undo` remembers in order what was there before. It keeps modules alive, which changes how Python takes them apart at
+    its end; so a program has none.
     """
 
     def __init__(self, undo: list[tuple[object, str, object]] | None = None) -> None:
@@ -95,9 +95,9 @@ def _delete(owner: object, name: str) -> None:
 
 
 def _way_in(owner: type) -> type[type]:
-    """Return what sets attributes of a class: `type`, which runs nothing of the program, or a metaclass in C that wants to do it.
+    """Return the metaclass that is to set attributes of a class: `type`, which runs no code of the program, or one in C.
 
-    nanobind and pybind11 bring such metaclasses, and `type` refuses to act in their stead.
+    nanobind and pybind11 have metaclasses in C, and `type` refuses to set attributes of their classes.
     """
     metaclass = type(owner)
     return metaclass if isinstance(metaclass.__setattr__, WrapperDescriptorType) else type
@@ -116,13 +116,13 @@ def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patche
 
 @shielded(None)
 def _places(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], patches: Patches) -> Places:
-    """Find out who else holds what is to be patched. Adapters know what they do."""
+    """Find out who else holds what is to be patched. What adapters patch is not looked for: they know what they do."""
     found = [place for watch, call in pairs if not watch["adapter"] for place in _places_to_patch(module, name, watch, call)]
     return Places(module, found, patches.replace)
 
 
 def _places_to_patch(module: ModuleType, module_name: str, watch: WatchPlan, call: str) -> Iterator[tuple[Owner, str]]:
-    """Yield the places that one entry of `calls` is to change, but those where something of ours stands already."""
+    """Yield the places that one entry of `calls` is to change, without those where something of ours stands already."""
     found = [(owner, name) for owner, name, _ in find_targets(module, module_name, call)]
     for owner, name in (*found, *owners(module, watch["hook"]["since"] if "hook" in watch else [])):
         if issubclass(type(vars(owner).get(name)), type):
@@ -132,14 +132,14 @@ def _places_to_patch(module: ModuleType, module_name: str, watch: WatchPlan, cal
 
 
 def pairs_of(watches: list[WatchPlan]) -> list[tuple[WatchPlan, str]]:
-    """Return each watch with each name that it is about."""
+    """Return each watch with each name that it patches."""
     pairs = [(watch, call) for watch in watches for call in watch["calls"]]
     pairs += [(watch, call) for watch in watches for call in watch.get("until", ())]
     return pairs + [(watch, call) for watch in watches if "hook" in watch for call in watch["hook"]["unregister"]]
 
 
 def _sort_key(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
-    """Sort pairs: a name that was spelt out beats a glob, and the ends of a longer span go around what is timed by itself."""
+    """Return the key to sort pairs by: names go before globs, and so beat them; paired spans go last, around other wrappers."""
     watch, call = pair
     return "until" in watch, is_glob(call)
 
@@ -164,7 +164,7 @@ def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
 
 
 def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
-    """Let the pack's adapter, a module of hookmon.packs or a file of somebody else's, do what setting an attribute cannot."""
+    """Call the watch's adapter, which does more than set an attribute: a module of hookmon.packs, or a file by its path."""
     adapter = _adapter(watch["adapter"])
 
     def timed(function: Function, qualified_name: str, scope_at: int | None = None) -> Function:
@@ -290,7 +290,7 @@ def _place_of(raw: object) -> str:
 def _patch_hook(
     module: ModuleType, owner: Owner, name: str, raw: object, target: Target, watch: WatchPlan, places: Places
 ) -> None:
-    """Take callbacks on their way through a registration function; a class's is its `__init__`."""
+    """Wrap a registration function, through which callbacks come. That of a class is its `__init__`."""
     if isinstance(raw, type):
         owner, name, raw = raw, "__init__", raw_attribute(raw, "__init__")
     value = wrap_registration(raw, target, watch, is_method=isinstance(owner, type))
@@ -299,7 +299,7 @@ def _patch_hook(
 
 
 def _defer(module: ModuleType, since: list[str], put: Callable[[], None], places: Places) -> bool:
-    """Let something be put in place when one of the functions `since` is first called; say whether that is possible."""
+    """Call `put` when one of the functions `since` is first called; say whether that is possible."""
     found = [(owner, name, raw_attribute(owner, name)) for owner, name in owners(module, since)]
     if not since or len(found) < len(since) or not all(isinstance(raw, FunctionType) for *_, raw in found):
         return False
@@ -321,7 +321,7 @@ def _defer(module: ModuleType, since: list[str], put: Callable[[], None], places
 
 
 def wrap_registration(raw: object, target: Target, watch: WatchPlan, *, is_method: bool) -> Any:
-    """Return what is to stand where a registration function stands."""
+    """Return what replaces a registration function: the same kind of descriptor."""
     from hookmon.probe.patching import hooks  # only who has hooks pays for it
 
     takes_out = target.path.partition(":")[2] in watch["hook"]["unregister"]
@@ -329,7 +329,7 @@ def wrap_registration(raw: object, target: Target, watch: WatchPlan, *, is_metho
 
 
 def wrap_endpoint_attribute(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
-    """Return what is to stand where one of the two ends of a span stands: the same kind of descriptor."""
+    """Return what replaces one of the two functions of a paired span: the same kind of descriptor."""
     if isinstance(raw, classmethod | staticmethod):
         is_method = isinstance(raw, classmethod)
         return type(raw)(wrap_endpoint(raw.__func__, target, watch, is_method=is_method, is_last=is_last))
@@ -347,7 +347,7 @@ def _patch_class(cls: type, target: Target, template: str, places: Places) -> No
 
 
 def _timed_attribute(raw: object, owner: object, target: Target, template: str) -> object:
-    """Return what is to stand where `raw` stands: the same kind of descriptor around a timed callable."""
+    """Return what replaces `raw`: the same kind of descriptor around a timed callable."""
     is_method = isinstance(owner, type)
     if _is_done(raw, target):
         return raw
@@ -382,7 +382,7 @@ def _property_like(raw: property, getter: Function) -> property:
 
 
 def _is_done(value: object, target: Target) -> bool:
-    """Say whether a callable is a stand-in already. One that the user has timed can still be observed."""
+    """Say whether a callable is such a stand-in already. One that the user has timed can still be observed."""
     only_observes = any(target.templates) and not target.entry
     return is_marked(value) if only_observes else is_timed(value)
 

@@ -3,9 +3,9 @@
 In: a module that is about to be patched and the names that are to be. Out: for each of them, who else holds what stands there,
 and all the places where the same stand-in is to stand. Runs in the watched process, once for each watched module.
 
-Programs compare functions: `disconnect` looks for the object that was connected, pickle for the one that a name leads to. So one
-function has one stand-in. Where modules and classes are all that holds it, that stands in all of these places, and nobody can
-tell. Where anything else holds it (a table, a closure, a bound method, a weak reference), nothing is replaced.
+Programs compare functions: `disconnect` looks for the object that was connected, pickle for the object that a name leads to. So
+one function has one stand-in. Where only modules and classes hold the function, the stand-in goes into all these places, and
+nobody can tell. Where anything else holds it (a table, a closure, a bound method, a weak reference), it is not replaced.
 """
 
 from __future__ import annotations
@@ -35,22 +35,23 @@ if TYPE_CHECKING:
     Place = tuple[Owner, str]  # a module or class, and a name in its own dictionary
 
 _MOST_WALKS = 8
-"""So often the whole heap is gone through in a process, 10 ms for 100,000 objects; then what is not found at once is a taker."""
+"""At most so many walks through the whole heap in a process: 10 ms for 100,000 objects. After that, what is not found near the
+module counts as taken."""
 
 _MOST_LOOKED_AT = 3_000
-"""So many objects are looked at that can be reached from the module itself."""
+"""At most so many objects are looked at on the way from the module itself."""
 
 _walks = 0
 
 
 def _references(space: Namespace, name: str) -> int:
-    """Return how many references there are to a value, the namespace's own and those of our asking included."""
+    """Return the number of references to a value, with the namespace's own and those that asking makes."""
     return sys.getrefcount(space[name])
 
 
 _OURS = _references({"alone": object()}, "alone") - 1
 _DEFERRED = _references({"alone": lambda: None}, "alone") - 1 - _OURS
-"""What a free-threaded interpreter adds for a function, since it does not count references on the stack; elsewhere 0."""
+"""What a free-threaded interpreter adds for a function, as it does not count references on the stack; elsewhere 0."""
 
 
 def _holders(space: Namespace, name: str) -> int:
@@ -60,7 +61,7 @@ def _holders(space: Namespace, name: str) -> int:
 
 
 def parts(value: object) -> Iterator[object]:
-    """Yield what stands in a place, and of a descriptor the function inside."""
+    """Yield a value, and the function inside where it is a descriptor."""
     yield value
     inside = _function_attribute(value)
     if inside:
@@ -68,7 +69,7 @@ def parts(value: object) -> Iterator[object]:
 
 
 def _function_attribute(value: object) -> str:
-    """Return the name of the function inside a descriptor; the type is asked and never the value, which may be a proxy."""
+    """Return the attribute of a descriptor that holds its function, else "". The type is asked; the value may be a proxy."""
     kind = type(value)
     if issubclass(kind, classmethod | staticmethod):
         return "__func__"
@@ -78,10 +79,10 @@ def _function_attribute(value: object) -> str:
 
 
 class Places:
-    """The places of one module's functions: who else holds them, found out before the first is patched, and where they stand."""
+    """Where the functions of one module stand, and who else holds them. That is found out before the first is patched."""
 
     def __init__(self, module: ModuleType, targets: list[Place], replace: Callable[[object, str, object], None]) -> None:
-        """`targets` are the places that are to be patched, by `replace`. No variable of ours may hold what stands there."""
+        """`replace` patches a place, `targets` are the places to be patched. No variable here may hold what stands there."""
         self._replace = replace
         self._takers: dict[int, str] = {}  # {id of a value that is taken: who holds it}
         self._places: dict[int, list[tuple[ref[Any], str]]] = {}  # {id of a value that stands in several places: these}
@@ -109,7 +110,7 @@ class Places:
         return next((self._takers[id(value)] for value in values if id(value) in self._takers), "")
 
     def put(self, owner: Owner, name: str, raw: object, made: object) -> None:
-        """Put what was made of `raw` in its place and wherever else it stands; what is inherited, into the class itself."""
+        """Put what was made of `raw` in its place and wherever else it stands. What is inherited goes into the class itself."""
         is_own = vars(owner).get(name) is raw
         self._replace(owner, name, made)
         for old, new in zip(parts(raw), parts(made), strict=True) if is_own else ():
@@ -130,7 +131,7 @@ class Places:
         self._places[id(made)] = places
 
     def _explain(self, module: ModuleType, homes: list[Owner], held: dict[int, list[Any]]) -> None:
-        """Find out who has the references, in the nearest places first."""
+        """Find out who has the references. The nearest places come first."""
         spaces = list(_spaces(module, homes))
         for owner, space in spaces:
             if not held.keys().isdisjoint(map(id, list(space.values()))):
@@ -152,7 +153,7 @@ class Places:
         }
 
     def _unexplained_keys(self, held: dict[int, list[Any]]) -> list[int]:
-        """Return the keys of the values that have references of which nobody knows whose they are."""
+        """Return the keys of the values with references that are not explained yet."""
         return [key for key, (_, references, _) in held.items() if references > 0 and key not in self._takers]
 
     def _look_around(self, module: ModuleType, known: set[int], held: dict[int, list[Any]]) -> None:
@@ -204,7 +205,7 @@ class Places:
                 self._takers[key] = "something that cannot be found"
 
     def _judge(self, holder: object, referents: list[object], held: dict[int, list[Any]], name: str) -> None:
-        """Take a holder off the account of what it refers to, or for who took it."""
+        """Explain the references of one holder: innocent ones are taken off the count, any other makes it the taker."""
         for value in referents:
             if id(value) in held and not (_function_attribute(holder) and any(value is part for part in parts(holder))):
                 if _is_innocent(holder, value):
@@ -216,7 +217,7 @@ class Places:
 
 
 def _is_far(value: object) -> bool:
-    """Say whether a value leads out of the module, or nowhere."""
+    """Say whether it is of no use to look into a value: it leads out of the module, or nowhere."""
     return type(value) in _FAR or issubclass(type(value), type | ModuleType)
 
 
@@ -244,9 +245,9 @@ def _is_class_of(module: ModuleType, value: object) -> bool:
 
 
 def _first_classes(spaces: list[tuple[Owner, Namespace]], homes: list[Owner]) -> Iterator[Namespace]:
-    """Yield the namespaces of classes that were made a second time, by attrs and `dataclass(slots=True)`.
+    """Yield the first namespaces of classes that were made twice, by attrs and `dataclass(slots=True)`.
 
-    The first one is there until the next garbage collection.
+    The first class is there until the next garbage collection.
     """
     classes = [owner for owner, _ in spaces if not issubclass(type(owner), ModuleType)]
     names = {(owner.__module__, owner.__qualname__): owner for owner in classes}
@@ -257,7 +258,7 @@ def _first_classes(spaces: list[tuple[Owner, Namespace]], homes: list[Owner]) ->
 
 
 def _is_innocent(holder: Any, value: object) -> bool:
-    """Say whether a function is neither called nor compared by what a holder has: a copied namespace, its own attribute."""
+    """Say whether a holder neither calls nor compares a function: it is a copied namespace, or an attribute of the function."""
     from gc import get_referents
 
     kind = type(holder)
@@ -274,9 +275,9 @@ def _is_innocent(holder: Any, value: object) -> bool:
 
 
 def _is_copy(space: dict[str, object], value: object) -> bool:
-    """Say whether a dictionary is a copy of a module's namespace, where attrs compiles methods, or one it leaves of a class's.
+    """Say whether a dictionary is one that attrs has made: a copy of a module's namespace, or what is left of a class's.
 
-    Any other namespace is one in which somebody evaluates code, or that of a class which has taken a method.
+    In any other namespace somebody evaluates code, or a class has taken the method.
     """
     from gc import get_referrers
 
@@ -303,7 +304,7 @@ def _describe_holder(holder: object) -> str:
 
 
 def _is_running(value: object) -> bool:
-    """Say whether a call of a function goes on, which holds it."""
+    """Say whether a call of a function goes on, which holds the function."""
     code = getattr(value, "__code__", None)
     for frame in sys._current_frames().values():
         inner: FrameType | None = frame

@@ -1,1 +1,1 @@
-"""What takes the place of a callable, and which wrapper it is for each; those of the compiled engine are in C."""
+"""Wrappers, which take the place of callables, and the choice of one. Those of the compiled engine are in C."""

@@ -1,8 +1,8 @@
 """ASGI applications: which of their calls begin a request, and what they send of its response.
 
 In: calls `(scope, receive, send)`. Out: a transaction for each HTTP request and each websocket, with its status and failure. It
-ends when the last part of the response has been sent. In an open request nothing is done: where a server and a framework are both
-watched, the server's call counts. Runs in the watched process. This is the pure engine's; the compiled one does the same in C.
+ends when the last part of the response has been sent. Within an open request nothing is done: where a server and a framework are
+both watched, the server's call counts. Runs in the watched process, with the pure engine. The compiled one does the same in C.
 Source: ASGI 3.0, "HTTP & WebSocket Message Format".
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Application(TimedCoroutineFunction):
-    """An application, or the method of a class that is called as one; `position` is that of its scope."""
+    """An application, or a method that is called as one. `position` is that of its scope."""
 
     __slots__ = ("_self_position",)
 
@@ -36,7 +36,7 @@ class Application(TimedCoroutineFunction):
 
     @unseen
     def __call__(self, /, *args: object, **kwargs: object) -> object:
-        """Call the application, and make a transaction of it where that begins a request."""
+        """Call the application. A call that begins a request is a transaction."""
         send = self._self_position + 2
         is_request = not kwargs and len(args) > send and _begins_request(args[self._self_position])
         try:

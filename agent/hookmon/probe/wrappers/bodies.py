@@ -1,8 +1,8 @@
-"""Bodies of responses that are made while they are sent: generators that run when the framework's call has returned.
+"""Bodies of responses that are made while they are sent: generators, which run after the framework's call has returned.
 
-In: what a watch's `entry_body` leads to. Out: in the place of a plain generator, a stand-in whose steps belong to the transaction
-that made it, below a node of its own, "(streaming)". Runs in the watched process. Nothing but a plain generator is
-replaced: servers look for the type of what wraps a file, and send that without Python.
+In: what a watch's `entry_body` leads to. Out: a stand-in for a plain generator. Its steps belong to the transaction that made it,
+below a node of their own, "(streaming)". Runs in the watched process. Nothing but a plain generator is replaced: servers know the
+types that wrap a file, and send the file without Python.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _others = Target("", "function", "", "", False).span("(other)")
 
 
 def replacer(template: str, function: Function, is_method: bool) -> Replace:
-    """Return what puts a stand-in where a call has left a generator; it returns that where it is to be the call's result."""
+    """Return a function that puts a stand-in in the place of a generator. It returns that where it replaces the call's result."""
     field: Any = parse(template)[0]  # the only one, and without a filter: config.checks.place
     root, *names = field[0][0]
     root_of = root_reader(root, function, is_method)
@@ -59,7 +59,7 @@ def replacer(template: str, function: Function, is_method: bool) -> Replace:
 
 
 class Body(StandIn):
-    """A generator whose steps belong to a transaction, also when that has ended."""
+    """A generator whose steps belong to a transaction, also after that has ended."""
 
     __slots__ = ("_timed", "_transaction")
 
@@ -119,7 +119,7 @@ class Body(StandIn):
 
 
 def _span_of(generator: GeneratorType[object, object, object]) -> Span:
-    """Return the span of a generator's function, by whose name its body goes."""
+    """Return the span of a body: its name is that of the generator's function."""
     code = generator.gi_code
     span = _spans.get(code)
     if span is None:

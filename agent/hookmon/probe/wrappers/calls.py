@@ -1,8 +1,8 @@
-"""What stands in for a watched callable: wrapt's proxy with a timed call.
+"""Wrappers of the pure engine: wrapt's proxy with a timed call.
 
 In: a callable and its target. Out: an object that is that callable in every way but one. Runs in the watched process;
-`TimedCallable.__call__` is the hot path of the pure engine. Everything between the last call of a function and the last store is
-one straight line, so that threads and signal handlers cannot come between (see `arena`).
+`TimedCallable.__call__` is the hot path of the pure engine. It stores its counts in one straight line, in which no function is
+called: no thread and no signal handler can come between (see `arena`).
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
     ) -> None:
         """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
 
-        `position` is that of the one argument that decides, or whose `key` decides where it is a dict; -1 when it is not that
-        simple. `sited`: the calling line tells spans apart.
+        One argument may decide alone about the span: `position` is its position, else -1. Where the argument is a dict, its value
+        for `key` decides. `sited`: the calling line is part of the span.
         """
         super().__init__(function)
         self._self_function = function
@@ -175,7 +175,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
 
     @unseen
     def _call_untimed(self, lane: Lane, parent: Node, node: Node, opened: Closable | None, args: Args, kwargs: KwArgs) -> object:
-        """Call without timing: the target costs too much (see `overhead`)."""
+        """Call and count, but do not time: the target costs too much (see `overhead`)."""
         node.skip += 1
         lane.node = node
         try:
@@ -207,7 +207,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
 
 
 def hide_call(proxy: TimedCallable) -> TimedCallable:
-    """Let whoever asks a stand-in for `__call__` get another one, and no method of ours: a function has none in Python."""
+    """Give a wrapper a `__call__` that is a wrapper, too, and no method in Python: a function has none. Return the wrapper."""
     function = proxy._self_function
     if is_called_in_c(function):
         twin: Any = _StandInBase.__new__(type(proxy))
@@ -255,12 +255,12 @@ class Timed(TimedCallable):
 
 
 class Selective(TimedCallable):
-    """A function in a class that is timed for some of its objects: those bind to stand-ins of their own (see `instances`)."""
+    """A function of a class that is timed for some objects only: these bind to wrappers of their own (see `instances`)."""
 
     __slots__ = ("_self_instances",)
 
     def __new__(cls, function: Function, _span: None, instances: dict[int, Function], _position: int) -> Selective:
-        """Make a class for it alone: what `__get__` needs is in cells there, where it costs half as much as on a proxy."""
+        """Make a class for this wrapper alone: cells hold what its `__get__` needs. On a proxy that would cost twice as much."""
         find = instances.get
 
         def bind(self: object, instance: object, owner: object = None) -> object:

@@ -1,10 +1,10 @@
-"""What runs in steps: coroutines, timed from their first step to their end. Generators are in `generators`.
+"""Coroutines, timed from their first step to their end. Generators are in `generators`.
 
-In: an object that the program's function made. Out: a stand-in that drives it and is like it. Runs in the watched process.
+In: a coroutine of the program's. Out: a stand-in that drives it and looks like it. Runs in the watched process.
 
-A coroutine counts from its first step to its end (wall time), and its steps add up to its active time. The outermost
-watched coroutine of a task owns a lane, which is the running one during its steps only: tasks that take turns never see
-each other's spans.
+The time of a coroutine is wall time, from its first step to its end. Its steps add up to its active time. The outermost watched
+coroutine of a task owns a lane. That is the current lane during its steps only, so tasks that take turns never see each other's
+spans.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Frame:
-    """A span that outlives one step: where it stands in its lane's tree, and the time it has used."""
+    """A span that takes several steps: its place in its lane's tree, and the time that it has used."""
 
     __slots__ = (
         "active_ns",
@@ -98,7 +98,7 @@ class Frame:
             lane.node = node
 
     def leave_place(self) -> None:
-        """Leave the place in the tree; the next task gets an owned lane. All has been counted by now."""
+        """Leave the place in the tree, when all has been counted. An owned lane goes to the next task."""
         lane, node = self.lane, self.node
         self.lane = None
         self.ended = True
@@ -113,13 +113,13 @@ class Frame:
                 recorder.free_lane(lane)
 
     def follow(self) -> None:
-        """Take the node that stands for this one since its transaction got its name."""
+        """Take the new node, where the transaction has got its name meanwhile."""
         lane = self.lane
         if lane is not None and lane.moved is not None and self.node is not None:
             self.node = lane.moved.get(self.node, self.node)
 
     def enter_step(self) -> None:
-        """Make the owned lane the running one; the first time, find a place. After the end nothing is recorded any more."""
+        """Make the owned lane the current one. The first step takes a place in the tree. After the end nothing is recorded."""
         if self.lane is None:
             if not self.ended:
                 self.open()
@@ -146,7 +146,7 @@ STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
 
 
 class StandIn:
-    """An object that is another one but for its steps."""
+    """An object that behaves as another one, but for its steps."""
 
     __slots__ = ("__weakref__", "_inner")
 
@@ -258,13 +258,13 @@ class Awaitable(StandIn):
 
     @shielded(None)
     def _abandon(self) -> None:
-        """Count what was begun and will never end: closed, or dropped with its loop."""
+        """Count a coroutine that has begun and will never end: it was closed, or dropped with its loop."""
         if self._frame.lane is not None:
             self._end(GeneratorExit())
 
 
 class TimedCoroutine(Awaitable):
-    """A coroutine whose steps are timed. Never awaited, it is never counted, and Python's own warning comes once."""
+    """A coroutine whose steps are timed. One that is never awaited is not counted, and Python warns once, as without us."""
 
     __slots__ = ()
 
@@ -288,7 +288,7 @@ def _has(value: object, name: str) -> bool:
 
 @unseen
 async def wrap_awaitable(made: Any) -> object:
-    """Make a coroutine of what can only be awaited."""
+    """Await an object that is no coroutine: the call makes a coroutine of it."""
     try:
         return await made
     except BaseException as error:
@@ -297,7 +297,7 @@ async def wrap_awaitable(made: Any) -> object:
 
 
 def follow_awaitable(result: Any, span: Span, start_ns: int) -> object:
-    """Return what a plain function's awaitable result is to be replaced with: coroutines are timed, futures watched."""
+    """Return what replaces a plain function's awaitable result. A coroutine is timed; a future stays, and its end is counted."""
     if _has(result, "send"):
         return _coroutine(result, span)
     _time_future(result, span, start_ns)
@@ -306,9 +306,9 @@ def follow_awaitable(result: Any, span: Span, start_ns: int) -> object:
 
 @shielded(None)
 def _time_future(future: Any, span: Span, start_ns: int) -> None:
-    """Count a call whose plain function returned a future, when the future is done.
+    """Count the call of a plain function that returned a future, when the future is done.
 
-    Anything else that can be awaited is left as it is: no stand-in could be all that such an object may be.
+    Any other awaitable is counted at once, and is left as it is: a stand-in could be told from it.
     """
     if not _has(future, "add_done_callback") or future.done():
         lane = recorder.current.lane

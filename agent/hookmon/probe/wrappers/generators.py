@@ -1,7 +1,7 @@
-"""Generators, plain and asynchronous: the time in their bodies, charged to the place that consumes them.
+"""Generators, plain and asynchronous: the time in their bodies is charged where they are consumed.
 
-In: an object that a generator function made. Out: a stand-in that drives it. Runs in the watched process. Each step is charged
-where it is taken; the call is counted once, at the end.
+In: a generator of the program's. Out: a stand-in that drives it. Runs in the watched process. Each step is charged where it is
+taken; the call is counted once, at the end.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class _Body:
-    """The running sum of a generator: its time is charged at each step, its call counted once, at the end."""
+    """What a generator has used so far. Its time is charged at each step, its call is counted once, at the end."""
 
     __slots__ = ("active_ns", "ended", "node", "span", "started", "stepping", "steps", "used_ns")
 
@@ -150,7 +150,7 @@ def _drop(stand_in: TimedGenerator | TimedAsyncGenerator) -> None:
 
 
 def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Closable | None]:
-    """Push the generator's span for one step; return (lane, what was there before, node, start, visit to a transaction)."""
+    """Open the generator's span for one step; return (lane, its node before, node, start, visit to a transaction or None)."""
     try:
         lane = recorder.current.lane
     except AttributeError:
@@ -225,7 +225,7 @@ class TimedAsyncGenerator(StandIn):
 
 
 class _AsyncStep(Awaitable):
-    """What `__anext__` and its kin return: one stretch of the body, up to the next value."""
+    """What `__anext__`, `asend`, `athrow` and `aclose` return: one run of the body, up to its next value."""
 
     __slots__ = ("_body",)
 
@@ -259,7 +259,7 @@ _generator = choose(TimedGenerator)
 def timed_generator(made: Any, span: Span) -> Any:
     """Return the stand-in for what a generator function made.
 
-    For one of contextlib's context managers, which hold their generator, the generator inside is replaced.
+    A context manager of contextlib's holds its generator. It stays, and the generator inside is replaced.
     """
     inner = made if hasattr(type(made), "__next__") or hasattr(type(made), "__anext__") else vars(made).get("gen")
     if hasattr(inner, "gi_frame"):

@@ -1,8 +1,8 @@
-"""Chooses the stand-in for a callable: by what the callable is, and by the engine.
+"""Chooses the wrapper for a callable: by what the callable is, and by the engine.
 
 In: a callable, its target and span template. Out: an object that is that callable in every way but that its calls are timed.
-Runs in the watched process, when a module is patched. The compiled engine stands in for functions and C callables itself;
-for an object of the program's own that can be called it is wrapt's proxy that does, which knows all of Python's protocols.
+Runs in the watched process, when a module is patched. The compiled engine has wrappers for functions and C callables. A callable
+object of the program's own gets wrapt's proxy with both engines: that knows all of Python's protocols.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ def is_timed(value: object) -> bool:
 
 
 def can_stand_in(value: object) -> bool:
-    """Say whether something can stand in for a callback, so that nobody can tell by its calls, copies or introspection.
+    """Say whether a callback can have a stand-in that nobody can tell from it by calls, copies or introspection.
 
-    That is a function, of Python or C, a method of one, a partial, or what wrapt has made of a function.
+    It can when it is a function of Python or C, a method of one, a partial, or what wrapt has made of a function.
     """
     if type(value) is MethodType:
         value = value.__func__
@@ -121,7 +121,7 @@ def is_marked(value: object) -> bool:
 
 
 def is_ours(value: object) -> bool:
-    """Say whether a value is anything of ours: a stand-in, or a function of an adapter or a hook."""
+    """Say whether a value is one of ours: a stand-in, or a function of an adapter or a hook."""
     if type(value) is FunctionType:
         return str(value.__globals__.get("__name__")).startswith("hookmon.")
     return is_timed(value) or is_marked(value) or type(value).__module__.startswith("hookmon.")
@@ -188,11 +188,11 @@ def application(function: Function, target: Target, template: str, scope_at: int
 
 
 def _application(scope: object, receive: object, send: object) -> None:
-    """Give names to the arguments of an application."""
+    """Have the parameters of an application, for the names of its calls. It is never called."""
 
 
 def _application_method(self: object, scope: object, receive: object, send: object) -> None:
-    """Give names to those of one that is a method."""
+    """Have the parameters of an application that is a method. It is never called."""
 
 
 def told(
@@ -217,9 +217,9 @@ def told_before(function: Function, observe: Observer) -> Function:
 
 @unseen
 def chained(method: Any, make: Function, given: object, then: Function) -> Function:
-    """Return what stands for a method of a C type by way of another object's: `then(make(self, given), …)`.
+    """Return a function in the looks of `method`, a method of a C type, that calls `then(make(self, given), …)` instead.
 
-    It is to be timed as `method` is, whose looks it has. Neither takes keyword arguments.
+    It is timed as `method` would be. A call with keyword arguments goes to `method` itself.
     """
     if compiled:
         chain: Function = compiled.Chained(method, make, given, then)
@@ -239,8 +239,8 @@ def chained(method: Any, make: Function, given: object, then: Function) -> Funct
 def wrap_endpoint(function: Function, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Function:
     """Return the stand-in for one of the two functions of a paired span.
 
-    One function is an end once: a class that is also found in the package that its module is in is patched twice. Raises
-    RefusedError for one that has not done its work when it returns.
+    A stand-in is returned as it is: a class that can be found in two modules is patched twice. Raises RefusedError for a function
+    that has not done its work when it returns.
     """
     if any(function is end() for end in _endpoints):
         return function
@@ -277,7 +277,7 @@ def _wrap_observed(function: Function, target: Target, is_method: bool) -> Funct
 
 
 def _class_like(wrapper_class: type, function: Function, **members: object) -> Callable[..., Any]:
-    """Return a class of stand-ins that goes by the name of the callable's own class, for help() and its like."""
+    """Return a subclass of a wrapper class with the name of the callable's own class, for help() and the like."""
     own = type(function)
     members["__slots__"] = ()
     if function.__doc__ is own.__doc__:  # an instance: its text is that of its class
@@ -290,7 +290,7 @@ def _class_like(wrapper_class: type, function: Function, **members: object) -> C
 
 
 def _signature(function: Function) -> Signature:
-    """Return the signature of an object that can be called, for whoever asks: he has imported inspect."""
+    """Return the signature of a callable object. Whoever asks for it has imported inspect."""
     from inspect import signature
 
     return signature(function)
@@ -298,7 +298,7 @@ def _signature(function: Function) -> Signature:
 
 @unseen
 def _proxy(function: Function, timed: Function) -> Any:
-    """Return wrapt's proxy of an object of the program's, whose calls go through a compiled stand-in."""
+    """Return wrapt's proxy of a callable object of the program's. Its calls go through `timed`, a compiled wrapper."""
     from hookmon.probe.wrappers.proxy import load_stand_in_base
 
     def call(self: object, /, *args: object, **kwargs: object) -> object:
@@ -337,6 +337,6 @@ def _flags(function: object) -> int:
 
 
 def _is_contextlib(function: object) -> bool:
-    """Say whether a function is what contextlib's contextmanager or asynccontextmanager returned."""
+    """Say whether a function was made by contextlib's contextmanager or asynccontextmanager."""
     is_theirs = isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib"
     return is_theirs and hasattr(function, "__wrapped__")

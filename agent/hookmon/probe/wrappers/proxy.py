@@ -1,9 +1,9 @@
-"""wrapt's object proxy, nothing else of wrapt, and how a wrapper is pickled, copied and looked at: as what it stands for.
+"""wrapt's object proxy without the rest of wrapt; and how a wrapper is pickled and copied: as what it stands for.
 
 In: a folder that holds wrapt for interpreters that have none of their own. Out: the proxy class. Runs in the watched
-process. `import wrapt` of 2.x brings some 140 modules (asyncio, ssl, logging: 60 ms, and gevent's MonkeyPatchWarning when
-its patching comes later), while the proxy is one extension module that needs one small sibling. So only that one is
-loaded, under a package of that name that is there for the moment; what the program imports as wrapt stays its own.
+process. `import wrapt` of 2.x brings some 140 modules (asyncio, ssl, logging: 60 ms, and gevent's MonkeyPatchWarning when it
+patches later). The proxy is one extension module that needs one small sibling. Only these two are loaded, below a package `wrapt`
+that stands in sys.modules for that moment. What the program imports as wrapt is its own.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def load_object_proxy(fallback_folder: str) -> Any:
 
 
 def load_stand_in_base(fallback_folder: str) -> Any:
-    """Return the class of proxies whose `__wrapped__` is the one of what they stand for; raises ImportError as above.
+    """Return a class of proxies with the `__wrapped__` of what they stand for, if any; raises ImportError as above.
 
-    There are tools that go by whether a function has one: typeguard checks none that has. The proxy that wrapt has in Python
-    goes by its own `__wrapped__` everywhere, so it keeps that.
+    Tools look whether a function has a `__wrapped__`: typeguard does not check one that has. wrapt's proxy in Python, used where
+    there is none in C, needs its own `__wrapped__` and keeps it.
     """
     proxy = load_object_proxy(fallback_folder)
     plain = vars(proxy).get("__wrapped__")
@@ -108,10 +108,10 @@ _MISSING = object()
 def reduce_function(function: FunctionType | BuiltinFunctionType) -> str | tuple[object, ...]:
     """Return what `__reduce_ex__` of a function's stand-in returns.
 
-    Where the stand-in is in the function's place that is the name: whoever loads it finds a stand-in, or the function itself.
-    A callback's stand-in is somewhere else, its name leads to the function, and pickle refuses a name that leads to another
-    object; so it is a call that returns the function, of a library that everybody has. A method in C of some object, as
-    `"".join`, is found by that object.
+    A stand-in in the function's own place is pickled by its name: whoever loads it finds a stand-in there, or the function. A
+    callback's stand-in is not in that place. Its name leads to the function, and pickle refuses a name that leads to another
+    object, so it is pickled as a call that returns the function: `copy.copy(function)`. A bound method in C, as `"".join`, says
+    itself how it is pickled.
     """
     if type(function) is BuiltinFunctionType and type(plain := function.__reduce__()) is tuple:
         return plain
@@ -129,7 +129,7 @@ def reduce_function(function: FunctionType | BuiltinFunctionType) -> str | tuple
 
 
 def copy_of(stand_in: object, value: object) -> object:
-    """Return what copy.copy makes of what a stand-in stands for; of what is its own copy, as a function, the stand-in."""
+    """Return what copy.copy makes of what a stand-in stands for. Where that is its own copy, as a function is: the stand-in."""
     from copy import copy
 
     made = copy(value)
@@ -137,7 +137,7 @@ def copy_of(stand_in: object, value: object) -> object:
 
 
 def deep_copy_of(stand_in: object, value: object, memo: dict[int, object] | None) -> object:
-    """Return what copy.deepcopy makes of what a stand-in stands for; of what is its own copy, as a function, the stand-in."""
+    """Return what copy.deepcopy makes of what a stand-in stands for. Where that is its own copy: the stand-in."""
     from copy import deepcopy
 
     made = deepcopy(value, memo)
@@ -145,9 +145,9 @@ def deep_copy_of(stand_in: object, value: object, memo: dict[int, object] | None
 
 
 def is_called_in_c(value: object) -> bool:
-    """Say whether `__call__`, read off a value, is no method in Python: so it is with functions.
+    """Say whether the `__call__` of a value is one in C, as that of a function is, and no method in Python.
 
-    A stand-in that is a proxy of wrapt's would have one, from which PyDispatcher takes the parameters of a callback.
+    A proxy of wrapt's has a method in Python, and PyDispatcher would take the parameters of a callback from it.
     """
     on_class = next((vars(base)["__call__"] for base in type(value).__mro__ if "__call__" in vars(base)), None)
     return type(on_class) is WrapperDescriptorType
