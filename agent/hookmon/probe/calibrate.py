@@ -1,8 +1,8 @@
 """Measures what hookmon costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE` prints it as JSON.
 
-Runs in a process of its own, with the interpreter that the program ran on. The smallest of several rounds counts: noise only
-ever adds. Rounds of all kinds take turns, over a tenth of a second and more, since a processor has slow moments that last longer
-than a round. Writes to a shard in a private folder that it removes.
+Runs in a process of its own, with the interpreter that the program ran on. The shortest of several rounds counts: noise only
+adds. Rounds of all kinds take turns for a tenth of a second and more: a processor has slow moments that last longer than a round.
+Writes to a shard in a private folder that it removes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FEW = 20  # the same, squared
 
 
 def main() -> None:
-    """Print what each kind of event costs more than unwatched, in nanoseconds, and the pace at which that was: `pace_ns`.
+    """Print as JSON what each kind of event costs in addition, in nanoseconds; and `pace_ns`, the pace at which that was.
 
     `call_ns` is a plain call, `step_ns` a step of a generator, `made_ns` a generator or coroutine from its making to its end,
     `traced_ns` what a call inside a transaction adds, `sited_ns` what it adds to know the line that calls, `transaction_ns` a
@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def _turns(kinds: dict[str, Callable[[], None]], pace_ns: Callable[[], float]) -> dict[str, float]:
-    """Return the shortest duration of each, in nanoseconds, and "pace": of the same moments, as the processor changes its own."""
+    """Return the shortest duration of each, in nanoseconds, and "pace" of the same moments: the processor changes its own."""
     best = dict.fromkeys((*kinds, "pace"), 1e18)
     for _ in range(_ROUNDS):
         for name, run in kinds.items():

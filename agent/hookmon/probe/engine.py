@@ -1,7 +1,7 @@
 """Chooses the engine: the compiled one where it is there for this interpreter, else the pure one.
 
-`HOOKMON_ENGINE=pure` or `=compiled` in the environment decides; where the compiled one is asked for and missing, the pure one
-serves, the report shows which it was, and `WHY_PURE` why. Runs in the watched process.
+`HOOKMON_ENGINE=pure` or `=compiled` in the environment decides. Where the compiled one is missing, the pure one serves also if
+the other was asked for. The report shows which it was, `WHY_PURE` why. Runs in the watched process.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ compiled, WHY_PURE = _load()
 NAME = "compiled" if compiled is not None else "pure"
 
 pure: dict[str, Any] = {}
-"""{name: class or function of the pure engine} of all that the compiled one has as well: what both have to be."""
+"""{name: class or function of the pure engine} of all that the compiled engine has as well. It says what both are."""
 
 
 def choose(own: T, name: str = "") -> T:
-    """Return what the engine that serves has in the place of a class or function of the pure engine. Used as a decorator.
+    """Replace a class or function of the pure engine by that of the engine that serves. Used as a decorator.
 
-    So the pure one says what both are: attributes, methods, parameters. `tests/engine/test_contract.py` compares them. `name` is
-    that in the compiled engine where it is another one.
+    The pure one says what both are: attributes, methods, parameters. `tests/engine/test_contract.py` compares them. `name` is the
+    name in the compiled engine where that is another one.
     """
     name = name or own.__name__  # type: ignore[attr-defined]
     pure[name] = own
@@ -58,6 +58,6 @@ def choose(own: T, name: str = "") -> T:
 
 
 def use_clock(source: str) -> None:
-    """Let the compiled engine read the time-stamp counter itself, which is cheaper, where the kernel's clock `source` is that."""
+    """Let the compiled engine read the time-stamp counter itself, where that is the kernel's clock `source`. It is cheaper."""
     if compiled is not None and source == "tsc":
         compiled.use_counter()

@@ -1,7 +1,7 @@
-"""The import hook: sees watched modules come in, and is not seen.
+"""The import hook: notices when watched modules are imported, and leaves no trace of itself.
 
 In: the names of the watched modules. Out: a call of `loaded(module, name)` after each import of one of them. Runs in the
-watched process. An unwatched import costs a set look-up. After an import the module has its real loader and spec.
+watched process. An unwatched import costs a look-up in a set. After an import the module has its real loader and spec.
 """
 
 import sys
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # as few names as can be: those in here are read at the start
 
 
 class Finder:
-    """A meta path finder that lets all others find, and hooks the loader of what they found."""
+    """A meta path finder that finds nothing itself: it asks the others, and hooks the loader of what they find."""
 
     def __init__(self, names: frozenset[str], loaded: "shapes.Loaded") -> None:
         """`loaded` is called in the importing thread, under the module's import lock, and must not raise."""
@@ -27,12 +27,12 @@ class Finder:
         self._is_behind = False  # a watched module came past us and was not ready when we looked
 
     def install(self) -> None:
-        """Go first in sys.meta_path, where nobody is yet, and take care of the watched modules that are there already."""
+        """Go first in sys.meta_path, and take care of the watched modules that are there already."""
         sys.meta_path.insert(0, self)
         self._catch_up()
 
     def uninstall(self) -> None:
-        """Leave sys.meta_path, and the finders there alone."""
+        """Leave sys.meta_path, and give the finders there their own `find_spec` back."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         for finder in sys.meta_path:
@@ -87,9 +87,9 @@ class Finder:
             spec.loader = _stand_in("Loader")(loader, self, name)
 
     def _look_ahead(self) -> None:
-        """Listen to the finders that came in before us, and take care of what they may have taken past us until now.
+        """Listen to the finders that stand before us by now, and take care of modules that they may have found meanwhile.
 
-        We never go back to the front: who puts a finder there and takes it away by its index would take us.
+        We never go back to the front: a program that has put a finder there may remove it by its index.
         """
         is_new = self._is_behind
         for finder in list(sys.meta_path):
@@ -118,7 +118,7 @@ class Finder:
                 self.notice(module, name)
 
     def _claim(self, name: str) -> bool:
-        """Say whether it is for this thread to tell of a module; another one may be looking, too."""
+        """Say whether this thread is the first to notice a module: another thread may be looking, too."""
         claim = object()
         return self._seen.setdefault(name, claim) is claim
 
@@ -129,7 +129,7 @@ _stand_ins = {}  # type: dict[str, Any]
 def _stand_in(name: str) -> "Any":
     """Return one of the classes below by its name.
 
-    Few programs need one, and they would be a sixteenth of what all of us costs at the start of each. They are no module of their
+    Few programs need one, and to make them would be a sixteenth of the probe's time at each start. They are no module of their
     own: a fork while another thread imports that would leave it locked in the child.
     """
     return _stand_ins.get(name) or _stand_ins.setdefault(name, _make_stand_ins()[name])
@@ -137,7 +137,7 @@ def _stand_in(name: str) -> "Any":
 
 def _make_stand_ins() -> "dict[str, Any]":
     class Listener:
-        """Stands in for the `find_spec` of a class of finders, one of which is asked before us; it binds as that did."""
+        """Stands in for the `find_spec` of a class of finders, where one of them is asked before us. It binds as that did."""
 
         def __init__(self, cls: type, raw: object, finder: Finder, find: "Any" = None) -> None:
             self._class = cls
@@ -219,9 +219,9 @@ def _make_stand_ins() -> "dict[str, Any]":
 
 
 def _listen_to(finder: object, us: Finder) -> None:
-    """Hear of what a finder finds, where its class can be told: not of importlib's own, nor of what is one instance's own.
+    """Notice what a finder finds, by a Listener in its class. importlib's own finders are left alone.
 
-    The instance stays as it is: programs copy and pickle their finders.
+    So is a `find_spec` in the instance itself: programs copy and pickle their finders.
     """
     cls = finder if isinstance(finder, type) else type(finder)
     own = vars(cls).get("find_spec")
@@ -245,7 +245,7 @@ def among_importlib(function: "shapes.F") -> "shapes.F":
     """Make a function's frame count as importlib's own.
 
     CPython cuts those out of the traceback of a module that fails to import (`remove_importlib_frames` in import.c goes
-    by the file name); a frame of ours among them would stop that and show the program a dozen lines it never saw.
+    by the file name). A frame of ours among them would stop that, and the program would see a dozen lines more.
     """
     function.__code__ = function.__code__.replace(co_filename="<frozen importlib._bootstrap_external>")
     return function

@@ -1,16 +1,16 @@
 """Watches functions and classes that are defined in the started script itself, from their first call.
 
-In: the calls that `module = "__main__"` names. Out: the script's own code with a decorator more on those definitions, closest to
-the function, so that what other decorators register is the timed one. Runs in the watched process, and only when asked for.
+In: the calls that `module = "__main__"` names. Out: the script's own code with one more decorator on those definitions. It stands
+closest to the function, so other decorators register the timed one. Runs in the watched process, and only when asked for.
 
-No import ever happens for a script, so the finder cannot see it. What Python does is to ask sys.path_hooks whether the script
-is an archive (`pymain_get_importer` in main.c); a hook that says yes makes it call `runpy._run_module_as_main`, for which a
-stand-in lies ready that runs the script as Python would have. Modules (`-m`), archives and the children of
-multiprocessing's spawn come through the real runpy, whose code look-ups are patched. Whatever cannot be prepared (a syntax
-error, say) is left to Python, which then reports it in its own words.
+A script is not imported, so the finder cannot see it. But Python asks sys.path_hooks whether the script is an archive
+(`pymain_get_importer` in main.c). A hook of ours says yes, and Python calls `runpy._run_module_as_main`. A stand-in for that runs
+the script as Python would have. Modules (`-m`), archives and the children of multiprocessing's spawn come through the real runpy,
+whose functions that find code are patched. A script that cannot be prepared, because of a syntax error say, is left to Python,
+which reports that in its own words.
 
 Tools that run a script as `__main__` (coverage, cProfile, trace, Streamlit) compile it themselves: they find a `compile`
-of ours among their own globals. Of what others run (profile, pdb, IPython, doctest) the tool's own script is all that is seen.
+of ours among their own globals. Other tools (profile, pdb, IPython, doctest) are watched only in their own script.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _RUNNERS_BY_NAME = ("cProfile", "trace")
 
 
 class MainScript:
-    """The one script of this process, and how it is to be decorated."""
+    """The started script of this process, and how it is to be decorated."""
 
     def __init__(self, wanted: Callable[[str], bool], decorate: Decorate, defined: Callable[[list[str], str], None]) -> None:
         """`wanted` and `decorate` take a qualified name; `defined` is told all names that the script defines, and its file."""
@@ -59,7 +59,7 @@ class MainScript:
             if os.path.isfile(script):
                 self._path = os.path.abspath(script)
                 self._code = self._compile(lambda: read(script)[0], self._path, warn=True)
-                if self._code is not None:  # once asked, a hook cannot say no and leave: C goes by the length of before
+                if self._code is not None:  # a hook that says no cannot leave then: C goes by the length from before
                     sys.path_hooks.insert(0, self._claim)
 
     def patch_runner(self, module: ModuleType, name: str) -> None:
@@ -101,7 +101,7 @@ class MainScript:
         runpy._get_code_from_file = code_from_file  # type: ignore[attr-defined]
 
     def _claim(self, path: str) -> ModuleType:
-        """Say yes to the script, once; ImportError means no."""
+        """Be a path hook that accepts the script, once. ImportError means no."""
         code = self._code
         if path != self._path or code is None:
             raise ImportError
@@ -112,7 +112,7 @@ class MainScript:
         return runpy
 
     def _compile_for(self, is_script: Callable[[str], bool]) -> Function:
-        """Return what is `compile` to a tool; `is_script` is asked about the name of a file."""
+        """Return the `compile` for a tool. `is_script` says whether a file name is that of the script."""
 
         def compile(source: Any, filename: object, mode: str, *more: object, **keywords: object) -> object:
             if len(more) < 2:
@@ -196,7 +196,7 @@ def _definitions(body: list[ast.stmt], outer: tuple[str, ...]) -> list[tuple[str
 
 
 def _replace_constants(code: CodeType, values: dict[str, object]) -> CodeType:
-    """Put the decorators where their marks stand among the constants: nothing is added to the script's namespace."""
+    """Replace marks among the constants by their decorators. So nothing is added to the script's namespace."""
     constants: list[object] = []
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -207,7 +207,7 @@ def _replace_constants(code: CodeType, values: dict[str, object]) -> CodeType:
 
 
 def _run_script(code: CodeType, path: str) -> None:
-    """Run the script in `__main__`, as pymain_run_file does, and leave no trace of the detour."""
+    """Run the script in `__main__` as pymain_run_file does, and leave no trace of ours."""
     import os
     from _frozen_importlib_external import SourceFileLoader
 
@@ -236,7 +236,7 @@ def _run_script(code: CodeType, path: str) -> None:
 
 
 def _hide_own_frames() -> None:
-    """Cut the frames of the detour off the traceback that Python is about to print, whatever prints it."""
+    """Cut our frames off the traceback that Python is about to print, by whichever hook."""
     hook = sys.excepthook
 
     def excepthook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -255,7 +255,7 @@ def _hide_own_frames() -> None:
 
 
 def _is_script(filename: str) -> bool:
-    """Say whether a file is what a tool has put where the started script stands."""
+    """Say whether a file is the script that a tool runs: it has put that name into sys.argv[0]."""
     import os
 
     return os.path.abspath(filename) == os.path.abspath(sys.argv[0])

@@ -1,7 +1,7 @@
-"""What this process watches. To import this module is to set the probe up: read the plan, open the shard.
+"""Sets the probe up when it is imported: reads the plan, opens the shard. Then patches one module after the other.
 
-In: the Arrivals of this process. Out: `patch` for one module after the other. Runs in the watched process, when its first
-watched module has been loaded. The import raises what the set-up does, and then the next one tries again; see `start`.
+In: the Arrivals of this process. Out: `patch`. Runs in the watched process, when the first watched module has been loaded. The
+import raises what the set-up raises; the next import tries again (see `start`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _patches = Patches()
 
 
 def patch(module: ModuleType, name: str, is_late: bool) -> None:
-    """Patch a watched module. `is_late`: the program may have called what it imported, uncounted."""
+    """Patch a watched module. `is_late`: the program may have called it already, and these calls are not counted."""
     if name == "greenlet":
         recorder.use_greenlets()
         return

@@ -1,12 +1,12 @@
-"""The probe's first steps: all that happens in a process before its program runs, and what becomes of modules that come in.
+"""The probe's first steps: what happens in a process before its program runs, and when watched modules are imported.
 
 In: the run folder. Out: a finder on sys.meta_path, and a handler of forks; no module beyond this one and `finder` is imported
 until the first watched module has been loaded. Called by the bootstrap's sitecustomize.
 
-The set-up that follows then is the import of one module, `session`. So importlib's own lock of that module lets all other
-threads wait that load a watched module meanwhile, importlib's own look for deadlocks lets one go on whose waiting would have no
-end (it holds the lock of a module that the set-up imports), and a set-up that failed is tried again by the next import. Who
-cannot wait (that one, and a signal handler in the midst of our own work) leaves the module to whoever is at work.
+The set-up is then the import of one module, `session`. Importlib does the rest. Its lock of that module lets other threads wait
+that load a watched module meanwhile. Its search for deadlocks releases a thread that would wait for ever: one that holds the lock
+of a module that the set-up imports. The next import tries again when a set-up has failed. A thread that cannot wait leaves the
+module to the thread at work, and so does a signal handler in the midst of our own work.
 """
 
 import sys
@@ -43,7 +43,7 @@ _READ_FLAGS = _posix.O_RDONLY | _posix.O_NOFOLLOW | _posix.O_NONBLOCK | _posix.O
 _real = (_posix.open, _posix.fstat, _posix.geteuid, _posix.read, _posix.close)
 """The file functions as they are at the start, in a tuple, where no fake file system looks for them; see `private`."""
 _clocks = (sys.modules["time"].thread_time_ns,)
-"""Another thread's time, and that of other processes, is none of ours. The bootstrap has imported the module."""
+"""Our own time is that of this thread alone. The bootstrap has imported the module."""
 
 
 def start(
@@ -73,7 +73,7 @@ def start(
 
 
 class Work:
-    """Which threads are setting up or patching: a fork must not tear what they import, it would stay locked in the child."""
+    """Which threads are setting up or patching. A fork meanwhile would leave the modules that they import locked in the child."""
 
     def __init__(self) -> None:
         self.by_thread: dict[int, tuple[Any, str, str]] = {}
@@ -85,20 +85,21 @@ class Work:
         self._never.acquire()
 
     def begin(self, me: int, module: "shapes.ModuleType", name: str) -> None:
-        """Let a thread begin, once no fork is under way."""
+        """Register a thread, once no fork is under way."""
         within = next((other for other in reversed(list(_module_locks)) if _owner(other) == me), "")
         with self._gate:
             self.by_thread[me] = (module, name, within)
 
     def end(self, me: int) -> None:
-        """Let a thread end."""
+        """Unregister a thread."""
         self.by_thread.pop(me, None)
 
     def hold_off(self) -> None:
-        """Wait for all work, a second or so, and let none begin: a fork follows. Out of the midst of our work, wait for none.
+        """Wait until no thread is at work, a second at most, and let none begin: a fork follows.
 
-        os.fork takes importlib's lock next. A handler of a signal that came while a module was looked for has that lock when it
-        wants the gate, so it is taken first here, too; and given back while we wait, as the work needs it.
+        A fork out of the midst of our own work does not wait. os.fork takes importlib's lock next. A signal handler that came
+        while a module was searched has that lock when it wants the gate, so this takes the lock first, too. While it waits it
+        gives both back: the work needs them.
         """
         for _ in range(_TURNS):
             self._take_locks()
@@ -122,10 +123,10 @@ class Work:
             _imp.release_lock()
 
     def forget_others(self) -> "list[tuple[shapes.ModuleType, str]]":
-        """Give up, in a forked child, what other threads were at: they are no more. Return the modules that they worked for.
+        """Give up, in a forked child, the work of other threads, which are not there. Return the modules that they worked on.
 
-        What they were importing for us is locked for ever and half there; the next import is to begin anew. The module itself
-        is whole, and locked only since we were not done with it.
+        A module that they were importing for us is half there and locked for ever. It is removed: the next import begins anew.
+        The watched module itself is whole, and only locked since we were not done with it.
         """
         self.let_go()
         if not self._held:  # else a handler has forked out of another fork's, which goes on here as well
@@ -212,7 +213,7 @@ class Arrivals:
             self._patch(*late)
 
     def add_own(self, begun_ns: int) -> None:
-        """Charge what this thread has done since then to hookmon; the shard learns of it with the next module."""
+        """Charge the time of this thread since then to hookmon. It is written into the shard with the next module."""
         self._own_ns += max(0, _clocks[0]() - begun_ns)  # it begins anew in a child that a signal handler has forked meanwhile
 
     def tell_own(self) -> None:
@@ -240,7 +241,7 @@ class Arrivals:
             self.tell_own()
 
     def _set_up(self) -> None:
-        """Get the session, waiting for the thread that is at it; None stays where that failed or would wait for us."""
+        """Get the session, and wait for a thread that sets it up. It stays None where that failed, or would wait for us."""
         if self._failures >= _ATTEMPTS:
             self._late.clear()
             return
@@ -256,9 +257,9 @@ class Arrivals:
             self._tell(f"the probe failed: {reason}")
 
     def _get_guard(self) -> str:
-        """Get the module that tells our failures from the program's exceptions; return why that failed.
+        """Get the guard, which tells our failures from the program's exceptions; return why that failed, "" where it did not.
 
-        What fails once and not twice is no failure of the import: a signal handler of the program raised.
+        An import that fails once and not twice has not failed: a signal handler of the program raised.
         """
         failure = self.attempt(_import_guard)
         if failure is not None:
@@ -278,7 +279,7 @@ class Arrivals:
         self._report(reason)
 
     def take_back(self) -> None:
-        """Take back what was reported of this process before: the set-up has got as far as the shard."""
+        """Take back what was reported of this process: the set-up has got as far as the shard."""
         if self._is_told:
             self._tell("")
 
@@ -301,7 +302,7 @@ class Arrivals:
             self.guard.begin_anew()
 
     def begin_anew(self) -> None:
-        """Go on in a forked child with what the parent's other threads were at."""
+        """Take over, in a forked child, the modules that the parent's other threads worked on."""
         self._own_ns = 0
         unfinished = self.work.forget_others()
         self._late += [(module, name, True) for module, name in unfinished]
@@ -326,7 +327,7 @@ def _import_session() -> bool:
 
 
 def _is_importlibs(error: "Exception") -> bool:
-    """Say whether importlib has lost what this thread waits for: to 3.11 where a signal handler imports meanwhile (gh-91351)."""
+    """Say whether importlib has lost what this thread waits for. Up to 3.11 it does where a signal handler imports (gh-91351)."""
     return type(error) is KeyError and error.args == (get_ident(),)
 
 
