@@ -126,11 +126,11 @@ def main() -> None:
     sys.stdout.write("{" + ", ".join(f'"{name}": {max(value, 0):.1f}' for name, value in price.items()) + "}\n")
 
 
-def _turns(kinds: dict[str, Callable[[], None]], pace_ns: Callable[[], float]) -> dict[str, float]:
+def _turns(bodies: dict[str, Callable[[], None]], pace_ns: Callable[[], float]) -> dict[str, float]:
     """Return the shortest duration of each, in nanoseconds, and "pace" of the same moments: the processor changes its own."""
-    best = dict.fromkeys((*kinds, "pace"), 1e18)
+    best = dict.fromkeys((*bodies, "pace"), 1e18)
     for _ in range(_ROUNDS):
-        for name, run in kinds.items():
+        for name, run in bodies.items():
             started_ns = perf_counter_ns()
             run()
             best[name] = min(best[name], perf_counter_ns() - started_ns)

@@ -98,10 +98,12 @@ def _has_been_given_a_frame(frame: "FrameType") -> bool:
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04)]  # inspect.CO_VARARGS
     values = frame.f_locals
     given = [values[name] for name in names if name in values]
-    kind = type(frame)
+    frame_type = type(frame)
     if len(given) < len(names) > 1:
         return True
-    return any(type(value) is kind or (type(value) is tuple and any(type(item) is kind for item in value)) for value in given)
+    return any(
+        type(value) is frame_type or (type(value) is tuple and any(type(item) is frame_type for item in value)) for value in given
+    )
 
 
 def _is_known(name: object) -> bool:

@@ -126,9 +126,9 @@ def called(value: Any) -> Called:
     elif type(value) in _METHODS_IN_C:
         qualified, name, module = value.__qualname__, value.__name__, value.__objclass__.__module__
     else:
-        kind: Any = value if issubclass(type(value), type) else type(value)
-        qualified = name = _class_name(kind)
-        module = type.__getattribute__(kind, "__module__")
+        value_type: Any = value if issubclass(type(value), type) else type(value)
+        qualified = name = _class_name(value_type)
+        module = type.__getattribute__(value_type, "__module__")
     found = Called(f"{owner}.{name}" if owner else qualified.replace("<locals>.", ""))
     found.name = name
     found.module = module if isinstance(module, str) else "?"
@@ -145,10 +145,13 @@ def _function(value: Any) -> FunctionType | None:
     """Return the function that a value is, that is in a cache, or that a stand-in of ours stands for; None for anything else."""
     if type(value) is FunctionType:
         return value
-    kind = type(value)
-    if kind is getattr(sys.modules.get("functools"), "_lru_cache_wrapper", None) and type(value.__wrapped__) is FunctionType:
+    value_type = type(value)
+    if (
+        value_type is getattr(sys.modules.get("functools"), "_lru_cache_wrapper", None)
+        and type(value.__wrapped__) is FunctionType
+    ):
         return value.__wrapped__
-    is_ours = type.__getattribute__(kind, "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
+    is_ours = type.__getattribute__(value_type, "__module__").startswith("hookmon.")  # a value's own __class__ may be its code
     if is_ours and isinstance(value, FunctionType):
         own: FunctionType = value._self_function  # type: ignore[attr-defined]
         return own
@@ -160,8 +163,8 @@ def _lambda_name(function: FunctionType) -> str:
     return f"lambda {code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
 
 
-def _class_name(kind: type) -> str:
-    name: str = type.__dict__["__qualname__"].__get__(kind)
+def _class_name(value_type: type) -> str:
+    name: str = type.__dict__["__qualname__"].__get__(value_type)
     return name.replace("<locals>.", "")
 
 
@@ -185,12 +188,12 @@ def objects_in(value: object, depth: int = 0) -> Iterator[object]:
 
 def _contents(value: Any) -> list[object] | None:
     """Return the contents of a container, of a dictionary its values; None for what is none, or runs code when it is asked."""
-    kind = type(value)
-    if issubclass(kind, dict):
+    value_type = type(value)
+    if issubclass(value_type, dict):
         return list(dict.values(value))
     collections = sys.modules.get("_collections")  # nobody has a deque without it
     holders = _HOLDERS if collections is None else (*_HOLDERS, collections.deque)
-    base = next((base for base in holders if issubclass(kind, base)), None)
+    base = next((base for base in holders if issubclass(value_type, base)), None)
     return None if base is None else list(base.__iter__(value))
 
 
@@ -211,8 +214,12 @@ def has_functions_for_keys(value: dict[object, object]) -> bool:
 
 def is_closed(value: object) -> bool:
     """Say whether a value may hold callbacks where we do not look: somebody else's code iterates over it."""
-    kind = type(value)
-    return _contents(value) is None and not issubclass(kind, _VALUES) and any("__iter__" in vars(base) for base in kind.__mro__)
+    value_type = type(value)
+    return (
+        _contents(value) is None
+        and not issubclass(value_type, _VALUES)
+        and any("__iter__" in vars(base) for base in value_type.__mro__)
+    )
 
 
 def is_plain_value(value: object) -> bool:

@@ -25,14 +25,14 @@ redact = "literals"
 
 def _plain_text(value: Any) -> str | None:
     """Return a text or number as a plain str, None for anything else."""
-    kind = type(value)
-    if issubclass(kind, str):
-        return str.__str__(value) if kind is str else "".join(str.__iter__(value))
-    if issubclass(kind, bytes):
+    value_type = type(value)
+    if issubclass(value_type, str):
+        return str.__str__(value) if value_type is str else "".join(str.__iter__(value))
+    if issubclass(value_type, bytes):
         return bytes.decode(value, "utf-8", "replace")
-    if kind in (bool, int, float):
+    if value_type in (bool, int, float):
         return repr(value)
-    return int.__repr__(value) if issubclass(kind, int) else None  # an enumeration's
+    return int.__repr__(value) if issubclass(value_type, int) else None  # an enumeration's
 
 
 def _text(value: object) -> str | None:
@@ -158,9 +158,9 @@ def _program(value: object) -> str | None:
 
     What follows it is never looked at; `PASSWORD=x make` begins with no name.
     """
-    kind = type(value)
-    if issubclass(kind, list | tuple):
-        holder: Any = list if issubclass(kind, list) else tuple
+    value_type = type(value)
+    if issubclass(value_type, list | tuple):
+        holder: Any = list if issubclass(value_type, list) else tuple
         text = _plain_text(holder.__getitem__(value, 0)) if holder.__len__(value) else None
     else:
         text = _plain_text(value)
@@ -201,11 +201,11 @@ def _statement(value: object) -> str | None:
 
     The classes of that module keep what they are made of in `_obj` (psycopg 3.1 to 3.3) or `_wrapped` (psycopg2 2.9).
     """
-    kind = type(value)
-    if issubclass(kind, str | bytes):
+    value_type = type(value)
+    if issubclass(value_type, str | bytes):
         return _plain_text(value)
-    name = type.__getattribute__(kind, "__name__")
-    if name == "Template" and type.__getattribute__(kind, "__module__") == "string.templatelib":
+    name = type.__getattribute__(value_type, "__name__")
+    if name == "Template" and type.__getattribute__(value_type, "__module__") == "string.templatelib":
         strings, fields = attribute(value, "strings"), attribute(value, "interpolations")
         return "".join([text + field for text, field in zip(strings, [*map(_field, fields), ""], strict=True)])
     inside = attribute(value, "_obj")

@@ -242,9 +242,9 @@ def _substitute(value: object) -> str:
 
     The type is asked and never the value, whose `__class__` may be a property of the program.
     """
-    kind = type(value)
-    if value is MISSING or issubclass(kind, str | bytes):
+    value_type = type(value)
+    if value is MISSING or issubclass(value_type, str | bytes):
         return "?"
     if value is None:
         return "None"
-    return type.__getattribute__(value, "__name__") if issubclass(kind, type) else kind.__name__
+    return type.__getattribute__(value, "__name__") if issubclass(value_type, type) else value_type.__name__

@@ -105,31 +105,33 @@ class Callbacks:
         """Do the same for the values of a list or dictionary, in their places; where value is a callback, return its stand-in."""
         if self._methods:
             return self.swap(value, args, kwargs)
-        kind = type(value)
+        value_type = type(value)
         if depth > DEEPEST:
             return None
-        if issubclass(kind, list | dict):
-            if issubclass(kind, dict) and has_functions_for_keys(value):
-                self._note(f"{self._target.path}: the callbacks that are keys of a {kind.__name__} are left alone and not timed")
-            pairs = list(dict.items(value)) if issubclass(kind, dict) else list(enumerate(list.__iter__(value)))
-            put = dict.__setitem__ if issubclass(kind, dict) else list.__setitem__
+        if issubclass(value_type, list | dict):
+            if issubclass(value_type, dict) and has_functions_for_keys(value):
+                self._note(
+                    f"{self._target.path}: the callbacks that are keys of a {value_type.__name__} are left alone and not timed"
+                )
+            pairs = list(dict.items(value)) if issubclass(value_type, dict) else list(enumerate(list.__iter__(value)))
+            put = dict.__setitem__ if issubclass(value_type, dict) else list.__setitem__
             for key, held in pairs:
                 made = self.swap_inside(held, args, kwargs, depth + 1)
                 if made is not None:
                     put(value, key, made)
             return None
-        return self.copy(value, args, kwargs, depth) if kind is tuple else self._callback(value, args, kwargs, depth)
+        return self.copy(value, args, kwargs, depth) if value_type is tuple else self._callback(value, args, kwargs, depth)
 
     @shielded(None)
     def copy(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> object:
         """Return a copy of a list, tuple or dictionary with stand-ins in it, the stand-in for a callback, or None for neither."""
-        kind = type(value)
-        if kind in (list, tuple) and depth <= DEEPEST:
+        value_type = type(value)
+        if value_type in (list, tuple) and depth <= DEEPEST:
             found = [self.copy(held, args, kwargs, depth + 1) for held in value]
             if all(made is None for made in found):
                 return None
-            return kind(old if new is None else new for old, new in zip(value, found, strict=True))
-        if kind is dict and depth <= DEEPEST:
+            return value_type(old if new is None else new for old, new in zip(value, found, strict=True))
+        if value_type is dict and depth <= DEEPEST:
             copied = {key: self.copy(held, args, kwargs, depth + 1) for key, held in value.items()}
             if all(made is None for made in copied.values()):
                 return None
@@ -151,14 +153,14 @@ class Callbacks:
 
     def _span_of(self, value: object, args: Args) -> Span | None:
         """Return the span of a callback that this object of the framework has handed out before: at each signal that is sent."""
-        function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
-        found = self._spans.get((id(args[0]) if args else 0, id(function), id(kind)))
+        function, value_type = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
+        found = self._spans.get((id(args[0]) if args else 0, id(function), id(value_type)))
         return found[2] if found is not None and found[0]() is args[0] and found[1]() is function else None
 
     def _remember_span(self, value: object, args: Args, made: object) -> None:
         if not self._is_remembered or not args or not isinstance(made, FunctionType | MethodType):
             return
-        function, kind = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
+        function, value_type = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
         span = next(
             (span for span, timed in self._known.get(id(function), ()) if timed() is getattr(made, "__func__", made)), None
         )
@@ -167,7 +169,7 @@ class Callbacks:
         if len(self._spans) >= _MOST_REMEMBERED:
             self._spans.clear()
         try:
-            self._spans[id(args[0]), id(function), id(kind)] = (ref(args[0]), ref(function), span)
+            self._spans[id(args[0]), id(function), id(value_type)] = (ref(args[0]), ref(function), span)
         except TypeError:  # of a class without room for weak references: its names are found each time
             return
 
@@ -180,8 +182,8 @@ class Callbacks:
 
     def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: object = None, method: str = "") -> object:
         """Return the stand-in for a callable; None where it is left alone, or is an object whose `__call__` is timed instead."""
-        kind: Any = type(value)
-        function = value.__func__ if kind is MethodType else value
+        value_type: Any = type(value)
+        function = value.__func__ if value_type is MethodType else value
         if is_timed(function):
             return None
         if not can_stand_in(function):
@@ -194,7 +196,7 @@ class Callbacks:
         else:
             name = called(value)
             if owner is None:
-                owner = value.__self__ if kind is MethodType else value
+                owner = value.__self__ if value_type is MethodType else value
             span = self._span_for(name, owner, method or name.name, args, kwargs)
             if span is None:
                 return None
@@ -204,7 +206,7 @@ class Callbacks:
                 made = self._stand_in_for(function, span)
         if made is None:
             return None
-        return MethodType(made, value.__self__) if kind is MethodType else made
+        return MethodType(made, value.__self__) if value_type is MethodType else made
 
     def _span_for(self, name: Called, owner: object, method: str, args: Args, kwargs: KwArgs) -> Span | None:
         """Return the span of a callback; None for one that is to be skipped."""
@@ -252,18 +254,18 @@ class Callbacks:
         """Time the methods of an object that the hook names: those of its class in the class, those of its own in the object."""
         if self.takes_out:
             return
-        kind = type(owner)
-        if issubclass(kind, type):
+        value_type = type(owner)
+        if issubclass(value_type, type):
             self._note_untimed(called(owner), "it is a class, and whose methods are called is not known")
             return
         own = owner.__dict__ if isinstance(owner, ModuleType) else own_dictionary(owner)
-        names = list(_names_of(kind, own, self._methods))
+        names = list(_names_of(value_type, own, self._methods))
         if not names and is_closed(owner):
             self._note_uncallable(owner, 0)
-        from_base = _classes_of(kind, self._base)
+        from_base = _classes_of(value_type, self._base)
         for name in names:
             if name not in own:
-                definer = next(base for base in kind.__mro__ if name in vars(base))
+                definer = next(base for base in value_type.__mro__ if name in vars(base))
                 raw = vars(definer)[name]
                 if definer not in from_base and (callable(raw) or hasattr(type(raw), "__get__")):
                     self._time_method(owner, definer, name, _name_method(owner, name, raw), name, args, kwargs)
@@ -306,11 +308,11 @@ class Callbacks:
         """Name a value that is no callback and may hold some. It is handed on as it is."""
         if self.takes_out:
             return
-        kind = type(value).__name__
+        type_name = type(value).__name__
         if holds_callables(value):
-            self._note(f"{self._target.path}: the callbacks in a {kind} are left alone and not timed")
+            self._note(f"{self._target.path}: the callbacks in a {type_name} are left alone and not timed")
         elif is_closed(value) or (depth == 0 and not is_held(value) and not is_plain_value(value)):
-            self._note(f"{self._target.path}: a {kind} is no callback, and is not looked through for callbacks")
+            self._note(f"{self._target.path}: a {type_name} is no callback, and is not looked through for callbacks")
 
     def _note_untimed(self, name: str, reason: str) -> None:
         self._note(f"{name} is not timed: {reason}")
@@ -322,16 +324,16 @@ class Callbacks:
             notes.note("hook", text)
 
 
-def _names_of(kind: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:
+def _names_of(value_type: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:
     """Yield the names of an object's attributes that a pattern stands for: of its class, and its own."""
-    for name in {**dict.fromkeys(name for base in kind.__mro__ for name in vars(base)), **dict.fromkeys(own)}:
+    for name in {**dict.fromkeys(name for base in value_type.__mro__ for name in vars(base)), **dict.fromkeys(own)}:
         if any(matches(name, pattern) for pattern in patterns):
             yield name
 
 
-def _classes_of(kind: type, base: str) -> tuple[type, ...]:
-    """Return the class `base` of a framework with its own bases, () where `kind` does not inherit from it."""
-    return next((cls.__mro__ for cls in kind.__mro__ if base and f"{cls.__module__}:{cls.__qualname__}" == base), ())
+def _classes_of(value_type: type, base: str) -> tuple[type, ...]:
+    """Return the class `base` of a framework with its own bases, () where a class does not inherit from it."""
+    return next((cls.__mro__ for cls in value_type.__mro__ if base and f"{cls.__module__}:{cls.__qualname__}" == base), ())
 
 
 def _name_method(owner: object, name: str, raw: object) -> Called:

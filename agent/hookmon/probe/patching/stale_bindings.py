@@ -70,12 +70,12 @@ def parts(value: object) -> Iterator[object]:
 
 def _function_attribute(value: object) -> str:
     """Return the attribute of a descriptor that holds its function, else "". The type is asked; the value may be a proxy."""
-    kind = type(value)
-    if issubclass(kind, classmethod | staticmethod):
+    value_type = type(value)
+    if issubclass(value_type, classmethod | staticmethod):
         return "__func__"
-    if issubclass(kind, property):
+    if issubclass(value_type, property):
         return "fget"
-    return "func" if kind.__name__ == "cached_property" and hasattr(value, "func") else ""
+    return "func" if value_type.__name__ == "cached_property" and hasattr(value, "func") else ""
 
 
 class Places:
@@ -261,13 +261,13 @@ def _is_innocent(holder: Any, value: object) -> bool:
     """Say whether a holder neither calls nor compares a function: it is a copied namespace, or an attribute of the function."""
     from gc import get_referents
 
-    kind = type(holder)
-    if kind in _CALLS:
-        return getattr(holder, _CALLS[kind]) is getattr(value, "__code__", None)
+    holder_type = type(holder)
+    if holder_type in _CALLS:
+        return getattr(holder, _CALLS[holder_type]) is getattr(value, "__code__", None)
     for own in get_referents(value):
         if own is holder or (type(own) is tuple and any(cell is holder for cell in own)):
             return True
-    if kind is not dict:
+    if holder_type is not dict:
         return False
     if _is_copy(holder, value):
         return any(holder.get(getattr(part, "__name__", "")) is value for part in parts(value))
@@ -293,14 +293,18 @@ _CALLS = {FrameType: "f_code", GeneratorType: "gi_code", CoroutineType: "cr_code
 
 
 def _describe_holder(holder: object) -> str:
-    kind = type(holder)
-    if kind is CellType:
+    holder_type = type(holder)
+    if holder_type is CellType:
         return "a closure, as decorators make them"
-    if kind is MethodType:
+    if holder_type is MethodType:
         return "a bound method"
-    if _is_own(kind.__module__):
+    if _is_own(holder_type.__module__):
         return "a framework whose callbacks are timed"
-    return f"a {kind.__name__}, as registries keep them" if kind in _TABLES else f"an object of the class {kind.__qualname__}"
+    return (
+        f"a {holder_type.__name__}, as registries keep them"
+        if holder_type in _TABLES
+        else f"an object of the class {holder_type.__qualname__}"
+    )
 
 
 def _is_running(value: object) -> bool:

@@ -115,14 +115,14 @@ class Arena:
         words[layout.HEADER_USED] = self._used
         return at
 
-    def record(self, kind: int, number: int, values: list[int]) -> int:
+    def record(self, record_type: int, number: int, values: list[int]) -> int:
         """Write a record of `values` behind its head and return its index, 0 when there is no space left."""
         at = self.reserve(len(values) + 1)
         if at:
             words = self.words
             for index, value in enumerate(values, at + 1):
                 words[index] = value
-            words[at] |= kind | number << 32
+            words[at] |= record_type | number << 32
         return at
 
     def note(self, kind: str, detail: str) -> None:

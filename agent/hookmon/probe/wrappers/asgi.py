@@ -72,11 +72,11 @@ def _observe_send(send: Any) -> Send:
     """Return a `send` that takes status and end of the response from what goes by."""
 
     def observe(message: Any) -> Any:
-        kind = message["type"]
-        if kind == "http.response.start":
+        message_type = message["type"]
+        if message_type == "http.response.start":
             if context.is_in_request():
                 context.set_status(message["status"])
-        elif (kind == "http.response.body" and not message.get("more_body")) or kind == "http.response.pathsend":
+        elif (message_type == "http.response.body" and not message.get("more_body")) or message_type == "http.response.pathsend":
             return send_last(message)
         return send(message)
 

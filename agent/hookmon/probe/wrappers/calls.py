@@ -266,8 +266,8 @@ class Selective(TimedCallable):
         def bind(self: object, instance: object, owner: object = None) -> object:
             return function if instance is None else MethodType(find(id(instance), function), instance)
 
-        kind = type("function", (cls,), {"__slots__": (), "__get__": bind})
-        made: Selective = super().__new__(kind)
+        own_class = type("function", (cls,), {"__slots__": (), "__get__": bind})
+        made: Selective = super().__new__(own_class)
         return made
 
     def __init__(self, function: Function, span: None, instances: dict[int, Function], position: int) -> None:
