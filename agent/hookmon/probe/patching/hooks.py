@@ -111,7 +111,7 @@ def _argument(function: FunctionType, callbacks: Callbacks, position: int, keywo
             if own is None and not is_taken_out:
                 result = function(*args, **kwargs)
                 is_given_back = any(result is given for given in (*args, *kwargs.values()))  # then it is no decorator
-                return result if is_given_back else _decorating(result, callbacks, args, kwargs)
+                return result if is_given_back else _wrap_decorator(result, callbacks, args, kwargs)
             made = callbacks.swap(own, args, kwargs)
             if made is None:
                 return function(*args, **kwargs)
@@ -137,12 +137,12 @@ def _decorator(function: FunctionType, callbacks: Callbacks) -> Function:
         except BaseException as error:
             leave_traceback(error)
             raise
-        return _decorating(decorate, callbacks, args, kwargs)
+        return _wrap_decorator(decorate, callbacks, args, kwargs)
 
     return register
 
 
-def _decorating(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs) -> object:
+def _wrap_decorator(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwArgs) -> object:
     """Return a decorator that passes a stand-in on to `decorate`. What cannot be a decorator is returned as it is."""
     if type(decorate) not in (FunctionType, MethodType) and not is_partial(decorate):
         return decorate

@@ -45,7 +45,7 @@ class MainPatcher:
         target = target_of("__main__", name.removesuffix(".__init__") if call != name else name, watch)
 
         @shielded(None)
-        def timed(function: Function) -> Function | None:
+        def wrap(function: Function) -> Function | None:
             try:
                 if "hook" in watch:
                     made: Function = wrap_registration(function, target, watch, is_method="." in name)
@@ -59,7 +59,7 @@ class MainPatcher:
             self._note(watch, call, layout.TARGET_ACTIVE)
             return made
 
-        return lambda function: timed(function) or function
+        return lambda function: wrap(function) or function
 
     def note_defined(self, names: list[str], filename: str) -> None:
         """Note the calls that name nothing in the script. A tool's own script may run another one, of which we see nothing."""

@@ -167,13 +167,13 @@ def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: 
     """Call the watch's adapter, which does more than set an attribute: a module of hookmon.packs, or a file by its path."""
     adapter = _adapter(watch["adapter"])
 
-    def timed(function: Function, qualified_name: str, scope_at: int | None = None) -> Function:
+    def wrap(function: Function, qualified_name: str, scope_at: int | None = None) -> Function:
         target = target_of(name, qualified_name, watch)
         if scope_at is not None:
             return application(function, target, watch["span"], scope_at)
         return stand_in(function, target, watch["span"], is_method=True)
 
-    adapter.patch(module, call, timed, patches)
+    adapter.patch(module, call, wrap, patches)
 
 
 def _adapter(name: str) -> ModuleType:
@@ -264,18 +264,18 @@ def _patch_one(
     elif type(raw).__name__ == "singledispatchmethod" and type(getattr(raw, "dispatcher", None)) is FunctionType:
         from hookmon.probe.patching import dispatched  # few programs have one
 
-        def timed(function: object) -> object:
+        def wrap(function: object) -> object:
             if type(getattr(function, "__func__", function)) is not FunctionType:
                 return function  # a partial, say, which may bind in another way than a stand-in, or not at all
             try:
-                return _timed_attribute(function, owner, target, watch["span"])
+                return _time_attribute(function, owner, target, watch["span"])
             except RefusedError:
                 return function
 
         if not dispatched.is_timed(raw):
-            places.put_inside(raw.dispatcher, "dispatch", dispatched.timed_dispatch(raw.dispatcher.dispatch, timed))
+            places.put_inside(raw.dispatcher, "dispatch", dispatched.timed_dispatch(raw.dispatcher.dispatch, wrap))
     else:
-        value = _timed_attribute(raw, owner, target, watch["span"])
+        value = _time_attribute(raw, owner, target, watch["span"])
         if value is not raw:
             places.put(owner, name, raw, value)
 
@@ -346,7 +346,7 @@ def _patch_class(cls: type, target: Target, template: str, places: Places) -> No
     places.put(cls, "__init__", raw, stand_in(raw, target, template, is_method=True))
 
 
-def _timed_attribute(raw: object, owner: object, target: Target, template: str) -> object:
+def _time_attribute(raw: object, owner: object, target: Target, template: str) -> object:
     """Return what replaces `raw`: the same kind of descriptor around a timed callable."""
     is_method = isinstance(owner, type)
     if _is_done(raw, target):

@@ -64,8 +64,8 @@ class Arena:
         Raises OSError when the folder is gone, full or not ours, or when no descriptor or address space is left.
         """
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._open: Callable[[], int] = lambda: moved_up(os.open(path, flags, dir_fd=folder))
-        descriptor = moved_up(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder))
+        self._open: Callable[[], int] = lambda: move_up(os.open(path, flags, dir_fd=folder))
+        descriptor = move_up(os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=folder))
         try:
             _reserve_storage(descriptor, 0, layout.FIRST_BYTES)
             self._mapping, self._largest, copy = _map(descriptor)
@@ -280,7 +280,7 @@ def _fill_standard_descriptors(own: int) -> list[int]:
             return taken
 
 
-def moved_up(descriptor: int) -> int:
+def move_up(descriptor: int) -> int:
     """Move a descriptor to a high number, which no program expects; return it. Where the limit is low it stays as it is."""
     try:
         moved: int = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_DESCRIPTOR)
@@ -324,7 +324,7 @@ class Place:
             if self._is_drop(int(name)):
                 return int(name)
         flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        return moved_up(os.open(f"{self._folder}/{layout.DROP_NAME}", flags))
+        return move_up(os.open(f"{self._folder}/{layout.DROP_NAME}", flags))
 
     def new_shard(self) -> Arena | None:
         """Return a new shard for this process, None where none can be made."""

@@ -47,14 +47,14 @@ def load_stand_in_base(fallback_folder: str) -> Any:
     if type(plain) is not GetSetDescriptorType:
         return proxy
     if proxy not in _bases:
-        _bases[proxy] = _with_wrapped(proxy, plain)
+        _bases[proxy] = _add_wrapped(proxy, plain)
     return _bases[proxy]
 
 
 _bases: dict[type, type] = {}
 
 
-def _with_wrapped(proxy: type, plain: GetSetDescriptorType) -> type:
+def _add_wrapped(proxy: type, plain: GetSetDescriptorType) -> type:
     def get(self: object) -> object:
         return plain.__get__(self).__wrapped__
 
