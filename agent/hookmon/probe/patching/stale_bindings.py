@@ -78,6 +78,20 @@ def _function_attribute(value: object) -> str:
     return "func" if value_type.__name__ == "cached_property" and hasattr(value, "func") else ""
 
 
+class Held:
+    """A value that more than its own place refers to.
+
+    `unexplained` is how many references nobody is known to have yet, `of_descriptor` is 1 where a descriptor has one, else 0.
+    """
+
+    __slots__ = ("of_descriptor", "unexplained", "value")
+
+    def __init__(self, value: object, unexplained: int, of_descriptor: int) -> None:
+        self.value = value
+        self.unexplained = unexplained
+        self.of_descriptor = of_descriptor
+
+
 class Places:
     """Where the functions of one module stand, and who else holds them. That is found out before the first is patched."""
 
@@ -86,7 +100,7 @@ class Places:
         self._replace = replace
         self._takers: dict[int, str] = {}  # {id of a value that is taken: who holds it}
         self._places: dict[int, list[tuple[ref[Any], str]]] = {}  # {id of a value that stands in several places: these}
-        held: dict[int, list[Any]] = {}  # {id: [value, references that are not explained yet, those of its descriptor]}
+        held: dict[int, Held] = {}  # {id of a value: Held}
         for owner, name in targets:
             space = vars(owner)
             if id(space[name]) in held:
@@ -95,10 +109,10 @@ class Places:
             if inside:
                 references = _holders({"inside": getattr(space[name], inside)}, "inside") - 2  # that one, the descriptor's
                 if references:
-                    held[id(getattr(space[name], inside))] = [getattr(space[name], inside), references, 1]
+                    held[id(getattr(space[name], inside))] = Held(getattr(space[name], inside), references, 1)
             references = _holders(space, name)
             if references > 1:
-                held[id(space[name])] = [space[name], references, 0]
+                held[id(space[name])] = Held(space[name], references, 0)
             weakly = {id(value) for value in parts(space[name]) if getweakrefcount(value)}  # no variable that stays
             self._takers |= dict.fromkeys(weakly, "a weak reference, as signals keep them")
         if held:
@@ -130,33 +144,35 @@ class Places:
                 self._replace(owner, name, made)
         self._places[id(made)] = places
 
-    def _explain(self, module: ModuleType, homes: list[Owner], held: dict[int, list[Any]]) -> None:
+    def _explain(self, module: ModuleType, homes: list[Owner], held: dict[int, Held]) -> None:
         """Find out who has the references. The nearest places come first."""
         spaces = list(_spaces(module, homes))
         for owner, space in spaces:
             if not held.keys().isdisjoint(map(id, list(space.values()))):
                 for name, value in list(space.items()):
                     if id(value) in held:
-                        held[id(value)][1] -= 1
+                        held[id(value)].unexplained -= 1
                         self._places.setdefault(id(value), []).append((ref(owner), name))
         for space in _first_classes(spaces, homes):
             for value in list(space.values()):
                 if id(value) in held:
-                    held[id(value)][1] -= 1
+                    held[id(value)].unexplained -= 1
         known = {id(space) for _, space in spaces} | {id(entry) for entry in held.values()}
         if self._unexplained_keys(held):
             self._look_around(module, set(known), held)
         if self._unexplained_keys(held):
             self._walk(spaces, known, held)
         self._places = {
-            key: places for key, places in self._places.items() if len(places) > 1 - held[key][2] and key not in self._takers
+            key: places
+            for key, places in self._places.items()
+            if len(places) > 1 - held[key].of_descriptor and key not in self._takers
         }
 
-    def _unexplained_keys(self, held: dict[int, list[Any]]) -> list[int]:
+    def _unexplained_keys(self, held: dict[int, Held]) -> list[int]:
         """Return the keys of the values with references that are not explained yet."""
-        return [key for key, (_, references, _) in held.items() if references > 0 and key not in self._takers]
+        return [key for key, entry in held.items() if entry.unexplained > 0 and key not in self._takers]
 
-    def _look_around(self, module: ModuleType, known: set[int], held: dict[int, list[Any]]) -> None:
+    def _look_around(self, module: ModuleType, known: set[int], held: dict[int, Held]) -> None:
         """Look at what can be reached from the module itself: its tables, an application or a router that has it registered."""
         from gc import get_referents
 
@@ -176,7 +192,7 @@ class Places:
                 if type(holder) is not dict or "__builtins__" not in holder:
                     near += [part for part in referents if not _is_far(part)]
 
-    def _walk(self, spaces: list[tuple[Owner, Namespace]], known: set[int], held: dict[int, list[Any]]) -> None:
+    def _walk(self, spaces: list[tuple[Owner, Namespace]], known: set[int], held: dict[int, Held]) -> None:
         """Ask the garbage collector for the holders, once for all values."""
         global _walks
         _walks += 1
@@ -185,7 +201,7 @@ class Places:
             return
         from gc import get_referents, get_referrers
 
-        wanted = [held[key][0] for key in self._unexplained_keys(held)]
+        wanted = [held[key].value for key in self._unexplained_keys(held)]
         known |= {id(get_referents(space)[0]) for _, space in spaces if type(space) is not dict}  # what a class's proxy is for
         known |= {id(vars(module)) for name, module in list(sys.modules.items()) if _is_own(name)}
         known.add(id(wanted))
@@ -193,23 +209,23 @@ class Places:
         # The arguments of this very call are among them on 3.13, which would keep those alive.
         holders = [holder for holder in get_referrers(*wanted) if type(holder) is not tuple or list(map(id, holder)) != ids]
         for key in self._unexplained_keys(held):  # once more: what was garbage has gone meanwhile, and now nothing goes
-            references = _holders({"value": held[key][0]}, "value") - 3  # that one, the entry's and that of `wanted`
-            held[key][1] = references - held[key][2] - len(self._places.get(key, ()))
+            references = _holders({"value": held[key].value}, "value") - 3  # that one, the entry's and that of `wanted`
+            held[key].unexplained = references - held[key].of_descriptor - len(self._places.get(key, ()))
         for holder in holders:
             if id(holder) not in known:
                 self._judge(holder, get_referents(holder), held, "")
         for key in self._unexplained_keys(held):
             # A variable of a call that goes on, or out of the collector's sight (gc.freeze). Who has a function in C is the
             # interpreter.
-            if type(held[key][0]) is not BuiltinFunctionType and not _is_running(held[key][0]):
+            if type(held[key].value) is not BuiltinFunctionType and not _is_running(held[key].value):
                 self._takers[key] = "something that cannot be found"
 
-    def _judge(self, holder: object, referents: list[object], held: dict[int, list[Any]], name: str) -> None:
+    def _judge(self, holder: object, referents: list[object], held: dict[int, Held], name: str) -> None:
         """Explain the references of one holder: innocent ones are taken off the count, any other makes it the taker."""
         for value in referents:
             if id(value) in held and not (_function_attribute(holder) and any(value is part for part in parts(holder))):
                 if _is_innocent(holder, value):
-                    held[id(value)][1] -= 1
+                    held[id(value)].unexplained -= 1
                 else:
                     self._takers.setdefault(
                         id(value), _describe_holder(holder) if _is_own(type(holder).__module__) or not name else name
