@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hookmon.probe.base.shapes import Args, Function, KwArgs, Steps
     from hookmon.probe.base.target import Target
 
-    Observer = Callable[[Args, KwArgs, object], object]
+    Observer = Callable[[Args, KwArgs, Any], object]  # the third is what the program's function has returned
 
 
 def transaction_observer(target: Target, function: Function, is_method: bool) -> Observer:

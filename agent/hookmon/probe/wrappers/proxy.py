@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types import FunctionType, ModuleType
     from typing import Any
 
+    from hookmon.probe.base.shapes import F
+
 
 def load_object_proxy(fallback_folder: str) -> Any:
     """Return wrapt's basic object proxy: the program's own where it has wrapt, else the one in `fallback_folder`.
@@ -92,13 +94,14 @@ def _load_alone(folder: str, name: str) -> ModuleType:
         sys.modules.update(before)
 
 
-def look_like(function: Any, original: Any) -> Any:
+def look_like(function: F, original: object) -> F:
     """Give a function the names and the text of what it stands in for, and that as its `__wrapped__`; return the function."""
+    own: Any = function
     for name in ("__module__", "__name__", "__qualname__", "__doc__"):
         value = getattr(original, name, _MISSING)
         if value is not _MISSING:
-            setattr(function, name, value)
-    function.__wrapped__ = original
+            setattr(own, name, value)
+    own.__wrapped__ = original
     return function
 
 
