@@ -20,8 +20,7 @@ what their class defines. `hide_frames` and `drop_frame` go together:
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback as drop_frame
-from hookmon.probe.base.frames import unseen as hide_frames
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import CO_COROUTINE, CO_GENERATOR, MISSING, attribute, is_partial
 from hookmon.probe.naming.filters import method_of as http_method
@@ -94,12 +93,12 @@ def observe(
     (name_of, fields). `name_of(args, kwargs, result)` returns the `request_name`, or "" where `after` is to be called; all that
     decides is what the fields lead to: (position or keyword of an argument, or -1 for the result, names below it).
     """
-    return make.told(function, after, route_of=route)
+    return make.observe(function, after, route_of=route)
 
 
 def observe_before(function: Any, before: Callable[[Any, Any, None], None]) -> Any:
     """Return what stands in for a function and calls `before(args, kwargs, None)` ahead of each call."""
-    return make.told_before(function, before)
+    return make.observe_before(function, before)
 
 
 @hide_frames
@@ -136,7 +135,7 @@ def time_when(
 
 def chain(method: Any, make_other: Any, given: Any, then: Any) -> Any:
     """Return `then(make_other(self, given), …)` in the looks of `method`, which is one of a C type; `timed` takes it for that."""
-    return make.chained(method, make_other, given, then)
+    return make.chain(method, make_other, given, then)
 
 
 class Span:
@@ -275,7 +274,7 @@ def owner_of(module: Any, call: str) -> tuple[Any, str] | None:
 
 def is_timed(value: Any) -> bool:
     """Say whether the calls of a value are timed already."""
-    return make.is_timed(value) and not make.is_marked(value)
+    return make.is_timed(value) and not make.is_observed(value)
 
 
 def is_coroutine_function(function: Any) -> bool:

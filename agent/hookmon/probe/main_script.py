@@ -18,7 +18,7 @@ from __future__ import annotations
 import sys
 from types import CodeType, ModuleType
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import read
 
@@ -120,14 +120,14 @@ class MainScript:
             try:
                 code = builtin(source, filename, mode, *more, **keywords)
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
             if mode == "exec" and type(code) is CodeType and is_script(code.co_filename):
                 return self._decorate_code(code, lambda: source) or code
             return code
 
         builtin = vars(sys.modules["builtins"])["compile"]
-        return unseen(compile)
+        return hide_frames(compile)
 
     def _decorate_code(self, code: CodeType, source: Callable[[], Source]) -> CodeType | None:
         return self._compile(source, code.co_filename, warn=False)

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 FILENAME = "<frozen importlib._bootstrap of hookmon>"
 
 
-def unseen(function: F) -> F:
+def hide_frames(function: F) -> F:
     """Hide the frames of a function, and of the functions that it makes, from whoever counts frames. Used as a decorator."""
     own: Any = function
     own.__code__ = _rename(own.__code__)
     return function
 
 
-def leave_traceback(error: BaseException) -> None:
+def drop_frame(error: BaseException) -> None:
     """Take the entry of the handling frame off an exception's traceback. A bare `raise` must follow, which adds none.
 
     (RAISE_VARARGS without an argument and RERAISE go past PyTraceBack_Here, 3.11 to 3.15.) The class of the exception is not

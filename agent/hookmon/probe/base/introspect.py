@@ -95,7 +95,7 @@ _DEEPEST_PARTIAL = 8
 """Partials of partials are followed so many levels deep."""
 
 
-class Called(str):
+class CallableName(str):
     """The qualified name of a callable; `name` is its last part and `module` where it was defined, "?" where that is unknown.
 
     A bound method goes by the class of its object (`Audit.saved`, though `Base` may have defined it), a partial and
@@ -106,7 +106,7 @@ class Called(str):
     module: str
 
 
-def called(value: Any) -> Called:
+def callable_name(value: Any) -> CallableName:
     """Return what a callable is called; of what cannot be called, the name of its type."""
     for _ in range(_DEEPEST_PARTIAL):
         if not is_partial(value):
@@ -129,7 +129,7 @@ def called(value: Any) -> Called:
         value_type: Any = value if issubclass(type(value), type) else type(value)
         qualified = name = _class_name(value_type)
         module = type.__getattribute__(value_type, "__module__")
-    found = Called(f"{owner}.{name}" if owner else qualified.replace("<locals>.", ""))
+    found = CallableName(f"{owner}.{name}" if owner else qualified.replace("<locals>.", ""))
     found.name = name
     found.module = module if isinstance(module, str) else "?"
     return found

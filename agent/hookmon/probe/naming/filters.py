@@ -5,7 +5,7 @@ In: any value. Out: a text, or None where there is nothing to show. Runs in the 
 
 from __future__ import annotations
 
-from hookmon.probe.base.introspect import MISSING, attribute, called
+from hookmon.probe.base.introspect import MISSING, attribute, callable_name
 from hookmon.probe.base.private import os
 
 TYPE_CHECKING = False
@@ -267,7 +267,7 @@ FILTERS: dict[str, Filter] = {
     "queue": _text_filter(_queue),
     "name": _name,
     "test": _test,
-    "callable": lambda value: None if value is MISSING else str.__str__(called(value))[:_LONGEST_VALUE],
+    "callable": lambda value: None if value is MISSING else str.__str__(callable_name(value))[:_LONGEST_VALUE],
     "method": _text_filter(method_of),
     "route": _text_filter(lambda text: "/" + text.lstrip("/")),
     "regex": _text_filter(_route),

@@ -17,8 +17,8 @@ from hookmon.core.span import parse
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import (
     DEEPEST,
-    Called,
-    called,
+    CallableName,
+    callable_name,
     has_functions_for_keys,
     holds_callables,
     is_closed,
@@ -87,7 +87,9 @@ class Callbacks:
             self._note_uncallable(value, 0)
             return None
         if not lifetimes.can_be_kept(value) and can_stand_in(value) and self._finds_weak_references():
-            self._note_untimed(called(value), "it may die at any moment, and the framework may hold it by a weak reference")
+            self._note_untimed(
+                callable_name(value), "it may die at any moment, and the framework may hold it by a weak reference"
+            )
             return None
         return self._stand_in(value, args, kwargs)
 
@@ -194,7 +196,7 @@ class Callbacks:
         if self.takes_out and len(known) < 2:
             made = known[0][1]() if known else None
         else:
-            name = called(value)
+            name = callable_name(value)
             if owner is None:
                 owner = value.__self__ if value_type is MethodType else value
             span = self._span_for(name, owner, method or name.name, args, kwargs)
@@ -208,7 +210,7 @@ class Callbacks:
             return None
         return MethodType(made, value.__self__) if value_type is MethodType else made
 
-    def _span_for(self, name: Called, owner: object, method: str, args: Args, kwargs: KwArgs) -> Span | None:
+    def _span_for(self, name: CallableName, owner: object, method: str, args: Args, kwargs: KwArgs) -> Span | None:
         """Return the span of a callback; None for one that is to be skipped."""
         path = f"{name.module}:{name}"
         if any(path == skipped or path.startswith((f"{skipped}.", f"{skipped}:")) for skipped in self._skipped):
@@ -239,7 +241,7 @@ class Callbacks:
 
     def _time_object(self, value: object, args: Args, kwargs: KwArgs) -> None:
         """Time the `__call__` of an object, which keeps its place: copying and introspection would tell a stand-in from it."""
-        name = called(value)
+        name = callable_name(value)
         if type(value) is MethodType:
             self._note_untimed(name, f"it is a method that is a {type(value.__func__).__name__}, no plain function")
         elif issubclass(type(value), type):
@@ -256,7 +258,7 @@ class Callbacks:
             return
         value_type = type(owner)
         if issubclass(value_type, type):
-            self._note_untimed(called(owner), "it is a class, and whose methods are called is not known")
+            self._note_untimed(callable_name(owner), "it is a class, and whose methods are called is not known")
             return
         own = owner.__dict__ if isinstance(owner, ModuleType) else own_dictionary(owner)
         names = list(_names_of(value_type, own, self._methods))
@@ -275,7 +277,7 @@ class Callbacks:
                     own[name] = made
 
     def _time_method(
-        self, owner: object, definer: type, name: str, callback: Called, method: str, args: Args, kwargs: KwArgs
+        self, owner: object, definer: type, name: str, callback: CallableName, method: str, args: Args, kwargs: KwArgs
     ) -> None:
         """Time a method that stands in a class of an object, for this object."""
         function = instances.function_of(definer, name)
@@ -336,10 +338,10 @@ def _classes_of(value_type: type, base: str) -> tuple[type, ...]:
     return next((cls.__mro__ for cls in value_type.__mro__ if base and f"{cls.__module__}:{cls.__qualname__}" == base), ())
 
 
-def _name_method(owner: object, name: str, raw: object) -> Called:
+def _name_method(owner: object, name: str, raw: object) -> CallableName:
     """Return what a method of an object is called; for what is no function, by the object's class."""
     if isinstance(raw, FunctionType):
-        return called(MethodType(raw, owner))
-    found = Called(f"{called(owner)}.{name}")
-    found.name, found.module = name, called(owner).module
+        return callable_name(MethodType(raw, owner))
+    found = CallableName(f"{callable_name(owner)}.{name}")
+    found.name, found.module = name, callable_name(owner).module
     return found

@@ -7,14 +7,14 @@ process.
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-@unseen
+@hide_frames
 def leave_out(coverage: dict[str, Any], agent: str, bootstrap: str) -> None:
     """Name our folders, too: of a file of the agent, two folders down, and of one of the bootstrap.
 
@@ -27,7 +27,7 @@ def leave_out(coverage: dict[str, Any], agent: str, bootstrap: str) -> None:
         try:
             add(paths)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         canonical = coverage["canonical_path"]
         paths.update((canonical(canonical(agent, directory=True), directory=True), canonical(bootstrap, directory=True)))

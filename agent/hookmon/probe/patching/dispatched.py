@@ -7,7 +7,7 @@ of plain `singledispatch` do not, and are not timed here.)
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 
 TYPE_CHECKING = False
@@ -21,7 +21,7 @@ def is_timed(method: Any) -> bool:
     return hasattr(method.dispatcher.dispatch, "hookmon_stand_in")
 
 
-@unseen
+@hide_frames
 def timed_dispatch(dispatch: Callable[[type], object], timed: Callable[[object], object]) -> Callable[[type], object]:
     """Return a `dispatch` that finds a timed implementation for a class. `timed` makes the stand-in of each, once."""
     made: dict[int, tuple[Any, Any]] = {}  # {id of an implementation: (itself, its stand-in)}: it lives as long as its registry
@@ -36,7 +36,7 @@ def timed_dispatch(dispatch: Callable[[type], object], timed: Callable[[object],
         try:
             implementation = dispatch(cls)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         found = find(implementation)
         return implementation if found is None else found

@@ -11,7 +11,7 @@ import sys
 from _weakref import ref
 from types import FunctionType, MemberDescriptorType, MethodType, ModuleType
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import (
     CO_COROUTINE,
@@ -120,7 +120,7 @@ def _argument(function: FunctionType, callbacks: Callbacks, position: int, keywo
             else:
                 result = function(*args, **{**kwargs, keyword: made})
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         callbacks.keep(made, own)
         return own if result is made else result
@@ -135,7 +135,7 @@ def _decorator(function: FunctionType, callbacks: Callbacks) -> Function:
         try:
             decorate = function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         return _wrap_decorator(decorate, callbacks, args, kwargs)
 
@@ -152,7 +152,7 @@ def _wrap_decorator(decorate: Any, callbacks: Callbacks, args: Args, kwargs: KwA
         try:
             result = decorate(own if made is None else made, *more, **named)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         if made is None:
             return result
@@ -175,7 +175,7 @@ def _result(function: FunctionType, callbacks: Callbacks) -> Function:
                     made = callbacks.copy(callback, args, kwargs)
                     yield callback if made is None else made
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
 
         return register
@@ -184,7 +184,7 @@ def _result(function: FunctionType, callbacks: Callbacks) -> Function:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         made = callbacks.copy(result, args, kwargs)
         return result if made is None else made
@@ -216,7 +216,7 @@ def _holder(function: FunctionType, callbacks: Callbacks, position: int, keyword
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         look(args, kwargs)
         return result
@@ -241,4 +241,4 @@ def _like(register: Function, function: Function) -> Function:
         if value is not _MISSING:
             setattr(register, name, value)
     register.__dict__.update(getattr(function, "__dict__", {}))
-    return unseen(look_like(register, function))
+    return hide_frames(look_like(register, function))

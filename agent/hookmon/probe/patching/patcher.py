@@ -29,11 +29,11 @@ from hookmon.probe.recording import notes
 from hookmon.probe.wrappers.make import (
     RefusedError,
     application,
-    is_marked,
+    is_observed,
     is_ours,
     is_timed,
+    observe_before,
     stand_in,
-    told_before,
     wrap_endpoint,
 )
 
@@ -314,7 +314,7 @@ def _defer(module: ModuleType, since: list[str], put: Callable[[], None], places
             put()
 
     waiting = [begin]
-    waiting_wrappers = [(owner, name, raw, told_before(raw, begin)) for owner, name, raw in found]
+    waiting_wrappers = [(owner, name, raw, observe_before(raw, begin)) for owner, name, raw in found]
     for owner, name, raw, made in waiting_wrappers:
         places.put(owner, name, raw, made)
     return True
@@ -384,7 +384,7 @@ def _property_like(raw: property, getter: Function) -> property:
 def _is_done(value: object, target: Target) -> bool:
     """Say whether a callable is such a stand-in already. One that the user has timed can still be observed."""
     only_observes = any(target.templates) and not target.entry
-    return is_marked(value) if only_observes else is_timed(value)
+    return is_observed(value) if only_observes else is_timed(value)
 
 
 def _article(word: str) -> str:

@@ -22,7 +22,7 @@ _SITE = layout.NODE_TARGET_SITE - layout.NODE_TOTAL_NS
 
 
 @shielded(None)
-def call_it(name: str) -> None:
+def name_transaction(name: str) -> None:
     """Give the open transaction a name, "METHOD pattern" where it is a request.
 
     The first name of a request stays: its handler may call another application or this one again (pages made of pages, batches,
@@ -35,10 +35,10 @@ def call_it(name: str) -> None:
         if transaction.is_routed and not name.startswith("WEBSOCKET "):
             return
         transaction.is_routed = True
-    rename(mounted(name))
+    rename(full_name(name))
 
 
-def mounted(name: str) -> str:
+def full_name(name: str) -> str:
     """Return a request's name with the prefixes of mounted applications, as far as adapters know them, before its pattern."""
     transaction = context.current()
     method, _, pattern = name.partition(" ")

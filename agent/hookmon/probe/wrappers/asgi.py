@@ -8,7 +8,7 @@ Source: ASGI 3.0, "HTTP & WebSocket Message Format".
 
 from __future__ import annotations
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.target import note_maker
 from hookmon.probe.transactions import context, response
 from hookmon.probe.wrappers.calls import TimedCoroutineFunction
@@ -34,7 +34,7 @@ class Application(TimedCoroutineFunction):
         super().__init__(function, span, name, position, sited, key)
         self._self_position = position
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         """Call the application. A call that begins a request is a transaction."""
         send = self._self_position + 2
@@ -44,7 +44,7 @@ class Application(TimedCoroutineFunction):
                 return self._self_function(*args, **kwargs)
             made = self._self_function(*args[:send], _observe_send(args[send]), *args[send + 1 :])
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         span = self._self_name(args, kwargs)
         if not span.made_at:
@@ -56,18 +56,18 @@ def _begins_request(scope: object) -> bool:
     return type(scope) is dict and scope.get("type") in ("http", "websocket") and not context.is_in_request()
 
 
-@unseen
+@hide_frames
 async def _note_failure(made: Any) -> object:
     try:
         return await made
     except BaseException as error:
         if isinstance(error, Exception):
             context.fail()
-        leave_traceback(error)
+        drop_frame(error)
         raise
 
 
-@unseen
+@hide_frames
 def _observe_send(send: Any) -> Send:
     """Return a `send` that takes status and end of the response from what goes by."""
 
@@ -84,7 +84,7 @@ def _observe_send(send: Any) -> Send:
         try:
             await send(message)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         response.finish_response()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import CodeType, GeneratorType, MemberDescriptorType
 
 from hookmon.core.span import parse
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.introspect import attribute, on_class_of, own_dictionary
 from hookmon.probe.base.target import Span, Target
 from hookmon.probe.naming.names import root_reader
@@ -73,48 +73,48 @@ class Body(StandIn):
     def __iter__(self) -> Body:
         return self
 
-    @unseen
+    @hide_frames
     def _step(self, step: Function, *arguments: object) -> object:
         visit = stream(self._transaction)
         try:
             return step(*arguments)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         finally:
             if visit is not None:
                 visit.close()
 
-    @unseen
+    @hide_frames
     def __next__(self) -> object:
         try:
             return self._step(self._timed.__next__)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    @unseen
+    @hide_frames
     def send(self, value: object) -> object:
         try:
             return self._step(self._timed.send, value)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    @unseen
+    @hide_frames
     def throw(self, *exception: object) -> object:
         try:
             return self._step(self._timed.throw, *exception)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    @unseen
+    @hide_frames
     def close(self) -> None:
         try:
             self._step(self._timed.close)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
 

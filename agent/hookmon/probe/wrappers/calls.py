@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from hookmon.core import layout
 from hookmon.core.histogram import SMALL_BUCKETS, SMALL_NS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK, ONE_TIMED_OF
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import FREE_THREADED, serialise
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.base.target import note_maker
@@ -78,7 +78,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         self._self_span: Any = span
         self._self_name: Any = find
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             lane = recorder.current.lane
@@ -102,7 +102,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             try:
                 return self._self_function(*args, **kwargs)
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
         if node.entry:
             opened = enter(lane, node, opened)
@@ -110,7 +110,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             try:
                 return self._call_untimed(lane, parent, node, opened, args, kwargs)
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
         start = 0
         lane.node = node
@@ -136,7 +136,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
                     lane.trace.add(node, start, duration_ns, outcome_of(error))
             if opened is not None:
                 opened.close()
-            leave_traceback(error)
+            drop_frame(error)
             raise
         if lane.moved is not None:
             parent, node = lane.moved.get(parent, parent), lane.moved.get(node, node)
@@ -173,7 +173,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             _check_cost(node, count)
         return result
 
-    @unseen
+    @hide_frames
     def _call_untimed(self, lane: Lane, parent: Node, node: Node, opened: Closable | None, args: Args, kwargs: KwArgs) -> object:
         """Call and count, but do not time: the target costs too much (see `overhead`)."""
         node.skip += 1
@@ -182,7 +182,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             result = self._self_function(*args, **kwargs)
         except BaseException as error:
             _leave_untimed(lane, parent, node, opened, error)
-            leave_traceback(error)
+            drop_frame(error)
             raise
         _leave_untimed(lane, parent, node, opened, None)
         return result
@@ -274,12 +274,12 @@ class Selective(TimedCallable):
         super().__init__(function, span, None, position)
         self._self_instances = instances
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             return self._self_function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     def _self_forget(self, number: int) -> None:
@@ -291,12 +291,12 @@ class TimedCoroutineFunction(Timed):
 
     __slots__ = ()
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             coroutine: Any = self._self_function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         span = self._self_span or self._self_name(args, kwargs)
         if not span.made_at:
@@ -309,12 +309,12 @@ class TimedGeneratorFunction(Timed):
 
     __slots__ = ()
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             made = self._self_function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         return timed_generator(made, self._self_span or self._self_name(args, kwargs))
 
@@ -328,12 +328,12 @@ class Observed(Timed):
         super().__init__(function, span, None, position)
         self._self_name = name
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             result = self._self_function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         replaced = self._self_name(args, kwargs, result)
         return result if replaced is None else replaced
@@ -344,13 +344,13 @@ class ObservedBefore(Observed):
 
     __slots__ = ()
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         self._self_name(args, kwargs, None)
         try:
             return self._self_function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
 
@@ -359,11 +359,11 @@ class ObservedCoroutineFunction(Observed):
 
     __slots__ = ()
 
-    @unseen
+    @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         try:
             coroutine = self._self_function(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         return self._self_name(args, kwargs, coroutine)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from types import CoroutineType
 
 from hookmon.core import layout
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
@@ -171,14 +171,14 @@ class Awaitable(StandIn):
         super().__init__(inner)
         self._frame = frame
 
-    @unseen
+    @hide_frames
     def _step(self, value: object = None) -> object:
         frame = self._frame
         if frame.stepping:  # a mistake of the program, which the coroutine answers
             try:
                 return self._inner.send(value)
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
         frame.enter_step()
         started_ns = clock()
@@ -187,7 +187,7 @@ class Awaitable(StandIn):
         except BaseException as error:
             frame.leave_step(started_ns)
             self._end(error)
-            leave_traceback(error)
+            drop_frame(error)
             raise
         frame.leave_step(started_ns)
         return result
@@ -195,14 +195,14 @@ class Awaitable(StandIn):
     __next__ = _step
     send = _step
 
-    @unseen
+    @hide_frames
     def throw(self, *exception: object) -> object:
         frame = self._frame
         if frame.stepping:
             try:
                 return self._inner.throw(*exception)
             except BaseException as error:
-                leave_traceback(error)
+                drop_frame(error)
                 raise
         frame.enter_step()
         started_ns = clock()
@@ -211,20 +211,20 @@ class Awaitable(StandIn):
         except BaseException as error:
             frame.leave_step(started_ns)
             self._end(error)
-            leave_traceback(error)
+            drop_frame(error)
             raise
         finally:
             del exception  # or it would be a cycle with its traceback
         frame.leave_step(started_ns)
         return result
 
-    @unseen
+    @hide_frames
     def close(self) -> None:
         stepping = self._frame.stepping
         try:
             self._inner.close()
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
         finally:
             if not stepping:
@@ -286,13 +286,13 @@ def _has(value: object, name: str) -> bool:
     return any(name in owner.__dict__ for owner in type(value).__mro__)
 
 
-@unseen
+@hide_frames
 async def wrap_awaitable(made: Any) -> object:
     """Await an object that is no coroutine: the call makes a coroutine of it."""
     try:
         return await made
     except BaseException as error:
-        leave_traceback(error)
+        drop_frame(error)
         raise
 
 

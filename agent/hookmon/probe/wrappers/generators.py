@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from types import AsyncGeneratorType, GeneratorType
 
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import serialise, shielded
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
@@ -74,13 +74,13 @@ class TimedGenerator(StandIn):
     def __iter__(self) -> TimedGenerator:
         return self
 
-    @unseen
+    @hide_frames
     def _step(self, value: object = None) -> object:
         if self._body.stepping:  # a mistake of the program, which the generator answers
             try:
                 return self._inner.send(value)
             except BaseException as raised:
-                leave_traceback(raised)
+                drop_frame(raised)
                 raise
         entered = _enter(self._body)
         error: BaseException | None = None
@@ -88,7 +88,7 @@ class TimedGenerator(StandIn):
             return self._inner.send(value)
         except BaseException as raised:
             error = raised
-            leave_traceback(raised)
+            drop_frame(raised)
             raise
         finally:
             _leave(self._body, entered, error)
@@ -97,13 +97,13 @@ class TimedGenerator(StandIn):
     __next__ = _step
     send = _step
 
-    @unseen
+    @hide_frames
     def throw(self, *exception: object) -> object:
         if self._body.stepping:
             try:
                 return self._inner.throw(*exception)
             except BaseException as raised:
-                leave_traceback(raised)
+                drop_frame(raised)
                 raise
         entered = _enter(self._body)
         error: BaseException | None = None
@@ -111,20 +111,20 @@ class TimedGenerator(StandIn):
             return self._inner.throw(*exception)
         except BaseException as raised:
             error = raised
-            leave_traceback(raised)
+            drop_frame(raised)
             raise
         finally:
             _leave(self._body, entered, error)
             del error, exception
 
-    @unseen
+    @hide_frames
     def close(self) -> None:
         body = self._body
         if not body.started or body.ended or body.stepping:  # nothing of the body runs
             try:
                 self._inner.close()
             except BaseException as raised:
-                leave_traceback(raised)
+                drop_frame(raised)
                 raise
             return
         entered = _enter(body)
@@ -133,7 +133,7 @@ class TimedGenerator(StandIn):
             self._inner.close()
         except BaseException as raised:
             error = raised
-            leave_traceback(raised)
+            drop_frame(raised)
             raise
         finally:
             _leave(body, entered, error)
@@ -255,7 +255,7 @@ class _AsyncStep(Awaitable):
 _generator = choose(TimedGenerator)
 
 
-@unseen
+@hide_frames
 def timed_generator(made: Any, span: Span) -> Any:
     """Return the stand-in for what a generator function made.
 

@@ -12,7 +12,7 @@ from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, Metho
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
-from hookmon.probe.base.frames import leave_traceback, looks_at_caller, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames, looks_at_caller
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import (
     CO_ASYNC_GENERATOR,
@@ -115,7 +115,7 @@ def can_stand_in(value: object) -> bool:
     return any(base.__name__ in _PROXIES for base in value_type.__mro__) and isinstance(value, FunctionType)
 
 
-def is_marked(value: object) -> bool:
+def is_observed(value: object) -> bool:
     """Say whether a value is a stand-in whose calls are observed and not timed."""
     return isinstance(value, wrappers.Observed)
 
@@ -124,7 +124,7 @@ def is_ours(value: object) -> bool:
     """Say whether a value is one of ours: a stand-in, or a function of an adapter or a hook."""
     if type(value) is FunctionType:
         return str(value.__globals__.get("__name__")).startswith("hookmon.")
-    return is_timed(value) or is_marked(value) or type(value).__module__.startswith("hookmon.")
+    return is_timed(value) or is_observed(value) or type(value).__module__.startswith("hookmon.")
 
 
 def stand_in(function: Any, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Function:
@@ -195,41 +195,41 @@ def _application_method(self: object, scope: object, receive: object, send: obje
     """Have the parameters of an application that is a method. It is never called."""
 
 
-def told(
-    function: Function, observe: Observer, *, route_of: tuple[Callable[[Args, KwArgs, Any], str], tuple[Any, ...]] | None = None
+def observe(
+    function: Function, observer: Observer, *, route_of: tuple[Callable[[Args, KwArgs, Any], str], tuple[Any, ...]] | None = None
 ) -> Function:
-    """Return the stand-in for a Python function that is not timed but observed: `observe(args, kwargs, result)` follows a call.
+    """Return the stand-in for a Python function that is not timed but observed: `observer(args, kwargs, result)` follows a call.
 
     A coroutine function is observed when it is called, without a result. `route_of` is for a function that knows the route of the
-    open request, and makes it cheaper: (name_of, fields). `name_of(args, kwargs, result)` returns the name, or "" where `observe`
+    open request, which is cheaper: (name_of, fields). `name_of(args, kwargs, result)` returns the name, or "" where `observer`
     is to be called. Each field is (position or keyword, or -1 for the result; names below it). What the fields lead to, with the
     prefix that the transaction has, has to decide alone about the name.
     """
     wrapper_class = wrappers.ObservedBefore if _flags(function) & CO_COROUTINE else wrappers.Observed
     quick = route_reader(*route_of) if route_of is not None else None
-    return wrapper_class(function, None, shielded(None)(observe), -1, False, quick)
+    return wrapper_class(function, None, shielded(None)(observer), -1, False, quick)
 
 
-def told_before(function: Function, observe: Observer) -> Function:
-    """Return the stand-in for a Python function that is not timed: `observe(args, kwargs, None)` goes before each call."""
-    return wrappers.ObservedBefore(function, None, shielded(None)(observe), -1)
+def observe_before(function: Function, observer: Observer) -> Function:
+    """Return the stand-in for a Python function that is not timed: `observer(args, kwargs, None)` goes before each call."""
+    return wrappers.ObservedBefore(function, None, shielded(None)(observer), -1)
 
 
-@unseen
-def chained(method: Any, make: Function, given: object, then: Function) -> Function:
+@hide_frames
+def chain(method: Any, make: Function, given: object, then: Function) -> Function:
     """Return a function in the looks of `method`, a method of a C type, that calls `then(make(self, given), …)` instead.
 
     It is timed as `method` would be. A call with keyword arguments goes to `method` itself.
     """
     if compiled:
-        chain: Function = compiled.Chained(method, make, given, then)
-        return chain
+        made: Function = compiled.Chained(method, make, given, then)
+        return made
 
     def call(self: object, /, *args: object, **kwargs: object) -> object:
         try:
             return method(self, *args, **kwargs) if kwargs else then(make(self, given), *args)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     call.__module__ = method.__objclass__.__module__
@@ -264,14 +264,14 @@ _endpoints: list[ref[Any]] = []
 def _wrap_observed(function: Function, target: Target, is_method: bool) -> Function:
     if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
-    observe = transaction_observer(target, function, is_method)
+    observer = transaction_observer(target, function, is_method)
     if not _flags(function) & CO_COROUTINE:
-        return wrappers.Observed(function, None, observe, -1, False, quick_reader(target, function, is_method))
+        return wrappers.Observed(function, None, observer, -1, False, quick_reader(target, function, is_method))
     if not needs_result(target):
-        return wrappers.ObservedBefore(function, None, observe, -1)
+        return wrappers.ObservedBefore(function, None, observer, -1)
 
     def follow(args: Args, kwargs: KwArgs, coroutine: Any) -> ObservedCoroutine:
-        return ObservedCoroutine(coroutine, observe, args, kwargs)
+        return ObservedCoroutine(coroutine, observer, args, kwargs)
 
     return wrappers.ObservedCoroutineFunction(function, None, follow, -1)
 
@@ -296,7 +296,7 @@ def _signature(function: Function) -> Signature:
     return signature(function)
 
 
-@unseen
+@hide_frames
 def _proxy(function: Function, timed: Function) -> Any:
     """Return wrapt's proxy of a callable object of the program's. Its calls go through `timed`, a compiled wrapper."""
     from hookmon.probe.wrappers.proxy import load_stand_in_base
@@ -305,7 +305,7 @@ def _proxy(function: Function, timed: Function) -> Any:
         try:
             return timed(*args, **kwargs)
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     def reduce(self: object, protocol: SupportsIndex) -> str | tuple[object, ...]:

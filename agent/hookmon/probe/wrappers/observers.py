@@ -7,7 +7,7 @@ In: templates and a callable. Out: an observer, which gets each call's arguments
 from __future__ import annotations
 
 from hookmon.core.span import parse
-from hookmon.probe.base.frames import leave_traceback, unseen
+from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.naming.names import plain_fields, text_finder
 from hookmon.probe.transactions import context, renaming
@@ -46,7 +46,7 @@ def transaction_observer(target: Target, function: Function, is_method: bool) ->
         if find_name is not None:
             name = find_name(args, values)
             if name:
-                renaming.call_it(name)
+                renaming.name_transaction(name)
         if find_status is not None:
             status = find_status(args, values)[:3]
             if status.isdigit():
@@ -77,7 +77,7 @@ def quick_reader(target: Target, function: Function, is_method: bool) -> object:
         values = {**kwargs, "result": result}
         name = find_name(args, values) if find_name is not None else ""
         status = find_status(args, values)[:3] if find_status is not None else ""
-        return renaming.mounted(name) or None, int(status) if status.isdigit() else -1
+        return renaming.full_name(name) or None, int(status) if status.isdigit() else -1
 
     return read, fields, bodies[0] if bodies else None, None if target.kind == "function" else target.kind, False
 
@@ -108,35 +108,35 @@ class ObservedCoroutine(StandIn):
         self._observe = observe
         self._arguments = (args, kwargs)
 
-    @unseen
+    @hide_frames
     def _step(self, value: object = None) -> object:
         try:
             return self._inner.send(value)
         except BaseException as error:
             if isinstance(error, StopIteration):
                 self._observe(*self._arguments, error.value)
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     __next__ = _step
     send = _step
 
-    @unseen
+    @hide_frames
     def throw(self, *exception: object) -> object:
         try:
             return self._inner.throw(*exception)
         except BaseException as error:
             if isinstance(error, StopIteration):
                 self._observe(*self._arguments, error.value)
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
-    @unseen
+    @hide_frames
     def close(self) -> None:
         try:
             self._inner.close()
         except BaseException as error:
-            leave_traceback(error)
+            drop_frame(error)
             raise
 
     def __await__(self) -> ObservedCoroutine:
