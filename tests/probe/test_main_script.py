@@ -37,7 +37,7 @@ finally:
     def ended(): return 4
 with open(__file__):
     def within(): return 5
-for each in [1]:
+for number in [1]:
     def looped(): return 6
 match 1:
     case 1:
@@ -140,8 +140,12 @@ def test_lines_stay_what_they_are(tmp_path: Path):
     code, _, _ = decorated(tmp_path, lambda name: True)
     assert code is not None
     assert code.co_filename == str(tmp_path / "script.py")
-    inner = {each.co_name: each.co_firstlineno for each in code.co_consts if isinstance(each, CodeType)}
-    plain = {each.co_name: each.co_firstlineno for each in compile(SCRIPT, "", "exec").co_consts if isinstance(each, CodeType)}
+    inner = {constant.co_name: constant.co_firstlineno for constant in code.co_consts if isinstance(constant, CodeType)}
+    plain = {
+        constant.co_name: constant.co_firstlineno
+        for constant in compile(SCRIPT, "", "exec").co_consts
+        if isinstance(constant, CodeType)
+    }
     assert inner == plain
 
 
