@@ -102,7 +102,10 @@ def test_figures_are_those_of_the_terminal(look: Callable[..., Visit]):
     for row in diff.times:
         figure, ratio = ratio_text(row)
         suffix = " p95" if figure == "p95" else ""
-        wanted = [each + suffix if calls else "–" for each, calls in zip(durations(row), (row.calls_a, row.calls_b), strict=True)]
+        wanted = [
+            duration + suffix if calls else "–"
+            for duration, calls in zip(durations(row), (row.calls_a, row.calls_b), strict=True)
+        ]
         assert shown[row.name][2:4] == wanted
         assert shown[row.name][4] == (change(ratio.value) if ratio else "–")
     seen.page.locator("#times .open", has_text="slow").click()

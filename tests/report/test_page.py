@@ -84,11 +84,11 @@ def texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         yield from value
-        for item in value.values():
-            yield from texts(item)
+        for part in value.values():
+            yield from texts(part)
     elif isinstance(value, list):
-        for item in value:
-            yield from texts(item)
+        for part in value:
+            yield from texts(part)
 
 
 def test_hostile_texts_are_inert_in_the_file():
