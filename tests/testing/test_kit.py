@@ -36,11 +36,11 @@ kind = "queue"
 """
 PROGRAM = """
 import till
-each = till.connect("https://user:p4ssw0rd@shop.test/")
-each.sell("green tea", 3)
-each.sell("green tea", 4)
+shop = till.connect("https://user:p4ssw0rd@shop.test/")
+shop.sell("green tea", 3)
+shop.sell("green tea", 4)
 try:
-    each.sell("green tea", -1)
+    shop.sell("green tea", -1)
 except ValueError:
     print("refused")
 """
@@ -72,7 +72,7 @@ def test_what_is_called_in_a_transaction_is_told_apart(tmp_path: Path):
     entry = '\n[[watch]]\nmodule = "till"\ncalls = ["serve"]\nspan = "served"\nkind = "request"\nentry = true\n'
     (tmp_path / "till.toml").write_text(PACK.replace("{SPAN}", "goods") + entry)
     library = LIBRARY + "\ndef serve(till):\n    for n in range(6):\n        till.sell('tea', n)\n"
-    program = "import till\neach = till.connect('')\neach.sell('tea', 1)\ntill.serve(each)\ntill.serve(each)\n"
+    program = "import till\nshop = till.connect('')\nshop.sell('tea', 1)\ntill.serve(shop)\ntill.serve(shop)\n"
     result = run(program, packs=[tmp_path / "till.toml"], files={"till.py": library})
     assert result.transactions == {"served": 2}
     assert result.calls_in("served") == {"sell goods": 12}
