@@ -80,7 +80,7 @@ PSYCOPG_ASYNC = """
                 for n in range(10):
                     await copy.write_row((n, SECRET))
             async with cursor.copy(f"COPY (SELECT n FROM item WHERE s = '{SECRET}') TO STDOUT") as copy:
-                print(len([each async for each in copy]))
+                print(len([block async for block in copy]))
             async with connection.cursor("named") as server:
                 await server.execute("SELECT n FROM item WHERE s = %s ORDER BY n", (SECRET,))
                 print(await server.fetchone(), len(await server.fetchmany(3)), len(await server.fetchall()))
@@ -130,9 +130,9 @@ PSYCOPG2 = """
     print(psycopg2.extensions.quote_ident("a b", cursor), sql.SQL("{}").format(sql.Identifier("x")).as_string(cursor))
     print(isinstance(cursor, psycopg2.extensions.cursor), type(cursor).__name__, type(cursor).__module__, repr(cursor)[:15])
     for factory in (psycopg2.extras.DictCursor, psycopg2.extras.RealDictCursor, psycopg2.extras.NamedTupleCursor):
-        with connection.cursor(cursor_factory=factory) as each:
-            each.execute("SELECT 1 AS one, %s AS two", (SECRET,))
-            print(type(each).__name__, type(each.fetchone()).__name__, each.query[:8])
+        with connection.cursor(cursor_factory=factory) as special:
+            special.execute("SELECT 1 AS one, %s AS two", (SECRET,))
+            print(type(special).__name__, type(special.fetchone()).__name__, special.query[:8])
 
     class Mine(psycopg2.extensions.cursor):
         def execute(self, query, arguments=None):
@@ -143,14 +143,14 @@ PSYCOPG2 = """
         def filter(self, message, cursor):
             return message.replace(SECRET.encode(), b"?") if isinstance(message, bytes) else message.replace(SECRET, "?")
 
-    with psycopg2.connect(os.environ["DSN"], cursor_factory=Mine) as own, own.cursor() as each:
-        each.execute("SELECT %s AS mine", (SECRET,))
+    with psycopg2.connect(os.environ["DSN"], cursor_factory=Mine) as own, own.cursor() as mine:
+        mine.execute("SELECT %s AS mine", (SECRET,))
     loud = psycopg2.connect(os.environ["DSN"], connection_factory=Loud)
     output = io.StringIO()
     loud.initialize(output)
-    each = loud.cursor()
-    each.execute("SELECT %s AS loud", (SECRET,))
-    print(type(each).__name__, output.getvalue())
+    logged = loud.cursor()
+    logged.execute("SELECT %s AS loud", (SECRET,))
+    print(type(logged).__name__, output.getvalue())
     with connection.cursor("named") as server:
         server.execute("SELECT n FROM item WHERE s = %s ORDER BY n", (SECRET,))
         print(server.fetchone(), len(server.fetchmany(3)), len(server.fetchall()))
@@ -159,8 +159,8 @@ PSYCOPG2 = """
     except psycopg2.Error as error:
         print(type(error).__name__)
     connection.rollback()
-    for each in (connection, own, loud):
-        each.close()
+    for opened in (connection, own, loud):
+        opened.close()
     try:
         psycopg2.connect(os.environ["DSN"], dbname="not there", password=SECRET)
     except psycopg2.OperationalError as error:

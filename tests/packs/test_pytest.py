@@ -170,7 +170,7 @@ def test_a_session_is_as_without_us_and_counted_exactly(session: Both) -> None:
     assert found.calls("task") == {"tests of test_it.py": len(cases)} == {"tests of test_it.py": 9}
     ran = Counter({name.rpartition("::")[2]: number for name, number in RAN.items()})
     assert Counter(case.get("name", "").partition("[")[0] for case in cases) - ran == Counter(["test_skipped", "test_error"])
-    transactions = {each["name"]: each["calls"] for each in found.report["transactions"] if each["name"] != "(main)"}
+    transactions = {row["name"]: row["calls"] for row in found.report["transactions"] if row["name"] != "(main)"}
     assert transactions == {"tests of test_it.py": 9}
     assert found.errors()["fixture broken"] == 1
     assert found.errors()["test_it.py::test_that_fails"] == found.errors()["test_it.py::test_expected"] == 1
@@ -295,7 +295,7 @@ manager.hook.seen.call_historic(kwargs={"what": 1})
 tax, rebate, around = Tax(), Rebate(), Around()
 manager.register(tax, name="tax"); manager.register(rebate); manager.register(around, name="around")
 print(manager.hook.price(article="a", old=3), manager.hook.first(article="b"))
-print([(each.plugin_name == "tax", each.function == tax.price) for each in manager.hook.price.get_hookimpls()][0])
+print([(hook.plugin_name == "tax", hook.function == tax.price) for hook in manager.hook.price.get_hookimpls()][0])
 try:
     manager.register(tax, name="tax")
 except ValueError as error:

@@ -119,7 +119,7 @@ MONGO_ASYNC = """
         async with AsyncMongoClient(os.environ["URL"], directConnection=True) as client:
             goods = client.shop.goods
             await asyncio.gather(*[goods.insert_one({"_id": n, "name": SECRET}) for n in range(20)])
-            print(len([each async for each in goods.find({"name": SECRET}, batch_size=2)]))
+            print(len([document async for document in goods.find({"name": SECRET}, batch_size=2)]))
             print(await goods.find_one({"name": SECRET}))
     asyncio.run(main())
 """
