@@ -160,8 +160,8 @@ TRACES = """
     main()
     {setter}(None)
     print(len(seen))
-    for each in seen:
-        print(*each)
+    for event in seen:
+        print(*event)
 """
 
 
@@ -241,7 +241,7 @@ def test_another_agent_in_the_same_program(tool: str, order: str, tmp_path: Path
     assert (result.stdout, result.exit_code) == ("True\n", 0), result.stderr
     assert "Traceback" not in result.stderr
     assert calls(report, "shop:quote") == 5
-    assert sum(each["calls"] for each in report["calls"] if each["name"] == "SELECT ?") == 5
+    assert sum(row["calls"] for row in report["calls"] if row["name"] == "SELECT ?") == 5
 
 
 # Stand-ins for agents whose packages are not in the test extra: what their sitecustomize does with PYTHONPATH and with ours.
@@ -557,7 +557,7 @@ def test_a_program_that_stops_its_clocks_is_still_timed(tmp_path: Path) -> None:
     write(tmp_path, {"shop.py": SHOP, "app.py": STOPS_ITS_CLOCKS})
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=WATCH_SHOP)
     assert (result.stderr, result.exit_code) == ("", 0)
-    found = next(each for each in result.report["calls"] if each["target"] == "shop:call")
+    found = next(row for row in result.report["calls"] if row["target"] == "shop:call")
     assert found["calls"] == 2
     assert 0.1e9 <= found["total_ns"] < 30e9
     assert found["max_ns"] < 30e9

@@ -320,7 +320,7 @@ ASKS = {  # program, {target: calls}
         sys.meta_path.append(Finder("last"))
         import virtual, shop
         print(virtual.hello(), shop.quote(1), type(virtual.__loader__).__name__, virtual.__spec__)
-        print(sorted({each for each in seen if each[1] in ("virtual", "shop")}))
+        print(sorted({asked for asked in seen if asked[1] in ("virtual", "shop")}))
         """,
         {"virtual:hello": 1, "shop:quote": 1},
     ),

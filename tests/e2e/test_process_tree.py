@@ -69,7 +69,7 @@ def test_children_that_nobody_waits_for_are_one_process_each(tmp_path: Path) -> 
     work.step()
     kept = [subprocess.Popen(["true"]) for _ in range(5)]
     time.sleep(1.2)
-    for each in kept: each.wait()
+    for child in kept: child.wait()
     """
     report = run(tmp_path, program)
     assert (report["run"]["processes"], set(pids(report).values())) == (6, {1})

@@ -240,7 +240,7 @@ def test_every_kind_of_call_is_counted_in_every_kind_of_process(arguments: list[
     result = hookmon_run([PYTHON, *arguments], cwd=tmp_path, config=config)
     assert (result.stdout, result.exit_code) == ("[10]\n" * 3, 0)
     assert "Warning" not in result.stderr
-    found = {each["target"].removesuffix(".__init__"): (each["calls"], each["errors"]) for each in result.report["calls"]}
+    found = {row["target"].removesuffix(".__init__"): (row["calls"], row["errors"]) for row in result.report["calls"]}
     count = 10 * EXERCISES
     expected = {f"library:{name}": (count, count if name == "fails" else 0) for name in EACH_TIME}
     expected |= {f"library:{name}": (EXERCISES, 0) for name in ONCE}
