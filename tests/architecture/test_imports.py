@@ -123,7 +123,7 @@ def test_no_modules_import_each_other():
         modules = [dots if dots in by_dots else dots.rpartition(".")[0] for dots in found]
         needs[name] = {dots for dots in modules if dots in by_dots and dots != name}
 
-    def reached(name: str) -> set[str]:
+    def reach_of(name: str) -> set[str]:
         known: set[str] = set()
         ahead = set(needs[name])
         while ahead:
@@ -131,7 +131,7 @@ def test_no_modules_import_each_other():
             ahead = {further for dots in ahead for further in needs[dots]} - known
         return known
 
-    assert [name for name in needs if name in reached(name)] == []
+    assert [name for name in needs if name in reach_of(name)] == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "report"])
