@@ -46,7 +46,7 @@ except ValueError:
 """
 
 
-def recorded(folder: Path, span: str = "", **options) -> Recorded:
+def record(folder: Path, span: str = "", **options) -> Recorded:
     """Run the program with a pack that nobody has installed."""
     pack = folder / "till.toml"
     pack.write_text(PACK.replace("{SPAN}", span))
@@ -55,7 +55,7 @@ def recorded(folder: Path, span: str = "", **options) -> Recorded:
 
 def test_counts_come_by_name_and_by_kind(tmp_path: Path):
     """Calls, errors, kinds, targets and the state of what was asked for."""
-    result = recorded(tmp_path, "goods")
+    result = record(tmp_path, "goods")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "refused\n", "")
     assert result.calls() == result.calls("queue") == {"sell goods": 3}
     assert result.calls("sql") == {}
@@ -82,14 +82,14 @@ def test_what_is_called_in_a_transaction_is_told_apart(tmp_path: Path):
 
 def test_a_pack_that_keeps_values_to_itself_leaks_nothing(tmp_path: Path):
     """Neither an argument, nor an attribute, nor an exception."""
-    result = recorded(tmp_path, "goods")
+    result = record(tmp_path, "goods")
     assert result.leaks("green tea") == []
     assert result.leaks("p4ssw0rd") == []
 
 
 def test_a_pack_that_names_a_value_is_found_out(tmp_path: Path):
     """In the shard, in the run file and in every report, whatever its spelling."""
-    found = recorded(tmp_path, "{article|upper}").leaks("green tea")
+    found = record(tmp_path, "{article|upper}").leaks("green tea")
     places = [place.partition(":")[0] for place in found]
     assert places[0].startswith("shard ")
     assert places[1] == "run file"
