@@ -55,7 +55,7 @@ def pid_in(path: Path) -> int:
     return int(path.read_text())
 
 
-def gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     """Say whether a process has ended; a zombie has."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -145,8 +145,8 @@ def orphan(folder: Path, *args: str) -> tuple[Started, int]:
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait()
         time.sleep(0.3)
-        assert not gone(pid)
-        wait_until(lambda: gone(pid), "the program to end by itself")
+        assert not is_gone(pid)
+        wait_until(lambda: is_gone(pid), "the program to end by itself")
     except BaseException:
         running.kill()
         raise

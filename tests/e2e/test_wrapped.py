@@ -21,7 +21,7 @@ from support.runs import (
     row,
     rows,
     watch,
-    watched,
+    watch_row,
     write,
 )
 
@@ -814,7 +814,7 @@ def test_c_types_are_named_not_broken(tmp_path: Path) -> None:
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config)
     assert (result.stdout, result.stderr, result.exit_code) == ("2 True b'\\x01'\n", "", 0)
     for target, name in C_TYPES.items():
-        found = watched(result.report, target)
+        found = watch_row(result.report, target)
         assert found["status"] == "refused"
         assert name in found["detail"]
 
@@ -1027,4 +1027,4 @@ def test_a_property_of_a_class_of_its_own_stays_what_it_is(tmp_path: Path):
     assert bare.stdout == "cached total All of it. 7 1\n"
     assert (result.stdout, result.exit_code) == (bare.stdout, bare.exit_code)
     assert (calls(result.report, "shop:Basket.total"), calls(result.report, "shop:last")) == (1, 1)
-    assert watched(result.report, "shop:Basket.count")["status"] == "refused"
+    assert watch_row(result.report, "shop:Basket.count")["status"] == "refused"

@@ -259,7 +259,7 @@ def blind_spots(report: Report) -> list[str]:
     return [f"{spot['kind']}: {spot['detail']}" for spot in report["blind_spots"]]
 
 
-def watched(report: Report, target: str) -> dict[str, Any]:
+def watch_row(report: Report, target: str) -> dict[str, Any]:
     """Return what the report says about one thing that was asked for."""
     found = [watch for watch in report["watched"] if watch["target"] == target]
     assert len(found) == 1, f"{target} is listed {len(found)} times among {[watch['target'] for watch in report['watched']]}"
