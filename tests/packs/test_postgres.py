@@ -309,7 +309,7 @@ def test_statements_are_those_that_the_server_counted(name: str, postgres: Postg
     found = under.calls("sql")
     assert {name: found.get(name) for name in calls} == calls
     assert under.errors() == errors
-    server = counted(postgres)
+    server = count_statements(postgres)
     shared = {name: count for name, count in server.items() if "item" in name and name in calls}
     assert len(shared) > 5
     assert shared == {name: otherwise.get(name, calls[name]) for name in shared}
@@ -348,7 +348,7 @@ def test_a_commit_that_fails_leaves_no_line_of_ours(postgres: Postgres, compared
     assert under.errors() == {"COMMIT": 2}
 
 
-def counted(postgres: Postgres) -> Counter[str]:
+def count_statements(postgres: Postgres) -> Counter[str]:
     """Return how often the server ran each statement that a client sent, by our own names."""
     server = Counter[str]()
     rows = postgres.execute("SELECT query, calls FROM pg_stat_statements WHERE toplevel")

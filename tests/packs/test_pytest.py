@@ -128,7 +128,7 @@ def without_times(text: str, folder: Path) -> str:
     return re.sub(r"\d+\.\d+s", "…s", text)
 
 
-def counted(folder: Path) -> tuple[Counter[str], Counter[str]]:
+def read_counts(folder: Path) -> tuple[Counter[str], Counter[str]]:
     own: Counter[str] = Counter()
     called: Counter[str] = Counter()
     for path in folder.glob("counted-*.json"):
@@ -158,7 +158,7 @@ def test_a_session_is_as_without_us_and_counted_exactly(session: Both) -> None:
     """Outcomes, tracebacks, rewritten assertions; per plugin and hook, fixture, and test as often as they ran."""
     found = session("--junitxml=junit.xml", "-v", "--setup-show")
     work = found.folder / "work"
-    own, called = counted(work)
+    own, called = read_counts(work)
     calls = found.calls()
     assert {name: calls.get(name, 0) for name in own} == own
     by_hook = Counter()
@@ -215,7 +215,7 @@ def test_workers_of_xdist_are_counted_together(session: Both) -> None:
     """Tests and fixtures of all worker processes."""
     require("xdist")
     found = session("-n", "2", "-q", compare=False)
-    own, _ = counted(found.folder / "work")
+    own, _ = read_counts(found.folder / "work")
     calls = found.calls()
     assert {name: calls.get(name, 0) for name in own} == own
     assert bodies_of(found) == RAN
