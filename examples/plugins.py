@@ -21,7 +21,7 @@ class Events:
 
     def off(self, event, listener):
         """Forget a listener."""
-        self._listeners[event] = [each for each in self._listeners[event] if each is not listener]
+        self._listeners[event] = [other for other in self._listeners[event] if other is not listener]
 
     def emit(self, event, *args):
         """Return what the listeners answer."""

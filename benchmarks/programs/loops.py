@@ -97,15 +97,15 @@ def copy_of_shop(name: str) -> ModuleType:
     return module
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     """Neither begin nor end anything."""
 
 
 def measure(
     shops: dict[str, Any],
     batches: int,
-    begin: Callable[[], None] = nothing,
-    end: Callable[[], None] = nothing,
+    begin: Callable[[], None] = do_nothing,
+    end: Callable[[], None] = do_nothing,
 ) -> dict[str, dict[str, float]]:
     """Return {scenario: {name of the shop: nanoseconds a call}}; all but the shop "bare" run between `begin` and `end`."""
     result: dict[str, dict[str, float]] = {}

@@ -39,7 +39,7 @@ def fresh(name: str) -> Any:
 
 
 @contextmanager
-def unwatched() -> Any:
+def import_unwatched() -> Any:
     """Import past hookmon."""
     before = list(sys.meta_path)
     sys.meta_path[:] = [finder for finder in before if not type(finder).__module__.startswith("hookmon")]
@@ -156,7 +156,7 @@ def main() -> None:
         if number == watched and not both_bare:
             block, size = job(port)
         else:
-            with unwatched():
+            with import_unwatched():
                 block, size = job(port)
         blocks.append(block)
     for _ in range(100):

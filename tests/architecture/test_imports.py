@@ -87,13 +87,13 @@ def test_a_room_imports_only_what_lies_below(name: str):
     ours, others = ROOMS[room_of(name)]
     others = others | OPTIONAL.get(name, set())
     wrong = []
-    for each in imports_of(MODULES[name]):
-        if each.top == "hookmon":
-            of_all = each.name in ("hookmon.__version__", f"hookmon.{room_of(name)}")
-            if each.room not in ours and not of_all and each.where != "typing":
-                wrong.append(each)
-        elif each.top not in sys.stdlib_module_names and each.top not in others:
-            wrong.append(each)
+    for imported in imports_of(MODULES[name]):
+        if imported.top == "hookmon":
+            of_all = imported.name in ("hookmon.__version__", f"hookmon.{room_of(name)}")
+            if imported.room not in ours and not of_all and imported.where != "typing":
+                wrong.append(imported)
+        elif imported.top not in sys.stdlib_module_names and imported.top not in others:
+            wrong.append(imported)
     assert wrong == []
 
 
@@ -124,7 +124,7 @@ def test_no_modules_import_each_other():
         modules += [node.value for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Constant)]
         needs[name] = {dots for dots in modules if dots in by_dots and dots != name}
 
-    def reached(name: str) -> set[str]:
+    def reach_of(name: str) -> set[str]:
         known: set[str] = set()
         ahead = set(needs[name])
         while ahead:
@@ -132,20 +132,20 @@ def test_no_modules_import_each_other():
             ahead = {further for dots in ahead for further in needs[dots]} - known
         return known
 
-    assert [name for name in needs if name in reached(name)] == []
+    assert [name for name in needs if name in reach_of(name)] == []
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "report"])
 def test_the_report_knows_only_the_store_and_the_counters_of_the_collector(name: str):
     """What is shown comes from a run file, never from a process; its sums are made as those of a running run are."""
-    found = {each.name for each in imports_of(MODULES[name]) if each.room == "collector"}
-    assert all(each.startswith(("hookmon.collector.store.", "hookmon.collector.counters.")) for each in found)
+    found = {imported.name for imported in imports_of(MODULES[name]) if imported.room == "collector"}
+    assert all(imported.startswith(("hookmon.collector.store.", "hookmon.collector.counters.")) for imported in found)
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "cli"])
 def test_the_command_line_never_imports_the_probe(name: str):
     """Not even for its types."""
-    assert not [each for each in imports_of(MODULES[name]) if each.room == "probe"]
+    assert not [imported for imported in imports_of(MODULES[name]) if imported.room == "probe"]
 
 
 def test_the_package_imports_nothing():
@@ -165,40 +165,44 @@ def test_what_enters_the_program_imports_little_at_module_level(name: str):
     allowed = START if stem in ("start", "finder", "guard") else BY_ITSELF if stem == "calibrate" else LATER
     if room_of(name) == "core":
         allowed = allowed | {"marshal"}
-    found = {each.top for each in imports_of(MODULES[name]) if each.where == "top"} - {"__future__", "hookmon"}
+    found = {imported.top for imported in imports_of(MODULES[name]) if imported.where == "top"} - {"__future__", "hookmon"}
     assert found <= allowed
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) in ("core", "probe", "adapter")])
 def test_typing_never_enters_the_program(name: str):
     """Names from typing and collections.abc are for type checkers."""
-    found = [each for each in imports_of(MODULES[name]) if each.top in ("typing", "collections", "typing_extensions")]
-    assert [each for each in found if each.where != "typing"] == []
+    found = [imported for imported in imports_of(MODULES[name]) if imported.top in ("typing", "collections", "typing_extensions")]
+    assert [imported for imported in found if imported.where != "typing"] == []
 
 
 def test_the_start_imports_one_module_of_ours():
     """All others wait for the first watched module."""
-    found = {each.name for each in imports_of(AGENT / "probe" / "start.py") if each.where == "top" and each.top == "hookmon"}
+    found = {
+        imported.name
+        for imported in imports_of(AGENT / "probe" / "start.py")
+        if imported.where == "top" and imported.top == "hookmon"
+    }
     assert found == {"hookmon.probe.finder.Finder"}
 
 
 @pytest.mark.parametrize("name", ["start", "finder", "base/guard"])
 def test_the_start_does_without_the_future(name: str):
     """`__future__` would be one module more in every process."""
-    assert "__future__" not in {each.top for each in imports_of(AGENT / "probe" / f"{name}.py")}
+    assert "__future__" not in {imported.top for imported in imports_of(AGENT / "probe" / f"{name}.py")}
 
 
 def test_the_bootstrap_imports_the_probe_and_nothing_else():
     """It runs on any Python, before anything else does; the last import is the user's own."""
-    found = {each.name for each in imports_of(BOOTSTRAP / "sitecustomize.py")}
+    found = {imported.name for imported in imports_of(BOOTSTRAP / "sitecustomize.py")}
     assert found == {"os", "sys", "time", "hookmon.probe.start.start", "sitecustomize"}
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) == "packs"])
 def test_an_adapter_imports_what_any_adapter_may(name: str):
     """`hookmon.adapter`, another adapter, and of the standard library what is there in any program: no more than others can."""
-    for found in imports_of(MODULES[name]):
-        if found.where == "typing":
-            assert found.top in ("typing", "collections", "types") or found.room == "adapter"
+    for imported in imports_of(MODULES[name]):
+        if imported.where == "typing":
+            assert imported.top in ("typing", "collections", "types") or imported.room == "adapter"
         else:
-            assert found.top in LATER | {"__future__"} or found.room in ("adapter", "packs")
+            assert imported.top in LATER | {"__future__"} or imported.room in ("adapter", "packs")

@@ -59,7 +59,7 @@ def _swallows(node: ast.AST) -> bool:
         return False
     kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
     broad = any(kind is None or ast.unparse(kind) in ("Exception", "BaseException") for kind in kinds)
-    return broad and not any(isinstance(each, ast.Raise) and each.exc is None for each in node.body)
+    return broad and not any(isinstance(statement, ast.Raise) and statement.exc is None for statement in node.body)
 
 
 INTERPRETERS = ("2.7", "3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")

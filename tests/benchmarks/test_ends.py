@@ -29,7 +29,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
 
 
 @contextmanager
-def listening(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+def listen(answer: Callable[[socket.socket], None]) -> Iterator[int]:
     """Run a server of one thread that deals with one connection after the other; give its port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -66,7 +66,7 @@ def close_silently(connection: socket.socket) -> None:
 @pytest.mark.parametrize("answer", [close_each, close_silently])
 def test_a_server_that_closes_each_connection_is_asked_again(answer: Callable[[socket.socket], None]):
     """On a new connection each time; so did the client hang with Werkzeug's server."""
-    with listening(answer) as port:
+    with listen(answer) as port:
         rate = client.requests_per_second(port, 1, 0.2)
     assert rate > 5
 
@@ -82,7 +82,7 @@ def test_a_server_that_closes_each_connection_is_asked_again(answer: Callable[[s
 )
 def test_a_server_without_a_whole_answer_is_named(answer: Callable[[socket.socket], None], reason: str):
     """And not asked for ever."""
-    with listening(answer) as port, pytest.raises(Unavailable, match=reason):
+    with listen(answer) as port, pytest.raises(Unavailable, match=reason):
         client.requests_per_second(port, 1, 5)
 
 
@@ -90,7 +90,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(monkeypatch: pytest.Monk
     """The client has a limit of its own, however long the benchmark is to last."""
     monkeypatch.setattr(client, "ANSWER_S", 0.2)
     done = threading.Event()
-    with listening(lambda connection: done.wait(30) and None) as port:
+    with listen(lambda connection: done.wait(30) and None) as port:
         try:
             with pytest.raises(Unavailable, match="has not answered"):
                 client.requests_per_second(port, 2, 600)

@@ -68,8 +68,8 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> RunFile:
         parent = -1 if number % 200 == 0 else number - 1
         durations = [1_000 * (number % 97 + 1), 5_000, 90_000_000]
         buckets: dict[int, int] = {}
-        for each in durations:
-            buckets[bucket_of(each)] = buckets.get(bucket_of(each), 0) + 1
+        for duration_ns in durations:
+            buckets[bucket_of(duration_ns)] = buckets.get(bucket_of(duration_ns), 0) + 1
         total_ns = sum(durations)
         run.nodes.append(
             Node(

@@ -59,7 +59,7 @@ def ratios(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
         command = [sys.executable, "-c", MEASURE, str(folder)]
         done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
         costs = json.loads(done.stdout)
-        added = {name: each["watched"] - each["bare"] for name, each in costs.items()}
+        added = {name: cost["watched"] - cost["bare"] for name, cost in costs.items()}
         for name in LIMITS:
             ratio = added[name] / (costs[name]["decorated"] - costs[name]["bare"])
             best[name] = min(best.get(name, float("inf")), ratio)

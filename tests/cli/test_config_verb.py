@@ -40,7 +40,7 @@ def project(tmp_path: Path) -> Path:
     return write(tmp_path, {"hookmon.toml": TOML})
 
 
-def found(folder: Path, *options: str) -> Any:
+def config_of(folder: Path, *options: str) -> Any:
     done = hookmon(["config", "--json", *options], cwd=folder)
     assert (done.stderr, done.exit_code) == ("", 0)
     return json.loads(done.stdout)
@@ -48,7 +48,7 @@ def found(folder: Path, *options: str) -> Any:
 
 def test_each_value_has_its_origin(project: Path):
     """The line of the file, the option, or the default."""
-    rows = found(project, "--watch", "a:b")["values"]
+    rows = config_of(project, "--watch", "a:b")["values"]
     own = {(row["number"], row["key"]): (row["value"], row["origin"]) for row in rows if row["number"] < 3}
     assert (
         own
@@ -72,7 +72,7 @@ def test_each_value_has_its_origin(project: Path):
 def test_each_pack_says_who_decided(project: Path):
     """An option has the last word."""
     packs = {
-        row["name"]: (row["is_on"], row["origin"]) for row in found(project, "--pack", "redis", "--no-pack", "http")["packs"]
+        row["name"]: (row["is_on"], row["origin"]) for row in config_of(project, "--pack", "redis", "--no-pack", "http")["packs"]
     }
     assert packs["redis"] == (True, "--pack redis")
     assert packs["httpx"] == (False, "hookmon.toml:9")
@@ -82,7 +82,7 @@ def test_each_pack_says_who_decided(project: Path):
 
 def test_what_config_shows_is_what_a_run_has(project: Path):
     """Both come from one place."""
-    shown = [row["value"] for row in found(project)["values"] if row["key"] == "module"]
+    shown = [row["value"] for row in config_of(project)["values"] if row["key"] == "module"]
     assert shown == [watch.module for watch in load(project).watches]
 
 
@@ -98,8 +98,8 @@ def test_the_screen_shows_own_watches_and_all_on_request(project: Path):
 
 def test_without_a_file_there_are_defaults(tmp_path: Path):
     """Said as such."""
-    assert found(tmp_path)["path"] is None
-    assert {row["origin"] for row in found(tmp_path)["packs"]} == {"default"}
+    assert config_of(tmp_path)["path"] is None
+    assert {row["origin"] for row in config_of(tmp_path)["packs"]} == {"default"}
     assert "no hookmon.toml" in hookmon(["config"], cwd=tmp_path).stdout
 
 
@@ -113,7 +113,7 @@ def test_mistakes_are_told_as_by_a_run(project: Path):
 def test_the_project_is_that_of_a_run(project: Path, tmp_path_factory: pytest.TempPathFactory):
     """A file of --config that lies elsewhere does not move it."""
     elsewhere = write(tmp_path_factory.mktemp("conf"), {"hookmon.toml": TOML, "app.py": ""}) / "hookmon.toml"
-    shown = found(project, "--config", str(elsewhere))["project"]
+    shown = config_of(project, "--config", str(elsewhere))["project"]
     report = hookmon_run([sys.executable, "-c", ""], cwd=project, options=["--config", str(elsewhere)]).report
     assert shown == report["run"]["project"] == str(project)
 

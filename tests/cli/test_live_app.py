@@ -50,7 +50,7 @@ CONFIG = watch("__main__", "render", "fail", "hang") + watch("__main__", "work",
 HOSTILE = r"work [red]b[/red]\x1…31m\n\u202e"  # cut in the middle
 
 
-def driven(folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, size: tuple[int, int] = (120, 40)) -> None:
+def drive_app(folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, size: tuple[int, int] = (120, 40)) -> None:
     """Start the program, show it, and let `drive` press keys."""
     write(folder, {"app.py": PROGRAM})
     (folder / ".git").mkdir()
@@ -121,7 +121,7 @@ def test_it_shows_calls_flights_and_processes(tmp_path: Path):
         await until(lambda: HOSTILE in picture(app))
         assert not set(picture(app)) & set("\x1b\u202e")
 
-    driven(tmp_path, drive)
+    drive_app(tmp_path, drive)
 
 
 def test_it_filters_and_sorts(tmp_path: Path):
@@ -146,7 +146,7 @@ def test_it_filters_and_sorts(tmp_path: Path):
         assert firsts["name"] == sorted(firsts["name"])
         assert firsts["self"][0].startswith("work")
 
-    driven(tmp_path, drive)
+    drive_app(tmp_path, drive)
 
 
 def test_it_pauses_and_goes_on(tmp_path: Path):
@@ -162,7 +162,7 @@ def test_it_pauses_and_goes_on(tmp_path: Path):
         await pilot.press("p")
         assert calls_of(app, "render") > held
 
-    driven(tmp_path, drive)
+    drive_app(tmp_path, drive)
 
 
 def test_a_mark_counts_anew_and_goes_again(tmp_path: Path):
@@ -182,7 +182,7 @@ def test_a_mark_counts_anew_and_goes_again(tmp_path: Path):
         assert calls_of(app, "render") > before
         assert "marked" not in head(app)
 
-    driven(tmp_path, drive)
+    drive_app(tmp_path, drive)
 
 
 def test_a_detail_has_the_histogram_and_the_call_sites(tmp_path: Path):
@@ -206,7 +206,7 @@ def test_a_detail_has_the_histogram_and_the_call_sites(tmp_path: Path):
         assert not isinstance(app.screen, Detail)
         assert app.is_running
 
-    driven(tmp_path, drive)
+    drive_app(tmp_path, drive)
 
 
 @pytest.mark.parametrize("size", [(60, 20), (40, 10), (200, 60)])
@@ -216,7 +216,7 @@ def test_every_size_is_drawn(tmp_path: Path, size: tuple[int, int]):
     async def drive(app: LiveApp, pilot: Any) -> None:
         assert "run 1" in picture(app)
 
-    driven(tmp_path, drive, size=size)
+    drive_app(tmp_path, drive, size=size)
 
 
 def test_the_last_figures_stay_when_the_run_ends(tmp_path: Path):
@@ -229,7 +229,7 @@ def test_the_last_figures_stay_when_the_run_ends(tmp_path: Path):
         assert app.is_running
         await pilot.press("q")
 
-    driven(tmp_path, drive)
+    drive_app(tmp_path, drive)
 
 
 def test_a_terminal_is_left_as_it_was(tmp_path: Path):

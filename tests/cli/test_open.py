@@ -56,7 +56,7 @@ def browser(tmp_path: Path) -> Path:
     return path
 
 
-def asked(browser: Path) -> str | None:
+def opened_url(browser: Path) -> str | None:
     path = browser.with_name("browser.asked")
     return path.read_text("utf-8") if path.exists() else None
 
@@ -75,14 +75,14 @@ def test_the_browser_gets_the_page(project: Path, browser: Path):
     """As a file URL, so that it opens without a server."""
     done = hookmon(project, "open", "first", BROWSER=str(browser))
     assert done.returncode == 0
-    assert asked(browser) == (project / ".hookmon" / "run-0001.html").as_uri()
+    assert opened_url(browser) == (project / ".hookmon" / "run-0001.html").as_uri()
 
 
 def test_no_browser_is_started_when_none_is_wanted(project: Path, browser: Path):
     """The page is written all the same."""
     done = hookmon(project, "open", "--no-browser", BROWSER=str(browser))
     assert Path(done.stdout.strip()).exists()
-    assert asked(browser) is None
+    assert opened_url(browser) is None
 
 
 def test_the_path_is_told_as_json(project: Path):
@@ -126,7 +126,7 @@ def test_a_diff_opens_as_a_page(project: Path, browser: Path):
     done = hookmon(project, "diff", "1", "2", "--open", BROWSER=str(browser))
     page = project / ".hookmon" / "diff-0001-0002.html"
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{page}\n", "")
-    assert asked(browser) == page.as_uri()
+    assert opened_url(browser) == page.as_uri()
     assert page.stat().st_mode & 0o777 == 0o600
     assert "call of second" in page.read_text("ascii")
     hookmon(project, "runs", "remove", "1")
@@ -138,7 +138,7 @@ def test_a_diff_opens_where_it_is_wanted(project: Path, browser: Path, tmp_path:
     path = tmp_path / "page.html"
     done = hookmon(project, "diff", "1", "2", "--open", "-o", str(path), BROWSER=str(browser))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert asked(browser) == path.as_uri()
+    assert opened_url(browser) == path.as_uri()
     assert "call of second" in path.read_text("ascii")
 
 

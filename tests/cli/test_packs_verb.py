@@ -17,7 +17,7 @@ from hookmon.config.packs import FOLDER, read_packs
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 
-def listed(folder: Path, *options: str) -> dict[str, dict]:
+def list_packs(folder: Path, *options: str) -> dict[str, dict]:
     """Return the rows of the JSON by name."""
     result = hookmon(["packs", "--json", *options], cwd=folder)
     assert (result.exit_code, result.stderr) == (0, "")
@@ -26,7 +26,7 @@ def listed(folder: Path, *options: str) -> dict[str, dict]:
 
 def test_every_shipped_pack_is_listed(tmp_path: Path):
     """With its targets; all are on by default but those that say otherwise."""
-    rows = listed(tmp_path)
+    rows = list_packs(tmp_path)
     assert sorted(rows) == sorted(path.stem for path in FOLDER.glob("*.toml"))
     assert {name for name, row in rows.items() if row["state"] == "off"} == {"json", "pickle"}
     assert {row["why"] for row in rows.values()} == {"by default"}
@@ -36,7 +36,7 @@ def test_every_shipped_pack_is_listed(tmp_path: Path):
 def test_versions_are_those_of_this_environment(tmp_path: Path):
     """As pip would say; a library that goes by another name is found by its module."""
     pytest.importorskip("redis")
-    rows = listed(tmp_path)
+    rows = list_packs(tmp_path)
     assert rows["redis"]["version"] == metadata.version("redis")
     assert rows["sqlite3"]["library"] == rows["sqlite3"]["version"] == ""
     try:
@@ -54,7 +54,7 @@ def test_versions_can_be_those_of_another_interpreter(tmp_path: Path):
     info = lib / "redis-4.9.9.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: redis\nVersion: 4.9.9\n")
-    rows = listed(tmp_path, "--python", "env/bin/python")
+    rows = list_packs(tmp_path, "--python", "env/bin/python")
     assert rows["redis"]["version"] == "4.9.9"
     assert rows["requests"]["version"] == ""
 
@@ -71,7 +71,7 @@ def test_an_interpreter_that_is_none_is_told(python: str, tmp_path: Path):
 def test_who_switched_a_pack_off_is_told(tmp_path: Path):
     """The line of the file, or the option, which has the last word."""
     (tmp_path / "hookmon.toml").write_text('[packs]\ndisable = ["redis", "httpx"]\n')
-    rows = listed(tmp_path, "--pack", "httpx", "--no-pack", "requests")
+    rows = list_packs(tmp_path, "--pack", "httpx", "--no-pack", "requests")
     told = {name: (row["state"], row["why"]) for name, row in rows.items() if row["why"] != "by default"}
     assert told == {
         "redis": ("off", "hookmon.toml:2"),

@@ -41,7 +41,7 @@ def runs(project: Path, *arguments: str) -> Result:
     return hookmon(["runs", *arguments], cwd=project)
 
 
-def listed(project: Path) -> list[tuple[int, str]]:
+def list_runs(project: Path) -> list[tuple[int, str]]:
     return [(row["run"], row["name"]) for row in json.loads(runs(project, "--json").stdout)]
 
 
@@ -77,7 +77,7 @@ def test_a_damaged_run_is_listed_as_such(project: Path):
     Store.of_project(project).run_file(2).path.write_bytes(b"\x1b[31mnothing")
     assert "damaged" in runs(project).stdout
     assert runs(project, "remove", "2").exit_code == 0
-    assert listed(project) == [(3, ""), (1, "")]
+    assert list_runs(project) == [(3, ""), (1, "")]
 
 
 def test_without_any_run_it_says_how_to_make_one(tmp_path: Path):
@@ -93,7 +93,7 @@ def test_a_run_gets_a_name_and_loses_it(project: Path):
     assert runs(project, "name", "1", "before").stdout == "run 1 is called before\n"
     assert hookmon(["report", "before", "--json"], cwd=project).exit_code == 0
     assert runs(project, "name", "before", "").stdout == "run 1 has no name now\n"
-    assert listed(project) == [(3, ""), (2, "nightly"), (1, "")]
+    assert list_runs(project) == [(3, ""), (2, "nightly"), (1, "")]
 
 
 @pytest.mark.parametrize("name", ["7", "last", "a/b", "x.sqlite"])
@@ -106,9 +106,9 @@ def test_a_name_that_means_something_else_is_refused(project: Path, name: str):
 def test_runs_are_removed_all_or_none(project: Path):
     """One that is not there leaves the others alone."""
     assert runs(project, "remove", "1", "9").exit_code == 2
-    assert len(listed(project)) == 3
+    assert len(list_runs(project)) == 3
     assert runs(project, "remove", "1", "nightly").stdout == "run 1 is removed\nrun 2 is removed\n"
-    assert listed(project) == [(3, "")]
+    assert list_runs(project) == [(3, "")]
 
 
 def test_a_run_is_carried_in_one_file(project: Path, tmp_path_factory: pytest.TempPathFactory):
@@ -137,7 +137,7 @@ def test_what_is_no_run_is_not_imported(project: Path):
     """And leaves no number behind."""
     done = runs(project, "import", "hookmon.toml")
     assert (done.exit_code, done.stderr.split()[-1]) == (2, "[not-a-run-file]")
-    assert len(listed(project)) == 3
+    assert len(list_runs(project)) == 3
 
 
 def test_an_imported_run_names_no_folder_to_be_deleted(project: Path, tmp_path: Path):

@@ -47,7 +47,7 @@ CONFIG = watch("__main__", "Handler.do_GET", "hang", "ask")
 
 
 @contextmanager
-def serving(folder: Path, program: str = SERVER, config: str = CONFIG, **more: Any) -> Iterator[Started]:
+def serve(folder: Path, program: str = SERVER, config: str = CONFIG, **more: Any) -> Iterator[Started]:
     """Start a server that is asked all the time until the file `end` is there."""
     write(folder, {"app.py": program})
     (folder / ".git").mkdir(exist_ok=True)
@@ -92,7 +92,7 @@ def lines(process: subprocess.Popen[str], number: int) -> list[str]:
     return found
 
 
-def served(folder: Path, at_ns: int) -> float:
+def count_served(folder: Path, at_ns: int) -> float:
     """Return how many requests the server had answered at a moment, by its own log."""
     before = (0, 0)
     for line in (folder / "log").read_text().splitlines():
@@ -105,7 +105,7 @@ def served(folder: Path, at_ns: int) -> float:
 
 def test_counts_and_rates_are_those_of_the_program(tmp_path: Path):
     """At each moment, by the server's own log; all of them once it has ended."""
-    with serving(tmp_path) as run, top(tmp_path, "--json", "--interval", "0.5") as process:
+    with serve(tmp_path) as run, top(tmp_path, "--json", "--interval", "0.5") as process:
         documents = [json.loads(line) for line in lines(process, 12)]
         (tmp_path / "end").touch()
         result = run.finish()
@@ -118,9 +118,9 @@ def test_counts_and_rates_are_those_of_the_program(tmp_path: Path):
     rows = [next(row for row in document["calls"] if row["name"].endswith("do_GET")) for document in documents]
     for document, row in list(zip(documents, rows, strict=True))[:12]:
         at_ns = started_ns + document["elapsed_ns"]
-        assert abs(row["all"]["calls"] - served(tmp_path, at_ns)) <= 15
+        assert abs(row["all"]["calls"] - count_served(tmp_path, at_ns)) <= 15
         window = row["10 s"]
-        lately = served(tmp_path, at_ns) - served(tmp_path, at_ns - round(window["seconds"] * 1e9))
+        lately = count_served(tmp_path, at_ns) - count_served(tmp_path, at_ns - round(window["seconds"] * 1e9))
         assert abs(window["calls"] - lately) <= 30
         assert window["rate"] == pytest.approx(window["calls"] / window["seconds"])
         assert document["in_flight"][0]["name"] == "hang"
@@ -134,7 +134,7 @@ def test_counts_and_rates_are_those_of_the_program(tmp_path: Path):
 def test_a_line_says_it_in_sixty_columns(tmp_path: Path):
     """What matters most first; without colours, also in a locale without Unicode."""
     posix: dict[str, str | None] = {"LC_ALL": "POSIX", "LANG": None, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
-    with serving(tmp_path):
+    with serve(tmp_path):
         with top(tmp_path, "--plain", env={"COLUMNS": "60"} | posix) as process:
             narrow = lines(process, 2)
         with top(tmp_path, "--plain", "--filter", "*GET", env={"COLUMNS": "160", "FORCE_COLOR": "1", "NO_COLOR": "1"}) as process:
@@ -153,7 +153,7 @@ def test_a_line_says_it_in_sixty_columns(tmp_path: Path):
 
 def test_a_closed_pipe_ends_it_at_once(tmp_path: Path):
     """`| head -1`: without waiting for the next line, and without a word."""
-    with serving(tmp_path):
+    with serve(tmp_path):
         env = environment(tmp_path)
         script = f"( {HOOKMON} top --plain --interval 0.5; echo ended >&2 ) | head -1"
         done = subprocess.run(["sh", "-c", script], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
@@ -174,7 +174,7 @@ def test_a_run_is_found_by_number_name_file_and_pid(tmp_path: Path):
     for folder in (other, project):
         folder.mkdir()
         (folder / ".git").mkdir()
-    with serving(project, options=["--name", "nightly"]) as run:
+    with serve(project, options=["--name", "nightly"]) as run:
         pid = (project / "pid").read_text()
         for which in ("1", "nightly", "last", ".hookmon/run-0001.sqlite", pid, str(run.process.pid)):
             with top(project, which, "--plain", "--interval", "0.1") as process:
@@ -209,7 +209,7 @@ def test_hostile_names_are_inert(tmp_path: Path):
         "target=hang,", r"target=hang, args=('\x1b[31mred\u202e\r\x07',),"
     )
     config = watch("__main__", "hang", span="{arg0}\x1b[2J\u202e", kind="function")
-    with serving(tmp_path, program, config):
+    with serve(tmp_path, program, config):
         for option in ("--plain", "--json"):
             with top(tmp_path, option, "--interval", "0.2", env={"COLUMNS": "200"}) as process:
                 line = lines(process, 1)[0]
@@ -247,7 +247,7 @@ def test_textual_that_is_missing_is_told_in_one_line(tmp_path: Path):
     os.close(theirs)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "pip install 'hookmon[top]'" in done.stderr
-    with serving(tmp_path):
+    with serve(tmp_path):
         command = [sys.executable, str(starter), "top", "--plain", "--interval", "0.1"]
         with subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as process:
             assert "calls/s" in lines(process, 1)[0]
@@ -281,7 +281,7 @@ def test_the_program_does_not_feel_it(tmp_path: Path):
         is_looked_at = bool(number % 2)
         folder = tmp_path / str(number)
         folder.mkdir()
-        with serving(folder, WORK, watch("__main__", "work")) as run:
+        with serve(folder, WORK, watch("__main__", "work")) as run:
             if is_looked_at:
                 with top(folder, "--plain", "--interval", "0.1") as process:
                     lines(process, 1)

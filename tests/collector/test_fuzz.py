@@ -32,7 +32,7 @@ def put(content: bytearray, word: int, value: int) -> None:
         struct.pack_into("=Q", content, word * 8, value)
 
 
-def damaged(shard: bytes, chance: random.Random) -> bytes:
+def damage(shard: bytes, chance: random.Random) -> bytes:
     """Return a copy of a shard with up to 20 faults of one kind, or of several."""
     used = struct.unpack_from("=Q", shard, layout.HEADER_USED * 8)[0]
     content = bytearray(shard[: used * 8])
@@ -68,7 +68,7 @@ def birth(chance: random.Random) -> bytes:
     return chance.choice([content, content[: chance.randrange(50)], chance.randbytes(300), content + b"\xff" * 70_000])
 
 
-def saved(tmp_path: Path, shard: bytes, others: dict[str, bytes], *, unattended: bool = False) -> Run:
+def save_and_load(tmp_path: Path, shard: bytes, others: dict[str, bytes], *, unattended: bool = False) -> Run:
     """Collect a run of one honest process and of what else lies in its folder, save it and read it back."""
     folder = tmp_path / "hookmon-fuzz"
     (folder / layout.DROP_NAME).mkdir(parents=True)
@@ -97,7 +97,7 @@ def test_a_damaged_header_costs_no_other_process_anything(tmp_path: Path, shard:
     """Its highest bit is set: the run is saved, and that shard's own counts are there, too."""
     content = bytearray(shard)
     put(content, getattr(layout, f"HEADER_{word}"), 2**63)
-    run = saved(tmp_path, shard, {f"{HONEST_PID + 1}-1.shard": bytes(content)})
+    run = save_and_load(tmp_path, shard, {f"{HONEST_PID + 1}-1.shard": bytes(content)})
     assert sum(node.calls for node in run.nodes) == 2 * HONEST_CALLS
     assert ("shard damaged" in {spot.kind for spot in run.blind_spots}) == (word in HEADER[:4])
 
@@ -118,7 +118,7 @@ def test_a_counter_that_cannot_be_is_damage_and_no_figure(tmp_path: Path, shard:
     content = bytearray(shard)
     put(content, layout.HEADER_STARTED_NS, time.monotonic_ns() - 10**9)
     put(content, first_node(shard) + word, value)
-    run = saved(tmp_path, shard, {f"{HONEST_PID + 1}-1.shard": bytes(content)})
+    run = save_and_load(tmp_path, shard, {f"{HONEST_PID + 1}-1.shard": bytes(content)})
     assert HONEST_CALLS < sum(node.calls for node in run.nodes) < 2 * HONEST_CALLS
     assert sum(node.errors for node in run.nodes) == sum(node.calls for node in run.nodes)  # here each call is one
     assert "shard damaged" in {spot.kind for spot in run.blind_spots}
@@ -141,10 +141,10 @@ def test_nothing_that_lies_in_a_run_folder_costs_more_than_itself(tmp_path: Path
     others = {}
     for number in range(5):
         place = chance.choice(["", f"{layout.DROP_NAME}/"])
-        others[f"{place}{HONEST_PID + 1 + number}-{number}.shard"] = damaged(shard, chance)
+        others[f"{place}{HONEST_PID + 1 + number}-{number}.shard"] = damage(shard, chance)
         others[f"{place}{chance.choice([HONEST_PID + 9, 10**10])}-{number}.born"] = birth(chance)
     started_s, memory_kib = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    run = saved(tmp_path, shard, others, unattended=bool(seed % 2))
+    run = save_and_load(tmp_path, shard, others, unattended=bool(seed % 2))
     for format in FORMATS:
         content = io.BytesIO()
         file = io.TextIOWrapper(content, "utf-8", newline="\n")

@@ -36,7 +36,7 @@ CONFIG = watch("__main__", "work", "fail", "hang", "outer")
 
 
 @contextmanager
-def started(folder: Path, code: str) -> Iterator[Started]:
+def start(folder: Path, code: str) -> Iterator[Started]:
     """Start a program that runs until the file `end` is there."""
     write(folder, {"app.py": PROGRAM + code})
     (folder / ".git").mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def started(folder: Path, code: str) -> Iterator[Started]:
             run.kill()
 
 
-def opened(folder: Path) -> LiveRun:
+def open_live(folder: Path) -> LiveRun:
     return LiveRun(*find_running(Store.of_project(folder))[0])
 
 
@@ -68,8 +68,8 @@ threading.Thread(target=outer, daemon=True).start()
 time.sleep(0.2)
 open("ready", "w"); until("end")
 """
-    with started(tmp_path, code) as run:
-        live = opened(tmp_path)
+    with start(tmp_path, code) as run:
+        live = open_live(tmp_path)
         found = live.look(time.monotonic_ns())
         assert calls(found) == {"work": 50, "fail": 3}
         (fail,) = [counters for key, counters in found.totals.by_key.items() if key[0] == "fail"]
@@ -105,8 +105,8 @@ for _ in range(60):
     for pid in pids: os.waitpid(pid, 0)
 open("done", "w"); until("end")
 """
-    with started(tmp_path, code) as run:
-        live = opened(tmp_path)
+    with start(tmp_path, code) as run:
+        live = open_live(tmp_path)
         seen = [0]
         while not (tmp_path / "done").exists():
             seen.append(calls(live.look(time.monotonic_ns())).get("work", 0))
@@ -144,8 +144,8 @@ def test_two_saves_within_one_tick_of_the_file_systems_clock_are_told_apart(tmp_
 
 def test_a_run_file_that_cannot_be_read_for_a_moment_takes_nothing_away(tmp_path: Path):
     """Its shards have been deleted since: what is known of them stands until it can be read again."""
-    with started(tmp_path, "work(); open('ready', 'w'); until('end')") as run:
-        live = opened(tmp_path)
+    with start(tmp_path, "work(); open('ready', 'w'); until('end')") as run:
+        live = open_live(tmp_path)
         before = calls(live.look(time.monotonic_ns()))
         (path,) = (tmp_path / ".hookmon").glob("run-*.sqlite")
         (shard,) = Path(live.run.run_folder).glob("*.shard")
@@ -163,8 +163,8 @@ def test_a_run_file_that_cannot_be_read_for_a_moment_takes_nothing_away(tmp_path
 
 def test_a_run_goes_on_without_its_launcher(tmp_path: Path):
     """Killed, it leaves processes that count on; with the last of them the run has ended."""
-    with started(tmp_path, "work(); open('pid', 'w').write(str(os.getpid())); open('ready', 'w'); until('end')") as run:
-        live = opened(tmp_path)
+    with start(tmp_path, "work(); open('pid', 'w').write(str(os.getpid())); open('ready', 'w'); until('end')") as run:
+        live = open_live(tmp_path)
         os.kill(run.process.pid, signal.SIGKILL)
         run.finish()
         assert is_running(live.run)
@@ -180,8 +180,8 @@ def test_a_run_goes_on_without_its_launcher(tmp_path: Path):
 
 def test_a_deleted_run_folder_loses_nothing(tmp_path: Path):
     """What is open can be read on."""
-    with started(tmp_path, "work(); open('ready', 'w'); until('more'); work(); open('done', 'w'); until('end')") as run:
-        live = opened(tmp_path)
+    with start(tmp_path, "work(); open('ready', 'w'); until('more'); work(); open('done', 'w'); until('end')") as run:
+        live = open_live(tmp_path)
         assert calls(live.look(time.monotonic_ns())) == {"work": 1}
         folder = Path(live.run.run_folder)
         shutil.rmtree(folder)
@@ -195,8 +195,8 @@ def test_a_deleted_run_folder_loses_nothing(tmp_path: Path):
 
 def test_only_reading_is_done(tmp_path: Path):
     """No file of the run is open for writing, and none is changed or made."""
-    with started(tmp_path, "work(); open('ready', 'w'); until('end')") as run:
-        live = opened(tmp_path)
+    with start(tmp_path, "work(); open('ready', 'w'); until('end')") as run:
+        live = open_live(tmp_path)
         folder = Path(live.run.run_folder)
         before = {path.name: (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir()}
         for _ in range(20):

@@ -27,7 +27,7 @@ WAIT = "import sys; print(flush=True); sys.stdin.read()"
 
 
 @contextmanager
-def running(command: list[str], env: dict[str, str]) -> Iterator[psutil.Process]:
+def start(command: list[str], env: dict[str, str]) -> Iterator[psutil.Process]:
     """Start a process that waits for the end of its input."""
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env)
     try:
@@ -60,7 +60,7 @@ TABLE = {
 def test_the_reason_is_read_from_the_process(name: str):
     """Options of the interpreter, not of the script; then the environment."""
     options, environment, reason = TABLE[name]
-    with running([sys.executable, *options, "-c", WAIT, "-I", "-E"], environment) as process:
+    with start([sys.executable, *options, "-c", WAIT, "-I", "-E"], environment) as process:
         found = unwatched_reason(process, process.cmdline())
     assert found.startswith(reason)
     assert bool(found) == bool(reason)
@@ -70,7 +70,7 @@ def test_a_program_that_is_no_python_is_named():
     """By its name."""
     cat = shutil.which("cat")
     assert cat is not None
-    with running([cat], OURS) as process:
+    with start([cat], OURS) as process:
         assert unwatched_reason(process, process.cmdline()).endswith("is not a Python program")
 
 
@@ -87,18 +87,18 @@ def test_what_other_programs_are_told_is_not_kept():
     cat = shutil.which("cat")
     assert cat is not None
     processes = Processes(0)
-    with running([cat, "-u", "-"], OURS) as process:
+    with start([cat, "-u", "-"], OURS) as process:
         processes.add(process.pid, SECOND_NS)
     assert processes.watchers[process.pid].row.command == [cat]
 
 
 def test_a_python_under_another_name_is_known_by_its_executable():
     """As a process that set its own title."""
-    with running([sys.executable, "-c", WAIT], OURS) as process:
+    with start([sys.executable, "-c", WAIT], OURS) as process:
         assert unwatched_reason(process, ["gunicorn: worker [app]"]) == ""
 
 
-def who(pid: int) -> Identity:
+def identity_of(pid: int) -> Identity:
     """Return who a process is."""
     stat = look_at(pid)
     assert stat is not None
@@ -108,8 +108,8 @@ def who(pid: int) -> Identity:
 def test_what_left_something_is_followed_while_it_lives():
     """By who it is, and no more when it has ended."""
     processes = Processes(0)
-    with running([sys.executable, "-c", WAIT], OURS) as process:
-        identity = who(process.pid)
+    with start([sys.executable, "-c", WAIT], OURS) as process:
+        identity = identity_of(process.pid)
         watcher = processes.follow(identity, 1, SECOND_NS)
         assert watcher is not None
         assert watcher.alive
@@ -120,15 +120,15 @@ def test_what_left_something_is_followed_while_it_lives():
 
 def test_a_later_process_with_the_pid_is_another_one():
     """It began at another time."""
-    with running([sys.executable, "-c", WAIT], OURS) as process:
-        identity = who(process.pid)
+    with start([sys.executable, "-c", WAIT], OURS) as process:
+        identity = identity_of(process.pid)
         assert Processes(0).follow(identity._replace(started=identity.started - 1), 1, SECOND_NS) is None
 
 
 def test_a_process_of_another_namespace_is_not_the_one_with_its_pid_here():
     """Pid 1 of a container is not the machine's."""
-    with running([sys.executable, "-c", WAIT], OURS) as process:
-        identity = who(process.pid)
+    with start([sys.executable, "-c", WAIT], OURS) as process:
+        identity = identity_of(process.pid)
         assert Processes(0).follow(identity._replace(namespace=identity.namespace + 1), 1, SECOND_NS) is None
 
 
@@ -137,7 +137,7 @@ def test_what_began_before_the_run_is_no_process_of_it():
     stat = look_at(os.getpid())
     assert stat is not None
     processes = Processes(0, oldest=stat.started + 1)
-    assert processes.follow(who(os.getpid()), 1 << 62, SECOND_NS) is None
+    assert processes.follow(identity_of(os.getpid()), 1 << 62, SECOND_NS) is None
     assert processes.add(os.getpid(), SECOND_NS) is None
     assert processes.watchers == {}
 
@@ -168,7 +168,7 @@ def test_a_process_is_followed_to_its_end():
     """Its command, its samples, its children."""
     processes = Processes(SECOND_NS)
     child = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import sys; sys.stdin.read()'])"
-    with running([sys.executable, "-c", child], OURS) as process:
+    with start([sys.executable, "-c", child], OURS) as process:
         processes.add(process.pid, SECOND_NS)
         for _ in range(200):
             processes.discover(2 * SECOND_NS)
@@ -217,7 +217,7 @@ def test_a_child_that_nobody_waits_for_is_one_process():
     """However often it is looked at, also when its row is forgotten."""
     processes = Processes(0)
     code = "import subprocess, sys; kept = subprocess.Popen(['true']); print(flush=True); sys.stdin.read()"
-    with running([sys.executable, "-c", code], OURS) as process:
+    with start([sys.executable, "-c", code], OURS) as process:
         processes.add(process.pid, SECOND_NS)
         for _ in range(500):
             processes.discover(2 * SECOND_NS)
@@ -238,7 +238,7 @@ def test_the_processor_time_of_a_zombie_is_counted_once():
     processes = Processes(0)
     burn = "import time\nwhile time.process_time() < 0.3: pass"
     code = f"import subprocess, sys; kept = subprocess.Popen([sys.executable, '-c', {burn!r}]); sys.stdin.read()"
-    with running([sys.executable, "-c", code], OURS) as process:
+    with start([sys.executable, "-c", code], OURS) as process:
         processes.add(process.pid, SECOND_NS)
         for _ in range(3000):
             processes.discover(2 * SECOND_NS)
@@ -324,7 +324,7 @@ print(flush=True); sys.stdin.read()
 def test_an_empty_argument_is_no_padding():
     """It is shown as it was given."""
     processes = Processes(0)
-    with running([sys.executable, "-c", WAIT, ""], OURS) as process:
+    with start([sys.executable, "-c", WAIT, ""], OURS) as process:
         watcher = processes.add(process.pid, SECOND_NS)
         assert watcher is not None
         assert watcher.row.command[-1] == ""

@@ -60,7 +60,7 @@ def launcher(place: Path, run_file: str = "") -> Iterator[tuple[subprocess.Popen
             process.kill()
 
 
-def left(place: Path, run_file: str = "", *, age_s: float = 3_600) -> tuple[Path, str]:
+def leave(place: Path, run_file: str = "", *, age_s: float = 3_600) -> tuple[Path, str]:
     """Return a run folder, and its key, whose launcher was killed some time ago."""
     with launcher(place, run_file) as (_, folder, key):
         pass
@@ -129,31 +129,31 @@ def test_a_foreign_file_saves_the_folder(place: Path):
 
 def test_a_folder_that_this_process_does_not_hold_is_not_deleted(place: Path):
     """Whatever it is called and whatever is in it."""
-    folder, _ = left(place)
+    folder, _ = leave(place)
     there = sorted(os.listdir(folder))
     run_folder.remove(folder)
     assert sorted(os.listdir(folder)) == there
     assert {"4194304-1.shard", "lock", "plan"} <= set(there)
 
 
-def swept(tmp_path: Path) -> None:
+def sweep_project(tmp_path: Path) -> None:
     """Do what the start of a run does, in a project without runs."""
     sweep(Store(tmp_path / "project" / ".hookmon"))
 
 
 def test_what_a_launcher_left_before_the_start_is_swept(tmp_path: Path, place: Path):
     """It had named no run file yet, so its program never ran."""
-    folder, _ = left(place)
-    swept(tmp_path)
+    folder, _ = leave(place)
+    sweep_project(tmp_path)
     assert not folder.exists()
 
 
 def test_what_is_young_or_held_is_not_swept(tmp_path: Path, place: Path):
     """It is just being made, or goes on."""
-    young, _ = left(place, age_s=0)
+    young, _ = leave(place, age_s=0)
     with launcher(place) as (_, held, _):
         grow_old(held)
-        swept(tmp_path)
+        sweep_project(tmp_path)
         assert young.exists()
         assert held.exists()
 
@@ -162,19 +162,19 @@ def test_what_another_project_can_still_recover_is_not_swept(tmp_path: Path, pla
     """Its run file is there, and names the folder."""
     run_file = RunFile(tmp_path / "other" / "run-0001.sqlite")
     run_file.path.parent.mkdir()
-    folder, key = left(place, str(run_file.path))
+    folder, key = leave(place, str(run_file.path))
     run_file.save(Run(1, "", [], "", "0.1.0", run_folder=str(folder), run_key=key))
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert folder.exists()
     run_file.save(Run(1, "", [], "", "0.1.0", run_folder=str(folder), run_key="of another run"))
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert not folder.exists()
 
 
 def test_what_belongs_to_a_removed_run_is_swept(tmp_path: Path, place: Path):
     """Nobody can read it any more."""
-    folder, _ = left(place, str(tmp_path / "gone" / "run-0001.sqlite"))
-    swept(tmp_path)
+    folder, _ = leave(place, str(tmp_path / "gone" / "run-0001.sqlite"))
+    sweep_project(tmp_path)
     assert not folder.exists()
 
 
@@ -189,19 +189,19 @@ def change_note(where: Path, **changes: str) -> None:
 @pytest.mark.parametrize("change", ["pids", "mounts", "folder"])
 def test_what_is_of_another_container_is_not_swept(change: str, tmp_path: Path, place: Path):
     """Its processes cannot be seen from here, nor its run file; a copy of a folder names another one."""
-    folder, _ = left(place, str(tmp_path / "gone" / "run-0001.sqlite"))
+    folder, _ = leave(place, str(tmp_path / "gone" / "run-0001.sqlite"))
     change_note(folder, **{change: "another"})
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert folder.exists()
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"folder": 1}', "[" * 5_000, "\0" * 100, "9" * 6_000])
 def test_a_damaged_note_saves_the_folder(content: str, tmp_path: Path, place: Path):
     """Nobody knows what it was."""
-    folder, key = left(place)
+    folder, key = leave(place)
     (folder / "lock").write_text(content)
     grow_old(folder)
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert folder.exists()
     assert run_folder.launcher_lives(folder, key) is None
 
@@ -209,7 +209,7 @@ def test_a_damaged_note_saves_the_folder(content: str, tmp_path: Path, place: Pa
 @pytest.mark.parametrize("damage", ["no lock", "a pipe", "a link", "open to others", "not called so"])
 def test_what_looks_not_like_ours_is_not_swept(damage: str, tmp_path: Path, place: Path):
     """One sign is enough."""
-    folder, key = left(place)
+    folder, key = leave(place)
     lock = folder / "lock"
     if damage == "no lock":
         lock.unlink()
@@ -224,7 +224,7 @@ def test_what_looks_not_like_ours_is_not_swept(damage: str, tmp_path: Path, plac
         folder = folder.rename(place / "thesis")
         (folder / "lock").write_text((folder / "lock").read_text().replace("hookmon-", "thesis-"))
     grow_old(folder)
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert (folder / "plan").exists()
     assert not run_folder.launcher_lives(folder, key)
 
@@ -232,36 +232,36 @@ def test_what_looks_not_like_ours_is_not_swept(damage: str, tmp_path: Path, plac
 def test_what_belongs_to_another_user_is_not_swept(tmp_path: Path, place: Path):
     """Not even by root."""
     need_root()
-    folder, key = left(place)
+    folder, key = leave(place)
     os.chown(folder, ALICE, ALICE)
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert folder.exists()
     assert run_folder.launcher_lives(folder, key) is None
 
 
 def test_a_living_process_saves_the_folder(tmp_path: Path, place: Path):
     """Which left a shard there: it outlived its launcher."""
-    folder, _ = left(place, str(tmp_path / "gone" / "run-0001.sqlite"))
+    folder, _ = leave(place, str(tmp_path / "gone" / "run-0001.sqlite"))
     (folder / f"{os.getpid()}-{time.monotonic_ns()}.shard").touch()
     grow_old(folder)
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert folder.exists()
 
 
 @pytest.mark.parametrize("name", [f"{2**70}-5.shard", "0-0.born", "-5.shard", "x-5.born", f"{2**22}-{'9' * 200}.shard"])
 def test_a_name_that_is_none_of_a_process_is_no_obstacle(name: str, tmp_path: Path, place: Path):
     """The program can write anything there."""
-    folder, _ = left(place, str(tmp_path / "gone" / "run-0001.sqlite"))
+    folder, _ = leave(place, str(tmp_path / "gone" / "run-0001.sqlite"))
     (folder / name).touch()
     grow_old(folder)
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert not folder.exists()
 
 
 def test_a_later_process_of_the_same_number_does_not(tmp_path: Path, place: Path):
     """It was started after the shard was made."""
-    folder, _ = left(place, str(tmp_path / "gone" / "run-0001.sqlite"))
+    folder, _ = leave(place, str(tmp_path / "gone" / "run-0001.sqlite"))
     (folder / f"{os.getpid()}-1000.shard").touch()
     grow_old(folder)
-    swept(tmp_path)
+    sweep_project(tmp_path)
     assert not folder.exists()

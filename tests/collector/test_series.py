@@ -40,7 +40,7 @@ def rows(run: Run) -> dict[str, CallPoints]:
     return {row.name: row for row in over_time(run.series, run.interval_ns)}
 
 
-def seen(at_ms: int, *shards: ShardData, **more: bool) -> Snapshot:
+def snapshot(at_ms: int, *shards: ShardData, **more: bool) -> Snapshot:
     """Return a snapshot of processes as they were read last."""
     for data in shards:
         measure(data, 0)
@@ -48,7 +48,7 @@ def seen(at_ms: int, *shards: ShardData, **more: bool) -> Snapshot:
 
 
 def take(series: Series, at_ms: int, *shards: ShardData) -> None:
-    series.observe(seen(at_ms, *shards))
+    series.observe(snapshot(at_ms, *shards))
 
 
 def test_growth_stands_where_it_happened():
@@ -93,7 +93,7 @@ def test_counters_that_moved_while_they_were_read_end_right():
     take(series, 250, shard(raw("request", [MS] * 2)))
     take(series, 500, shard(raw("request", [MS] * 3), raw("GET /", [MS] * 3)))
     take(series, 750, shard(raw("GET /", [MS] * 4)))
-    series.observe(seen(800, shard(raw("request", [MS]), raw("GET /", [MS] * 4)), ended=True))
+    series.observe(snapshot(800, shard(raw("request", [MS]), raw("GET /", [MS] * 4)), ended=True))
     series.store()
     found = {name: [point.calls for point in row.points] for name, row in rows(run).items()}
     assert found == {"request": [1], "GET /": [3, 1]}
@@ -166,7 +166,7 @@ def test_a_shard_that_is_lost_takes_nothing_away():
     take(series, 250, shard(raw("q", [MS] * 4)))
     series.store()
     second = Series(run)
-    second.observe(seen(500))
+    second.observe(snapshot(500))
     second.store()
     assert [point.calls for point in rows(run)["q"].points] == [4]
 
@@ -216,7 +216,7 @@ def test_a_name_that_was_only_seen_for_a_moment_is_gone_at_the_end():
     run = a_run()
     series = Series(run)
     take(series, 250, shard(raw("request", [MS] * 2)))
-    series.observe(seen(500, shard(raw("GET /", [MS] * 2)), ended=True))
+    series.observe(snapshot(500, shard(raw("GET /", [MS] * 2)), ended=True))
     series.store()
     assert {name: [point.calls for point in row.points] for name, row in rows(run).items()} == {"GET /": [2]}
 

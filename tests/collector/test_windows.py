@@ -17,7 +17,7 @@ KEY = CallKey("GET", "cache", "redis:get")
 OTHER = CallKey("render", "template", "jinja2:render")
 
 
-def counted(durations_ns: Iterable[int], errors: int = 0, site: str = "app.py:1") -> Counters:
+def counters_of(durations_ns: Iterable[int], errors: int = 0, site: str = "app.py:1") -> Counters:
     """Return the counters of calls that took so long."""
     durations = list(durations_ns)
     buckets = dict(Counter(bucket_of(duration_ns) for duration_ns in durations))
@@ -38,7 +38,7 @@ def steady(seconds: Iterable[float], per_second: int = 10) -> History:
     """Return the history of a run that began at 0 and does one thing at a steady rate."""
     history = History(0)
     for second in seconds:
-        history.observe(snapshot(second, key=counted([MS] * round(second * per_second))))
+        history.observe(snapshot(second, key=counters_of([MS] * round(second * per_second))))
     return history
 
 
@@ -78,7 +78,7 @@ def test_percentiles_are_those_of_the_window():
     history = History(0)
     slow = [500 * MS] * 1000
     for second in range(100, 121):
-        history.observe(snapshot(second, key=counted([*slow, *[2 * MS] * ((second - 100) * 10)])))
+        history.observe(snapshot(second, key=counters_of([*slow, *[2 * MS] * ((second - 100) * 10)])))
     now = history.figures(KEY, "10 s")
     assert all(abs(duration_ns - 2 * MS) <= 0.022 * 2 * MS for duration_ns in (now.p50_ns, now.p95_ns, now.p99_ns))
     assert abs(history.figures(KEY, "all").p50_ns - 500 * MS) <= 0.022 * 500 * MS
@@ -87,15 +87,15 @@ def test_percentiles_are_those_of_the_window():
 def test_the_slowest_of_all_is_told_exactly():
     """The largest duration is counted as such."""
     history = History(0)
-    history.observe(snapshot(1, key=counted([3 * MS, 5 * MS, 777 * MS])))
+    history.observe(snapshot(1, key=counters_of([3 * MS, 5 * MS, 777 * MS])))
     assert history.figures(KEY, "all").p99_ns == 777 * MS
 
 
 def test_what_shrinks_has_not_grown():
     """A transaction that gets its name moves its counters; no figure becomes negative."""
     history = History(0)
-    history.observe(snapshot(100, key=counted([MS] * 100, errors=5)))
-    history.observe(snapshot(101, key=counted([MS] * 90, errors=4)))
+    history.observe(snapshot(100, key=counters_of([MS] * 100, errors=5)))
+    history.observe(snapshot(101, key=counters_of([MS] * 90, errors=4)))
     figures = history.figures(KEY, "10 s")
     assert (figures.calls, figures.errors, figures.total_ns, figures.rate, figures.p95_ns) == (0, 0, 0, 0.0, 0)
     assert all(per_second >= -1.0 for per_second in history.spark(KEY))
@@ -115,7 +115,7 @@ def test_a_mark_counts_anew():
     history.mark()
     assert history.calls("all") == []
     for second in range(131, 136):
-        history.observe(snapshot(second, key=counted([MS] * second * 10), other=counted([MS])))
+        history.observe(snapshot(second, key=counters_of([MS] * second * 10), other=counters_of([MS])))
     found = {window: (history.figures(KEY, window).calls, history.figures(KEY, window).seconds) for window in WINDOWS}
     assert found == {"10 s": (50, 5.0), "60 s": (50, 5.0), "all": (50, 5.0)}
     assert {row.key: row.all_calls for row in history.calls("all")} == {KEY: 50, OTHER: 1}
@@ -128,7 +128,7 @@ def test_a_mark_outlives_the_minute():
     history = steady(range(10))
     history.mark()
     for second in range(10, 300):
-        history.observe(snapshot(second, key=counted([MS] * second * 10)))
+        history.observe(snapshot(second, key=counters_of([MS] * second * 10)))
     assert history.figures(KEY, "all").calls == 2900
     assert history.figures(KEY, "10 s").calls == 100
 
@@ -136,8 +136,8 @@ def test_a_mark_outlives_the_minute():
 def test_names_stand_by_their_self_time_in_the_window():
     """Not by what they did an hour ago."""
     history = History(0)
-    history.observe(snapshot(100, key=counted([900 * MS] * 9), other=counted([MS])))
-    history.observe(snapshot(101, key=counted([900 * MS] * 9), other=counted([MS] * 2)))
+    history.observe(snapshot(100, key=counters_of([900 * MS] * 9), other=counters_of([MS])))
+    history.observe(snapshot(101, key=counters_of([900 * MS] * 9), other=counters_of([MS] * 2)))
     assert [row.key for row in history.calls("10 s")] == [OTHER, KEY]
     assert [row.key for row in history.calls("all")] == [KEY, OTHER]
 
@@ -145,7 +145,7 @@ def test_names_stand_by_their_self_time_in_the_window():
 def test_several_names_are_told_as_one():
     """For one line."""
     history = History(0)
-    history.observe(snapshot(5, key=counted([MS] * 3, errors=1), other=counted([4 * MS] * 1)))
+    history.observe(snapshot(5, key=counters_of([MS] * 3, errors=1), other=counters_of([4 * MS] * 1)))
     figures = history.together([KEY, OTHER], "all")
     assert (figures.calls, figures.errors, figures.total_ns, figures.rate) == (4, 1, 7 * MS, 0.8)
 
@@ -153,9 +153,9 @@ def test_several_names_are_told_as_one():
 def test_call_sites_are_those_of_the_window():
     """Who calls now."""
     history = History(0)
-    both = counted([MS] * 4)
-    history.observe(snapshot(100, key=counted([MS] * 4)))
-    both.add(counted([MS] * 3, site="shop.py:7"))
+    both = counters_of([MS] * 4)
+    history.observe(snapshot(100, key=counters_of([MS] * 4)))
+    both.add(counters_of([MS] * 3, site="shop.py:7"))
     history.observe(snapshot(101, key=both))
     assert history.figures(KEY, "10 s").sites == {"shop.py:7": 3}
 
@@ -166,7 +166,7 @@ def test_the_spark_line_is_the_last_minute():
     calls = 0
     for second in range(200, 221):
         calls += 7 if second >= 211 else 1
-        history.observe(snapshot(second, key=counted([MS] * calls)))
+        history.observe(snapshot(second, key=counters_of([MS] * calls)))
     spark = history.spark(KEY)
     assert len(spark) == SPARK_CELLS
     assert spark == [-1.0] * 20 + [1.0] * 5 + [7.0] * 5
@@ -181,7 +181,7 @@ def test_a_minute_is_all_that_is_kept():
     """And counters that do not change are kept once."""
     history = History(0)
     for second in range(1000):
-        history.observe(snapshot(second, key=counted([MS] * 5), other=counted([MS] * second)))
+        history.observe(snapshot(second, key=counters_of([MS] * 5), other=counters_of([MS] * second)))
     assert len(history._kept) == 61
     assert len({id(kept.totals.by_key[KEY]) for kept in history._kept}) == 1
 

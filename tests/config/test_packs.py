@@ -102,10 +102,10 @@ def test_what_a_name_reads_is_stored(request, make, root, values):
     spans = {span for pack, _, _, span in TARGETS if pack == request.node.callspec.id}
     fields = [path for span in spans for part in parse(span) if not isinstance(part, str) for path in part[0]]
     assert {path[0] for path in fields} == {root}
-    assert [_stored(make(), path[1:]) for path in fields if path[1:]] == values
+    assert [_read_stored(make(), path[1:]) for path in fields if path[1:]] == values
 
 
-def _stored(value, names):
+def _read_stored(value, names):
     for name in names:
         if name in getattr(value, "__dict__", ()):
             value = vars(value)[name]

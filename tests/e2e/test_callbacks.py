@@ -23,8 +23,8 @@ class Bus:
         self.entries.append((order, "name", None, listener))
 
     def on(self, event, listener=None, failed=None):
-        for one in listener if type(listener) is list else [listener]:
-            self.table.setdefault(event, []).append(one)
+        for receiver in listener if type(listener) is list else [listener]:
+            self.table.setdefault(event, []).append(receiver)
         return listener
 
     def put(self, event, listener):
@@ -233,7 +233,7 @@ def test_a_callback_keeps_its_parameters(watched):
             return receiver(**{name: value for name, value in given.items() if name in names})
         held = bus.table["a"]
         print([robust(receiver, a=1, signal=2) for receiver in held[:3]])
-        print([inspect.getfullargspec(receiver).args for receiver in held], [str(inspect.signature(each)) for each in held])
+        print([inspect.getfullargspec(receiver).args for receiver in held], [str(inspect.signature(call)) for call in held])
         print(held[1] is c, hasattr(held[3].__call__, "__func__"), inspect.getfullargspec(C.__call__).args)
         """,
         hook("on", "listener"),

@@ -160,8 +160,8 @@ TRACES = """
     main()
     {setter}(None)
     print(len(seen))
-    for each in seen:
-        print(*each)
+    for event in seen:
+        print(*event)
 """
 
 
@@ -180,14 +180,14 @@ def test_verbose_imports_name_the_same_modules(tmp_path: Path) -> None:
     """`python -v` tells of the program's imports in the same order; beyond them only of a handful of ours."""
     write(tmp_path, {"app.py": "import json, decimal\nprint(decimal.Decimal(1))\n"})
 
-    def imported(stderr: str) -> list[str]:
+    def imports_in(stderr: str) -> list[str]:
         return re.findall(r"^import '([\w.]+)'", stderr, re.MULTILINE)
 
     python = interpreters.base_python()
     bare = bare_run([python, "-v", "app.py"], cwd=tmp_path)
     under = hookmon_run([python, "-v", "app.py"], cwd=tmp_path, config=watch("shop", "quote"))
     assert under.stdout == bare.stdout
-    known, seen = imported(bare.stderr), imported(under.stderr)
+    known, seen = imports_in(bare.stderr), imports_in(under.stderr)
     added = [name for name in seen if name not in known]
     assert [name for name in seen if name in known] == known
     assert len(added) <= 6, added
@@ -241,7 +241,7 @@ def test_another_agent_in_the_same_program(tool: str, order: str, tmp_path: Path
     assert (result.stdout, result.exit_code) == ("True\n", 0), result.stderr
     assert "Traceback" not in result.stderr
     assert calls(report, "shop:quote") == 5
-    assert sum(each["calls"] for each in report["calls"] if each["name"] == "SELECT ?") == 5
+    assert sum(row["calls"] for row in report["calls"] if row["name"] == "SELECT ?") == 5
 
 
 # Stand-ins for agents whose packages are not in the test extra: what their sitecustomize does with PYTHONPATH and with ours.
@@ -369,7 +369,7 @@ def test_pytest_rewrites_a_watched_conftest(tmp_path: Path) -> None:
     bare = bare_run(command, cwd=tmp_path, env=env)
     under = hookmon_run(command, cwd=tmp_path, config=config, env=env)
 
-    def told(text: str) -> list[str]:  # less the session's duration and frames of ours
+    def without_noise(text: str) -> list[str]:  # less the session's duration and frames of ours
         lines = re.sub(r"in \d+\.\d+s", "in …", text).splitlines()
         return [line for line in lines if "hookmon" not in line and "return self.__wrapped__" not in line]
 
@@ -377,9 +377,9 @@ def test_pytest_rewrites_a_watched_conftest(tmp_path: Path) -> None:
     assert "3 failed, 2 passed" in bare.stdout
     assert under.exit_code == bare.exit_code == 1
     if not IS_PURE:  # its frames stand in the tracebacks
-        assert told(under.stdout) == told(bare.stdout)
-    assert [line for line in told(under.stdout) if line.startswith("E ")] == [
-        line for line in told(bare.stdout) if line.startswith("E ")
+        assert without_noise(under.stdout) == without_noise(bare.stdout)
+    assert [line for line in without_noise(under.stdout) if line.startswith("E ")] == [
+        line for line in without_noise(bare.stdout) if line.startswith("E ")
     ]
     assert calls(under.report, "shop:quote") == 5
     assert (calls(under.report, "conftest:check"), errors(under.report, "conftest:check")) == (4, 2)
@@ -557,7 +557,7 @@ def test_a_program_that_stops_its_clocks_is_still_timed(tmp_path: Path) -> None:
     write(tmp_path, {"shop.py": SHOP, "app.py": STOPS_ITS_CLOCKS})
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=WATCH_SHOP)
     assert (result.stderr, result.exit_code) == ("", 0)
-    found = next(each for each in result.report["calls"] if each["target"] == "shop:call")
+    found = next(row for row in result.report["calls"] if row["target"] == "shop:call")
     assert found["calls"] == 2
     assert 0.1e9 <= found["total_ns"] < 30e9
     assert found["max_ns"] < 30e9
@@ -572,7 +572,7 @@ def test_nothing_of_the_users_is_changed(tmp_path: Path) -> None:
     env: dict[str, str | None] = {"HOME": str(tmp_path / "home"), "PYTHONDONTWRITEBYTECODE": "1"}
     env |= {"XDG_STATE_HOME": None, "XDG_CACHE_HOME": None}
 
-    def everything() -> dict[str, tuple[int, int, int]]:
+    def list_files() -> dict[str, tuple[int, int, int]]:
         found = {}
         for path in tmp_path.rglob("*"):
             if not path.is_relative_to(tmp_path / "home" / ".cache") and not path.is_relative_to(tmp_path / "work" / ".hookmon"):
@@ -581,10 +581,10 @@ def test_nothing_of_the_users_is_changed(tmp_path: Path) -> None:
                 found[str(path)] = (status.st_mode, status.st_size * is_file, status.st_mtime_ns * is_file)
         return found
 
-    before = everything()
+    before = list_files()
     result = Started([HOOKMON, "run", str(python), "app.py"], cwd=tmp_path / "work", env=env).finish()
     assert (result.stdout, result.exit_code) == ("4\n", 0)
-    after = everything()
+    after = list_files()
     assert after == before
     assert {path.name for path in (tmp_path / "work" / ".hookmon").iterdir()} <= {".gitignore", "run-0001.sqlite"}
 

@@ -415,7 +415,7 @@ def test_runs_in_one_folder_do_not_meet(tmp_path: Path) -> None:
     program = "import sys, time, work\nfor number in range(int(sys.argv[1])): work.other(number)\ntime.sleep(0.3)\n"
     write(tmp_path, {"work.py": WORK, "app.py": program})
     running = [hookmon_start([PYTHON, "app.py", str(count)], cwd=tmp_path, config=WATCH) for count in (10, 20, 30, 40)]
-    reports = [each.finish().report for each in running]
+    reports = [started.finish().report for started in running]
     assert [calls(report, "work:other") for report in reports] == [10, 20, 30, 40]
     assert len({report["run"]["id"] for report in reports}) == 4
 
@@ -605,7 +605,7 @@ def test_hostile_names_are_harmless(form: str, tmp_path: Path) -> None:
         assert "[link]" not in outside
     if form == "json":
         report = json.loads(result.stdout)
-        assert sum(each["calls"] for each in report["calls"] if each["target"] == "work:step") == 3
+        assert sum(row["calls"] for row in report["calls"] if row["target"] == "work:step") == 3
         assert errors(report, "work:step") == 0
 
 

@@ -52,8 +52,8 @@ def test_each_callback_counts_under_its_own_name(watched):
             return inner
 
         mail = Mail()
-        for each in (mail.send, Mail.build, mail.check, mail, make(), functools.partial(audit), len, lambda x: x):
-            assert events.on("load", each) is each or each == mail.send or each == Mail.build
+        for listener in (mail.send, Mail.build, mail.check, mail, make(), functools.partial(audit), len, lambda x: x):
+            assert events.on("load", listener) is listener or listener == mail.send or listener == Mail.build
         for _ in range(3):
             print(events.emit("save", 1))
         events.listeners["load"].remove(len)
@@ -96,8 +96,8 @@ def test_the_program_keeps_its_own_function(watched):
 
         async def later(x): return x
         def steps(x): yield x
-        for each in (later, steps):
-            events.on("b", each)
+        for listener in (later, steps):
+            events.on("b", listener)
         import asyncio
         first, second = events.listeners["b"]
         assert inspect.iscoroutinefunction(first) and inspect.isgeneratorfunction(second)
@@ -366,7 +366,7 @@ def test_what_a_callback_raises_passes(watched):
             warnings.simplefilter("always")
             @frame.add
             def f(x): raise KeyError(x)
-        print([(each.filename.rpartition("/")[2], each.lineno) for each in caught])
+        print([(warning.filename.rpartition("/")[2], warning.lineno) for warning in caught])
         try:
             frame.LISTENERS[0]("gone")
         except KeyError as error:
@@ -412,7 +412,7 @@ def test_a_started_script_can_be_the_framework(watched):
             return decorate
         @hook("one")
         def first(): return 1
-        print([each() for each in HOOKS], first.__name__)
+        print([function() for function in HOOKS], first.__name__)
         """,
         '[[hook]]\nmodule = "__main__"\ncalls = ["hook"]\ncallable = "decorated"\nspan = "{name} {callable}"\n',
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import interpreters
-from support.runs import PYTHON, bare_run, calls, hookmon_run, watch, watched, write
+from support.runs import PYTHON, bare_run, calls, hookmon_run, watch, watch_row, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
@@ -320,7 +320,7 @@ ASKS = {  # program, {target: calls}
         sys.meta_path.append(Finder("last"))
         import virtual, shop
         print(virtual.hello(), shop.quote(1), type(virtual.__loader__).__name__, virtual.__spec__)
-        print(sorted({each for each in seen if each[1] in ("virtual", "shop")}))
+        print(sorted({asked for asked in seen if asked[1] in ("virtual", "shop")}))
         """,
         {"virtual:hello": 1, "shop:quote": 1},
     ),
@@ -502,15 +502,15 @@ def test_bad_watches_never_disable_the_others(library: Path) -> None:
     assert (result.stdout, result.stderr, result.exit_code) == ("2 fixed closed free True\n", "", 0)
     report = result.report
     assert (calls(report, "shop:quote"), calls(report, "stubborn:free")) == (1, 1)
-    assert watched(report, "shop:quotte")["status"] == "not found"
-    assert "quote" in watched(report, "shop:quotte")["detail"]
-    assert watched(report, "shop:Nothing.method")["status"] == "not found"
-    assert watched(report, "shop:RATE")["status"] in ("refused", "not found")
+    assert watch_row(report, "shop:quotte")["status"] == "not found"
+    assert "quote" in watch_row(report, "shop:quotte")["detail"]
+    assert watch_row(report, "shop:Nothing.method")["status"] == "not found"
+    assert watch_row(report, "shop:RATE")["status"] in ("refused", "not found")
     for target in ("stubborn:fixed", "stubborn:Closed.method"):  # hard to patch: either it worked, or it is said
-        assert watched(report, target)["status"] == ("active" if calls(report, target) else "refused")
-    assert watched(report, "datetime:datetime.now")["status"] == "refused"
-    assert watched(report, "never_imported:anything")["status"] == "never imported"
-    assert watched(report, "pkg.no_such_part:anything")["status"] == "never imported"
+        assert watch_row(report, target)["status"] == ("active" if calls(report, target) else "refused")
+    assert watch_row(report, "datetime:datetime.now")["status"] == "refused"
+    assert watch_row(report, "never_imported:anything")["status"] == "never imported"
+    assert watch_row(report, "pkg.no_such_part:anything")["status"] == "never imported"
 
 
 # lightness

@@ -109,7 +109,7 @@ def test_a_module_that_is_unloaded_goes(engine: str, tmp_path: Path) -> None:
     for _ in range(3):
         every = import_module("every")
         every.use()
-        gone += [weakref.ref(each) for each in (every, every.Basket, every.use)]
+        gone += [weakref.ref(value) for value in (every, every.Basket, every.use)]
         del sys.modules["every"], every
     server = weakref.ref(sys.modules.pop("wsgiref.simple_server"))
     del wsgiref, import_module

@@ -55,7 +55,7 @@ def pid_in(path: Path) -> int:
     return int(path.read_text())
 
 
-def gone(pid: int) -> bool:
+def is_gone(pid: int) -> bool:
     """Say whether a process has ended; a zombie has."""
     try:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
@@ -90,7 +90,7 @@ def test_kill_of_the_program_loses_no_completed_call(killed: tuple[Report, int, 
 def test_calls_in_flight_are_listed_with_their_age(killed: tuple[Report, int, int]) -> None:
     """What a killed program was doing is in the report, and since when."""
     report, _, _ = killed
-    stuck = [each for each in report["in_flight"] if "stuck" in json.dumps(each["stack"])]
+    stuck = [call for call in report["in_flight"] if "stuck" in json.dumps(call["stack"])]
     assert len(stuck) == 1
     assert 400_000_000 < stuck[0]["since_ns"] < 30_000_000_000
     assert stuck[0]["pid"] in [process["pid"] for process in report["processes"]]
@@ -145,8 +145,8 @@ def orphan(folder: Path, *args: str) -> tuple[Started, int]:
         os.kill(running.process.pid, signal.SIGKILL)
         running.process.wait()
         time.sleep(0.3)
-        assert not gone(pid)
-        wait_until(lambda: gone(pid), "the program to end by itself")
+        assert not is_gone(pid)
+        wait_until(lambda: is_gone(pid), "the program to end by itself")
     except BaseException:
         running.kill()
         raise
@@ -185,7 +185,7 @@ def test_run_is_readable_while_it_runs(tmp_path: Path) -> None:
         found = hookmon(["report", "--format", "json"], cwd=tmp_path)
         report = json.loads(found.stdout)
         assert calls(report, "work:step") > 0
-        assert "stuck" in json.dumps([each["stack"] for each in report["in_flight"]])
+        assert "stuck" in json.dumps([call["stack"] for call in report["in_flight"]])
         assert report["run"]["exit_code"] is None
         os.kill(pid, signal.SIGKILL)
         running.finish()  # lets the launcher tidy up

@@ -53,7 +53,7 @@ def pids(report: Report) -> Counter[int]:
     return Counter(process["pid"] for process in report["processes"])
 
 
-def saved(folder: Path) -> Run:
+def last_run(folder: Path) -> Run:
     """Return the last run of a folder as it is kept."""
     store = Store.of_project(folder)
     return store.run_file(store.numbers()[-1]).load()
@@ -69,7 +69,7 @@ def test_children_that_nobody_waits_for_are_one_process_each(tmp_path: Path) -> 
     work.step()
     kept = [subprocess.Popen(["true"]) for _ in range(5)]
     time.sleep(1.2)
-    for each in kept: each.wait()
+    for child in kept: child.wait()
     """
     report = run(tmp_path, program)
     assert (report["run"]["processes"], set(pids(report).values())) == (6, {1})
@@ -191,23 +191,23 @@ def test_a_daemon_is_named_and_its_shard_stays(pace: str, tmp_path: Path) -> Non
     """It outlives the run, which says so; what it counts afterwards is not deleted unread."""
     write(tmp_path, {"work.py": WORK, "daemon.py": DAEMON})
     result = hookmon_run([PYTHON, "daemon.py", pace], cwd=tmp_path, config=WATCH)
-    folder = Path(saved(tmp_path).run_folder)
+    folder = Path(last_run(tmp_path).run_folder)
     try:
         wait_until((tmp_path / "ready").exists, "the daemon")
         ((pid, _),) = [line.split(" ", 1) for line in result.report["still_running"]]
         assert [process["state"] for process in result.report["processes"] if process["pid"] == int(pid)] == ["running"]
         assert blind_spots(result.report) == []
-        assert [text.split()[1] for text in saved(tmp_path).running] == [pid]
+        assert [text.split()[1] for text in last_run(tmp_path).running] == [pid]
         (tmp_path / "go").touch()
         wait_until((tmp_path / "done").exists, "the daemon's end")
-        assert recorded(folder) == 105
+        assert count_calls(folder) == 105
     finally:
         (tmp_path / "go").touch()
         wait_until((tmp_path / "done").exists, "the daemon's end")
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def recorded(folder: Path) -> int:
+def count_calls(folder: Path) -> int:
     """Return how many calls there are in the shards of a run folder."""
     tree = Tree()
     for path in folder.glob("*.shard"):

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon, hookmon_run, watch, watched, write
+from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon, hookmon_run, watch, watch_row, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
@@ -122,9 +122,9 @@ def test_what_a_compiler_may_have_taken_is_said(order: str, engine: str, tmp_pat
     config = NO_PACKS + watch("shop", "quote", "pay")
     under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
     assert under.stdout == "4 1\n"
-    row = watched(under.report, "shop:quote")
+    row = watch_row(under.report, "shop:quote")
     assert (row["status"], row["detail"]) == ("unused", "what numba has compiled runs uncounted")
-    assert watched(under.report, "shop:pay")["detail"] == ""
+    assert watch_row(under.report, "shop:pay")["detail"] == ""
     assert blind_spots(under.report) == []
 
 
@@ -132,7 +132,7 @@ def test_without_a_compiler_nothing_is_said_of_one(tmp_path: Path) -> None:
     """And where one was, the screen has it below "none was called", too."""
     write(tmp_path, {"numba.py": COMPILER, "shop.py": "def quote(n): return n * 2\n", "app.py": "import shop\n"})
     config = NO_PACKS + watch("shop", "quote")
-    assert watched(hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config).report, "shop:quote")["detail"] == ""
+    assert watch_row(hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config).report, "shop:quote")["detail"] == ""
     hookmon_run([PYTHON, "-c", "import shop, numba"], cwd=tmp_path, config=config)
     text = " ".join(hookmon(["report", "last"], cwd=tmp_path).stdout.split())
     assert "Mind that what numba has compiled runs uncounted." in text
@@ -146,7 +146,7 @@ def test_a_real_compiler_is_one(tmp_path: Path) -> None:
     )
     under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=NO_PACKS + watch("shop", "quote"))
     assert under.stdout == "4\n"
-    assert watched(under.report, "shop:quote")["detail"] == "what numba has compiled runs uncounted"
+    assert watch_row(under.report, "shop:quote")["detail"] == "what numba has compiled runs uncounted"
 
 
 UNWATCHED = {
@@ -162,7 +162,7 @@ def test_never_imported_is_said_of_what_was_watched_only(name: str, tmp_path: Pa
     program, is_told = UNWATCHED[name]
     write(tmp_path, {"shop.py": "def quote(): pass\n", "other.py": "def f(): pass\n", "app.py": f"import other\n{program}"})
     under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=NO_PACKS + watch("shop", "quote") + watch("other", "f"))
-    row = watched(under.report, "shop:quote")
+    row = watch_row(under.report, "shop:quote")
     assert (row["status"], row["detail"]) == ("never imported", ABSENT if is_told else "")
 
 
@@ -170,7 +170,9 @@ def test_a_misspelt_module_is_offered_with_that(tmp_path: Path) -> None:
     """Both may be the reason."""
     write(tmp_path, {"shop.py": "def quote(): pass\n"})
     program = "import time, shop; time.sleep(0.6)"
-    row = watched(hookmon_run([PYTHON, "-I", "-c", program], cwd=tmp_path, config=NO_PACKS + watch("shpo", "f")).report, "shpo:f")
+    row = watch_row(
+        hookmon_run([PYTHON, "-I", "-c", program], cwd=tmp_path, config=NO_PACKS + watch("shpo", "f")).report, "shpo:f"
+    )
     assert row["detail"] == f"did you mean shop?; {ABSENT}"
 
 
@@ -179,7 +181,7 @@ def test_for_the_started_script_no_module_is_offered(tmp_path: Path) -> None:
     write(tmp_path, {"za/__main__.py": "def quote(): pass\n", "app.py": "pass\n"})
     command = [PYTHON, "-c", "exec(open('app.py').read())"]
     report = hookmon_run(command, cwd=tmp_path, config=NO_PACKS + watch("__main__", "quote")).report
-    row = watched(report, "__main__:quote")
+    row = watch_row(report, "__main__:quote")
     assert (row["status"], row["detail"]) == ("never imported", "")
     assert [spot.partition(":")[0] for spot in blind_spots(report)] == ["__main__"]
 
@@ -217,7 +219,7 @@ def test_a_property_is_no_function_that_takes_callbacks(tmp_path: Path) -> None:
     write(tmp_path, {"bus.py": source, "app.py": "import bus\nbus.Client().on_message = print\n"})
     tables = [f'[[hook]]\nmodule = "bus"\ncalls = ["Client.{name}"]\ncallable = "f"\n' for name in ("on_message", "connect")]
     report = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=NO_PACKS + "".join(tables)).report
-    rows = [watched(report, f"bus:Client.{name}") for name in ("on_message", "connect")]
+    rows = [watch_row(report, f"bus:Client.{name}") for name in ("on_message", "connect")]
     assert [row["status"] for row in rows] == ["refused", "refused"]
     assert rows[0]["detail"] == "it is a property: what is assigned to it passes no function of that name"
     assert rows[1]["detail"].startswith("it is partial, no Python function")

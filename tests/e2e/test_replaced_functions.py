@@ -136,7 +136,7 @@ def test_a_fake_file_system_does_not_hide_ours(tmp_path: Path):
         config,
     )
     assert calls(under.report, "lib:quote") == 1000
-    assert len([each for each in under.report["calls"] if each["target"] == "lib:quote"]) == 1000
+    assert len([row for row in under.report["calls"] if row["target"] == "lib:quote"]) == 1000
     assert calls(under.report, "late:quote") == 3
     assert under.report["blind_spots"] == []
 

@@ -449,7 +449,7 @@ SLOW_DISK = """
 """
 
 
-def left_behind(folder: Path) -> list[str]:
+def leftovers(folder: Path) -> list[str]:
     """Return what a run that never was has left."""
     return [path.name for path in (*folder.glob("*/hookmon-*"), *(folder / ".hookmon").glob("run-*"))]
 
@@ -469,7 +469,7 @@ def test_a_signal_during_the_preparation_ends_it(number: signal.Signals, tmp_pat
         running.kill()
     assert (result.stdout, result.stderr, result.exit_code) == ("", "", -number)
     assert not (tmp_path / "started").exists()
-    assert left_behind(tmp_path) == []
+    assert leftovers(tmp_path) == []
 
 
 def test_control_c_during_the_preparation_ends_it(tmp_path: Path) -> None:

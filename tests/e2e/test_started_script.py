@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, watched, write
+from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, watch_row, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
@@ -240,7 +240,7 @@ def test_every_kind_of_call_is_counted_in_every_kind_of_process(arguments: list[
     result = hookmon_run([PYTHON, *arguments], cwd=tmp_path, config=config)
     assert (result.stdout, result.exit_code) == ("[10]\n" * 3, 0)
     assert "Warning" not in result.stderr
-    found = {each["target"].removesuffix(".__init__"): (each["calls"], each["errors"]) for each in result.report["calls"]}
+    found = {row["target"].removesuffix(".__init__"): (row["calls"], row["errors"]) for row in result.report["calls"]}
     count = 10 * EXERCISES
     expected = {f"library:{name}": (count, count if name == "fails" else 0) for name in EACH_TIME}
     expected |= {f"library:{name}": (EXERCISES, 0) for name in ONCE}
@@ -358,7 +358,7 @@ RUNNERS: dict[str, list[str]] = {
 }
 
 
-def covered(folder: Path) -> object:
+def coverage_of(folder: Path) -> object:
     """Return the lines and branches that coverage has found, None where it did not run."""
     if not (folder / ".coverage").exists():
         return None
@@ -374,12 +374,12 @@ def test_a_script_that_a_tool_runs_is_watched(name: str, engine: str, tmp_path: 
     """It runs as under the tool alone, which finds the same lines and branches; what it does not define is named as ever."""
     write(tmp_path, {"script.py": RUN_BY_A_TOOL})
     bare = bare_run([PYTHON, *RUNNERS[name]], cwd=tmp_path)
-    alone = (tmp_path / "seen.json").read_text(), covered(tmp_path)
+    alone = (tmp_path / "seen.json").read_text(), coverage_of(tmp_path)
     config = watch("__main__", "square", "Basket.*", "sqare")
     under = hookmon_run([PYTHON, *RUNNERS[name]], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
-    assert (under.exit_code, (tmp_path / "seen.json").read_text(), covered(tmp_path)) == (bare.exit_code, *alone)
+    assert (under.exit_code, (tmp_path / "seen.json").read_text(), coverage_of(tmp_path)) == (bare.exit_code, *alone)
     assert (calls(under.report, "__main__:square"), calls(under.report, "__main__:Basket.total")) == (5, 1)
-    misspelt = watched(under.report, "__main__:sqare")
+    misspelt = watch_row(under.report, "__main__:sqare")
     assert (misspelt["status"], misspelt["detail"]) == ("not found", "did you mean square?")
 
 
@@ -401,7 +401,7 @@ def test_a_tool_that_is_not_followed_is_named(tool: str, tmp_path: Path) -> None
     command = [PYTHON, "-m", tool, *options.get(tool, []), "script.py"]
     under = hookmon_run(command, cwd=tmp_path, config=watch("__main__", "square"))
     assert under.exit_code == bare_run(command, cwd=tmp_path).exit_code == 0
-    row = watched(under.report, "__main__:square")
+    row = watch_row(under.report, "__main__:square")
     assert row["status"] == "not found"
     assert row["detail"].startswith("the started script was /")
     assert f"/{tool}.py, which does not define it" in row["detail"]

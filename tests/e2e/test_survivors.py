@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from support.runs import PYTHON, Started, calls, hookmon, hookmon_run, wait_until, watch, watched, write
+from support.runs import PYTHON, Started, calls, hookmon, hookmon_run, wait_until, watch, watch_row, write
 
 from hookmon.collector.store import Store
 
@@ -65,7 +65,7 @@ def test_what_a_daemon_counts_is_reported_later(slow: str, tmp_path: Path) -> No
         wait_until((tmp_path / "counted").exists, "a hundred calls more")
         found = report(tmp_path)
         assert (calls(found, "work:step"), calls(found, "later:late")) == (105, 1)
-        assert watched(found, "later:late")["status"] == "active"
+        assert watch_row(found, "later:late")["status"] == "active"
         hookmon_run([PYTHON, "-c", "pass"], cwd=tmp_path)
         assert folder.exists()
     finally:

@@ -272,5 +272,5 @@ def test_tree_adds_up(timed: Timed) -> None:
     in_tree: dict[str, int] = {}
     for node in report["tree"]:
         in_tree[node["target"]] = in_tree.get(node["target"], 0) + node["calls"]
-    in_table = {each["target"]: each["calls"] for each in report["calls"]}
+    in_table = {row["target"]: row["calls"] for row in report["calls"]}
     assert in_tree == in_table

@@ -187,7 +187,7 @@ PROGRAMS = {
 
         work.rounds(50)
         running = [subprocess.Popen([sys.executable, "child.py"]) for _ in range(3)]
-        for each in running: each.wait()
+        for child in running: child.wait()
         """,
         200,
     ),
@@ -329,7 +329,7 @@ def test_commands_equal_the_servers_count(program: str, failed: int, valkey: Val
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, env={"REDIS_URL": valkey.url})
     assert result.exit_code == 0, result.stderr
     assert commands(result.report) == valkey.commands()
-    assert sum(each["errors"] for each in result.report["calls"] if each["kind"] == "cache") == failed
+    assert sum(row["errors"] for row in result.report["calls"] if row["kind"] == "cache") == failed
 
 
 def test_pipelines_are_one_call_each(valkey: Valkey, tmp_path: Path) -> None:

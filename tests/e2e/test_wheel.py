@@ -56,7 +56,7 @@ def compiled(builder: Path, sources: Path, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture(scope="module")
 def hookmon(builder: Path, compiled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the `hookmon` of that wheel in an environment of its own."""
-    return installed(builder, compiled, tmp_path_factory.mktemp("venv"))
+    return install(builder, compiled, tmp_path_factory.mktemp("venv"))
 
 
 def pip(python: Path, *words: str | Path, **env: str) -> None:
@@ -71,7 +71,7 @@ def wheel(builder: Path, sources: Path, folder: Path, **env: str) -> Path:
     return found
 
 
-def installed(builder: Path, file: Path, folder: Path) -> Path:
+def install(builder: Path, file: Path, folder: Path) -> Path:
     """Install a wheel into an environment of its own, with the libraries of the tests' own; return its `hookmon`."""
     python = new_virtualenv(folder)
     (site_packages(python) / "libraries.pth").write_text(f"{site_packages(Path(sys.executable))}\n", "utf-8")
@@ -110,7 +110,7 @@ def test_a_wheel_has_all_files_and_works(compiled: Path, hookmon: Path, tmp_path
 def test_without_a_compiler_the_pure_engine_serves_and_says_why(builder: Path, sources: Path, tmp_path: Path):
     """The installation succeeds, and the program is recorded."""
     file = wheel(builder, sources, tmp_path, CC="/bin/false")
-    version, report = answers(installed(builder, file, tmp_path / "venv"), tmp_path)
+    version, report = answers(install(builder, file, tmp_path / "venv"), tmp_path)
     assert "engine pure (the compiled one was not built for this interpreter)" in version
     assert "SELECT ?" in report
     assert "7 calls" in report

@@ -21,7 +21,7 @@ from support.runs import (
     row,
     rows,
     watch,
-    watched,
+    watch_row,
     write,
 )
 
@@ -493,8 +493,8 @@ def test_every_kind_was_watched(looks: tuple[Result, Result]) -> None:
     ]
     names += ["dispatch", "Base.method", "Base.build", "Base.twice", "Base.doubled", "Base.slow", "Child.method", "Point.norm"]
     assert [name for name in names if not calls(report, f"things:{name}")] == []
-    own = [each for each in report["watched"] if not each["pack"]]
-    assert [each["target"] for each in own if each["status"] not in ("active", "unused")] == []
+    own = [watch for watch in report["watched"] if not watch["pack"]]
+    assert [watch["target"] for watch in own if watch["status"] not in ("active", "unused")] == []
 
 
 def test_cloudpickle_takes_watched_functions(tmp_path: Path) -> None:
@@ -814,7 +814,7 @@ def test_c_types_are_named_not_broken(tmp_path: Path) -> None:
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config)
     assert (result.stdout, result.stderr, result.exit_code) == ("2 True b'\\x01'\n", "", 0)
     for target, name in C_TYPES.items():
-        found = watched(result.report, target)
+        found = watch_row(result.report, target)
         assert found["status"] == "refused"
         assert name in found["detail"]
 
@@ -850,11 +850,11 @@ def test_sqlite_is_watched_through_its_factories(tmp_path: Path) -> None:
     under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path)
     assert bare.exit_code == 0, bare.stderr
     assert under.seen == bare.seen
-    sql = [each for each in under.report["calls"] if each["kind"] == "sql"]
-    selects = [each["calls"] for each in sql if "WHERE" in each["name"].upper()]
-    assert selects == [5], [each["name"] for each in sql]
-    assert not [each["name"] for each in sql if "1, 2" in each["name"]]
-    assert sum(each["errors"] for each in sql) == 1
+    sql = [row for row in under.report["calls"] if row["kind"] == "sql"]
+    selects = [row["calls"] for row in sql if "WHERE" in row["name"].upper()]
+    assert selects == [5], [row["name"] for row in sql]
+    assert not [row["name"] for row in sql if "1, 2" in row["name"]]
+    assert sum(row["errors"] for row in sql) == 1
 
 
 # arguments and names
@@ -943,7 +943,7 @@ def test_names_are_bounded(tmp_path: Path) -> None:
     write(tmp_path, {"work.py": "def take(number):\n    return number\n", "app.py": program})
     report: Report = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=watch("work", "take", span="take {arg0}")).report
     assert calls(report, "work:take") == 30_000
-    names = [each["name"] for each in rows(report, "work:take")]
+    names = [row["name"] for row in rows(report, "work:take")]
     assert len(names) <= 10_001
     assert any("(other)" in name for name in names), blind_spots(report)
     told = (
@@ -1027,4 +1027,4 @@ def test_a_property_of_a_class_of_its_own_stays_what_it_is(tmp_path: Path):
     assert bare.stdout == "cached total All of it. 7 1\n"
     assert (result.stdout, result.exit_code) == (bare.stdout, bare.exit_code)
     assert (calls(result.report, "shop:Basket.total"), calls(result.report, "shop:last")) == (1, 1)
-    assert watched(result.report, "shop:Basket.count")["status"] == "refused"
+    assert watch_row(result.report, "shop:Basket.count")["status"] == "refused"

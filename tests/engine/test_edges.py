@@ -16,7 +16,7 @@ def one(a, /, b=2, *, c=3): return a, b, c
 def bad(error): raise error
 def deep(n): return n and 1 + deep(n - 1)
 def walk(n=3):
-    for each in range(n): yield each
+    for number in range(n): yield number
 async def price(n=0): return n
 async def broken(): raise KeyError("k")
 def named(text): return text
@@ -216,8 +216,8 @@ keep = [Slotless() for _ in range(3)]
 ''', vars(made))
     watch(made, "quote", "walk")
     vars(made)["me"] = made
-    for each in done:
-        for function in each:
+    for functions in done:
+        for function in functions:
             if function.__globals__ is not None: function()
     done.clear()
     del sys.modules["shop"], made
@@ -302,7 +302,7 @@ for _ in range(60):
         number += 1
         shop.named(str(number % 900))
     if handler.child:
-        for each in range(20): shop.named(str(each)); shop.late()
+        for n in range(20): shop.named(str(n)); shop.late()
         os._exit(0)
 """
     )

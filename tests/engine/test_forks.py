@@ -37,7 +37,7 @@ for _ in range(3):
         if not fork(): child()
         os.wait()
         child()
-for each in children: os.waitpid(each, 0)
+for pid in children: os.waitpid(pid, 0)
 shop.quote()
 """,
         env={"HOOKMON_ENGINE": "compiled"},
@@ -127,7 +127,7 @@ for _ in range(3):
         for _ in range(100): shop.price()
         shop.quote()
         os._exit(0)
-for each in children: os.waitpid(each, 0)
+for pid in children: os.waitpid(pid, 0)
 """,
         env={"HOOKMON_ENGINE": "pure"},
     )

@@ -30,8 +30,8 @@ def work():
         except StopIteration: pass
 sys.setswitchinterval(1e-5)
 threads = [threading.Thread(target=work) for _ in range(8)]
-for each in threads: each.start()
-for each in threads: each.join()
+for thread in threads: thread.start()
+for thread in threads: thread.join()
 import os
 child = os.fork()
 if child: os.waitpid(child, 0)

@@ -13,7 +13,7 @@ from hookmon.adapter import signal
 
 def signals_of(recorded) -> dict[str, tuple[str, float, int, float, float]]:
     """Return {name: (kind, value, count, min, max)} of all processes together."""
-    return {each.name: (each.kind, each.value, each.count, each.min, each.max) for each in recorded.signals}
+    return {signal.name: (signal.kind, signal.value, signal.count, signal.min, signal.max) for signal in recorded.signals}
 
 
 def test_a_counter_adds_up_what_all_threads_add(on):

@@ -9,7 +9,7 @@ import pytest
 OPERATIONS = """
 import dis
 def operations(function, word):
-    return {each.opname for each in dis.get_instructions(function, adaptive=True) if word in each.opname}
+    return {operation.opname for operation in dis.get_instructions(function, adaptive=True) if word in operation.opname}
 """
 
 
@@ -28,7 +28,7 @@ watch(shop, "Boat.row")
 boat = shop.Boat()
 for _ in range(200): shop.use(boat)
 found = operations(shop.use, "METHOD")
-assert any("METHOD_WITH_VALUES" in each for each in found), found
+assert any("METHOD_WITH_VALUES" in operation for operation in found), found
 """)
     assert recorded.calls() == {"Boat.row": 200}
 
@@ -49,7 +49,7 @@ watch(shop, "sell", span="sell {{arg0.{name}}}")
 ware = shop.Ware()
 for _ in range(200): shop.use(ware)
 before = operations(shop.use, "LOAD_ATTR")
-assert any("INSTANCE_VALUE" in each for each in before), before
+assert any("INSTANCE_VALUE" in operation for operation in before), before
 for _ in range(200):
     shop.sell(ware)
     shop.use(ware)
@@ -155,7 +155,7 @@ gc.set_debug(gc.DEBUG_SAVEALL)
 for n in range(20): shop.page(n)
 shop.copies.clear()
 gc.collect()
-ours = [each for each in gc.garbage if type(each).__module__.startswith("hookmon") or "hamt" in type(each).__name__]
+ours = [value for value in gc.garbage if type(value).__module__.startswith("hookmon") or "hamt" in type(value).__name__]
 gc.set_debug(0)
 assert not ours, ours[:5]
 """)

@@ -83,7 +83,7 @@ def handed(*args, **kwargs): return hands_out(*args, **kwargs)
 def chained(*args): return len(args)
 from hookmon.probe.engine import compiled
 if compiled:
-    handed = compiled.CallbackSource(hands_out, None, lambda args, kwargs, each: None if each == 2 else [args, kwargs, each], -1)
+    handed = compiled.CallbackSource(hands_out, None, lambda args, kwargs, made: None if made == 2 else [args, kwargs, made], -1)
     chained = compiled.Chained(plain, lambda owner, given: [owner, given], pair, lambda made, more: made.append(more))
 def guarded(function, *args):
     try: function(*args)
@@ -99,8 +99,8 @@ def state():
     watched = (hands_out, shop.one, shop.walk, boat, Boat, span, pair, named, error, None, KeyError, type(shop.one), texts[3])
     with open("/proc/self/statm") as file: pages = int(file.read().split()[1])
     total = sys.gettotalrefcount() if hasattr(sys, "gettotalrefcount") else 0
-    total -= 2 * sum(len(getattr(each, "buckets", ())) for each in recorder.root.children.values())  # which times are new
-    return [sys.getrefcount(each) for each in watched], len(gc.get_objects()), total, pages
+    total -= 2 * sum(len(getattr(node, "buckets", ())) for node in recorder.root.children.values())  # which times are new
+    return [sys.getrefcount(value) for value in watched], len(gc.get_objects()), total, pages
 gc.disable()
 calls(3000)
 state()
@@ -159,14 +159,14 @@ for n in range(20):
     boat = shop.Boat(); boat.row(); boat.bound = boat.row; boat.other = boat
     walk = shop.walk(); next(walk); walk.send(walk)
     made = shop.pause(); made.send(None); kept = [made]; kept.append(kept)
-    refs = [weakref.ref(each) for each in (shop.quote, shop.walk, shop.Boat, boat, walk, made)]
-    assert None not in [each() for each in refs]
+    refs = [weakref.ref(value) for value in (shop.quote, shop.walk, shop.Boat, boat, walk, made)]
+    assert None not in [ref() for ref in refs]
     dead = []
     weakref.finalize(shop.quote, dead.append, 1)
     del sys.modules["shop"], shop, boat, walk, made, kept
     patches._undo.clear()
     gc.collect(); gc.collect()
-    assert [each() for each in refs] == [None] * 6, [gc.get_referrers(each()) for each in refs if each()]
+    assert [ref() for ref in refs] == [None] * 6, [gc.get_referrers(ref()) for ref in refs if ref()]
     assert dead == [1]
 """)
     assert recorded.interrupted() == {"walk": 20, "pause": 20} or recorded.code == 0

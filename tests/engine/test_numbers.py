@@ -66,7 +66,7 @@ def tree_with(folder: Path, old: str, new: str) -> Path:
     return folder
 
 
-LAUNCHER = [sys.executable, "-c", "from hookmon.cli.main import main; main()"]
+LAUNCHER = [sys.executable, "-m", "hookmon"]
 
 
 def run_in(tree: Path, engine: str) -> dict:

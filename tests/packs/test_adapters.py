@@ -43,7 +43,7 @@ def looks(module):
         found[name] = id(value)
         is_part = issubclass(type(value), types.ModuleType) and value.__name__.startswith(module.__name__)
         if issubclass(type(value), type) or is_part:  # not isinstance: a proxy of Flask's has no class outside of a request
-            found |= {f"{name}.{inner}": id(each) for inner, each in list(vars(value).items())}
+            found |= {f"{name}.{inner}": id(part) for inner, part in list(vars(value).items())}
     return found
 
 adapter, calls = json.loads(sys.argv[1])
@@ -63,7 +63,7 @@ print(json.dumps([between == before, {name: looks(module) for name, module in mo
 @pytest.mark.parametrize("adapter", sorted({adapter for adapter, _, _ in ADAPTED}))
 def test_what_an_adapter_changes_can_be_changed_back(adapter: str):
     """The module and each class in it are what they were."""
-    calls = [(module, call) for each, module, call in ADAPTED if each == adapter]
+    calls = [(module, call) for owner, module, call in ADAPTED if owner == adapter]
     missing = _has(tuple(dict.fromkeys(module for module, _ in calls)))
     calls = [(module, call) for module, call in calls if module not in missing.split()]
     if not calls:

@@ -175,7 +175,7 @@ OPENAI = """
     client = openai.OpenAI(**where)
     create = client.chat.completions.create
     for _ in range(3): print(create(model="gpt-9", messages=messages, user=SECRET).choices[0].message.content)
-    print([each.choices[0].delta.content for each in create(model="gpt-9", messages=messages, stream=True)])
+    print([chunk.choices[0].delta.content for chunk in create(model="gpt-9", messages=messages, stream=True)])
     client.embeddings.create(model="embed-2", input=[SECRET])
     client.models.list()
     try: client.chat.completions.create(model="no-such-model", messages=messages)
@@ -185,7 +185,7 @@ OPENAI = """
         async with openai.AsyncOpenAI(**where) as client:
             await asyncio.gather(*[client.chat.completions.create(model="gpt-9-mini", messages=messages) for _ in range(5)])
             stream = await client.chat.completions.create(model="gpt-9-mini", messages=messages, stream=True)
-            print([each.choices[0].delta.content async for each in stream])
+            print([chunk.choices[0].delta.content async for chunk in stream])
     asyncio.run(main())
 """
 ANTHROPIC = """
@@ -195,7 +195,7 @@ ANTHROPIC = """
     where = dict(api_key=SECRET, base_url=os.environ["URL"], max_retries=0, default_headers={"X-Key": SECRET})
     client = anthropic.Anthropic(**where)
     for _ in range(3): print(client.messages.create(model="opus-9", **what).content[0].text)
-    print(len([each.type for each in client.messages.create(model="opus-9", stream=True, **what)]))
+    print(len([event.type for event in client.messages.create(model="opus-9", stream=True, **what)]))
     with client.messages.stream(model="opus-9", **what) as stream: print(list(stream.text_stream))
     try: client.messages.create(model="no-such-model", **what)
     except anthropic.NotFoundError: print("no such model")
@@ -204,7 +204,7 @@ ANTHROPIC = """
         async with anthropic.AsyncAnthropic(**where) as client:
             await asyncio.gather(*[client.messages.create(model="haiku-9", **what) for _ in range(5)])
             stream = await client.messages.create(model="haiku-9", stream=True, **what)
-            print(len([each.type async for each in stream]))
+            print(len([event.type async for event in stream]))
     asyncio.run(main())
 """
 MODELS = {  # program, {name: calls}

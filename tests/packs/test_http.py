@@ -180,7 +180,7 @@ def test_a_request_is_one_call(name: str, shop: HttpStub, compared: Compared) ->
     under = compared(HEAD + program.replace("\n    ", "\n"), needs=[library], env={"PORT": str(shop.port)}, before=shop.reset)
 
     beside = ("pool wait", "connect", "body")
-    assert {each: n for each, n in under.calls("http").items() if not each.endswith(beside)} == calls
+    assert {name: n for name, n in under.calls("http").items() if not name.endswith(beside)} == calls
     assert under.errors("http") == errors
     counted = {name: count for name, count in calls.items() if not name.endswith(" send")}
     assert shop.total() == sum(counted.values()) + more

@@ -8,7 +8,7 @@ import pytest
 from support.servers import Postgres
 
 from .conftest import Compared
-from .test_postgres import counted, dsn
+from .test_postgres import count_statements, dsn
 
 PROGRAM = """
     import asyncio, os
@@ -64,7 +64,7 @@ def test_no_statement_is_charged_to_another_request(library: str, postgres: Post
         if node["name"].startswith("SELECT ? AS one"):
             below[tree[node["parent"]]["name"] if node["parent"] >= 0 else "", node["name"]] += node["calls"]
     assert below == {("read", "SELECT ? AS one"): 150, ("write", "SELECT ? AS one, ? AS two"): 50}
-    server = counted(postgres)
+    server = count_statements(postgres)
     assert {name: server[name] for _, name in below} == {name: count for (_, name), count in below.items()}
     (wait,) = [count for name, count in under.calls("sql").items() if name.endswith("pool wait")]
     assert wait == 100 - 5  # the first get those that are opened

@@ -38,9 +38,9 @@ PROGRAM = """
     with connection.cursor(SSCursor) as streaming:
         streaming.execute("SELECT n FROM item WHERE s = %s ORDER BY n", (SECRET,))
         print(streaming.fetchone(), len(streaming.fetchall()))
-    with connection.cursor(DictCursor) as each:
-        each.execute("SELECT count(*) AS items FROM item")
-        print(each.fetchall())
+    with connection.cursor(DictCursor) as by_name:
+        by_name.execute("SELECT count(*) AS items FROM item")
+        print(by_name.fetchall())
     try:
         cursor.execute("SELECT nothing FROM item WHERE s = %s", (SECRET,))
     except driver.Error as error:

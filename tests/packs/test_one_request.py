@@ -156,18 +156,18 @@ QUART = """
 PLAIN = "/a/1", "/a/2", "/none", "/page", "/page"
 
 
-def _served(where: str, *parts: str) -> str:
+def _script(where: str, *parts: str) -> str:
     return "".join(dedent(part) for part in (QUIET, SEND, where, *parts))
 
 
 CASES = {
     "flask-wsgi": (
-        _served(ON_WSGI, FLASK, f"ask(app, *{PLAIN})"),
+        _script(ON_WSGI, FLASK, f"ask(app, *{PLAIN})"),
         ["flask"],
         {"GET /a/<int:n>": 2, "GET (no route)": 1, "GET /page": 2},
     ),
     "flask-dispatched": (
-        _served(
+        _script(
             ON_WSGI,
             FLASK,
             """
@@ -179,7 +179,7 @@ CASES = {
         {"GET /a/<int:n>": 1, "GET /v1/a/<int:n>": 1, "GET /v2/a/<int:n>": 2, "GET /v1/<path>": 1},
     ),
     "flask-in-starlette": (
-        _served(
+        _script(
             ON_ASGI,
             STARLETTE,
             FLASK,
@@ -192,17 +192,17 @@ CASES = {
         {"GET /v1/a/<int:n>": 2, "GET /v1/{path}": 1},
     ),
     "django-wsgi": (
-        _served(ON_WSGI, DJANGO, f"ask(app, *{PLAIN}, '/b/1/')"),
+        _script(ON_WSGI, DJANGO, f"ask(app, *{PLAIN}, '/b/1/')"),
         ["django"],
         {"GET /a/<int:n>": 2, "GET (no route)": 1, "GET /page": 2, "GET /b/<n>/": 1},
     ),
     "django-asgi": (
-        _served(ON_ASGI, DJANGO, f"ask(asgi, *{PLAIN}, '/b/1/')"),
+        _script(ON_ASGI, DJANGO, f"ask(asgi, *{PLAIN}, '/b/1/')"),
         ["django", "uvicorn"],
         {"GET /a/<int:n>": 2, "GET (no route)": 1, "GET /page": 2, "GET /b/<n>/": 1},
     ),
     "django-in-fastapi": (
-        _served(
+        _script(
             ON_ASGI,
             DJANGO,
             """
@@ -216,37 +216,37 @@ CASES = {
         {"GET /v1/a/<int:n>": 2, "GET /v1/{path}": 1},
     ),
     "falcon-wsgi": (
-        _served(ON_WSGI, FALCON, f"ask(app, *{PLAIN})"),
+        _script(ON_WSGI, FALCON, f"ask(app, *{PLAIN})"),
         ["falcon"],
         {"GET /a/{n}": 2, "GET (no route)": 1, "GET /page": 2},
     ),
     "falcon-asgi": (
-        _served(ON_ASGI, FALCON, "ask(asgi, '/a/1', '/a/2', '/none')"),
+        _script(ON_ASGI, FALCON, "ask(asgi, '/a/1', '/a/2', '/none')"),
         ["falcon", "uvicorn"],
         {"GET /a/{n}": 2, "GET (no route)": 1},
     ),
     "bottle-mounted": (
-        _served(ON_WSGI, FLASK.replace("app", "FLASK"), BOTTLE, "ask(app, '/v1/a/1', '/v2/a/1', '/v2/a/2', '/v2/none', '/none')"),
+        _script(ON_WSGI, FLASK.replace("app", "FLASK"), BOTTLE, "ask(app, '/v1/a/1', '/v2/a/1', '/v2/a/2', '/v2/none', '/none')"),
         ["bottle", "flask"],
         {"GET /v1/a/<n:int>": 1, "GET /v2/a/<int:n>": 2, "GET /v2/<path>": 1, "GET (no route)": 1},
     ),
     "pyramid": (
-        _served(ON_WSGI, PYRAMID, f"ask(app, *{PLAIN})"),
+        _script(ON_WSGI, PYRAMID, f"ask(app, *{PLAIN})"),
         ["pyramid"],
         {"GET /a/{n}": 2, "GET (no route)": 1, "GET /page": 2},
     ),
     "starlette": (
-        _served(ON_ASGI, STARLETTE, "ask(Starlette(routes=[Route('/a/{n}', a)]), '/a/1', '/a/2', '/none')"),
+        _script(ON_ASGI, STARLETTE, "ask(Starlette(routes=[Route('/a/{n}', a)]), '/a/1', '/a/2', '/none')"),
         ["starlette", "uvicorn"],
         {"GET /a/{n}": 2, "GET (no route)": 1},
     ),
     "starlette-behind-a-thread": (
-        _served(ON_ASGI, STARLETTE, "ask(InAThread(Starlette(routes=[Route('/a/{n}', a)])), '/a/1', '/a/2', '/none')"),
+        _script(ON_ASGI, STARLETTE, "ask(InAThread(Starlette(routes=[Route('/a/{n}', a)])), '/a/1', '/a/2', '/none')"),
         ["starlette", "uvicorn"],
         {"GET /a/{n}": 2, "GET (no route)": 1},
     ),
     "quart": (
-        _served(ON_ASGI, QUART, f"ask(app, *{PLAIN})"),
+        _script(ON_ASGI, QUART, f"ask(app, *{PLAIN})"),
         ["quart", "uvicorn"],
         {"GET /a/<int:n>": 2, "GET (no route)": 1, "GET /page": 2},
     ),
@@ -275,6 +275,6 @@ def test_requests_of_djangos_test_client_are_transactions(compared: Compared, en
         async def main(): print([(await AsyncClient().get(path)).status_code for path in ("/b/1/", "/b/2/")])
         asyncio.run(main())
     """
-    under = compared(_served(DJANGO, ask), needs=["django"], env={"HOOKMON_ENGINE": engine}, packs=["django"])
+    under = compared(_script(DJANGO, ask), needs=["django"], env={"HOOKMON_ENGINE": engine}, packs=["django"])
     expected = {"GET /a/<int:n>": (2, 0), "GET /b/<n>/": (3, 0), "GET (no route)": (1, 0), "GET /boom": (1, 1)}
     assert transactions(under) == expected

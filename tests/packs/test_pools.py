@@ -8,7 +8,7 @@ from support.servers import Postgres, Valkey
 from hookmon.testing import Recorded
 
 from .conftest import Compared
-from .test_postgres import counted, dsn
+from .test_postgres import count_statements, dsn
 
 PSYCOPG = """
     import os, threading, time
@@ -160,7 +160,7 @@ def test_the_wait_for_a_connection_is_seen(name: str, postgres: Postgres, compar
     calls = under.calls("sql")
     statements = {name: count for name, count in calls.items() if name.endswith((" held", " more"))}
     assert sorted(statements.values()) == [1, 3]
-    assert statements == {name: count for name, count in counted(postgres).items() if name in statements}
+    assert statements == {name: count for name, count in count_statements(postgres).items() if name in statements}
     assert_waited_once(under, span)
 
 

@@ -80,7 +80,7 @@ PSYCOPG_ASYNC = """
                 for n in range(10):
                     await copy.write_row((n, SECRET))
             async with cursor.copy(f"COPY (SELECT n FROM item WHERE s = '{SECRET}') TO STDOUT") as copy:
-                print(len([each async for each in copy]))
+                print(len([block async for block in copy]))
             async with connection.cursor("named") as server:
                 await server.execute("SELECT n FROM item WHERE s = %s ORDER BY n", (SECRET,))
                 print(await server.fetchone(), len(await server.fetchmany(3)), len(await server.fetchall()))
@@ -130,9 +130,9 @@ PSYCOPG2 = """
     print(psycopg2.extensions.quote_ident("a b", cursor), sql.SQL("{}").format(sql.Identifier("x")).as_string(cursor))
     print(isinstance(cursor, psycopg2.extensions.cursor), type(cursor).__name__, type(cursor).__module__, repr(cursor)[:15])
     for factory in (psycopg2.extras.DictCursor, psycopg2.extras.RealDictCursor, psycopg2.extras.NamedTupleCursor):
-        with connection.cursor(cursor_factory=factory) as each:
-            each.execute("SELECT 1 AS one, %s AS two", (SECRET,))
-            print(type(each).__name__, type(each.fetchone()).__name__, each.query[:8])
+        with connection.cursor(cursor_factory=factory) as special:
+            special.execute("SELECT 1 AS one, %s AS two", (SECRET,))
+            print(type(special).__name__, type(special.fetchone()).__name__, special.query[:8])
 
     class Mine(psycopg2.extensions.cursor):
         def execute(self, query, arguments=None):
@@ -143,14 +143,14 @@ PSYCOPG2 = """
         def filter(self, message, cursor):
             return message.replace(SECRET.encode(), b"?") if isinstance(message, bytes) else message.replace(SECRET, "?")
 
-    with psycopg2.connect(os.environ["DSN"], cursor_factory=Mine) as own, own.cursor() as each:
-        each.execute("SELECT %s AS mine", (SECRET,))
+    with psycopg2.connect(os.environ["DSN"], cursor_factory=Mine) as own, own.cursor() as mine:
+        mine.execute("SELECT %s AS mine", (SECRET,))
     loud = psycopg2.connect(os.environ["DSN"], connection_factory=Loud)
     output = io.StringIO()
     loud.initialize(output)
-    each = loud.cursor()
-    each.execute("SELECT %s AS loud", (SECRET,))
-    print(type(each).__name__, output.getvalue())
+    logged = loud.cursor()
+    logged.execute("SELECT %s AS loud", (SECRET,))
+    print(type(logged).__name__, output.getvalue())
     with connection.cursor("named") as server:
         server.execute("SELECT n FROM item WHERE s = %s ORDER BY n", (SECRET,))
         print(server.fetchone(), len(server.fetchmany(3)), len(server.fetchall()))
@@ -159,8 +159,8 @@ PSYCOPG2 = """
     except psycopg2.Error as error:
         print(type(error).__name__)
     connection.rollback()
-    for each in (connection, own, loud):
-        each.close()
+    for opened in (connection, own, loud):
+        opened.close()
     try:
         psycopg2.connect(os.environ["DSN"], dbname="not there", password=SECRET)
     except psycopg2.OperationalError as error:
@@ -309,7 +309,7 @@ def test_statements_are_those_that_the_server_counted(name: str, postgres: Postg
     found = under.calls("sql")
     assert {name: found.get(name) for name in calls} == calls
     assert under.errors() == errors
-    server = counted(postgres)
+    server = count_statements(postgres)
     shared = {name: count for name, count in server.items() if "item" in name and name in calls}
     assert len(shared) > 5
     assert shared == {name: otherwise.get(name, calls[name]) for name in shared}
@@ -348,7 +348,7 @@ def test_a_commit_that_fails_leaves_no_line_of_ours(postgres: Postgres, compared
     assert under.errors() == {"COMMIT": 2}
 
 
-def counted(postgres: Postgres) -> Counter[str]:
+def count_statements(postgres: Postgres) -> Counter[str]:
     """Return how often the server ran each statement that a client sent, by our own names."""
     server = Counter[str]()
     rows = postgres.execute("SELECT query, calls FROM pg_stat_statements WHERE toplevel")

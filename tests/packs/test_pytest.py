@@ -128,7 +128,7 @@ def without_times(text: str, folder: Path) -> str:
     return re.sub(r"\d+\.\d+s", "…s", text)
 
 
-def counted(folder: Path) -> tuple[Counter[str], Counter[str]]:
+def read_counts(folder: Path) -> tuple[Counter[str], Counter[str]]:
     own: Counter[str] = Counter()
     called: Counter[str] = Counter()
     for path in folder.glob("counted-*.json"):
@@ -158,7 +158,7 @@ def test_a_session_is_as_without_us_and_counted_exactly(session: Both) -> None:
     """Outcomes, tracebacks, rewritten assertions; per plugin and hook, fixture, and test as often as they ran."""
     found = session("--junitxml=junit.xml", "-v", "--setup-show")
     work = found.folder / "work"
-    own, called = counted(work)
+    own, called = read_counts(work)
     calls = found.calls()
     assert {name: calls.get(name, 0) for name in own} == own
     by_hook = Counter()
@@ -170,7 +170,7 @@ def test_a_session_is_as_without_us_and_counted_exactly(session: Both) -> None:
     assert found.calls("task") == {"tests of test_it.py": len(cases)} == {"tests of test_it.py": 9}
     ran = Counter({name.rpartition("::")[2]: number for name, number in RAN.items()})
     assert Counter(case.get("name", "").partition("[")[0] for case in cases) - ran == Counter(["test_skipped", "test_error"])
-    transactions = {each["name"]: each["calls"] for each in found.report["transactions"] if each["name"] != "(main)"}
+    transactions = {row["name"]: row["calls"] for row in found.report["transactions"] if row["name"] != "(main)"}
     assert transactions == {"tests of test_it.py": 9}
     assert found.errors()["fixture broken"] == 1
     assert found.errors()["test_it.py::test_that_fails"] == found.errors()["test_it.py::test_expected"] == 1
@@ -215,7 +215,7 @@ def test_workers_of_xdist_are_counted_together(session: Both) -> None:
     """Tests and fixtures of all worker processes."""
     require("xdist")
     found = session("-n", "2", "-q", compare=False)
-    own, _ = counted(found.folder / "work")
+    own, _ = read_counts(found.folder / "work")
     calls = found.calls()
     assert {name: calls.get(name, 0) for name in own} == own
     assert bodies_of(found) == RAN
@@ -295,7 +295,7 @@ manager.hook.seen.call_historic(kwargs={"what": 1})
 tax, rebate, around = Tax(), Rebate(), Around()
 manager.register(tax, name="tax"); manager.register(rebate); manager.register(around, name="around")
 print(manager.hook.price(article="a", old=3), manager.hook.first(article="b"))
-print([(each.plugin_name == "tax", each.function == tax.price) for each in manager.hook.price.get_hookimpls()][0])
+print([(hook.plugin_name == "tax", hook.function == tax.price) for hook in manager.hook.price.get_hookimpls()][0])
 try:
     manager.register(tax, name="tax")
 except ValueError as error:

@@ -159,7 +159,7 @@ GRAPHQL = """
     async def main():
         print(len((await graphql(schema, "query Late { late: boom hello }", Failing())).errors))
         return await asyncio.gather(*[graphql(schema, query, Later()) for _ in range(5)])
-    print(len([each.data["hello"] == SECRET for each in asyncio.run(main())]))
+    print(len([reply.data["hello"] == SECRET for reply in asyncio.run(main())]))
 """
 
 

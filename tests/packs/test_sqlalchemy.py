@@ -11,7 +11,7 @@ from support.servers import Postgres
 
 from .conftest import SECRET, Compared
 from .hooked import Both, both, require
-from .test_postgres import counted
+from .test_postgres import count_statements
 
 __all__ = ["both"]
 
@@ -111,7 +111,7 @@ def test_a_statement_is_counted_once(driver: str, postgres: Postgres, compared: 
     assert hooks["Session.execute"] >= 8
     assert hooks["Session.flush"] >= 1
     if "sqlite" not in url:
-        server = {name: count for name, count in counted(postgres).items() if name in statements and "INSERT" not in name}
+        server = {name: count for name, count in count_statements(postgres).items() if name in statements and "INSERT" not in name}
         assert server == {name: count for name, count in statements.items() if "INSERT" not in name}
     assert "sqlalchemy pool wait" not in under.calls("sql")  # a pool that may open more connections has nobody wait
 
@@ -150,12 +150,12 @@ def test_what_a_task_asks_in_greenlets_is_one_row_of_calls(both: Both):
     found = both(GREENLETS, "sqlalchemy", "aiosqlite", config=config)
     rows = {row["name"]: row for row in found.report["transactions"]}
 
-    def repeated(transaction: str) -> list[tuple[str, int, int]]:
+    def repetitions_in(transaction: str) -> list[tuple[str, int, int]]:
         children = rows[transaction]["children"]
         return [
             (child["repeated"], child["most_repeated"]) for child in children if child["name"] in ("Session.execute", "select ?")
         ]
 
-    assert repeated("users") == [(3, 31), (3, 31)]
-    assert repeated("both") == [(2, 9), (2, 9)]
+    assert repetitions_in("users") == [(3, 31), (3, 31)]
+    assert repetitions_in("both") == [(2, 9), (2, 9)]
     assert [title for title in found.findings if "Session.execute" in title] == []  # the statements say it

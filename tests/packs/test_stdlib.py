@@ -67,7 +67,7 @@ EXECUTORS = """
         started.wait()
         waiting = [pool.submit(len, SECRET) for _ in range(4)]
         failing = pool.submit(lambda: 1 / 0)
-        print(waiting[0].cancel(), [each.result() for each in waiting[1:]])
+        print(waiting[0].cancel(), [future.result() for future in waiting[1:]])
         print([frame.name for frame in traceback.extract_tb(failing.exception().__traceback__)])
     pool = ThreadPoolExecutor(1)
     held = pool.submit(time.sleep, 0.05)

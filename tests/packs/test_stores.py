@@ -37,7 +37,7 @@ def memcached() -> Iterator[int]:
     process.wait()
 
 
-def served(port: int) -> dict[str, int]:
+def read_stats(port: int) -> dict[str, int]:
     """Return memcached's own counts."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"stats\r\nquit\r\n")
@@ -70,14 +70,14 @@ def test_memcached_commands_are_counted_without_their_keys(memcached: int, compa
     """Through all three kinds of clients; the server counts a command for two keys as two."""
     before: dict[str, int] = {}
     under = compared(
-        MEMCACHED, needs=["pymemcache"], env={"PORT": str(memcached)}, before=lambda: before.update(served(memcached))
+        MEMCACHED, needs=["pymemcache"], env={"PORT": str(memcached)}, before=lambda: before.update(read_stats(memcached))
     )
     counts = {"set": 3 * 4 + 2, "get": 3 * 2 + 1, "gets": 1, "incr": 3, "delete": 3, "touch": 3}
     calls = under.calls("cache")
     assert calls.pop("memcached connect") == 4
     assert calls == {f"memcached {name}": count for name, count in counts.items()}
     assert under.errors("cache") == {"memcached set": 2}  # HashClient finds a bad key out before
-    own = {name: count - before[name] for name, count in served(memcached).items()}
+    own = {name: count - before[name] for name, count in read_stats(memcached).items()}
     assert own["cmd_set"] == counts["set"] - 2 + 3  # less those with a bad key, one more for each second key
     assert own["cmd_get"] == counts["get"] + counts["gets"] + 3
     assert own["cmd_touch"] == counts["touch"]
@@ -119,7 +119,7 @@ MONGO_ASYNC = """
         async with AsyncMongoClient(os.environ["URL"], directConnection=True) as client:
             goods = client.shop.goods
             await asyncio.gather(*[goods.insert_one({"_id": n, "name": SECRET}) for n in range(20)])
-            print(len([each async for each in goods.find({"name": SECRET}, batch_size=2)]))
+            print(len([document async for document in goods.find({"name": SECRET}, batch_size=2)]))
             print(await goods.find_one({"name": SECRET}))
     asyncio.run(main())
 """

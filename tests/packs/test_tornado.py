@@ -10,7 +10,7 @@ from support.engines import ENGINES
 from support.servers import Postgres, Valkey
 
 from .conftest import Compared
-from .test_postgres import counted, dsn
+from .test_postgres import count_statements, dsn
 
 SHOP = """
     import asyncio, logging, os, signal, sys
@@ -136,7 +136,7 @@ def test_requests_of_tornado_are_exact_with_two_processes_and_four_clients(
         ("POST /orders/(.*)", "concurrent", "SELECT ?::text || ?"): 40,
         ("GET /fail/(?P<why>.*)", "", "SELECT ?::int - ?"): 20,
     }
-    statements = counted(postgres)
+    statements = count_statements(postgres)
     assert {name: calls for (_, _, name), calls in by_route.items()} == {
         name: calls for name, calls in statements.items() if "::" in name
     }

@@ -45,13 +45,13 @@ count, batches, own = Count(), Batches(), []
 by_lambda = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: own.append(epoch))
 stopping = keras.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=1e9)  # after the second epoch
 lists = keras.callbacks.CallbackList([count])
-print([getattr(each, "_async_train", None) for each in (lists, keras.callbacks.CallbackList([batches]))])
+print([getattr(callbacks, "_async_train", None) for callbacks in (lists, keras.callbacks.CallbackList([batches]))])
 callbacks = [count, batches, by_lambda, stopping]
 history = model.fit(x, y, epochs=5, batch_size=16, verbose=0, callbacks=callbacks, validation_split=0.25)
 model.evaluate(x, y, verbose=0, callbacks=[batches])
 model.predict(x, verbose=0, callbacks=[batches])
 print(history.epoch, [round(loss, 4) for loss in history.history["loss"]], stopping.stopped_epoch)
-print([is_default(each) for each in (count.on_train_begin, count.on_epoch_end, by_lambda.on_epoch_begin, by_lambda.on_epoch_end)])
+print([is_default(call) for call in (count.on_train_begin, count.on_epoch_end, by_lambda.on_epoch_begin, by_lambda.on_epoch_end)])
 try:
     model.fit(x, y, epochs=3, verbose=0, callbacks=[Stop()])
 except KeyError as error:
@@ -287,7 +287,7 @@ def runner(*hooks):
 count = Count()
 first = runner(count, dict(type="Built", priority=77))
 first.train()
-print(first.epoch, first.iter, [(type(each).__name__, str(each.priority)) for each in first._hooks])
+print(first.epoch, first.iter, [(type(hook).__name__, str(hook.priority)) for hook in first._hooks])
 print(sorted(count.get_triggered_stages()))
 print([is_method_overridden(name, Hook, count) for name in ("after_run", "before_run", "_after_iter")])
 try:

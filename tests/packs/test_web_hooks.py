@@ -135,7 +135,7 @@ def test_receivers_of_blinker_are_counted(both: Both) -> None:
         def local(sender): return 1
         print(sorted(map(str, (value for _, value in saved.send("me", text="s3cr3t-of-a-signal")))))
         assert mail in [receiver for receiver, _ in saved.send("x")]
-        assert mail in list(saved.receivers_for("y")) and mail in [each for each in saved.receivers_for("y")]
+        assert mail in list(saved.receivers_for("y")) and mail in [receiver for receiver in saved.receivers_for("y")]
         print(len(plain.send()), saved.has_receivers_for("y"))
         del audit; gc.collect()
         print(len(saved.send("me")))

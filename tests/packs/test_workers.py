@@ -41,11 +41,11 @@ CELERY = """
     command = [sys.executable, "-W", "ignore", "-m", "celery", "-A", "shop", "worker", *options]
     worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     sent = [pay.delay(SECRET) for _ in range(20)] + [lose.delay(SECRET) for _ in range(3)] + [again.delay(SECRET)]
-    for each in sent: each.get(timeout=50, propagate=False)
+    for result in sent: result.get(timeout=50, propagate=False)
     time.sleep(0.5)
     worker.terminate()
     worker.wait()
-    print(sorted(each.state for each in sent[-4:]))
+    print(sorted(result.state for result in sent[-4:]))
 """
 
 

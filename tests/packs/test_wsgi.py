@@ -6,7 +6,7 @@ import pytest
 from support.clients import interleaved
 from support.engines import ENGINES
 from support.servers import Postgres, Valkey
-from support.web import GUNICORN, request, served
+from support.web import GUNICORN, request, serve_app
 
 from .conftest import ENGINE, PYTHON, SECRET, _has
 from .web import holds, serve
@@ -56,7 +56,7 @@ def test_any_application_is_counted_by_method(server: str):
     if missing := _has((server,)):
         pytest.skip(f"not installed for {PYTHON}: {missing}")
     app = f"{PLAIN}{SERVERS[server]}\n    print(f'127.0.0.1:{{port}}', flush=True)\n    run()\n"
-    one = served(app, ["app.py"], packs=["wsgi"], env=ENGINE, python=PYTHON)
+    one = serve_app(app, ["app.py"], packs=["wsgi"], env=ENGINE, python=PYTHON)
     assert one.statuses == {200: 76, 503: 4}
     assert one.requests() == EXPECTED
     assert one.errors() == {"GET (no route)": 4}
@@ -69,7 +69,7 @@ def test_any_application_is_counted_by_method_on_gunicorn(worker: str):
     """With 2 workers of each kind."""
     if missing := _has(("gunicorn", *(("gevent", "packaging") if "gevent" in worker else ()))):
         pytest.skip(f"not installed for {PYTHON}: {missing}")
-    one = served(PLAIN, (*GUNICORN, "-k", worker, "app:application"), packs=["wsgi"], env=ENGINE, python=PYTHON)
+    one = serve_app(PLAIN, (*GUNICORN, "-k", worker, "app:application"), packs=["wsgi"], env=ENGINE, python=PYTHON)
     assert one.statuses == {200: 76, 503: 4}, one.log
     assert one.requests() == EXPECTED
     assert one.errors() == {"GET (no route)": 4}
@@ -116,7 +116,7 @@ def test_an_application_may_be_a_generator(kind: str, engine: str, server: str):
     if server in SERVERS:
         app += f"{SERVERS[server]}\n    print(f'127.0.0.1:{{port}}', flush=True)\n    run()\n"
         command, watch = ("app.py",), WATCH.replace("app", "__main__")
-    one = served(app, command, packs=["wsgi"], env={"HOOKMON_ENGINE": engine}, python=PYTHON, config=watch)
+    one = serve_app(app, command, packs=["wsgi"], env={"HOOKMON_ENGINE": engine}, python=PYTHON, config=watch)
     assert one.statuses == {200: 76, 503: 4}, one.log
     assert one.requests() == EXPECTED
     assert one.errors() == {"GET (no route)": 4}
@@ -146,7 +146,7 @@ def test_a_generator_that_fails_before_the_first_part_is_an_error(engine: str):
     if missing := _has(("gunicorn",)):
         pytest.skip(f"not installed for {PYTHON}: {missing}")
     command = (*GUNICORN, "app:application")
-    one = served(
+    one = serve_app(
         BROKEN,
         command,
         packs=["wsgi"],
@@ -211,7 +211,7 @@ def test_a_server_recognises_the_file_that_it_is_to_send(valkey: Valkey, postgre
         pytest.skip(f"not installed for {PYTHON}: {missing}")
     env = ENGINE | {"REDIS_URL": valkey.url, "DSN": postgres.dsn}
     files = [request("GET", "/source") for _ in range(8)]
-    one = served(FLASK, (*GUNICORN, "app:app"), packs=["flask", "wsgi"], env=env, python=PYTHON, requests=files)
+    one = serve_app(FLASK, (*GUNICORN, "app:app"), packs=["flask", "wsgi"], env=env, python=PYTHON, requests=files)
     assert one.statuses == {200: 8}
     assert one.log.count("sent by gunicorn.http.wsgi") == 8
     assert one.requests() == {"GET /source": 8}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 from support.servers import Postgres, Valkey
-from support.web import GUNICORN, STATUSES, TABLES, Served, served
+from support.web import GUNICORN, STATUSES, TABLES, Served, serve_app
 
 from .conftest import ENGINE, PYTHON, SECRET, _has
 
@@ -30,7 +30,7 @@ def serve(
     postgres.execute(TABLES)
     postgres.reset()
     env = ENGINE | {"REDIS_URL": valkey.url, "DSN": postgres.dsn}
-    return served(app, command, packs=[*packs, *STORES], env=env, python=PYTHON, files=files)
+    return serve_app(app, command, packs=[*packs, *STORES], env=env, python=PYTHON, files=files)
 
 
 def holds(

@@ -101,8 +101,8 @@ def work():
     for _ in range(1000): shop.outer()
 sys.setswitchinterval(1e-5)
 threads = [threading.Thread(target=work) for _ in range(64)]
-[each.start() for each in threads]
-[each.join() for each in threads]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
 """
     )
     assert recorded.calls() == {"outer": 64_000, "quote": 128_000}
@@ -148,12 +148,12 @@ async def quote(pause=0.0, error=None):
     return await price()
 async def price(): return 5
 async def feed(n):
-    for each in range(n):
+    for number in range(n):
         await asyncio.sleep(0)
-        yield each
+        yield number
 def count(n):
-    for each in range(n):
-        got = yield each
+    for number in range(n):
+        got = yield number
     return "end"
 @contextlib.contextmanager
 def locked(): yield 1
@@ -224,7 +224,7 @@ import warnings
 with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
     shop.price()
-assert [str(each.message) for each in seen] == ["coroutine 'price' was never awaited"], seen
+assert [str(warning.message) for warning in seen] == ["coroutine 'price' was never awaited"], seen
 """
     )
     assert recorded.calls() == {}
@@ -278,9 +278,9 @@ def test_the_body_of_a_generator_is_timed_and_not_its_consumer(fresh):
 shop = module('''
 import time
 def slow():
-    for each in range(3):
+    for number in range(3):
         time.sleep(0.01)
-        yield each
+        yield number
 ''')
 watch(shop, "*")
 import time
@@ -296,7 +296,7 @@ def test_async_generators_count_once(fresh):
         ASYNC
         + """
 async def main():
-    assert [each async for each in shop.feed(4)] == [0, 1, 2, 3]
+    assert [number async for number in shop.feed(4)] == [0, 1, 2, 3]
     walk = shop.feed(9)
     assert await anext(walk) == 0
     assert await walk.asend(None) == 1
@@ -348,7 +348,7 @@ def test_a_function_that_returns_an_awaitable_is_followed(fresh):
 async def main():
     loop = asyncio.get_running_loop()
     good, bad, gone = loop.create_future(), loop.create_future(), loop.create_future()
-    for each in (good, bad, gone): assert shop.promised(each) is each
+    for future in (good, bad, gone): assert shop.promised(future) is future
     loop.call_later(0.03, good.set_result, 3)
     bad.set_exception(OSError())
     gone.cancel()

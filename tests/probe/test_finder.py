@@ -91,9 +91,9 @@ assert len(seen) == 1 and sys.meta_path[:2] == [other, finder]
     "a finder that walks too": """
 class Walker:
     def find_spec(self, name, path=None, target=None):
-        for each in sys.meta_path:
-            if each is not self:
-                spec = each.find_spec(name, path, target)
+        for other in sys.meta_path:
+            if other is not self:
+                spec = other.find_spec(name, path, target)
                 if spec is not None: return spec
 sys.meta_path.insert(0, Walker())
 import pkg.mod
@@ -197,7 +197,7 @@ import threading
 def work():
     import pkg.mod
 threads = [threading.Thread(target=work) for _ in range(20)]
-[each.start() for each in threads]; [each.join() for each in threads]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
 assert len(seen) == 1
 """,
 }
@@ -283,7 +283,7 @@ def test_a_module_that_fails_shows_the_traceback_of_a_plain_import(imported):
 import traceback
 def names():
     try: import failing
-    except LookupError as error: return [each.name for each in traceback.extract_tb(error.__traceback__)]
+    except LookupError as error: return [frame.name for frame in traceback.extract_tb(error.__traceback__)]
 print(names())
 assert seen == [] and "failing" not in sys.modules
 """,

@@ -154,7 +154,7 @@ def test_folding_twice_changes_nothing():
 
 def test_a_long_statement_is_read_in_part():
     """A megabyte of rows costs no megabyte."""
-    statement = "INSERT INTO t VALUES " + ", ".join(f"({each}, 'secret{each}')" for each in range(50_000))
+    statement = "INSERT INTO t VALUES " + ", ".join(f"({number}, 'secret{number}')" for number in range(50_000))
     text = fingerprint(statement)
     assert text == "INSERT INTO t VALUES (?, …), …"
 
@@ -199,7 +199,7 @@ def test_no_literal_survives(name: str):
 def test_random_mixtures_of_literals_hide_all_of_them():
     """Literals of every kind beside each other."""
     chance = random.Random(3)
-    kinds = [each for name, each in LITERALS.items() if name not in ("number", "decimal")]
+    kinds = [literal for name, literal in LITERALS.items() if name not in ("number", "decimal")]
     for _ in range(500):
         parts = [chance.choice(kinds).replace("{}", SECRET) for _ in range(chance.randrange(1, 6))]
         statement = "SELECT " + ", ".join(parts) + " FROM t"

@@ -37,7 +37,7 @@ finally:
     def ended(): return 4
 with open(__file__):
     def within(): return 5
-for each in [1]:
+for number in [1]:
     def looped(): return 6
 match 1:
     case 1:
@@ -84,7 +84,7 @@ DEFINED = [
 ]
 
 
-def decorated(tmp_path: Path, wanted: Any, source: str = SCRIPT) -> tuple[CodeType | None, list[str], list[str]]:
+def decorate_script(tmp_path: Path, wanted: Any, source: str = SCRIPT) -> tuple[CodeType | None, list[str], list[str]]:
     """Return (code, names that were decorated, names that are defined)."""
     made: list[str] = []
     defined: list[str] = []
@@ -105,23 +105,23 @@ def decorated(tmp_path: Path, wanted: Any, source: str = SCRIPT) -> tuple[CodeTy
 
 def test_every_definition_is_told(tmp_path: Path):
     """In if, try, with, for and match, in classes and classes of classes; not inside functions."""
-    _, _, defined = decorated(tmp_path, lambda name: False)
+    _, _, defined = decorate_script(tmp_path, lambda name: False)
     assert sorted(defined) == sorted(DEFINED)
 
 
 def test_nothing_wanted_leaves_the_script_to_python(tmp_path: Path):
     """No code comes back."""
-    assert decorated(tmp_path, lambda name: False)[0] is None
+    assert decorate_script(tmp_path, lambda name: False)[0] is None
 
 
 def test_a_broken_script_is_left_to_python(tmp_path: Path):
     """Which says so in its own words."""
-    assert decorated(tmp_path, lambda name: True, "def quote(:\n")[0] is None
+    assert decorate_script(tmp_path, lambda name: True, "def quote(:\n")[0] is None
 
 
 def test_what_is_wanted_is_decorated_closest_to_the_function(tmp_path: Path):
     """Other decorators see the timed one, and the namespace holds nothing of ours."""
-    code, made, _ = decorated(tmp_path, lambda name: True)
+    code, made, _ = decorate_script(tmp_path, lambda name: True)
     assert code is not None
     space: dict[str, Any] = {"__name__": "__main__", "__file__": str(tmp_path / "script.py")}
     plain = dict(space)
@@ -137,18 +137,22 @@ def test_what_is_wanted_is_decorated_closest_to_the_function(tmp_path: Path):
 
 def test_lines_stay_what_they_are(tmp_path: Path):
     """Tracebacks point into the script."""
-    code, _, _ = decorated(tmp_path, lambda name: True)
+    code, _, _ = decorate_script(tmp_path, lambda name: True)
     assert code is not None
     assert code.co_filename == str(tmp_path / "script.py")
-    inner = {each.co_name: each.co_firstlineno for each in code.co_consts if isinstance(each, CodeType)}
-    plain = {each.co_name: each.co_firstlineno for each in compile(SCRIPT, "", "exec").co_consts if isinstance(each, CodeType)}
+    inner = {constant.co_name: constant.co_firstlineno for constant in code.co_consts if isinstance(constant, CodeType)}
+    plain = {
+        constant.co_name: constant.co_firstlineno
+        for constant in compile(SCRIPT, "", "exec").co_consts
+        if isinstance(constant, CodeType)
+    }
     assert inner == plain
 
 
 @pytest.mark.parametrize("wanted", ["quote", "Basket.Item.cost", "later", "walk", "matched"])
 def test_one_name_is_one_decoration(tmp_path: Path, wanted: str):
     """The others stay plain."""
-    code, made, _ = decorated(tmp_path, lambda name: name == wanted)
+    code, made, _ = decorate_script(tmp_path, lambda name: name == wanted)
     assert code is not None
     exec(code, {"__name__": "__main__", "__file__": str(tmp_path / "script.py")})
     assert made == [wanted]
@@ -159,5 +163,5 @@ def test_a_warning_of_the_compiler_comes_once(tmp_path: Path, wanted: bool, time
     """From us when the code is ours, else from Python alone."""
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
-        decorated(tmp_path, lambda name: wanted, 'text = "\\d"\ndef quote(): pass\n')
+        decorate_script(tmp_path, lambda name: wanted, 'text = "\\d"\ndef quote(): pass\n')
     assert len(seen) == times

@@ -299,8 +299,8 @@ def test_threads_have_their_own(loop):
 import threading
 one = loop.Loop()
 threads = [threading.Thread(target=loop.fit, args=(one,)) for _ in range(8)]
-for each in threads: each.start()
-for each in threads: each.join()
+for thread in threads: thread.start()
+for thread in threads: thread.join()
 assert not paired_spans._open
 one.epoch_begins()
 threading.Thread(target=one.epoch_ends).start()
@@ -323,8 +323,8 @@ def dies(): one.epoch_begins()
 def lives():
     loop.step()
     one.epoch_begins(); one.epoch_ends()
-for each in (dies, lives):
-    thread = threading.Thread(target=each); thread.start(); thread.join()
+for work in (dies, lives):
+    thread = threading.Thread(target=work); thread.start(); thread.join()
 assert not paired_spans._open
 """)
     assert counts(recorded) == {("epoch",): (2, 0, 1), ("step",): (1, 0, 0)}
@@ -355,10 +355,10 @@ def test_without_ends_no_more_is_kept_than_a_bound(loop):
     recorded = loop(
         """
 kept = [loop.Loop() for _ in range(1000)]
-for each in kept: each.epoch_begins()
+for trainer in kept: trainer.epoch_begins()
 assert len(paired_spans._open) == 1 and len(*paired_spans._open.values()) == paired_spans._MOST_OPEN
 loop.step()
-for each in kept: each.epoch_ends()
+for trainer in kept: trainer.epoch_ends()
 at_rest()
 """,
     )
@@ -462,7 +462,7 @@ class Fails(loop.Loop):
 with suppress(TypeError): loop.fit(Fails())
 loop.fit._self_function.__globals__["step"] = lambda: 1 / 0
 try: loop.fit(loop.Loop())
-except ZeroDivisionError as error: frames = [each.f_code.co_name for each, _ in traceback.walk_tb(error.__traceback__)]
+except ZeroDivisionError as error: frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(error.__traceback__)]
 assert frames == ["<module>", "fit", "<lambda>"], frames
 at_rest()
 """)

@@ -204,7 +204,7 @@ for shop.pause in (0, 0.001, 0.003, 0.002, 0, 0.004): shop.app('GET')
     durations = sorted(example.duration_ns for example in shard.examples)
     assert len(durations) == 3
     assert durations[0] >= 9 * 2e6
-    slowest = max(shard.examples, key=lambda each: each.duration_ns)
+    slowest = max(shard.examples, key=lambda example: example.duration_ns)
     assert slowest.duration_ns >= 9 * 4e6
     names = [shard.nodes[node].name for node, *_ in slowest.spans]
     assert names == ["session", "SESSION", "middle", *["SELECT 1"] * 7, "SELECT 2"]

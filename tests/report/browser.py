@@ -57,7 +57,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def written(shown: Run | Diff) -> str:
+def page_of(shown: Run | Diff) -> str:
     """Return the page of a run or of a diff."""
     file = io.StringIO()
     if isinstance(shown, Diff):
@@ -70,7 +70,7 @@ def written(shown: Run | Diff) -> str:
 @contextmanager
 def visit(browser: Any, path: Path, shown: Run | Diff, **context: Any) -> Iterator[Visit]:
     """Write a page, open it from its file, and look at it with the given size, colours and medium."""
-    path.write_text(written(shown), "ascii")
+    path.write_text(page_of(shown), "ascii")
     looking = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"} | context)
     page = looking.new_page()
     seen = Visit(page)

@@ -31,23 +31,23 @@ class Budget:
     place: str = "hookmon.toml:6"
 
 
-def judged(name: str, key: str, number: float, *, run: Run | None = None, base: Run | None = None) -> list[Row]:
+def judge(name: str, key: str, number: float, *, run: Run | None = None, base: Run | None = None) -> list[Row]:
     return check(run or runs.web(), [Budget(name, [Limit(key, number)])], base).rows
 
 
-def one(name: str, key: str, number: float, **more: Run) -> Row:
-    rows = judged(name, key, number, **more)
+def row_of(name: str, key: str, number: float, **more: Run) -> Row:
+    rows = judge(name, key, number, **more)
     assert len(rows) == 1
     return rows[0]
 
 
-def written(found: Check, format: str) -> str:
+def text_of(found: Check, format: str) -> str:
     file = StringIO()
     render(found, format, file=file, width=100)
     return file.getvalue()
 
 
-def broken() -> Check:
+def broken_check() -> Check:
     """Return a check with a row of each verdict."""
     limits = [Limit("p95", 40 * MS, "40ms"), Limit("calls", 10, "10", "hookmon.toml:8")]
     nobody = Budget("GET /usrs/<id>", [Limit("p50", 1.0, "1ns", "hookmon.toml:10")])
@@ -82,11 +82,11 @@ USERS = "GET /users/<id>"
 )
 def test_a_limit_is_kept_up_to_its_number(name: str, key: str, value: float):
     """And broken just beyond it."""
-    row = one(name, key, value)
+    row = row_of(name, key, value)
     assert (row.verdict, row.value) == ("kept", value)
-    assert one(name, key, value * 1.001 + 1e-6).verdict == "kept"
+    assert row_of(name, key, value * 1.001 + 1e-6).verdict == "kept"
     if value:
-        assert one(name, key, value * 0.999).verdict == "broken"
+        assert row_of(name, key, value * 0.999).verdict == "broken"
 
 
 def test_the_mean_of_calls_is_not_rounded_before_it_is_judged():
@@ -97,41 +97,44 @@ def test_the_mean_of_calls_is_not_rounded_before_it_is_judged():
             runs.node(0, "SELECT", [MS] * 2_001, kind="sql"),
         ]
     )
-    assert one("SELECT", "calls_per_request", 0.2, run=run).verdict == "broken"
-    assert one("GET /", "sql_per_request", 0.2, run=run).verdict == "broken"
+    assert row_of("SELECT", "calls_per_request", 0.2, run=run).verdict == "broken"
+    assert row_of("GET /", "sql_per_request", 0.2, run=run).verdict == "broken"
 
 
 def test_overhead_is_the_run_s():
     """Once for each budget that limits it, whatever is called so."""
     run = runs.web()
     run.overhead_ns = run.processes[0].cpu_ns // 50
-    assert (one("nobody", "overhead", 0.03, run=run).verdict, one("*", "overhead", 0.01, run=run).verdict) == ("kept", "broken")
+    assert (row_of("nobody", "overhead", 0.03, run=run).verdict, row_of("*", "overhead", 0.01, run=run).verdict) == (
+        "kept",
+        "broken",
+    )
 
 
 def test_a_glob_is_judged_for_each_that_it_means():
     """A transaction is not judged a second time as a call, and (main) not at all."""
-    assert [row.name for row in judged("GET /*", "calls", 100)] == [USERS, "GET /boom"]
-    assert "(main)" not in {row.name for row in judged("*", "calls", 10**9)}
+    assert [row.name for row in judge("GET /*", "calls", 100)] == [USERS, "GET /boom"]
+    assert "(main)" not in {row.name for row in judge("*", "calls", 10**9)}
 
 
 def test_an_exact_name_is_no_glob():
     """The question mark of a statement stands for itself."""
     run = runs.run(nodes=[runs.node(-1, name, [MS], kind="sql") for name in ("SELECT ?", "SELECT a", "a[b]")])
-    assert [row.name for row in judged("SELECT ?", "calls", 5, run=run)] == ["SELECT ?"]
-    assert [row.name for row in judged("a[b]", "calls", 5, run=run)] == ["a[b]"]
+    assert [row.name for row in judge("SELECT ?", "calls", 5, run=run)] == ["SELECT ?"]
+    assert [row.name for row in judge("a[b]", "calls", 5, run=run)] == ["a[b]"]
 
 
 def test_main_is_judged_when_it_is_named():
     """Its calls are those of the whole run outside of transactions."""
-    row = one("(main)", "sql_per_request", 1)
+    row = row_of("(main)", "sql_per_request", 1)
     assert (row.verdict, row.value) == ("broken", 2)
 
 
 def test_what_matches_nothing_is_named():
     """With what was meant."""
-    row = one("get /Users/<id>", "p95", 1)
+    row = row_of("get /Users/<id>", "p95", 1)
     assert (row.verdict, row.reason) == ("not judged", f"nothing of this name was called; did you mean {USERS}?")
-    assert one("zzz", "p95", 1).reason == "nothing of this name was called"
+    assert row_of("zzz", "p95", 1).reason == "nothing of this name was called"
 
 
 @pytest.mark.parametrize(
@@ -145,11 +148,11 @@ def test_what_matches_nothing_is_named():
 )
 def test_a_limit_that_does_not_fit_is_not_judged(name: str, key: str, reason: str):
     """It says why."""
-    row = one(name, key, 5)
+    row = row_of(name, key, 5)
     assert (row.verdict, row.reason, row.value) == ("not judged", reason, None)
 
 
-def measured(middle_ns: int, *, host: str = "here", waits: int = 0) -> Run:
+def timed_run(middle_ns: int, *, host: str = "here", waits: int = 0) -> Run:
     durations = [round(middle_ns * (0.9 + 0.002 * at)) for at in range(100)] * 3
     process = runs.process(4711, ran_ns=10**9, waited_ns=waits * 10**9)
     node = runs.node(-1, "GET /", durations, kind="request", entry=True)
@@ -159,30 +162,32 @@ def measured(middle_ns: int, *, host: str = "here", waits: int = 0) -> Run:
 @pytest.mark.parametrize("key", ["p50_vs_base", "p95_vs_base", "mean_vs_base"])
 def test_growth_is_broken_only_beyond_noise(key: str):
     """Twice as long is; 9 % is over the limit and may be chance; 4 % is within it."""
-    base = measured(MS)
-    assert one("GET /", key, 1.10, run=measured(MS * 2), base=base).verdict == "broken"
-    row = one("GET /", key, 1.08, run=measured(MS * 109 // 100), base=base)
+    base = timed_run(MS)
+    assert row_of("GET /", key, 1.10, run=timed_run(MS * 2), base=base).verdict == "broken"
+    row = row_of("GET /", key, 1.08, run=timed_run(MS * 109 // 100), base=base)
     assert (row.verdict, row.reason.partition(":")[0]) == ("kept", "that is noise")
-    assert (one("GET /", key, 1.10, run=measured(MS * 104 // 100), base=base)).reason == ""
-    assert one("GET /", key, 1.10, run=measured(MS // 2), base=base).verdict == "kept"
+    assert (row_of("GET /", key, 1.10, run=timed_run(MS * 104 // 100), base=base)).reason == ""
+    assert row_of("GET /", key, 1.10, run=timed_run(MS // 2), base=base).verdict == "kept"
 
 
 def test_growth_on_a_busy_machine_is_noise():
     """The same that is broken on a quiet one."""
-    assert one("GET /", "p50_vs_base", 1.1, run=measured(2 * MS, waits=9), base=measured(MS, waits=9)).verdict == "kept"
+    assert row_of("GET /", "p50_vs_base", 1.1, run=timed_run(2 * MS, waits=9), base=timed_run(MS, waits=9)).verdict == "kept"
 
 
 def test_growth_over_another_machine_is_not_judged():
     """It says what differs."""
-    row = one("GET /", "p95_vs_base", 1.1, run=measured(9 * MS), base=measured(MS, host="there"))
+    row = row_of("GET /", "p95_vs_base", 1.1, run=timed_run(9 * MS), base=timed_run(MS, host="there"))
     assert (row.verdict, row.reason) == ("not judged", "not comparable: the machine differs")
 
 
 def test_growth_of_what_was_not_there_is_not_judged():
     """A new route has no base."""
-    base = measured(MS)
+    base = timed_run(MS)
     base.nodes = []
-    assert one("GET /", "p95_vs_base", 1.1, run=measured(MS), base=base).reason == "it was not called in the run compared with"
+    assert (
+        row_of("GET /", "p95_vs_base", 1.1, run=timed_run(MS), base=base).reason == "it was not called in the run compared with"
+    )
 
 
 def test_the_exit_code_tells_broken_from_nothing_to_judge():
@@ -196,7 +201,7 @@ def test_the_exit_code_tells_broken_from_nothing_to_judge():
 
 def test_the_screen_has_what_is_broken_first():
     """A line for each limit, and the sum."""
-    text = written(broken(), "text")
+    text = text_of(broken_check(), "text")
     lines = [line for line in text.splitlines() if not line.startswith(" ")]  # without what is wrapped
     assert [line.split()[0] for line in lines] == ["broken", "broken", "not", "kept", "Budgets"]
     assert "GET /users/<id>: p95 is 50.0 ms, over 40ms" in lines[0]
@@ -207,7 +212,7 @@ def test_the_screen_has_what_is_broken_first():
 
 def test_junit_has_a_case_for_each_limit():
     """Failures and skips are counted, and told."""
-    root = ElementTree.fromstring(written(broken(), "junit"))
+    root = ElementTree.fromstring(text_of(broken_check(), "junit"))
     (suite,) = root
     assert (suite.get("tests"), suite.get("failures"), suite.get("skipped"), suite.get("errors")) == ("4", "2", "1", "0")
     cases = {case.get("name"): [child.tag for child in case] for case in suite}
@@ -221,7 +226,7 @@ def test_junit_has_a_case_for_each_limit():
 
 def test_github_annotates_the_line_that_calls_or_the_budget():
     """A percent sign, a colon and a comma of ours cannot end a property."""
-    lines = written(broken(), "github").splitlines()
+    lines = text_of(broken_check(), "github").splitlines()
     assert lines[0].startswith("::error file=hookmon.toml,line=7,title=hookmon%3A p95::GET /users/<id>: p95 is 50.0 ms")
     assert lines[1].startswith("::error file=views.py,line=31,title=")
     assert lines[2].startswith("::warning file=hookmon.toml,line=10,")
@@ -230,21 +235,21 @@ def test_github_annotates_the_line_that_calls_or_the_budget():
 
 def test_gitlab_has_what_is_not_kept():
     """Each with a fingerprint of its own that stays the same."""
-    rows = json.loads(written(broken(), "gitlab"))
+    rows = json.loads(text_of(broken_check(), "gitlab"))
     assert [(row["severity"], row["location"]["path"], row["location"]["lines"]["begin"]) for row in rows] == [
         ("major", "hookmon.toml", 7),
         ("info", "hookmon.toml", 10),
         ("major", "views.py", 31),
     ]
     assert len({row["fingerprint"] for row in rows}) == 3
-    assert rows == json.loads(written(broken(), "gitlab"))
+    assert rows == json.loads(text_of(broken_check(), "gitlab"))
 
 
 def test_json_and_markdown_have_all_rows():
     """With the exit code, and a line in the table."""
-    document = json.loads(written(broken(), "json"))
+    document = json.loads(text_of(broken_check(), "json"))
     assert (document["schema"], document["exit_code"], len(document["rows"])) == ("hookmon-check/1", 1, 4)
-    assert written(broken(), "markdown").count("\n| ") == 5
+    assert text_of(broken_check(), "markdown").count("\n| ") == 5
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -254,7 +259,7 @@ def test_hostile_names_are_inert_in_every_format(format: str):
         bad = name + "\n::error::x\x00]]>"
         run = runs.run(nodes=[runs.node(-1, bad, [MS], target="a:b", call_site=bad)])
         found = check(run, [Budget("*", [Limit("calls", 0, bad, f"{bad}:3")]), Budget(bad + "z", [Limit("p50", 0)])])
-        text = written(found, format)
+        text = text_of(found, format)
         assert "\n::error::x" not in text
         assert not {"\x1b", "\u202e", "\x00"} & set(text)
         if format == "junit":
@@ -266,4 +271,4 @@ def test_hostile_names_are_inert_in_every_format(format: str):
 @pytest.mark.parametrize("format", FORMATS)
 def test_nothing_to_judge_can_be_written(format: str):
     """In every format."""
-    assert written(check(runs.run(), []), format)
+    assert text_of(check(runs.run(), []), format)

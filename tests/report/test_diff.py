@@ -27,7 +27,7 @@ def web(**more: object) -> Run:
     return run
 
 
-def scaled(run: Run, factor: float) -> Run:
+def scale(run: Run, factor: float) -> Run:
     """Return the run with all its calls `factor` times as long."""
     fresh = [runs.node(-1, "x", [round(5 * MS * factor)] * 300, kind="request", entry=True, target="app:x")]
     run.nodes = [*run.nodes, *fresh]
@@ -42,7 +42,7 @@ def counts(diff: Diff) -> dict[tuple[str, str, str], CountRow]:
     return {(row.transaction, row.name, row.place): row for row in diff.counts}
 
 
-def written(diff: Diff, format: str, *, everything: bool = False) -> str:
+def text_of(diff: Diff, format: str, *, everything: bool = False) -> str:
     file = StringIO()
     render(diff, format, file=file, width=120, everything=everything)
     return file.getvalue()
@@ -53,7 +53,7 @@ def test_a_run_and_itself_are_the_same():
     diff = build(web(), web())
     assert (diff.apart, diff.changed_counts, diff.changed_times, diff.new_findings, diff.gone_findings) == ([], [], [], [], [])
     assert {row.verdict for row in diff.times} == {"within noise", "too few calls"}
-    assert "all counts are the same; no time changed beyond noise" in written(diff, "text").lower()
+    assert "all counts are the same; no time changed beyond noise" in text_of(diff, "text").lower()
 
 
 def test_counts_are_compared_in_each_transaction():
@@ -99,35 +99,35 @@ def test_errors_are_counts():
     boom.errors -= 2
     ((row),) = build(a, b).changed_counts
     assert (row.errors_a, row.errors_b) == (8, 6)
-    assert "8 errors" in written(build(a, b), "text")
+    assert "8 errors" in text_of(build(a, b), "text")
 
 
 def test_a_time_that_doubled_is_slower_and_stands_first():
     """With the interval that rules out that nothing changed."""
-    diff = build(scaled(web(), 1), scaled(web(), 2))
+    diff = build(scale(web(), 1), scale(web(), 2))
     row = diff.times[0]
     assert (row.name, row.verdict, row.is_transaction) == ("x", "slower", True)
     assert row.typical is not None
     assert row.typical.low > 1.5 < 2.2 < row.typical.high + 0.1
     assert [row.name for row in diff.changed_times] == ["x"]
-    assert times(build(scaled(web(), 2), scaled(web(), 1)))["x"].verdict == "faster"
+    assert times(build(scale(web(), 2), scale(web(), 1)))["x"].verdict == "faster"
 
 
 def test_what_two_runs_may_differ_by_as_a_whole_can_be_said():
     """8 % are nothing with 10 % of noise, and something with none."""
-    a, b = scaled(web(), 1), scaled(web(), 1.15)
+    a, b = scale(web(), 1), scale(web(), 1.15)
     assert times(build(a, b, noise=0.20))["x"].verdict == "within noise"
     assert times(build(a, b, noise=0.0))["x"].verdict == "slower"
 
 
 def test_a_busy_machine_tells_nothing_apart():
     """A process that waited nine seconds for each that it computed."""
-    a, b = scaled(web(), 1), scaled(web(), 2)
+    a, b = scale(web(), 1), scale(web(), 2)
     for run in (a, b):
         run.processes[0].waited_ns = 9 * 10**9
     diff = build(a, b)
     assert times(diff)["x"].verdict == "within noise"
-    assert "waited 9.0 s for a processor" in " ".join(written(diff, "text").split())
+    assert "waited 9.0 s for a processor" in " ".join(text_of(diff, "text").split())
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_busy_machine_tells_nothing_apart():
 )
 def test_times_of_what_differs_are_not_compared(change: dict[str, object], reason: str):
     """Counts stay judged."""
-    a, b = scaled(web(), 1), scaled(web(**change), 4)
+    a, b = scale(web(), 1), scale(web(**change), 4)
     b.nodes[2].calls += 1
     diff = build(a, b)
     assert diff.apart == [reason]
@@ -194,7 +194,7 @@ def test_calls_that_only_moved_into_transactions_have_not_changed():
     ]
     assert {row.name: (row.calls_a, row.calls_b) for row in diff.counts}["product"] == (744, 744)
     assert {row.verdict for row in diff.times} == {"not comparable"}
-    screen = written(diff, "text")
+    screen = text_of(diff, "text")
     assert "1 count changed" in screen
     assert "only in B" not in screen
     assert [row.name for row in build(b, a).changed_counts] == ["stock"]
@@ -229,21 +229,21 @@ def test_findings_are_new_and_gone():
     assert diff.new_findings == []
     back = build(b, a)
     assert [finding.id for finding in back.new_findings] == [finding.id for finding in diff.gone_findings]
-    assert diff.gone_findings[0].id in written(diff, "markdown")
+    assert diff.gone_findings[0].id in text_of(diff, "markdown")
 
 
 def test_a_name_on_one_side_only_is_told():
     """Not as a time that changed."""
-    diff = build(web(), scaled(web(), 1))
+    diff = build(web(), scale(web(), 1))
     assert times(diff)["x"].verdict == "only in B"
     assert diff.changed_times == []
-    assert "only in B" in written(diff, "text")
-    assert times(build(scaled(web(), 1), web()))["x"].verdict == "only in A"
+    assert "only in B" in text_of(diff, "text")
+    assert times(build(scale(web(), 1), web()))["x"].verdict == "only in A"
 
 
 def test_many_rows_share_the_certainty():
     """What is a change alone is none among a thousand."""
-    few, many = (scaled(web(), 1), scaled(web(), 1.18)), (scaled(web(), 1), scaled(web(), 1.18))
+    few, many = (scale(web(), 1), scale(web(), 1.18)), (scale(web(), 1), scale(web(), 1.18))
     for run in many:
         run.nodes += [runs.node(-1, f"n{at}", [MS, 3 * MS] * 60) for at in range(1_000)]
     alone, among = times(build(*few))["x"].typical, times(build(*many))["x"].typical
@@ -259,7 +259,7 @@ def test_hostile_names_are_inert_in_every_format(format: str, everything: bool):
     a, b = runs.hostile(), runs.hostile()
     for node in b.nodes:
         node.calls = 7
-    text = written(build(a, b), format, everything=everything)
+    text = text_of(build(a, b), format, everything=everything)
     assert "\x1b" not in text
     assert "\u202e" not in text
     if format == "markdown":
@@ -270,8 +270,8 @@ def test_hostile_names_are_inert_in_every_format(format: str, everything: bool):
 
 def test_json_has_every_row():
     """Also those that did not change."""
-    diff = build(scaled(web(), 1), scaled(web(), 2))
-    document = json.loads(written(diff, "json"))
+    diff = build(scale(web(), 1), scale(web(), 2))
+    document = json.loads(text_of(diff, "json"))
     assert len(document["times"]) == len(diff.times)
     assert document["times"][0]["typical"]["low"] > 1
     assert document["a"]["host"] == "1234"
@@ -283,7 +283,7 @@ def test_an_empty_run_can_be_compared():
     assert build(empty, web(nodes=[])).times == []
     assert all(row.verdict == "only in B" for row in build(empty, web()).times)
     for format in FORMATS:
-        assert written(build(empty, web(nodes=[])), format)
+        assert text_of(build(empty, web(nodes=[])), format)
 
 
 def test_time_that_was_never_taken_is_not_compared():

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import runs
-from browser import Visit, written
+from browser import Visit, page_of
 from runs import MS, node
 
 from hookmon.collector.store import Run
@@ -30,7 +30,7 @@ def side(factor: float = 1.0, **more: object) -> Run:
     return run
 
 
-def changed() -> Diff:
+def changed_diff() -> Diff:
     """Return a diff of two runs: more queries, a name only in B, one slower and one faster, a finding gone and one new."""
     b = side(3)
     b.nodes[2].calls += 21
@@ -39,15 +39,15 @@ def changed() -> Diff:
     return build(side(), b)
 
 
-def apart() -> Diff:
+def apart_diff() -> Diff:
     """Return a diff of runs on two machines."""
     return build(side(), side(3, host="other", command=["python", "-O", "app.py"]))
 
 
 SECTIONS: dict[str, tuple[Callable[[], Diff], set[str]]] = {
-    "changed": (changed, {"findings", "counts", "times", "runs"}),
+    "changed": (changed_diff, {"findings", "counts", "times", "runs"}),
     "same": (lambda: build(side(), side()), {"counts", "times", "runs"}),
-    "apart": (apart, {"apart", "counts", "times", "runs"}),
+    "apart": (apart_diff, {"apart", "counts", "times", "runs"}),
     "hostile": (lambda: build(runs.hostile(), runs.hostile()), {"apart", "counts", "times", "runs"}),
     "empty": (lambda: build(runs.run(**HERE), runs.run(**HERE)), {"runs"}),
 }
@@ -70,14 +70,14 @@ def test_a_page_shows_what_there_is(look: Callable[..., Visit], name: str):
 @pytest.mark.parametrize("width", [320, 400, 1280])
 def test_a_page_fits_its_window(look: Callable[..., Visit], width: int):
     """Only tables may be moved sideways."""
-    seen = look(changed(), viewport={"width": width, "height": 800})
+    seen = look(changed_diff(), viewport={"width": width, "height": 800})
     seen.page.locator("#times .open").first.click()
     assert seen.page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def test_what_changed_is_shown_and_the_rest_is_folded(look: Callable[..., Visit]):
     """A button shows the rest, too, and takes it back."""
-    seen = look(changed())
+    seen = look(changed_diff())
     assert seen.texts("#verdict h1") == ["2 counts changed; 1 slower, 1 faster"]
     assert set(seen.texts("#times tbody td.name")) == {"slow", "quick", "GET /new"}
     assert [row.split("\t")[:2] for row in seen.texts("#counts tbody tr")] == [
@@ -88,21 +88,24 @@ def test_what_changed_is_shown_and_the_rest_is_folded(look: Callable[..., Visit]
     assert button.inner_text() == "Show also 6 within noise, 2 too few calls"
     button.click()
     assert "steady" in seen.texts("#times tbody td.name")
-    assert len(seen.texts("#times tbody tr")) == len(changed().times)
+    assert len(seen.texts("#times tbody tr")) == len(changed_diff().times)
     button.click()
     assert set(seen.texts("#times tbody td.name")) == {"slow", "quick", "GET /new"}
 
 
 def test_figures_are_those_of_the_terminal(look: Callable[..., Visit]):
     """To the letter: durations, changes, and what they lie between."""
-    diff = changed()
+    diff = changed_diff()
     seen = look(diff)
     seen.page.locator("#times .tools button").click()
     shown = {cells[0]: cells for cells in (row.split("\t") for row in seen.texts("#times tbody tr"))}
     for row in diff.times:
         figure, ratio = ratio_text(row)
         suffix = " p95" if figure == "p95" else ""
-        wanted = [each + suffix if calls else "–" for each, calls in zip(durations(row), (row.calls_a, row.calls_b), strict=True)]
+        wanted = [
+            duration + suffix if calls else "–"
+            for duration, calls in zip(durations(row), (row.calls_a, row.calls_b), strict=True)
+        ]
         assert shown[row.name][2:4] == wanted
         assert shown[row.name][4] == (change(ratio.value) if ratio else "–")
     seen.page.locator("#times .open", has_text="slow").click()
@@ -113,7 +116,7 @@ def test_figures_are_those_of_the_terminal(look: Callable[..., Visit]):
 
 def test_a_bar_lies_where_its_ratio_lies(look: Callable[..., Visit]):
     """Right of the middle for what became slower; the line of a change does not reach it; the band lies around it."""
-    seen = look(changed())
+    seen = look(changed_diff())
     seen.page.locator("#times .tools button").click()
 
     def spans(name: str) -> dict[str, tuple[float, float]]:
@@ -135,7 +138,7 @@ def test_a_bar_lies_where_its_ratio_lies(look: Callable[..., Visit]):
 
 def test_times_and_counts_are_sorted_and_searched(look: Callable[..., Visit]):
     """By the heading that is pressed; a slash goes to the search, Escape takes it back."""
-    seen = look(changed())
+    seen = look(changed_diff())
     seen.page.click("#times th button[data-key=change]")
     assert seen.texts("#times tbody td.name") == ["slow", "quick", "GET /new"]
     seen.page.keyboard.press("Enter")
@@ -161,7 +164,7 @@ def test_fewer_errors_are_a_changed_count(look: Callable[..., Visit]):
 
 def test_findings_are_told_apart(look: Callable[..., Visit]):
     """What came, and what is gone with what it cost."""
-    seen = look(changed())
+    seen = look(changed_diff())
     assert seen.texts("#findings h3") == [
         "New in B (1)",
         "GET /new fails 75 % of the time",
@@ -173,18 +176,18 @@ def test_findings_are_told_apart(look: Callable[..., Visit]):
 
 def test_times_of_two_machines_are_not_compared(look: Callable[..., Visit]):
     """The reason stands first, the times stand side by side without a change, and what differs is bold."""
-    seen = look(apart())
+    seen = look(apart_diff())
     assert "times are not comparable" in seen.texts("#verdict h1")[0]
     assert seen.texts("#apart li") == ["the machine differs", "the commands differ"]
     assert seen.page.locator("#times .interval").count() == 0
     seen.page.locator("#times .tools button").click()
-    assert len(seen.texts("#times tbody tr")) == len(apart().times)
+    assert len(seen.texts("#times tbody tr")) == len(apart_diff().times)
     assert seen.texts("#runs tr.differs td:first-child") == ["command", "machine"]
 
 
 def test_dark_and_light_are_those_of_every_page(look: Callable[..., Visit]):
     """The system says which, a key turns it round."""
-    light, dark = look(changed()), look(changed(), color_scheme="dark")
+    light, dark = look(changed_diff()), look(changed_diff(), color_scheme="dark")
     before = dark.background()
     assert light.background() != before
     dark.page.keyboard.press("t")
@@ -193,7 +196,7 @@ def test_dark_and_light_are_those_of_every_page(look: Callable[..., Visit]):
 
 def test_a_page_prints(look: Callable[..., Visit]):
     """On paper there are no buttons, and what changed is there with its bars."""
-    seen = look(changed())
+    seen = look(changed_diff())
     seen.page.emulate_media(media="print")
     assert seen.page.is_hidden(".top")
     assert seen.page.is_hidden("#times .tools")
@@ -220,7 +223,7 @@ def test_hostile_names_do_nothing(look: Callable[..., Visit]):
 
 def test_hostile_texts_are_inert_in_the_file():
     """The file is ASCII, its scripts are ours, and its data says nothing that a terminal acts on."""
-    text = written(build(runs.hostile(), side()))
+    text = page_of(build(runs.hostile(), side()))
     assert text.isascii()
     assert text.count("<script") == 2
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', text)
@@ -230,7 +233,7 @@ def test_hostile_texts_are_inert_in_the_file():
 
 def test_the_policy_forbids_the_network():
     """As on the page of a run."""
-    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', written(changed()))
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page_of(changed_diff()))
     assert found is not None
     assert found[1].startswith("default-src 'none'; script-src 'sha256-")
     assert "http" not in found[1]

@@ -6,7 +6,7 @@ import runs
 from runs import MS
 
 from hookmon.collector.store import Example
-from hookmon.report.explain import explain, near
+from hookmon.report.explain import explain, find_near
 from hookmon.report.model import Report, build
 
 
@@ -75,8 +75,8 @@ def test_an_unknown_id_has_a_near_one():
     found = report()
     id = repetition(found)
     assert explain(found, id[:-1] + "x") is None
-    assert near(found, id[:-1] + "x") == id
-    assert near(found, "zzz") == ""
+    assert find_near(found, id[:-1] + "x") == id
+    assert find_near(found, "zzz") == ""
 
 
 def test_a_finding_is_meant_by_its_id_the_beginning_of_it_or_its_rank():

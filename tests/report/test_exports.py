@@ -25,13 +25,13 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "json.md"
 FIGURES = ["calls", "errors", "total_ns", "self_ns", "min_ns", "max_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns"]
 
 
-def written(run: Run, format: str) -> str:
+def text_of(run: Run, format: str) -> str:
     file = io.StringIO()
     render(run, format, file=file)
     return file.getvalue()
 
 
-def written_bytes(run: Run, format: str) -> bytes:
+def bytes_of(run: Run, format: str) -> bytes:
     content = io.BytesIO()
     file = io.TextIOWrapper(content, encoding="utf-8")
     render(run, format, file=file)
@@ -39,7 +39,7 @@ def written_bytes(run: Run, format: str) -> bytes:
 
 
 def document(run: Run) -> Any:
-    return json.loads(written(run, "json"))
+    return json.loads(text_of(run, "json"))
 
 
 KEYS = {
@@ -99,14 +99,14 @@ def test_a_stack_in_flight_is_outermost_first():
 
 def test_hostile_names_come_back_from_json_as_they_were():
     """Exports are for programs: nothing is escaped but what the format asks for."""
-    text = written(runs.hostile(), "json")
+    text = text_of(runs.hostile(), "json")
     assert text.isascii()
     assert {row["name"] for row in json.loads(text)["calls"]} == set(runs.HOSTILE.values())
 
 
 def test_csv_has_the_json_names_as_header():
     """One line for each name, in the order of the screen."""
-    rows = list(csv.DictReader(io.StringIO(written(runs.shop(), "csv"))))
+    rows = list(csv.DictReader(io.StringIO(text_of(runs.shop(), "csv"))))
     assert set(rows[0]) >= KEYS["calls"]
     calls = document(runs.shop())["calls"]
     assert [(row["name"], int(row["self_ns"])) for row in rows] == [(row["name"], row["self_ns"]) for row in calls]
@@ -114,7 +114,7 @@ def test_csv_has_the_json_names_as_header():
 
 def test_csv_survives_hostile_names():
     """Control characters and lone surrogates are spelt out: a CSV file is looked at on terminals too."""
-    names = [row["name"] for row in csv.DictReader(io.StringIO(written(runs.hostile(), "csv"), newline=""))]
+    names = [row["name"] for row in csv.DictReader(io.StringIO(text_of(runs.hostile(), "csv"), newline=""))]
     assert set(names) == {inert(text) for text in runs.HOSTILE.values()}
     assert all(name.isprintable() for name in names)
 
@@ -123,7 +123,7 @@ def test_csv_has_no_formulas():
     """What a spreadsheet would take for one begins with an apostrophe."""
     formulas = ("=1+1", "+1", "-1", "@SUM(A1)")
     run = runs.run(nodes=[node(-1, name, [MS], target=name) for name in (*formulas, "a=1")])
-    rows = list(csv.DictReader(io.StringIO(written(run, "csv"))))
+    rows = list(csv.DictReader(io.StringIO(text_of(run, "csv"))))
     assert {row["name"] for row in rows} == {row["target"] for row in rows} == {f"'{name}" for name in formulas} | {"a=1"}
 
 
@@ -164,14 +164,14 @@ def test_a_log_of_a_workflow_has_no_commands():
 @pytest.mark.parametrize("name", ["shop", "killed", "hostile"])
 def test_markdown_is_the_one_that_was_looked_at(name: str, snapshot: Any):
     """Foreign text stands in code spans."""
-    snapshot(f"{name}-markdown", written(getattr(runs, name)(), "markdown"))
+    snapshot(f"{name}-markdown", text_of(getattr(runs, name)(), "markdown"))
 
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_format_shows_a_run_without_anything(format: str):
     """A run that broke off at once is still a run."""
     empty = Run(1, "", [], "", "0.1.0")
-    assert written_bytes(empty, format) or format == "collapsed"
+    assert bytes_of(empty, format) or format == "collapsed"
 
 
 def test_a_large_run_is_shown_quickly():
@@ -180,7 +180,7 @@ def test_a_large_run_is_shown_quickly():
     times = []
     for _ in range(10):
         started = time.process_time()
-        written(run, "text")
+        text_of(run, "text")
         times.append(time.process_time() - started)
         if times[-1] < 1.5:
             break

@@ -27,7 +27,7 @@ def histogram(draw: Random, calls: int, middle_ns: float, spread: float, slow_sh
     return Durations(found)
 
 
-def changed(draw: Random, *, shift: float, drift: float, calls: int, spread: float, slow_share: float) -> int:
+def count_changed(draw: Random, *, shift: float, drift: float, calls: int, spread: float, slow_share: float) -> int:
     """Return how many rows of one diff of ROWS rows are called changed; each run as a whole is off by `drift`."""
     tests = 2 * ROWS
     off_a, off_b = exp(draw.gauss(0, drift)), exp(draw.gauss(0, drift))
@@ -48,14 +48,16 @@ def test_runs_of_an_unchanged_program_have_not_changed(calls: int, spread: float
     """At most 5 of 100 diffs have a false row, of 20 rows, with runs that differ by 3 % as a whole."""
     draw = Random(f"{calls} {spread} {slow_share}")
     diffs = 100 if calls < 1_000 else 20
-    false = sum(changed(draw, shift=1.0, drift=0.03, calls=calls, spread=spread, slow_share=slow_share) > 0 for _ in range(diffs))
+    false = sum(
+        count_changed(draw, shift=1.0, drift=0.03, calls=calls, spread=spread, slow_share=slow_share) > 0 for _ in range(diffs)
+    )
     assert false <= diffs * 0.05
 
 
 @pytest.mark.parametrize(("shift", "spread", "calls"), [(1.35, 0.2, 200), (2.0, 0.5, 100), (0.5, 0.5, 100), (10.0, 1.0, 20)])
 def test_a_change_that_matters_is_seen(shift: float, spread: float, calls: int):
     """In every row: an interval that holds everything would be no use."""
-    assert changed(Random(1), shift=shift, drift=0.02, calls=calls, spread=spread, slow_share=0.0) == ROWS
+    assert count_changed(Random(1), shift=shift, drift=0.02, calls=calls, spread=spread, slow_share=0.0) == ROWS
 
 
 def test_a_tail_that_grows_is_seen():

@@ -27,7 +27,7 @@ def machine(
     return Machine(names, cpu, waits)
 
 
-def shifted(seen: Machine, name: str) -> tuple[float, float]:
+def shift_factors(seen: Machine, name: str) -> tuple[float, float]:
     """Return by what factor a name may have become slower, and faster."""
     shift = seen.shift(key(name))
     return round(exp(shift.slower), 3), round(exp(shift.faster), 3)
@@ -36,32 +36,32 @@ def shifted(seen: Machine, name: str) -> tuple[float, float]:
 def test_what_all_names_share_is_the_machines():
     """In either direction, and nothing the other way."""
     names = dict.fromkeys("abcde", 1.4)
-    assert shifted(machine(names), "a") == (1.4, 1.0)
-    assert shifted(machine(dict.fromkeys(names, 1 / 1.4)), "a") == (1.0, 1.4)
+    assert shift_factors(machine(names), "a") == (1.4, 1.0)
+    assert shift_factors(machine(dict.fromkeys(names, 1 / 1.4)), "a") == (1.0, 1.4)
     assert machine(names).common == pytest.approx(1.4)
 
 
 def test_a_name_is_no_standard_of_its_own():
     """The one that changed is judged by the others, which did not; and they are not excused by it."""
     seen = machine({"a": 3.0, "b": 1.0, "c": 1.02, "d": 0.98})
-    assert shifted(seen, "a") == (1.0, 1.0)
-    assert shifted(seen, "b") == (1.02, 1.0)
+    assert shift_factors(seen, "a") == (1.0, 1.0)
+    assert shift_factors(seen, "b") == (1.02, 1.0)
     assert seen.common == pytest.approx(1.01, abs=0.002)
 
 
 def test_half_of_the_others_are_enough():
     """An even number of them has its middle between two."""
-    assert shifted(machine({"a": 1.0, "b": 1.5, "c": 1.5, "wait": 1.0}), "a") == (1.5, 1.0)
-    assert shifted(machine({"a": 1.0, "b": 1.5, "c": 1.0, "d": 1.2, "e": 1.0}), "a") == (round(sqrt(1.2), 3), 1.0)
+    assert shift_factors(machine({"a": 1.0, "b": 1.5, "c": 1.5, "wait": 1.0}), "a") == (1.5, 1.0)
+    assert shift_factors(machine({"a": 1.0, "b": 1.5, "c": 1.0, "d": 1.2, "e": 1.0}), "a") == (round(sqrt(1.2), 3), 1.0)
 
 
 def test_the_rest_of_the_cpu_time_is_a_standard_where_names_wait():
     """Imports took 100 ms of CPU time and now take 130; the name itself is taken away."""
     waiting = {"query": 1.3, "wait": 1.0, "sleep": 1.0, "poll": 1.0}
     seen = machine(waiting, cpu=(200 * 10**6, 260 * 10**6))
-    assert shifted(seen, "query") == (1.3, 1.0)
+    assert shift_factors(seen, "query") == (1.3, 1.0)
     alone = machine({"query": 3.0}, cpu=(200 * 10**6, 400 * 10**6))
-    assert shifted(alone, "query") == (1.0, 1.0)
+    assert shift_factors(alone, "query") == (1.0, 1.0)
 
 
 def test_a_rest_that_did_more_work_is_no_standard():
@@ -73,9 +73,9 @@ def test_a_rest_that_did_more_work_is_no_standard():
 def test_nothing_to_compare_with_leaves_room_for_anything_a_machine_does():
     """Up to two times, which is all that it does: with one other name, with few calls of them, and with no CPU time known."""
     for seen in (machine({"a": 1.0, "b": 1.0}), machine(dict.fromkeys("abcd", 1.0), calls=9), machine({})):
-        assert shifted(seen, "a") == (2.0, 2.0)
+        assert shift_factors(seen, "a") == (2.0, 2.0)
         assert seen.common in (1.0, pytest.approx(1.0))
-    assert shifted(machine(dict.fromkeys("abcd", 9.0)), "a") == (2.0, 1.0)
+    assert shift_factors(machine(dict.fromkeys("abcd", 9.0)), "a") == (2.0, 1.0)
     assert exp(MOST) == pytest.approx(2)
 
 

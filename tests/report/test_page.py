@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import runs
-from browser import Visit, visit, written
+from browser import Visit, page_of, visit
 from runs import MS, S, node
 
 from hookmon.collector.store import CallSeries, Run, Sample
@@ -63,12 +63,12 @@ def test_every_library_comes_with_its_licence():
 
 def test_a_page_is_ascii():
     """It reads the same in every encoding."""
-    assert written(runs.hostile()).isascii()
+    assert page_of(runs.hostile()).isascii()
 
 
 def test_the_policy_forbids_the_network():
     """Nothing may be loaded; what may run is named by its hash."""
-    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', written(runs.web()))
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page_of(runs.web()))
     assert found is not None
     policy = dict(part.strip().split(" ", 1) for part in found[1].split(";"))
     assert policy.pop("default-src") == "'none'"
@@ -84,16 +84,16 @@ def texts(value: Any) -> Iterator[str]:
         yield value
     elif isinstance(value, dict):
         yield from value
-        for item in value.values():
-            yield from texts(item)
+        for part in value.values():
+            yield from texts(part)
     elif isinstance(value, list):
-        for item in value:
-            yield from texts(item)
+        for part in value:
+            yield from texts(part)
 
 
 def test_hostile_texts_are_inert_in_the_file():
     """No markup, no control character, no direction mark, and nothing lost."""
-    text = written(runs.hostile())
+    text = page_of(runs.hostile())
     assert re.findall(r"<script(?![ >])|<script>(?=[a-z|])", text) == []
     assert text.count("<script") == 3
     found = set(texts(document(text)))
@@ -105,7 +105,7 @@ def test_text_that_is_written_out_already_stays(tmp_path: Path):
     """A backslash in a name is a backslash; letters of any script are letters."""
     names = ["C:\\new\\u202e", 'say "no"', "Größe 名前 😀"]
     run = runs.run(nodes=[node(-1, name, [MS]) for name in names])
-    assert [row["name"] for row in document(written(run))["calls"]] == sorted(names)
+    assert [row["name"] for row in document(page_of(run))["calls"]] == sorted(names)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_text_that_is_written_out_already_stays(tmp_path: Path):
 )
 def test_the_verdict_is_one_sentence(run: Callable[[], Run], state: str, words: str):
     """What a reader at three in the morning sees first."""
-    verdict = document(written(run()))["verdict"]
+    verdict = document(page_of(run()))["verdict"]
     assert verdict["state"] == state
     assert words in verdict["title"]
 

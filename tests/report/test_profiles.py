@@ -31,7 +31,7 @@ def tree() -> list[Node]:
     ]
 
 
-def written(run: Run, format: str) -> bytes:
+def bytes_of(run: Run, format: str) -> bytes:
     """Return what a format writes into a file."""
     content = io.BytesIO()
     file = io.TextIOWrapper(content, encoding="utf-8", newline="\n")
@@ -61,19 +61,19 @@ def test_a_very_deep_tree_is_laid_out():
 
 def test_a_collapsed_stack_is_a_path_and_whole_microseconds():
     """As flamegraph.pl reads it: everything up to the last blank is the stack."""
-    lines = written(runs.run(nodes=tree()), "collapsed").decode().splitlines()
+    lines = bytes_of(runs.run(nodes=tree()), "collapsed").decode().splitlines()
     assert lines == ["a 3000", "a;b 4000", "a;b;a 2000", "a;c 1000", "c 4000"]
 
 
 def test_a_name_cannot_end_its_frame():
     """Separators and line ends in names are written otherwise."""
     run = runs.run(nodes=[node(-1, "a;b\nc 5", [2 * MS]), node(-1, "", [MS])])
-    assert written(run, "collapsed").decode() == "a,b\\nc 5 2000\n(unnamed) 1000\n"
+    assert bytes_of(run, "collapsed").decode() == "a,b\\nc 5 2000\n(unnamed) 1000\n"
 
 
 def test_pstats_reads_calls_and_times():
     """By pstats.Stats itself; recursive calls and who called whom included."""
-    stats: Any = pstats.Stats(_Dump(written(runs.run(nodes=tree()), "pstats")))
+    stats: Any = pstats.Stats(_Dump(bytes_of(runs.run(nodes=tree()), "pstats")))
     found = {function[2]: figures for function, figures in stats.stats.items()}
     assert found["a"][:4] == (1, 2, pytest.approx(0.005), pytest.approx(0.010))
     assert found["b"][:4] == (2, 2, pytest.approx(0.004), pytest.approx(0.006))
@@ -97,7 +97,7 @@ class _Dump:
 
 def test_pstats_prints_what_it_loaded_from_a_file(tmp_path: Path):
     """The way that users go."""
-    (tmp_path / "run.pstats").write_bytes(written(runs.hostile(), "pstats"))
+    (tmp_path / "run.pstats").write_bytes(bytes_of(runs.hostile(), "pstats"))
     screen = io.StringIO()
     pstats.Stats(str(tmp_path / "run.pstats"), stream=screen).sort_stats("tottime").print_stats().print_callers()
     assert "6 function calls in 0.006 seconds" in screen.getvalue()
@@ -106,7 +106,7 @@ def test_pstats_prints_what_it_loaded_from_a_file(tmp_path: Path):
 
 def test_speedscope_events_are_balanced_and_in_order():
     """What its importer asks for beyond the schema of the format, which the document was held against by hand."""
-    document = json.loads(written(runs.run(nodes=tree()), "speedscope"))
+    document = json.loads(bytes_of(runs.run(nodes=tree()), "speedscope"))
     (profile,) = document["profiles"]
     frames = document["shared"]["frames"]
     assert document["$schema"] == "https://www.speedscope.app/file-format-schema.json"
@@ -132,7 +132,7 @@ def test_speedscope_events_are_balanced_and_in_order():
 
 def test_slices_of_a_chrome_trace_lie_inside_each_other():
     """Complete events of one track, in microseconds, with what was measured as arguments."""
-    document = json.loads(written(runs.run(nodes=tree()), "chrome"))
+    document = json.loads(bytes_of(runs.run(nodes=tree()), "chrome"))
     events = [event for event in document["traceEvents"] if event["ph"] == "X"]
     assert [(event["name"], event["ts"], event["dur"]) for event in events] == [
         ("a", 0, 10_000),
@@ -158,7 +158,7 @@ def test_slices_of_odd_durations_do_not_overlap():
     chance = Random(6)
     nodes = [node(-1, "root", [10**9 + 7])]
     nodes += [node(chance.randrange(max(0, at - 9), at + 1), f"f{at}", [chance.randrange(1, 10**7)]) for at in range(300)]
-    events = [event for event in json.loads(written(runs.run(nodes=nodes), "chrome"))["traceEvents"] if event["ph"] == "X"]
+    events = [event for event in json.loads(bytes_of(runs.run(nodes=nodes), "chrome"))["traceEvents"] if event["ph"] == "X"]
     found = slices(nodes)
     ends: list[float] = []
     for event, piece in zip(events, found, strict=True):
@@ -173,7 +173,7 @@ def test_slices_of_odd_durations_do_not_overlap():
 def test_each_slow_example_has_a_track_of_its_own_in_a_chrome_trace():
     """With its real starts and lanes; calls of one lane lie inside each other."""
     run = runs.web()
-    events = json.loads(written(run, "chrome"))["traceEvents"]
+    events = json.loads(bytes_of(run, "chrome"))["traceEvents"]
     tracks = {event["pid"]: event["args"]["name"] for event in events if event["name"] == "process_name"}
     assert len(tracks) == 1 + len(run.examples)
     shown = [event for event in events if event["ph"] == "X" and event["pid"] > 1]
@@ -187,7 +187,7 @@ def test_each_slow_example_has_a_track_of_its_own_in_a_chrome_trace():
 @pytest.mark.parametrize("format", ["speedscope", "chrome", "collapsed"])
 def test_hostile_names_are_inert_in_profiles(format: str):
     """Viewers put them into pages and terminals."""
-    text = written(runs.hostile(), format).decode()
+    text = bytes_of(runs.hostile(), format).decode()
     assert re.findall(r"[\x00-\x09\x0b-\x1f\u200f\u202e\udc80]", text) == []
     assert "\\\\u202e" in text or "\\u202e" in text
 
@@ -204,7 +204,7 @@ def test_the_shares_of_a_profile_are_those_of_the_table():
     """Self times add up to the same whole in each of them."""
     run = runs.shop()
     whole_us = sum(node.self_ns for node in run.nodes) // 1_000
-    lines = [line.rpartition(" ") for line in written(run, "collapsed").decode().splitlines()]
+    lines = [line.rpartition(" ") for line in bytes_of(run, "collapsed").decode().splitlines()]
     assert sum(int(value) for _, _, value in lines) == pytest.approx(whole_us, abs=len(lines))
-    kinds = Counter(event["cat"] for event in json.loads(written(run, "chrome"))["traceEvents"] if event["ph"] == "X")
+    kinds = Counter(event["cat"] for event in json.loads(bytes_of(run, "chrome"))["traceEvents"] if event["ph"] == "X")
     assert kinds == Counter(node.kind for node in run.nodes)

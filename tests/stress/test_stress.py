@@ -31,7 +31,7 @@ def test_every_call_of_every_process_is_counted(engine: str, tmp_path: Path) -> 
     result = hookmon_run(command, cwd=tmp_path, config=config, env={**QUIET, "HOOKMON_ENGINE": engine}, timeout=TIMEOUT_S)
     assert (result.exit_code, result.stdout) == (0, ""), result.stderr
     called = Counter((tmp_path / "calls").read_text().split())
-    told = _told_late(result.report)
+    told = _late_modules(result.report)
     differences = {}
     for module in WATCHED:
         counted = calls(result.report, f"{module}:call")
@@ -51,7 +51,7 @@ def test_the_program_ends_by_itself_without_hookmon(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, ""), result.stderr
 
 
-def _told_late(report: Report) -> set[str]:
+def _late_modules(report: Report) -> set[str]:
     """Return the modules of which the report says that they came while hookmon was getting ready: calls are missing."""
     late = [spot["detail"] for spot in report["blind_spots"] if spot["kind"] == "watched late"]
     return {module for module in WATCHED for detail in late if detail.startswith(f"{module} ")}

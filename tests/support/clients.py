@@ -42,8 +42,8 @@ def serve(command, requests, clients=4, rounds=5):
         connection.close()
 
     threads = [threading.Thread(target=work, args=(client,)) for client in range(clients)]
-    for each in threads: each.start()
-    for each in threads: each.join()
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
     time.sleep(0.3)  # what goes on after the responses
     server.terminate()
     server.wait(20)
@@ -75,7 +75,7 @@ def children(recorded: Recorded, *kinds: str) -> dict[tuple[str, str, str], int]
 
 def place_of(found: dict[tuple[str, str, str], int], name: str) -> str:
     """Return where a call was made: releases of Starlette run a streamed body in the request's task or in one of its own."""
-    return next(place for _, place, each in found if each == name)
+    return next(place for _, place, called in found if called == name)
 
 
 def interleaved(recorded: Recorded) -> dict[tuple[str, str, str], tuple[int, float, int]]:

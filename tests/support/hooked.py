@@ -23,7 +23,7 @@ class Events:
         return listener
 
     def off(self, event, listener):
-        kept = [each for each in self.listeners[event] if each is not listener]
+        kept = [other for other in self.listeners[event] if other is not listener]
         assert len(kept) < len(self.listeners[event]), "not registered"
         self.listeners[event] = kept
 
@@ -43,7 +43,7 @@ class Once:
         del self.known[id(listener)]
 
     def run(self):
-        return [each() for each in self.known.values()]
+        return [listener() for listener in self.known.values()]
 
 class Weak:
     def __init__(self):
@@ -54,7 +54,7 @@ class Weak:
         self.refs.append(make(listener))
 
     def live(self):
-        return [each for each in (ref() for ref in self.refs) if each is not None]
+        return [listener for listener in (ref() for ref in self.refs) if listener is not None]
 
     def live_one_by_one(self):
         yield from self.live()
@@ -85,7 +85,7 @@ class Manager:
 TABLE = []
 PAIRS = {"first": [(1, print)]}
 def run_table():
-    return [each() for each in TABLE]
+    return [listener() for listener in TABLE]
 
 class Routes:
     def __init__(self):

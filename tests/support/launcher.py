@@ -126,7 +126,7 @@ class WarmSubprocess:
         self._server = server
 
     def Popen(self, line: list[str], *, cwd: Path, env: Mapping[str, str], **options: Any) -> Any:  # noqa: N802 - as there
-        """Start `[python, "-P", "-c", code, *args]`, where the code is what the script `hookmon` does."""
+        """Start `[python, "-P", "-m", "hookmon", *args]`."""
         if not self._server.can_serve(env):
             return subprocess.Popen(line, cwd=cwd, env=env, **options)
         with open(os.devnull, "rb") as nothing:

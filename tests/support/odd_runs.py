@@ -146,9 +146,9 @@ def change(path: Path, dice: random.Random) -> None:
 
 def verbs(path: Path, good: Path, out: Path) -> list[list[str]]:
     """Return the command lines that look at a file; of `hookmon run`, its sweep is called by `look`."""
-    lines = [["report", str(path), "--format", each, "--all", "-o", str(out)] for each in FORMATS]
-    lines += [["diff", str(good), str(path), "--format", each, "-o", str(out)] for each in DIFF_FORMATS]
-    lines += [["check", str(path), "--format", each, "--output", str(out)] for each in CHECK_FORMATS]
+    lines = [["report", str(path), "--format", format, "--all", "-o", str(out)] for format in FORMATS]
+    lines += [["diff", str(good), str(path), "--format", format, "-o", str(out)] for format in DIFF_FORMATS]
+    lines += [["check", str(path), "--format", format, "--output", str(out)] for format in CHECK_FORMATS]
     lines += [["diff", str(path), str(good)], ["check", str(good), "--against", str(path)], ["check", str(path), "--update"]]
     lines += [["explain", "repeated", str(path)], ["open", str(path), "--no-browser"], ["top", str(path), "--plain"]]
     lines += [

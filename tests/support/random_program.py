@@ -56,14 +56,14 @@ class _Writer:
         if kind in ("generator", "async_generator"):
             lines.append("    if empty(): return")
             lines += self._indent(self.statement(index))
-            lines.append("    for each in range(n):")
+            lines.append("    for value in range(n):")
             ending = self.dice.choice(("", "finally", "except"))
             if ending:
-                lines.append("        try: yield each")
+                lines.append("        try: yield value")
                 lines.append("        finally:" if ending == "finally" else "        except ValueError:")
                 lines += self._indent(self.statement(index, is_async=False), 3)  # may run in a close
             else:
-                lines.append("        yield each")
+                lines.append("        yield value")
             if self.dice.random() < 0.5:
                 lines += self._indent(self.statement(index), 2)
         elif kind in ("manager", "async_manager"):
@@ -128,8 +128,8 @@ class _Writer:
     def _use_generator(self, call: str, caller: int) -> list[list[str]]:
         ways = [
             [f"list({call})"],
-            [f"sum(each for each in {call})"],
-            [f"for each in {call}:", "    break"],
+            [f"sum(value for value in {call})"],
+            [f"for value in {call}:", "    break"],
             [f"walk = {call}", "next(walk, None)", "walk.close()", "walk.close()"],
             [f"walk = {call}", "next(walk, None)", "del walk"],
             [f"walk = {call}", "walk.close()"],
@@ -138,7 +138,7 @@ class _Writer:
             [f"walk = {call}", "walk.send(None)", "walk.send(5)"],
             [f"kept.append({call})", "next(kept[-1], None)"],
             [f"walk = {call}", "round_trip = [walk]", "round_trip.append(round_trip)", "next(walk, None)"],
-            [f"walk = {call}", "walk.__next__()", "for each in walk.__iter__(): pass"],
+            [f"walk = {call}", "walk.__next__()", "for value in walk.__iter__(): pass"],
             [f"zip(list({call}), {call})"],
         ]
         if self.kinds[caller] == "generator":
@@ -171,13 +171,13 @@ class _Writer:
 
     def _use_async_generator(self, call: str, caller: int) -> list[list[str]]:
         return [
-            [f"async for each in {call}: pass"],
-            [f"async for each in {call}: await asyncio.sleep(0)"],
+            [f"async for value in {call}: pass"],
+            [f"async for value in {call}: await asyncio.sleep(0)"],
             [f"walk = {call}", "await anext(walk, None)", "await walk.aclose()"],
             [f"walk = {call}", "await anext(walk, None)", "del walk", "await asyncio.sleep(0)"],
             [f"walk = {call}", "await anext(walk)", "await walk.athrow(ValueError('thrown'))"],
             [f"walk = {call}", "await walk.asend(None)", "await walk.asend(4)"],
-            [f"[each async for each in {call}]"],
+            [f"[value async for value in {call}]"],
         ]
 
     def _use_async_manager(self, call: str, caller: int) -> list[list[str]]:
@@ -213,8 +213,8 @@ def program(seed: int, *, with_threads: bool) -> tuple[str, str]:
                 f"        try: {call}(n % 4)",
                 f"        except {caught}: pass",
                 "threads = [threading.Thread(target=work) for _ in range(4)]",
-                "for each in threads: each.start()",
-                "for each in threads: each.join()",
+                "for thread in threads: thread.start()",
+                "for thread in threads: thread.join()",
             ]
         else:
             use = writer._use_plain(f"{call}({n})", 0)[0]

@@ -224,7 +224,7 @@ def rows(report: Report, name: str) -> list[dict[str, Any]]:
 def row(report: Report, name: str) -> dict[str, Any]:
     """Return the one row of a name or target."""
     found = rows(report, name)
-    assert len(found) == 1, f"{len(found)} rows of {name} among {sorted(each['name'] for each in report['calls'])}"
+    assert len(found) == 1, f"{len(found)} rows of {name} among {sorted(row['name'] for row in report['calls'])}"
     return found[0]
 
 
@@ -241,10 +241,10 @@ def errors(report: Report, name: str) -> int:
 def commands(report: Report) -> dict[str, int]:
     """Return {command: calls} of what a Redis client executed, in the server's spelling (`incr`)."""
     counts: dict[str, int] = {}
-    for each in report["calls"]:
-        if each["kind"] == "cache" and each["target"].endswith("execute_command"):
-            command = each["name"].split()[-1].lower()
-            counts[command] = counts.get(command, 0) + each["calls"]
+    for row in report["calls"]:
+        if row["kind"] == "cache" and row["target"].endswith("execute_command"):
+            command = row["name"].split()[-1].lower()
+            counts[command] = counts.get(command, 0) + row["calls"]
     return counts
 
 
@@ -259,8 +259,8 @@ def blind_spots(report: Report) -> list[str]:
     return [f"{spot['kind']}: {spot['detail']}" for spot in report["blind_spots"]]
 
 
-def watched(report: Report, target: str) -> dict[str, Any]:
+def watch_row(report: Report, target: str) -> dict[str, Any]:
     """Return what the report says about one thing that was asked for."""
-    found = [each for each in report["watched"] if each["target"] == target]
-    assert len(found) == 1, f"{target} is listed {len(found)} times among {[each['target'] for each in report['watched']]}"
+    found = [watch for watch in report["watched"] if watch["target"] == target]
+    assert len(found) == 1, f"{target} is listed {len(found)} times among {[watch['target'] for watch in report['watched']]}"
     return found[0]

@@ -156,7 +156,7 @@ TRAFFIC = [
 STATUSES = {200: 60, 500: 4, 503: 4, 404: 12}
 
 
-def served(
+def serve_app(
     app: str,
     command: Sequence[str],
     *,

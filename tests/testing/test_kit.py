@@ -36,17 +36,17 @@ kind = "queue"
 """
 PROGRAM = """
 import till
-each = till.connect("https://user:p4ssw0rd@shop.test/")
-each.sell("green tea", 3)
-each.sell("green tea", 4)
+shop = till.connect("https://user:p4ssw0rd@shop.test/")
+shop.sell("green tea", 3)
+shop.sell("green tea", 4)
 try:
-    each.sell("green tea", -1)
+    shop.sell("green tea", -1)
 except ValueError:
     print("refused")
 """
 
 
-def recorded(folder: Path, span: str = "", **options) -> Recorded:
+def record(folder: Path, span: str = "", **options) -> Recorded:
     """Run the program with a pack that nobody has installed."""
     pack = folder / "till.toml"
     pack.write_text(PACK.replace("{SPAN}", span))
@@ -55,7 +55,7 @@ def recorded(folder: Path, span: str = "", **options) -> Recorded:
 
 def test_counts_come_by_name_and_by_kind(tmp_path: Path):
     """Calls, errors, kinds, targets and the state of what was asked for."""
-    result = recorded(tmp_path, "goods")
+    result = record(tmp_path, "goods")
     assert (result.exit_code, result.stdout, result.stderr) == (0, "refused\n", "")
     assert result.calls() == result.calls("queue") == {"sell goods": 3}
     assert result.calls("sql") == {}
@@ -72,7 +72,7 @@ def test_what_is_called_in_a_transaction_is_told_apart(tmp_path: Path):
     entry = '\n[[watch]]\nmodule = "till"\ncalls = ["serve"]\nspan = "served"\nkind = "request"\nentry = true\n'
     (tmp_path / "till.toml").write_text(PACK.replace("{SPAN}", "goods") + entry)
     library = LIBRARY + "\ndef serve(till):\n    for n in range(6):\n        till.sell('tea', n)\n"
-    program = "import till\neach = till.connect('')\neach.sell('tea', 1)\ntill.serve(each)\ntill.serve(each)\n"
+    program = "import till\nshop = till.connect('')\nshop.sell('tea', 1)\ntill.serve(shop)\ntill.serve(shop)\n"
     result = run(program, packs=[tmp_path / "till.toml"], files={"till.py": library})
     assert result.transactions == {"served": 2}
     assert result.calls_in("served") == {"sell goods": 12}
@@ -82,14 +82,14 @@ def test_what_is_called_in_a_transaction_is_told_apart(tmp_path: Path):
 
 def test_a_pack_that_keeps_values_to_itself_leaks_nothing(tmp_path: Path):
     """Neither an argument, nor an attribute, nor an exception."""
-    result = recorded(tmp_path, "goods")
+    result = record(tmp_path, "goods")
     assert result.leaks("green tea") == []
     assert result.leaks("p4ssw0rd") == []
 
 
 def test_a_pack_that_names_a_value_is_found_out(tmp_path: Path):
     """In the shard, in the run file and in every report, whatever its spelling."""
-    found = recorded(tmp_path, "{article|upper}").leaks("green tea")
+    found = record(tmp_path, "{article|upper}").leaks("green tea")
     places = [place.partition(":")[0] for place in found]
     assert places[0].startswith("shard ")
     assert places[1] == "run file"

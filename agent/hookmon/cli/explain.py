@@ -24,14 +24,14 @@ def command(finding: str, run: str, as_json: bool) -> None:
 
     RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means.
     """
-    from hookmon.report.explain import explain, near
+    from hookmon.report.explain import explain, find_near
     from hookmon.report.model import build
 
     found = _runs.find(_runs.store_here(), run)
     report = build(found)
     explanation = explain(report, finding)
     if explanation is None:
-        meant = near(report, finding)
+        meant = find_near(report, finding)
         others = f"it has {len(report.findings)}: hookmon report {run} --all" if report.findings else "it has none at all"
         hint = f"did you mean {meant}?" if meant and report.findings else others
         raise HookmonError(f"run {found.id} has no finding {finding!r}; {hint}", code="no-such-finding")

@@ -44,7 +44,7 @@ def command(ctx: click.Context, code: tuple[str, ...], as_json: bool) -> None:
         if verb is not None:
             click.echo(verb.get_help(click.Context(verb, info_name=text, parent=root)))
             return
-    near = codes.near(text, [*words.WORDS, *verbs])
+    near = codes.find_near(text, [*words.WORDS, *verbs])
     meant = f"; did you mean {near}?" if near else "; hookmon help lists all"
     raise HookmonError(f"there is no code, word or verb {text!r}{meant}", code="unknown-code")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from hookmon.cli import _output, _runs
-from hookmon.report import FORMATS, render, unread
+from hookmon.report import FORMATS, render, unread_tables
 
 
 @click.command("report", short_help="Show a run again, or export it.")
@@ -25,7 +25,7 @@ def command(run: str, format: str, output: Path | None, as_json: bool, everythin
     format = _output.choose_format(format, as_json)
     if output is None:
         _output.refuse_binary(format, sys.stdout)
-    found = _runs.find(_runs.store_here(), run, without=unread(format))
+    found = _runs.find(_runs.store_here(), run, without=unread_tables(format))
     if output is None:
         render(found, format, file=sys.stdout, everything=everything)
         return

@@ -145,7 +145,7 @@ class _Session:
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             collector = Collector(run, self._run_file)
             collector.follow(pid)
-            code = launch.wait(pid, collector.tick, collector.main_ended)
+            code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
         finally:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
@@ -206,7 +206,7 @@ class _Session:
             launcher_pid=os.getpid(),
             launcher_started=psutil.Process().create_time(),
             boot=identity.boot_id(),
-            oldest=identity.started_of_self(),
+            oldest=identity.start_of_self(),
             started_ns=time.monotonic_ns(),
             plan=[dict(watch) for watch in watches],
             settings=settings(self._config),
@@ -258,7 +258,7 @@ class _Session:
         run.duration_ns = time.monotonic_ns() - run.started_ns
         run.exit_code = code
         deadline = time.monotonic() + _GRACE_S
-        while collector.something_runs() and time.monotonic() < deadline:
+        while collector.is_anything_running() and time.monotonic() < deadline:
             time.sleep(0.02)
         run = collector.look(state="finished")
         machine.describe(run)

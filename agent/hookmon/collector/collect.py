@@ -75,11 +75,11 @@ class Collector:
         if watcher is not None:
             watcher.is_main = True
 
-    def main_ended(self) -> None:
+    def look_at_ended_program(self) -> None:
         """Take a last look at the program, which has ended and was not reaped yet."""
         self.processes.last_look(self.run.main_pid)
 
-    def something_runs(self) -> bool:
+    def is_anything_running(self) -> bool:
         """Say whether any process of the run is still there."""
         now_ns = monotonic_ns()
         self.processes.discover(now_ns)

@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from hookmon.collector.unwatched import is_python
+from hookmon.collector.unwatched import is_python, split_options
 
 _MOST_STEPS = 10
 _HEAD_BYTES = 4096
@@ -62,7 +62,7 @@ def resolve(command: list[str], environment: Mapping[str, str]) -> Resolved:
         elif head.startswith(b"#!"):
             rest = _shebang(head, path) + rest[1:]
         elif is_python(name):
-            found.interpreter, found.arguments = _split_options([path, *rest[1:]])
+            found.interpreter, found.arguments, _ = split_options([path, *rest[1:]])
             return found
         elif name == "env":
             rest, found.reason = _after_env(rest[1:])
@@ -133,25 +133,3 @@ def _after_env(arguments: list[str]) -> tuple[list[str], str]:
         else:
             return [word, *rest], ""
     return [], "env starts nothing"
-
-
-def _split_options(command: list[str]) -> tuple[list[str], list[str]]:
-    """Return an interpreter with its own options, and the rest: -c, -m or a script with its arguments."""
-    own = [command[0]]
-    rest = command[1:]
-    while rest and rest[0].startswith("-") and rest[0] != "-":
-        word = rest[0]
-        if word == "--check-hash-based-pycs":
-            own += rest[:2]
-            rest = rest[2:]
-            continue
-        letters = "" if word.startswith("--") else word[1:]
-        end = next((at for at, letter in enumerate(letters) if letter in "cm"), None)
-        value = next((at for at, letter in enumerate(letters) if letter in "WX"), None)
-        if end is not None and (value is None or end < value):
-            own += ["-" + letters[:end]] if end else []
-            return own, ["-" + letters[end:], *rest[1:]]
-        takes_next = value is not None and value == len(letters) - 1
-        own += rest[: 2 if takes_next else 1]
-        rest = rest[2 if takes_next else 1 :]
-    return own, rest

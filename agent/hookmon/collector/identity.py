@@ -180,7 +180,7 @@ def age_ns(stat: Stat) -> int:
     return max(0, now_ns - stat.started * TICK_NS)
 
 
-def started_of_self() -> int:
+def start_of_self() -> int:
     """Return when this process began, as in Stat.started; 0 where it is not told."""
     try:
         stat = look_at(_own_pid())

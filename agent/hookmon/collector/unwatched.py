@@ -101,28 +101,28 @@ def is_python(name: str) -> bool:
 
 def excluding_option(command: list[str]) -> str:
     """Return the option with which an interpreter does not come to our sitecustomize, "-I (isolated)"; "" without one."""
-    flags = interpreter_flags(command)
+    _, _, flags = split_options(command)
     return next((f"-{flag} ({meaning})" for flag, meaning in _EXCLUDING.items() if flag in flags), "")
 
 
-def interpreter_flags(command: list[str]) -> str:
-    """Return the letters of Python's own options, those before the script, -c or -m."""
-    letters = ""
-    skip = False
-    for argument in command[1:]:
-        if skip:
-            skip = False
+def split_options(command: list[str]) -> tuple[list[str], list[str], str]:
+    """Return an interpreter with its own options, the rest (-c, -m or a script, with arguments), and the letters of its flags."""
+    own = command[:1]
+    rest = command[1:]
+    flags = ""
+    while rest and rest[0].startswith("-") and rest[0] != "-":
+        word = rest[0]
+        if word == "--check-hash-based-pycs":
+            own += rest[:2]
+            rest = rest[2:]
             continue
-        if argument.startswith("--"):
-            skip = argument == "--check-hash-based-pycs"
-            continue
-        if not argument.startswith("-") or argument == "-":
-            break
-        for position, letter in enumerate(argument[1:], 1):
-            if letter in "cm":
-                return letters
-            if letter in "WX":
-                skip = position == len(argument) - 1
-                break
-            letters += letter
-    return letters
+        letters = "" if word.startswith("--") else word[1:]
+        end = next((at for at, letter in enumerate(letters) if letter in "cmWX"), len(letters))
+        flags += letters[:end]
+        if letters[end:].startswith(("c", "m")):
+            own += ["-" + letters[:end]] if end else []
+            return own, ["-" + letters[end:], *rest[1:]], flags
+        takes_next = end == len(letters) - 1  # -W or -X without its value
+        own += rest[: 2 if takes_next else 1]
+        rest = rest[2 if takes_next else 1 :]
+    return own, rest, flags

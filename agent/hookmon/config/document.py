@@ -66,7 +66,7 @@ def read_document(path: Path, label: str, problems: list[Problem]) -> Document |
             )
         )
     except tomllib.TOMLDecodeError as error:
-        problems.append(_broken(str(error), text, label))
+        problems.append(_syntax_problem(str(error), text, label))
     except RecursionError:
         problems.append(Problem(Place(label), Mistake("arrays or tables are nested too deeply", code="not-toml")))
     except ValueError:  # Python's limit for the digits of a whole number, by which tomllib is stopped as well
@@ -135,7 +135,7 @@ def _document(data: dict[str, Any], text: str, path: Path, label: str, problems:
     return None
 
 
-def _broken(message: str, text: str, label: str) -> Problem:
+def _syntax_problem(message: str, text: str, label: str) -> Problem:
     """Return tomllib's error as a problem; the position is only in its message before Python 3.14."""
     match = _POSITION.fullmatch(message)
     if not match:

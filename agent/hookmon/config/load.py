@@ -106,8 +106,8 @@ def load(
         raise ConfigError([str(problem) for problem in ordered], [problem.mistake.code for problem in ordered])
     watches = override(
         own.watches,
-        [item for pack in active for item in pack.content.watches],
-        [item for pack in shipped for item in pack.content.watches],
+        [pack_watch for pack in active for pack_watch in pack.content.watches],
+        [pack_watch for pack in shipped for pack_watch in pack.content.watches],
     )
     root: dict[str, Any] = {key: setting.default for key, setting in settings_of(ROOT, USER).items()}
     root |= tables[ROOT][0].values if document else {}
@@ -148,8 +148,8 @@ def _choice_of_options(pack: Sequence[str], no_pack: Sequence[str]) -> packs.Cho
 
 
 def _choice_of_file(document: Document, table: Table) -> packs.Choice:
-    def placed(key: str) -> list[tuple[str, Place]]:
+    def names_at(key: str) -> list[tuple[str, Place]]:
         names = table.values.get(key, [])
         return [(name, document.place((*table.path, key, index))) for index, name in enumerate(names)]
 
-    return packs.Choice(placed("enable"), placed("disable"))
+    return packs.Choice(names_at("enable"), names_at("disable"))

@@ -18,7 +18,7 @@ FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__))
 """What `render` can be asked for."""
 
 
-def unread(format: str) -> tuple[str, ...]:
+def unread_tables(format: str) -> tuple[str, ...]:
     """Return the tables of a run that a format does not show, and which need not be read for it."""
     return tuple(getattr(import_module(f"{formats.__name__}.{format}"), "UNREAD", ()))
 

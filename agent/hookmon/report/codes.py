@@ -360,7 +360,7 @@ def slug(text: str) -> str:
     return text.strip().strip("[]:_").lower().replace(" ", "-").replace("_", "-")
 
 
-def near(text: str, others: list[str]) -> str:
+def find_near(text: str, others: list[str]) -> str:
     """Return the code, or the one of `others`, that is nearest to a text; "" when none is near."""
     found = get_close_matches(slug(text), [*CODES, *others], n=1)
     return found[0] if found else ""

@@ -39,7 +39,7 @@ class Explanation:
     steps: list[Step]
 
 
-def near(report: Report, id: str) -> str:
+def find_near(report: Report, id: str) -> str:
     """Return the id that was probably meant, "" for none."""
     found = get_close_matches(id, [finding.id for finding in report.findings], n=1, cutoff=0.6)
     return found[0] if found else ""

@@ -128,9 +128,9 @@ def _of_transaction(row: TransactionRow, judge: _Judge) -> Iterator[Finding]:
             yield repetition
         elif child.waits:
             if _is_long_wait(row, child, judge):
-                yield _waiting(row, child, judge)
+                yield _long_wait(row, child, judge)
         elif _may_dominate(row, child, has_view=has_view) and judge.is_worth(child.figures.self_ns):
-            yield _dominated(row, child, judge)
+            yield _dominant_call(row, child, judge)
         yield from _of_call(row, child, judge)
     of = row.figures
     if row.name != MAIN and _is_failing(of.calls, of.errors):
@@ -236,7 +236,7 @@ def _may_dominate(row: TransactionRow, child: ChildRow, *, has_view: bool) -> bo
     return is_news and child.figures.self_ns > _DOMINATES * row.figures.total_ns
 
 
-def _dominated(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:
+def _dominant_call(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:
     """Tell of one; how long a single request took may be the imports of the first one, and a program's own code is its own."""
     figures = child.figures
     share = figures.self_ns / row.figures.total_ns
@@ -270,7 +270,7 @@ def _waited_ns(child: ChildRow) -> int:
     return child.figures.self_ns if child.kind in CLIENT_KINDS else child.figures.total_ns
 
 
-def _waiting(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:
+def _long_wait(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:
     figures = child.figures
     whole_ns = row.figures.total_ns
     waited_ns = all_ns = _waited_ns(child)

@@ -116,7 +116,7 @@ def build(run: Run) -> Report:
         blind_spots=run.blind_spots,
         in_flight=in_flight,
         still_running=run.still_running,
-        nothing=[] if calls else notes.nothing(run, groups),
+        nothing=[] if calls else notes.reasons_for_nothing(run, groups),
         notes=notes.remarks(run, calls, names),
         next=notes.next_commands(run, recorded=bool(calls), finding=found[0].id if found else ""),
         series=run.series,

@@ -28,7 +28,7 @@ class Note:
         return f"{inert(self.subject)}: {self.text}" if self.subject else self.text
 
 
-def nothing(run: Run, groups: list[WatchGroup]) -> list[str]:
+def reasons_for_nothing(run: Run, groups: list[WatchGroup]) -> list[str]:
     """Return why a run recorded no call, and what to do about it."""
     if run.in_flight:
         return [f"No watched call ended: {count(len(run.in_flight), 'call')} had begun and not returned, see below."]

@@ -78,7 +78,7 @@ def _findings_text(number: int, more: str = "") -> str:
 
 def _histogram(buckets: dict[int, int]) -> list[int]:
     """Return [bucket, calls, bucket, calls, …], coarser than what is kept."""
-    return [value for item in sorted(coarsen(buckets).items()) for value in item]
+    return [value for pair in sorted(coarsen(buckets).items()) for value in pair]
 
 
 def _tree(report: Report) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from hookmon.testing.recorded import Recorded
 
 _STEERING = ("PYTHON", "HOOKMON", "COV_", "COVERAGE", "PYTEST")
 _PATIENCE_S = 3.0
-_LAUNCHER = "from hookmon.cli.main import main; main()"
 
 
 def run(
@@ -57,7 +56,7 @@ def run(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text), encoding="utf-8")
     report_path = recorded.folder / "report.json"
-    line = [sys.executable, "-P", "-c", _LAUNCHER, "run", "--format", "json", "--output", str(report_path)]
+    line = [sys.executable, "-P", "-m", "hookmon", "run", "--format", "json", "--output", str(report_path)]
     line += [*_pack_options(packs), *options, "--", *(command or [str(python or sys.executable), "app.py", *args])]
     environment = _environment(env or {}) | {KEEP_VARIABLE: str(kept), "XDG_STATE_HOME": str(recorded.folder / "state")}
     recorded.exit_code, recorded.stdout, recorded.stderr = _run(line, work, environment, recorded.folder, timeout_s)

@@ -13,10 +13,10 @@ from typing import Protocol
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
 from hookmon.report import model
-from hookmon.report.check.subjects import Subject, find_matching, near, subjects
+from hookmon.report.check.subjects import Subject, find_matching, find_near, subjects
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Ratio
-from hookmon.report.diff.machine import Machine, between
+from hookmon.report.diff.machine import Machine, machine_between
 from hookmon.report.diff.model import differences
 from hookmon.report.texts import count, duration, fine_percent, location
 
@@ -142,7 +142,7 @@ class _Bench:
             report = model.build(base)
             self._base = {subject.key: subject for subject in subjects(report)}
             self._apart = differences(base, run)
-            self._machine = between(base, run, _by_key(report), _by_key(self._report))
+            self._machine = machine_between(base, run, _by_key(report), _by_key(self._report))
 
     def judge(self, budget: BudgetLike) -> Iterable[Row]:
         found = find_matching(budget.name, self._subjects)
@@ -152,7 +152,7 @@ class _Bench:
             elif found:
                 yield from (self._judge(budget, limit, subject) for subject in found)
             else:
-                meant = near(budget.name, self._subjects)
+                meant = find_near(budget.name, self._subjects)
                 reason = "nothing of this name was called" + (f"; did you mean {meant}?" if meant else "")
                 yield _row(budget, limit, "", UNJUDGED, None, reason)
 
@@ -188,7 +188,7 @@ class _Bench:
             else:
                 is_broken = value > limit.number and noise.low > 1.0
                 verdict = BROKEN if is_broken else KEPT
-                reason = "" if is_broken or value <= limit.number else f"that is noise: the true change is {_between(noise)}"
+                reason = "" if is_broken or value <= limit.number else f"that is noise: the true change is {_range_text(noise)}"
                 return _row(budget, limit, subject.name, verdict, value, reason, place)
         return _row(budget, limit, subject.name, UNJUDGED, None, reason, place)
 
@@ -206,7 +206,7 @@ def _growth(name: str, before: Subject, now: Subject) -> float | None:
     return is_now / was if was else None
 
 
-def _between(ratio: Ratio) -> str:
+def _range_text(ratio: Ratio) -> str:
     return f"{(ratio.low - 1) * 100:+.0f} % to {(ratio.high - 1) * 100:+.0f} %"
 
 

@@ -96,7 +96,7 @@ def find_matching(pattern: str, all_of_them: list[Subject]) -> list[Subject]:
     return exact or [subject for subject in all_of_them if subject.name != MAIN and fnmatchcase(subject.name, pattern)]
 
 
-def near(pattern: str, all_of_them: list[Subject]) -> str:
+def find_near(pattern: str, all_of_them: list[Subject]) -> str:
     """Return the name that was probably meant, "" for none."""
     names = {subject.name.lower(): subject.name for subject in all_of_them}
     found = get_close_matches(pattern.lower(), list(names), n=1, cutoff=0.5)

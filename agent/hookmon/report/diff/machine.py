@@ -128,12 +128,12 @@ class Machine:
         return log(rest_b_ns / rest_a_ns) if min(rest_a_ns, rest_b_ns) > 0 else None
 
 
-def between(a: Run, b: Run, names_a: Mapping[CallKey, Counters], names_b: Mapping[CallKey, Counters]) -> Machine:
+def machine_between(a: Run, b: Run, names_a: Mapping[CallKey, Counters], names_b: Mapping[CallKey, Counters]) -> Machine:
     """Return the machine during two runs, of each of which the figures of all names are given."""
     names: dict[CallKey, Spent] = {}
-    for key, one in names_a.items():
-        if (other := names_b.get(key)) is not None:
-            names[key] = Spent(one.calls, other.calls, one.self_ns, other.self_ns)
+    for key, of_a in names_a.items():
+        if (of_b := names_b.get(key)) is not None:
+            names[key] = Spent(of_a.calls, of_b.calls, of_a.self_ns, of_b.self_ns)
     return Machine(names, (_cpu_ns(a), _cpu_ns(b)), (waits(a), waits(b)))
 
 

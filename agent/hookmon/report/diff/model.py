@@ -13,7 +13,7 @@ from hookmon.collector.store import Run
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
-from hookmon.report.diff.machine import between
+from hookmon.report.diff.machine import machine_between
 from hookmon.report.diff.watches import WHOLE_RUN, Unshared, find_unshared, whole_run
 from hookmon.report.findings import Finding, findings
 from hookmon.report.load import waits
@@ -172,12 +172,12 @@ def differences(a: Run, b: Run) -> list[str]:
     if not a.host or not b.host:
         reasons.append("it is not known on which machines the runs were made")
     else:
-        for what, one, other in (("machine", a.host, b.host), ("processor", a.cpu, b.cpu), ("number of cores", a.cores, b.cores)):
-            if one != other:
-                reasons.append(f"the {what} differs" + ("" if what == "machine" else f": {one} and {other}"))
-    for what, one, other in (("interpreter", a.python, b.python), ("engine", a.engine, b.engine)):
-        if one != other:
-            reasons.append(f"the {what} differs: {one or 'none'} and {other or 'none'}")
+        for what, of_a, of_b in (("machine", a.host, b.host), ("processor", a.cpu, b.cpu), ("number of cores", a.cores, b.cores)):
+            if of_a != of_b:
+                reasons.append(f"the {what} differs" + ("" if what == "machine" else f": {of_a} and {of_b}"))
+    for what, of_a, of_b in (("interpreter", a.python, b.python), ("engine", a.engine, b.engine)):
+        if of_a != of_b:
+            reasons.append(f"the {what} differs: {of_a or 'none'} and {of_b or 'none'}")
     watches = find_unshared(a, b)
     return [*reasons, watches.sentence] if watches else reasons
 
@@ -313,8 +313,8 @@ def _times(a: Run, b: Run, walks: tuple[Walk, Walk], noise: float | None) -> tup
     entries = {CallKey(node.name, node.kind, node.target) for run in (a, b) for node in run.nodes if node.entry}
     keys = [key for key in dict.fromkeys([*sums_b, *sums_a]) if _has_calls(sums_a.get(key)) or _has_calls(sums_b.get(key))]
     pairs = [(_Calls(sums_a.get(key) or Counters()), _Calls(sums_b.get(key) or Counters())) for key in keys]
-    tests = sum(_tests(one, other) for one, other in pairs)
-    machine = between(a, b, sums_a, sums_b)
+    tests = sum(_tests(calls_a, calls_b) for calls_a, calls_b in pairs)
+    machine = machine_between(a, b, sums_a, sums_b)
     rows = []
     for key, pair in zip(keys, pairs, strict=True):
         allowed = None if noise is None else machine.allowance(key, noise)
