@@ -111,7 +111,9 @@ def test_a_statement_is_counted_once(driver: str, postgres: Postgres, compared: 
     assert hooks["Session.execute"] >= 8
     assert hooks["Session.flush"] >= 1
     if "sqlite" not in url:
-        server = {name: count for name, count in count_statements(postgres).items() if name in statements and "INSERT" not in name}
+        server = {
+            name: count for name, count in count_statements(postgres).items() if name in statements and "INSERT" not in name
+        }
         assert server == {name: count for name, count in statements.items() if "INSERT" not in name}
     assert "sqlalchemy pool wait" not in under.calls("sql")  # a pool that may open more connections has nobody wait
 

@@ -51,7 +51,7 @@ _WORDS = (
     (
         "signal",
         "What was measured that is no call: a counter, a gauge or a histogram, such as the pauses of the garbage collector.",
-        "`signals = [\"gc\"]` in hookmon.toml switches that one on; adapters of packs have theirs.",
+        '`signals = ["gc"]` in hookmon.toml switches that one on; adapters of packs have theirs.',
     ),
     (
         "count",
