@@ -108,9 +108,9 @@ def test_an_engine_that_was_built_for_other_numbers_is_refused_and_the_reason_is
     report = run_in(tree, "compiled")
     assert sum(calls for name, calls in counts(report) if name == "deep") == 260
     assert spots(report) == [
-        ("stale engine", "the pure engine counts: the compiled one was built for other numbers; build it again")
+        ("stale engine", "the pure engine counts: the compiled one was built from other sources; build it again")
     ]
-    assert version_in(tree, "compiled") == "engine pure (the compiled one was built for other numbers; build it again)"
+    assert version_in(tree, "compiled") == "engine pure (the compiled one was built from other sources; build it again)"
 
 
 def test_an_engine_that_is_missing_was_not_built(tmp_path: Path):

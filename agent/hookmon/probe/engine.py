@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-STALE = "the compiled one was built for other numbers; build it again"
+STALE = "the compiled one was built from other sources; build it again"
 
 
 def _load() -> tuple[ModuleType | None, str]:

@@ -271,7 +271,7 @@ _BLIND_SPOTS = (
     ),
     (
         "stale-engine",
-        "The compiled engine was built for other numbers than this hookmon has (limits, places in the files of a run), so the "
+        "The compiled engine was built from other sources: its numbers or names are not those of this hookmon, so the "
         "pure one counts, which costs ten times as much a call. Nothing is lost.",
         "Build it again: install hookmon once more, or pip install -e . in a checkout.",
     ),
