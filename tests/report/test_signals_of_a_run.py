@@ -13,7 +13,7 @@ from hookmon.core.histogram import bucket_of
 from hookmon.report.formats import json as json_format
 from hookmon.report.formats import text
 from hookmon.report.model import build
-from hookmon.report.signals import measured
+from hookmon.report.signals import quantity
 
 PAUSES = (0.001, 0.002, 0.004, 0.1)
 SIGNALS = [
@@ -78,4 +78,4 @@ def test_json_has_percentiles_in_the_unit():
 )
 def test_a_value_stands_in_its_unit(value: float, unit: str, shown: str):
     """Durations and sizes as everywhere in a report."""
-    assert measured(value, unit) == shown
+    assert quantity(value, unit) == shown

@@ -59,7 +59,7 @@ def _row(signal: Signal) -> SignalRow:
     )
 
 
-def measured(value: float, unit: str) -> str:
+def quantity(value: float, unit: str) -> str:
     """Return a value with its unit as text: seconds as a duration, bytes as a size."""
     if unit == "s" and abs(value) < _LONGEST:
         return duration(round(value * 1e9))

@@ -13,7 +13,7 @@ from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.requests import write_details, write_findings, write_requests
 from hookmon.report.screen import Column, Piece, Screen
-from hookmon.report.signals import measured
+from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, short_place, size
 from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
@@ -166,9 +166,9 @@ def _signals(screen: Screen, report: Report, everything: bool) -> None:
     rows: list[list[Piece]] = []
     for row in shown:
         is_spread = row.kind == "histogram"
-        cells: list[Piece] = [(row.name, ""), (row.kind, _QUIET), (count(row.count), ""), (measured(row.value, row.unit), "")]
-        cells += [(measured(value, row.unit) if is_spread else _UNKNOWN, "") for value in (row.mean, row.p50, row.p95)]
-        rows.append([*cells, (measured(row.max, row.unit) if row.kind != "counter" else _UNKNOWN, "")])
+        cells: list[Piece] = [(row.name, ""), (row.kind, _QUIET), (count(row.count), ""), (quantity(row.value, row.unit), "")]
+        cells += [(quantity(value, row.unit) if is_spread else _UNKNOWN, "") for value in (row.mean, row.p50, row.p95)]
+        rows.append([*cells, (quantity(row.max, row.unit) if row.kind != "counter" else _UNKNOWN, "")])
     screen.title("Signals", "what was measured that is no call; the value is the sum, of a gauge what was set last")
     screen.table(columns, rows)
     _more(screen, report, len(report.signals) - len(shown))
