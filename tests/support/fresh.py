@@ -125,7 +125,7 @@ def fresh(tmp_path: Path) -> Fresh:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
         environment |= {key: os.environ[key] for key in ("HOOKMON_ENGINE",) if key in os.environ}
         environment |= {"PYTHONPATH": str(AGENT), "FOLDER": str(run_folder), **(env or {})}
-        if "HOOKMON_SANITIZED" in os.environ:  # see .ci/sanitizers; the tests' own process needs none of it
+        if "HOOKMON_SANITIZED" in os.environ:  # see .ci/sanitizers
             environment |= {"LD_PRELOAD": os.environ["HOOKMON_SANITIZED"], "PYTHONMALLOC": "malloc"}
             environment |= {key: value for key, value in os.environ.items() if key in ("ASAN_OPTIONS", "UBSAN_OPTIONS")}
         done = subprocess.run(
