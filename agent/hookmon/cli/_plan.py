@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
     """Write the plan of a configuration into a run folder; return its watches. Raises OSError."""
-    from hookmon.collector.launch import clock_source
+    from hookmon.collector.launch import clock_source, wrapt_folder
     from hookmon.core import plan
 
     watches = [watch.to_plan(number) for number, watch in enumerate(config.watches, 1)]
     content: PlanData = {
         "run_folder": str(folder),
-        "wrapt_folder": _wrapt_folder(),
+        "wrapt_folder": wrapt_folder(),
         "hookmon": version,
         "redact": config.redact,
         "clock_source": clock_source(),
@@ -88,10 +88,3 @@ def _free_bytes(place: Path) -> int:
 def _write_privately(path: Path, content: bytes) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(content)
-
-
-def _wrapt_folder() -> str:
-    from importlib.util import find_spec
-
-    spec = find_spec("wrapt")
-    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""

@@ -80,8 +80,12 @@ def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "hookmon" / "cost.json"
     known: dict[str, dict[str, float]] = {}
     try:
+        key = _key(interpreter, engine, version)
+    except OSError:
+        return _FALLBACK
+    try:
         known = json.loads(cache.read_text("utf-8"))
-        price = known.get(_key(interpreter, engine, version))
+        price = known.get(key)
         if price is not None:
             return {name: float(price[name]) for name in _FALLBACK}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -92,7 +96,7 @@ def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
     with suppress(OSError):
         cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = cache.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps({**known, _key(interpreter, engine, version): price}), "utf-8")
+        fresh.write_text(json.dumps({**known, key: price}), "utf-8")
         fresh.replace(cache)
     return price
 
@@ -109,11 +113,7 @@ def _measure(interpreter: str, engine: str) -> dict[str, float] | None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
     environment["PYTHONPATH"] = agent
     environment["HOOKMON_ENGINE"] = engine
-    from importlib.util import find_spec
-
-    spec = find_spec("wrapt")
-    folder = str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
-    command = [interpreter, "-m", "hookmon.probe.calibrate", folder, launch.clock_source()]
+    command = [interpreter, "-m", "hookmon.probe.calibrate", launch.wrapt_folder(), launch.clock_source()]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=True, cwd=agent)
         price = json.loads(done.stdout)

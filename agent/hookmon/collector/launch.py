@@ -57,6 +57,14 @@ def clock_source() -> str:
         return ""
 
 
+def wrapt_folder() -> str:
+    """Return the folder of the launcher's own wrapt, for programs that have none; "" where it cannot be told."""
+    from importlib.util import find_spec
+
+    spec = find_spec("wrapt")
+    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
+
+
 def start(command: list[str], environment: Mapping[str, str], inherited: signals.Inherited) -> int:
     """Start the program and return its pid. Signals are on hold, and the program gets those that came meanwhile.
 
