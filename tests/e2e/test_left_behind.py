@@ -23,6 +23,7 @@ from support.runs import (
     hookmon,
     hookmon_run,
     hookmon_start,
+    run_until_gone,
     wait_until,
     watch,
     write,
@@ -98,8 +99,7 @@ def test_a_look_writes_and_deletes_nothing(killed: Path) -> None:
         assert state_of(killed / ".hookmon", folder) == before, verb
     found = report(killed)
     assert (found["run"]["state"], calls(found, "work:step")) == ("recovered", 40)
-    assert hookmon_run([PYTHON, "-c", "pass"], cwd=killed).exit_code == 0
-    assert not folder.exists()
+    run_until_gone(folder, killed)
     assert Store.of_project(killed).run_file(1).head().state == "recovered"
     found = report(killed, "1")
     assert (found["run"]["state"], calls(found, "work:step")) == ("recovered", 40)
@@ -113,8 +113,7 @@ def test_another_project_does_not_sweep_it(killed: Path, tmp_path: Path) -> None
     assert hookmon_run([PYTHON, "-c", "pass"], cwd=other).exit_code == 0
     assert calls(report(killed), "work:step") == 40
     assert folder.exists()
-    hookmon_run([PYTHON, "-c", "pass"], cwd=killed)
-    assert not folder.exists()
+    run_until_gone(folder, killed)
 
 
 def change(path: Path, **values: Any) -> None:

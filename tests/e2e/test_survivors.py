@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 import pytest
-from support.runs import PYTHON, Started, calls, hookmon, hookmon_run, wait_until, watch, watch_row, write
+from support.runs import PYTHON, Started, calls, hookmon, hookmon_run, run_until_gone, wait_until, watch, watch_row, write
 
 from hookmon.collector.store import Store
 
@@ -76,8 +76,7 @@ def test_what_a_daemon_counts_is_reported_later(slow: str, tmp_path: Path) -> No
         assert (calls(found, "work:step"), calls(found, "later:late")) == (106, 1)
         assert (found["run"]["state"], found["run"]["exit_code"], found["still_running"]) == ("finished", 7, [])
         assert [sum(row["calls"]) for row in found["series"] if row["name"] == "step"] == [106]
-        hookmon_run([PYTHON, "-c", "pass"], cwd=tmp_path)
-        assert not folder.exists()
+        run_until_gone(folder, tmp_path)
 
 
 TOP_ONCE = """

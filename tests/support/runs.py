@@ -213,6 +213,16 @@ def wait_until(claim: Any, what: str, timeout: float = 60.0) -> None:
         time.sleep(0.01)
 
 
+def run_until_gone(folder: Path, project: Path) -> None:
+    """Run something in a project until its runs have swept a run folder: a run elsewhere may hold that, to see whose it is."""
+
+    def is_gone() -> bool:
+        assert hookmon_run([PYTHON, "-c", "pass"], cwd=project).exit_code == 0
+        return not folder.exists()
+
+    wait_until(is_gone, f"{folder} to be swept")
+
+
 # what a report says
 
 
