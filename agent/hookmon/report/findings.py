@@ -146,7 +146,7 @@ def _bursts(series: list[CallSeries], interval_ns: int) -> Iterator[Finding]:
         return
     from hookmon.report.series import over_time
 
-    for row in over_time(series, interval_ns):
+    for row in over_time([row for row in series if not row.name.endswith(_NO_ROUTE)], interval_ns):
         if sum(point.errors for point in row.points) >= _BURST * sum(point.calls for point in row.points):
             continue
         stretch: list[Point] = []
