@@ -107,7 +107,7 @@ except ValueError as error: print(error)
 
 
 def test_pauses_of_the_collector_are_those_that_the_program_sees(on):
-    """By generation, as often. Its own callbacks stand before and behind ours: one pair sees more of a pause than we, one less."""
+    """By generation, as often. Its own callbacks stand before and behind ours: one pair sees more of a pause, one less."""
     recorded = on(
         """
 import gc, json, time
