@@ -158,7 +158,9 @@ def test_requests_of_fastapi_are_exact_with_two_workers_and_four_clients(
     }
     rows = {row["name"]: row for row in under.report["transactions"]}
     assert rows["GET /background"]["min_ns"] < 150e6, "the response does not wait for the background task of 200 ms"
-    assert rows["GET /stream"]["min_ns"] > 40e6, "the body is part of the response"
+    assert rows["GET /stream"]["min_ns"] > 35e6, (
+        "the body of 40 ms is part of the response"
+    )  # an event loop's timers may be early
 
 
 MIXED = """
