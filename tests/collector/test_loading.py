@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from support.users import ALICE, as_user, common, folder_of, open_python
 
@@ -148,8 +149,10 @@ def test_what_is_no_plain_table_is_refused(name: str, run_file: RunFile):
     """What it computes may have no end, and what it does to our writing may be anything; neither is begun."""
     execute(run_file.path, *ALIEN[name])
     content = run_file.path.read_bytes()
-    with pytest.raises(RunFileError, match=r"not a (readable )?run file|computed"):
+    with pytest.raises(RunFileError, match=r"not a (readable )?run file|computed") as refused:
         run_file.load()
+    assert refused.tb is not None  # which holds the frames; the file is closed all the same
+    assert run_file.path not in {Path(file.path) for file in psutil.Process().open_files()}
     if name not in ("a computed column", "a computed value"):
         for act in (lambda: run_file.rename("x"), lambda: run_file.save(Run(1, "", [], "", ""))):
             with pytest.raises(RunFileError):

@@ -38,17 +38,15 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
     private copy is read. Raises sqlite3.Error, OSError, or RunFileError when it is no run file.
     """
     _check_file(path)
-    connection = _connect(path, "ro")
-    try:
-        _check_objects(connection, path)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_READONLY_ROLLBACK:
-            raise
-    else:
-        with closing(connection):
+    with closing(_connect(path, "ro")) as connection:
+        try:
+            _check_objects(connection, path)
+        except sqlite3.OperationalError as error:
+            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_READONLY_ROLLBACK:
+                raise
+        else:
             yield connection
-        return
+            return
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
         copy = Path(folder, "run.sqlite")
         for end in ("-journal", ""):
