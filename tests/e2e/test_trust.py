@@ -31,7 +31,8 @@ def run_folder(folder: Path, *, uid: int | None = None, adapter_uid: int | None 
     """Fill a run folder whose plan has an adapter that prints, and return the environment of a process of its run."""
     adapter = folder / "adapter.py"
     write(folder, {"adapter.py": ADAPTER})
-    content: Any = {"run_folder": str(folder), "wrapt_folder": "", "hookmon": "0.1", "redact": "off", "max_overhead": 0.0}
+    content: Any = {"run_folder": str(folder), "hookmon": "0.1", "redact": "off", "max_overhead": 0.0}
+    content["wrapt_folder"] = launch.wrapt_folder()  # a system's own Python may have none
     content["watches"] = [WATCH | {"adapter": str(adapter)}]
     (folder / plan.FILE_NAME).write_bytes(plan.encode(content))
     (folder / plan.MODULES_FILE_NAME).write_text("colorsys")
