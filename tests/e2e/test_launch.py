@@ -61,8 +61,10 @@ PROGRAMS = {
     "atexit, threads": (
         "import atexit, threading, time, shop\n"
         "atexit.register(print, 'bye')\n"
-        "threading.Thread(target=lambda: (time.sleep(0.05), print('thread', shop.quote(2)))).start()\n"
-        "print('main')"
+        "said = threading.Event()\n"
+        "threading.Thread(target=lambda: (said.wait(), time.sleep(0.05), print('thread', shop.quote(2)))).start()\n"
+        "print('main')\n"
+        "said.set()"
     ),
     "unraisable, warnings": (
         "import warnings, shop\n"
