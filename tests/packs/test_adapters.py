@@ -25,7 +25,7 @@ ADAPTED = [
 REGISTERING = {"gevent"}
 """Those that only ask the library, by its own function for that, to call back: nothing of it is changed."""
 
-ONLY_IN_SOME = {"fastapi"}
+ONLY_IN_SOME = {"fastapi", "optional"}
 """Those for what only some releases have."""
 
 PROGRAM = """
