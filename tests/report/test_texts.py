@@ -61,7 +61,7 @@ def test_shares_are_never_rounded_to_nothing():
         ("/usr/lib/python3/dist-packages/flask/app.py:9", "dist-packages/flask/app.py:9"),
         ("/usr/lib/python3.11/asyncio/base_events.py:949", "python3.11/asyncio/base_events.py:949"),
         ("/opt/python/lib64/python3.13t/json/decoder.py:3", "python3.13t/json/decoder.py:3"),
-        ("/home/me/lib/python3.x/a.py:1", "/home/me/lib/python3.x/a.py:1"),
+        ("/srv/me/lib/python3.x/a.py:1", "/srv/me/lib/python3.x/a.py:1"),
         ("lib/python3.11/own.py:1", "lib/python3.11/own.py:1"),
         ("/srv/shop/app.py:1", "/srv/shop/app.py:1"),
     ],

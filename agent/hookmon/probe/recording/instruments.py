@@ -146,7 +146,7 @@ _KINDS: dict[str, type[Instrument]] = {"counter": Counter, "gauge": Gauge, "hist
 
 
 def instrument(name: str, unit: str, kind: str) -> Any:
-    """Return the signal of a name, unit and kind, one for each in a process. Raises ValueError for an unknown kind.
+    """Return the signal of a name, unit and kind, of which a process has one. Raises ValueError for an unknown kind.
 
     Beyond MOST_METRICS it is one that keeps nothing, and the report says so.
     """
