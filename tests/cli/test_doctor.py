@@ -240,6 +240,41 @@ def test_what_is_not_the_script_is_said(project: Path, name: str):
     assert note.replace("BIN", folder) in found["configuration"][1]
 
 
+def test_a_glob_shows_what_it_stands_for(project: Path):
+    """Modules of the project or files, as many as there are; where there is none, what is near."""
+    write(
+        project,
+        {
+            "shop/__init__.py": "",
+            "shop/pricing.py": "",
+            "dags/sales.py": "",
+            "globs.toml": """
+                [[watch]]
+                module = "shop.**"
+                calls = ["*"]
+
+                [[watch]]
+                module = "shpo.*"
+                calls = ["*"]
+
+                [[watch]]
+                file = "dags/*.py"
+                calls = ["*"]
+
+                [[watch]]
+                file = "dag/*.py"
+                calls = ["*"]
+            """,
+        },
+    )
+    found = answers(project, "--config", "globs.toml", PYTHON, "app.py")
+    assert found["watched"] is True
+    assert found["watch shop.**"] == ("yes", "2 modules of the project: shop, shop.pricing")
+    assert found["watch shpo.*"] == ("note", "no module of the project is one of these; did you mean shop.*?")
+    assert found["watch dags/*.py"] == ("yes", f"1 file of the project: {project}/dags/sales.py")
+    assert found["watch dag/*.py"] == ("note", f"there is no file {project}/dag/*.py")
+
+
 def test_a_program_with_python_inside_is_said_to_be_watched(project: Path):
     """As uWSGI is."""
     (project / "uwsgi").write_bytes(b"\x7fELF")

@@ -67,5 +67,5 @@ def test_of_thousands_of_names_the_first_get_a_hint(tmp_path: Path):
     near = hints.Hints(tmp_path)
     said = [near.of_name("qoute", ["quote"]) for _ in range(5_000)]
     assert [bool(hint) for hint in said] == [True] * 50 + [False] * 4_950
-    assert [near.of_module("shp") for _ in range(5_000)] == ["did you mean shop?"] * 5_000
-    assert [bool(near.of_module(f"shp{number}")) for number in range(5_000)].count(True) <= 50
+    assert [near.of_watch("shp", []) for _ in range(5_000)] == ["did you mean shop?"] * 5_000
+    assert [bool(near.of_watch(f"shp{number}", [])) for number in range(5_000)].count(True) <= 50

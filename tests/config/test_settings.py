@@ -26,6 +26,7 @@ OTHER_VALUES: dict[str, str] = {
     "redact": '"all"',
     "signals": '["gc"]',
     "module": '"shop.prices"',
+    "file": '"plugins/*.py"',
     "calls": '["Shop.sell"]',
     "until": '["Shop.sold"]',
     "kind": '"sql"',
@@ -52,6 +53,8 @@ def plan_of(folder: Path, setting: Setting) -> tuple[dict[str, Any], Any]:
     """Return the part of the plan that is about a setting's table, and the value that was written for it."""
     value = other_value(setting)
     needed = {} if setting.table == ROOT else {"module": '"shop"', "calls": '["sell"]'}
+    if setting.key == "file":
+        del needed["module"]
     lines = [f"{key} = {text}" for key, text in (needed | {setting.key: value}).items()]
     text = "\n".join([*([] if setting.table == ROOT else [f"[[{setting.table}]]"]), *lines, ""])
     (folder / "beside.py").touch()
@@ -70,7 +73,10 @@ def plan_of(folder: Path, setting: Setting) -> tuple[dict[str, Any], Any]:
     written = tomllib.loads(f"value = {value}")["value"]
     if setting.table == ROOT:
         return whole, IN_THE_PLAN.get(setting.key, written)
-    (watch,) = [watch for watch in watches if watch["module"].startswith("shop")]
+    (watch,) = [watch for watch in watches if watch["source"].startswith(("hookmon.toml", "pack acme"))]
+    if setting.key == "file":
+        assert watch["files"] == [str(folder.resolve() / "plugins/*.py")]
+        return {"file": watch["module"]}, written
     return {**watch, **watch.get("hook", {})}, str(folder / "beside.py") if setting.key == "adapter" else written
 
 

@@ -6,6 +6,8 @@ import os
 from difflib import get_close_matches
 from pathlib import Path
 
+from hookmon.core.globs import Glob, is_glob
+
 _MOST_FILES = 5_000
 _MOST_HINTS = 50
 """Of each kind in one run: to find a near name takes milliseconds, and the user's shell waits for it."""
@@ -26,12 +28,16 @@ class Hints:
         self._names_left -= 1
         return near_name(call, names) if self._names_left >= 0 else ""
 
-    def of_module(self, module: str) -> str:
-        """Return what `near_module` does, "" for one too many."""
+    def of_watch(self, module: str, files: list[str]) -> str:
+        """Return what to say of a module, glob of modules, or globs of files, of which nothing was imported.
+
+        It is what `near_module`, `near_glob` or `about_files` return, and "" for one too many.
+        """
         if module not in self._modules and len(self._modules) < _MOST_HINTS:
-            if self._known is None:
+            if self._known is None and not files:
                 self._known = module_names(self._project)
-            self._modules[module] = near_module(module, self._known)
+            find = near_glob if is_glob(module) else near_module
+            self._modules[module] = about_files(files) if files else find(module, self._known or [])
         return self._modules.get(module, "")
 
 
@@ -47,6 +53,32 @@ def near_module(module: str, names: list[str]) -> str:
         return ""
     near = get_close_matches(module, names, n=1, cutoff=0.75)
     return f"did you mean {near[0]}?" if near else ""
+
+
+def near_glob(glob: str, names: list[str]) -> str:
+    """Return a hint for a glob of which no module was imported: that there are some, or "did you mean …?" for its package."""
+    compiled = Glob(glob)
+    there = sorted(name for name in names if compiled.takes(name))
+    if len(there) > 1:
+        return f"{there[0]} and others are there, and no process has imported one"
+    if there:
+        return f"{there[0]} is there, and no process has imported it"
+    package, dot, rest = glob.partition(".")
+    if glob.endswith(".*") and glob[:-2] in names:
+        return f"{glob[:-2]} has no modules in it; did you mean {glob[:-2]}?"
+    packages = sorted({name.partition(".")[0] for name in names})
+    near = get_close_matches(package, packages, n=1, cutoff=0.75) if package not in packages and not is_glob(package) else []
+    return f"did you mean {near[0]}{dot}{rest}?" if near else ""
+
+
+def about_files(files: list[str]) -> str:
+    """Return a hint for globs of files of which none was loaded: whether there are any."""
+    from glob import iglob
+
+    first = next((path for file in files for path in iglob(file, recursive=True)), "")
+    if first:
+        return f"{first} is there, and no process has loaded it as a module"
+    return f"there is no file {files[0]}"
 
 
 def module_names(project: Path) -> list[str]:

@@ -37,7 +37,7 @@ _MOST_ROWS = {
 """Beyond what a run has, by layout's limits and the collector's, but for an extreme one: then what comes last is not saved."""
 
 _OF_A_WATCH = {"id": int, "module": str, "calls": list, "pack": str, "source": str}
-_OF_SOME_WATCHES = {"until": list, "entry_name": str, "entry_status": str, "entry_body": str}
+_OF_SOME_WATCHES = {"files": list, "until": list, "entry_name": str, "entry_status": str, "entry_body": str}
 _OF_A_SETTING = {"table": str, "key": str, "origin": str}
 
 
@@ -105,7 +105,7 @@ def _check_plan(run: Run) -> None:
                 raise ValueError("a watch or a setting is not what it should be")
             if not all(isinstance(row.get(key, kind()), kind) for key, kind in possible.items()):
                 raise ValueError("a watch is not what it should be")
-            if not all(isinstance(call, str) for key in ("calls", "until") for call in row.get(key, ())):
+            if not all(isinstance(call, str) for key in ("calls", "until", "files") for call in row.get(key, ())):
                 raise ValueError("a watch has calls that are no names")
 
 

@@ -330,7 +330,9 @@ class _Records:
             if self._words[at] >> 8 & 0xFFFFFF > 3 and self._words[at + 3]:  # from a hookmon that writes it
                 self._data.places[self._text(first)] = self._text(self._words[at + 3])
         elif kind == layout.WATCH:
-            self._data.watches[number, self._text(first & _LOW)] = (first >> 32, self._text(second))
+            key = (number, self._text(first & _LOW))
+            if self._data.watches.get(key, (0, ""))[0] != layout.TARGET_ACTIVE:  # two modules may have one name
+                self._data.watches[key] = (first >> 32, self._text(second))
         else:
             self._data.notes.append((self._text(first), self._text(second)))
 

@@ -5,15 +5,16 @@ In: what the shards say of watches, and the run when it is put together. Out: ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hookmon.collector.store import BlindSpot, Run, Watched
 from hookmon.collector.unwatched import FOREIGN
 from hookmon.core import layout
+from hookmon.core.globs import is_glob
 
 if TYPE_CHECKING:
     from hookmon.collector.hints import Hints
@@ -50,9 +51,7 @@ class Statuses:
         for watch in run.plan:
             ends = watch.get("until", ())
             tells = has_transactions and not watch.get("entry") and any(watch.get(key) for key in _TELLING)
-            for call in (*watch["calls"], *ends):
-                target = f"{watch['module']}:{call}"
-                known = self._known.get(watch["id"], {}).get(target, {})
+            for call, target, known in self._targets(watch):
                 detail = ""
                 if layout.TARGET_ACTIVE in known:
                     is_called = call in ends or tells or any(_is_of(name, target) for name in called)
@@ -68,11 +67,31 @@ class Statuses:
                 else:
                     status = "never imported"
                     if not watch["pack"]:
-                        detail = hints().of_module(watch["module"]) if watch["module"] != "__main__" else ""
+                        detail = hints().of_watch(watch["module"], watch.get("files", [])) if target[:9] != "__main__:" else ""
                         if unseen:
                             detail += "; " * bool(detail) + "some processes were not watched, see the blind spots"
                 rows.append(Watched(target, status, detail, watch["pack"], watch["source"]))
         return rows
+
+    def _targets(self, watch: dict[str, Any]) -> Iterator[tuple[str, str, dict[int, str]]]:
+        """Yield (call, target, what was said of it) of each target of a watch.
+
+        Of a watch of several modules these are the targets that were found in modules; where one call was found in none of
+        them, the call as it is written, with what the first of them said.
+        """
+        said = self._known.get(watch["id"], {})
+        is_wide = bool(watch.get("files")) or is_glob(watch["module"])
+        for call in (*watch["calls"], *watch.get("until", ())):
+            target = f"{watch['module']}:{call}"
+            of_call = {name: known for name, known in said.items() if name.partition(":")[2] == call} if is_wide else {}
+            found = {name: known for name, known in of_call.items() if not known.keys() <= {layout.TARGET_NOT_FOUND}}
+            if found:
+                yield from ((call, name, known) for name, known in found.items())
+            elif of_call:
+                names = [known[layout.TARGET_NOT_FOUND] for known in of_call.values()]
+                yield call, target, {layout.TARGET_NOT_FOUND: "\n".join(dict.fromkeys("\n".join(names).split("\n")))}
+            else:
+                yield call, target, said.get(target, {})
 
 
 def incomplete_packs(watched: list[Watched]) -> list[BlindSpot]:

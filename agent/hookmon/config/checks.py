@@ -9,6 +9,7 @@ from pathlib import Path
 from hookmon.config.problem import Mistake, closest, quote
 from hookmon.core import layout
 from hookmon.core import span as span_template
+from hookmon.core.globs import EVERYTHING, SUFFIXES
 from hookmon.core.plan import KINDS, REDACTIONS
 
 _CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part)'
@@ -32,6 +33,54 @@ def module(name: str) -> Iterator[Mistake]:
             meant,
             code="not-a-module",
         )
+
+
+_MODULES_ALLOWED = '"shop.pricing", "shop.*" (the modules in a package), "shop.**" (it and all below), "__main__"'
+
+
+def modules(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is a module, or a glob of modules."""
+    if not _GLOB_PARTS.search(name):
+        yield from module(name)
+        return
+    parts = name.split(".")
+    if all(part == EVERYTHING or _is_part(part) for part in parts):
+        return
+    meant = _modules_meant(name)
+    yield Mistake(f"module {quote(name)} is not a module name or a glob", _MODULES_ALLOWED, meant, code="not-a-module")
+
+
+def _is_part(part: str) -> bool:
+    """Say whether a part of a glob can stand for a name. Two stars mean all below only where they are a whole part."""
+    literal = _GLOB_PARTS.sub("_", part)
+    return EVERYTHING not in part and literal.isidentifier()
+
+
+def _modules_meant(name: str) -> str:
+    """Return what a glob that is none was probably meant to be, "" for no idea."""
+    guess = name.strip().removesuffix(".py").replace("/", ".").replace("-", "_").strip(".")
+    parts = [EVERYTHING if part.strip("*") == "" and len(part) > 1 else part for part in guess.split(".") if part]
+    guess = ".".join(parts)
+    return guess if guess != name and parts and all(part == EVERYTHING or _is_part(part) for part in parts) else ""
+
+
+def file(path: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `path` can be that of a module, or a glob of such; "" is none."""
+    last = path.rpartition("/")[2]
+    if not path:
+        return
+    if not path.isprintable() or not path.strip("/") or path.startswith("~"):
+        yield Mistake(f"file {quote(path)} is no path", _FILES_ALLOWED, code="not-a-file")
+    elif not last.endswith(SUFFIXES):
+        is_module = "." in path and _is_dotted(path)
+        meant = f'module = "{path}"' if is_module else f"{path}.py" if last == "*" else f"{path.rstrip('/')}/*.py"
+        yield Mistake(f"file {quote(path)} names no Python files", _FILES_ALLOWED, meant, code="not-a-file")
+    elif any(EVERYTHING in part and part != EVERYTHING for part in path.split("/")):
+        meant = path.replace("**.py", "**/*.py")
+        yield Mistake(f"file {quote(path)} has ** in a name", _FILES_ALLOWED, meant if meant != path else "", code="not-a-file")
+
+
+_FILES_ALLOWED = '"dags/sales.py", "dags/*.py" (those in a folder), "dags/**/*.py" (and all below)'
 
 
 def calls(names: Sequence[object]) -> Iterator[Mistake]:

@@ -77,7 +77,7 @@ def load(
     document = read_document(path, label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
 
-    own = Collected()
+    own = Collected(folder=str(path.absolute().parent) if path else "")
     if document:
         own.add_tables(document, [*tables["watch"], *tables["hook"]], problems)
     for text in watch:

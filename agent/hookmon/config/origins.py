@@ -82,7 +82,7 @@ def _watches(watches: list[Watch]) -> list[Value]:
     for number, watch in enumerate(watches, 1):
         table = "hook" if watch.hook else "watch"
         defaults = {key: setting.default for key, setting in settings_of(table, USER).items()}
-        left_out = ("hook", "pack", "source", "others")
+        left_out = ("hook", "pack", "source", "others", "folder", *(("module",) if watch.file else ()))
         values = {field.name: getattr(watch, field.name) for field in fields(Watch) if field.name not in left_out}
         values |= {key: value for key, value in defaults.items() if key not in values} | dict(watch.others)
         if watch.hook:

@@ -29,7 +29,8 @@ PACK = "pack"
 class Setting:
     """One key of one table. `default` None makes it required.
 
-    `check` sees only values of the right type, except that an array may still have elements that are no strings. In a budget
+    `check` sees only values of the right type, except that an array may still have elements that are no strings. What is required
+    may have another key that stands `instead`. In a budget
     the default "" stands for no limit. `table` and, where they are not told here, `writers` are those of the group it stands in.
     """
 
@@ -39,6 +40,7 @@ class Setting:
     _: KW_ONLY
     default: str | bool | list[str] | None
     help: str
+    instead: str = ""
     table: str = ROOT
     writers: tuple[str, ...] = ()
 
@@ -65,7 +67,22 @@ SETTINGS = (
     ),
     *_table(
         "watch",
-        Setting("module", TEXT, checks.module, default=None, help='the module as it is imported, or "__main__"'),
+        Setting(
+            "module",
+            TEXT,
+            checks.modules,
+            default=None,
+            instead="file",
+            help='the module as it is imported, "__main__", "app.*" for the modules in a package, "app.**" for it and all below',
+        ),
+        Setting(
+            "file",
+            TEXT,
+            checks.file,
+            default="",
+            help='in place of module: the file of one that is loaded by its path, or a glob of files, "dags/*.py"',
+            writers=(USER,),
+        ),
         Setting("calls", TEXTS, checks.calls, default=None, help="functions and methods in it, globs in the last part"),
         Setting("until", TEXTS, checks.names, default=[], help="functions that end what the calls begin, on the same object"),
         Setting("span", TEXT, checks.span, default="", help='the name in the report, "quote {arg0}"; empty: the target\'s own'),

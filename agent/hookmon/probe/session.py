@@ -45,8 +45,14 @@ if _plan.get("signals"):
     signals.install(_plan["signals"])
 
 _watches: dict[str, list[WatchPlan]] = {}
+_wide: WideWatches | None = None
+if "hookmon.probe.base.wanted" in sys.modules:  # there are globs
+    from hookmon.probe.patching.wide_watches import WideWatches, is_wide
+
+    _wide = WideWatches([watch for watch in _plan["watches"] if is_wide(watch)])
 for _watch in _plan["watches"]:
-    _watches.setdefault(_watch["module"], []).append(_watch)
+    if _wide is None or not is_wide(_watch):
+        _watches.setdefault(_watch["module"], []).append(_watch)
 _patches = Patches()
 
 
@@ -55,19 +61,23 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
     if name == "greenlet":
         recorder.use_greenlets()
         return
+    exact = _watches.get(name, [])
+    wide = _wide.of(module, name) if _wide is not None else []
     if name in _arrivals.BESIDES:
         notes.note(layout.NOTE_COMPILER, name)
-        if name not in _watches:
+        if not exact and not wide:
             return
     if name == "coverage.inorout":
         from hookmon.probe.patching.coverage import leave_out
 
         leave_out(vars(module), __file__, _arrivals.attempt.__code__.co_filename)
-        if name not in _watches:
+        if not exact and not wide:
             return
     if is_late:
         notes.note("watched late", f"{name} was imported while hookmon was getting ready; calls until then are not counted")
-    patch_module(module, name, _watches.get(name, []), _patches)
+    for watches in (exact, wide):  # one after the other: what is for this very module beats a glob
+        if watches or (not exact and not wide):
+            patch_module(module, name, watches, _patches)
     overhead.note_pace()
 
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:  # as few names as can be: those in here are read at the start
     from typing import Any
 
     from hookmon.probe.base import shapes
+    from hookmon.probe.base.wanted import Names
 
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
 _SESSION = "hookmon.probe.session"
 _GUARD = "hookmon.probe.base.guard"
-_AT_ONCE = "*"  # core.plan.AT_ONCE
+_AT_ONCE, _BY_PATH, _GLOBS = "!", "/", "~"  # core.plan.AT_ONCE and so on
 _RUNNERS = frozenset(("runpy", "coverage.execfile", "streamlit.runtime.scriptrunner.script_cache"))
 """Modules that execute a script as `__main__`."""
 
@@ -56,7 +57,7 @@ def start(
     be read; the bootstrap notes it.
     """
     arrivals = Arrivals(run_folder, report, attempt)
-    names = frozenset(arrivals.read(_MODULES_FILE).decode().split())
+    names = frozenset(arrivals.read(_MODULES_FILE).decode("utf-8", "surrogateescape").split("\n"))
     vars(sys.modules["hookmon.probe"])["arrivals"] = arrivals
     if _AT_ONCE in names:
         names = names - {_AT_ONCE}
@@ -67,7 +68,16 @@ def start(
     _posix.register_at_fork(
         before=arrivals.work.hold_off, after_in_parent=arrivals.work.let_go, after_in_child=arrivals.after_fork
     )
-    Finder(names, arrivals.patch).install()
+    wanted: frozenset[str] | Names = names
+    files = None
+    if _GLOBS in names:
+        from hookmon.probe.base.wanted import sort_out
+
+        wanted, files = sort_out(names - {_GLOBS, _BY_PATH})
+    finder = Finder(wanted, arrivals.patch)
+    finder.install()
+    if files is not None or _BY_PATH in names:
+        finder.follow_loaders(files)
     arrivals.add_own(begun_ns)
     arrivals.tell_own()
 

@@ -148,7 +148,14 @@ _CONFIGURATION = (
     (
         "not-a-module",
         "The name of a module cannot be that.",
-        'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__".',
+        'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__"; the modules in a '
+        'package are "shop.*", it and all below "shop.**". A module that is loaded by its path is named by file = "dags/*.py".',
+    ),
+    (
+        "not-a-file",
+        "The value of file is not the path of a module, or a glob of such paths.",
+        'Write "dags/sales.py", "dags/*.py", or "dags/**/*.py" for all folders below as well. It begins at the folder of the '
+        "configuration.",
     ),
     ("not-a-duration", "A duration needs a number and a unit.", 'Write "60ms", "1.5s", or with ns, us or min.'),
     ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off"; of a growth "+10%".'),
@@ -195,6 +202,11 @@ _BLIND_SPOTS = (
         "that only where something new is called: a few calls of such processes are counted in the one they came from, or lost.",
         "Install a C compiler and hookmon again: the compiled engine counts them exactly. uWSGI tells Python with "
         "--py-call-osafterfork.",
+    ),
+    (
+        "glob-full",
+        "A glob in module or file stands for more than 2,000 modules. The first of them are watched, the others are not.",
+        'Name the package whose functions you want to see: "shop.orders.**" and not "shop.**".',
     ),
     (
         "hook",
@@ -293,9 +305,10 @@ _WATCHES = (
     ),
     (
         "never-imported",
-        "No process that was watched has imported the module. One that is loaded by its path (spec_from_file_location), or put "
-        "into sys.modules by code in C, is not seen.",
-        "Check its name: it is written as in an import.",
+        "No process that was watched has imported the module, or any that a glob stands for. One that code in C has put into "
+        "sys.modules is not seen, nor is code that exec runs.",
+        "Check its name: it is written as in an import. One that is loaded by its path has the name that its loader is given; "
+        'file = "dags/*.py" in place of module names it by its file.',
     ),
     (
         "not-found",

@@ -8,6 +8,7 @@ from typing import Any
 
 from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
+from hookmon.core.globs import is_glob
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
 from hookmon.report.findings import Finding, failing_series, findings
@@ -146,7 +147,7 @@ def watched_processes(run: Run) -> int:
 
 def _naming_targets(run: Run) -> set[str]:
     """Return the targets that only tell names and statuses of transactions: they have no calls of their own."""
-    return _targets(watch for watch in run.plan if not watch.get("entry") and _tells(watch))
+    return _targets(run, (watch for watch in run.plan if not watch.get("entry") and _tells(watch)))
 
 
 def _tells(watch: dict[str, Any]) -> bool:
@@ -156,11 +157,15 @@ def _tells(watch: dict[str, Any]) -> bool:
 
 def _ending_targets(run: Run) -> set[str]:
     """Return the targets that end what another function begins."""
-    return {f"{watch['module']}:{call}" for watch in run.plan for call in watch.get("until", ())}
+    return _targets(run, run.plan, "until")
 
 
-def _targets(watches: Iterable[dict[str, Any]]) -> set[str]:
-    return {f"{watch['module']}:{call}" for watch in watches for call in watch["calls"]}
+def _targets(run: Run, watches: Iterable[dict[str, Any]], key: str = "calls") -> set[str]:
+    """Return the targets of some watches; those of watches of several modules as they were found in modules."""
+    asked = [(watch, call) for watch in watches for call in watch.get(key, ())]
+    wide = {(watch["source"], call) for watch, call in asked if watch.get("files") or is_glob(watch["module"])}
+    found = {row.target for row in run.watched if wide and (row.source, row.target.partition(":")[2]) in wide}
+    return found | {f"{watch['module']}:{call}" for watch, call in asked}
 
 
 def _header(run: Run) -> Header:
