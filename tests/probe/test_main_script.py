@@ -165,3 +165,11 @@ def test_a_warning_of_the_compiler_comes_once(tmp_path: Path, wanted: bool, time
         warnings.simplefilter("always")
         decorate_script(tmp_path, lambda name: wanted, 'text = "\\d"\ndef quote(): pass\n')
     assert len(seen) == times
+
+
+def test_the_tools_that_start_notices_are_those_of_runners():
+    """It has their names without the module, which few processes need."""
+    from hookmon.probe import runners, start
+
+    known = {*runners.LIKE_RUNPY, *runners.COMPILING, *runners.UNPICKLING, "pdb", runners._CELLS}
+    assert known == start._RUNNERS

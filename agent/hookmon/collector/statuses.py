@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _TELLING = ("entry_name", "entry_status", "entry_body")  # keys of a watch that tells of transactions and has no row of its own
 
+_MISSES = {layout.TARGET_NOT_FOUND, layout.TARGET_ELSEWHERE}
+"""What of a watch of several modules is no target as long as another module has one."""
+
 _COMPILERS = {"numba": "numba", "torch": "torch.compile or torch.jit"}
 """{module: its compilers}. Calls of what they have compiled do not pass our wrapper."""
 
@@ -84,11 +87,11 @@ class Statuses:
         for call in (*watch["calls"], *watch.get("until", ())):
             target = f"{watch['module']}:{call}"
             of_call = {name: known for name, known in said.items() if name.partition(":")[2] == call} if is_wide else {}
-            found = {name: known for name, known in of_call.items() if not known.keys() <= {layout.TARGET_NOT_FOUND}}
+            found = {name: known for name, known in of_call.items() if not known.keys() <= _MISSES}
             if found:
                 yield from ((call, name, known) for name, known in found.items())
             elif of_call:
-                names = [known[layout.TARGET_NOT_FOUND] for known in of_call.values()]
+                names = [known.get(layout.TARGET_NOT_FOUND, "") for known in of_call.values()]
                 yield call, target, {layout.TARGET_NOT_FOUND: "\n".join(dict.fromkeys("\n".join(names).split("\n")))}
             else:
                 yield call, target, said.get(target, {})

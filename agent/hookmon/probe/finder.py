@@ -26,7 +26,7 @@ class Finder:
 
     def __init__(self, names: "frozenset[str] | Names", loaded: "shapes.Loaded") -> None:
         """`loaded` is called in the importing thread, under the module's import lock, and must not raise."""
-        self._names = names
+        self._names: frozenset[str] | Names = names
         self._admits: Callable[[str, object], bool] | None = getattr(names, "admits", None)  # of globs only
         self._files: Files | None = None
         self._creators: list[tuple[Any, Any]] = []  # (class of loaders, its own create_module)
@@ -48,6 +48,11 @@ class Finder:
             real = vars(cls)["create_module"]
             self._creators.append((cls, real))
             cls.create_module = self._make_creator(real)
+
+    def watch_also(self, name: str) -> None:
+        """Notice one more module, also if it is on its way in."""
+        self._names |= {name}
+        self._is_behind = True
 
     def uninstall(self) -> None:
         """Leave sys.meta_path, and give the finders there their own `find_spec` back, and loaders what is theirs."""
@@ -123,11 +128,11 @@ class Finder:
 
     def _make_creator(self, real: "Any") -> "Any":
         """Return the `create_module` for a class of loaders, whose own is `real`."""
-        names, files, consider = self._names, self._files, self._consider
+        finder, files, consider = self, self._files, self._consider
 
         def create_module(self: "Any", spec: "Any") -> object:
             name = getattr(spec, "name", None)
-            if type(name) is str and (name in names or (files is not None and files.take(getattr(spec, "origin", None)))):
+            if type(name) is str and (name in finder._names or (files is not None and files.take(getattr(spec, "origin", None)))):
                 consider(self, spec, name)
             return real(self, spec)
 

@@ -54,6 +54,13 @@ for _watch in _plan["watches"]:
     if _wide is None or not is_wide(_watch):
         _watches.setdefault(_watch["module"], []).append(_watch)
 _patches = Patches()
+_lazy: LazyNames | None = None
+if hasattr(sys, "lazy_modules"):  # CPython 3.15
+    from hookmon.probe.patching.lazy_names import LazyNames
+
+    _lazy = LazyNames(
+        lambda name: _arrivals.watch_also(name), lambda module, name, watches: patch_module(module, name, watches, _patches)
+    )
 
 
 def patch(module: ModuleType, name: str, is_late: bool) -> None:
@@ -63,6 +70,8 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
         return
     exact = _watches.get(name, [])
     wide = _wide.of(module, name) if _wide is not None else []
+    if _lazy is not None:
+        exact, wide = _lazy.keep_back(module, name, exact), _lazy.keep_back(module, name, wide)
     if name in _arrivals.BESIDES:
         notes.note(layout.NOTE_COMPILER, name)
         if not exact and not wide:
@@ -78,6 +87,8 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
     for watches in (exact, wide):  # one after the other: what is for this very module beats a glob
         if watches or (not exact and not wide):
             patch_module(module, name, watches, _patches)
+    if _lazy is not None:
+        _lazy.arrive(name)
     overhead.note_pace()
 
 

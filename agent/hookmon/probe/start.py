@@ -26,8 +26,29 @@ _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: sta
 _SESSION = "hookmon.probe.session"
 _GUARD = "hookmon.probe.base.guard"
 _AT_ONCE, _BY_PATH, _GLOBS = "!", "/", "~"  # core.plan.AT_ONCE and so on
-_RUNNERS = frozenset(("runpy", "coverage.execfile", "streamlit.runtime.scriptrunner.script_cache"))
-"""Modules that execute a script as `__main__`."""
+_RUNNERS = frozenset(
+    (
+        "IPython.core.compilerop",
+        "IPython.core.interactiveshell",
+        "IPython.utils.py3compat",
+        "_pydev_bundle._pydev_execfile",
+        "_pydevd_bundle.pydevd_runpy",
+        "cloudpickle.cloudpickle",
+        "coverage.execfile",
+        "joblib.externals.cloudpickle.cloudpickle",
+        "kernprof",
+        "line_profiler.autoprofile.autoprofile",
+        "pdb",
+        "profiling.sampling._sync_coordinator",
+        "profiling.tracing",
+        "pyspark.cloudpickle.cloudpickle",
+        "ray.cloudpickle.cloudpickle",
+        "runpy",
+        "streamlit.runtime.scriptrunner.script_cache",
+        "viztracer.main",
+    )
+)
+"""Modules that execute a script as `__main__`, or make its functions anew: those of probe.runners."""
 
 _ATTEMPTS = 5
 _TURNS = 1_000  # of a millisecond, for which a fork waits for us
@@ -75,6 +96,7 @@ def start(
 
         wanted, files = sort_out(names - {_GLOBS, _BY_PATH})
     finder = Finder(wanted, arrivals.patch)
+    arrivals.watch_also = finder.watch_also
     finder.install()
     if files is not None or _BY_PATH in names:
         finder.follow_loaders(files)
@@ -187,6 +209,7 @@ class Arrivals:
         self._failures = 0
         self._is_told = False  # why nothing is counted here
         self._main: Any = None
+        self.watch_also: Callable[[str], None] = lambda name: None  # the finder's
         self.guard: Any = None  # the modules of these names, once they are there
         self._session: Any = None
         self._own_ns = 0  # not told to the shard yet

@@ -18,6 +18,8 @@ _NOBODYS = frozenset(("__main__", "__mp_main__", "hookmon", "hookmon_bootstrap",
 """Modules and packages that a glob takes only where it names them; so it is with the standard library."""
 
 _INSTALLED = ("/site-packages/", "/dist-packages/")
+_STANDARD_LIBRARY = f"{sys._stdlib_dir}/"  # type: ignore[attr-defined]
+"""Its folder; some of its modules are not among its public names."""
 
 
 def sort_out(lines: Iterable[str]) -> tuple[Names, Files | None]:
@@ -29,7 +31,9 @@ def sort_out(lines: Iterable[str]) -> tuple[Names, Files | None]:
 
 def is_installed(origin: object) -> bool:
     """Say whether a module with that origin is a library's: installed, built in, or without a file."""
-    return type(origin) is not str or not origin.endswith(SUFFIXES) or any(part in origin for part in _INSTALLED)
+    if type(origin) is not str or not origin.endswith(SUFFIXES):
+        return True
+    return origin.startswith(_STANDARD_LIBRARY) or any(part in origin for part in _INSTALLED)
 
 
 class Names:
@@ -51,6 +55,10 @@ class Names:
         if not self._rootless or root in sys.stdlib_module_names or root in _NOBODYS:
             return False
         return any(glob.takes(name) for glob in self._rootless)
+
+    def __or__(self, names: set[str]) -> Names:
+        self._exact |= names
+        return self
 
     def admits(self, name: str, origin: object) -> bool:
         """Say whether a name that is in here is to be watched, now that the module's origin is known.
