@@ -218,7 +218,11 @@ MAINS = {
     "a module": ([PYTHON, "-m", "app"], ""),
     "a tool that is followed": (["BIN/coverage", "run", "app.py"], ""),
     "a module that is followed": ([PYTHON, "-m", "cProfile", "app.py"], ""),
-    "a debugger": ([PYTHON, "-m", "pdb", "app.py"], "__main__ is the script of pdb, and what that runs is not seen as such"),
+    "a debugger": ([PYTHON, "-m", "pdb", "app.py"], ""),
+    "a module that is not followed": (
+        [PYTHON, "-m", "memory_profiler", "app.py"],
+        "__main__ is the script of memory_profiler, and what that runs is not seen as such",
+    ),
     "in one word": ([PYTHON, "-mdoctest", "app.py"], "__main__ is the script of doctest, and what that runs"),
     "the script of a package": (["BIN/gunicorn", "app:app"], "__main__ is BIN/gunicorn, the script of a tool"),
     "standard input": ([PYTHON], "__main__ cannot be watched: no script or module is started"),

@@ -41,10 +41,10 @@ _WRAPPERS = ("opentelemetry-instrument", "elasticapm-run")
 _EMBEDDING = ("uwsgi",)
 """Programs with Python inside."""
 
-_FOLLOWED = ("coverage", "coverage3", "cProfile", "streamlit", "trace")
-"""Tools whose script is seen as `__main__` (probe/main_script.py)."""
+_FOLLOWED = ("coverage", "coverage3", "debugpy", "ipython", "ipython3", "kernprof", "pyinstrument", "streamlit", "viztracer")
+"""Commands whose script is seen as `__main__` (probe/runners.py)."""
 
-_NOT_FOLLOWED = ("IPython", "doctest", "pdb", "profile")
+_NOT_FOLLOWED = ("doctest", "memory_profiler")
 """Modules that execute a script, of which nothing is seen."""
 
 UNKNOWN = "unknown"

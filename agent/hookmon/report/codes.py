@@ -312,7 +312,8 @@ _WATCHES = (
     ),
     (
         "not-found",
-        "The module was imported and has no such function; or, of __main__, the started script was that of a tool.",
+        "The module was imported and has no such function; or it imports that lazily from a module that was never imported; or, "
+        "of __main__, the started script was that of a tool.",
         "Check the name; the line may say which one is near, or what was started.",
     ),
     (
