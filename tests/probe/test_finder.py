@@ -252,11 +252,11 @@ sys.path.insert(0, os.getcwd())
 from hookmon.probe.finder import Finder
 from hookmon.probe.base.wanted import sort_out
 seen = []
-names, files = sort_out(os.environ["NAMES"].replace("HERE", os.getcwd()).split())
+names = sort_out(os.environ["NAMES"].replace("HERE", os.getcwd()).split())
 finder = Finder(names, lambda module, name: seen.append((name, module)))
 before = dict(sys.modules)
 finder.install()
-finder.follow_loaders(files)
+finder.follow_loaders()
 
 def load(name, path, listed=True):
     import importlib.util
@@ -286,13 +286,37 @@ WIDE = {  # names, code
     "an installed package by its name": ("wrapt.**", "import wrapt\nassert 'wrapt' in dict(seen)"),
     "there already": (
         "o?",
-        "assert dict(seen) == {}\nfinder2 = Finder(sort_out(['os.**'])[0], finder._loaded)\n"
+        "assert dict(seen) == {}\nfinder2 = Finder(sort_out(['os.**']), finder._loaded)\n"
         "finder2.install()\nassert set(dict(seen)) == {'os', 'os.path'}",
     ),
     "by the file": ("HERE/pkg/*.py", "import pkg.mod, swap\nassert [name for name, _ in seen] == ['pkg', 'pkg.mod']"),
     "by the file of what is loaded by path": (
         "HERE/pkg/mod.py",
         "m = load('my_mod', 'pkg/../pkg/./mod.py', listed=False)\nassert seen == [('my_mod', m)] and 'my_mod' not in sys.modules",
+    ),
+    "all files, and nothing that is installed": (
+        "/**/*.py",
+        "import pkg.mod, bisect, email.message, wrapt, hookmon.core.layout\n"
+        "assert [name for name, _ in seen] == ['pkg', 'pkg.mod'], seen",
+    ),
+    "by the file, whatever its loader": (
+        "HERE/pkg/*.py",
+        """
+import importlib.machinery
+class Loader:
+    def __init__(self, real): self.real = real
+    def create_module(self, spec): return None
+    def exec_module(self, module): exec(self.real.get_code(module.__name__), vars(module))
+class Rewriter:
+    def find_spec(self, name, path=None, target=None):
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if name == "pkg.mod": spec.loader = Loader(spec.loader)
+        return spec
+sys.meta_path.append(Rewriter())
+sys.meta_path.insert(1, sys.meta_path.pop())
+import pkg.mod
+assert [name for name, _ in seen] == ["pkg", "pkg.mod"] and type(pkg.mod.__spec__.loader) is Loader
+""",
     ),
     "what has no file": ("HERE/**/*.py", "import _lsprof, __hello__\nassert seen == []"),
 }
@@ -357,8 +381,8 @@ path = importlib.util.find_spec("_testcapi" if importlib.util.find_spec("_testca
 from importlib.machinery import ExtensionFileLoader
 name = path.rpartition("/")[2].partition(".")[0]
 finder.uninstall()
-finder = Finder(sort_out([path])[0], finder._loaded)
-finder.follow_loaders(sort_out([path])[1])
+finder = Finder(sort_out([path.rpartition(".")[0] + ".s?"]), finder._loaded)
+finder.follow_loaders()
 m = load(name, path)
 assert seen == [(name, m)] and type(m.__loader__) is ExtensionFileLoader
 """,

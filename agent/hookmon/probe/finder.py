@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # as few names as can be: those in here are read at the start
     from typing import Any
 
     from hookmon.probe.base import shapes
-    from hookmon.probe.base.wanted import Files, Names
+    from hookmon.probe.base.wanted import Names
 
 _external: "Any" = sys.modules["_frozen_importlib_external"]
 
@@ -28,7 +28,6 @@ class Finder:
         """`loaded` is called in the importing thread, under the module's import lock, and must not raise."""
         self._names: frozenset[str] | Names = names
         self._admits: Callable[[str, object], bool] | None = getattr(names, "admits", None)  # of globs only
-        self._files: Files | None = None
         self._creators: list[tuple[Any, Any]] = []  # (class of loaders, its own create_module)
         self._loaded = loaded
         self._finding: set[tuple[int, str]] = set()
@@ -41,9 +40,8 @@ class Finder:
         sys.meta_path.insert(0, self)
         self._catch_up()
 
-    def follow_loaders(self, files: "Files | None") -> None:
-        """Also notice modules that are loaded by their path: those of a watched name, and those from one of `files`."""
-        self._files = files
+    def follow_loaders(self) -> None:
+        """Also notice modules that are loaded by their path."""
         for cls in (_external._LoaderBasics, _external.ExtensionFileLoader):
             real = vars(cls)["create_module"]
             self._creators.append((cls, real))
@@ -92,8 +90,7 @@ class Finder:
 
         `is_listed`: it stood in sys.modules before that, so what stands there now is what it has made of itself.
         """
-        if name in self._names:
-            self._seen.setdefault(name, self)
+        self._seen.setdefault(name, self)
         self._loaded(sys.modules.get(name, module) if is_listed else module, name)
 
     def _hook(self, spec: "shapes.ModuleSpec", name: str) -> None:
@@ -128,11 +125,11 @@ class Finder:
 
     def _make_creator(self, real: "Any") -> "Any":
         """Return the `create_module` for a class of loaders, whose own is `real`."""
-        finder, files, consider = self, self._files, self._consider
+        finder, consider = self, self._consider
 
         def create_module(self: "Any", spec: "Any") -> object:
             name = getattr(spec, "name", None)
-            if type(name) is str and (name in finder._names or (files is not None and files.take(getattr(spec, "origin", None)))):
+            if type(name) is str and name in finder._names:
                 consider(self, spec, name)
             return real(self, spec)
 
@@ -143,11 +140,10 @@ class Finder:
 
     def _consider(self, loader: "Any", spec: "Any", name: str) -> None:
         """Hook a loader that is about to execute a watched module, if nobody has."""
-        holder, origin = getattr(spec, "loader", None), getattr(spec, "origin", None)
-        if name == "__main__" or _is_hooked(loader) or _is_hooked(holder):
+        if self._admits is not None and not self._admits(name, getattr(spec, "origin", None)):
             return
-        is_by_file = self._files is not None and self._files.take(origin)
-        if self._admits is not None and not is_by_file and not self._admits(name, origin):
+        holder = getattr(spec, "loader", None)
+        if name == "__main__" or _is_hooked(loader) or _is_hooked(holder):
             return
         if hasattr(loader, "__dict__") and getattr(loader, "name", None) == name:
             self._hook_loader(loader, name)

@@ -90,16 +90,15 @@ def start(
         before=arrivals.work.hold_off, after_in_parent=arrivals.work.let_go, after_in_child=arrivals.after_fork
     )
     wanted: frozenset[str] | Names = names
-    files = None
     if _GLOBS in names:
         from hookmon.probe.base.wanted import sort_out
 
-        wanted, files = sort_out(names - {_GLOBS, _BY_PATH})
+        wanted = sort_out(names - {_GLOBS, _BY_PATH})
     finder = Finder(wanted, arrivals.patch)
     arrivals.watch_also = finder.watch_also
     finder.install()
-    if files is not None or _BY_PATH in names:
-        finder.follow_loaders(files)
+    if _BY_PATH in names:
+        finder.follow_loaders()
     arrivals.add_own(begun_ns)
     arrivals.tell_own()
 

@@ -22,11 +22,11 @@ _STANDARD_LIBRARY = f"{sys._stdlib_dir}/"  # type: ignore[attr-defined]
 """Its folder; some of its modules are not among its public names."""
 
 
-def sort_out(lines: Iterable[str]) -> tuple[Names, Files | None]:
-    """Return the modules and the files of a list of modules. Files begin with a slash."""
-    paths = [line for line in lines if line.startswith("/") and len(line) > 1]
+def sort_out(lines: Iterable[str]) -> Names:
+    """Return what a list of modules stands for. Files begin with a slash."""
+    paths = [line for line in lines if line.startswith("/")]
     patterns = [line for line in lines if is_glob(line) and not line.startswith("/")]
-    return Names(frozenset(lines) - {*paths, *patterns}, patterns), Files(paths) if paths else None
+    return Names(frozenset(lines) - {*paths, *patterns}, patterns, Files(paths) if paths else None)
 
 
 def is_installed(origin: object) -> bool:
@@ -37,17 +37,21 @@ def is_installed(origin: object) -> bool:
 
 
 class Names:
-    """The names of watched modules, some of them globs. It answers as a set does."""
+    """The names of watched modules, some of them globs. It answers as a set does.
 
-    def __init__(self, exact: frozenset[str], patterns: Iterable[str]) -> None:
+    Where there are files, any name may be that of a watched module, until its origin is known.
+    """
+
+    def __init__(self, exact: frozenset[str], patterns: Iterable[str], files: Files | None = None) -> None:
         self._exact = exact
+        self._files = files
         self._by_root: dict[str, list[Glob]] = {}  # by the first part of the names, "" where that is a glob itself
         for glob in map(Glob, patterns):
             self._by_root.setdefault(glob.root, []).append(glob)
         self._rootless = self._by_root.pop("", [])
 
     def __contains__(self, name: str) -> bool:
-        if name in self._exact:
+        if name in self._exact or self._files is not None:
             return True
         root = name.partition(".")[0]
         if root in self._by_root and any(glob.takes(name) for glob in self._by_root[root]):
@@ -66,9 +70,15 @@ class Names:
         What only a glob takes whose first part is one, as `**`, is watched if it is of the program's own: neither installed nor
         of the standard library.
         """
-        if name in self._exact or any(glob.takes(name) for glob in self._by_root.get(name.partition(".")[0], ())):
+        root = name.partition(".")[0]
+        if name in self._exact or any(glob.takes(name) for glob in self._by_root.get(root, ())):
             return True
-        return not is_installed(origin)
+        if root in _NOBODYS:
+            return False
+        if self._files is not None and self._files.take(origin):
+            return True
+        is_own = root not in sys.stdlib_module_names and not is_installed(origin)
+        return is_own and any(glob.takes(name) for glob in self._rootless)
 
     def intersection(self, names: Iterable[str]) -> list[str]:
         """Return those of `names` that are in here."""
@@ -76,11 +86,13 @@ class Names:
 
 
 class Files:
-    """The files of watched modules, as globs of absolute paths."""
+    """The files of watched modules, as globs of absolute paths.
+
+    What is installed, or of the standard library, is taken by a glob only where that names the folder.
+    """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._globs = [Glob(path, "/") for path in paths]
-        # What all paths of a glob begin with: up to the last slash before its first sign that stands for something else.
+        self._globs = [(Glob(path, "/"), is_installed(f"{_literal_beginning(path)}x.py")) for path in paths]
         self._beginnings = tuple({_literal_beginning(path) for path in paths})
 
     def take(self, origin: object) -> bool:
@@ -91,10 +103,14 @@ class Files:
             origin = f"{sys.modules['posix'].getcwd()}/{origin}"
         if "/." in origin or "//" in origin:
             origin = _normal(origin)
-        return origin.startswith(self._beginnings) and any(glob.takes(origin) for glob in self._globs)
+        if not origin.startswith(self._beginnings):
+            return False
+        is_own = not is_installed(origin)
+        return any((is_own or takes_installed) and glob.takes(origin) for glob, takes_installed in self._globs)
 
 
 def _literal_beginning(path: str) -> str:
+    """Return what all paths of a glob begin with: up to the last slash before its first sign that stands for something else."""
     signs = [at for at in map(path.find, "*?[") if at >= 0]
     return path[: path.rfind("/", 0, min(signs, default=len(path))) + 1]
 
