@@ -26,6 +26,7 @@ class WideWatches:
     def __init__(self, watches: list[WatchPlan]) -> None:
         self._watches = [(watch, _judge(watch)) for watch in sorted(watches, key=_sort_key)]
         self._taken: dict[str, dict[str, None]] = {}  # {glob: {name of a module: None}}
+        self._full: set[str] = set()  # globs that had no room for a module
         notes.expect_misses(watch["id"] for watch in watches)
 
     def of(self, module: ModuleType, name: str) -> list[WatchPlan]:
@@ -38,7 +39,9 @@ class WideWatches:
         if name in taken:
             return True
         if len(taken) >= MOST_MODULES:
-            notes.note_once("glob full", f"{glob} stands for more than {MOST_MODULES:,} modules; the others are not watched")
+            if glob not in self._full:
+                self._full.add(glob)
+                notes.note("glob full", f"{glob} stands for more than {MOST_MODULES:,} modules; the others are not watched")
             return False
         taken[name] = None
         return True

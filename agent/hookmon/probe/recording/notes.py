@@ -17,9 +17,6 @@ _misses_left: dict[int, int] = {}
 _told: set[tuple[int, str, int]] = set()
 """(watch, target, status) of what was said of targets."""
 
-_noted: set[tuple[str, str]] = set()
-"""(kind, detail) of what is noted once."""
-
 
 def expect_misses(numbers: Iterable[int]) -> None:
     """Take it that of these watches some modules lack a name. That of the first ones is noted, in case that all do."""
@@ -36,13 +33,6 @@ def note_watch(number: int, target: str, status: int, detail: str = "") -> None:
     if arena is not None and (number, target, status) not in _told:  # a module may be loaded again and again
         _told.add((number, target, status))
         arena.record(layout.WATCH, number, [arena.string(target) | status << 32, arena.string(detail)])
-
-
-def note_once(kind: str, detail: str) -> None:
-    """Note something that could not be seen, unless this process has done so."""
-    if (kind, detail) not in _noted:
-        _noted.add((kind, detail))
-        note(kind, detail)
 
 
 def note(kind: str, detail: str) -> None:
