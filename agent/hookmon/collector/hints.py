@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
+from difflib import SequenceMatcher
 from pathlib import Path
 
 _MOST_FILES = 5_000
 _MOST_HINTS = 50
-"""Of each kind in one run: to find a near name takes milliseconds, and the user's shell waits for it."""
+"""Of each kind in one run: the user's shell waits for them, and no report that is read shows more."""
+_MOST_WORK = 40_000
+"""For all hints of one run, in names that are looked at: 0.1 s. What comes after that gets no hint."""
+_RATIO = 20
+"""What the exact likeness of two names takes, in names that are looked at."""
 _SKIPPED = frozenset(("node_modules", "__pycache__", "site-packages", "build", "dist"))
 
 
@@ -18,35 +22,76 @@ class Hints:
     def __init__(self, project: Path) -> None:
         self._project = project
         self._names_left = _MOST_HINTS
+        self._work = _Work(_MOST_WORK)
         self._modules: dict[str, str] = {}
         self._known: list[str] | None = None
 
     def of_name(self, call: str, names: list[str]) -> str:
         """Return what `near_name` does, "" for one too many."""
         self._names_left -= 1
-        return near_name(call, names) if self._names_left >= 0 else ""
+        return near_name(call, names, self._work) if self._names_left >= 0 else ""
 
     def of_module(self, module: str) -> str:
         """Return what `near_module` does, "" for one too many."""
         if module not in self._modules and len(self._modules) < _MOST_HINTS:
             if self._known is None:
                 self._known = module_names(self._project)
-            self._modules[module] = near_module(module, self._known)
+            self._modules[module] = near_module(module, self._known, self._work)
         return self._modules.get(module, "")
 
 
-def near_name(call: str, names: list[str]) -> str:
+class _Work:
+    """What may still be spent on hints."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+
+def near_name(call: str, names: list[str], work: _Work | None = None) -> str:
     """Return "did you mean …?" for a call that is not among the names that are there, "" when none is near."""
-    near = get_close_matches(call, names, n=1, cutoff=0.6)
-    return f"did you mean {near[0]}?" if near else ""
+    near = _nearest(call, names, 0.6, work or _Work(_MOST_WORK))
+    return f"did you mean {near}?" if near else ""
 
 
-def near_module(module: str, names: list[str]) -> str:
+def near_module(module: str, names: list[str], work: _Work | None = None) -> str:
     """Return "did you mean …?" for a module that was never imported, from the names of those that could be."""
     if module in names:
         return ""
-    near = get_close_matches(module, names, n=1, cutoff=0.75)
-    return f"did you mean {near[0]}?" if near else ""
+    near = _nearest(module, names, 0.75, work or _Work(_MOST_WORK))
+    return f"did you mean {near}?" if near else ""
+
+
+def _nearest(word: str, names: list[str], cutoff: float, work: _Work) -> str:
+    """Return the name that difflib.get_close_matches puts first, "" for none and where there is no work left to spend.
+
+    That one compares each name letter by letter, 30 µs apiece. Here the letters are counted first, in 2 µs: two names are no more
+    alike than the letters that they share. So only those are compared that may be nearer than the nearest so far.
+    """
+    if work.left < len(names):
+        return ""
+    work.left -= len(names)
+    letters = [(letter, word.count(letter)) for letter in set(word)]
+    bounds = []
+    for name in names:
+        length = len(word) + len(name)
+        if 2 * min(len(word), len(name)) >= cutoff * length:
+            shared = 0
+            for letter, times in letters:
+                there = name.count(letter)
+                shared += times if times < there else there
+            if 2 * shared >= cutoff * length:
+                bounds.append((2 * shared / length, name))
+    bounds.sort(reverse=True)
+    nearest = (cutoff, "")
+    matcher = SequenceMatcher()
+    matcher.set_seq2(word)
+    for bound, name in bounds:
+        if bound < nearest[0] or work.left < _RATIO:
+            break
+        work.left -= _RATIO
+        matcher.set_seq1(name)
+        nearest = max(nearest, (matcher.ratio(), name))
+    return nearest[1]
 
 
 def module_names(project: Path) -> list[str]:
