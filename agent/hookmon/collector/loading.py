@@ -41,14 +41,14 @@ _OF_SOME_WATCHES = {"until": list, "entry_name": str, "entry_status": str, "entr
 _OF_A_SETTING = {"table": str, "key": str, "origin": str}
 
 
-def load(path: Path, run_type: type[R], tables: dict[str, type]) -> R:
-    """Return the run in a file with the rows of some tables.
+def load(path: Path, run_type: type[R], tables: dict[str, type], without: tuple[str, ...] = ()) -> R:
+    """Return the run in a file with the rows of some tables; the single values in `without` are not read.
 
     Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
     """
     try:
         with open_for_reading(path) as connection:
-            return _read(connection, path, run_type, tables)
+            return _read(connection, path, run_type, tables, without)
     except FileNotFoundError as error:
         raise RunFileError(f"{path}: there is no such run file", code="no-such-run") from error
     except PermissionError as error:
@@ -61,7 +61,7 @@ def load(path: Path, run_type: type[R], tables: dict[str, type]) -> R:
         raise RunFileError(f"{path}: not a readable run file: lists inside lists", code="not-a-run-file") from error
 
 
-def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables: dict[str, type]) -> R:
+def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables: dict[str, type], without: tuple[str, ...]) -> R:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
@@ -70,7 +70,7 @@ def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables:
         raise RunFileError(f"{path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version")
     columns(connection, "run")
     values = connection.execute(f"SELECT key, value FROM run LIMIT {_MOST_VALUES}")
-    scalars = {key: parse(value) for key, value in values}
+    scalars = {key: parse(value) for key, value in values if key not in without}
     check(run_type, scalars)
     run = run_type(**scalars)
     _check_plan(run)

@@ -11,14 +11,15 @@ import json
 import os
 import re
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.columns import no_collection, write_rows
-from hookmon.collector.database import open_for_writing, roll_back
+from hookmon.collector.database import keep_from_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.collector.metrics import Signal as Signal
 from hookmon.core.errors import RunFileError
@@ -270,33 +271,33 @@ class RunFile:
         self._save(run, {name: _TABLES[name] for name in names})
 
     def _save(self, run: Run, tables: dict[str, type]) -> None:
+        with self._saving(), open_for_writing(self.path) as connection:
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
+            scalars = [(name, json.dumps(value)) for name, value in vars(run).items() if name not in _TABLES]
+            connection.execute("DELETE FROM run")
+            connection.executemany("INSERT INTO run VALUES (?, ?)", scalars)
+            for table, row_type in tables.items():
+                write_rows(connection, table, row_type, rows_to_keep(run, table))
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Turn what keeps the file from being written into RunFileError."""
         try:
-            with open_for_writing(self.path) as connection:
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
-                connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
-                scalars = [(name, json.dumps(value)) for name, value in vars(run).items() if name not in _TABLES]
-                connection.execute("DELETE FROM run")
-                connection.executemany("INSERT INTO run VALUES (?, ?)", scalars)
-                for table, row_type in tables.items():
-                    write_rows(connection, table, row_type, rows_to_keep(run, table))
+            yield
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def rename(self, name: str) -> None:
         """Give the run another name. Raises RunFileError when it cannot be read or written."""
         self.head()
-        try:
-            with open_for_writing(self.path) as connection:
-                connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
-        except (sqlite3.Error, OSError) as error:
-            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
+        with self._saving(), open_for_writing(self.path) as connection:
+            connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
 
     def roll_back(self) -> None:
         """Undo what a writer had begun that was killed. Raises RunFileError when that cannot be done, or somebody writes."""
-        try:
+        with self._saving():
             roll_back(self.path)
-        except (sqlite3.Error, OSError) as error:
-            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def load(self, *, without: tuple[str, ...] = ()) -> Run:
         """Return the run; the tables in `without` are not read, and empty.
@@ -307,8 +308,8 @@ class RunFile:
             return load(self.path, Run, {name: row_type for name, row_type in _TABLES.items() if name not in without})
 
     def head(self) -> Run:
-        """Return the run without its rows: quick, whatever its size. Raises RunFileError as `load` does."""
-        return load(self.path, Run, {})
+        """Return the run without its rows, plan and settings: quick, whatever their size. Raises RunFileError as `load` does."""
+        return load(self.path, Run, {}, without=("plan", "settings"))
 
     def load_tables(self, names: tuple[str, ...]) -> Run:
         """Return the run with some of its rows. Raises RunFileError as `load` does."""
@@ -357,7 +358,7 @@ class Store:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _ignore(self.folder)
+            keep_from_git(self.folder)
             number = (self.numbers() or [0])[-1] + 1
             while number <= _LAST_NUMBER:
                 run_file = self.run_file(number)
@@ -384,14 +385,6 @@ def _goes_on(run_file: RunFile) -> bool:
     except RunFileError:
         return False
     return run.state == "running" and run_folder.launcher_lives(Path(run.run_folder), run.run_key) is True
-
-
-def _ignore(folder: Path) -> None:
-    """Keep git out of a folder; a `.gitignore` that is there stays, and a link is not followed."""
-    with suppress(FileExistsError):
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
-            file.write("*\n")
 
 
 def number_of(run_file: RunFile) -> int:
