@@ -22,3 +22,15 @@ def configuration(verb: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         verb = option(verb)
     return verb
+
+
+def words(configuration: dict[str, Any]) -> list[str]:
+    """Return the options that were given, as words of a command line."""
+    found: list[str] = []
+    for name, value in configuration.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            found.append(option)
+        elif value:
+            found += [word for one in (value if isinstance(value, tuple) else (value,)) for word in (option, str(one))]
+    return found

@@ -87,7 +87,7 @@ def command(
         _check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
-    session = _Session(list(command), name, checked)
+    session = _Session(list(command), name, checked, _options.words(configuration))
     code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
@@ -114,8 +114,9 @@ class _Session:
     _run_file: RunFile
     _is_kept = True
 
-    def __init__(self, command: list[str], name: str, config: Config) -> None:
+    def __init__(self, command: list[str], name: str, config: Config, options: list[str]) -> None:
         self._command = command
+        self._options = options
         self._name = name
         self._config = config
         arguments.redact = config.redact
@@ -198,6 +199,7 @@ class _Session:
             id=0,
             name=self._name,
             command=arguments.mask(self._command),
+            options=arguments.mask(self._options),
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=__version__,
             project=str(self._config.project),

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic_ns
 
 from hookmon.collector import run_folder
@@ -31,7 +32,9 @@ from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
 _FOLD_NS = 500_000_000
+_WORK_NS = 100_000_000
 _SERIES_NS = 5_000_000_000
+_WORK_REST = 200  # reading what threads have had takes at most a 200th of it
 _SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
 _REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
 _MOST_SAMPLES = 20_000
@@ -59,17 +62,20 @@ class Collector:
         self._notes: dict[tuple[str, str], int] = {}
         self._discovery = Timer(100_000_000)
         self._sampling = Timer(1_000_000_000)
+        self._working = Timer(_WORK_NS)
         self._folding = Timer(_FOLD_NS)
         self._saving_births = Timer(_FOLD_NS)
         self._saving_series = Timer(_SERIES_NS, run.started_ns + _SERIES_NS)
         self._save_error = ""
         self._unattended = False
+        self._children_ns: int | None = None  # CPU time of what the launcher had waited for before; None: the run is another's
         self._engines: list[str] = []
         self.work: Work = {}
         self._interpreters: list[str] = []
 
     def follow(self, pid: int) -> None:
         """Begin to follow the program."""
+        self._children_ns = _time_of_children()
         self.run.main_pid = shown_pid(pid)
         watcher = self.processes.add(self.run.main_pid, monotonic_ns())
         if watcher is not None:
@@ -97,6 +103,9 @@ class Collector:
             self.processes.sample(now_ns)
             if len(self.processes.samples) > _MOST_SAMPLES:
                 self.processes.thin_samples()
+        if self._working.is_due(now_ns):
+            self._note_work(now_ns)
+            self._working.every_ns = max(_WORK_NS, (monotonic_ns() - now_ns) * _WORK_REST)
         if self._folding.is_due(now_ns):
             self._scan(now_ns)
             self._fold_ended(now_ns)
@@ -107,6 +116,12 @@ class Collector:
                 self._save_births(now_ns)
         if self._feed.tick(now_ns) and self._saving_series.is_due(now_ns):
             self._save_series(now_ns)
+
+    def _note_work(self, now_ns: int) -> None:
+        self.processes.note_work(now_ns)
+        if self._children_ns is not None:
+            self.run.beside_ns = self.processes.overlap.ns
+            self.run.used_ns = _time_of_children() - self._children_ns
 
     def _take_snapshot(self, now_ns: int) -> Snapshot:
         self._scan(now_ns)
@@ -165,6 +180,7 @@ class Collector:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
         add_work(self.work, data)
         self.run.places.update(data.places)
+        self.run.lanes += data.lanes_made
         calls, errors = calls_of(data)
         row = watcher.row
         row.calls += calls
@@ -241,6 +257,7 @@ class Collector:
         self.processes.discover(now_ns)
         self._scan(now_ns)
         self.processes.search(now_ns)
+        self._note_work(now_ns)
         self._fold_ended(now_ns)
         whole = self._tree
         if self._shards.open:
@@ -334,3 +351,9 @@ class Collector:
         if main_watches and not any(self._statuses.knows(number) for number in main_watches):
             spots.append(BlindSpot("__main__", "no script was started that could be watched (python -c, stdin, or no Python)"))
         return spots + self.roster.blind_spots()
+
+
+def _time_of_children() -> int:
+    """Return the CPU time of all children of this process that have been waited for, and of what those had waited for."""
+    used = getrusage(RUSAGE_CHILDREN)
+    return round((used.ru_utime + used.ru_stime) * 1e9)

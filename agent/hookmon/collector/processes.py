@@ -23,6 +23,7 @@ from hookmon.collector.identity import (
     look_at,
     own_namespace,
 )
+from hookmon.collector.overlap import Overlap
 from hookmon.collector.store import Process, Run, Sample
 from hookmon.collector.watcher import Watcher
 
@@ -48,7 +49,9 @@ class Processes:
         self.watchers: dict[int, Watcher] = {}  # those that live, by their pid
         self.known: dict[Identity, Watcher] = {}  # these, and those that have ended
         self.samples: list[Sample] = []
+        self.overlap = Overlap()
         self.searched_ns = 0  # when `search` was last done
+        self._worked_ns = 0  # when `note_work` was last done
         self._zombies: dict[int, int] = {}  # {pid: when it began} of those that nobody has waited for
 
     @classmethod
@@ -193,6 +196,15 @@ class Processes:
                 sample.at_ns -= self._started_ns
                 self.samples.append(sample)
 
+    def note_work(self, now_ns: int) -> None:
+        """Read how long the threads of all processes had a processor or waited for one, and what of that was side by side."""
+        working = [watcher for watcher in self.known.values() if watcher.alive or watcher.ended_ns >= self._worked_ns]
+        for watcher in working:
+            if watcher.alive:
+                watcher.note_schedule()
+        self.overlap.add({watcher.identity: watcher.time_at_work() for watcher in working}, now_ns - self._started_ns)
+        self._worked_ns = now_ns
+
     def thin_samples(self) -> None:
         """Keep the samples of every second moment, with all processes of that moment."""
         kept = set(sorted({sample.at_ns for sample in self.samples})[::2])
@@ -202,8 +214,7 @@ class Processes:
         """Read what an ended process has used, before it is reaped: a zombie still has its figures."""
         watcher, stat = self.watchers.get(pid), _look(pid)
         if watcher is not None and stat is not None and stat.started == watcher.identity.started:
-            watcher.note_waits()
-            watcher.row.cpu_ns = max(watcher.row.cpu_ns, stat.cpu_ns)
+            watcher.note_end(stat)
 
     def forget_ended(self, most: int = 0, before_ns: int = _NEVER) -> list[Watcher]:
         """Forget processes that ended before a moment, but for the `most` with the most calls and CPU time; return them."""

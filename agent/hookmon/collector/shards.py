@@ -106,6 +106,7 @@ class ShardData:
     own_ns: int = 0  # layout.HEADER_OWN_NS
     pace_ps: int = 0  # layout.HEADER_PACE_PS
     damaged: bool = False  # some records could not be read
+    lanes_made: int = 0  # the most that there were at one time
     namespace: int = 0  # of its pid
     started: int = 0  # in clock ticks since boot
     image: int = 0
@@ -301,6 +302,7 @@ class _Records:
             if not _is_possible(node, age_ns + _SLACK_NS):
                 data.damaged = True
                 _clear(node)
+        data.lanes_made = len(places[layout.LANE]) + data.hidden_lanes
         for at in places[layout.LANE]:
             self._read_lane(at)
         for at in places[layout.EXAMPLE]:

@@ -102,8 +102,8 @@ class Process:
     read_bytes: int = 0
     written_bytes: int = 0
     switches: int = 0  # context switches, voluntary and not
-    ran_ns: int = 0  # of its main thread, as the scheduler says it; 0 where it says nothing
-    waited_ns: int = 0  # the same thread, ready to run while others had the processor
+    ran_ns: int = 0  # of its threads, as the scheduler says it; 0 where it says nothing
+    waited_ns: int = 0  # the same threads, ready to run while others had the processor
     reason: str = ""  # why it was not watched, "" when it was or when nothing is missed
     identity: str = ""  # collector.identity's, as text: tells it from a later process with its pid
 
@@ -196,6 +196,10 @@ class Run:
     cpu: str = ""  # the model
     cores: int = 0
     others_ns: int = 0  # CPU time that processes of others took while it lasted
+    used_ns: int = 0  # CPU time of the command and of all that was waited for below it, as the kernel adds it up; 0: not known
+    beside_ns: int | None = None  # see overlap: at most so much of the time at work was at the same time; None: not known
+    lanes: int = 0  # how many threads, tasks and greenlets had watched calls at one time, at most
+    options: list[str] = field(default_factory=list)  # of `hookmon run`, those that choose the configuration
     overhead_ns: int = 0
     launcher_cpu_ns: int = 0  # of `hookmon run` itself, which works beside the program
     call_cost_ns: float = 0.0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from hookmon.collector.identity import Identity, Stat, read_status
+from hookmon.collector.schedule import Schedule
 from hookmon.collector.store import Process, Sample
 from hookmon.collector.unwatched import REPLACED, is_python, name_of, other_rights, unwatched_reason
 from hookmon.core.arguments import mask
@@ -41,6 +42,8 @@ class Watcher:
         self.ended_ns = row.started_ns
         self.reason = ""  # why this image is not watched, "" when it is or when that is not known
         self.rights = ""  # what keeps it from the run folder, "" for nothing
+        self._threads = 1  # when it was looked at last
+        self._schedule = Schedule()
         self._process: psutil.Process | None = None
         self._users = ""
         self._is_settled = False  # its reason will not change any more
@@ -91,6 +94,7 @@ class Watcher:
     def notice(self, stat: Stat, now_ns: int) -> None:
         """Take in what the kernel says: processor time, the most memory, another image, another user."""
         self.row.cpu_ns = max(self.row.cpu_ns, stat.cpu_ns)
+        self._threads = stat.threads
         if stat.image and stat.image != self.image:
             self.image, self.image_ns = stat.image, now_ns
             self._is_settled = False
@@ -124,7 +128,6 @@ class Watcher:
         except (psutil.Error, OSError):
             return None
         row.duration_ns = now_ns - row.started_ns
-        self.note_waits()
         if sys.platform != "linux":
             row.rss_max_bytes = max(row.rss_max_bytes, rss)
         row.threads_max = max(row.threads_max, threads)
@@ -133,20 +136,31 @@ class Watcher:
         row.read_bytes, row.written_bytes = read, written
         return Sample(now_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches)
 
-    def note_waits(self) -> None:
-        """Read how long the main thread had a processor, and how long it waited for one. Linux only; a zombie still has it."""
-        try:
-            with open(f"/proc/{self.row.pid}/schedstat", encoding="ascii") as file:
-                ran, waited, *_ = map(int, file.read().split())
-        except (OSError, ValueError):
-            return
-        self.row.ran_ns, self.row.waited_ns = ran, waited
+    def note_schedule(self) -> None:
+        """Read how long its threads had a processor, and how long they waited for one. Linux only."""
+        self._schedule.read(self.row.pid, self._threads)
+        total = self._schedule.total
+        self.row.ran_ns, self.row.waited_ns = max(self.row.ran_ns, total.ran_ns), max(self.row.waited_ns, total.waited_ns)
+        self.row.cpu_ns = max(self.row.cpu_ns, self.row.ran_ns)  # which comes in ticks of 10 ms
+
+    def note_end(self, stat: Stat) -> None:
+        """Take in what a zombie still has: its processor time, and the waits of its main thread."""
+        self.row.cpu_ns = max(self.row.cpu_ns, stat.cpu_ns)
+        self._threads = 1
+        self.note_schedule()
+
+    def time_at_work(self) -> dict[int, tuple[int, int]]:
+        """Return how long each thread has had a processor or waited for one: {thread: (nanoseconds, how many threads they are)}.
+
+        Under 0 stands the CPU time of those that were not read.
+        """
+        found = {thread: (turn.ran_ns + turn.waited_ns, 1) for thread, turn in self._schedule.turns.items()}
+        return found | {0: (max(0, self.row.cpu_ns - self.row.ran_ns), max(self._threads, self.row.threads_max))}
 
     def end(self, stat: Stat | None, now_ns: int) -> None:
         """Close the row. A zombie (`stat`) still has its processor time, and its user."""
         if stat is not None:
-            self.row.cpu_ns = max(self.row.cpu_ns, stat.cpu_ns)
-            self.note_waits()
+            self.note_end(stat)
             if self._process is None:  # it was never seen alive
                 try:
                     self.rights = other_rights(psutil.Process(self.row.pid))

@@ -9,8 +9,10 @@ from typing import Any
 from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.report import notes
+from hookmon.report.account import Account, account_of
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
 from hookmon.report.findings import Finding, failing_series, findings
+from hookmon.report.load import cpu_ns
 from hookmon.report.signals import SignalRow, signal_rows
 from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
@@ -60,6 +62,7 @@ class Report:
     """One run, ready to be shown."""
 
     header: Header
+    account: Account | None  # of the time, None where nothing is known of it
     kinds: list[KindRow]  # most self time first
     calls: list[CallRow]  # most self time first
     names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart
@@ -102,6 +105,7 @@ def build(run: Run) -> Report:
     found = findings(rows, failing_series(calls, run.series), run.interval_ns, run.project, time_at_work(run, rows))
     return Report(
         header=_header(run),
+        account=account_of(run),
         kinds=by_kind(run.nodes),
         calls=calls,
         names=names,
@@ -136,7 +140,7 @@ def time_at_work(run: Run, rows: list[TransactionRow]) -> int:
     A server waits for its requests for hours; that makes none of them faster.
     """
     recorded_ns = sum(row.figures.total_ns for row in rows)
-    return max(recorded_ns, run.total("cpu_ns"), min(run.duration_ns, _SHORT_RUN_NS))
+    return max(recorded_ns, cpu_ns(run), min(run.duration_ns, _SHORT_RUN_NS))
 
 
 def watched_processes(run: Run) -> int:
@@ -164,8 +168,8 @@ def _targets(watches: Iterable[dict[str, Any]]) -> set[str]:
 
 
 def _header(run: Run) -> Header:
-    cpu_ns = run.total("cpu_ns")
-    whole_ns = cpu_ns or run.duration_ns
+    used_ns = cpu_ns(run)
+    whole_ns = used_ns or run.duration_ns
     return Header(
         id=run.id,
         name=run.name,
@@ -180,7 +184,7 @@ def _header(run: Run) -> Header:
         engine=run.engine,
         main_pid=run.main_pid,
         processes=len(run.processes) + run.more.get("processes", 0),
-        cpu_ns=cpu_ns,
+        cpu_ns=used_ns,
         overhead_ns=run.overhead_ns,
         launcher_cpu_ns=run.launcher_cpu_ns,
         overhead_share=run.overhead_ns / whole_ns if whole_ns else 0.0,

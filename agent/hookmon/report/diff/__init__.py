@@ -16,7 +16,7 @@ from hookmon.report.diff.model import Diff
 FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
 """What `render` can be asked for."""
 
-UNREAD = ("examples", "watched", "blind_spots", "in_flight", "samples", "series")
+UNREAD = ("examples", "watched", "blind_spots", "samples", "series")
 """Tables of a run that no diff looks at."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hookmon.collector.counters import CallKey, Counters, Walk, by_key, walk_of
 from hookmon.collector.store import Run
+from hookmon.report.account import account_of, sentence
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
@@ -34,7 +35,7 @@ class Side:
     """One of the two runs.
 
     `waits` is how long its processes were ready and had no processor, for each second that they had one, None where that is not
-    known; `others` the share of all processors that other processes used.
+    known; `others` the share of all processors that other processes used; `account` says what its time was, "" for not known.
     """
 
     id: int
@@ -51,6 +52,7 @@ class Side:
     cores: int
     waits: float | None
     others: float
+    account: str
 
 
 @dataclass(slots=True)
@@ -184,6 +186,7 @@ def differences(a: Run, b: Run) -> list[str]:
 
 def _side(run: Run) -> Side:
     capacity_ns = run.duration_ns * run.cores
+    account = account_of(run)
     return Side(
         run.id,
         run.name,
@@ -199,6 +202,7 @@ def _side(run: Run) -> Side:
         run.cores,
         waits(run),
         min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0,
+        sentence(account) if account is not None else "",
     )
 
 

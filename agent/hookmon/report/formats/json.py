@@ -12,6 +12,7 @@ from json import JSONEncoder
 from typing import Any, TextIO
 
 from hookmon.collector.store import Process
+from hookmon.report.account import sentence, warning
 from hookmon.report.calls import FIGURES, CallRow, TreeRow, tree
 from hookmon.report.model import Report
 from hookmon.report.series import CallPoints, Point, over_time, usage
@@ -27,6 +28,7 @@ _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 _TABLES: dict[str, Callable[[Report], Any]] = {
     "run": lambda report: _run(report),
+    "account": lambda report: _account(report),
     "kinds": lambda report: [asdict(row) for row in report.kinds],
     "calls": lambda report: [figures_of(row, ("name", "kind", "target", "location")) for row in report.calls],
     "transactions": lambda report: [_transaction(row) for row in report.transactions],
@@ -43,7 +45,7 @@ _TABLES: dict[str, Callable[[Report], Any]] = {
         for call in report.in_flight
     ],
     "still_running": lambda report: report.still_running,
-    "notes": lambda report: [*report.nothing, *map(str, report.notes)],
+    "notes": lambda report: [*report.nothing, *_warnings(report), *map(str, report.notes)],
     "series": lambda report: [_series(row) for row in over_time(report.series, report.interval_ns)],
     "usage": lambda report: [asdict(row) for row in usage(report.samples, report.interval_ns)],
 }
@@ -69,6 +71,16 @@ def _value(value: Any) -> str:
 def _run(report: Report) -> dict[str, Any]:
     header = report.header
     return {field.name: getattr(header, field.name) for field in fields(header)} | {"interval_ns": report.interval_ns}
+
+
+def _account(report: Report) -> dict[str, Any] | None:
+    account = report.account
+    return asdict(account) | {"text": sentence(account), "warning": warning(account)} if account else None
+
+
+def _warnings(report: Report) -> list[str]:
+    text = warning(report.account) if report.account else ""
+    return [text] if text else []
 
 
 def _process(process: Process) -> dict[str, Any]:

@@ -6,20 +6,23 @@ import re
 from shlex import join
 from typing import TextIO
 
+from hookmon.report.account import sentence, warning
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
-from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent
+from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent, short_place
 
 MOST_CALLS = 25
 
-_TITLES = ("Name", "Calls", "Total", "Self", "Mean", "p50", "p95", "p99", "Max", "Errors")
+_WHERE = "Where"
+_TITLES = ("Name", _WHERE, "Calls", "Total", "Self", "Mean", "p50", "p95", "p99", "Max", "Errors")
 
 UNREAD = ("examples", "samples")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # no screen
     """Write the header line, the calls and what is to be noted."""
-    text = "\n".join([*_head(report), *_kinds(report), *_calls(report, everything), *_notes(report, everything), ""])
+    head = [*_head(report), *_account(report), *_kinds(report)]
+    text = "\n".join([*head, *_calls(report, everything), *_notes(report, everything), ""])
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -33,7 +36,8 @@ def code(text: str, *, in_table: bool = False) -> str:
     return span.replace("|", "\\|") if in_table else span
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return text that means what it says."""
     return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", on_one_line(text))
 
 
@@ -52,20 +56,36 @@ def _head(report: Report) -> list[str]:
     return [f"**{code(join(header.command))}** · " + " · ".join(parts)]
 
 
+def _account(report: Report) -> list[str]:
+    account = report.account
+    if account is None:
+        return []
+    lines = ["", f"{plain(sentence(account))}."]
+    if account.command:
+        lines += ["", f"To see the rest: {code(account.command)}"]
+    if text := warning(account):
+        lines += ["", f"**{plain(text)}**"]
+    return lines
+
+
 def _kinds(report: Report) -> list[str]:
-    shares = [f"{_plain(row.kind)} {duration(row.self_ns)} ({percent(row.share)})" for row in report.kinds]
+    shares = [f"{plain(row.kind)} {duration(row.self_ns)} ({percent(row.share)})" for row in report.kinds]
     return ["", "Self time by kind: " + ", ".join(shares)] if shares else []
 
 
 def _calls(report: Report, everything: bool) -> list[str]:
     if not report.calls:
-        return ["", *map(_plain, report.nothing)]
+        return ["", *map(plain, report.nothing)]
     shown = report.names if everything else report.names[:MOST_CALLS]
-    lines = ["", f"| {' | '.join(_TITLES)} |", "|:--|" + "--:|" * (len(_TITLES) - 1)]
+    has_places = any(row.location for row in shown)
+    titles = [title for title in _TITLES if has_places or title != _WHERE]
+    texts = 2 if has_places else 1
+    lines = ["", f"| {' | '.join(titles)} |", "|" + ":--|" * texts + "--:|" * (len(titles) - texts)]
     for row in shown:
         of = row.figures
         times = (of.total_ns, of.self_ns, of.mean_ns, of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns)
-        cells = [code(row.name, in_table=True), count(of.calls), *map(duration, times), count(of.errors)]
+        place = [code(short_place(row.location), in_table=True) if row.location else ""] if has_places else []
+        cells = [code(row.name, in_table=True), *place, count(of.calls), *map(duration, times), count(of.errors)]
         lines.append(f"| {' | '.join(cells)} |")
     if len(shown) < len(report.names):
         lines += ["", f"… and {count(len(report.names) - len(shown))} more names."]

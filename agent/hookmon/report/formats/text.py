@@ -8,6 +8,7 @@ from typing import TextIO
 from rich.cells import cell_len
 
 from hookmon.collector.store import Process
+from hookmon.report.account import Account, sentence, warning
 from hookmon.report.calls import KindRow
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
@@ -67,7 +68,6 @@ def _more(screen: Screen, report: Report, hidden: int) -> None:
 
 def _header(screen: Screen, report: Report) -> None:
     header = report.header
-    share_of = "CPU time" if header.cpu_ns else "the duration"
     failed = header.exit_code not in (0, None)
     command = screen.cut(screen.clean(join(header.command)), max(20, screen.width // 2))
     pieces: list[Piece] = [
@@ -77,12 +77,32 @@ def _header(screen: Screen, report: Report) -> None:
         (count(header.processes, "process"), ""),
         (f"run {header.id} {screen.cut(screen.clean(header.name), 30)}".rstrip(), ""),
     ]
+    screen.flow(pieces, between=" · ", indent=2)
+    _account(screen, report.account)
+    _cost(screen, report)
+
+
+def _cost(screen: Screen, report: Report) -> None:
+    header = report.header
+    share_of = "CPU time" if header.cpu_ns else "the duration"
+    pieces: list[Piece] = []
     if header.overhead_is_known:
         cost = f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}"
         pieces.append((cost, ""))
     if header.launcher_cpu_ns:
         pieces.append((f"beside it hookmon run used {duration(header.launcher_cpu_ns)}", ""))
-    screen.flow(pieces, between=" · ", indent=2)
+    if pieces:
+        screen.flow(pieces, between=" · ", indent=2)
+
+
+def _account(screen: Screen, account: Account | None) -> None:
+    if account is None:
+        return
+    screen.paragraph(sentence(account), indent=2)
+    if account.command:
+        screen.command("To see the rest: ", account.command)
+    if text := warning(account):
+        screen.paragraph(text, _ODD, indent=2)
 
 
 def _kinds(screen: Screen, report: Report) -> None:

@@ -17,7 +17,7 @@ from hookmon.report.diff.wording import (
     verdict,
 )
 from hookmon.report.findings import Finding
-from hookmon.report.formats.markdown import code
+from hookmon.report.formats.markdown import code, plain
 from hookmon.report.texts import count
 
 MOST_ROWS = 25
@@ -27,6 +27,7 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     """Write the verdict, the counts and times that changed, and how many did not."""
     sides = [f"run {side.id}" + (f" {code(side.name)}" if side.name else "") for side in (diff.a, diff.b)]
     lines = [f"**{sides[0]} → {sides[1]}**: {verdict(diff)}", ""]
+    lines += [f"- {name}: {plain(side.account)}" for name, side in zip(sides, (diff.a, diff.b), strict=True) if side.account]
     lines += [f"- Not comparable: {code(reason)}" for reason in diff.apart]
     lines += [f"- {note}" for note in diff.notes]
     lines += [_finding("New", finding) for finding in diff.new_findings]

@@ -59,6 +59,8 @@ def _head(screen: Screen, letter: str, side: Side) -> None:
         between=" · ",
         indent=3,
     )
+    if side.account:
+        screen.flow([("  ", ""), *((word, "dim") for word in side.account.split(" "))], indent=5)
 
 
 def _findings(screen: Screen, title: str, found: list[Finding]) -> None:
