@@ -188,6 +188,25 @@ def test_on_a_telephone_a_name_has_the_whole_width(look: Callable[..., Visit]):
     assert cell.evaluate("e => e.offsetHeight") <= 80  # three lines
 
 
+def test_the_account_stands_below_the_verdict(look: Callable[..., Visit]):
+    """With the command that shows the rest, and on a busy machine what that means for all times."""
+    process = runs.process(4711, cpu_ns=MS * 500, ran_ns=MS * 500, waited_ns=2 * S)
+    seen = look(runs.run(nodes=[node(-1, "f", [MS])], processes=[process]))
+    said = seen.page.inner_text("#verdict")
+    assert "3.42 s = 0.50 s computing + 2.00 s waiting for a processor + 0.92 s waiting for others; watched calls" in said
+    assert seen.texts("#verdict .detail code") == ["hookmon run --own python app.py"]
+    assert seen.texts("#verdict .warn") == [document(page_of(runs.run(processes=[process])))["account"]["warning"]]
+
+
+def test_functions_of_one_name_are_told_apart_by_their_places(look: Callable[..., Visit]):
+    """As in the text: relative to the project; calls of packs have none."""
+    names = ("run", "run", "GET")
+    nodes = [node(-1, name, [(3 - at) * MS], target=f"m{at}:{name}") for at, name in enumerate(names)]
+    seen = look(runs.run(nodes=nodes, project="/srv", places={"m0:run": "/srv/a.py:7", "m1:run": "/srv/b.py:9"}))
+    assert seen.texts("#calls td.name") == ["run", "run", "GET"]
+    assert seen.texts("#calls tbody td:nth-child(2)") == ["a.py:7", "b.py:9", ""]
+
+
 def test_targets_of_one_name_are_one_row_of_the_page(look: Callable[..., Visit]):
     """As in the text; a hint has the targets."""
     nodes = [node(-1, "python wait", [MS], kind="process", target=f"subprocess:Popen.{name}") for name in ("wait", "poll")]
