@@ -201,7 +201,7 @@ def test_the_rest_is_shown_by_the_same_command_with_own():
     [
         {"command": ["app", "--token", "***"]},
         {"command": ["python", "-c", "a\nb"]},
-        {"settings": [{"table": "", "key": "redact", "value": "all", "origin": "hookmon.toml:1"}]},
+        {"settings": [{"table": "", "key": "redact", "value": "all", "origin": "hookmon.toml:1"}], "options": ["--config"]},
     ],
     ids=["hidden", "lines", "redacted"],
 )

@@ -169,7 +169,7 @@ def _command(run: Run) -> str:
     if not run.command or "--own" in run.options:
         return ""
     is_cut = any(row["key"] == "redact" and row["value"] == "all" for row in run.settings)
-    options = run.options if _can_be_pasted(run.options) else []
+    options = run.options if _can_be_pasted(run.options) and not is_cut else []
     words = run.command if _can_be_pasted(run.command) and not is_cut else ["COMMAND"]
     parting = ["--"] if words[0].startswith("-") else []
     return join(["hookmon", "run", *options, "--own", *parting, *words])
