@@ -61,6 +61,9 @@ if TYPE_CHECKING:
 KINDS = ("request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function")
 """What a span can be. The order is that of the report."""
 
+GC, IMPORT, OWN = "gc", "import", "hookmon"
+"""What else a span can be, of itself: a pause of the garbage collector, the import of a module, our own work meanwhile."""
+
 CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "process", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
 
@@ -79,6 +82,9 @@ MODULES_FILE_NAME = "modules"
 
 AT_ONCE = "*"
 """Among those names: the probe does not wait for a watched module, there is something else to measure."""
+
+SIGNAL_MODULES = {"loop": ("asyncio.events", "uvloop")}
+"""By signal: the modules that it waits for, so as not to import them."""
 
 HEARD_OF = ("coverage.inorout", "greenlet", "numba", "torch")
 """Modules that nobody needs to watch and that make a difference to those who watch others.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.layout import OTHER_NAMES
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CLIENT_KINDS, IMPORT, OWN
 from hookmon.report.calls import CallRow
 from hookmon.report.texts import count, duration, location, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
@@ -118,8 +118,8 @@ def _of_transaction(row: TransactionRow, judge: _Judge) -> Iterator[Finding]:
     told = [child.repeated_calls / child.repeated for child in clients if not child.within]
     has_view = any(child.name.startswith("view ") for child in row.children)
     for child in row.children:
-        if child.place == "after" or child.name == OTHER_NAMES:
-            continue  # calls of many names are not one call
+        if child.place == "after" or child.name == OTHER_NAMES or child.kind in (IMPORT, OWN):
+            continue  # calls of many names are not one call, and a module is imported once
         if child.part:
             yield from _errors(row, child, judge)
             continue

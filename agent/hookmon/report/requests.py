@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CLIENT_KINDS, GC, IMPORT, OWN
 from hookmon.report.findings import Finding
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
@@ -74,8 +74,8 @@ def spent_on(row: TransactionRow) -> str:
 
 
 def _is_told_apart(kind: str, row: TransactionRow) -> bool:
-    """Say whether the split names a kind: clients' calls, and what hooks take of a job, a test or an epoch."""
-    return kind in CLIENT_KINDS or (kind == "hook" and row.kind == "task")
+    """Say whether the split names a kind: clients' calls, what is no call, and what hooks take of a job, a test or an epoch."""
+    return kind in CLIENT_KINDS or kind in (GC, IMPORT, OWN) or (kind == "hook" and row.kind == "task")
 
 
 def write_findings(screen: Screen, found: list[Finding], *, everything: bool) -> int:

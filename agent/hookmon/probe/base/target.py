@@ -11,7 +11,7 @@ import os
 import sys
 
 from hookmon.core import layout
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CLIENT_KINDS, GC
 from hookmon.probe.base.guard import shielded
 
 TYPE_CHECKING = False
@@ -144,8 +144,10 @@ def call_site(span: Span) -> str:
     """Return "file:line" of the calling frame, "" when there is none. Frames of ours, of the library and of plumbing are skipped.
 
     A span with a site has that. A wait has the line of the program's own code, whatever libraries call in between. A coroutine
-    that became a task is called by the event loop: it has the place where it was made.
+    that became a task is called by the event loop: it has the place where it was made. Nobody calls the garbage collector.
     """
+    if span.target.kind == GC:
+        return ""
     if span.site:
         return span.site
     if span.target.flags & layout.FLAG_WAITS:
