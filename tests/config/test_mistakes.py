@@ -40,7 +40,7 @@ MISTAKES = {
     ),
     "unknown signal": (
         'signals = ["gc", "gcs"]\n',
-        'hookmon.toml:1: signal "gcs" is unknown; allowed: gc; did you mean "gc"?',
+        'hookmon.toml:1: signal "gcs" is unknown; allowed: gc, imports, loop; did you mean "gc"?',
     ),
     "unknown redaction": (
         'redact = "literal"\n',

@@ -35,6 +35,7 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
     modules = {*plan.HEARD_OF, *(watch["module"] for watch in watches)}
     if config.root["signals"]:
         modules.add(plan.AT_ONCE)
+        modules.update(*(plan.SIGNAL_MODULES.get(name, ()) for name in config.root["signals"]))
     _write_privately(folder / plan.FILE_NAME, plan.encode({**config.root, **content}))
     _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(sorted(modules)).encode())
     return watches

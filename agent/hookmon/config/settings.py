@@ -60,7 +60,7 @@ SETTINGS = (
             "max_overhead", TEXT, checks.share, default="5%", help='share of a process that a target may cost, "off" for any'
         ),
         Setting("redact", TEXT, checks.redact, default="literals", help='what of SQL is not shown: "off", "literals" or "all"'),
-        Setting("signals", TEXTS, checks.signals, default=[], help="what to measure besides calls: pauses of the collector, gc"),
+        Setting("signals", TEXTS, checks.signals, default=[], help="what to measure besides calls: gc, imports, loop"),
         writers=(USER,),
     ),
     *_table(

@@ -65,6 +65,8 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
         leave_out(vars(module), __file__, _arrivals.attempt.__code__.co_filename)
         if name not in _watches:
             return
+    if _plan.get("signals"):
+        signals.patch(_plan["signals"], module, name)
     if is_late:
         notes.note("watched late", f"{name} was imported while hookmon was getting ready; calls until then are not counted")
     patch_module(module, name, _watches.get(name, []), _patches)

@@ -276,6 +276,11 @@ _BLIND_SPOTS = (
         "Build it again: install hookmon once more, or pip install -e . in a checkout.",
     ),
     (
+        "uvloop",
+        "What blocks an event loop was asked for, and the program's loop is uvloop's, which calls everything in C.",
+        "Run the program once with asyncio's own loop, or with loop.set_debug(True): uvloop then logs what takes long.",
+    ),
+    (
         "watched-late",
         "A module came in at a moment when it could not be watched at once: a signal handler imported it while hookmon was at "
         "work, a set-up had failed before, or threads would have waited for each other. Calls until then are not counted.",

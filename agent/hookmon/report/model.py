@@ -8,9 +8,11 @@ from typing import Any
 
 from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
+from hookmon.core.plan import IMPORT, OWN
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
 from hookmon.report.findings import Finding, failing_series, findings
+from hookmon.report.imports import ImportRow, imports
 from hookmon.report.signals import SignalRow, signal_rows
 from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
@@ -62,10 +64,11 @@ class Report:
     header: Header
     kinds: list[KindRow]  # most self time first
     calls: list[CallRow]  # most self time first
-    names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart
+    names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart; imports have their own table
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
     signals: list[SignalRow]  # what was measured that is no call, by name
+    imports: list[ImportRow]  # as a tree, where they were asked for
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
     walk: Walk  # of the nodes
     processes: list[Process]  # the main process first, then as they were started; of very many, those with the most calls
@@ -93,13 +96,14 @@ def build(run: Run) -> Report:
     calls = by_name(run.nodes, walk)
     for row in calls:
         row.location = location(run.places.get(row.target, ""), run.project)
-    names = merge_alike(calls, run.nodes)
+    of_program = [row for row in calls if row.kind not in (IMPORT, OWN)]
+    names = merge_alike(of_program, run.nodes)
     rows = transactions(run.nodes, run.examples, watched_processes(run), walk)
     naming = _naming_targets(run)
     own = {row.target for row in run.watched if not row.pack}
     groups = fold(run.watched, {node.target for node in run.nodes} | _ending_targets(run) | (naming & own), naming)
     in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
-    found = findings(rows, failing_series(calls, run.series), run.interval_ns, run.project, time_at_work(run, rows))
+    found = findings(rows, failing_series(of_program, run.series), run.interval_ns, run.project, time_at_work(run, rows))
     return Report(
         header=_header(run),
         kinds=by_kind(run.nodes),
@@ -107,7 +111,8 @@ def build(run: Run) -> Report:
         names=names,
         transactions=rows,
         findings=found,
-        signals=signal_rows(run.signals),
+        signals=signal_rows(run.signals, run.project),
+        imports=imports(run.nodes),
         nodes=run.nodes,
         walk=walk,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
@@ -117,7 +122,7 @@ def build(run: Run) -> Report:
         in_flight=in_flight,
         still_running=run.still_running,
         nothing=[] if calls else notes.reasons_for_nothing(run, groups),
-        notes=notes.remarks(run, calls, names),
+        notes=notes.remarks(run, of_program, names),
         next=notes.next_commands(run, recorded=bool(calls), finding=found[0].id if found else ""),
         series=run.series,
         interval_ns=run.interval_ns,

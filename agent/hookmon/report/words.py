@@ -51,7 +51,22 @@ _WORDS = (
     (
         "signal",
         "What was measured that is no call: a counter, a gauge or a histogram, such as the pauses of the garbage collector.",
-        '`signals = ["gc"]` in hookmon.toml switches that one on; adapters of packs have theirs.',
+        '`signals = ["gc", "loop"]` in hookmon.toml or --signal gc switches them on; adapters of packs have theirs.',
+    ),
+    (
+        "gc",
+        "As a kind: how long the garbage collector stopped watched calls. It is none of their own time.",
+        "Much of it: fewer objects that live long, gc.freeze() once all is loaded, or a higher gc.set_threshold().",
+    ),
+    (
+        "imports",
+        "How often a module was imported, in all processes; a module that raises is imported again.",
+        "`hookmon run --imports` times them as a tree: total is with the modules that it imports, self is without.",
+    ),
+    (
+        "module",
+        "A module below the one that imported it first.",
+        "What Python imports at its start, before hookmon does, is not among them, nor is what hookmon imports itself.",
     ),
     (
         "count",

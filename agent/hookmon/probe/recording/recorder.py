@@ -326,9 +326,12 @@ def use_greenlets() -> None:
     """Keep a lane for each greenlet instead of each thread, from now on: the program has imported greenlet."""
     global _current_greenlet, _lane_kind
     if _lane_kind != "greenlet":
+        lane = getattr(current, "lane", None)
         _current_greenlet = sys.modules["greenlet"].getcurrent
         _lane_kind = "greenlet"
         _begin_greenlets()
+        if lane is not None and lane.node is not root:  # what is open in this thread, such as the import of greenlet itself
+            current.lane = lane
 
 
 def _begin_greenlets() -> None:

@@ -35,6 +35,7 @@ _TABLES: dict[str, Callable[[Report], Any]] = {
         figures_of(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)
     ],
     "signals": lambda report: [asdict(row) for row in report.signals],
+    "imports": lambda report: [asdict(row) for row in report.imports],
     "processes": lambda report: [_process(process) for process in report.processes],
     "watched": lambda report: [asdict(row) for row in report.watched],
     "blind_spots": lambda report: [asdict(spot) for spot in report.blind_spots],

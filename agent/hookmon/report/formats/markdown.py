@@ -6,11 +6,14 @@ import re
 from shlex import join
 from typing import TextIO
 
+from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
+from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent
 
 MOST_CALLS = 25
+MOST_IMPORTS = 20
 
 _TITLES = ("Name", "Calls", "Total", "Self", "Mean", "p50", "p95", "p99", "Max", "Errors")
 
@@ -19,7 +22,8 @@ UNREAD = ("examples", "samples")
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # no screen
     """Write the header line, the calls and what is to be noted."""
-    text = "\n".join([*_head(report), *_kinds(report), *_calls(report, everything), *_notes(report, everything), ""])
+    tables = [*_calls(report, everything), *_imports(report, everything), *_signals(report, everything)]
+    text = "\n".join([*_head(report), *_kinds(report), *tables, *_notes(report, everything), ""])
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -58,7 +62,7 @@ def _kinds(report: Report) -> list[str]:
 
 
 def _calls(report: Report, everything: bool) -> list[str]:
-    if not report.calls:
+    if not report.names:
         return ["", *map(_plain, report.nothing)]
     shown = report.names if everything else report.names[:MOST_CALLS]
     lines = ["", f"| {' | '.join(_TITLES)} |", "|:--|" + "--:|" * (len(_TITLES) - 1)]
@@ -69,6 +73,37 @@ def _calls(report: Report, everything: bool) -> list[str]:
         lines.append(f"| {' | '.join(cells)} |")
     if len(shown) < len(report.names):
         lines += ["", f"… and {count(len(report.names) - len(shown))} more names."]
+    return lines
+
+
+def _imports(report: Report, everything: bool) -> list[str]:
+    if not report.imports:
+        return []
+    shown = report.imports if everything else most_time(report.imports, MOST_IMPORTS)
+    lines = ["", "| Import | Total | Self | Imports | Errors |", "|:--|" + "--:|" * 4]
+    for row in shown:
+        name = "\u2003" * row.depth + code(row.name, in_table=True)  # an em space, which no table takes away
+        lines.append(
+            f"| {name} | {duration(row.total_ns)} | {duration(row.self_ns)} | {count(row.imports)} | {count(row.errors)} |"
+        )
+    if len(shown) < len(report.imports):
+        lines += ["", f"… and {count(len(report.imports) - len(shown))} more imports."]
+    return lines
+
+
+def _signals(report: Report, everything: bool) -> list[str]:
+    if not report.signals:
+        return []
+    shown = report.signals if everything else report.signals[:MOST_CALLS]
+    lines = ["", "| Signal | Kind | Count | Value | Mean | p50 | p95 | Max |", "|:--|:--|" + "--:|" * 6]
+    for row in shown:
+        is_spread = row.kind == "histogram"
+        cells = [code(row.name, in_table=True), row.kind, count(row.count), _plain(quantity(row.value, row.unit))]
+        cells += [_plain(quantity(value, row.unit)) if is_spread else "–" for value in (row.mean, row.p50, row.p95)]
+        cells.append(_plain(quantity(row.max, row.unit)) if row.kind != "counter" else "–")
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(shown) < len(report.signals):
+        lines += ["", f"… and {count(len(report.signals) - len(shown))} more signals."]
     return lines
 
 

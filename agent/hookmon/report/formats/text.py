@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from hookmon.collector.store import Process
 from hookmon.report.calls import KindRow
+from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.requests import write_details, write_findings, write_requests
@@ -19,6 +20,7 @@ from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
 
 MOST_CALLS = 25
+MOST_IMPORTS = 20
 MOST_PROCESSES = 8
 MOST_LINES = 10
 
@@ -50,7 +52,9 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         _more(screen, report, write_findings(screen, report.findings, everything=everything))
     if report.calls:
         _kinds(screen, report)
+    if report.names:
         _calls(screen, report, everything)
+    _imports(screen, report, everything)
     _signals(screen, report, everything)
     _in_flight(screen, report, everything)
     _processes(screen, report, everything)
@@ -147,6 +151,37 @@ def _calls(screen: Screen, report: Report, everything: bool) -> None:
     screen.title("Calls", "most self time first")
     screen.table(columns, rows)
     _more(screen, report, len(report.names) - len(shown))
+
+
+def _imports(screen: Screen, report: Report, everything: bool) -> None:
+    if not report.imports:
+        return
+    shown = report.imports if everything else most_time(report.imports, MOST_IMPORTS)
+    columns = [
+        Column("module", least=max(30, screen.width // 3)),
+        Column("total"),
+        Column("self"),
+        Column("imports", rank=2),
+        Column("errors", rank=1),
+    ]
+    rows: list[list[Piece]] = [
+        [
+            (f"{'  ' * row.depth}{row.name}", ""),
+            (duration(row.total_ns), ""),
+            (duration(row.self_ns), "bold"),
+            (count(row.imports), ""),
+            (count(row.errors), _BAD if row.errors else _QUIET),
+        ]
+        for row in shown
+    ]
+    whole_ns = sum(row.total_ns for row in report.imports if row.parent < 0)
+    screen.title(
+        "Imports",
+        f"{count(len(report.imports), 'module')}, {duration(whole_ns)}; what Python imports at its start, before hookmon, is not "
+        "among them",
+    )
+    screen.table(columns, rows)
+    _more(screen, report, len(report.imports) - len(shown))
 
 
 def _signals(screen: Screen, report: Report, everything: bool) -> None:
