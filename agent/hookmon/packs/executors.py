@@ -1,5 +1,5 @@
 """Times how long work waits for a thread of a pool, from the making of its work item to the item's run, and lets the work belong
-to the request, job or test that has submitted it.
+to the request, job or test that has submitted it. Measures how much work waits already when more is submitted.
 
 In: `concurrent.futures.thread`, just imported. Out: work items that carry an open span, which is closed when a thread takes them.
 An item that is dropped, by a shutdown say, is never counted. The thread runs the item as a member of the transaction in which the
@@ -8,7 +8,7 @@ item was made: `submit` copies no context. Runs in the watched process.
 
 from __future__ import annotations
 
-from hookmon.adapter import drop_frame, hide_frames, join, membership, span_opener
+from hookmon.adapter import attribute, drop_frame, hide_frames, join, membership, observe_before, signal, span_opener
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -45,5 +45,14 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
             if member is not None:
                 join(before)
 
+    lengths = signal("executor queue length at submit", "1", "histogram")
+
+    def measure_queue(args: Any, _kwargs: Any, _result: None) -> None:
+        queue = attribute(args[0], "_work_queue")
+        if type(queue).__name__ == "SimpleQueue":  # what somebody has put in its place may be code of the program
+            lengths.record(queue.qsize())
+
+    pool: Any = vars(module)["ThreadPoolExecutor"]
+    patches.replace(pool, "submit", observe_before(vars(pool)["submit"], measure_queue))
     patches.replace(item, "__init__", __init__)
     patches.replace(item, "run", run)
