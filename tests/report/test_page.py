@@ -16,7 +16,8 @@ import runs
 from browser import Visit, page_of, visit
 from runs import MS, S, node
 
-from hookmon.collector.store import CallSeries, Run, Sample
+from hookmon.collector.store import CallSeries, Run, Sample, Signal
+from hookmon.core.histogram import bucket_of
 from hookmon.report import render
 from hookmon.report.offline import ASSETS, DIFF, RUN, page
 from hookmon.report.texts import inert
@@ -36,6 +37,14 @@ def busy() -> Run:
     ]
     run.samples = [Sample(at * S, 4711, at * 500 * MS, 40_000_000 + at * 1_000_000, 1, 5, 0, 0, 0) for at in range(8)]
     return run
+
+
+def measured() -> Run:
+    """Return a run of which only imports and signals are known."""
+    pause = Signal("gc pause, generation 0", "s", "histogram", 0.1, 1, 0.1, 0.1, buckets={bucket_of(10**8): 1})
+    signals = [pause, Signal("sent", "By", "counter", 48_200_000, 12, 0, 0)]
+    nodes = [node(-1, "shop", [5 * MS], children_ns=2 * MS, kind="import"), node(0, "shop.prices", [2 * MS], kind="import")]
+    return runs.run(signals=signals, nodes=nodes)
 
 
 def document(text: str) -> Any:
@@ -149,6 +158,7 @@ SECTIONS = {
     "killed": (runs.killed, {"time", "calls", "flame", "processes", "unseen"}),
     "hostile": (runs.hostile, {"time", "calls", "flame", "processes", "unseen"}),
     "empty": (runs.run, {"processes", "unseen"}),
+    "measured": (measured, {"imports", "signals", "time", "flame", "processes"}),
 }
 
 
@@ -161,6 +171,17 @@ def test_a_page_shows_what_there_is(look: Callable[..., Visit], name: str):
     assert set(shown) == sections | {"environment"}
     assert seen.texts("#verdict h1")[0]
     assert "[object" not in seen.page.inner_text("body")
+
+
+def test_imports_are_a_tree_and_signals_stand_in_their_units(look: Callable[..., Visit]):
+    """As in the text."""
+    seen = look(measured())
+    assert seen.texts("#imports td.name") == ["shop", "shop.prices"]
+    paddings = "[...document.querySelectorAll('#imports td.name span')].map(e => parseFloat(getComputedStyle(e).paddingLeft))"
+    first, second = seen.page.evaluate(paddings)
+    assert first == 0 < second
+    assert seen.texts("#signals tbody tr:first-child td")[3] == "100 ms"
+    assert seen.texts("#signals tbody tr:last-child td")[3] == "48.2 MB"
 
 
 @pytest.mark.parametrize("width", [320, 400, 1280])

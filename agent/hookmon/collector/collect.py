@@ -51,7 +51,7 @@ class Collector:
         self.roster = Roster(run, sees_processes=sees_processes)
         self.processes = self.roster.processes
         self._tree = Tree(run.nodes, run.examples, run.signals)
-        self._shards = ShardSet(self._folder, run.nodes, run.folded)
+        self._shards = ShardSet(self._folder, run.nodes, run.folded, run.signals)
         self._series = Series(run)
         self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
         self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
