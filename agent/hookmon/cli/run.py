@@ -84,15 +84,15 @@ def command(
         _check.refuse_without_budgets(checked)
         base = _check.base_of(against)
     if output is not None:
-        _check_output(output)
+        check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
-    session = _Session(list(command), name, checked)
+    session = Session(list(command), name, checked)
     code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
     if output is not None or not quiet:
-        _report(run, format, output)
+        write_report(run, format, output)
     return _judge(run, checked, base, code) if is_checked else code
 
 
@@ -107,7 +107,7 @@ def _refuse_option(first: str) -> None:
         raise click.NoSuchOption(name, possibilities=get_close_matches(name, known, cutoff=0.75), ctx=click.get_current_context())
 
 
-class _Session:
+class Session:
     """One run, from the run folder to the saved file."""
 
     _folder: Path
@@ -247,7 +247,7 @@ class _Session:
             with contextlib.suppress(OSError):
                 self._run_file.path.unlink(missing_ok=True)
 
-    def _finish(self, collector: Collector, machine: Machine, code: int) -> Run:
+    def _finish(self, collector: Collector, machine: Machine, code: int | None) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
         from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
@@ -295,7 +295,7 @@ def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
     return code or NothingToJudgeError.exit_code
 
 
-def _check_output(output: Path) -> None:
+def check_output(output: Path) -> None:
     """Refuse now what could not be written after the run."""
     folder = output.parent
     if output.is_dir():
@@ -317,7 +317,7 @@ def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
     return code or check.exit_code()
 
 
-def _report(run: Run, format: str, output: Path | None) -> None:
+def write_report(run: Run, format: str, output: Path | None) -> None:
     """Write the report. The program's exit code stands, whatever becomes of it."""
     from hookmon.report import render
 

@@ -36,6 +36,9 @@ _SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
 _REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
 _MOST_SAMPLES = 20_000
 
+_BEFORE = "what it called until then, calls that were under way, and callbacks that it had registered are not counted"
+_KEPT = "are still held by the program, in tables, closures or calls that go on: they call through and count for nobody"
+
 
 class Collector:
     """Everything that is known of a run while it lasts."""
@@ -63,6 +66,7 @@ class Collector:
         self._saving_births = Timer(_FOLD_NS)
         self._saving_series = Timer(_SERIES_NS, run.started_ns + _SERIES_NS)
         self._save_error = ""
+        self.kept_wrappers = 0  # by the program, when hookmon was detached
         self._unattended = False
         self._engines: list[str] = []
         self.work: Work = {}
@@ -74,6 +78,23 @@ class Collector:
         watcher = self.processes.add(self.run.main_pid, monotonic_ns())
         if watcher is not None:
             watcher.is_main = True
+
+    def watched_pids(self) -> list[int]:
+        """Return the living processes in which the probe is, as far as it can be told: those that count, and forks of them."""
+        now_ns = monotonic_ns()
+        self.processes.discover(now_ns)
+        self._scan(now_ns)
+        self.roster.list_into(self.run, now_ns)
+        return [pid for pid, watcher in self.processes.watchers.items() if not watcher.row.reason]
+
+    def leave(self, pids: Iterable[int]) -> None:
+        """Take what these processes have counted as final: hookmon was detached from them, or never in them."""
+        now_ns = monotonic_ns()
+        self._scan(now_ns)
+        for pid in pids:
+            self.processes.leave(pid, now_ns)
+        self._fold_ended(now_ns)
+        self._save_progress()
 
     def look_at_ended_program(self) -> None:
         """Take a last look at the program, which has ended and was not reaped yet."""
@@ -142,7 +163,7 @@ class Collector:
             if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(shard, owner.identity):
                 continue
             with suppress(ShardError):
-                self._take(name, shard, now_ns, self._tree, alive=False)
+                self._take(name, shard, now_ns, self._tree, alive=watcher is not None and watcher.is_left)
                 self._shards.fold(name)
 
     def _may_be_elsewhere(self, shard: Shard, identity: Identity) -> bool:
@@ -333,4 +354,9 @@ class Collector:
         main_watches = {watch["id"] for watch in self.run.plan if watch["module"] == "__main__"}
         if main_watches and not any(self._statuses.knows(number) for number in main_watches):
             spots.append(BlindSpot("__main__", "no script was started that could be watched (python -c, stdin, or no Python)"))
+        if self.run.attached_after_ns:
+            detail = f"process {self.run.main_pid} had run for {self.run.attached_after_ns / 1e9:.3g} s before: {_BEFORE}"
+            spots.append(BlindSpot("attached", detail))
+        if self.kept_wrappers:
+            spots.append(BlindSpot("left behind", f"{self.kept_wrappers} wrappers {_KEPT}"))
         return spots + self.roster.blind_spots()

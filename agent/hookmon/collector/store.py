@@ -185,6 +185,7 @@ class Run:
     oldest: int = 0  # when the launcher began (collector.identity's Stat.started): no process of the run is older
     running: list[str] = field(default_factory=list)  # the identities of the processes that ran when this was saved
     main_pid: int = 0
+    attached_after_ns: int = 0  # how long the main process had run when hookmon was attached to it, 0 where that started it
     started_ns: int = 0  # CLOCK_MONOTONIC
     state: str = "running"
     duration_ns: int = 0

@@ -29,6 +29,8 @@ class Watcher:
         self.row = row
         self.alive = False
         self.is_main = False
+        self.was_before = False  # it began before the run did, which was attached to it
+        self.is_left = False  # hookmon was detached from it
         self.has_shard = False
         self.birth: Birth | None = None  # the last note that it left
         self.image = 0  # what it is now, and was at its end
@@ -44,6 +46,7 @@ class Watcher:
         self._process: psutil.Process | None = None
         self._users = ""
         self._is_settled = False  # its reason will not change any more
+        self._before: dict[str, int] = {}  # what it had used of each figure before the run began
 
     @property
     def has_probe(self) -> bool:
@@ -62,7 +65,19 @@ class Watcher:
         self.row.state = "running"
         self.alive, self.is_saved = True, False
         self.image, self.image_ns, self.image_seen_ns = stat.image, self.row.started_ns, now_ns
+        if self.was_before and not self._before:
+            self._before = {"cpu_ns": stat.cpu_ns}
+            self.sample(now_ns)
+            row = self.row
+            names = ("ran_ns", "waited_ns", "switches", "read_bytes", "written_bytes")
+            self._before |= {name: getattr(row, name) for name in names}
+            row.ran_ns = row.waited_ns = row.switches = row.read_bytes = row.written_bytes = row.cpu_ns = 0
+            self._before["cpu_ns"] = stat.cpu_ns
         self.refresh(now_ns)
+
+    def note_cpu(self, cpu_ns: int) -> None:
+        """Take in the processor time that the process has used since it began."""
+        self.row.cpu_ns = max(self.row.cpu_ns, cpu_ns - self._before.get("cpu_ns", 0))
 
     def refresh(self, now_ns: int) -> None:
         """Look at the command again: a process is born as a copy of its parent and becomes something else by exec.
@@ -90,7 +105,7 @@ class Watcher:
 
     def notice(self, stat: Stat, now_ns: int) -> None:
         """Take in what the kernel says: processor time, the most memory, another image, another user."""
-        self.row.cpu_ns = max(self.row.cpu_ns, stat.cpu_ns)
+        self.note_cpu(stat.cpu_ns)
         if stat.image and stat.image != self.image:
             self.image, self.image_ns = stat.image, now_ns
             self._is_settled = False
@@ -115,10 +130,10 @@ class Watcher:
         try:
             with process.oneshot():
                 cpu = process.cpu_times()
-                row.cpu_ns = max(row.cpu_ns, round((cpu.user + cpu.system) * 1e9))
+                self.note_cpu(round((cpu.user + cpu.system) * 1e9))
                 rss = process.memory_info().rss
                 threads = process.num_threads()
-                switches = sum(process.num_ctx_switches())
+                switches = sum(process.num_ctx_switches()) - self._before.get("switches", 0)
                 files = process.num_fds()
                 read, written = _traffic(process)
         except (psutil.Error, OSError):
@@ -130,6 +145,7 @@ class Watcher:
         row.threads_max = max(row.threads_max, threads)
         row.files_max = max(row.files_max, files)
         row.switches = switches
+        read, written = read - self._before.get("read_bytes", 0), written - self._before.get("written_bytes", 0)
         row.read_bytes, row.written_bytes = read, written
         return Sample(now_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches)
 
@@ -140,12 +156,12 @@ class Watcher:
                 ran, waited, *_ = map(int, file.read().split())
         except (OSError, ValueError):
             return
-        self.row.ran_ns, self.row.waited_ns = ran, waited
+        self.row.ran_ns, self.row.waited_ns = ran - self._before.get("ran_ns", 0), waited - self._before.get("waited_ns", 0)
 
     def end(self, stat: Stat | None, now_ns: int) -> None:
         """Close the row. A zombie (`stat`) still has its processor time, and its user."""
         if stat is not None:
-            self.row.cpu_ns = max(self.row.cpu_ns, stat.cpu_ns)
+            self.note_cpu(stat.cpu_ns)
             self.note_waits()
             if self._process is None:  # it was never seen alive
                 try:

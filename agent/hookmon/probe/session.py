@@ -28,7 +28,7 @@ engine.use_clock(_plan.get("clock_source", ""))
 recorder.wrapt_folder = _plan["wrapt_folder"]
 filters.redact = arguments.redact = _plan["redact"]
 
-overhead.begin(_plan["max_overhead"])
+overhead.begin(_plan["max_overhead"], is_attached=_arrivals.is_attached)
 
 from hookmon.probe.patching.patcher import Patches, patch_module  # noqa: E402  (takes wrapt from that folder)
 
@@ -47,7 +47,12 @@ if _plan.get("signals"):
 _watches: dict[str, list[WatchPlan]] = {}
 for _watch in _plan["watches"]:
     _watches.setdefault(_watch["module"], []).append(_watch)
-_patches = Patches()
+if _arrivals.is_attached:
+    from hookmon.probe.patching.changes import Changes
+
+    _patches: Patches = Changes()
+else:
+    _patches = Patches()
 
 
 def patch(module: ModuleType, name: str, is_late: bool) -> None:
@@ -74,6 +79,15 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
 def add_own(duration_ns: int) -> None:
     """Charge the time of a set-up or of patching to hookmon."""
     recorder.words[layout.HEADER_OWN_NS] += duration_ns
+
+
+def end() -> int:
+    """End it in a process that hookmon was attached to: change everything back. Return how many wrappers the program has kept."""
+    try:
+        kept: int = _patches.take_back()  # type: ignore[attr-defined]
+    finally:
+        recorder.stop()
+    return kept
 
 
 def watch_main() -> MainScript:

@@ -165,6 +165,9 @@ class Arrivals:
     BESIDES = frozenset(("greenlet", "numba", "torch"))
     """Those of core.plan.HEARD_OF for which alone nothing is set up."""
 
+    is_attached = False
+    """Whether the program ran before hookmon came to it: see `attaching`."""
+
     def __init__(
         self, run_folder: str, report: "Callable[[str], None]", attempt: "Callable[[Callable[[], None]], Exception | None]"
     ) -> None:

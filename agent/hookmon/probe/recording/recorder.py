@@ -18,7 +18,7 @@ from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK
 from hookmon.probe.base.frames import allow_depth
 from hookmon.probe.base.guard import after_fork, serialise, shielded
-from hookmon.probe.base.private import monotonic_ns, os
+from hookmon.probe.base.private import mmap, monotonic_ns, os
 from hookmon.probe.base.target import Span
 from hookmon.probe.engine import NAME, choose
 from hookmon.probe.recording import native_forks, tree
@@ -175,6 +175,38 @@ def _begin_anew() -> None:
     native_forks.forget()
     if os.geteuid() == 0:
         _open()
+
+
+def stop() -> None:
+    """End recording in this process, in the midst of whatever its threads do: the shard stays as it is, and is nobody's from now on.
+
+    Calls that are open go on and end in the scratch record, and so does what still calls a wrapper. `start` may follow.
+    """
+    global _arena, _opened, _place, forks, current
+    ended, place, _arena, _opened, _place = _arena, _place, None, True, None
+    forks += 1
+    if place is not None:
+        place.let_go()
+    for node in all_nodes():
+        node.retire()
+    for lane in _lanes:
+        lane.base = layout.SCRATCH_LANE
+    root.children.clear()
+    for kept in (_nodes, _flat, _lanes, _spares):
+        kept.clear()
+    tree.after_fork()
+    if _lane_kind == "greenlet":
+        _begin_greenlets()
+    else:
+        current = type(current)()
+    native_forks.forget()
+    if ended is None:
+        return
+    if NAME == "compiled":
+        tree.cover_words()
+    else:  # as large as the shard: what has an index into that may be anywhere
+        _write_to(memoryview(mmap.mmap(-1, 8 * len(words))).cast("Q"), is_shared=False)
+    ended.let_go()
 
 
 def new_node(parent: Node, span: Span) -> Node | None:

@@ -209,6 +209,11 @@ def set_words(view: memoryview, shared: bool, /) -> None:
 
 
 @choose
+def cover_words() -> None:
+    """Put memory of our own over the shard, for good: it is read by nobody any more, and takes no room."""
+
+
+@choose
 def after_fork() -> None:
     """Forget the lanes of the parent process."""
 
