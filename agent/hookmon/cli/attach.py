@@ -84,6 +84,7 @@ class _Attachment(Session):
     def __init__(self, target: Target, name: str, config: Config) -> None:
         super().__init__(target.command, name, config)
         self._target = target
+        self._is_over = False  # the user wants to detach
 
     def watch(self, seconds: float | None, wait: float) -> Run:
         """Attach, collect until it is over, and detach; return the run. Raises AttachError where that cannot be done."""
@@ -158,13 +159,13 @@ class _Attachment(Session):
             raise AttachError(text, code="attach-waiting")
         if not answer.startswith(DONE):
             raise AttachError(f"process {pid} cannot be watched: {answer}", code="attach-refused")
+        self._is_over = number in _ENDING  # it came beside the answer
 
     def _collect(self, collector: Collector, seconds: float | None) -> None:
         """Collect until the program ends, somebody wants to detach, or the time is over."""
         from hookmon.collector import signals
 
         end = time.monotonic() + seconds if seconds else float("inf")
-        while self._target.is_there() and time.monotonic() < end:
+        while not self._is_over and self._target.is_there() and time.monotonic() < end:
             collector.tick()
-            if signals.next_arrival().number in _ENDING:
-                return
+            self._is_over = signals.next_arrival().number in _ENDING

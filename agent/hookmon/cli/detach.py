@@ -51,7 +51,9 @@ def _find_folder(pid: int) -> tuple[Path, Note] | None:
             note = run_folder.note_of(folder)
             if note is None or not (folder / script_name(DETACH)).is_file():
                 continue
-            names = [name.partition("-")[0] for name in os.listdir(folder) if name.endswith((layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX))]
+            names = [
+                name.partition("-")[0] for name in os.listdir(folder) if name.endswith((layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX))
+            ]
             if str(pid) in names:
                 return folder, note
     return None
@@ -96,7 +98,9 @@ def _end_alone(folder: Path, note: Note, pid: int) -> None:
         for line in leave(collector, target.sender):
             click.echo(f"hookmon: {line}", err=True)
         run = collector.look(state="recovered", unattended=True)
-        run.blind_spots.append(BlindSpot("launcher killed", "hookmon attach itself was killed: memory and CPU time are not known"))
+        run.blind_spots.append(
+            BlindSpot("launcher killed", "hookmon attach itself was killed: memory and CPU time are not known")
+        )
         run.duration_ns = time.monotonic_ns() - run.started_ns
         collector.end()
     click.echo(f"hookmon: detached; hookmon report {run.id} shows the run", err=True)

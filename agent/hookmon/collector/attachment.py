@@ -99,7 +99,9 @@ def find_target(pid: int) -> Target:
 def _refuse_other_place(pid: int) -> None:
     """Raise AttachError where the process does not see the files that hookmon would hand to it: a container, another root."""
     try:
-        is_elsewhere = os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt") or os.readlink(f"/proc/{pid}/root") != "/"
+        is_elsewhere = (
+            os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt") or os.readlink(f"/proc/{pid}/root") != "/"
+        )
     except OSError as error:
         raise AttachError(f"process {pid} cannot be looked at: {error.strerror}", code="attach-foreign") from error
     status = read_status(pid)
@@ -123,15 +125,16 @@ def _sender(process: psutil.Process, command: list[str]) -> list[str]:
         raise AttachError(f"process {process.pid} is no Python program, it is {name}", code="attach-no-python")
     if version < OLDEST:
         text = (
-            f"process {process.pid} runs Python {version[0]}.{version[1]}, and attaching needs 3.14: start it with hookmon run, "
-            f"or take samples from outside: py-spy top --pid {process.pid}; hookmon run --samples for the next start"
+            f"process {process.pid} runs Python {version[0]}.{version[1]}, and attaching needs 3.14: start it with hookmon run "
+            f"(--samples beside counts), or look at it with py-spy top --pid {process.pid}"
         )
-        raise AttachError(text, code="attach-old")
+        raise AttachError(text, code="attach-no-python")
     candidates += [sys.executable, shutil.which(f"python{version[0]}.{version[1]}") or ""]
     for candidate in filter(None, candidates):
         if _version_of(candidate) == version:
             return [candidate, "-I", "-S"]
-    text = f"process {process.pid} has Python {version[0]}.{version[1]} built in; a python{version[0]}.{version[1]} has to be on PATH"
+    name = f"python{version[0]}.{version[1]}"
+    text = f"process {process.pid} embeds Python, and can only be reached by a {name}, which is not on PATH"
     raise AttachError(text, code="attach-refused")
 
 
@@ -149,7 +152,12 @@ def _version_of(executable: str) -> tuple[int, int] | None:
     """Return the version of an interpreter, None where it is no CPython that can be started."""
     try:
         done = subprocess.run(
-            [executable, "-E", "-S", "-c", _ASK], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+            [executable, "-E", "-S", "-c", _ASK],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=True,
         )
         version, name = done.stdout.split()
         major, minor = version.split(".")
@@ -181,10 +189,10 @@ def _refuse_switched_off(process: psutil.Process, command: list[str]) -> None:
 
 def _extra_options(command: Sequence[str]) -> Iterator[str]:
     """Yield the values of -X in a command."""
-    own, _, _ = split_options(list(command))
-    for at, word in enumerate(own):
-        if word == "-X" and at + 1 < len(own):
-            yield own[at + 1]
+    options, _, _ = split_options(list(command))
+    for at, word in enumerate(options):
+        if word == "-X" and at + 1 < len(options):
+            yield options[at + 1]
         elif word.startswith("-") and not word.startswith("--") and "X" in word:
             yield word.partition("X")[2]
 
@@ -206,14 +214,14 @@ def agent_folder() -> Path:
 def request(sender: Sequence[str], script: str | Path, pids: Iterable[int]) -> dict[int, str]:
     """Ask processes to execute a script at their next safe point; return {pid: why it cannot be asked, "" where it was}."""
     pids = list(pids)
-    line = [*sender, "-c", _SEND, str(script), *map(str, pids)]
+    command = [*sender, "-c", _SEND, str(script), *map(str, pids)]
     try:
         done = subprocess.run(
-            line, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.SubprocessError) as error:
         return dict.fromkeys(pids, str(error))
-    answers = {}
+    answers: dict[int, str] = {}
     for line in done.stdout.splitlines():
         pid, _, reason = line.partition(" ")
         if pid.isdecimal():

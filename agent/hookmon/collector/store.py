@@ -389,10 +389,9 @@ def _goes_on(run_file: RunFile) -> bool:
 
 def _ignore(folder: Path) -> None:
     """Keep git out of a folder; a `.gitignore` that is there stays, and a link is not followed."""
-    with suppress(FileExistsError):
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
-            file.write("*\n")
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    with suppress(FileExistsError), open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
+        file.write("*\n")
 
 
 def number_of(run_file: RunFile) -> int:

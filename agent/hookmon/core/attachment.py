@@ -1,8 +1,8 @@
 """What launcher and probe agree on where hookmon is attached to a program that runs: scripts and answers in the run folder.
 
-The launcher hands the path of a script to `sys.remote_exec` (PEP 768, from CPython 3.14 on), and the program's main thread executes
-it at its next safe point. Whatever came of it stands in an answer: one file for each process and verb, DONE with what there is to tell, or a
-reason in one line. It is written beside its place and moved there, so that who finds it finds it whole.
+The launcher hands the path of a script to `sys.remote_exec` (PEP 768, from CPython 3.14 on), and the program's main thread
+executes it at its next safe point. What came of it stands in an answer: one file for each process and verb, DONE with what there
+is to tell, or a reason in one line. It is written beside its place and moved there, so that who finds it finds it whole.
 """
 
 from __future__ import annotations

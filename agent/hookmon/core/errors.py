@@ -75,7 +75,7 @@ class AttachError(HookmonError):
     """A program that runs cannot be attached to, or hookmon cannot leave it."""
 
     exit_code = 1
-    code = "attach"
+    code = "attach-refused"
 
 
 class EarlySignal(HookmonError):  # noqa: N818  # it is no mistake of anybody's

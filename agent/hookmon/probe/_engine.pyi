@@ -12,8 +12,8 @@ from hookmon.probe.recording.tree import CurrentLane as CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane
 from hookmon.probe.recording.tree import Node as Node
 from hookmon.probe.recording.tree import after_fork as after_fork
-from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
 from hookmon.probe.recording.tree import cover_words as cover_words
+from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
 from hookmon.probe.recording.tree import set_words as set_words
 from hookmon.probe.recording.tree import use_greenlets as use_greenlets
 from hookmon.probe.transactions.context import Member as Member

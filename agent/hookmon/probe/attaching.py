@@ -4,9 +4,9 @@ In: a run folder. Out: an answer in one line (core.attachment). Runs in the watc
 that had come to. CPython has the way in, `sys.remote_exec`, from 3.14 on.
 
 All modules are imported already, so the finder hands over those in sys.modules at once, `__main__` among them. When the probe
-goes, everything that it has changed is changed back where it still is as we left it. What stays does nothing: modules of hookmon in
-sys.modules, handlers of forks, which nobody can take back, and wrappers that the program has taken meanwhile, which call through
-and count for nobody.
+goes, everything that it has changed is changed back where it still is as we left it. What stays does nothing: modules of hookmon
+in sys.modules, handlers of forks, which nobody can take back, and wrappers that the program has taken meanwhile: they call
+through and count for nobody.
 """
 
 from __future__ import annotations
@@ -59,12 +59,13 @@ class Attachment(start.Arrivals):
         self._failures = start._ATTEMPTS  # a module that is just being imported sets up nothing any more
         self._late.clear()
         self.run_folder = ""
-        recorder: Any = sys.modules.get("hookmon.probe.recording.recorder")
         try:
             if session is not None:
                 return session.end()  # type: ignore[no-any-return]
-            if recorder is not None:  # the set-up has failed
-                recorder.stop()
+            if "hookmon.probe.recording.recorder" in sys.modules:  # the set-up has failed behind it
+                from hookmon.probe.recording.stopping import stop
+
+                stop()
             return 0
         finally:
             sys.modules.pop(_SESSION, None)  # the next one has another plan

@@ -83,10 +83,12 @@ def add_own(duration_ns: int) -> None:
 
 def end() -> int:
     """End it in a process that hookmon was attached to: change everything back. Return how many wrappers the program has kept."""
+    from hookmon.probe.recording.stopping import stop
+
     try:
         kept: int = _patches.take_back()  # type: ignore[attr-defined]
     finally:
-        recorder.stop()
+        stop()
     return kept
 
 

@@ -29,6 +29,26 @@ class Code:
 _ERRORS = (
     ("error", "Something is wrong that has no code of its own.", "The line says what was found and what is allowed."),
     (
+        "attach-foreign",
+        "The process belongs to another user, has rights that its starter has not, or cannot see hookmon: a container, another root.",
+        "Attach as that user, or from inside the container.",
+    ),
+    (
+        "attach-no-python",
+        "The process runs no Python, or one before CPython 3.14, which lets nobody bring code in (PEP 768).",
+        "Give the pid of the Python process itself, which may be a child. Start older ones with hookmon run.",
+    ),
+    (
+        "attach-refused",
+        "The program was started not to let anybody in, is watched already, or the kernel forbids it (kernel.yama.ptrace_scope).",
+        "The line says which.",
+    ),
+    (
+        "attach-waiting",
+        "The main thread came to no safe point, between two steps of Python: it waits in the kernel, is in C code, or is stopped.",
+        "Give it longer with --wait, or attach when the program has something to do.",
+    ),
+    (
         "binary-format",
         "The format asked for is bytes, and would have gone to a terminal or between the program's own output.",
         "Name a file with --output FILE, or pipe hookmon report into a program.",
@@ -182,6 +202,11 @@ _BLIND_SPOTS = (
         "Put the functions into a module, or start a file.",
     ),
     (
+        "attached",
+        "hookmon came to the program while it ran: calls and registrations of before, and calls under way then, are not counted.",
+        "Start the program with hookmon run to see its whole run.",
+    ),
+    (
         "early-reference",
         "A function was handed on before hookmon could put its stand-in in its place: to a decorator (a route, a task), a table, "
         "a closure, a signal, which may compare it or call it past the stand-in. So it was left as it is, and its calls are not "
@@ -206,6 +231,11 @@ _BLIND_SPOTS = (
         "lanes",
         "More threads, tasks or greenlets were alive at once than have a place: what they do at a moment is not shown. Their "
         "calls are counted.",
+        "Nothing needs to be done.",
+    ),
+    (
+        "left-behind",
+        "The program holds wrappers that it took while hookmon was attached. They call through and count for nobody.",
         "Nothing needs to be done.",
     ),
     (

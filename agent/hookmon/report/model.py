@@ -43,6 +43,7 @@ class Header:
     call_cost_ns: float
     step_cost_ns: float
     unnamed_calls: int
+    attached_after_ns: int = 0  # how long the program had run when hookmon was attached to it, 0 where that started it
 
     @property
     def overhead_is_known(self) -> bool:
@@ -52,7 +53,9 @@ class Header:
     @property
     def ending(self) -> str:
         """What stands for an exit code that is not known."""
-        return "still running" if self.state == "running" else "exit code unknown"
+        if self.state == "running":
+            return "still running"
+        return "attached while it ran" if self.attached_after_ns else "exit code unknown"
 
 
 @dataclass(slots=True)
@@ -187,4 +190,5 @@ def _header(run: Run) -> Header:
         call_cost_ns=run.call_cost_ns,
         step_cost_ns=run.step_cost_ns,
         unnamed_calls=run.unnamed_calls,
+        attached_after_ns=run.attached_after_ns,
     )

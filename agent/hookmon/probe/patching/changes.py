@@ -1,12 +1,11 @@
 """What hookmon has changed in a program that it was attached to, so that all of it can be changed back.
 
-In: the places that are patched. Out: the program as it was. Runs in the watched process, and only in one that hookmon was attached
-to. What somebody else has put in a place since then stays there.
+In: the places that are patched. Out: the program as it was. Runs in the watched process, and only in one that hookmon was
+attached to. What somebody else has put in a place since then stays there.
 """
 
 from __future__ import annotations
 
-import gc
 import sys
 from types import ModuleType
 
@@ -38,6 +37,8 @@ class Changes(Patches):
 
         A module that has taken a wrapper meanwhile (`from shop import quote`) gets the function.
         """
+        import gc
+
         undo: list[tuple[Any, str, object]] = self._undo or []
         self._undo, made = [], self._made
         self._made = []
@@ -82,7 +83,7 @@ def _innermost(value: object) -> object:
 
 
 def _references(found: dict[int, Any], key: int) -> int:
-    """Return how many references there are to a value that is taken out of a dictionary: a table, a closure, a call that goes on."""
+    """Return how many references there are to a value that is taken out of a dictionary: of tables, closures, calls."""
     value = found.pop(key)
     return sys.getrefcount(value)
 

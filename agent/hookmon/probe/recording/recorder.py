@@ -18,7 +18,7 @@ from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK
 from hookmon.probe.base.frames import allow_depth
 from hookmon.probe.base.guard import after_fork, serialise, shielded
-from hookmon.probe.base.private import mmap, monotonic_ns, os
+from hookmon.probe.base.private import monotonic_ns, os
 from hookmon.probe.base.target import Span
 from hookmon.probe.engine import NAME, choose
 from hookmon.probe.recording import native_forks, tree
@@ -153,40 +153,21 @@ def _begin_anew() -> None:
     Calls that are open go on, and end in the scratch record: the parent counts them. A child of root gets its shard at once: it
     may change its user, its root folder and its descriptors before its first call.
     """
-    global _arena, _opened, _pid, forks, current
+    global _arena, _opened, _pid, forks
     _pid = os.getpid()
     forks += 1
     if _arena is not None:
         _arena.close_in_child()
     _arena, _opened = None, False
-    _write_to(blank_words(), is_shared=False)
-    for node in all_nodes():
-        node.retire()
-    for lane in _lanes:
-        lane.base = layout.SCRATCH_LANE
-    root.children.clear()
-    for kept in (_nodes, _flat, _lanes, _spares):
-        kept.clear()
-    tree.after_fork()
-    if _lane_kind == "greenlet":
-        _begin_greenlets()
-    else:
-        current = type(current)()
-    native_forks.forget()
+    forget_all(blank_words())
     if os.geteuid() == 0:
         _open()
 
 
-def stop() -> None:
-    """End recording in this process, in the midst of whatever its threads do: the shard stays as it is, and is nobody's from now on.
-
-    Calls that are open go on and end in the scratch record, and so does what still calls a wrapper. `start` may follow.
-    """
-    global _arena, _opened, _place, forks, current
-    ended, place, _arena, _opened, _place = _arena, _place, None, True, None
-    forks += 1
-    if place is not None:
-        place.let_go()
+def forget_all(memory: memoryview) -> None:
+    """Let what was begun go on for nobody, in a memory that nobody reads."""
+    global current
+    _write_to(memory, is_shared=False)
     for node in all_nodes():
         node.retire()
     for lane in _lanes:
@@ -200,13 +181,6 @@ def stop() -> None:
     else:
         current = type(current)()
     native_forks.forget()
-    if ended is None:
-        return
-    if NAME == "compiled":
-        tree.cover_words()
-    else:  # as large as the shard: what has an index into that may be anywhere
-        _write_to(memoryview(mmap.mmap(-1, 8 * len(words))).cast("Q"), is_shared=False)
-    ended.let_go()
 
 
 def new_node(parent: Node, span: Span) -> Node | None:
