@@ -405,11 +405,12 @@ def refused(
     ("options", "env", "reason"),
     [
         (["-X", "disable_remote_debug"], {}, "refuses: it was started with -X disable_remote_debug"),
-        (["-Xdisable_remote_debug"], {}, "refuses: it was started with -X disable_remote_debug"),
-        ([], {"PYTHON_DISABLE_REMOTE_DEBUG": "1"}, "refuses: PYTHON_DISABLE_REMOTE_DEBUG is set in it"),
+        (["-X", "disable-remote-debug"], {}, "refuses: it was started with -X disable-remote-debug"),
+        (["-BXdisable_remote_debug"], {}, "refuses: it was started with -X disable_remote_debug"),
+        ([], {"PYTHON_DISABLE_REMOTE_DEBUG": ""}, "refuses: PYTHON_DISABLE_REMOTE_DEBUG is set in it"),
         ([], {"HOOKMON_DISABLE": "1"}, "does not want to be watched: HOOKMON_DISABLE is set in it"),
     ],
-    ids=["option", "joined option", "variable", "our own switch"],
+    ids=["as documented", "as read", "joined", "variable", "our own switch"],
 )
 def test_a_program_may_refuse(
     options: list[str], env: dict[str, str | None], reason: str, python: str, programs: list[Started], tmp_path: Path
@@ -530,3 +531,99 @@ def test_an_interrupt_meanwhile_reaches_the_program(python: str, programs: list[
     assert program.finish().seen == ("interrupted []\n", "", 0)
     answer = (tmp_path / attachment.answer_name(program.process.pid, attachment.ATTACH)).read_text()
     assert answer == "a signal handler of the program raised meanwhile"
+
+
+BLOCKED = """
+    import os, shop, sys
+    open("ready1", "w").close()
+    shop.wait("go1")
+    read, written = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(written)
+        for _ in range(10): shop.quote()
+        open("done1", "w").close()
+        os.read(read, 1)
+        for _ in range(1000): shop.quote()
+        shop.wait("end")
+        os._exit(type(shop.quote).__name__ != "function")
+    for _ in range(5): shop.quote()
+    shop.wait("release")
+    os.write(written, b".")
+    print(os.waitpid(pid, 0)[1], type(shop.quote).__name__)
+"""
+
+
+def test_a_process_that_cannot_be_left_now_leaves_later(python: str, programs: list[Started], tmp_path: Path) -> None:
+    """It is named; a second Ctrl-C does not wait for it."""
+    write(tmp_path, {"shop.py": SHOP, "app.py": BLOCKED, "hookmon.toml": watch("shop", "quote")})
+    program = start(programs, [python, "app.py"], tmp_path)
+    pid = program.process.pid
+    attached = Attached(programs, pid, tmp_path)
+    (tmp_path / "go1").touch()
+    wait_until((tmp_path / "done1").exists, "the child's work")
+    (child,) = (child.pid for child in psutil.Process(pid).children())
+    (folder,) = folders(pid)
+    attached.started.process.send_signal(signal.SIGINT)
+    wait_until((folder / attachment.answer_name(pid, attachment.DETACH)).exists, "the main process to be left")
+    result = attached.interrupt()
+    assert result.exit_code == 0, result.stderr
+    assert f"process {child} still has hookmon in it: its main thread waits in the kernel" in result.stderr
+    assert calls(result.report, "shop:quote") == 15
+    assert [line.partition(" ")[0] for line in result.report["still_running"]] == [str(child)]
+    (tmp_path / "release").touch()
+    wait_until((folder / attachment.answer_name(child, attachment.DETACH)).exists, "the child to be left")
+    (tmp_path / "end").touch()
+    assert program.finish().seen == ("0 function\n", "", 0)
+
+
+LOADED = """
+    import asyncio, os, shop, sys, threading, time
+
+    def recurse(number): return number and 1 + recurse(number - 1)
+
+    def work():
+        while not os.path.exists("end"):
+            assert recurse(9) == 9
+            assert list(shop.numbers(3)) == [0, 1, 2]
+            try: shop.fail()
+            except ValueError: pass
+
+    async def fetch_all():
+        async def fetch():
+            while not os.path.exists("end"):
+                assert await shop.fetch(3) == 3
+                await asyncio.sleep(0)
+        await asyncio.gather(*(fetch() for _ in range(3)))
+
+    def guard(function):
+        try: function()
+        except BaseException as error: failures.append(repr(error))
+
+    failures = []
+    threads = [threading.Thread(target=guard, args=[work]) for _ in range(3)]
+    threads.append(threading.Thread(target=guard, args=[lambda: asyncio.run(fetch_all())]))
+    for thread in threads: thread.start()
+    open("ready1", "w").close()
+    while not os.path.exists("end"):
+        shop.Basket().total()
+        time.sleep(0.001)
+    for thread in threads: thread.join()
+    print(failures, [type(function).__name__ for function in (shop.numbers, shop.fail, shop.fetch, recurse)])
+"""
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_at_work_notice_nothing(engine: str, python: str, programs: list[Started], tmp_path: Path) -> None:
+    """Hookmon comes and goes three times in the midst of their calls."""
+    config = watch("shop", "*", "Basket.*") + watch("__main__", "recurse", entry=True)
+    write(tmp_path, {"shop.py": SHOP, "app.py": LOADED, "hookmon.toml": config})
+    program = start(programs, [python, "app.py"], tmp_path, {"HOOKMON_ENGINE": engine})
+    for _ in range(3):
+        result = Attached(programs, program.process.pid, tmp_path, "--for", "0.2").started.finish()
+        assert result.exit_code == 0, result.stderr
+        assert calls(result.report, "__main__:recurse") > 0
+        assert [line for line in blind_spots(result.report) if line.startswith("own failure")] == []
+    (tmp_path / "end").touch()
+    ended = program.finish()
+    assert (ended.stdout, ended.stderr) == ("[] ['function', 'function', 'function', 'function']\n", "")

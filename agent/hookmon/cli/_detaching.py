@@ -31,10 +31,11 @@ def leave(collector: Collector, sender: Sequence[str], is_wanted: Callable[[], b
         asked = attachment.request(sender, folder / script_name(DETACH), pids)
         refused = {pid: reason for pid, reason in asked.items() if reason}
     pending = [pid for pid in pids if pid not in refused]
-    answers: dict[int, str] = {}
     end = monotonic() + _PATIENCE_S
-    while len(answers) < len(pending) and monotonic() < end and is_wanted():
-        answers = attachment.wait_for_answers(folder, DETACH, pending, 0.1)
+    while len(answers := attachment.wait_for_answers(folder, DETACH, pending, 0.05)) < len(pending):
+        if monotonic() > end or not is_wanted():
+            answers = attachment.wait_for_answers(folder, DETACH, pending, 0.0)
+            break
     kept = 0
     for pid in pids:
         answer = answers.get(pid)

@@ -58,7 +58,7 @@ def command(
     """Watch the program PID, which was started without hookmon, until it ends, Ctrl-C, or `hookmon detach PID`.
 
     The run is like one of `hookmon run`: `hookmon top PID` shows it live, and it is kept for `hookmon report`. The program has to
-    run CPython 3.14 or newer, on Linux, as the same user; one that was started with -X disable_remote_debug or
+    run CPython 3.14 or newer, on Linux, as the same user; one that was started with -X disable-remote-debug or
     PYTHON_DISABLE_REMOTE_DEBUG refuses. What it forks from now on is counted, too. Detaching changes everything back. The exit
     code is 0, 1 when the program cannot be attached to, 2 for a mistake in the options or the configuration.
     """

@@ -169,7 +169,8 @@ def _version_of(executable: str) -> tuple[int, int] | None:
 def _refuse_switched_off(process: psutil.Process, command: list[str]) -> None:
     """Raise AttachError where the program does not want it.
 
-    CPython does not tell a sender that remote debugging is switched off: the request is taken, and nothing ever happens.
+    CPython refuses by itself, but for -X disable_remote_debug: so its manual spelt the option, and it reads disable-remote-debug
+    alone (3.14, 3.15). Whoever starts a program so has said what is meant.
     """
     _, _, flags = split_options(command)
     try:
@@ -178,9 +179,10 @@ def _refuse_switched_off(process: psutil.Process, command: list[str]) -> None:
         environment = {}
     if is_disabled(environment):
         raise AttachError(f"process {process.pid} does not want to be watched: {DISABLED} in it", code="attach-refused")
-    if "disable_remote_debug" in _extra_options(command):
-        reason = "it was started with -X disable_remote_debug"
-    elif environment.get("PYTHON_DISABLE_REMOTE_DEBUG") and not set("IE") & set(flags):
+    option = next((option for option in _extra_options(command) if option.replace("_", "-") == "disable-remote-debug"), "")
+    if option:
+        reason = f"it was started with -X {option}"
+    elif "PYTHON_DISABLE_REMOTE_DEBUG" in environment and not set("IE") & set(flags):  # by any value
         reason = "PYTHON_DISABLE_REMOTE_DEBUG is set in it"
     else:
         return
@@ -192,9 +194,9 @@ def _extra_options(command: Sequence[str]) -> Iterator[str]:
     options, _, _ = split_options(list(command))
     for at, word in enumerate(options):
         if word == "-X" and at + 1 < len(options):
-            yield options[at + 1]
+            yield options[at + 1].partition("=")[0]
         elif word.startswith("-") and not word.startswith("--") and "X" in word:
-            yield word.partition("X")[2]
+            yield word.partition("X")[2].partition("=")[0]
 
 
 def write_scripts(folder: Path, agent: Path) -> None:
@@ -273,6 +275,8 @@ def describe_refusal(pid: int, reason: str) -> AttachError:
         because = f" (kernel.yama.ptrace_scope is {scope})" if scope not in ("", "0") else ""
         text = f"the kernel does not let process {pid} be reached{because}: it takes CAP_SYS_PTRACE, or a scope of 0"
         return AttachError(text, code="attach-refused")
+    if "not enabled in the remote process" in reason:
+        return AttachError(f"process {pid} refuses: remote debugging is switched off in it", code="attach-refused")
     return AttachError(f"process {pid} cannot be reached: {reason[:300]}", code="attach-refused")
 
 

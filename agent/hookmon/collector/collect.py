@@ -36,8 +36,10 @@ _SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
 _REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
 _MOST_SAMPLES = 20_000
 
-_BEFORE = "what it called until then, calls that were under way, and callbacks that it had registered are not counted"
-_KEPT = "are still held by the program, in tables, closures or calls that go on: they call through and count for nobody"
+_BEFORE = (
+    "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
+)
+_KEPT = "still held by the program, in tables, closures or calls that go on: which call through and count for nobody"
 
 
 class Collector:
@@ -84,8 +86,9 @@ class Collector:
         now_ns = monotonic_ns()
         self.processes.discover(now_ns)
         self._scan(now_ns)
+        writers = {watcher.row.pid for _, watcher in self._shards.writers(self.processes, now_ns)}
         self.roster.list_into(self.run, now_ns)
-        return [pid for pid, watcher in self.processes.watchers.items() if not watcher.row.reason]
+        return [pid for pid, watcher in self.processes.watchers.items() if pid in writers or not watcher.row.reason]
 
     def leave(self, pids: Iterable[int]) -> None:
         """Take what these processes have counted as final: hookmon was detached from them, or never in them."""
@@ -358,5 +361,6 @@ class Collector:
             detail = f"process {self.run.main_pid} had run for {self.run.attached_after_ns / 1e9:.3g} s before: {_BEFORE}"
             spots.append(BlindSpot("attached", detail))
         if self.kept_wrappers:
-            spots.append(BlindSpot("left behind", f"{self.kept_wrappers} wrappers {_KEPT}"))
+            wrappers = "1 wrapper is" if self.kept_wrappers == 1 else f"{self.kept_wrappers} wrappers are"
+            spots.append(BlindSpot("left behind", f"{wrappers} {_KEPT}"))
         return spots + self.roster.blind_spots()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from hookmon.collector.identity import TICK_NS
 from hookmon.collector.store import BlindSpot
 from hookmon.collector.unwatched import FOREIGN, GONE, REPLACED, SHADOWED
 from hookmon.collector.watcher import Watcher
@@ -49,7 +50,7 @@ class Judgement:
         """Return why a process was not reached by the probe that came into another one, "" when nothing speaks against it."""
         if watcher.birth is not None or watcher.has_shard:
             return ""
-        if watcher.row.started_ns < self._attached_ns:
+        if watcher.row.started_ns + TICK_NS < self._attached_ns:
             return "it was there before hookmon was attached to the process above it, and needs a hookmon attach of its own"
         if watcher.reason.startswith(REPLACED):
             return "it was executed by a process that hookmon was attached to, and does not know of hookmon"

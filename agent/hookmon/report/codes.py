@@ -30,7 +30,7 @@ _ERRORS = (
     ("error", "Something is wrong that has no code of its own.", "The line says what was found and what is allowed."),
     (
         "attach-foreign",
-        "The process belongs to another user, has rights that its starter has not, or cannot see hookmon: a container, another root.",
+        "The process belongs to another user, has more rights than its starter, or cannot see hookmon (a container).",
         "Attach as that user, or from inside the container.",
     ),
     (
@@ -45,7 +45,7 @@ _ERRORS = (
     ),
     (
         "attach-waiting",
-        "The main thread came to no safe point, between two steps of Python: it waits in the kernel, is in C code, or is stopped.",
+        "The main thread came to no safe point between two steps of Python: it waits in the kernel, is in C code, or stopped.",
         "Give it longer with --wait, or attach when the program has something to do.",
     ),
     (

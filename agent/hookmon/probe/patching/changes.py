@@ -10,9 +10,9 @@ import sys
 from types import ModuleType
 
 from hookmon.probe.base.guard import shielded
+from hookmon.probe.patching import stale_bindings
 from hookmon.probe.patching.entries import MISSING
 from hookmon.probe.patching.patcher import Patches
-from hookmon.probe.patching.stale_bindings import parts
 from hookmon.probe.wrappers.make import is_ours
 
 TYPE_CHECKING = False
@@ -51,6 +51,7 @@ class Changes(Patches):
         _replace_in_modules(raw_of)
         gc.callbacks[:] = [callback for callback in gc.callbacks if not is_ours(callback)]
         wrappers = {id(own): own for own in map(_innermost, made) if is_ours(own)}
+        stale_bindings.forget_walks()
         undo.clear()
         made.clear()
         entry = own = before = None
@@ -78,7 +79,7 @@ def _replace_in_modules(raw_of: dict[int, object]) -> None:
 
 def _innermost(value: object) -> object:
     """Return the wrapper inside a descriptor, or the value itself."""
-    *_, inner = parts(value)
+    *_, inner = stale_bindings.parts(value)
     return inner
 
 
