@@ -16,6 +16,9 @@ from hookmon.config.packs import read_file
 from hookmon.config.settings import FLAG, PACK, ROOT, SETTINGS, TEXT, TEXTS, USER, Setting
 from hookmon.core import plan
 
+KEYS_READ_BY_THE_LAUNCHER = {"samples": "cli/run.py"}
+"""The same of keys that stand before all tables."""
+
 READ_BY_THE_LAUNCHER = {"budget": "config/load.py", "packs": "config/load.py", "pack": "config/packs.py"}
 """Tables of which the program needs nothing, and the module that reads each."""
 
@@ -39,7 +42,11 @@ OTHER_VALUES: dict[str, str] = {
 IN_THE_PLAN = {"max_overhead": 0.07}
 """What a value of the file has become there, where that is something else."""
 
-OF_THE_PLAN = [setting for setting in SETTINGS if setting.table not in READ_BY_THE_LAUNCHER]
+OF_THE_PLAN = [
+    setting
+    for setting in SETTINGS
+    if setting.table not in READ_BY_THE_LAUNCHER and (setting.table or setting.key not in KEYS_READ_BY_THE_LAUNCHER)
+]
 
 
 def other_value(setting: Setting) -> str:

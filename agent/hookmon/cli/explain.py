@@ -43,6 +43,7 @@ def command(finding: str, run: str, as_json: bool) -> None:
 
 def _show(explanation: Explanation) -> None:
     from hookmon.report.explain import MOST_STEPS
+    from hookmon.report.sampled import write_rows
     from hookmon.report.screen import Column, Piece, Screen
     from hookmon.report.texts import count, duration
 
@@ -73,6 +74,7 @@ def _show(explanation: Explanation) -> None:
         if left or example.left_out:
             hidden = [f"{count(left, 'more row')}" if left else "", f"{count(example.left_out)} shorter calls were not kept"]
             screen.line(("; ".join(text for text in hidden if text and (example.left_out or text is hidden[0])), "dim"))
+    write_rows(screen, explanation.sampled, "Computing, by samples")
     screen.title("What to change")
     for text in explanation.changes:
         screen.paragraph(text)

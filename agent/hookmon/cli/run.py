@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hookmon.collector import signals
     from hookmon.collector.collect import Collector
     from hookmon.collector.machine import Machine
+    from hookmon.collector.sampler import Sampler
     from hookmon.collector.store import Run, RunFile, Store
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
@@ -43,6 +44,7 @@ _GRACE_S = 0.3
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
+@click.option("--samples", "is_sampled", is_flag=True, help="Sample what computes, line by line (needs py-spy).")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
 @click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -52,6 +54,7 @@ def command(
     output: Path | None,
     as_json: bool,
     quiet: bool,
+    is_sampled: bool,
     is_checked: bool,
     against: str | None,
     command: tuple[str, ...],
@@ -87,7 +90,7 @@ def command(
         _check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
-    session = _Session(list(command), name, checked)
+    session = _Session(list(command), name, checked, is_sampled=is_sampled)
     code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
@@ -113,9 +116,11 @@ class _Session:
     _folder: Path
     _run_file: RunFile
     _is_kept = True
+    _sampler: Sampler | None = None
 
-    def __init__(self, command: list[str], name: str, config: Config) -> None:
+    def __init__(self, command: list[str], name: str, config: Config, *, is_sampled: bool = False) -> None:
         self._command = command
+        self._is_sampled = is_sampled
         self._name = name
         self._config = config
         arguments.redact = config.redact
@@ -143,12 +148,23 @@ class _Session:
                 raise
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
-            collector = Collector(run, self._run_file)
+            collector = Collector(run, self._run_file, observers=self._start_sampler(run))
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
         finally:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
+
+    def _start_sampler(self, run: Run) -> list[Sampler]:
+        """Begin to sample where that was asked for; return who does it, as observers of the run."""
+        rate = int(self._config.root["samples"])
+        if not (rate or self._is_sampled):
+            return []
+        from hookmon.collector.sampler import RATE, Sampler
+
+        self._sampler = Sampler(run, rate or RATE)
+        self._sampler.start()
+        return [self._sampler]
 
     def _sweep_store(self) -> Store:
         """Return the store of the project, after a look at what killed launchers left there.
@@ -264,7 +280,7 @@ class _Session:
         machine.describe(run)
         run.blind_spots += [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
         add_cost(run, collector.work, collector.interpreter)
-        run.launcher_cpu_ns = time.process_time_ns()
+        run.launcher_cpu_ns = time.process_time_ns() + (self._sampler.cpu_ns if self._sampler else 0)
         name_versions(run, self._config, collector.interpreter)
         try:
             collector.end()

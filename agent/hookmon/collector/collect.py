@@ -21,6 +21,7 @@ from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
 from hookmon.collector.identity import Identity, own_namespace, shown_pid
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.roster import Roster
+from hookmon.collector.samples import TABLES as SAMPLED
 from hookmon.collector.series import Series
 from hookmon.collector.shard_set import Shard, ShardSet
 from hookmon.collector.shards import ShardData
@@ -218,7 +219,7 @@ class Collector:
         self._series.store()
         self.run.samples = self.processes.samples
         with suppress(RunFileError):
-            self._run_file.save_tables(self.run, ("series", "samples"))
+            self._run_file.save_tables(self.run, ("series", "samples", *SAMPLED))
         self._saving_series.every_ns = max(_SERIES_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def add_processes_of_folder(self) -> None:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 3
 _READABLE = (1, 2, SCHEMA)  # a column that a file of before has not is at its default
-_LATER_TABLES = frozenset(("series", "examples", "signals"))  # a run file of before has none
+_LATER_TABLES = frozenset(
+    ("series", "examples", "signals", "sampled_processes", "sampled_frames", "sampled_stacks")
+)  # a run file of before has none
 _MOST_VALUES = 1_000  # single ones
 _MOST_ROWS = {
     "processes": 20_000,
@@ -33,6 +35,9 @@ _MOST_ROWS = {
     "in_flight": 20_000,
     "samples": 100_000,
     "series": 1_000,
+    "sampled_processes": 2_000,
+    "sampled_frames": 50_000,
+    "sampled_stacks": 30_000,
 }
 """Beyond what a run has, by layout's limits and the collector's, but for an extreme one: then what comes last is not saved."""
 
@@ -117,3 +122,6 @@ def _check_places(run: Run, *, has_nodes: bool) -> None:
     for example in run.examples:
         if not 0 <= example.node < most or not all(0 <= span[0] < most for span in example.spans):
             raise ValueError("an example is of no place")
+    frames = range(len(run.sampled_frames))
+    if run.sampled_frames and not all(at in frames for stack in run.sampled_stacks for at in stack.frames):
+        raise ValueError("a sampled stack has a frame that is not there")

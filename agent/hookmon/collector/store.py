@@ -18,9 +18,12 @@ from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.columns import no_collection, write_rows
-from hookmon.collector.database import open_for_writing, roll_back
+from hookmon.collector.database import keep_out_of_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.collector.metrics import Signal as Signal
+from hookmon.collector.samples import OTHER_STACKS as OTHER_STACKS
+from hookmon.collector.samples import SampledFrame as SampledFrame
+from hookmon.collector.samples import SampledProcess, SampledStack
 from hookmon.core.errors import RunFileError
 
 KEPT_RUNS = 20
@@ -211,6 +214,9 @@ class Run:
     in_flight: list[InFlight] = field(default_factory=list)
     still_running: list[str] = field(default_factory=list)  # "pid command" of what outlived the main process
     samples: list[Sample] = field(default_factory=list)
+    sampled_processes: list[SampledProcess] = field(default_factory=list)  # whose stacks were read
+    sampled_frames: list[SampledFrame] = field(default_factory=list)
+    sampled_stacks: list[SampledStack] = field(default_factory=list)  # most samples first
     plan: list[dict[str, Any]] = field(default_factory=list)  # the watches that were asked for
     settings: list[dict[str, Any]] = field(default_factory=list)  # table, key, value, origin: the rest of the configuration
     config: str = ""  # the file that was read, "" for none
@@ -232,6 +238,9 @@ _TABLES = {
     "blind_spots": BlindSpot,
     "in_flight": InFlight,
     "samples": Sample,
+    "sampled_processes": SampledProcess,
+    "sampled_frames": SampledFrame,
+    "sampled_stacks": SampledStack,
     "series": CallSeries,
 }
 
@@ -357,7 +366,7 @@ class Store:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _ignore(self.folder)
+            keep_out_of_git(self.folder)
             number = (self.numbers() or [0])[-1] + 1
             while number <= _LAST_NUMBER:
                 run_file = self.run_file(number)
@@ -384,14 +393,6 @@ def _goes_on(run_file: RunFile) -> bool:
     except RunFileError:
         return False
     return run.state == "running" and run_folder.launcher_lives(Path(run.run_folder), run.run_key) is True
-
-
-def _ignore(folder: Path) -> None:
-    """Keep git out of a folder; a `.gitignore` that is there stays, and a link is not followed."""
-    with suppress(FileExistsError):
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
-            file.write("*\n")
 
 
 def number_of(run_file: RunFile) -> int:

@@ -234,6 +234,18 @@ def amount(value: float) -> Iterator[Mistake]:
         yield Mistake(f"{quote(value)} is no number of calls", "a number from 0 on", code="not-an-amount")
 
 
+MOST_SAMPLES = 1_000
+"""A second: beyond that the sampler does not keep up with a few threads."""
+
+
+def rate(value: float) -> Iterator[Mistake]:
+    """Samples a second, 0 for none."""
+    if not (0 <= value <= MOST_SAMPLES and value == int(value)):
+        yield Mistake(
+            f"{quote(value)} is no rate", f"a whole number of samples a second, at most {MOST_SAMPLES}", code="not-an-amount"
+        )
+
+
 def repetition(value: float) -> Iterator[Mistake]:
     """A number of repetitions: fewer than five are not told apart."""
     if not FEWEST_REPEATED <= value < float("inf"):

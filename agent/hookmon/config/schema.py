@@ -35,6 +35,7 @@ _NARROWER: dict[Any, dict[str, Any]] = {
     checks.duration: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|min)\s*$"},
     checks.part: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
     checks.growth: {"pattern": r"^\s*\+\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
+    checks.rate: {"type": "integer", "maximum": checks.MOST_SAMPLES},
     checks.repetition: {"minimum": checks.FEWEST_REPEATED},
 }
 """What a schema can say of a check; the rest `hookmon config` says."""

@@ -37,7 +37,7 @@ class Setting:
     type: str
     check: Callable[[Any], Iterator[Mistake]]
     _: KW_ONLY
-    default: str | bool | list[str] | None
+    default: str | bool | int | list[str] | None
     help: str
     table: str = ROOT
     writers: tuple[str, ...] = ()
@@ -61,6 +61,7 @@ SETTINGS = (
         ),
         Setting("redact", TEXT, checks.redact, default="literals", help='what of SQL is not shown: "off", "literals" or "all"'),
         Setting("signals", TEXTS, checks.signals, default=[], help="what to measure besides calls: pauses of the collector, gc"),
+        Setting("samples", NUMBER, checks.rate, default=0, help="samples a second of what computes, taken outside; 0 is none"),
         writers=(USER,),
     ),
     *_table(

@@ -152,7 +152,7 @@ _CONFIGURATION = (
     ),
     ("not-a-duration", "A duration needs a number and a unit.", 'Write "60ms", "1.5s", or with ns, us or min.'),
     ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off"; of a growth "+10%".'),
-    ("not-an-amount", "A number of calls must be 0 or more.", "The line says from which number on."),
+    ("not-an-amount", "A number of calls must be 0 or more, and so must one of samples.", "The line says from which number on."),
     (
         "not-a-span",
         "The template of a span cannot be read.",
@@ -201,6 +201,13 @@ _BLIND_SPOTS = (
         "Callbacks are not timed where that would change what the program does: a class, an object whose class leaves no room, "
         "callbacks in a list that is handed on, in a set, or held weakly. They are called as without hookmon.",
         "Watch the functions that they call, or name another place of the callbacks in the [[hook]] table.",
+    ),
+    (
+        "not-sampled",
+        "Samples were asked for, and there are none of a process: py-spy is not installed or does not know its Python, the "
+        "kernel lets nobody read it (ptrace_scope, a container without SYS_PTRACE, another user's process), or it ended at once.",
+        "pip install 'hookmon[samples]'; in a container, allow SYS_PTRACE; or set kernel.yama.ptrace_scope to 0. All that is "
+        "counted is counted without samples, too.",
     ),
     (
         "lanes",

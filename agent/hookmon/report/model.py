@@ -11,6 +11,7 @@ from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Proce
 from hookmon.report import notes
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
 from hookmon.report.findings import Finding, failing_series, findings
+from hookmon.report.samples import Branch, Sampling, branches, sampling
 from hookmon.report.signals import SignalRow, signal_rows
 from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
@@ -66,6 +67,8 @@ class Report:
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
     signals: list[SignalRow]  # what was measured that is no call, by name
+    sampling: Sampling  # where it computed, by samples: no counts
+    branches: list[Branch]  # the sampled stacks as a tree
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
     walk: Walk  # of the nodes
     processes: list[Process]  # the main process first, then as they were started; of very many, those with the most calls
@@ -108,6 +111,8 @@ def build(run: Run) -> Report:
         transactions=rows,
         findings=found,
         signals=signal_rows(run.signals),
+        sampling=sampling(run),
+        branches=branches(run),
         nodes=run.nodes,
         walk=walk,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),

@@ -126,7 +126,7 @@ def transactions(
     nodes: list[Node], examples: Iterable[Example], processes: int, walk: Walk | None = None
 ) -> list[TransactionRow]:
     """Return a row for each name of transactions, most time first, and one for the rest of the program last."""
-    entries, places = _belongings(nodes)
+    entries, places = belongings(nodes)
     groups: dict[tuple[str, str], _Group] = {}
     first = dict(walk_of(nodes) if walk is None else walk)
     within = _within(nodes)
@@ -156,7 +156,7 @@ def transactions(
     return rows
 
 
-def _belongings(nodes: list[Node]) -> tuple[list[int], list[str]]:
+def belongings(nodes: list[Node]) -> tuple[list[int], list[str]]:
     """Return for each node the index of its transaction's entry, -1 for none, and its place in it: "", "concurrent", "after"."""
     entries: list[int] = []
     places: list[str] = []

@@ -170,5 +170,5 @@ function drawSettings(box) {
 }
 
 indexSeries();
-for (const draw of [drawVerdict, drawFindings, drawTime, drawTransactions, drawCalls, drawQueries, drawFlame, drawProcesses, drawUnseen, drawEnvironment, drawTimeline]) draw();
-startPage("#calls input, #transactions input, #flame input", () => brush(null));
+for (const draw of [drawVerdict, drawFindings, drawTime, drawTransactions, drawCalls, drawQueries, drawFlame, drawSamples, drawProcesses, drawUnseen, drawEnvironment, drawTimeline]) draw();
+startPage("#calls input, #transactions input, #flame input, #sampled input", () => brush(null));

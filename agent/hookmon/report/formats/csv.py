@@ -10,7 +10,7 @@ from hookmon.report.calls import FIGURES
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
-UNREAD = ("examples", "samples")
+UNREAD = ("examples", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole

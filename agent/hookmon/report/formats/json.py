@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from hookmon.collector.store import Process
 from hookmon.report.calls import FIGURES, CallRow, TreeRow, tree
 from hookmon.report.model import Report
+from hookmon.report.samples import Sampling
 from hookmon.report.series import CallPoints, Point, over_time, usage
 from hookmon.report.texts import inert_json
 from hookmon.report.transactions import TransactionRow
@@ -21,6 +22,7 @@ from hookmon.report.transactions import TransactionRow
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
+_MOST_FUNCTIONS = 500  # of those that were sampled
 _POINT = tuple(field.name for field in fields(Point))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
@@ -34,6 +36,7 @@ _TABLES: dict[str, Callable[[Report], Any]] = {
     "tree": lambda report: [
         figures_of(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)
     ],
+    "sampled": lambda report: _sampled(report.sampling),
     "signals": lambda report: [asdict(row) for row in report.signals],
     "processes": lambda report: [_process(process) for process in report.processes],
     "watched": lambda report: [asdict(row) for row in report.watched],
@@ -74,6 +77,12 @@ def _run(report: Report) -> dict[str, Any]:
 def _process(process: Process) -> dict[str, Any]:
     own = asdict(process)
     del own["identity"]  # for the launcher's own use
+    return own
+
+
+def _sampled(sampling: Sampling) -> dict[str, Any]:
+    own = asdict(sampling)
+    own["functions"] = own["functions"][:_MOST_FUNCTIONS]
     return own
 
 

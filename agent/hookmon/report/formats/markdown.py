@@ -8,7 +8,8 @@ from typing import TextIO
 
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
-from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent
+from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
+from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent, short_place
 
 MOST_CALLS = 25
 
@@ -19,7 +20,16 @@ UNREAD = ("examples", "samples")
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # no screen
     """Write the header line, the calls and what is to be noted."""
-    text = "\n".join([*_head(report), *_kinds(report), *_calls(report, everything), *_notes(report, everything), ""])
+    text = "\n".join(
+        [
+            *_head(report),
+            *_kinds(report),
+            *_calls(report, everything),
+            *_samples(report, everything),
+            *_notes(report, everything),
+            "",
+        ]
+    )
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -70,6 +80,24 @@ def _calls(report: Report, everything: bool) -> list[str]:
     if len(shown) < len(report.names):
         lines += ["", f"… and {count(len(report.names) - len(shown))} more names."]
     return lines
+
+
+def _samples(report: Report, everything: bool) -> list[str]:
+    sampling = report.sampling
+    shown = shown_of(sampling.calls, everything=everything)
+    if not shown:
+        return []
+    lines = ["", f"Computing, by {count(sampling.samples, 'sample')}, {sampling.rate} a second; what waits is in none:"]
+    lines += ["", "| In | Samples | Share | Function |", "|:--|--:|--:|:--|"]
+    for row in shown:
+        lines.append(f"| {code(title_of(row), in_table=True)} | {count(row.samples)} | {percent(row.share)} | |")
+        for line in lines_of(row, everything=everything):
+            place = code(short_place(line.location), in_table=True)
+            function = code(line.function, in_table=True)
+            lines.append(f"| · {place} | {count(line.samples)} | {percent(line.share)} of these | {function} |")
+    left = sum(row.samples for row in sampling.calls) - sum(row.samples for row in shown)
+    flaws = flaws_of(sampling)
+    return lines + (["", f"… and {count(left, 'sample')} in more rows."] if left else []) + (["", f"{flaws}."] if flaws else [])
 
 
 def _notes(report: Report, everything: bool) -> list[str]:

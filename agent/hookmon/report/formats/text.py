@@ -12,6 +12,7 @@ from hookmon.report.calls import KindRow
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.requests import write_details, write_findings, write_requests
+from hookmon.report.sampled import write_samples
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, short_place, size
@@ -51,6 +52,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     if report.calls:
         _kinds(screen, report)
         _calls(screen, report, everything)
+    write_samples(screen, report.sampling, everything=everything)
     _signals(screen, report, everything)
     _in_flight(screen, report, everything)
     _processes(screen, report, everything)
