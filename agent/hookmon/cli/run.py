@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
 
+_RATE = 100
+"""Samples a second where --samples stands and the configuration names no rate."""
+
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
 
@@ -120,7 +123,7 @@ class _Session:
 
     def __init__(self, command: list[str], name: str, config: Config, *, is_sampled: bool = False) -> None:
         self._command = command
-        self._is_sampled = is_sampled
+        self._rate = int(config.root["samples"]) or (_RATE if is_sampled else 0)
         self._name = name
         self._config = config
         arguments.redact = config.redact
@@ -142,7 +145,7 @@ class _Session:
                 signals.refuse_interrupted(inherited)
                 return 0, None
             try:
-                pid = launch.start(self._command, launch.environment(os.environ, self._folder), inherited)
+                pid = launch.start(self._command, self._environment(), inherited)
             except BaseException:
                 self._withdraw()
                 raise
@@ -155,14 +158,24 @@ class _Session:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
 
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of the program."""
+        from hookmon.collector import launch
+
+        tracer = 0
+        if self._rate:
+            from hookmon.collector import pyspy
+
+            tracer = pyspy.tracer()
+        return launch.environment(os.environ, self._folder, tracer)
+
     def _start_sampler(self, run: Run) -> list[Sampler]:
         """Begin to sample where that was asked for; return who does it, as observers of the run."""
-        rate = int(self._config.root["samples"])
-        if not (rate or self._is_sampled):
+        if not self._rate:
             return []
-        from hookmon.collector.sampler import RATE, Sampler
+        from hookmon.collector.sampler import Sampler
 
-        self._sampler = Sampler(run, rate or RATE)
+        self._sampler = Sampler(run, self._rate)
         self._sampler.start()
         return [self._sampler]
 

@@ -63,6 +63,27 @@ def scope() -> str:
         return ""
 
 
+def needs_consent(ptrace_scope: str, capabilities: int) -> bool:
+    """Say whether a process has to allow it to be read by others than its parents. py-spy is a child of the launcher, no parent.
+
+    `capabilities` are the launcher's effective ones, as in /proc/self/status.
+    """
+    return ptrace_scope == "1" and not capabilities >> _CAP_SYS_PTRACE & 1
+
+
+def tracer() -> int:
+    """Return the pid that the program has to name as its tracer, 0 where it needs not."""
+    try:
+        status = Path("/proc/self/status").read_text("ascii", "replace")
+        capabilities = int(status.partition("\nCapEff:")[2].split()[0], 16)
+    except (OSError, ValueError, IndexError):
+        return 0
+    return os.getpid() if needs_consent(scope(), capabilities) else 0
+
+
+_CAP_SYS_PTRACE = 19  # linux/capability.h
+
+
 class Recording:
     """One py-spy at work on one process."""
 

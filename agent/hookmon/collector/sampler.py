@@ -24,9 +24,6 @@ from hookmon.collector.store import BlindSpot, Run
 from hookmon.collector.worker import Worker
 from hookmon.core import layout
 
-RATE = 100
-"""Samples a second where nobody says otherwise."""
-
 MOST_AT_ONCE = 16
 """How many processes are sampled side by side; where there are more, they take turns."""
 
@@ -64,7 +61,7 @@ class Sampler:
 
     every_ns = 5_000_000_000
 
-    def __init__(self, run: Run, rate: int = RATE) -> None:
+    def __init__(self, run: Run, rate: int) -> None:
         self._run = run
         self._taker = _Taker(Path(run.run_folder), rate)
         self._worker = Worker(self._taker, "the sampler", patience_s=2 * _PATIENCE_S)

@@ -24,7 +24,7 @@ _DEEPEST = 120
 _PACKAGE = Path(__file__).resolve().parents[1]
 _OWN = (
     "<frozen importlib._bootstrap of hookmon>",  # probe.base.frames.FILENAME
-    *(f"{_PACKAGE / name}" for name in ("probe/", "packs/", "adapter.py")),
+    *(f"{_PACKAGE}/{name}" for name in ("probe/", "packs/", "core/", "adapter.py")),
     *(f"{folder}/hookmon_bootstrap/" for folder in (_PACKAGE.parent, _PACKAGE.parents[1] / "bootstrap")),
 )
 """What the files of our frames begin with."""
@@ -38,10 +38,8 @@ class Frame(NamedTuple):
     line: int
 
 
-OTHER_STACKS = "(other)"
-"""Stands for rare stacks, for which there was no room."""
-
-OTHER = Frame(OTHER_STACKS, "", 0)
+OTHER = Frame("(other)", "", 0)
+"""Stands for rare stacks, for which there was no room. Nothing else has no file."""
 
 _Function = tuple[str, str]
 

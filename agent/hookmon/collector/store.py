@@ -21,7 +21,6 @@ from hookmon.collector.columns import no_collection, write_rows
 from hookmon.collector.database import keep_out_of_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.collector.metrics import Signal as Signal
-from hookmon.collector.samples import OTHER_STACKS as OTHER_STACKS
 from hookmon.collector.samples import SampledFrame as SampledFrame
 from hookmon.collector.samples import SampledProcess, SampledStack
 from hookmon.core.errors import RunFileError

@@ -56,6 +56,9 @@ def start(
     be read; the bootstrap notes it.
     """
     arrivals = Arrivals(run_folder, report, attempt)
+    tracer = sys.modules["os"].environ.get("HOOKMON_TRACER", "")
+    if tracer.isdecimal():
+        attempt(lambda: _allow(int(tracer)))
     names = frozenset(arrivals.read(_MODULES_FILE).decode().split())
     vars(sys.modules["hookmon.probe"])["arrivals"] = arrivals
     if _AT_ONCE in names:
@@ -70,6 +73,12 @@ def start(
     Finder(names, arrivals.patch).install()
     arrivals.add_own(begun_ns)
     arrivals.tell_own()
+
+
+def _allow(tracer: int) -> None:
+    from hookmon.probe.tracer import allow  # few programs are sampled
+
+    allow(tracer)
 
 
 class Work:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from hookmon.collector.store import OTHER_STACKS, Run, SampledFrame
+from hookmon.collector.store import Run, SampledFrame
 from hookmon.report.texts import location
 from hookmon.report.transactions import MAIN, belongings
 
@@ -174,7 +174,7 @@ def sampled_calls(run: Run) -> list[SampledCall]:
 def _place(frames: list[SampledFrame], project: str, tree: _CallTree) -> _Place:
     """Return the line that was at work, and the program's own line that led there. `frames` begin with the watched function."""
     last = frames[-1]
-    if last.function == OTHER_STACKS and not last.file:
+    if not last.file:  # what stands for rare stacks
         return last.function, last.function, "", ()
     own = next((frame for frame in reversed(frames) if _is_of_program(frame.file, project)), None)
     caller = "" if own is None or own is last else _location(own, project)
@@ -330,7 +330,7 @@ class Branch:
 
 def branches(run: Run) -> list[Branch]:
     """Return the stacks as a tree of functions, a parent before its children: what a flame graph of samples draws."""
-    kinds = {node.target: node.kind for node in run.nodes}
+    kinds = {node.target: node.kind for node in run.nodes if node.target}
     watched = _Watched(run)
     found: list[Branch] = []
     places: dict[tuple[int, _FunctionKey], int] = {}
