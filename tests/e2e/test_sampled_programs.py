@@ -37,18 +37,10 @@ SPIN = """
             for number in range(50):
                 square(number)
 
-    def ready_ns():
-        try:
-            with open("/proc/thread-self/schedstat") as file:
-                ran, waited, _ = map(int, file.read().split())
-        except OSError:
-            return time.thread_time_ns()
-        return ran + waited
-
     def measured(function, used):
-        began_ns = ready_ns()
+        began_ns = time.monotonic_ns()
         function()
-        used[function.__name__] = used.get(function.__name__, 0) + ready_ns() - began_ns
+        used[function.__name__] = used.get(function.__name__, 0) + time.monotonic_ns() - began_ns
 """
 
 SHARES = """
@@ -70,16 +62,21 @@ THREADS = """
     import json, shares, threading, time
     from spinning import measured
 
-    def work(used):
-        while time.process_time() < 8:
-            for function in (shares.ten, shares.thirty, shares.sixty):
+    def work(used, mine, next):
+        while time.process_time() < 9:
+            mine.acquire()
+            for function in 20 * (shares.ten, shares.thirty, shares.sixty):
                 measured(function, used)
+            next.release()
+        next.release()
 
-    used = [{} for _ in range(3)]
-    threads = [threading.Thread(target=work, args=(own,)) for own in used]
+    used = {}
+    turns = [threading.Semaphore(0) for _ in range(3)]
+    threads = [threading.Thread(target=work, args=(used, turns[at], turns[(at + 1) % 3])) for at in range(3)]
     for thread in threads: thread.start()
+    turns[0].release()
     for thread in threads: thread.join()
-    print(json.dumps({name: sum(own[name] for own in used) for name in used[0]}))
+    print(json.dumps(used))
 """
 
 ASYNCIO = """
@@ -87,7 +84,7 @@ ASYNCIO = """
     from spinning import measured
 
     async def work(used):
-        while time.process_time() < 8:
+        while time.process_time() < 9:
             for function in (shares.ten, shares.thirty, shares.sixty):
                 measured(function, used)
                 await asyncio.sleep(0)
@@ -99,9 +96,8 @@ ASYNCIO = """
 
     print(json.dumps(asyncio.run(main())))
 """
-
-"""Both measure how long their threads had a processor or were ready for one, by the kernel's clocks of them: on a busy
-machine a function can wait long for one in the midst of its work, and is sampled there. Both end by their processor time.
+"""In both one thread at a time is at work, and none waits in the midst of a function but for a processor. So a function has been
+ready to run for as long as it took by the clock on the wall, on a busy machine, too.
 """
 
 PROGRAMS = {"threads": THREADS, "asyncio": ASYNCIO}
@@ -126,7 +122,7 @@ def samplers_of(pid: int) -> list[int]:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_shares_of_samples_are_shares_of_the_time_that_functions_compute(tmp_path: Path, program: str, engine: str):
-    """Within three points of what the clocks of the program's own threads say, which is about 10, 30 and 60 per cent."""
+    """Within three points of what the program's own clock says, which is about 10, 30 and 60 per cent."""
     write(tmp_path, {"spinning.py": SPIN, "shares.py": SHARES, "app.py": PROGRAMS[program]})
     config = OFTEN + watch("shares", "ten", "thirty", "sixty")
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})

@@ -16,6 +16,7 @@ import runs
 from browser import Visit, page_of, visit
 from runs import MS, S, node
 
+from hookmon.collector.samples import SampledFrame, SampledProcess, SampledStack
 from hookmon.collector.store import CallSeries, Run, Sample
 from hookmon.report import render
 from hookmon.report.offline import ASSETS, DIFF, RUN, page
@@ -161,6 +162,33 @@ def test_a_page_shows_what_there_is(look: Callable[..., Visit], name: str):
     assert set(shown) == sections | {"environment"}
     assert seen.texts("#verdict h1")[0]
     assert "[object" not in seen.page.inner_text("body")
+
+
+def sampled() -> Run:
+    """Return the shop, with samples."""
+    run = busy()
+    run.sampled_frames = [
+        SampledFrame("<module>", "/srv/shop/app.py", 9, 1),
+        SampledFrame("price", "/srv/shop/pricing.py", 33, 30),
+        SampledFrame("<script>alert(1)</script>", "/srv/shop/<b>.py", 7, 5),
+    ]
+    run.sampled_stacks = [SampledStack([0, 1], 30), SampledStack([0, 2], 9), SampledStack([0], 1)]
+    run.sampled_processes = [SampledProcess(4711, 100, 40, lost=5)]
+    return run
+
+
+def test_samples_have_a_section_with_lines_and_a_flame_graph(look: Callable[..., Visit]):
+    """Its figures are samples, and stand in no table of counts."""
+    seen = look(sampled())
+    assert seen.texts("#sampled h2 ~ .body td.name")[0].startswith("(no watched call)")
+    assert "11 % of the samples could not be read" in seen.page.inner_text("#sampled")
+    seen.page.locator("#sampled .open").first.click()
+    assert "pricing.py:33" in seen.page.inner_text("#sampled")
+    names = seen.texts("#sampled .flame button")
+    assert sorted(names) == ["<module>", "<script>alert(1)</script>", "all", "price"]
+    seen.page.locator("#sampled .flame button", has_text="price").hover()
+    assert seen.page.inner_text("#sampled .status").startswith("price : 30 samples (75 %), itself 30 samples")
+    assert seen.said == []
 
 
 @pytest.mark.parametrize("width", [320, 400, 1280])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from runs import MS
 
 from hookmon.collector.samples import SampledFrame, SampledProcess, SampledStack
 from hookmon.collector.store import Run
+from hookmon.report import render
 from hookmon.report.explain import explain
 from hookmon.report.model import build
 from hookmon.report.samples import branches, functions, sampled_calls, sampling
@@ -133,6 +135,43 @@ def test_counted_and_sampled_figures_stand_in_different_tables():
     assert build(with_samples).calls == build(without).calls
     assert build(with_samples).transactions == build(without).transactions
     assert sampling(without).calls == []
+
+
+def rendered(run: Run, format: str) -> str:
+    """Return the report of a run."""
+    file = io.StringIO()
+    render(run, format, file=file, width=120)
+    return file.getvalue()
+
+
+SHOWN = {
+    "text": [
+        "Computing, by samples  40 at 100 a second; what waits is in none",
+        "20 % of the samples could not be read; of 5 % a part of the stack was lost, and is put back as the others have it",
+        "POST /buy: quote",
+        "one of GET /list, POST /buy: its own code",
+        "(no watched call)",
+        "pricing.py:33",
+    ],
+    "markdown": [
+        "Computing, by 40 samples, 100 a second; what waits is in none:",
+        "| `POST /buy: quote` | 24 | 60 % | |",
+        "| · `pricing.py:33` | 20 | 83 % of these | `quote` |",
+    ],
+}
+
+
+@pytest.mark.parametrize("format", SHOWN)
+def test_samples_stand_in_a_table_of_their_own(format: str):
+    """With what is wrong with them."""
+    run = shop(
+        ("module, entry, buy, quote", 20), ("module, entry, buy, quote 34", 4), ("module, entry", 10), ("module, helper", 6)
+    )
+    run.sampled_processes[0].lost, run.sampled_processes[0].mended = 10, 2
+    text = rendered(run, format)
+    for part in SHOWN[format]:
+        assert part in text
+    assert "samples" not in rendered(shop(), format)
 
 
 def test_a_finding_is_explained_with_the_samples_of_its_transaction():

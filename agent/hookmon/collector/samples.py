@@ -29,6 +29,9 @@ _OWN = (
 )
 """What the files of our frames begin with."""
 
+_IMPORTLIB = "<frozen importlib._bootstrap_external>"
+_OF_THE_FINDER = ("Finder.", "_make_stand_ins.")  # probe.finder.among_importlib gives its frames the name of importlib's file
+
 
 class Frame(NamedTuple):
     """One level of a stack: the function (its qualified name, where the sampler knows it), its file, and the line it was at."""
@@ -127,7 +130,12 @@ def _without_own(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
 
     So what such a function takes, and what we take, is at the line that calls.
     """
-    return tuple(frame for frame in stack if not frame.file.startswith(_OWN))
+    return tuple(frame for frame in stack if not _is_own(frame))
+
+
+def _is_own(frame: Frame) -> bool:
+    is_finder = frame.file == _IMPORTLIB and frame.function.startswith(_OF_THE_FINDER)
+    return is_finder or frame.file.startswith(_OWN)
 
 
 def _shorten(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
