@@ -81,6 +81,36 @@ def test_a_sample_falls_under_the_innermost_watched_call(stack: str, transaction
     assert where(stack) == (transactions, names)
 
 
+CALLBACKS = {
+    "called by who calls callbacks": ("module, fire, mail", ["save: mail"]),
+    "a method": ("module, fire, audit, helper", ["save: Audit.saved"]),
+    "called by somebody else": ("module, mail", []),
+}
+
+
+@pytest.mark.parametrize(("stack", "names"), CALLBACKS.values(), ids=CALLBACKS)
+def test_a_callback_is_known_by_its_name_and_who_calls_it(stack: str, names: list[str]):
+    """All callbacks of one registration share its target, which is another function."""
+    run = runs.run(
+        nodes=[
+            runs.node(-1, f"save: {name}", [MS], kind="hook", target="bus:on", call_site=f"{PROJECT}/bus.py:4")
+            for name in ("mail", "Audit.saved")
+        ],
+        plan=[{"id": 1, "module": "bus", "calls": ["on"], "pack": "", "source": "", "hook": {}}],
+        places={"bus:on": f"{PROJECT}/plug.py:10"},
+    )
+    frames = {
+        "module": FRAMES["module"],
+        "helper": FRAMES["helper"],
+        "fire": SampledFrame("fire", f"{PROJECT}/bus.py", 4, 3),
+        "mail": SampledFrame("mail", f"{PROJECT}/plug.py", 12, 10),
+        "audit": SampledFrame("Audit.saved", f"{PROJECT}/plug.py", 22, 20),
+    }
+    run.sampled_frames = list(frames.values())
+    run.sampled_stacks = [SampledStack([list(frames).index(name) for name in stack.split(", ")], 1)]
+    assert [row.names for row in sampled_calls(run)] == [names]
+
+
 def test_lines_have_shares_of_their_call():
     """The share of a call is of all samples."""
     run = shop(("module, entry, buy, quote", 6), ("module, entry, buy, quote 34", 2), ("module, helper", 8))

@@ -231,12 +231,8 @@ class _Taker:
     def _stop_all(self) -> None:
         """End what still works: processes that outlive the program are sampled no longer."""
         deadline = time.monotonic() + _PATIENCE_S
-        gone = {
-            number for number, (target, _) in self._recordings.items() if not target.lives()
-        }  # these py-spys end by themselves
-        for number, (_, recording) in self._recordings.items():
-            if number not in gone:
-                recording.stop()
+        for _, recording in self._recordings.values():
+            recording.stop()  # also where the program is gone: a py-spy that finds nobody looks again for half a second
         while self._recordings and time.monotonic() < deadline:
             self._take_ended()
             time.sleep(0.005)

@@ -22,6 +22,7 @@ from hookmon.report.transactions import MAIN, belongings
 MOST_LINES = 10
 _MOST_CALLS = 5
 _ROOT = -1
+_CALLBACK = "callback "  # no target begins so
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
@@ -195,11 +196,16 @@ def _one_of(names: list[str]) -> str:
     return shown if len(names) < 2 else f"one of {shown}"
 
 
+def callback_targets(run: Run) -> set[str]:
+    """Return the targets of registrations: their calls are those of the callbacks, which are other functions."""
+    return {f"{watch['module']}:{call}" for watch in run.plan if "hook" in watch for call in watch["calls"]}
+
+
 class _Watched:
     """Which sampled functions are watched: by file and first line, where that is not known by module and qualified name."""
 
     def __init__(self, run: Run) -> None:
-        targets = {node.target for node in run.nodes if node.target and not node.detached}
+        targets = {node.target for node in run.nodes if node.target and not node.detached} - callback_targets(run)
         self._by_place = {run.places[target]: target for target in sorted(targets) if target in run.places}
         self._by_name: dict[str, list[str]] = {}
         for target in sorted(targets):
@@ -234,10 +240,13 @@ class _CallTree:
         self._frames = run.sampled_frames
         self._watched = _Watched(run)
         self._entries, _ = belongings(run.nodes)
-        self._by_target: dict[str, list[int]] = {}
+        self._by_target: dict[str, list[int]] = {}  # and by _CALLBACK and the name of the function
+        registrations = callback_targets(run)
         for at, node in enumerate(run.nodes):
             if node.target and not node.detached:
-                self._by_target.setdefault(node.target, []).append(at)
+                is_callback = node.target in registrations
+                key = f"{_CALLBACK}{node.name.rpartition(' ')[2]}" if is_callback else node.target
+                self._by_target.setdefault(key, []).append(at)
         self._steps: dict[tuple[frozenset[int], str], frozenset[int]] = {}
 
     def find(self, frames: list[SampledFrame]) -> tuple[frozenset[int], int]:
@@ -249,13 +258,20 @@ class _CallTree:
         nodes: frozenset[int] = frozenset()
         depth = 0
         for at, frame in enumerate(frames):
-            target = self._watched.target_of(frame)
+            target = self._watched.target_of(frame) or self._callback(frame, frames[at - 1] if at else None)
             if not target:
                 continue
             below = self._step(nodes, target)
             if below:
                 nodes, depth = below, at
         return nodes, depth
+
+    def _callback(self, frame: SampledFrame, caller: SampledFrame | None) -> str:
+        """Return what stands for a callback, "" where a frame is none: it has its name, and is called by who calls callbacks."""
+        key = f"{_CALLBACK}{frame.function}"
+        sites = [self._nodes[at].call_site for at in self._by_target.get(key, ())]
+        is_called = caller is not None and any(site.rpartition(":")[0] == caller.file for site in sites)
+        return key if is_called else ""
 
     def _step(self, above: frozenset[int], target: str) -> frozenset[int]:
         key = (above, target)
@@ -270,7 +286,7 @@ class _CallTree:
         if above:
             right = [at for at in places if self._nodes[at].parent in above]
             deeper = right or [at for at in places if not above.isdisjoint(self._line(at))]
-            recursive = deeper or [at for at in above if self._nodes[at].target == target]  # a recursion may share one node
+            recursive = deeper or [at for at in places if at in above]  # a recursion may share one node
             if recursive:
                 return recursive
         begun = [at for at in places if self._begins_lane(at)]
