@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hookmon.collector.merge import Tree, calls_of, in_flight
-from hookmon.collector.shards import RawLane, RawNode, ShardData
+from hookmon.collector.records import RawLane, RawNode
+from hookmon.collector.shards import ShardData
 from hookmon.core import layout
 from hookmon.core.histogram import bucket_of
 

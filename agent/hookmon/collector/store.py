@@ -18,7 +18,7 @@ from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.columns import no_collection, write_rows
-from hookmon.collector.database import open_for_writing, roll_back
+from hookmon.collector.database import keep_out_of_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.collector.metrics import Signal as Signal
 from hookmon.core.errors import RunFileError
@@ -59,6 +59,11 @@ class Node:
     repeated_calls: int = 0  # how often, there
     repeated_ns: int = 0  # the time of those
     most_repeated: int = 0  # the most of them
+    measured: int = 0  # transactions whose CPU time was measured
+    measured_for: int = 0  # and how many they stand for: so often each counts in what follows
+    measured_ns: int = 0  # their durations
+    computed_ns: int = 0  # CPU time of their own threads or tasks, never more than that
+    beside_ns: int = 0  # CPU time of what ran for them in other threads and tasks
     buckets: dict[int, int] = field(default_factory=dict)  # core.histogram's {bucket: count}
 
 
@@ -67,7 +72,8 @@ class Example:
     """One of the slowest transactions of its name, whole.
 
     `node` is an index into the run's nodes. `spans` are (index of a node, lane, start since the transaction's, duration), by
-    their starts; lane 0 is the transaction's own. `left_out` says how many shorter ones there was no room for.
+    their starts; lane 0 is the transaction's own. `left_out` says how many shorter ones there was no room for. `computed_ns` is
+    its CPU time in all threads and tasks, -1 where that was not measured.
     """
 
     node: int
@@ -77,6 +83,7 @@ class Example:
     left_out: int
     pid: int
     spans: list[tuple[int, int, int, int]]
+    computed_ns: int = -1
 
 
 @dataclass
@@ -357,7 +364,7 @@ class Store:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _ignore(self.folder)
+            keep_out_of_git(self.folder)
             number = (self.numbers() or [0])[-1] + 1
             while number <= _LAST_NUMBER:
                 run_file = self.run_file(number)
@@ -384,14 +391,6 @@ def _goes_on(run_file: RunFile) -> bool:
     except RunFileError:
         return False
     return run.state == "running" and run_folder.launcher_lives(Path(run.run_folder), run.run_key) is True
-
-
-def _ignore(folder: Path) -> None:
-    """Keep git out of a folder; a `.gitignore` that is there stays, and a link is not followed."""
-    with suppress(FileExistsError):
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
-            file.write("*\n")
 
 
 def number_of(run_file: RunFile) -> int:

@@ -86,6 +86,11 @@ static PyType_Slot transaction_slots[] = {
     SLOT(Py_tp_getset, transaction_getset),   SLOT(Py_tp_doc, "Transaction(lane, node, /)\n--\n\n"),
     {0, NULL},
 };
+static PyType_Slot part_slots[] = {
+    SLOT(Py_tp_new, part_new), SLOT(Py_tp_dealloc, part_dealloc), SLOT(Py_tp_traverse, part_traverse),
+    SLOT(Py_tp_methods, part_methods), SLOT(Py_tp_doc, "Part(transaction, /)\n--\n\n"),
+    {0, NULL},
+};
 static PyType_Slot current_lane_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),
     SLOT(Py_tp_dealloc, plain_dealloc),
@@ -164,6 +169,7 @@ static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, P
 static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};
 static PyType_Spec trace_spec = {"hookmon.probe._engine.Trace", sizeof(Trace), 0, Py_TPFLAGS_DEFAULT, trace_slots};
 static PyType_Spec member_spec = {"hookmon.probe._engine.Member", sizeof(Member), 0, PLAIN_FLAGS, member_slots};
+static PyType_Spec part_spec = {"hookmon.probe._engine.Part", sizeof(Part), 0, PLAIN_FLAGS, part_slots};
 static PyType_Spec transaction_spec = {
     "hookmon.probe._engine.Transaction", sizeof(Transaction), 0, PLAIN_FLAGS, transaction_slots};
 static PyType_Spec current_lane_spec = {
@@ -243,6 +249,7 @@ fill_module(PyObject *module)
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
         add_type(module, &TraceType, &trace_spec, NULL, "Trace") < 0 ||
         add_type(module, &MemberType, &member_spec, NULL, "Member") < 0 ||
+        add_type(module, &PartType, &part_spec, NULL, "Part") < 0 ||
         add_type(module, &TransactionType, &transaction_spec, NULL, "Transaction") < 0 ||
         add_type(module, &current_lane_type, &current_lane_spec, NULL, "CurrentLane") < 0 ||
         add_type(module, &TimedCallableType, &callable_spec, NULL, "TimedCallable") < 0 ||

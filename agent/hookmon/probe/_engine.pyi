@@ -15,6 +15,7 @@ from hookmon.probe.recording.tree import after_fork as after_fork
 from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
 from hookmon.probe.recording.tree import set_words as set_words
 from hookmon.probe.recording.tree import use_greenlets as use_greenlets
+from hookmon.probe.transactions.computing import Part as Part
 from hookmon.probe.transactions.context import Member as Member
 from hookmon.probe.transactions.context import Transaction as Transaction
 from hookmon.probe.transactions.context import Visit
@@ -45,17 +46,19 @@ def configure(
     is_own: Callable[[str], bool],
     join: Callable[[Lane, Span], Visit | None],
     join_from_now_on: Callable[[], None],
-    keep_if_slow: Callable[[Node, int, int, int, list[Trace]], None],
+    keep_if_slow: Callable[[Node, int, int, int, int, list[Trace]], None],
     locate: Callable[[Span], Span],
     look: Callable[[Node], None],
     nest: Callable[[Lane, Node, Closable | None], Closable | None],
     new_bucket: Callable[[Node, int], int],
+    new_computing: Callable[[Node], int],
     new_lane: Callable[[int | None], Lane],
     new_node: Callable[[Node, Span], Node | None],
     new_per_transaction: Callable[[Node], int],
     note_maker: Callable[[Span], None],
     notice_fork: Callable[[], None],
     rename: Callable[[str], None],
+    runs_alone: Callable[[], bool],
     tail: Callable[[Node], Node | None],
     timed_generator: Callable[[object, Span], object],
     wrap_awaitable: Callable[[object], object],

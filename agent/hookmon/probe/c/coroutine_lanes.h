@@ -4,6 +4,7 @@
 #include "base.h"
 #include "clock.h"
 #include "compat.h"
+#include "computing.h"
 #include "errors.h"
 #include "finding.h"
 #include "interned.h"
@@ -71,11 +72,22 @@ coroutine_enter_task(Coroutine *self, Lane **lane)
         return failed;
     }
     self->outer = *lane;
-    self->owns_lane = 1;
+    self->duties = OWNS_LANE;
     *lane = (Lane *)fresh;
     (*lane)->context = context;
     run_lane(*lane);
     return 0;
+}
+
+/* Have the steps measured, if what the coroutine has opened is. E_KEEP. */
+static RARE void
+coroutine_note_part(Coroutine *self)
+{
+    if (self->opened && !PyErr_Occurred()) {
+        PyObject *part = part_of(self->opened);
+        self->duties |= part ? IS_MEASURED : 0;
+        Py_XDECREF(part);
+    }
 }
 
 /* Find the node of a coroutine that is the first in its lane or of its name, or the entry of a transaction. -1 with an error. */
@@ -85,6 +97,9 @@ coroutine_find_node(Coroutine *self, Lane *lane)
     Py_CLEAR(self->node);
     if (state.joining && (PyObject *)lane->node == state.root) {
         self->opened = join_transaction(lane, self->span);
+        if (self->opened) {
+            coroutine_note_part(self);
+        }
     }
     if (!PyErr_Occurred()) {
         Node *above = (Node *)Py_NewRef(lane->node);
@@ -97,6 +112,7 @@ coroutine_find_node(Coroutine *self, Lane *lane)
     }
     else if (self->node && self->node->entry) {
         self->opened = open_entry(lane, self->node, self->opened);
+        coroutine_note_part(self);
     }
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -159,4 +175,46 @@ coroutine_leave_lane(Coroutine *self)
     }
     run_lane(self->outer);
     Py_CLEAR(self->outer);
+}
+
+/* Make the coroutine's lane the running one, and begin a part of what is measured; the first one was begun with what was opened. -1
+ * with an error. */
+static RARE int
+coroutine_enter_measured(Coroutine *self)
+{
+    if (self->duties & OWNS_LANE && coroutine_enter_lane(self) < 0) {
+        return -1;
+    }
+    PyObject *part = self->opened ? part_of(self->opened) : NULL;
+    if (!part) {
+        self->duties &= ~IS_MEASURED; /* it was settled when its response ended */
+    }
+    else if (Py_IS_TYPE(part, TransactionType)) {
+        begin_own_part((Transaction *)part);
+    }
+    else {
+        begin_part((Part *)part);
+    }
+    Py_XDECREF(part);
+    return 0;
+}
+
+/* End it, and give the thread its lane back. E_KEEP. */
+static RARE void
+coroutine_leave_measured(Coroutine *self)
+{
+    SavedException saved;
+    exception_save(&saved);
+    PyObject *part = self->opened ? part_of(self->opened) : NULL;
+    if (part && Py_IS_TYPE(part, TransactionType)) {
+        end_own_part((Transaction *)part);
+    }
+    else if (part) {
+        end_part((Part *)part);
+    }
+    Py_XDECREF(part);
+    exception_restore(&saved);
+    if (self->duties & OWNS_LANE && !self->ended) {
+        coroutine_leave_lane(self);
+    }
 }

@@ -28,19 +28,22 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
     self->active_ns += left_ns > step_ns ? left_ns - step_ns : 0;
     self->steps++;
     self->stepping = 0;
-    if (self->owns_lane && !self->ended) {
+    if (self->duties == OWNS_LANE && !self->ended) {
         coroutine_leave_lane(self);
+    }
+    else if (self->duties & IS_MEASURED) {
+        coroutine_leave_measured(self);
     }
     return left_ns;
 }
 
 /* Begin a step; -1 with an error that must reach the program. */
-static inline int
+static inline __attribute__((always_inline)) int
 coroutine_enter(Coroutine *self, uint64_t *step_ns)
 {
     if (!self->lane) {
         if (!self->ended && coroutine_open(self) < 0) {
-            if (self->owns_lane && self->outer) {
+            if (self->duties & OWNS_LANE && self->outer) {
                 coroutine_leave_lane(self);
             }
             return -1;
@@ -50,7 +53,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
             return 0;
         }
     }
-    else if (self->owns_lane && coroutine_enter_lane(self) < 0) {
+    else if (self->duties == OWNS_LANE ? coroutine_enter_lane(self) < 0 : self->duties && coroutine_enter_measured(self) < 0) {
         return -1;
     }
     self->stepping = 1;
@@ -106,7 +109,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
         self->opened = NULL;
         close_opened(opened);
     }
-    if (self->owns_lane) {
+    if (self->duties & OWNS_LANE) {
         release_task_lane(lane);
     }
     Py_DECREF(lane);
@@ -271,7 +274,7 @@ coroutine_dealloc(Coroutine *self)
         type->tp_free(self);
     }
     else {
-        self->owns_lane = self->stepping = self->ended = self->role = 0;
+        self->duties = self->stepping = self->ended = self->role = 0;
         self->started_ns = self->active_ns = self->steps = 0;
         freelist_push(&coroutine_freelist, (PyObject *)self);
     }

@@ -19,12 +19,14 @@
     X(look) \
     X(nest) \
     X(new_bucket) \
+    X(new_computing) \
     X(new_lane) \
     X(new_node) \
     X(new_per_transaction) \
     X(note_maker) \
     X(notice_fork) \
     X(rename) \
+    X(runs_alone) \
     X(tail) \
     X(timed_generator) \
     X(wrap_awaitable)
@@ -59,7 +61,7 @@ static struct {
 OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
-static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType;
+static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType, *PartType;
 static PyTypeObject *TimedCallableType, *TimedType, *TimedMethodType, *CoroutineFunctionType, *GeneratorFunctionType, *SelectiveType;
 static PyTypeObject *ObservedType, *ObservedBeforeType, *ObservedCoroutineType, *ApplicationType, *ObservedSendType;
 static PyTypeObject *CallbackSourceType, *CallbackIteratorType, *ChainedType, *CoroutineType, *GeneratorType;

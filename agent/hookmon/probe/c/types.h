@@ -55,7 +55,15 @@ typedef struct {
     PyObject *kind;    /* of its target, or NULL */
     uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
     PyObject *tail;    /* Node or NULL: see transactions/response.py */
-    uint64_t unused[6];
+    int32_t computing; /* index of its CPU time, 0 = none yet */
+    /* Of an entry's node, how many of its transactions are measured: see computing.h. */
+    int32_t until_measured; /* the next one is when this comes to 0, */
+    int32_t stands_for;     /* and stands for so many; */
+    int32_t wanted;         /* the one after that for so many */
+    uint64_t first_measured;
+    uint64_t readings_ns; /* what measuring has taken of late, */
+    uint64_t duration_ns; /* and the transactions that were measured */
+    uint64_t unused[1];
 } Node;
 _Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
 
@@ -116,6 +124,15 @@ typedef struct {
     char failed;
     char ended;
     char nested; /* a request within a job or a test */
+    /* Its CPU time: see computing.h. All is 0 where it is not measured. */
+    long stands_for;
+    uint64_t readings;    /* how often the clock was read */
+    uint64_t computed_ns; /* of its own lane */
+    uint64_t beside_ns;   /* of its other threads and tasks */
+    uint64_t began_ns;    /* of the part that runs, by that clock */
+    unsigned long thread; /* and where it runs */
+    void *around;         /* the transaction whose part is around it; only compared */
+    Node *entry;          /* that it began with */
 } Transaction;
 
 typedef struct {
@@ -186,7 +203,7 @@ typedef struct {
     Node *parent;
     Node *node;       /* NULL: not recorded */
     PyObject *opened; /* the transaction that this is, or the visit to another one */
-    short owns_lane;
+    short duties; /* what each step has to do besides: OWNS_LANE, IS_MEASURED */
     short stepping;
     short ended;
     short role; /* what it is of a response; 0: nothing */
@@ -197,6 +214,7 @@ typedef struct {
 } Coroutine;
 
 enum { APPLICATION = 1, LAST_PART = 2 };
+enum { OWNS_LANE = 1, IS_MEASURED = 2 };
 
 /* What an ASGI application gets as its `send`. */
 typedef struct {

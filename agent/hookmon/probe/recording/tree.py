@@ -49,14 +49,15 @@ class Node:
 
     `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
     `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
-    `buckets` maps a bucket to the index of its counter. `per_transaction` is the index of its calls per transaction, 0 for none
-    yet. `floor_ns` is what a transaction has to exceed to be among the slowest. `skip` is 0 where all calls are timed, else it
-    counts up to the next one that is (see `overhead`).
+    `buckets` maps a bucket to the index of its counter. `per_transaction` is the index of its calls per transaction, `computing`
+    that of its CPU time, 0 for none yet. `floor_ns` is what a transaction has to exceed to be among the slowest. `skip` is 0
+    where all calls are timed, else it counts up to the next one that is (see `overhead`).
     """
 
     __slots__ = (
         "buckets",
         "children",
+        "computing",
         "depth",
         "entry",
         "floor_ns",
@@ -84,7 +85,7 @@ class Node:
         self.max_ns = -1
         self.skip = 0
         self.entry = span is not None and span.target.entry
-        self.per_transaction = 0
+        self.per_transaction = self.computing = 0
         self.floor_ns = 0
 
     def add_octave(self, octave: int, first: int) -> None:
@@ -96,7 +97,7 @@ class Node:
 
     def retire(self) -> None:
         """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
-        self.number = self.per_transaction = 0
+        self.number = self.per_transaction = self.computing = 0
         self.total = layout.SCRATCH_TOTAL
         self.slot = 0
         self.buckets = _scratch_buckets

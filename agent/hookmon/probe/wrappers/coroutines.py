@@ -18,7 +18,7 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
-from hookmon.probe.transactions.context import begin_concurrent_call, enter, join
+from hookmon.probe.transactions.context import begin_concurrent_call, enter, join, part_of
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import outcome_of
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hookmon.probe.base.shapes import Closable, Steps
     from hookmon.probe.base.target import Span
     from hookmon.probe.recording.tree import Lane, Node
+    from hookmon.probe.transactions.computing import Part
+    from hookmon.probe.transactions.context import Transaction
     from hookmon.probe.transactions.traces import Trace
 
 
@@ -46,6 +48,7 @@ class Frame:
         "outer",
         "owns_lane",
         "parent",
+        "part",
         "span",
         "started_ns",
         "stepping",
@@ -59,6 +62,7 @@ class Frame:
         self.outer: Lane | None = None
         self.opened: Closable | None = None  # the transaction that this is, or the visit to another one
         self.parent: Node = recorder.root
+        self.part: Transaction | Part | None = None  # what measures the CPU time of its steps
         self.owns_lane = False
         self.stepping = False
         self.ended = False
@@ -90,6 +94,8 @@ class Frame:
                 self.opened = None
         elif node.entry:
             self.opened = enter(lane, node, self.opened)
+        if self.opened is not None:
+            self.part = part_of(self.opened)
         self.started_ns = clock()
         if node is not None:
             slot = lane.base + node.slot
@@ -129,10 +135,14 @@ class Frame:
             except AttributeError:
                 self.outer = recorder.enter_thread()
             recorder.current.lane = self.lane
+        if self.part is not None and self.steps:  # the first one was begun with what was opened
+            self.part.begin_part()
         self.stepping = True
 
     def leave_step(self, started_ns: int) -> None:
         """Give the thread its lane back until the next step."""
+        if self.part is not None:
+            self.part.end_part()
         self.active_ns += clock() - started_ns
         self.steps += 1
         self.stepping = False

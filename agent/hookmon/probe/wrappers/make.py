@@ -25,7 +25,7 @@ from hookmon.probe.base.target import is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
-from hookmon.probe.transactions import context, paired_spans, renaming, response, traces
+from hookmon.probe.transactions import computing, context, paired_spans, renaming, response, traces
 from hookmon.probe.wrappers import coroutines, generators
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
@@ -75,12 +75,14 @@ if compiled:
         look=recorder.look,
         nest=context.nest,
         new_bucket=recorder.new_bucket,
+        new_computing=computing.new_computing,
         new_lane=recorder.new_lane,
         new_node=recorder.new_node,
         new_per_transaction=traces.new_per_transaction,
         note_maker=note_maker,
         notice_fork=recorder.notice_fork,
         rename=renaming.rename,
+        runs_alone=computing.runs_alone,
         tail=response.tail,
         timed_generator=generators.timed_generator,
         wrap_awaitable=coroutines.wrap_awaitable,
