@@ -15,9 +15,9 @@ KINDS = "request, task, sql, cache, http, rpc, process, queue, template, hook, f
 
 TABLES = "watch, hook, packs, budget, max_overhead, redact, signals"
 BUDGET_KEYS = (
-    "p50, p95, p99, max, mean, total, p50_vs_base, p95_vs_base, mean_vs_base, calls, calls_per_request, sql_per_request, "
-    "cache_per_request, http_per_request, rpc_per_request, process_per_request, queue_per_request, template_per_request, "
-    "max_repetition, errors, overhead"
+    "p50, p95, p99, max, mean, total, computing, p50_vs_base, p95_vs_base, mean_vs_base, calls, calls_per_request, "
+    "sql_per_request, cache_per_request, http_per_request, rpc_per_request, process_per_request, queue_per_request, "
+    "template_per_request, max_repetition, errors, overhead"
 )
 WATCH_KEYS = "module, calls, until, span, kind, nested, entry, entry_name, entry_status, entry_body, waits, part"
 

@@ -57,9 +57,9 @@ def _show(explanation: Explanation) -> None:
     if example is not None:
         shown = explanation.steps[:MOST_STEPS]
         status = f", status {example.status}" if example.status else ""
-        screen.title(
-            "The slowest example", f"{finding.transaction}, {duration(example.duration_ns)}{status}, process {example.pid}"
-        )
+        computed = "" if example.computed_ns is None else f", computing {duration(example.computed_ns)}"
+        took = f"{duration(example.duration_ns)}{computed}{status}"
+        screen.title("The slowest example", f"{finding.transaction}, {took}, process {example.pid}")
         rows: list[list[Piece]] = []
         for step in shown:
             style = "bold" if step.is_meant else ""

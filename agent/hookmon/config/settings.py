@@ -133,6 +133,7 @@ SETTINGS = (
     *_table(
         "budget",
         *(Setting(key, TEXT, checks.duration, default="", help=f'{key} of its time, "60ms"') for key in DURATIONS),
+        Setting("computing", TEXT, checks.duration, default="", help='CPU time of a transaction, on average, "20ms"'),
         *(
             Setting(f"{key}_vs_base", TEXT, checks.growth, default="", help=f'{key} over that of --against, "+10%"')
             for key in _OVER_BASE

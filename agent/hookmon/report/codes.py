@@ -13,6 +13,7 @@ ERROR = "errors"
 CONFIGURATION = "mistakes in a configuration"
 BLIND_SPOT = "blind spots"
 WATCH = "states of a watch"
+FINDING = "findings"
 EXIT = "exit codes"
 
 
@@ -182,6 +183,12 @@ _BLIND_SPOTS = (
         "Put the functions into a module, or start a file.",
     ),
     (
+        "cpu-time",
+        "How long transactions compute is not measured where greenlets take turns (gevent, eventlet, a scheduler of the "
+        "program's own): the system has a clock for each thread, which counts all greenlets of it together.",
+        "Nothing needs to be done; everything else is measured. With threads or asyncio it is measured.",
+    ),
+    (
         "early-reference",
         "A function was handed on before hookmon could put its stand-in in its place: to a decorator (a route, a task), a table, "
         "a closure, a signal, which may compare it or call it past the stand-in. So it was left as it is, and its calls are not "
@@ -310,6 +317,16 @@ _WATCHES = (
     ),
 )
 
+_FINDINGS = (
+    (
+        "computing",
+        "A request, job or test has a processor for 80 % of its time or more, in its own thread: 20 measured ones at least, and "
+        "5 % of the run's time. A database that answers at once would save a fifth at most, and more threads of one interpreter "
+        "take turns.",
+        "Start more worker processes, up to the number of processors, or make the code shorter; hookmon explain says more.",
+    ),
+)
+
 _EXITS = (
     ("exit-1", "Of hookmon check and hookmon run --check: a budget is broken.", "The lines above say which, and by how much."),
     (
@@ -336,6 +353,7 @@ CODES = {
         (CONFIGURATION, _CONFIGURATION),
         (BLIND_SPOT, _BLIND_SPOTS),
         (WATCH, _WATCHES),
+        (FINDING, _FINDINGS),
         (EXIT, _EXITS),
     )
     for name, cause, remedy in rows

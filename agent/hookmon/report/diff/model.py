@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from hookmon.collector.counters import CallKey, Counters, Walk, by_key, walk_of
 from hookmon.collector.store import Run
 from hookmon.report.diff import intervals
+from hookmon.report.diff.computing import ComputingRow, compare
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
 from hookmon.report.diff.machine import machine_between
@@ -124,6 +125,7 @@ class Diff:
     times: list[TimeRow]
     new_findings: list[Finding]
     gone_findings: list[Finding]
+    computing: list[ComputingRow]
 
     @property
     def changed_counts(self) -> list[CountRow]:
@@ -134,6 +136,12 @@ class Diff:
     def changed_times(self) -> list[TimeRow]:
         """The times that changed for certain."""
         return [row for row in self.times if row.has_changed]
+
+    @property
+    def changed_computing(self) -> list[ComputingRow]:
+        """How transactions compute and wait whose time changed for certain."""
+        changed = {(row.name, row.kind) for row in self.changed_times}
+        return [row for row in self.computing if (row.transaction, row.kind) in changed]
 
 
 def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
@@ -163,6 +171,7 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
         times=times,
         new_findings=[finding for key, finding in found_b.items() if key not in found_a],
         gone_findings=[finding for key, finding in found_a.items() if key not in found_b],
+        computing=compare(rows_a, rows_b),
     )
 
 

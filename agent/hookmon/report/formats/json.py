@@ -80,7 +80,8 @@ def _process(process: Process) -> dict[str, Any]:
 def _transaction(row: TransactionRow) -> dict[str, Any]:
     own: dict[str, Any] = {"name": row.name, "kind": row.kind}
     own |= {name: getattr(row.figures, name) for name in FIGURES}
-    own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "children": [], "examples": []}
+    own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "computing": row.computing and asdict(row.computing)}
+    own |= {"children": [], "examples": []}
     for child in row.children:
         figures = {name: getattr(child.figures, name) for name in FIGURES}
         rest = {field.name: getattr(child, field.name) for field in fields(child) if field.name != "figures"}

@@ -6,11 +6,13 @@ import re
 from shlex import join
 from typing import TextIO
 
+from hookmon.report.computing import sentence
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent
 
 MOST_CALLS = 25
+MOST_TRANSACTIONS = 8
 
 _TITLES = ("Name", "Calls", "Total", "Self", "Mean", "p50", "p95", "p99", "Max", "Errors")
 
@@ -19,7 +21,16 @@ UNREAD = ("examples", "samples")
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # no screen
     """Write the header line, the calls and what is to be noted."""
-    text = "\n".join([*_head(report), *_kinds(report), *_calls(report, everything), *_notes(report, everything), ""])
+    text = "\n".join(
+        [
+            *_head(report),
+            *_kinds(report),
+            *_computing(report, everything),
+            *_calls(report, everything),
+            *_notes(report, everything),
+            "",
+        ]
+    )
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -55,6 +66,20 @@ def _head(report: Report) -> list[str]:
 def _kinds(report: Report) -> list[str]:
     shares = [f"{_plain(row.kind)} {duration(row.self_ns)} ({percent(row.share)})" for row in report.kinds]
     return ["", "Self time by kind: " + ", ".join(shares)] if shares else []
+
+
+def _computing(report: Report, everything: bool) -> list[str]:
+    """Return a line for each transaction whose CPU time was measured: most time first."""
+    rows = [row for row in report.transactions if row.computing]
+    shown = rows if everything else rows[:MOST_TRANSACTIONS]
+    lines = [
+        f"- {code(row.name)} takes {duration(row.figures.mean_ns)}: {sentence(row.computing, row.figures.calls)}"
+        for row in shown
+        if row.computing
+    ]
+    if len(shown) < len(rows):
+        lines.append(f"- … and {count(len(rows) - len(shown))} more")
+    return ["", *lines] if lines else []
 
 
 def _calls(report: Report, everything: bool) -> list[str]:
