@@ -169,6 +169,62 @@ def test_requests_of_threads_of_a_server(engine: str):
         assert computed(one.recorded.report, f"{method} (no route)")[0] == pytest.approx(sum(burned), rel=0.05)
 
 
+FASTAPI = """
+    import asyncio, json, threading, time, urllib.request
+    import uvicorn
+    from fastapi import Depends, FastAPI
+    from burn import MS, burn, burned
+
+    app = FastAPI()
+
+    def depends():
+        burn("beside /plain/{number}", 5 * MS)
+
+    @app.get("/plain/{number}")
+    def plain(number: int, needed: None = Depends(depends)):
+        burn("beside /plain/{number}", 15 * MS)
+        time.sleep(0.005)
+
+    @app.get("/coroutine/{number}")
+    async def coroutine(number: int):
+        burn("/coroutine/{number}", 10 * MS)
+        await asyncio.sleep(0.005)
+        burn("/coroutine/{number}", 15 * MS)
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+
+    def ask():
+        while not server.started: time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        def client():
+            for number in range(5):
+                for name in ("plain", "coroutine"):
+                    urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}/{number}").read()
+        clients = [threading.Thread(target=client) for _ in range(3)]
+        for one in clients: one.start()
+        for one in clients: one.join()
+        server.should_exit = True
+
+    threading.Thread(target=ask).start()
+    server.run()
+    print(json.dumps(burned))
+"""
+
+
+@engines
+@pytest.mark.skipif(not all(map(find_spec, ("fastapi", "uvicorn"))), reason="FastAPI is not installed")
+def test_views_that_are_no_coroutines_compute_in_a_thread(tmp_path: Path, engine: str):
+    """Starlette hands them to a thread of anyio, with what they depend on; that is no waiting of the request."""
+    report, burned = recorded(tmp_path, engine, FASTAPI, "")
+    whole_ns, beside_ns = computed(report, "GET /plain/{number}")
+    assert beside_ns == pytest.approx(burned["beside /plain/{number}"], rel=0.05)
+    assert whole_ns >= beside_ns
+    whole_ns, beside_ns = computed(report, "GET /coroutine/{number}")
+    assert beside_ns == 0
+    # a request's parsing, routing and answer take a millisecond or two besides; the first one's imports take more
+    assert burned["/coroutine/{number}"] <= whole_ns < 1.5 * burned["/coroutine/{number}"]
+
+
 @engines
 def test_a_share_is_measured_of_what_is_shorter_than_the_clock(tmp_path: Path, engine: str):
     """Microseconds, of two kinds that take turns: both are measured, few of each, and they stand for all."""

@@ -89,15 +89,11 @@ cpu_since(uint64_t began_ns)
     return used_ns > cpu_clock.empty_part_ns ? used_ns - cpu_clock.empty_part_ns : 0;
 }
 
-/* End it. Where it ends in another thread the transaction cannot be measured. */
-static void
-end_own_part(Transaction *self)
+static RARE void
+end_begun_part(Transaction *self)
 {
     uint64_t began_ns = self->began_ns;
     self->began_ns = 0;
-    if (!began_ns) {
-        return;
-    }
     if (self->thread != PyThread_get_thread_ident()) {
         self->stands_for = 0;
         return;
@@ -106,6 +102,15 @@ end_own_part(Transaction *self)
     self->readings++;
     measuring = self->around;
     self->around = NULL;
+}
+
+/* End it. Where it ends in another thread the transaction cannot be measured. */
+static inline void
+end_own_part(Transaction *self)
+{
+    if (self->began_ns) {
+        end_begun_part(self);
+    }
 }
 
 /* Begin to measure a transaction that has been chosen, and choose the next one of its entry. E_KEEP. */
@@ -189,15 +194,12 @@ adapt_share(Node *entry, uint64_t spent_ns, uint64_t duration_ns)
     entry->wanted = wanted < 1 ? 1 : wanted > MOST_STANDS_FOR ? MOST_STANDS_FOR : (int32_t)wanted;
 }
 
-/* Add a measured transaction to the sums of its node. Returns its CPU time, all lanes, or -1 where it was not measured (E_ASK). */
-static int64_t
+/* Add a measured transaction to the sums of its node. Returns its CPU time, of all lanes (E_ASK). */
+static RARE int64_t
 settle_measured(Transaction *self, Node *node, uint64_t duration_ns)
 {
     uint64_t stands_for = (uint64_t)self->stands_for;
     self->stands_for = 0; /* what a coroutine does later is no part of it */
-    if (!stands_for) {
-        return -1;
-    }
     uint64_t own_ns = self->computed_ns < duration_ns ? self->computed_ns : duration_ns;
     uint64_t spent_ns = self->readings * (uint64_t)cpu_clock.reading_ns;
     if (!node->computing && node->number) {

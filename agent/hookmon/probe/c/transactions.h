@@ -119,8 +119,8 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
     if (last->outcome & OUTCOME_UNTIMED) {
         return 0;
     }
-    int64_t computed_ns = settle_measured(self, node, last->duration_ns);
-    if (PyErr_Occurred()) {
+    int64_t computed_ns = self->stands_for ? settle_measured(self, node, last->duration_ns) : -1;
+    if (computed_ns >= 0 && PyErr_Occurred()) {
         return -1;
     }
     if (last->duration_ns <= node->floor_ns) {

@@ -206,7 +206,7 @@ def runs_alone() -> bool:
         _noted_for = recorder.forks
         notes.note(
             "CPU time",
-            "CPU time of transactions is not measured where greenlets take turns: the clock of their thread counts all of them",
+            "not measured of transactions where greenlets take turns: their thread has one clock for all of them",
         )
     return False
 
