@@ -48,7 +48,7 @@ def test_the_share_keeps_the_readings_within_their_part(fresh):
     """Two readings of a microsecond: all of what takes 2 ms, one of ten of what takes 100 µs, the first sixteen of anything."""
     fresh(f"""{DRAW}
 computing._reading_ns = 1_000
-for duration_ns, wanted in ((2_000_000, 1), (1_100_000, 1), (105_000, 10), (10_050, 100), (1, 1_024)):
+for duration_ns, wanted in ((2_000_000, 1), (1_100_000, 1), (105_000, 10), (10_050, 100), (1, 1_000)):
     entry = object()
     assert computing._choose(entry) == 1
     share = computing._shares[entry]
