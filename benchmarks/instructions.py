@@ -39,7 +39,7 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 """
-SCENARIOS = ("function", "method", "named", "coroutine", "nested", "request")
+SCENARIOS = ("function", "method", "named", "coroutine", "nested", "coded", "numbers", "awaited", "request")
 
 
 def _run(scenario: str, calls: int, folder: str, clock: str, *before: str) -> str:

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, Protocol
 
-    from hookmon.probe.patching.patcher import Patches as Patches
-    from hookmon.probe.transactions.context import Member, Transaction
+    from hookmon.probe.patching.patches import Patches as Patches
+    from hookmon.probe.transactions.context import Member as Member
+    from hookmon.probe.transactions.context import Transaction
 
     class Timed(Protocol):
         """What times a function by the watch of a call: the third argument of `patch`."""
@@ -68,6 +69,7 @@ __all__ = (
     "is_timed",
     "join",
     "look_like",
+    "measured",
     "membership",
     "mount_request",
     "name_request",
@@ -254,6 +256,30 @@ def join(member: Member | None) -> Member | None:
     before = context.members.get(None)
     context.members.set(member)
     return before
+
+
+@hide_frames
+def measured(function: Any, member: Member) -> Any:
+    """Return what a thread is to call in the place of a function: its CPU time is that of the membership's transaction, too.
+
+    It is the function itself where that transaction is not measured.
+    """
+    transaction = member.transaction
+    if not transaction.stands_for or transaction.ended:
+        return function
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        part = context.begin_beside(transaction)
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            drop_frame(error)
+            raise
+        finally:  # before anybody can have the result: he may end the transaction at once
+            if part is not None:
+                part.end_part()
+
+    return call
 
 
 def signal(name: str, unit: str, kind: str) -> Any:

@@ -9,4 +9,4 @@ from patched import watched_shop
 
 scenario, calls, folder, wrapt_folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 shop = watched_shop(folder, wrapt_folder) if folder else loops.copy_of_shop("shop")
-loops.LOOPS[scenario][0](shop, calls)
+(loops.LOOPS | loops.BY_CODE)[scenario][0](shop, calls)

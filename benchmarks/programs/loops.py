@@ -56,11 +56,39 @@ def nested(shop: Any, count: int) -> int:
     return clock() - started
 
 
+def coded(shop: Any, count: int) -> int:
+    """Call the function that is known by its code."""
+    call = shop.coded
+    started = clock()
+    for _ in repeat(None, count):
+        call()
+    return clock() - started
+
+
+def numbers(shop: Any, count: int) -> int:
+    """Go through a generator of ten numbers."""
+    call = shop.numbers
+    started = clock()
+    for _ in repeat(None, count):
+        for _ in call():
+            pass
+    return clock() - started
+
+
 _runner: Any = None
 
 
 def coroutine(shop: Any, count: int) -> int:
     """Await the coroutine in a running event loop, inside the transaction that is open here."""
+    return _await(shop.coroutine, count)
+
+
+def awaited(shop: Any, count: int) -> int:
+    """Do the same with the one that is known by its code."""
+    return _await(shop.awaited, count)
+
+
+def _await(call: Any, count: int) -> int:
     global _runner
     if _runner is None:
         import asyncio  # only now: under callgrind this takes longer than all the rest
@@ -68,7 +96,6 @@ def coroutine(shop: Any, count: int) -> int:
         _runner = asyncio.Runner()
 
     async def main() -> int:
-        call = shop.coroutine
         started = clock()
         for _ in repeat(None, count):
             await call()
@@ -85,6 +112,9 @@ LOOPS: dict[str, tuple[Loop, int]] = {
     "nested": (nested, 20),
 }
 """By scenario: the loop, and how many calls a batch has. Some peers keep at most 500 spans of a transaction."""
+
+BY_CODE: dict[str, tuple[Loop, int]] = {"coded": (coded, 200), "numbers": (numbers, 20), "awaited": (awaited, 200)}
+"""Those of functions that are watched by the events of their code; "numbers" are eleven steps of a generator."""
 
 
 def copy_of_shop(name: str) -> ModuleType:

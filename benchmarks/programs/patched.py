@@ -11,7 +11,9 @@ def watched_shop(folder: str, wrapt_folder: str) -> object:
 
     recorder.wrapt_folder = wrapt_folder
     recorder.start(folder, "benchmarks")
-    from hookmon.probe.patching.patcher import Patches, patch_module
+    from hookmon.probe.patching.by_code import is_watched
+    from hookmon.probe.patching.patcher import patch_module
+    from hookmon.probe.patching.patches import Patches
     from hookmon.probe.wrappers.make import is_timed
 
     shop = loops.copy_of_shop("watched_shop")
@@ -19,7 +21,10 @@ def watched_shop(folder: str, wrapt_folder: str) -> object:
     common |= {"entry": False, "entry_name": "", "entry_status": "", "entry_body": "", "waits": False}
     fixed = {"id": 1, "calls": ["function", "Shop.method", "coroutine", "level*"], "span": ""}
     by_argument = {"id": 2, "calls": ["named"], "span": "named {arg0}"}
-    patch_module(shop, "watched_shop", [common | fixed, common | by_argument], Patches())
-    if not (is_timed(shop.function) and is_timed(shop.named)):  # or nothing would look like a very good result
+    by_code = {"id": 3, "calls": ["coded", "numbers", "awaited"], "span": "", "via": "code"}
+    patch_module(shop, "watched_shop", [common | fixed, common | by_argument, common | by_code], Patches())
+    if not all(
+        is_timed(function) or is_watched(function) for function in (shop.function, shop.named)
+    ):  # or nothing would look like a very good result
         raise RuntimeError("the shop could not be watched")
     return shop

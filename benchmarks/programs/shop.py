@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 
 def function() -> None:
     """Be called."""
+
+
+def coded() -> None:
+    """Be called, and counted by the events of its code."""
+
+
+def numbers() -> Iterator[int]:
+    """Be stepped through: eleven steps."""
+    yield from range(10)
+
+
+async def awaited() -> None:
+    """Be awaited, and counted by the events of its code."""
 
 
 class Shop:

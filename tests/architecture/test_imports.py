@@ -97,7 +97,7 @@ def test_a_room_imports_only_what_lies_below(name: str):
     assert wrong == []
 
 
-PROBE_ROOMS = ["engine", "base", "recording", "signals", "naming", "transactions", "wrappers", "patching", "coming in"]
+PROBE_ROOMS = ["engine", "base", "recording", "naming", "transactions", "wrappers", "signals", "patching", "coming in"]
 """The rooms of the probe, the lowest first. Those who come in are its own modules, of which `engine` is a room by itself."""
 
 

@@ -24,7 +24,8 @@ import wrapt
 from hookmon.probe.recording import recorder
 recorder.wrapt_folder = os.path.dirname(wrapt.__file__)
 recorder.start(sys.argv[1], "test")
-from hookmon.probe.patching.patcher import Patches, patch_module
+from hookmon.probe.patching.patcher import patch_module
+from hookmon.probe.patching.patches import Patches
 from hookmon.probe.wrappers.make import is_timed
 shop = types.ModuleType("shop")
 exec("def quote(): pass", vars(shop))

@@ -90,7 +90,8 @@ from hookmon.probe.recording import recorder
 recorder.wrapt_folder = {wrapt!r}
 if {watched}:
     recorder.start({folder!r}, "test")
-    from hookmon.probe.patching.patcher import Patches, patch_module
+    from hookmon.probe.patching.patcher import patch_module
+    from hookmon.probe.patching.patches import Patches
     module = types.ModuleType("shop")
     exec("def quote(n): return n", vars(module))
     plan = dict(id=1, module="shop", calls=["quote"], span="quote {{arg0}}", kind="function", nested=False, pack="",

@@ -218,7 +218,11 @@ MAINS = {
     "a module": ([PYTHON, "-m", "app"], ""),
     "a tool that is followed": (["BIN/coverage", "run", "app.py"], ""),
     "a module that is followed": ([PYTHON, "-m", "cProfile", "app.py"], ""),
-    "a debugger": ([PYTHON, "-m", "pdb", "app.py"], "__main__ is the script of pdb, and what that runs is not seen as such"),
+    "a debugger": ([PYTHON, "-m", "pdb", "app.py"], ""),
+    "a module that is not followed": (
+        [PYTHON, "-m", "memory_profiler", "app.py"],
+        "__main__ is the script of memory_profiler, and what that runs is not seen as such",
+    ),
     "in one word": ([PYTHON, "-mdoctest", "app.py"], "__main__ is the script of doctest, and what that runs"),
     "the script of a package": (["BIN/gunicorn", "app:app"], "__main__ is BIN/gunicorn, the script of a tool"),
     "standard input": ([PYTHON], "__main__ cannot be watched: no script or module is started"),
@@ -238,6 +242,41 @@ def test_what_is_not_the_script_is_said(project: Path, name: str):
     assert found["watched"] is True
     assert found["configuration"][0] == ("note" if note else "yes")
     assert note.replace("BIN", folder) in found["configuration"][1]
+
+
+def test_a_glob_shows_what_it_stands_for(project: Path):
+    """Modules of the project or files, as many as there are; where there is none, what is near."""
+    write(
+        project,
+        {
+            "shop/__init__.py": "",
+            "shop/pricing.py": "",
+            "dags/sales.py": "",
+            "globs.toml": """
+                [[watch]]
+                module = "shop.**"
+                calls = ["*"]
+
+                [[watch]]
+                module = "shpo.*"
+                calls = ["*"]
+
+                [[watch]]
+                file = "dags/*.py"
+                calls = ["*"]
+
+                [[watch]]
+                file = "dag/*.py"
+                calls = ["*"]
+            """,
+        },
+    )
+    found = answers(project, "--config", "globs.toml", PYTHON, "app.py")
+    assert found["watched"] is True
+    assert found["watch shop.**"] == ("yes", "2 modules of the project: shop, shop.pricing")
+    assert found["watch shpo.*"] == ("note", "no module of the project is one of these; did you mean shop.*?")
+    assert found["watch dags/*.py"] == ("yes", f"1 file of the project: {project}/dags/sales.py")
+    assert found["watch dag/*.py"] == ("note", f"there is no file {project}/dag/*.py")
 
 
 def test_a_program_with_python_inside_is_said_to_be_watched(project: Path):

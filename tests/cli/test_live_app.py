@@ -33,7 +33,7 @@ from hookmon.cli._live_app import Detail, LiveApp
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 PROGRAM = r"""
-import os, sys, threading, time
+import gc, os, sys, threading, time; gc.collect(0)
 def work(name): time.sleep(0.002)
 def render(): pass
 def fail(): raise ValueError
@@ -50,11 +50,13 @@ CONFIG = watch("__main__", "render", "fail", "hang") + watch("__main__", "work",
 HOSTILE = r"work [red]b[/red]\x1…31m\n\u202e"  # cut in the middle
 
 
-def drive_app(folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, size: tuple[int, int] = (120, 40)) -> None:
+def drive_app(
+    folder: Path, drive: Callable[[LiveApp, Any], Awaitable[None]], *, size: tuple[int, int] = (120, 40), config: str = CONFIG
+) -> None:
     """Start the program, show it, and let `drive` press keys."""
     write(folder, {"app.py": PROGRAM})
     (folder / ".git").mkdir()
-    run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=CONFIG)
+    run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=config)
 
     async def show() -> None:
         app = LiveApp(live, History(live.run.started_ns, 100_000_000))
@@ -122,6 +124,21 @@ def test_it_shows_calls_flights_and_processes(tmp_path: Path):
         assert not set(picture(app)) & set("\x1b\u202e")
 
     drive_app(tmp_path, drive)
+
+
+def test_signals_have_a_table_where_there_are_some(tmp_path: Path):
+    """With what came to them in the window; without signals there is none."""
+
+    async def drive(app: LiveApp, pilot: Any) -> None:
+        assert app.screen_stack[0].query_one("#signals", DataTable).display
+        await until(lambda: any(row[0] == "gc pause, generation 0" and row[4].endswith("s") for row in cells(app, "signals")))
+
+    async def drive_without(app: LiveApp, pilot: Any) -> None:
+        assert not app.screen_stack[0].query_one("#signals", DataTable).display
+
+    for name, config, driver in (("with", 'signals = ["gc"]\n' + CONFIG, drive), ("without", CONFIG, drive_without)):
+        (tmp_path / name).mkdir()
+        drive_app(tmp_path / name, driver, config=config)
 
 
 def test_it_filters_and_sorts(tmp_path: Path):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from hookmon.cli._live_rows import histogram, matches, rate, site, spark
+from hookmon.cli._live_rows import histogram, matches, rate, signal_cells, site, spark
+from hookmon.collector.metrics import Signal
+from hookmon.collector.windows import SignalLive
 from hookmon.core.histogram import LAST_BUCKET, bucket_of
 
 KEY = ("SELECT shop", "sql", "psycopg:Cursor.execute")
@@ -59,3 +61,21 @@ def test_call_sites_are_told_from_the_project():
     assert site("/usr/lib/x.py:7", "/srv/me/shop") == "/usr/lib/x.py:7"
     assert site("/usr/lib/\x1bx.py:7", "") == r"/usr/lib/\x1bx.py:7"
     assert site("", "/srv/me/shop") == ""
+
+
+@pytest.mark.parametrize(
+    ("signal", "shown"),
+    [
+        (Signal("sent", "By", "counter", 3_000, 30, 0, 0), ["sent", "counter", "3.00", "1.00 kB", "3.00 kB", "–"]),
+        (Signal("open", "1", "gauge", 3, 7, 1, 9), ["open", "gauge", "3.00", "–", "3", "9"]),
+        (
+            Signal("lag at /p/a.py:7", "s", "histogram", 3.0, 9, 0, 0.5),
+            ["lag at a.py:7", "histogram", "3.00", "1.00 s", "3.00 s", "500 ms"],
+        ),
+    ],
+    ids=["counter", "gauge", "histogram"],
+)
+def test_a_signal_stands_in_its_unit(signal: Signal, shown: list[str]):
+    """With what came to it in the window, where it is a sum."""
+    growth = {"By": 1_000.0, "1": 1.0, "s": 1.0}[signal.unit]
+    assert signal_cells(SignalLive(signal, 3.0, growth), "/p") == shown

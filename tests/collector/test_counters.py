@@ -6,7 +6,8 @@ import pytest
 
 from hookmon.collector.counters import CallKey, Counters, Totals, by_key, sum_of, totals_of, walk_of
 from hookmon.collector.merge import Tree, measure
-from hookmon.collector.shards import RawNode, ShardData
+from hookmon.collector.records import RawNode
+from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Node
 
 F = CallKey("f", "function", "m:f")

@@ -36,11 +36,11 @@ CONFIG = watch("__main__", "work", "fail", "hang", "outer")
 
 
 @contextmanager
-def start(folder: Path, code: str) -> Iterator[Started]:
+def start(folder: Path, code: str, config: str = CONFIG) -> Iterator[Started]:
     """Start a program that runs until the file `end` is there."""
     write(folder, {"app.py": PROGRAM + code})
     (folder / ".git").mkdir(exist_ok=True)
-    run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=CONFIG)
+    run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=config)
     try:
         wait_until(lambda: find_running(Store.of_project(folder)) and (folder / "ready").exists(), "the run")
         yield run
@@ -239,3 +239,24 @@ def test_transactions_are_counted_once():
     assert summary(history, "all")[0] == "req"
     assert summary(history, "all")[1].calls == 5
     assert summary(history, "all", "deep")[1].calls == 8
+
+
+def test_a_look_has_the_signals_of_all_processes(tmp_path: Path):
+    """Of those that run and of those that have ended, as the report will have them."""
+    code = """
+import gc
+gc.collect()
+pid = os.fork()
+if not pid:
+    gc.collect(); gc.collect(); os._exit(0)
+os.waitpid(pid, 0)
+open("ready", "w").close()
+until("end")
+"""
+    with start(tmp_path, code, config='signals = ["gc"]\n' + CONFIG) as run:
+        live = open_live(tmp_path)
+        found = {signal.name: signal for signal in live.look(time.monotonic_ns()).signals}
+        live.close()
+        (tmp_path / "end").touch()
+        run.finish()
+    assert found["gc pause, generation 2"].count >= 3

@@ -219,9 +219,9 @@ WRONG = {
     "a number of 5,000 digits": f"UPDATE run SET value = '{'9' * 5_000}' WHERE key = 'duration_ns'",
     "no number": "UPDATE run SET value = 'NaN' WHERE key = 'call_cost_ns'",
     "a watch without calls": "UPDATE run SET value = '[{\"id\": 1}]' WHERE key = 'plan'",
-    "an example of no place": "INSERT INTO examples VALUES (9, 1, 1, 0, 0, 1, '[]')",
-    "a span of no place": "INSERT INTO examples VALUES (0, 1, 1, 0, 0, 1, '[[9, 0, 0, 1]]')",
-    "a span of three": "INSERT INTO examples VALUES (0, 1, 1, 0, 0, 1, '[[0, 0, 0]]')",
+    "an example of no place": "INSERT INTO examples VALUES (9, 1, 1, 0, 0, 1, '[]', -1)",
+    "a span of no place": "INSERT INTO examples VALUES (0, 1, 1, 0, 0, 1, '[[9, 0, 0, 1]]', -1)",
+    "a span of three": "INSERT INTO examples VALUES (0, 1, 1, 0, 0, 1, '[[0, 0, 0]]', -1)",
     "a list that is open": "UPDATE nodes SET buckets = '{},{}' WHERE rowid = 1",
 }
 

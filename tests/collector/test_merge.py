@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hookmon.collector.merge import Tree, calls_of, in_flight
-from hookmon.collector.shards import RawLane, RawNode, ShardData
+from hookmon.collector.records import RawLane, RawNode
+from hookmon.collector.shards import ShardData
 from hookmon.core import layout
 from hookmon.core.histogram import bucket_of
 
@@ -141,3 +142,11 @@ def test_what_runs_is_told_with_its_age():
         ("thread 7", [("a", 100), ("b", 10)], 10),
     ]
     assert calls_of(shard) == (0, 0)
+
+
+def test_cpu_time_adds_up_over_processes():
+    """Of those that were measured, each as often as it stands for others; none has computed longer than it took."""
+    one = raw(-1, "GET /", [100] * 8, computing=(2, 8, 800, 300, 40))
+    other = raw(-1, "GET /", [100] * 2, computing=(2, 2, 200, 201, 0))  # read while one was being added
+    (node,) = tree(data(one), data(other), data(raw(-1, "GET /", [100]))).nodes
+    assert (node.measured, node.measured_for, node.measured_ns, node.computed_ns, node.beside_ns) == (4, 10, 1_000, 500, 40)

@@ -10,8 +10,9 @@ import pytest
 from hookmon.collector.counters import sum_of, totals_of
 from hookmon.collector.feed import Snapshot
 from hookmon.collector.merge import Tree, measure
+from hookmon.collector.records import RawNode
 from hookmon.collector.series import MOST_INTERVALS, MOST_NAMES, OTHER, SHORTEST_NS, Series
-from hookmon.collector.shards import RawNode, ShardData
+from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Node, Run
 from hookmon.core.histogram import bucket_of
 from hookmon.report.calls import by_name

@@ -124,7 +124,7 @@ def test_the_head_comes_without_rows(run_file: RunFile):
     """For lists of runs."""
     run_file.save(full_run())
     head = run_file.head()
-    assert (head.id, head.name, head.nodes, head.processes) == (7, "nightly", [], [])
+    assert (head.id, head.name, head.nodes, head.processes, head.plan, head.settings) == (7, "nightly", [], [], [], [])
 
 
 TEXTS = ["\udc80", "\ud800", "\x00", "a\nb", "'; DROP TABLE nodes; --", "ä" * 5_000, "\U0001f600"]

@@ -9,6 +9,7 @@ import pytest
 
 from hookmon.collector.counters import CallKey, Counters, Totals
 from hookmon.collector.feed import LiveProcess, Snapshot
+from hookmon.collector.metrics import Signal
 from hookmon.collector.windows import SECOND_NS, SPARK_CELLS, WINDOWS, History
 from hookmon.core.histogram import bucket_of
 
@@ -203,3 +204,17 @@ def test_before_the_first_look_there_is_nothing(window: str):
     history = History(0)
     assert history.calls(window) == history.processes() == []
     assert history.transactions(window).rate == history.figures(KEY, window).rate == 0.0
+
+
+def test_signals_have_their_growth_in_each_window():
+    """How often a second they were measured, and what came to their values; one that is new has grown from nothing."""
+    history = History(0)
+    for second in range(61):
+        signals = [Signal("sent", "By", "counter", 100.0 * second, second, 0, 0)]
+        if second >= 55:
+            signals.append(Signal("lag", "s", "histogram", 2.0, 4, 0.1, 1.0))
+        history.observe(Snapshot(second * SECOND_NS, signals=signals))
+    lag, sent = history.signals("10 s")
+    assert (lag.signal.name, lag.rate, lag.growth) == ("lag", 0.4, 2.0)
+    assert (sent.rate, sent.growth) == (1.0, 1000.0)
+    assert history.signals("all")[1].growth == 6000.0

@@ -29,7 +29,7 @@ class Raises:
     def observe(self, snapshot): raise ConnectionError("nobody\\nlistens")
     def end(self, run): return ""
 class Collector(collect.Collector):
-    def __init__(self, *args, **more):
+    def __init__(self, *args, observers=(), **more):
         super().__init__(*args, **more, observers=[Worker(Blocks(), "blocks", patience_s=0.5), Worker(Raises(), "raises")])
 collect.Collector = Collector
 from hookmon.cli.main import main

@@ -10,16 +10,19 @@ WATCH = '[[watch]]\nmodule = "shop"\n'  # two lines; what is tested stands on li
 
 HOOK = '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
 
-CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part)'
+CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part), "factory.<locals>.name"'
 KINDS = "request, task, sql, cache, http, rpc, process, queue, template, hook, function"
 
-TABLES = "watch, hook, packs, budget, max_overhead, redact, signals"
+TABLES = "watch, hook, packs, budget, max_overhead, redact, signals, samples"
 BUDGET_KEYS = (
-    "p50, p95, p99, max, mean, total, p50_vs_base, p95_vs_base, mean_vs_base, calls, calls_per_request, sql_per_request, "
-    "cache_per_request, http_per_request, rpc_per_request, process_per_request, queue_per_request, template_per_request, "
-    "max_repetition, errors, overhead"
+    "p50, p95, p99, max, mean, total, computing, p50_vs_base, p95_vs_base, mean_vs_base, calls, calls_per_request, "
+    "sql_per_request, cache_per_request, http_per_request, rpc_per_request, process_per_request, queue_per_request, "
+    "template_per_request, max_repetition, errors, overhead"
 )
-WATCH_KEYS = "module, calls, until, span, kind, nested, entry, entry_name, entry_status, entry_body, waits, part"
+WATCH_KEYS = "module, file, calls, until, span, kind, nested, entry, entry_name, entry_status, entry_body, waits, part, via"
+
+MODULES = '"shop.pricing", "shop.*" (the modules in a package), "shop.**" (it and all below), "__main__"'
+FILES = '"dags/sales.py", "dags/*.py" (those in a folder), "dags/**/*.py" (and all below)'
 
 MISTAKES = {
     "overhead without a percent sign": (
@@ -40,7 +43,7 @@ MISTAKES = {
     ),
     "unknown signal": (
         'signals = ["gc", "gcs"]\n',
-        'hookmon.toml:1: signal "gcs" is unknown; allowed: gc; did you mean "gc"?',
+        'hookmon.toml:1: signal "gcs" is unknown; allowed: gc, imports, loop; did you mean "gc"?',
     ),
     "unknown redaction": (
         'redact = "literal"\n',
@@ -187,11 +190,11 @@ MISTAKES = {
     ),
     "no module": (
         '\n[[watch]]\ncalls = ["a"]\n',
-        'hookmon.toml:2: there is no key "module" in this watch; allowed: watch with module and calls',
+        'hookmon.toml:2: there is no key "module" in this watch; allowed: watch with module or file and calls',
     ),
     "no calls": (
         WATCH,
-        'hookmon.toml:1: there is no key "calls" in this watch; allowed: watch with module and calls',
+        'hookmon.toml:1: there is no key "calls" in this watch; allowed: watch with module or file and calls',
     ),
     "empty calls": (
         WATCH + "calls = []\n",
@@ -232,6 +235,55 @@ MISTAKES = {
     "empty module": (
         '[[watch]]\nmodule = ""\ncalls = ["a"]\n',
         'hookmon.toml:2: module "" is not a module name; allowed: a dotted name as in an import, "shop.pricing", or "__main__"',
+    ),
+    "a glob with a dot at its end": (
+        '[[watch]]\nmodule = "app.*."\ncalls = ["a"]\n',
+        f'hookmon.toml:2: module "app.*." is not a module name or a glob; allowed: {MODULES}; did you mean "app.*"?',
+    ),
+    "a glob of three stars": (
+        '[[watch]]\nmodule = "app.***"\ncalls = ["a"]\n',
+        f'hookmon.toml:2: module "app.***" is not a module name or a glob; allowed: {MODULES}; did you mean "app.**"?',
+    ),
+    "a glob as a path": (
+        '[[watch]]\nmodule = "my-app/*.py"\ncalls = ["a"]\n',
+        f'hookmon.toml:2: module "my-app/*.py" is not a module name or a glob; allowed: {MODULES}; did you mean "my_app.*"?',
+    ),
+    "two stars within a part": (
+        '[[watch]]\nmodule = "app**"\ncalls = ["a"]\n',
+        f'hookmon.toml:2: module "app**" is not a module name or a glob; allowed: {MODULES}',
+    ),
+    "a glob in a hook": (
+        '[[hook]]\nmodule = "app.*"\ncalls = ["a"]\n',
+        'hookmon.toml:2: module "app.*" is not a module name; allowed: a dotted name as in an import, '
+        '"shop.pricing", or "__main__"',
+    ),
+    "module and file": (
+        '[[watch]]\nmodule = "app"\nfile = "app.py"\ncalls = ["a"]\n',
+        "hookmon.toml:3: module and file stand in one table; allowed: one of both",
+    ),
+    "a folder for a file": (
+        '[[watch]]\nfile = "dags"\ncalls = ["a"]\n',
+        f'hookmon.toml:2: file "dags" names no Python files; allowed: {FILES}; did you mean "dags/*.py"?',
+    ),
+    "a module for a file": (
+        '[[watch]]\nfile = "shop.pricing"\ncalls = ["a"]\n',
+        f'hookmon.toml:2: file "shop.pricing" names no Python files; allowed: {FILES}; did you mean module = "shop.pricing"?',
+    ),
+    "all below a folder": (
+        '[[watch]]\nfile = "dags/**"\ncalls = ["a"]\n',
+        f'hookmon.toml:2: file "dags/**" names no Python files; allowed: {FILES}; did you mean "dags/**/*.py"?',
+    ),
+    "two stars in the name of a file": (
+        '[[watch]]\nfile = "dags/**.py"\ncalls = ["a"]\n',
+        f'hookmon.toml:2: file "dags/**.py" has ** in a name; allowed: {FILES}; did you mean "dags/**/*.py"?',
+    ),
+    "a file that is empty": (
+        '[[watch]]\nfile = ""\ncalls = ["a"]\n',
+        'hookmon.toml:1: there is no key "module" in this watch; allowed: watch with module or file and calls',
+    ),
+    "a file twice": (
+        '[[watch]]\nfile = "a.py"\ncalls = ["f"]\n[[watch]]\nfile = "a.py"\ncalls = ["f"]\n',
+        'hookmon.toml:6: "f" of file "a.py" is watched a second time, first at hookmon.toml:3; allowed: each target once',
     ),
     "module as a file": (
         '[[watch]]\nmodule = "shop/pricing.py"\ncalls = ["a"]\n',

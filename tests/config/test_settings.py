@@ -16,6 +16,9 @@ from hookmon.config.packs import read_file
 from hookmon.config.settings import FLAG, PACK, ROOT, SETTINGS, TEXT, TEXTS, USER, Setting
 from hookmon.core import plan
 
+KEYS_READ_BY_THE_LAUNCHER = {"samples": "cli/run.py"}
+"""The same of keys that stand before all tables."""
+
 READ_BY_THE_LAUNCHER = {"budget": "config/load.py", "packs": "config/load.py", "pack": "config/packs.py"}
 """Tables of which the program needs nothing, and the module that reads each."""
 
@@ -26,6 +29,7 @@ OTHER_VALUES: dict[str, str] = {
     "redact": '"all"',
     "signals": '["gc"]',
     "module": '"shop.prices"',
+    "file": '"plugins/*.py"',
     "calls": '["Shop.sell"]',
     "until": '["Shop.sold"]',
     "kind": '"sql"',
@@ -33,13 +37,18 @@ OTHER_VALUES: dict[str, str] = {
     "callable": '"listener"',
     "base": '"shop:Base"',
     "adapter": '"beside"',
+    "via": '"name"',
 }
 """TOML of a value that is not the default, of keys that do not take any text; with the setting's own name, the others do."""
 
 IN_THE_PLAN = {"max_overhead": 0.07}
 """What a value of the file has become there, where that is something else."""
 
-OF_THE_PLAN = [setting for setting in SETTINGS if setting.table not in READ_BY_THE_LAUNCHER]
+OF_THE_PLAN = [
+    setting
+    for setting in SETTINGS
+    if setting.table not in READ_BY_THE_LAUNCHER and (setting.table or setting.key not in KEYS_READ_BY_THE_LAUNCHER)
+]
 
 
 def other_value(setting: Setting) -> str:
@@ -52,6 +61,8 @@ def plan_of(folder: Path, setting: Setting) -> tuple[dict[str, Any], Any]:
     """Return the part of the plan that is about a setting's table, and the value that was written for it."""
     value = other_value(setting)
     needed = {} if setting.table == ROOT else {"module": '"shop"', "calls": '["sell"]'}
+    if setting.key == "file":
+        del needed["module"]
     lines = [f"{key} = {text}" for key, text in (needed | {setting.key: value}).items()]
     text = "\n".join([*([] if setting.table == ROOT else [f"[[{setting.table}]]"]), *lines, ""])
     (folder / "beside.py").touch()
@@ -70,7 +81,10 @@ def plan_of(folder: Path, setting: Setting) -> tuple[dict[str, Any], Any]:
     written = tomllib.loads(f"value = {value}")["value"]
     if setting.table == ROOT:
         return whole, IN_THE_PLAN.get(setting.key, written)
-    (watch,) = [watch for watch in watches if watch["module"].startswith("shop")]
+    (watch,) = [watch for watch in watches if watch["source"].startswith(("hookmon.toml", "pack acme"))]
+    if setting.key == "file":
+        assert watch["files"] == [str(folder.resolve() / "plugins/*.py")]
+        return {"file": watch["module"]}, written
     return {**watch, **watch.get("hook", {})}, str(folder / "beside.py") if setting.key == "adapter" else written
 
 

@@ -104,7 +104,8 @@ def test_the_processor_time_of_an_unreaped_child_is_counted_once(tmp_path: Path)
     """
     report = run(tmp_path, program)
     assert 350_000_000 <= report["run"]["cpu_ns"] < 800_000_000
-    assert report["run"]["cpu_ns"] == sum(process["cpu_ns"] for process in report["processes"])
+    of_rows = sum(process["cpu_ns"] for process in report["processes"])
+    assert of_rows <= report["run"]["cpu_ns"] < of_rows + 200_000_000  # the kernel's own sum has their last moments, too
 
 
 # PID namespaces

@@ -308,7 +308,7 @@ def test_what_is_only_counted_warns_as_before(engine: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("engine", ["pure", "compiled"])
 def test_who_asks_for_the_frame_of_the_caller_gets_it(engine: str, tmp_path: Path) -> None:
-    """As `namedtuple` does for the module of what it makes. The pure engine leaves such functions alone, and says so."""
+    """As `namedtuple` does for the module of what it makes. A wrapper of the pure engine would be found: that is refused."""
     looks = """
     import inspect, sys
 
@@ -317,21 +317,22 @@ def test_who_asks_for_the_frame_of_the_caller_gets_it(engine: str, tmp_path: Pat
     def other(): return "other"
     """
     write(tmp_path, {"looks.py": looks, "app.py": "import looks\nprint(looks.module(), looks.line(), looks.other())"})
-    config = watch("looks", "mod*", "line", "oth*")
-    under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
-    assert under.seen == ("__main__ 2 other\n", "", 0)
-    counted = 1 if engine == "compiled" else 0
-    assert {name: calls(under.report, f"looks:{name}") for name in ("module", "line", "other")} == {
-        "module": counted,
-        "line": counted,
-        "other": 1,
-    }
-    states = {row["target"]: row["status"] for row in under.report["watched"] if not row["pack"]}
-    reason = "it looks at the frame of its caller, and with the pure engine it would find ours"
-    if engine == "pure":
-        assert states == {"looks:mod*": "refused", "looks:line": "refused", "looks:oth*": "active"}
-        spots = [spot["detail"] for spot in under.report["blind_spots"] if spot["kind"] == "refused"]
-        assert spots == [f"looks:module ({tmp_path}/looks.py:4): {reason}"]
+    for via in ("auto", "name"):
+        config = watch("looks", "mod*", "line", "oth*", via=via)
+        under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
+        assert under.seen == ("__main__ 2 other\n", "", 0)
+        counted = 0 if (engine, via) == ("pure", "name") else 1
+        assert {name: calls(under.report, f"looks:{name}") for name in ("module", "line", "other")} == {
+            "module": counted,
+            "line": counted,
+            "other": 1,
+        }
+        if not counted:
+            states = {row["target"]: row["status"] for row in under.report["watched"] if not row["pack"]}
+            assert states == {"looks:mod*": "refused", "looks:line": "refused", "looks:oth*": "active"}
+            reason = "it looks at the frame of its caller, and with the pure engine it would find ours"
+            spots = [spot["detail"] for spot in under.report["blind_spots"] if spot["kind"] == "refused"]
+            assert spots == [f"looks:module ({tmp_path}/looks.py:4): {reason}"]
 
 
 @pytest.mark.parametrize("engine", ["pure", "compiled"])

@@ -1,4 +1,4 @@
-"""Functions that a decorator or a table took before they could be watched: the program is as bare, the report names them."""
+"""Functions that a decorator or a table took before they could be watched: the program is as bare, and they are counted."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from support.runs import PYTHON, bare_run, blind_spots, hookmon_run, watch, write
+from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 
 class Case(NamedTuple):
-    """A program with a handler that was handed on: what it needs, the module, the program, the handler and who has it."""
+    """A program with a handler that was handed on: what it needs, the module, the program, the handler, its calls, who has it."""
 
     library: str
     module: str
     program: str
     handler: str
+    calls: int
     taker: str
 
 
@@ -45,6 +46,7 @@ CASES = {
             print(shop.JOBS["double"] is shop.double)
         """,
         "double",
+        3,
         "shop.JOBS",
     ),
     "a namespace in which code is evaluated": Case(
@@ -63,6 +65,7 @@ CASES = {
         print(shop.run("quote(1)"), shop.SAFE["quote"] is shop.quote)
         """,
         "quote",
+        1,
         "shop.SAFE",
     ),
     "a receiver of blinker": Case(
@@ -84,6 +87,7 @@ CASES = {
         shop.sold.send("y")
         """,
         "note",
+        1,
         "a weak reference",
     ),
     "a receiver of Django": Case(
@@ -104,6 +108,7 @@ CASES = {
         shop.sold.send("y")
         """,
         "note",
+        1,
         "a weak reference",
     ),
     "a listener of SQLAlchemy": Case(
@@ -127,6 +132,7 @@ CASES = {
                 event.remove(shop.engine, "before_cursor_execute", shop.before)
         """,
         "before",
+        1,
         "a framework whose callbacks are timed",
     ),
 }
@@ -134,13 +140,27 @@ CASES = {
 
 @pytest.mark.parametrize("engine", ["pure", "compiled"])
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_what_was_handed_on_stays_what_it_is(case: Case, engine: str, tmp_path: Path) -> None:
-    """Jobs are pickled, handlers are found again and run once; the blind spot says which function it is and who has it."""
+def test_what_was_handed_on_is_counted_and_stays_what_it_is(case: Case, engine: str, tmp_path: Path) -> None:
+    """Jobs are pickled, handlers are found again and run once; each call is counted, whoever has the function."""
     pytest.importorskip(case.library)
     write(tmp_path, {"shop.py": case.module, "app.py": case.program})
     bare = bare_run([PYTHON, "app.py"], cwd=tmp_path)
     under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=watch("shop", "*"), env={"HOOKMON_ENGINE": engine})
     assert (bare.stderr, bare.exit_code) == ("", 0)
+    assert under.seen == bare.seen
+    assert calls(under.report, f"shop:{case.handler}") == case.calls
+    assert not [text for text in blind_spots(under.report) if text.startswith("early reference")]
+
+
+@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_a_name_that_was_handed_on_is_never_replaced(case: Case, engine: str, tmp_path: Path) -> None:
+    """Where a wrapper is asked for, the blind spot says which function it is and who has it."""
+    pytest.importorskip(case.library)
+    write(tmp_path, {"shop.py": case.module, "app.py": case.program})
+    bare = bare_run([PYTHON, "app.py"], cwd=tmp_path)
+    config = watch("shop", "*", via="name")
+    under = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
     assert under.seen == bare.seen
     spot = next(text for text in blind_spots(under.report) if text.startswith(f"early reference: shop:{case.handler} "))
     assert f"{tmp_path / 'shop.py'}:" in spot

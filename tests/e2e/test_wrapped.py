@@ -1019,12 +1019,15 @@ OWN_PROPERTY = '''
 
 
 def test_a_property_of_a_class_of_its_own_stays_what_it_is(tmp_path: Path):
-    """Its `__init__` need not take what `property` takes; one that cannot be copied is refused, and the other watches hold."""
+    """Its `__init__` need not take what `property` takes. One that cannot be copied is refused where a wrapper is asked for."""
     program = "import shop; p = shop.Basket.total; print(type(p).__name__, p.label, p.__doc__, shop.last(), shop.Basket().count)"
     write(tmp_path, {"shop.py": OWN_PROPERTY, "app.py": program})
-    config = watch("shop", "Basket.total", "Basket.count", "last")
+    config = watch("shop", "Basket.total", "Basket.count", "last", via="name")
     bare, result = bare_run([PYTHON, "app.py"], cwd=tmp_path), hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config)
     assert bare.stdout == "cached total All of it. 7 1\n"
     assert (result.stdout, result.exit_code) == (bare.stdout, bare.exit_code)
     assert (calls(result.report, "shop:Basket.total"), calls(result.report, "shop:last")) == (1, 1)
     assert watch_row(result.report, "shop:Basket.count")["status"] == "refused"
+    by_code = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=watch("shop", "Basket.total", "Basket.count", "last"))
+    assert (by_code.stdout, by_code.exit_code) == (bare.stdout, bare.exit_code)
+    assert [calls(by_code.report, f"shop:{name}") for name in ("Basket.total", "Basket.count", "last")] == [1, 1, 1]

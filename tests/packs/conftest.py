@@ -72,7 +72,7 @@ def compared() -> Compared:
             assert under.leaks(secret) == []
         failed = {target: state for target, state in under.watched.items() if state.startswith(("not found", "refused"))}
         assert failed == {}, json.dumps(failed, indent=1)
-        assert under.blind_spots == []
+        assert [spot for spot in under.blind_spots if not spot.startswith("CPU time: ")] == []  # of greenlets that take turns
         assert_sound(under.report)
         return under
 

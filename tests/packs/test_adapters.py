@@ -30,7 +30,7 @@ ONLY_IN_SOME = {"fastapi", "optional"}
 
 PROGRAM = """
 import importlib, json, sys, types
-from hookmon.probe.patching.patcher import Patches
+from hookmon.probe.patching.patches import Patches
 
 def timed(function, call, **more):
     def stand_in(*args, **kwargs): return function(*args, **kwargs)

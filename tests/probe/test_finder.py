@@ -25,6 +25,7 @@ PACKAGE = {
     "circle_b.py": "import circle_a\nname = 'b'\n",
     "failing.py": "def deep():\n    raise LookupError('no')\ndeep()\n",
     "space/inner.py": "value = 2\n",
+    "plugged.py": "value = 4\n",
     "swap.py": "import sys, types\nsys.modules[__name__] = types.SimpleNamespace(real=True)\n",
     "threaded.py": "import threading\nt = threading.Thread(target=lambda: __import__('pkg.other'))\nt.start()\nt.join()\n",
 }
@@ -44,6 +45,12 @@ def imported(fresh, tmp_path: Path):
         return fresh(code, prelude=PRELUDE, env={"NAMES": names})
 
     return run
+
+
+@pytest.fixture
+def imported_wide(imported, fresh):
+    """The same with a finder that knows globs, and modules that are loaded by their path."""
+    return lambda code, names: fresh(code, prelude=GLOBBED, env={"NAMES": names})
 
 
 CASES = {
@@ -237,6 +244,197 @@ def test_every_kind_of_module_is_seen_once(imported, name: str):
     """Wherever it comes from."""
     names, code = OTHERS[name]
     imported(code, names)
+
+
+GLOBBED = """
+import os, sys
+sys.path.insert(0, os.getcwd())
+from hookmon.probe.finder import Finder
+from hookmon.probe.base.wanted import sort_out
+seen = []
+names = sort_out(os.environ["NAMES"].replace("HERE", os.getcwd()).split())
+finder = Finder(names, lambda module, name: seen.append((name, module)))
+before = dict(sys.modules)
+finder.install()
+finder.follow_loaders()
+
+def load(name, path, listed=True):
+    import importlib.util
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    if listed: sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+"""
+
+WIDE = {  # names, code
+    "the modules in a package": (
+        "pkg.*",
+        "import pkg.mod, pkg.other, swap\nassert [n for n, _ in seen] == ['pkg.mod', 'pkg.other']",
+    ),
+    "a package and all below": ("pkg.**", "import pkg.mod, swap\nassert [name for name, _ in seen] == ['pkg', 'pkg.mod']"),
+    "a glob beside a name": (
+        "swap pkg.o*",
+        "import pkg.mod, pkg.other, swap\nassert [n for n, _ in seen] == ['pkg.other', 'swap']",
+    ),
+    "everything of the program's own": (
+        "**",
+        "import pkg.mod, swap, bisect, email.message, wrapt\n"
+        "assert [name for name, _ in seen] == ['pkg', 'pkg.mod', 'swap'], seen",
+    ),
+    "the standard library by its name": ("email.*", "import email.message\nassert 'email.message' in dict(seen)"),
+    "an installed package by its name": ("wrapt.**", "import wrapt\nassert 'wrapt' in dict(seen)"),
+    "there already": (
+        "o?",
+        "assert dict(seen) == {}\nfinder2 = Finder(sort_out(['os.**']), finder._loaded)\n"
+        "finder2.install()\nassert set(dict(seen)) == {'os', 'os.path'}",
+    ),
+    "by the file": ("HERE/pkg/*.py", "import pkg.mod, swap\nassert [name for name, _ in seen] == ['pkg', 'pkg.mod']"),
+    "by the file of what is loaded by path": (
+        "HERE/pkg/mod.py",
+        "m = load('my_mod', 'pkg/../pkg/./mod.py', listed=False)\nassert seen == [('my_mod', m)] and 'my_mod' not in sys.modules",
+    ),
+    "all files, and nothing that is installed": (
+        "/**/*.py",
+        "import pkg.mod, bisect, email.message, wrapt, hookmon.core.layout\n"
+        "assert [name for name, _ in seen] == ['pkg', 'pkg.mod'], seen",
+    ),
+    "by the file, whatever its loader": (
+        "HERE/pkg/*.py",
+        """
+import importlib.machinery
+class Loader:
+    def __init__(self, real): self.real = real
+    def create_module(self, spec): return None
+    def exec_module(self, module): exec(self.real.get_code(module.__name__), vars(module))
+class Rewriter:
+    def find_spec(self, name, path=None, target=None):
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if name == "pkg.mod": spec.loader = Loader(spec.loader)
+        return spec
+sys.meta_path.append(Rewriter())
+sys.meta_path.insert(1, sys.meta_path.pop())
+import pkg.mod
+assert [name for name, _ in seen] == ["pkg", "pkg.mod"] and type(pkg.mod.__spec__.loader) is Loader
+""",
+    ),
+    "what has no file": ("HERE/**/*.py", "import _lsprof, __hello__\nassert seen == []"),
+}
+
+BY_PATH = {
+    "listed": "m = load('plug', 'pkg/mod.py')\nassert seen == [('plug', m)]",
+    "not listed": "m = load('plug', 'pkg/mod.py', listed=False)\nassert seen == [('plug', m)]",
+    "another module of that name is listed": """
+sys.modules["plug"] = other = type(sys)("plug")
+m = load("plug", "pkg/mod.py", listed=False)
+assert seen == [("plug", m)] and sys.modules["plug"] is other
+""",
+    "it replaces itself": "load('plug', 'swap.py', listed=True)\nassert seen[0][0] == 'plug'",
+    "again": "load('plug', 'pkg/mod.py'); load('plug', 'pkg/mod.py')\nassert [name for name, _ in seen] == ['plug'] * 2",
+    "imported, and never twice": "import plugged\nassert [name for name, _ in seen] == ['plugged']",
+    "load_module": """
+import warnings
+warnings.simplefilter("ignore")
+from importlib.machinery import SourceFileLoader
+if hasattr(SourceFileLoader, "load_module"):  # until 3.14
+    m = SourceFileLoader("plug", "pkg/mod.py").load_module()
+    assert seen == [("plug", m)]
+""",
+    "by the loader itself": """
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+loader = SourceFileLoader("plug", "pkg/mod.py")
+m = module_from_spec(spec_from_loader("plug", loader))
+loader.exec_module(m)
+assert seen == [("plug", m)] and vars(loader) == {"name": "plug", "path": "pkg/mod.py"}
+""",
+    "a loader of the program's own": """
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
+class Loader(SourceFileLoader):
+    def exec_module(self, module):
+        super().exec_module(module)
+        module.extra = 1
+loader = Loader("plug", os.path.abspath("pkg/mod.py"))
+m = module_from_spec(spec_from_loader("plug", loader))
+loader.exec_module(m)
+assert seen == [("plug", m)] and m.extra == 1
+""",
+    "lazily": """
+import importlib.util
+spec = importlib.util.spec_from_file_location("plug", "pkg/mod.py")
+spec.loader = importlib.util.LazyLoader(spec.loader)
+m = sys.modules["plug"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(m)
+assert seen == []
+assert m.value == 1 and len(seen) == 1
+""",
+    "compiled": """
+import py_compile
+py_compile.compile("pkg/mod.py", "alone.pyc")
+m = load("plug", "alone.pyc")
+assert seen == [("plug", m)]
+""",
+    "written in C": """
+import importlib.util
+path = importlib.util.find_spec("_testcapi" if importlib.util.find_spec("_testcapi") else "_elementtree").origin
+from importlib.machinery import ExtensionFileLoader
+name = path.rpartition("/")[2].partition(".")[0]
+finder.uninstall()
+finder = Finder(sort_out([path.rpartition(".")[0] + ".s?"]), finder._loaded)
+finder.follow_loaders()
+m = load(name, path)
+assert seen == [(name, m)] and type(m.__loader__) is ExtensionFileLoader
+""",
+    "out of an archive": """
+import zipimport
+from importlib.util import module_from_spec
+archive = zipimport.zipimporter("archive.zip")
+spec = archive.find_spec("zipped")
+m = module_from_spec(spec)
+spec.loader.exec_module(m)
+assert seen == [("zipped", m)] and m.__loader__ is archive and m.__spec__.loader is archive
+""",
+    "one that fails": """
+import traceback
+try:
+    load("plug", "failing.py")
+except LookupError as error:
+    places = [(frame.filename.rpartition("/")[2], frame.name) for frame in traceback.extract_tb(error.__traceback__)]
+assert seen == []
+assert places[-2:] == [("failing.py", "<module>"), ("failing.py", "deep")]
+assert [name for _, name in places[:-2]] == ["<module>", "load", "exec_module", "_call_with_frames_removed"], places
+""",
+    "an odd spec": """
+from importlib.machinery import SourceFileLoader
+assert SourceFileLoader("plug", "pkg/mod.py").create_module(None) is None
+assert SourceFileLoader("plug", "pkg/mod.py").create_module(type("Spec", (), {"name": []})) is None
+""",
+    "what is replaced looks the same, and comes back": """
+import importlib.machinery, inspect
+create = importlib.machinery.SourceFileLoader.create_module
+assert (create.__name__, create.__qualname__) == ("create_module", "_LoaderBasics.create_module")
+assert str(inspect.signature(create)) == "(self, spec)" and create.__doc__
+finder.uninstall()
+assert importlib.machinery.SourceFileLoader.create_module is not create
+assert "hookmon" not in importlib.machinery.SourceFileLoader.create_module.__code__.co_filename
+load("plug", "pkg/mod.py")
+assert seen == []
+""",
+}
+
+
+@pytest.mark.parametrize("name", WIDE)
+def test_globs_of_modules_and_files_take_what_they_stand_for(imported_wide, name: str):
+    """One level, all below, and of what no name is given only the program's own."""
+    names, code = WIDE[name]
+    imported_wide(code, names)
+
+
+@pytest.mark.parametrize("name", BY_PATH)
+def test_a_module_that_is_loaded_by_its_path_is_seen(imported_wide, name: str):
+    """Once for each time that it is executed, whether sys.modules has it or not."""
+    imported_wide(BY_PATH[name], "plug plugged zipped")
 
 
 IN_FRONT = """

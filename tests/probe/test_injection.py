@@ -25,12 +25,18 @@ from support.fresh import AGENT
 from support.small_programs import PROGRAMS
 
 from hookmon.probe.patching import injection
-from hookmon.probe.patching.injection import inject, is_injected, replace_nested
+from hookmon.probe.patching.injection import inject
 
 ON_3_11 = sys.version_info[:2] == (3, 11) and sys.implementation.name == "cpython"
 pytestmark = pytest.mark.skipif(not ON_3_11, reason="calls are put into bytecode of CPython 3.11 only")
 
 EVENTS = ("start", "returned", "unwound", "yielded", "resumed")
+
+
+def replace_nested(code: CodeType, replace: Callable[[CodeType], CodeType]) -> CodeType:
+    """Return code with the codes among its constants replaced, the innermost first."""
+    constants = [replace(replace_nested(value, replace)) if isinstance(value, CodeType) else value for value in code.co_consts]
+    return code.replace(co_consts=tuple(constants))
 
 
 class Calls:
@@ -54,6 +60,7 @@ class Calls:
         calls: dict[str, Any] = {event: counter.__next__ for event, counter in counters.items()}
         if self.takes_arguments:
             calls["start"] = lambda *_, count=counters["start"].__next__: count()
+        calls["waited"] = calls["yielded"]
         return inject(code, **calls, takes_arguments=self.takes_arguments)
 
     def of(self, name: str) -> dict[str, int]:
@@ -226,10 +233,10 @@ def test_calls_come_in_order() -> None:
         yield from (2,)
         log.append("last")
 
-    made = with_calls(body, **{event: functools.partial(log.append, event) for event in EVENTS})()
+    made = with_calls(body, **{event: functools.partial(log.append, event) for event in (*EVENTS, "waited")})()
     assert log == []
     assert list(made) == [1, 2]
-    assert log == ["start", "first", "yielded", "resumed", "second", "yielded", "resumed", "last", "returned"]
+    assert log == ["start", "first", "yielded", "resumed", "second", "waited", "resumed", "last", "returned"]
 
 
 def test_unwound_sees_the_exception() -> None:
@@ -366,7 +373,7 @@ class Waits:
 
 
 def everything(function: Any) -> Any:
-    return with_calls(function, yielded=tuple, resumed=tuple)
+    return with_calls(function, yielded=tuple, waited=tuple, resumed=tuple)
 
 
 def test_what_a_generator_waits_for_is_seen() -> None:
@@ -458,7 +465,7 @@ def test_signal_does_not_part_a_coroutine_from_what_it_awaits() -> None:
 
     before = signal.signal(signal.SIGUSR1, stop)
     try:
-        made = with_calls(outer, yielded=tuple, resumed=send)()
+        made = with_calls(outer, waited=tuple, resumed=send)()
         next(made)
         with pytest.raises(Stop):
             next(made)
@@ -569,7 +576,7 @@ def test_instructions_stay(source: str) -> None:
     number = 0
     for file in files:
         for code in all_codes(compile(file.read_bytes(), str(file), "exec", dont_inherit=True)):
-            changed = inject(code, start=tuple, returned=tuple, unwound=tuple, yielded=tuple, resumed=tuple)
+            changed = inject(code, start=tuple, returned=tuple, unwound=tuple, yielded=tuple, waited=tuple, resumed=tuple)
             assert plain_instructions(changed) == plain_instructions(code), code.co_qualname
             assert [line for _, line in dis.findlinestarts(changed)] == [line for _, line in dis.findlinestarts(code)]
             assert changed.co_consts[: len(code.co_consts)] == code.co_consts
@@ -663,7 +670,7 @@ def test_jumps_may_grow(kind: str, sizes: Sequence[int]) -> None:
         assert [changed(n) for n in range(8)] == [plain(n) for n in range(8)]
         code = spaces[0].get("g", plain).__code__
         assert plain_instructions(
-            inject(code, start=tuple, returned=tuple, unwound=tuple, yielded=tuple, resumed=tuple)
+            inject(code, start=tuple, returned=tuple, unwound=tuple, yielded=tuple, waited=tuple, resumed=tuple)
         ) == plain_instructions(code)
 
 
@@ -732,18 +739,15 @@ def test_debugger_may_jump() -> None:
 # --- the other functions ----------------------------------------------------------------------------------------------------
 
 
-def test_injected_code_is_known() -> None:
-    """So is its copy, and code with calls may get further ones."""
+def test_code_with_calls_may_get_further_ones() -> None:
+    """Each of both is called."""
     begun = itertools.count()
 
     def f() -> Any:
         yield from (1, 2)
 
     once = everything(f)
-    assert not is_injected(f.__code__)
-    assert is_injected(once.__code__)
-    assert is_injected(once.__code__.replace(co_name="other"))
-    twice = with_calls(once, start=begun.__next__, returned=begun.__next__, yielded=begun.__next__, resumed=begun.__next__)
+    twice = with_calls(once, start=begun.__next__, returned=begun.__next__, waited=begun.__next__, resumed=begun.__next__)
     assert list(twice()) == [1, 2]
     assert read(begun) == 6
     made = twice()
@@ -767,30 +771,6 @@ def test_code_keeps_what_describes_it() -> None:
     assert changed != code
     for constant in changed.co_consts[len(code.co_consts) :]:
         assert pickle.dumps(pickle.loads(pickle.dumps(constant))) == pickle.dumps(constant)
-
-
-def test_nested_codes_are_replaced() -> None:
-    """At all depths, the innermost first; without a change all stay the same objects."""
-    code = compile(
-        "def a():\n def b(): return 1\n return b\nclass C:\n def m(self): return 2", "nested.py", "exec", dont_inherit=True
-    )
-    names: list[str] = []
-
-    def keep(nested: CodeType) -> CodeType:
-        names.append(nested.co_name)
-        return nested
-
-    assert replace_nested(code, keep) is code
-    assert names == ["b", "a", "m", "C"]
-    changed = replace_nested(
-        code, lambda nested: nested.replace(co_consts=(*nested.co_consts, 9)) if nested.co_name == "m" else nested
-    )
-    assert changed is not code
-    assert changed.co_consts[0] is code.co_consts[0]
-    space: dict[str, Any] = {}
-    exec(changed, space)
-    assert space["C"].m.__code__.co_consts[-1] == 9
-    assert space["C"]().m() == 2
 
 
 def test_code_of_no_compiler_is_refused() -> None:
@@ -908,8 +888,12 @@ HOOK = """
 import atexit, gc, importlib._bootstrap_external as external, itertools, sys
 sys.dont_write_bytecode = True
 from types import CodeType
-from hookmon.probe.patching.injection import inject, is_injected, replace_nested
+from hookmon.probe.patching.injection import inject
 rows = []
+
+def replace_nested(code, replace):
+    constants = [replace(replace_nested(value, replace)) if isinstance(value, CodeType) else value for value in code.co_consts]
+    return code.replace(co_consts=tuple(constants))
 
 def inject_one(code):
     if not code.co_flags & 1:  # CO_OPTIMIZED: functions
@@ -917,7 +901,7 @@ def inject_one(code):
     row = [code.co_qualname, *(itertools.count() for _ in range(5))]
     rows.append(row)
     start, returned, unwound, yielded, resumed = (counter.__next__ for counter in row[1:])
-    return inject(code, start=start, returned=returned, unwound=unwound, yielded=yielded, resumed=resumed)
+    return inject(code, start=start, returned=returned, unwound=unwound, yielded=yielded, waited=yielded, resumed=resumed)
 
 def get_code(self, name, get_code=external.SourceLoader.get_code):
     return replace_nested(get_code(self, name), inject_one)

@@ -84,23 +84,44 @@ DEFINED = [
 ]
 
 
-def decorate_script(tmp_path: Path, wanted: Any, source: str = SCRIPT) -> tuple[CodeType | None, list[str], list[str]]:
-    """Return (code, names that were decorated, names that are defined)."""
-    made: list[str] = []
-    defined: list[str] = []
+class Patcher:
+    """Decorates what is wanted, and remembers what it was told. It watches nothing by its code."""
 
-    def decorate(name: str) -> Any:
+    def __init__(self, wanted: Any) -> None:
+        self._wanted = wanted
+        self.made: list[str] = []
+        self.defined: list[str] = []
+
+    def wants(self, name: str, *, is_all: bool) -> bool:
+        """Say whether a definition is wanted."""
+        return bool(self._wanted(name))
+
+    def decorator(self, name: str, *, is_all: bool) -> Any:
+        """Return a decorator that marks a function."""
+
         def mark(function: Any) -> Any:
-            made.append(name)
+            self.made.append(name)
             function.watched = True
             return function
 
         return mark
 
+    def prepare(self, code: CodeType, _decorated: frozenset[str]) -> tuple[CodeType, bool]:
+        """Return the code as it is."""
+        return code, False
+
+    def note_defined(self, names: list[str], _filename: str) -> None:
+        """Remember the names."""
+        self.defined += names
+
+
+def decorate_script(tmp_path: Path, wanted: Any, source: str = SCRIPT) -> tuple[CodeType | None, list[str], list[str]]:
+    """Return (code, names that were decorated, names that are defined)."""
     path = tmp_path / "script.py"
     path.write_text(source)
-    script = MainScript(wanted, decorate, lambda names, _: defined.extend(names))
-    return script._compile(path.read_bytes, str(path), warn=True), made, defined
+    patcher: Any = Patcher(wanted)
+    script = MainScript(patcher)
+    return script._compile(path.read_bytes, str(path), warn=True), patcher.made, patcher.defined
 
 
 def test_every_definition_is_told(tmp_path: Path):
@@ -165,3 +186,11 @@ def test_a_warning_of_the_compiler_comes_once(tmp_path: Path, wanted: bool, time
         warnings.simplefilter("always")
         decorate_script(tmp_path, lambda name: wanted, 'text = "\\d"\ndef quote(): pass\n')
     assert len(seen) == times
+
+
+def test_the_tools_that_start_notices_are_those_of_runners():
+    """It has their names without the module, which few processes need."""
+    from hookmon.probe import runners, start
+
+    known = {*runners.LIKE_RUNPY, *runners.COMPILING, *runners.UNPICKLING, "pdb", runners._CELLS}
+    assert known == start._RUNNERS

@@ -93,18 +93,22 @@ assert [key for key in before if undone[key] != before[key]] == []
 assert {CALLS[call].replace("== 1 and shop.cached.cache_info().misses == 1", "")} or {call!r} == "cached"
 """
     )
-    assert recorded.watches() == {f"shop:{call}": (layout.TARGET_ACTIVE, "")}
+    assert recorded.watches() == {f"shop:{call}": (layout.TARGET_ACTIVE, "name")}
     assert recorded.calls() == {call: TIMES.get(call, 1)}
 
 
 @pytest.mark.parametrize(
     ("pattern", "active"),
     [
-        ("*", {"quote", "requote", "later", "walk", "stream", "_private"}),
+        (
+            "*",
+            {"quote", "requote", "later", "walk", "stream", "_private", "Base.total"}
+            | {"Basket.add", "Basket.make", "Basket.count", "Basket.Item.cost"},
+        ),
         ("*quote", {"quote", "requote"}),
         ("[qr]*", {"quote", "requote"}),
         ("__d*", {"__dunder"}),
-        ("Basket.*", {"Basket.add", "Basket.make", "Basket.count"}),
+        ("Basket.*", {"Basket.add", "Basket.make", "Basket.count", "Basket.Item.cost"}),
         ("Basket.__*", {"Basket.__init__"}),
         ("Basket.Item.*", {"Basket.Item.cost"}),
     ],
@@ -135,7 +139,7 @@ plans = []
 for number, (call, span) in enumerate([("*", "glob"), ("quote", "exact")], 1):
     plans.append({"id": number, "module": "shop", "calls": [call], "span": span, "kind": "function", "nested": False,
                   "entry": False, "entry_name": "", "entry_status": "", "entry_body": "", "waits": False, "pack": "",
-                  "source": "test", "adapter": ""})
+                  "source": "test", "adapter": "", "via": "name"})
 patch_module(shop, "shop", plans, patches)
 shop.quote(1); shop.other(1)
 """)

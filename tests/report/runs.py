@@ -45,6 +45,8 @@ def run(**more: Any) -> Run:
         "exit_code": 0,
         "python": "3.12.4",
         "engine": "pure",
+        "beside_ns": 0,
+        "lanes": 1,
         "processes": [process(4711)],
     }
     return Run(**plain | more)
@@ -68,6 +70,8 @@ def process(pid: int, **more: Any) -> Process:
         "read_bytes": 1_204_224,
         "written_bytes": 8_192,
         "switches": 1_204,
+        "ran_ns": 1_250 * MS,
+        "waited_ns": 40 * MS,
     }
     return Process(**plain | more)
 
@@ -107,9 +111,11 @@ def shop() -> Run:
         command=["gunicorn", "-w", "2", "shop:app"],
         overhead_ns=1_140_000,
         call_cost_ns=950.0,
+        beside_ns=1_100 * MS,
+        lanes=2,
         nodes=nodes,
         processes=[
-            process(4711, command=["gunicorn", "-w", "2", "shop:app"], calls=0, cpu_ns=140 * MS),
+            process(4711, command=["gunicorn", "-w", "2", "shop:app"], calls=0, cpu_ns=140 * MS, ran_ns=140 * MS),
             process(4712, command=["gunicorn: worker [shop:app]"], calls=1_194, errors=3, started_ns=2),
             process(4720, command=["/usr/bin/convert", "a.png", "b.jpg"], python="", exit_code=-9, state="killed", started_ns=3),
         ],
@@ -196,6 +202,7 @@ def web() -> Run:
     return run(
         project="/srv/shop",
         nodes=nodes,
+        lanes=12,
         examples=[Example(0, 100, 50 * MS, 200, 18, 4711, spans)],
         processes=[process(4711, calls=250)],
     )

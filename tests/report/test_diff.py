@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 import runs
-from runs import MS
+from runs import MS, S
 
 from hookmon.collector.store import Node, Run
 from hookmon.report.diff import FORMATS, render
@@ -291,3 +291,14 @@ def test_time_that_was_never_taken_is_not_compared():
     a, b = (web(nodes=[Node(-1, "n", "sql", "m:n", calls=50, untimed=50)]) for _ in range(2))
     ((row),) = build(a, b).times
     assert (row.verdict, row.calls_a) == ("too few calls", 50)
+
+
+def test_a_diff_has_the_account_of_each_run():
+    """In JSON and on the screen: the one may have waited, the other computed."""
+    a, b = (runs.run(nodes=[runs.node(-1, "f", [MS])], duration_ns=duration_ns) for duration_ns in (3 * S, 10 * S))
+    diff = build(a, b)
+    said = " ".join(text_of(diff, "text").split())
+    for side in (diff.a, diff.b):
+        assert side.account.endswith(" waiting for others; watched calls explain <1 %")
+        assert side.account in said
+        assert side.account.replace("<", "\\<") in text_of(diff, "markdown")

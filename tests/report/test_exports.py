@@ -185,3 +185,22 @@ def test_a_large_run_is_shown_quickly():
         if times[-1] < 1.5:
             break
     assert min(times) < 1.5
+
+
+def test_functions_of_one_name_have_their_places_in_markdown():
+    """Relative to the project; without any there is no column."""
+    nodes = [node(-1, "run", [at * MS], target=f"m{at}:run") for at in (2, 1)]
+    places = {"m2:run": "/srv/a|b.py:7", "m1:run": "/srv/b.py:9"}
+    lines = text_of(runs.run(nodes=nodes, project="/srv", places=places), "markdown").splitlines()
+    assert sum(line.startswith("| Name | Where | Calls |") for line in lines) == 1
+    assert [line.split(" | ")[1] for line in lines if line.startswith("| `run`")] == ["`a\\|b.py:7`", "`b.py:9`"]
+    assert "Where" not in text_of(runs.run(nodes=nodes), "markdown")
+
+
+def test_the_account_is_in_markdown_with_its_warning():
+    """Above all figures."""
+    process = runs.process(4711, cpu_ns=500 * MS, ran_ns=500 * MS, waited_ns=2_000 * MS)
+    lines = text_of(runs.run(processes=[process]), "markdown").splitlines()
+    assert lines[2].startswith("3.42 s = 0.50 s computing + 2.00 s waiting for a processor + 0.92 s waiting for others; ")
+    assert "To see the rest: `hookmon run --own python app.py`" in lines
+    assert sum(line.startswith("**The machine was busy: 80 %") for line in lines) == 1

@@ -16,7 +16,9 @@ import runs
 from browser import Visit, page_of, visit
 from runs import MS, S, node
 
-from hookmon.collector.store import CallSeries, Run, Sample
+from hookmon.collector.samples import SampledFrame, SampledProcess, SampledStack
+from hookmon.collector.store import CallSeries, Run, Sample, Signal
+from hookmon.core.histogram import bucket_of
 from hookmon.report import render
 from hookmon.report.offline import ASSETS, DIFF, RUN, page
 from hookmon.report.texts import inert
@@ -36,6 +38,14 @@ def busy() -> Run:
     ]
     run.samples = [Sample(at * S, 4711, at * 500 * MS, 40_000_000 + at * 1_000_000, 1, 5, 0, 0, 0) for at in range(8)]
     return run
+
+
+def measured() -> Run:
+    """Return a run of which only imports and signals are known."""
+    pause = Signal("gc pause, generation 0", "s", "histogram", 0.1, 1, 0.1, 0.1, buckets={bucket_of(10**8): 1})
+    signals = [pause, Signal("sent", "By", "counter", 48_200_000, 12, 0, 0)]
+    nodes = [node(-1, "shop", [5 * MS], children_ns=2 * MS, kind="import"), node(0, "shop.prices", [2 * MS], kind="import")]
+    return runs.run(signals=signals, nodes=nodes)
 
 
 def document(text: str) -> Any:
@@ -149,6 +159,7 @@ SECTIONS = {
     "killed": (runs.killed, {"time", "calls", "flame", "processes", "unseen"}),
     "hostile": (runs.hostile, {"time", "calls", "flame", "processes", "unseen"}),
     "empty": (runs.run, {"processes", "unseen"}),
+    "measured": (measured, {"imports", "signals", "time", "flame", "processes"}),
 }
 
 
@@ -161,6 +172,44 @@ def test_a_page_shows_what_there_is(look: Callable[..., Visit], name: str):
     assert set(shown) == sections | {"environment"}
     assert seen.texts("#verdict h1")[0]
     assert "[object" not in seen.page.inner_text("body")
+
+
+def test_imports_are_a_tree_and_signals_stand_in_their_units(look: Callable[..., Visit]):
+    """As in the text."""
+    seen = look(measured())
+    assert seen.texts("#imports td.name") == ["shop", "shop.prices"]
+    paddings = "[...document.querySelectorAll('#imports td.name span')].map(e => parseFloat(getComputedStyle(e).paddingLeft))"
+    first, second = seen.page.evaluate(paddings)
+    assert first == 0 < second
+    assert seen.texts("#signals tbody tr:first-child td")[3] == "100 ms"
+    assert seen.texts("#signals tbody tr:last-child td")[3] == "48.2 MB"
+
+
+def sampled() -> Run:
+    """Return the shop, with samples."""
+    run = busy()
+    run.sampled_frames = [
+        SampledFrame("<module>", "/srv/shop/app.py", 9, 1),
+        SampledFrame("price", "/srv/shop/pricing.py", 33, 30),
+        SampledFrame("<script>alert(1)</script>", "/srv/shop/<b>.py", 7, 5),
+    ]
+    run.sampled_stacks = [SampledStack([0, 1], 30), SampledStack([0, 2], 9), SampledStack([0], 1)]
+    run.sampled_processes = [SampledProcess(4711, 100, 40, lost=5)]
+    return run
+
+
+def test_samples_have_a_section_with_lines_and_a_flame_graph(look: Callable[..., Visit]):
+    """Its figures are samples, and stand in no table of counts."""
+    seen = look(sampled())
+    assert seen.texts("#sampled h2 ~ .body td.name")[0].startswith("(no watched call)")
+    assert "11 % of the samples could not be read" in seen.page.inner_text("#sampled")
+    seen.page.locator("#sampled .open").first.click()
+    assert "pricing.py:33" in seen.page.inner_text("#sampled")
+    names = seen.texts("#sampled .flame button")
+    assert sorted(names) == ["<module>", "<script>alert(1)</script>", "all", "price"]
+    seen.page.locator("#sampled .flame button", has_text="price").hover()
+    assert seen.page.inner_text("#sampled .status").startswith("price : 30 samples (75 %), itself 30 samples")
+    assert seen.said == []
 
 
 @pytest.mark.parametrize("width", [320, 400, 1280])
@@ -186,6 +235,25 @@ def test_on_a_telephone_a_name_has_the_whole_width(look: Callable[..., Visit]):
     assert seen.page.evaluate(f"{figures}.every(e => e.parentNode.firstChild.offsetTop < e.offsetTop)")
     cell = seen.page.locator("#calls td.name", has_text="SELECT shop_author")
     assert cell.evaluate("e => e.offsetHeight") <= 80  # three lines
+
+
+def test_the_account_stands_below_the_verdict(look: Callable[..., Visit]):
+    """With the command that shows the rest, and on a busy machine what that means for all times."""
+    process = runs.process(4711, cpu_ns=MS * 500, ran_ns=MS * 500, waited_ns=2 * S)
+    seen = look(runs.run(nodes=[node(-1, "f", [MS])], processes=[process]))
+    said = seen.page.inner_text("#verdict")
+    assert "3.42 s = 0.50 s computing + 2.00 s waiting for a processor + 0.92 s waiting for others; watched calls" in said
+    assert seen.texts("#verdict .detail code") == ["hookmon run --own python app.py"]
+    assert seen.texts("#verdict .warn") == [document(page_of(runs.run(processes=[process])))["account"]["warning"]]
+
+
+def test_functions_of_one_name_are_told_apart_by_their_places(look: Callable[..., Visit]):
+    """As in the text: relative to the project; calls of packs have none."""
+    names = ("run", "run", "GET")
+    nodes = [node(-1, name, [(3 - at) * MS], target=f"m{at}:{name}") for at, name in enumerate(names)]
+    seen = look(runs.run(nodes=nodes, project="/srv", places={"m0:run": "/srv/a.py:7", "m1:run": "/srv/b.py:9"}))
+    assert seen.texts("#calls td.name") == ["run", "run", "GET"]
+    assert seen.texts("#calls tbody td:nth-child(2)") == ["a.py:7", "b.py:9", ""]
 
 
 def test_targets_of_one_name_are_one_row_of_the_page(look: Callable[..., Visit]):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 
 import pytest
-from runs import run
+from runs import MS, node, run
 
 from hookmon.collector.store import Signal
 from hookmon.core.histogram import bucket_of
+from hookmon.report.formats import csv as csv_format
 from hookmon.report.formats import json as json_format
-from hookmon.report.formats import text
+from hookmon.report.formats import markdown, text
 from hookmon.report.model import build
 from hookmon.report.signals import quantity
 
@@ -62,6 +64,38 @@ def test_json_has_percentiles_in_the_unit():
         **dict.fromkeys(("mean", "p50", "p95", "p99"), 0),
     }
     assert (sent["value"], sent["unit"]) == (48_200_000, "By")
+
+
+def test_markdown_has_a_row_for_each():
+    """As on the screen."""
+    file = io.StringIO()
+    markdown.write(build(run(signals=SIGNALS)), file, width=None, everything=False)
+    rows = [line for line in file.getvalue().splitlines() if line.startswith("| `")]
+    assert rows == [
+        "| `lag` | histogram | 4 | 107 ms | 26.8 ms | 1.97 ms | 100 ms | 100 ms |",
+        "| `open` | gauge | 7 | 3 | – | – | – | 9 |",
+        "| `sent` | counter | 12 | 48.2 MB | – | – | – | – |",
+    ]
+
+
+def test_csv_has_signals_behind_the_calls():
+    """In columns of their own; those of calls are empty for them, and the other way round."""
+    file = io.StringIO()
+    csv_format.write(build(run(signals=SIGNALS, nodes=[node(-1, "quote", [MS])])), file, width=None, everything=False)
+    call, lag, opened, sent = csv.DictReader(io.StringIO(file.getvalue()))
+    assert (call["name"], call["calls"], call["value"], call["unit"]) == ("quote", "1", "", "")
+    assert (lag["name"], lag["kind"], lag["unit"], lag["count"], lag["calls"]) == ("lag", "histogram", "s", "4", "")
+    assert float(lag["value"]) == pytest.approx(sum(PAUSES))
+    assert (opened["value"], opened["max"], sent["value"], sent["unit"]) == ("3", "9", "48200000", "By")
+
+
+def test_a_place_in_a_name_is_told_from_the_project():
+    """As call sites are; other names that have the word in them stay."""
+    installed = "/usr/lib/python3.12/site-packages/x/y.py:1"
+    names = ["step at /srv/shop/app.py:7", f"step at {installed}", "at last", "a at b"]
+    signals = [Signal(name, "s", "histogram", 0.1, 1, 0.1, 0.1, buckets={bucket_of(10**8): 1}) for name in names]
+    rows = build(run(signals=signals, project="/srv/shop")).signals
+    assert [row.name for row in rows] == ["a at b", "at last", "step at app.py:7", "step at site-packages/x/y.py:1"]
 
 
 @pytest.mark.parametrize(

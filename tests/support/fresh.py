@@ -25,16 +25,17 @@ import importlib.util, os, sys, types
 from hookmon.probe.recording import recorder
 recorder.wrapt_folder = os.path.dirname(importlib.util.find_spec("wrapt").origin)
 recorder.start(os.environ["FOLDER"], "test")
-from hookmon.probe.patching.patcher import Patches, patch_module
+from hookmon.probe.patching.patcher import patch_module
+from hookmon.probe.patching.patches import Patches
 patches = Patches([])
 _watches = []
 
 def watch(module, *calls, span="", kind="function", nested=False, pack="", entry=False, entry_name="", entry_status="",
-          entry_body="", waits=False, until=()):
+          entry_body="", waits=False, until=(), via="name"):
     _watches.append(len(_watches) + 1)
     plan = {"id": _watches[-1], "module": module.__name__, "calls": list(calls), "span": span, "kind": kind,
             "nested": nested, "pack": pack, "source": "test", "adapter": "", "entry": entry, "entry_name": entry_name,
-            "entry_status": entry_status, "entry_body": entry_body, "waits": waits}
+            "entry_status": entry_status, "entry_body": entry_body, "waits": waits, "via": via}
     if until:
         plan["until"] = list(until)
     patch_module(module, module.__name__, [plan], patches)

@@ -107,6 +107,12 @@ class Started:
             saved = json.loads(self.report_path.read_text())
         return Result(self._read(self._stdout), self._read(self._stderr), exit_code, saved)
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether its output was read, or it was ended."""
+        closed: bool = self._stdout.closed
+        return closed
+
     def kill(self) -> None:
         """End the command and all that it has started, whatever state they are in."""
         with suppress(psutil.NoSuchProcess):

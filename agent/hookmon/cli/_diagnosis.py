@@ -10,12 +10,15 @@ import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from glob import iglob
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING
 
 from hookmon import __version__
 from hookmon.core.errors import HookmonError
+from hookmon.core.globs import Glob, is_glob
+from hookmon.core.plan import MOST_MODULES
 from hookmon.core.switch import DISABLED, is_disabled
 
 if TYPE_CHECKING:
@@ -38,13 +41,16 @@ _WRAPPERS = ("opentelemetry-instrument", "elasticapm-run")
 _EMBEDDING = ("uwsgi",)
 """Programs with Python inside."""
 
-_FOLLOWED = ("coverage", "coverage3", "cProfile", "streamlit", "trace")
-"""Tools whose script is seen as `__main__` (probe/main_script.py)."""
+_FOLLOWED = ("coverage", "coverage3", "debugpy", "ipython", "ipython3", "kernprof", "pyinstrument", "streamlit", "viztracer")
+"""Commands whose script is seen as `__main__` (probe/runners.py)."""
 
-_NOT_FOLLOWED = ("IPython", "doctest", "pdb", "profile")
+_NOT_FOLLOWED = ("doctest", "memory_profiler")
 """Modules that execute a script, of which nothing is seen."""
 
 UNKNOWN = "unknown"
+
+_MOST_SHOWN = 4
+"""Modules or files that a glob stands for, by name."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,7 @@ def diagnose(command: list[str], found: Origins) -> list[Check]:
             checks.append(Check("script", NO, f"{resolved.arguments[0]} is a PEX: it executes Python again with -I (isolated)"))
     checks += _places()
     checks.append(_configuration(found, resolved.interpreter, resolved.arguments))
+    checks += _globs(found)
     return checks
 
 
@@ -101,7 +108,7 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
     folder = _plan.make_run_folder()
     try:
         _plan.write(folder, found.config, __version__)
-        modules = sorted({watch.module.partition(".")[0] for watch in found.config.watches} - {"__main__"})
+        modules = sorted({root for watch in found.config.watches if (root := Glob(watch.module).root)} - {"__main__"})
         answer = ask(
             interpreter,
             environment(os.environ, folder),
@@ -230,6 +237,32 @@ def _configuration(found: Origins, interpreter: list[str], arguments: list[str])
     in_main = any(watch.module == "__main__" for watch in config.watches)
     obstacle = _obstacle_in_main(interpreter, arguments) if in_main and interpreter else ""
     return Check("configuration", NOTE if obstacle else YES, f"{text}{obstacle and '; '}{obstacle}", is_needed=False)
+
+
+def _globs(found: Origins) -> Iterator[Check]:
+    """Tell of each glob of modules or files in a user's watch what it stands for now."""
+    from hookmon.collector.hints import Hints, module_names
+
+    config = found.config
+    hints = Hints(config.project)
+    names = sorted(module_names(config.project))
+    for watch in {watch.place: watch for watch in config.watches if not watch.pack}.values():
+        files = watch.to_plan(0).get("files", [])
+        if files:
+            there = sorted({path for file in files for path in iglob(file, recursive=True)})
+            what = "file"
+        elif is_glob(watch.module):
+            there, what = [name for name in names if Glob(watch.module).takes(name)], "module"
+        else:
+            continue
+        if there:
+            shown = ", ".join(there[:_MOST_SHOWN]) + ", …" * (len(there) > _MOST_SHOWN)
+            text = f"{len(there):,} {what}{'s' * (len(there) > 1)} of the project: {shown}"
+            text += f"; of these {MOST_MODULES:,} are watched" if len(there) > MOST_MODULES else ""
+        else:
+            hint = hints.of_watch(watch.place, files)
+            text = hint if files else f"no module of the project is one of these{hint and '; '}{hint}"
+        yield Check(f"watch {watch.place}", YES if there else NOTE, text, is_needed=False)
 
 
 def _obstacle_in_main(interpreter: list[str], arguments: list[str]) -> str:

@@ -79,6 +79,8 @@ class LiveApp(App[None]):
     #filter.open { display: block; }
     #calls { height: 3fr; }
     #flight { height: 1fr; min-height: 4; }
+    #signals { display: none; height: 1fr; min-height: 4; }
+    #signals.open { display: block; }
     #processes { height: 1fr; min-height: 4; }
     """
 
@@ -99,6 +101,7 @@ class LiveApp(App[None]):
         yield Input(self.wanted, placeholder="name, kind or target; * and ? stand for anything", id="filter")
         yield DataTable(id="calls", cursor_type="row", zebra_stripes=True)
         yield DataTable(id="flight", cursor_type="none")
+        yield DataTable(id="signals", cursor_type="none")
         yield DataTable(id="processes", cursor_type="none")
         yield Footer()
 
@@ -107,6 +110,7 @@ class LiveApp(App[None]):
         for name, columns in (
             ("calls", rows.CALL_COLUMNS),
             ("flight", rows.FLIGHT_COLUMNS),
+            ("signals", rows.SIGNAL_COLUMNS),
             ("processes", rows.PROCESS_COLUMNS),
         ):
             self._table(name).add_columns(*columns)
@@ -134,6 +138,9 @@ class LiveApp(App[None]):
         self._fill("calls", [rows.call_cells(row, self.history) for row in shown], [row.key for row in shown])
         flying = [call for call in self.history.now.in_flight if rows.is_wanted(call, self.wanted)]
         self._fill("flight", [rows.flight_cells(call, project) for call in flying[:_SHOWN_IN_FLIGHT]])
+        signals = [rows.signal_cells(row, project) for row in self.history.signals(self.window)]
+        self._table("signals").set_class(bool(signals), "open")
+        self._fill("signals", signals)
         self._fill("processes", [rows.process_cells(row) for row in self.history.processes()])
         if isinstance(self.screen, Detail):
             self.screen.draw()

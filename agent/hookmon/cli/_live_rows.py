@@ -12,8 +12,9 @@ from typing import Any
 from hookmon.collector.counters import CallKey
 from hookmon.collector.feed import LiveCall
 from hookmon.collector.store import Run
-from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive
+from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive, SignalLive
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
+from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
 
 SCHEMA = "hookmon-top/1"
@@ -115,6 +116,23 @@ def process_cells(row: ProcessLive) -> list[str]:
     ]
 
 
+SIGNAL_COLUMNS = ("signal", "kind", "times/s", "in window", "value", "max")
+
+
+def signal_cells(row: SignalLive, project: str) -> list[str]:
+    """Return the cells of SIGNAL_COLUMNS; a gauge has no sum that could grow, a counter no largest value."""
+    signal = row.signal
+    name, at, place = signal.name.rpartition(" at ")
+    return [
+        inert(f"{name} at {short_place(site(place, project))}" if at else signal.name),
+        signal.kind,
+        rate(row.rate),
+        inert(quantity(row.growth, signal.unit)) if signal.kind != "gauge" and row.rate else "–",
+        inert(quantity(signal.value, signal.unit)),
+        inert(quantity(signal.max, signal.unit)) if signal.kind != "counter" else "–",
+    ]
+
+
 def site(call_site: str, project: str) -> str:
     """Return a call site relative to the project."""
     return inert(location(call_site, project) or call_site)
@@ -167,6 +185,7 @@ def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
             for row in select_calls(history, "10 s", wanted)
         ],
         "in_flight": [asdict(call) for call in now.in_flight if is_wanted(call, wanted)],
+        "signals": _plain_signals(history),
         "processes": [asdict(row.process) | {"cpu_share": row.cpu_share, "rate": row.rate} for row in history.processes()],
     }
 
@@ -174,6 +193,17 @@ def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
 def _plain(figures: Figures) -> dict[str, Any]:
     shown = ("seconds", "calls", "errors", "rate", "total_ns", "self_ns", "p50_ns", "p95_ns", "p99_ns")
     return {name: getattr(figures, name) for name in shown}
+
+
+def _plain_signals(history: History) -> list[dict[str, Any]]:
+    """Return each signal as it is now, with how often a second it was measured in each window and what came to its value."""
+    shown = ("name", "unit", "kind", "count", "value", "min", "max")
+    windows = {window: history.signals(window) for window in WINDOWS}  # of the same signals, in one order
+    return [
+        {name: getattr(row.signal, name) for name in shown}
+        | {window: {"rate": rows[at].rate, "growth": rows[at].growth} for window, rows in windows.items()}
+        for at, row in enumerate(windows["all"])
+    ]
 
 
 def detail(history: History, key: CallKey, window: str, project: str) -> list[tuple[str, str]]:

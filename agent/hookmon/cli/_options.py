@@ -14,11 +14,25 @@ _OPTIONS = (
     click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total"),
     click.option("--pack", multiple=True, metavar="NAME|FILE", help="Switch a pack on; a path reads that pack."),
     click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them."),
+    click.option("--signal", multiple=True, metavar="NAME", help="Measure besides calls: gc, imports or loop."),
+    click.option("--imports", is_flag=True, help="Time the import of every module, as --signal imports does."),
 )
 
 
 def configuration(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the parameters `config`, `no_config`, `watch`, `pack` and `no_pack`, as `config.load` takes them."""
+    """Give a verb the parameters of `config.load`: config, no_config, watch, pack, no_pack, signal and imports."""
     for option in reversed(_OPTIONS):
         verb = option(verb)
     return verb
+
+
+def words(configuration: dict[str, Any]) -> list[str]:
+    """Return the options that were given, as words of a command line."""
+    found: list[str] = []
+    for name, value in configuration.items():
+        option = "--" + name.replace("_", "-")
+        if value is True:
+            found.append(option)
+        elif value:
+            found += [word for one in (value if isinstance(value, tuple) else (value,)) for word in (option, str(one))]
+    return found

@@ -32,12 +32,27 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "max_overhead": config.max_overhead,
         "watches": watches,
     }
-    modules = {*plan.HEARD_OF, *(watch["module"] for watch in watches)}
-    if config.root["signals"]:
-        modules.add(plan.AT_ONCE)
+    lines = module_lines(watches, is_at_once=bool(config.root["signals"]))
+    lines += sorted({name for signal in config.root["signals"] for name in plan.SIGNAL_MODULES.get(signal, ())} - set(lines))
     _write_privately(folder / plan.FILE_NAME, plan.encode({**config.root, **content}))
-    _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(sorted(modules)).encode())
+    _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(lines).encode("utf-8", "surrogateescape"))
     return watches
+
+
+def module_lines(watches: list[WatchPlan], *, is_at_once: bool) -> list[str]:
+    """Return the lines of the file of modules: names, globs, and what else the probe has to know at its start."""
+    from hookmon.core import plan
+    from hookmon.core.globs import is_glob
+
+    names = {watch["module"] for watch in watches if not watch.get("files")}
+    files = {file for watch in watches for file in watch.get("files", ())}
+    is_by_path = any(not watch["pack"] and watch["module"] != "__main__" for watch in watches)
+    marks = {
+        plan.AT_ONCE: is_at_once,
+        plan.BY_PATH: is_by_path,
+        plan.GLOBS: bool(files) or any(is_glob(name) for name in names),
+    }
+    return sorted({*plan.HEARD_OF, *names, *files, *(mark for mark, is_set in marks.items() if is_set)})
 
 
 def prepare(config: Config, version: str) -> tuple[Path, list[WatchPlan]]:

@@ -36,6 +36,7 @@ _ENVIRONMENT = """\
 | `TMPDIR`, `XDG_RUNTIME_DIR` | where the files of a run are while it lasts, when `/dev/shm` has no 256 MiB left |
 
 `HOOKMON_RUN` and `HOOKMON_AGENT` are hookmon's own: with `PYTHONPATH` they bring it into child processes.
+`HOOKMON_TRACER` says who may read the program for samples, where Linux has to be told (`kernel.yama.ptrace_scope` is 1).
 """
 
 

@@ -43,6 +43,7 @@ def command(finding: str, run: str, as_json: bool) -> None:
 
 def _show(explanation: Explanation) -> None:
     from hookmon.report.explain import MOST_STEPS
+    from hookmon.report.sampled import write_rows
     from hookmon.report.screen import Column, Piece, Screen
     from hookmon.report.texts import count, duration
 
@@ -57,9 +58,9 @@ def _show(explanation: Explanation) -> None:
     if example is not None:
         shown = explanation.steps[:MOST_STEPS]
         status = f", status {example.status}" if example.status else ""
-        screen.title(
-            "The slowest example", f"{finding.transaction}, {duration(example.duration_ns)}{status}, process {example.pid}"
-        )
+        computed = "" if example.computed_ns is None else f", computing {duration(example.computed_ns)}"
+        took = f"{duration(example.duration_ns)}{computed}{status}"
+        screen.title("The slowest example", f"{finding.transaction}, {took}, process {example.pid}")
         rows: list[list[Piece]] = []
         for step in shown:
             style = "bold" if step.is_meant else ""
@@ -73,6 +74,7 @@ def _show(explanation: Explanation) -> None:
         if left or example.left_out:
             hidden = [f"{count(left, 'more row')}" if left else "", f"{count(example.left_out)} shorter calls were not kept"]
             screen.line(("; ".join(text for text in hidden if text and (example.left_out or text is hidden[0])), "dim"))
+    write_rows(screen, explanation.sampled, "Computing, by samples")
     screen.title("What to change")
     for text in explanation.changes:
         screen.paragraph(text)

@@ -24,9 +24,13 @@ if TYPE_CHECKING:
     from hookmon.collector import signals
     from hookmon.collector.collect import Collector
     from hookmon.collector.machine import Machine
+    from hookmon.collector.sampler import Sampler
     from hookmon.collector.store import Run, RunFile, Store
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
+
+_RATE = 100
+"""Samples a second where --samples stands and the configuration names no rate."""
 
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
@@ -43,6 +47,7 @@ _GRACE_S = 0.3
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
+@click.option("--samples", "is_sampled", is_flag=True, help="Sample what computes, line by line (needs py-spy).")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
 @click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -52,6 +57,7 @@ def command(
     output: Path | None,
     as_json: bool,
     quiet: bool,
+    is_sampled: bool,
     is_checked: bool,
     against: str | None,
     command: tuple[str, ...],
@@ -84,15 +90,15 @@ def command(
         _check.refuse_without_budgets(checked)
         base = _check.base_of(against)
     if output is not None:
-        _check_output(output)
+        check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
-    session = _Session(list(command), name, checked)
+    session = Session(list(command), name, checked, _options.words(configuration), is_sampled=is_sampled)
     code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
     if output is not None or not quiet:
-        _report(run, format, output)
+        write_report(run, format, output)
     return _judge(run, checked, base, code) if is_checked else code
 
 
@@ -107,15 +113,18 @@ def _refuse_option(first: str) -> None:
         raise click.NoSuchOption(name, possibilities=get_close_matches(name, known, cutoff=0.75), ctx=click.get_current_context())
 
 
-class _Session:
+class Session:
     """One run, from the run folder to the saved file."""
 
     _folder: Path
     _run_file: RunFile
     _is_kept = True
+    _sampler: Sampler | None = None
 
-    def __init__(self, command: list[str], name: str, config: Config) -> None:
+    def __init__(self, command: list[str], name: str, config: Config, options: list[str], *, is_sampled: bool = False) -> None:
         self._command = command
+        self._options = options
+        self._rate = int(config.root["samples"]) or (_RATE if is_sampled else 0)
         self._name = name
         self._config = config
         arguments.redact = config.redact
@@ -137,18 +146,39 @@ class _Session:
                 signals.refuse_interrupted(inherited)
                 return 0, None
             try:
-                pid = launch.start(self._command, launch.environment(os.environ, self._folder), inherited)
+                pid = launch.start(self._command, self._environment(), inherited)
             except BaseException:
                 self._withdraw()
                 raise
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
-            collector = Collector(run, self._run_file)
+            collector = Collector(run, self._run_file, observers=self._start_sampler(run))
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
         finally:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
+
+    def _environment(self) -> dict[str, str]:
+        """Return the environment of the program."""
+        from hookmon.collector import launch
+
+        tracer = 0
+        if self._rate:
+            from hookmon.collector import pyspy
+
+            tracer = pyspy.tracer()
+        return launch.environment(os.environ, self._folder, tracer)
+
+    def _start_sampler(self, run: Run) -> list[Sampler]:
+        """Begin to sample where that was asked for; return who does it, as observers of the run."""
+        if not self._rate:
+            return []
+        from hookmon.collector.sampler import Sampler
+
+        self._sampler = Sampler(run, self._rate)
+        self._sampler.start()
+        return [self._sampler]
 
     def _sweep_store(self) -> Store:
         """Return the store of the project, after a look at what killed launchers left there.
@@ -198,6 +228,7 @@ class _Session:
             id=0,
             name=self._name,
             command=arguments.mask(self._command),
+            options=arguments.mask(self._options),
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=__version__,
             project=str(self._config.project),
@@ -247,7 +278,7 @@ class _Session:
             with contextlib.suppress(OSError):
                 self._run_file.path.unlink(missing_ok=True)
 
-    def _finish(self, collector: Collector, machine: Machine, code: int) -> Run:
+    def _finish(self, collector: Collector, machine: Machine, code: int | None) -> Run:
         """Wait a moment for children that are just ending, and save the run."""
         from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
@@ -264,7 +295,7 @@ class _Session:
         machine.describe(run)
         run.blind_spots += [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
         add_cost(run, collector.work, collector.interpreter)
-        run.launcher_cpu_ns = time.process_time_ns()
+        run.launcher_cpu_ns = time.process_time_ns() + (self._sampler.cpu_ns if self._sampler else 0)
         name_versions(run, self._config, collector.interpreter)
         try:
             collector.end()
@@ -295,7 +326,7 @@ def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
     return code or NothingToJudgeError.exit_code
 
 
-def _check_output(output: Path) -> None:
+def check_output(output: Path) -> None:
     """Refuse now what could not be written after the run."""
     folder = output.parent
     if output.is_dir():
@@ -317,7 +348,7 @@ def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
     return code or check.exit_code()
 
 
-def _report(run: Run, format: str, output: Path | None) -> None:
+def write_report(run: Run, format: str, output: Path | None) -> None:
     """Write the report. The program's exit code stands, whatever becomes of it."""
     from hookmon.report import render
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic_ns
 
 from hookmon.collector import run_folder
@@ -21,6 +22,7 @@ from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
 from hookmon.collector.identity import Identity, own_namespace, shown_pid
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.roster import Roster
+from hookmon.collector.samples import TABLES as SAMPLED
 from hookmon.collector.series import Series
 from hookmon.collector.shard_set import Shard, ShardSet
 from hookmon.collector.shards import ShardData
@@ -31,10 +33,17 @@ from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
 _FOLD_NS = 500_000_000
+_WORK_NS = 100_000_000
 _SERIES_NS = 5_000_000_000
+_WORK_REST = 200  # reading what threads have had takes at most a 200th of it
 _SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
 _REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
 _MOST_SAMPLES = 20_000
+
+_BEFORE = (
+    "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
+)
+_KEPT = "still held by the program, in tables, closures or calls that go on: which call through and count for nobody"
 
 
 class Collector:
@@ -51,7 +60,7 @@ class Collector:
         self.roster = Roster(run, sees_processes=sees_processes)
         self.processes = self.roster.processes
         self._tree = Tree(run.nodes, run.examples, run.signals)
-        self._shards = ShardSet(self._folder, run.nodes, run.folded)
+        self._shards = ShardSet(self._folder, run.nodes, run.folded, run.signals)
         self._series = Series(run)
         self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
         self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
@@ -59,21 +68,43 @@ class Collector:
         self._notes: dict[tuple[str, str], int] = {}
         self._discovery = Timer(100_000_000)
         self._sampling = Timer(1_000_000_000)
+        self._working = Timer(_WORK_NS)
         self._folding = Timer(_FOLD_NS)
         self._saving_births = Timer(_FOLD_NS)
         self._saving_series = Timer(_SERIES_NS, run.started_ns + _SERIES_NS)
         self._save_error = ""
+        self.kept_wrappers = 0  # by the program, when hookmon was detached
         self._unattended = False
+        self._children_ns: int | None = None  # CPU time of what the launcher had waited for before; None: the run is another's
         self._engines: list[str] = []
         self.work: Work = {}
         self._interpreters: list[str] = []
 
     def follow(self, pid: int) -> None:
         """Begin to follow the program."""
+        self._children_ns = _time_of_children()
         self.run.main_pid = shown_pid(pid)
         watcher = self.processes.add(self.run.main_pid, monotonic_ns())
         if watcher is not None:
             watcher.is_main = True
+
+    def watched_pids(self) -> list[int]:
+        """Return the living processes in which the probe is, as far as it can be told: those that count, and forks of them."""
+        now_ns = monotonic_ns()
+        self.processes.discover(now_ns)
+        self._scan(now_ns)
+        writers = {watcher.row.pid for _, watcher in self._shards.writers(self.processes, now_ns)}
+        self.roster.list_into(self.run, now_ns)
+        return [pid for pid, watcher in self.processes.watchers.items() if pid in writers or not watcher.row.reason]
+
+    def leave(self, pids: Iterable[int]) -> None:
+        """Take what these processes have counted as final: hookmon was detached from them, or never in them."""
+        now_ns = monotonic_ns()
+        self._scan(now_ns)
+        for pid in pids:
+            self.processes.leave(pid, now_ns)
+        self._fold_ended(now_ns)
+        self._save_progress()
 
     def look_at_ended_program(self) -> None:
         """Take a last look at the program, which has ended and was not reaped yet."""
@@ -97,6 +128,9 @@ class Collector:
             self.processes.sample(now_ns)
             if len(self.processes.samples) > _MOST_SAMPLES:
                 self.processes.thin_samples()
+        if self._working.is_due(now_ns):
+            self._note_work(now_ns)
+            self._working.every_ns = max(_WORK_NS, (monotonic_ns() - now_ns) * _WORK_REST)
         if self._folding.is_due(now_ns):
             self._scan(now_ns)
             self._fold_ended(now_ns)
@@ -107,6 +141,12 @@ class Collector:
                 self._save_births(now_ns)
         if self._feed.tick(now_ns) and self._saving_series.is_due(now_ns):
             self._save_series(now_ns)
+
+    def _note_work(self, now_ns: int) -> None:
+        self.processes.note_work(now_ns)
+        if self._children_ns is not None:
+            self.run.beside_ns = self.processes.overlap.ns
+            self.run.used_ns = _time_of_children() - self._children_ns
 
     def _take_snapshot(self, now_ns: int) -> Snapshot:
         self._scan(now_ns)
@@ -142,7 +182,7 @@ class Collector:
             if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(shard, owner.identity):
                 continue
             with suppress(ShardError):
-                self._take(name, shard, now_ns, self._tree, alive=False)
+                self._take(name, shard, now_ns, self._tree, alive=watcher is not None and watcher.is_left)
                 self._shards.fold(name)
 
     def _may_be_elsewhere(self, shard: Shard, identity: Identity) -> bool:
@@ -165,6 +205,7 @@ class Collector:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
         add_work(self.work, data)
         self.run.places.update(data.places)
+        self.run.lanes += data.lanes_made
         calls, errors = calls_of(data)
         row = watcher.row
         row.calls += calls
@@ -218,7 +259,7 @@ class Collector:
         self._series.store()
         self.run.samples = self.processes.samples
         with suppress(RunFileError):
-            self._run_file.save_tables(self.run, ("series", "samples"))
+            self._run_file.save_tables(self.run, ("series", "samples", *SAMPLED))
         self._saving_series.every_ns = max(_SERIES_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def add_processes_of_folder(self) -> None:
@@ -241,6 +282,7 @@ class Collector:
         self.processes.discover(now_ns)
         self._scan(now_ns)
         self.processes.search(now_ns)
+        self._note_work(now_ns)
         self._fold_ended(now_ns)
         whole = self._tree
         if self._shards.open:
@@ -333,4 +375,16 @@ class Collector:
         main_watches = {watch["id"] for watch in self.run.plan if watch["module"] == "__main__"}
         if main_watches and not any(self._statuses.knows(number) for number in main_watches):
             spots.append(BlindSpot("__main__", "no script was started that could be watched (python -c, stdin, or no Python)"))
+        if self.run.attached_after_ns:
+            detail = f"process {self.run.main_pid} had run for {self.run.attached_after_ns / 1e9:.3g} s before: {_BEFORE}"
+            spots.append(BlindSpot("attached", detail))
+        if self.kept_wrappers:
+            wrappers = "1 wrapper is" if self.kept_wrappers == 1 else f"{self.kept_wrappers} wrappers are"
+            spots.append(BlindSpot("left behind", f"{wrappers} {_KEPT}"))
         return spots + self.roster.blind_spots()
+
+
+def _time_of_children() -> int:
+    """Return the CPU time of all children of this process that have been waited for, and of what those had waited for."""
+    used = getrusage(RUSAGE_CHILDREN)
+    return round((used.ru_utime + used.ru_stime) * 1e9)

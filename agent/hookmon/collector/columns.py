@@ -172,8 +172,15 @@ def _tuples_of(values: list[Any], size: int) -> list[Any]:
     return found
 
 
+def _numbers_of(values: list[Any]) -> list[Any]:
+    _check_lists(values)
+    _check_numbers(list(chain.from_iterable(values)))
+    return values
+
+
 _READERS = {
     "list[str]": _texts_of,
+    "list[int]": _numbers_of,
     "dict[int, int]": _buckets_of,
     "list[tuple[str, int]]": _stacks_of,
     "list[tuple[int, int, int, int]]": _spans_of,

@@ -21,11 +21,20 @@ from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Run
 from hookmon.core import layout
 
-_EVENTS = ("call", "step", "generator", "coroutine", "traced", "sited", "transaction")
-"""What has a price: `NAME_ns` of probe.calibrate."""
+_OF_CALLS = ("call", "step", "generator", "coroutine")
+_BY_EVENTS, _BY_SLOT = "event_", "slot_"
+_EVENTS = (
+    *_OF_CALLS,
+    *(_BY_EVENTS + name for name in _OF_CALLS),
+    *(_BY_SLOT + name for name in _OF_CALLS),
+    "traced",
+    "sited",
+    "transaction",
+)
+"""What has a price: `NAME_ns` of probe.calibrate. A call costs what the way costs in which its function is watched."""
 
 _FALLBACK = {f"{event}_ns": 1_000.0 for event in _EVENTS} | {"pace_ns": 0.0}
-_PRICES = 3  # how they are measured: what was kept before is of another way
+_PRICES = 4  # how they are measured: what was kept before is of another way
 _TIMEOUT_S = 20
 _UNTIMED_SAVES = 0.5
 """Share of a call's price that a call does not cost which is only counted (measured: 0.6 compiled, 0.5 pure)."""
@@ -51,14 +60,15 @@ def add_work(work: Work, data: ShardData) -> None:
         is_transaction = bool(node.flags & layout.FLAG_ENTRY) and not inside
         traced.append(inside or is_transaction)
         calls = sum(node.buckets.values()) + node.untimed
-        done["step"] += node.steps
+        way = _BY_EVENTS if node.flags & layout.FLAG_BY_EVENTS else _BY_SLOT if node.flags & layout.FLAG_BY_SLOT else ""
+        done[f"{way}step"] += node.steps
         done["transaction"] += calls * is_transaction
         done["traced"] += calls * inside
         done["sited"] += calls * bool(node.flags & layout.FLAG_SITED)
         if not node.steps:
-            done["call"] += round(calls - node.untimed * _UNTIMED_SAVES)
+            done[f"{way}call"] += round(calls - node.untimed * _UNTIMED_SAVES)
         else:
-            done["coroutine" if node.flags & layout.FLAG_COROUTINE else "generator"] += calls
+            done[way + ("coroutine" if node.flags & layout.FLAG_COROUTINE else "generator")] += calls
     if data.pace_ps:
         events = sum(done[event] for event in _EVENTS) - before
         done["looks"] += events

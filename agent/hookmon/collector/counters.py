@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from hookmon.core import histogram
 
 if TYPE_CHECKING:
-    from hookmon.collector.shards import RawNode
+    from hookmon.collector.records import RawNode
     from hookmon.collector.store import Node
 
 _SUMS = ("calls", "errors", "total_ns", "self_ns", "interrupted", "untimed", "active_ns", "steps", "spent_ns", "spent_calls")

@@ -13,7 +13,7 @@ import sqlite3
 import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from hookmon.core.errors import RunFileError
@@ -76,6 +76,14 @@ def open_for_writing(path: Path, timeout_s: float = 10.0) -> Iterator[sqlite3.Co
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         yield connection
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Write a `.gitignore` into a folder of run files; one that is there stays, and a link is not followed."""
+    with suppress(FileExistsError):
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
+            file.write("*\n")
 
 
 def roll_back(path: Path) -> None:
@@ -163,3 +171,11 @@ def _check_objects(connection: sqlite3.Connection, path: Path) -> None:
             raise RunFileError(f"{path}: not a run file ({kind} {str(name)[:80]!r} in it)", code="not-a-run-file")
     if len(found) > _MOST_OBJECTS:
         raise RunFileError(f"{path}: not a run file (more than {_MOST_OBJECTS} tables)", code="not-a-run-file")
+
+
+def keep_from_git(folder: Path) -> None:
+    """Keep git out of a folder; a `.gitignore` that is there stays, and a link is not followed."""
+    with suppress(FileExistsError):
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
+            file.write("*\n")

@@ -12,6 +12,7 @@ from time import thread_time_ns
 from typing import TYPE_CHECKING, Protocol
 
 from hookmon.collector.counters import Totals
+from hookmon.collector.metrics import Signal
 
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
@@ -56,6 +57,7 @@ class Snapshot:
     totals: Totals = field(default_factory=Totals)
     in_flight: list[LiveCall] = field(default_factory=list)  # the longest first
     processes: list[LiveProcess] = field(default_factory=list)  # those that were sampled
+    signals: list[Signal] = field(default_factory=list)  # of all processes together
     ended: bool = False
     is_late: bool = False
     pace_ns: int = 0

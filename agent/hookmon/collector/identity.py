@@ -56,6 +56,7 @@ class Stat(NamedTuple):
     has_ended: bool  # it is a zombie: nobody has waited for it yet
     image: int  # 0 where it is not known
     cpu_ns: int
+    threads: int = 1  # where that is told
 
 
 class Status(NamedTuple):
@@ -86,7 +87,8 @@ def parse_stat(text: bytes | str) -> Stat | None:
         return None
     parent_pid, user, system, threads, started, image = numbers
     is_zombie = fields[_STATE] in (b"Z", b"X", "Z", "X")
-    return Stat(parent_pid, started, is_zombie and threads <= 1, image, (user + system) * TICK_NS)  # a main thread may end first
+    has_ended = is_zombie and threads <= 1  # a main thread may end first
+    return Stat(parent_pid, started, has_ended, image, (user + system) * TICK_NS, threads)
 
 
 def _look_through_psutil(pid: int) -> Stat | None:

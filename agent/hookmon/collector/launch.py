@@ -27,8 +27,10 @@ _ADDRESSEES = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
 """Where systemd writes the pid of the service: who has another pid leaves sockets and watchdog alone (sd_listen_fds(3))."""
 
 
-def environment(base: Mapping[str, str], run_folder: Path) -> dict[str, str]:
+def environment(base: Mapping[str, str], run_folder: Path, tracer: int = 0) -> dict[str, str]:
     """Return the program's environment: `base` with the bootstrap folder first on PYTHONPATH.
+
+    `tracer` is the pid of a process whose children are to be allowed to read those of the program, 0 for none.
 
     The folder stands there once, whatever was there before keeps its order, and no empty entry is made, which Python would
     read as the current directory.
@@ -46,6 +48,9 @@ def environment(base: Mapping[str, str], run_folder: Path) -> dict[str, str]:
     result["PYTHONPATH"] = os.pathsep.join([bootstrap, *kept])
     result["HOOKMON_RUN"] = str(run_folder)
     result["HOOKMON_AGENT"] = agent
+    result.pop("HOOKMON_TRACER", None)
+    if tracer:
+        result["HOOKMON_TRACER"] = str(tracer)
     return result
 
 

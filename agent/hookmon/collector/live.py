@@ -52,7 +52,7 @@ class LiveRun:
         """Return the run as it is now, `now_ns` on CLOCK_MONOTONIC."""
         is_saved = self._settle()
         if self.run.state != "running" or not is_saved:
-            return Snapshot(now_ns, sum_of([self._shards.ended]), ended=True)
+            return Snapshot(now_ns, sum_of([self._shards.ended]), signals=self._shards.ended_signals, ended=True)
         self._shards.refresh(now_ns)
         self._sample(now_ns)
         snapshot = self._shards.snapshot(self._processes, now_ns)
@@ -98,9 +98,9 @@ class LiveRun:
             version = (status.st_mtime_ns, status.st_size)
             if version != self._version:
                 is_settled = time.time() - status.st_mtime >= _JUST_S  # before it is read: later says nothing of then
-                run = self._run_file.load_tables(("nodes",))
-                self._shards.ended = totals_of(run.nodes)
-                run.nodes = []
+                run = self._run_file.load_tables(("nodes", "signals"))
+                self._shards.ended, self._shards.ended_signals = totals_of(run.nodes), run.signals
+                run.nodes, run.signals = [], []
                 self.run = run
                 self._version = version if is_settled else (0, 0)
         except (OSError, RunFileError):

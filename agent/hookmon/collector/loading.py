@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 3
 _READABLE = (1, 2, SCHEMA)  # a column that a file of before has not is at its default
-_LATER_TABLES = frozenset(("series", "examples", "signals"))  # a run file of before has none
+_LATER_TABLES = frozenset(
+    ("series", "examples", "signals", "sampled_processes", "sampled_frames", "sampled_stacks")
+)  # a run file of before has none
 _MOST_VALUES = 1_000  # single ones
 _MOST_ROWS = {
     "processes": 20_000,
@@ -33,22 +35,25 @@ _MOST_ROWS = {
     "in_flight": 20_000,
     "samples": 100_000,
     "series": 1_000,
+    "sampled_processes": 2_000,
+    "sampled_frames": 50_000,
+    "sampled_stacks": 30_000,
 }
 """Beyond what a run has, by layout's limits and the collector's, but for an extreme one: then what comes last is not saved."""
 
 _OF_A_WATCH = {"id": int, "module": str, "calls": list, "pack": str, "source": str}
-_OF_SOME_WATCHES = {"until": list, "entry_name": str, "entry_status": str, "entry_body": str}
+_OF_SOME_WATCHES = {"files": list, "until": list, "entry_name": str, "entry_status": str, "entry_body": str}
 _OF_A_SETTING = {"table": str, "key": str, "origin": str}
 
 
-def load(path: Path, run_type: type[R], tables: dict[str, type]) -> R:
-    """Return the run in a file with the rows of some tables.
+def load(path: Path, run_type: type[R], tables: dict[str, type], without: tuple[str, ...] = ()) -> R:
+    """Return the run in a file with the rows of some tables; the single values in `without` are not read.
 
     Raises RunFileError when the file is missing, unreadable, not a run file, damaged, or from another version.
     """
     try:
         with open_for_reading(path) as connection:
-            return _read(connection, path, run_type, tables)
+            return _read(connection, path, run_type, tables, without)
     except FileNotFoundError as error:
         raise RunFileError(f"{path}: there is no such run file", code="no-such-run") from error
     except PermissionError as error:
@@ -61,7 +66,7 @@ def load(path: Path, run_type: type[R], tables: dict[str, type]) -> R:
         raise RunFileError(f"{path}: not a readable run file: lists inside lists", code="not-a-run-file") from error
 
 
-def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables: dict[str, type]) -> R:
+def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables: dict[str, type], without: tuple[str, ...]) -> R:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
@@ -70,7 +75,7 @@ def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables:
         raise RunFileError(f"{path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version")
     columns(connection, "run")
     values = connection.execute(f"SELECT key, value FROM run LIMIT {_MOST_VALUES}")
-    scalars = {key: parse(value) for key, value in values}
+    scalars = {key: parse(value) for key, value in values if key not in without}
     check(run_type, scalars)
     run = run_type(**scalars)
     _check_plan(run)
@@ -105,7 +110,7 @@ def _check_plan(run: Run) -> None:
                 raise ValueError("a watch or a setting is not what it should be")
             if not all(isinstance(row.get(key, kind()), kind) for key, kind in possible.items()):
                 raise ValueError("a watch is not what it should be")
-            if not all(isinstance(call, str) for key in ("calls", "until") for call in row.get(key, ())):
+            if not all(isinstance(call, str) for key in ("calls", "until", "files") for call in row.get(key, ())):
                 raise ValueError("a watch has calls that are no names")
 
 
@@ -117,3 +122,6 @@ def _check_places(run: Run, *, has_nodes: bool) -> None:
     for example in run.examples:
         if not 0 <= example.node < most or not all(0 <= span[0] < most for span in example.spans):
             raise ValueError("an example is of no place")
+    frames = range(len(run.sampled_frames))
+    if run.sampled_frames and not all(at in frames for stack in run.sampled_stacks for at in stack.frames):
+        raise ValueError("a sampled stack has a frame that is not there")

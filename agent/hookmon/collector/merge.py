@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
-from hookmon.collector.shards import RawExample, RawNode, ShardData
+from hookmon.collector.records import RawExample, RawNode
+from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Example, InFlight, Node, Run
 from hookmon.core import histogram, layout
 
@@ -65,7 +66,10 @@ class Tree:
         """Keep the slowest of each name."""
         for raw in raws:
             spans = [(places[node], lane, start_ns, length_ns) for node, lane, start_ns, length_ns in raw.spans]
-            self.examples.append(Example(places[raw.node], raw.started_ns, raw.duration_ns, raw.status, raw.left_out, pid, spans))
+            place = places[raw.node]
+            self.examples.append(
+                Example(place, raw.started_ns, raw.duration_ns, raw.status, raw.left_out, pid, spans, raw.computed_ns)
+            )
         if raws:
             kept: dict[str, int] = {}
             slowest = []
@@ -150,6 +154,12 @@ def _add(node: Node, raw: RawNode) -> None:
     node.repeated_calls += repeated_calls
     node.repeated_ns += repeated_ns
     node.most_repeated = max(node.most_repeated, most_repeated)
+    measured, stands_for, duration_ns, own_ns, beside_ns = raw.computing
+    node.measured += measured
+    node.measured_for += stands_for
+    node.measured_ns += duration_ns
+    node.computed_ns += min(own_ns, duration_ns)  # the words may have been read one transaction apart
+    node.beside_ns += beside_ns
     histogram.add(node.buckets, raw.buckets)
 
 

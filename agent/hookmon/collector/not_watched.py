@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from hookmon.collector.identity import TICK_NS
 from hookmon.collector.store import BlindSpot
-from hookmon.collector.unwatched import FOREIGN, GONE, SHADOWED
+from hookmon.collector.unwatched import FOREIGN, GONE, REPLACED, SHADOWED
 from hookmon.collector.watcher import Watcher
 
 _TOO_SHORT_NS = 400_000_000
@@ -20,9 +21,14 @@ _MOST_IMAGES = 10_000
 class Judgement:
     """Knows which images had the probe, and counts the processes that did not."""
 
-    def __init__(self, folder: Path) -> None:
-        """Begin for a run folder. When somebody has deleted it, no process finds the plan any more."""
+    def __init__(self, folder: Path, *, is_attached: bool = False) -> None:
+        """Begin for a run folder. When somebody has deleted it, no process finds the plan any more.
+
+        `is_attached`: the probe came into a process that ran, whose children do not find the plan, but for its later forks.
+        """
         self._folder = folder
+        self._is_attached = is_attached
+        self._attached_ns = 0  # when the probe first came into a process
         self._images: dict[
             int, None
         ] = {}  # those that left a note at their start: what has one of them is such a process, or its fork
@@ -34,6 +40,21 @@ class Judgement:
             if len(self._images) >= _MOST_IMAGES:
                 self._images = {watcher.image: None for watcher in watchers if watcher.image in self._images}
             self._images[image] = None
+
+    def note_attachment(self, at_ns: int) -> None:
+        """Remember when the probe first came into a process."""
+        if not self._attached_ns or at_ns < self._attached_ns:
+            self._attached_ns = at_ns
+
+    def _reason_beside_attached(self, watcher: Watcher) -> str:
+        """Return why a process was not reached by the probe that came into another one, "" when nothing speaks against it."""
+        if watcher.birth is not None or watcher.has_shard:
+            return ""
+        if watcher.row.started_ns + TICK_NS < self._attached_ns:
+            return "it was there before hookmon was attached to the process above it, and needs a hookmon attach of its own"
+        if watcher.reason.startswith(REPLACED):
+            return "it was executed by a process that hookmon was attached to, and does not know of hookmon"
+        return ""
 
     def has_lost(self, watcher: Watcher) -> bool:
         """Say whether a process that began with the probe has become another one by exec, in which the probe never reported."""
@@ -57,6 +78,8 @@ class Judgement:
             return watcher.reason or self._unknown_reason(watcher)
         if watcher.birth is not None:
             return watcher.birth.status or closed
+        if self._is_attached and (beside := self._reason_beside_attached(watcher)):
+            return beside
         if self._is_fork(watcher, parents.get(watcher.row.parent_pid)):
             return closed  # else it counts from its first watched call on
         if watcher.has_shard and watcher.image in (0, watcher.shard_image):

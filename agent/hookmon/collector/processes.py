@@ -23,6 +23,7 @@ from hookmon.collector.identity import (
     look_at,
     own_namespace,
 )
+from hookmon.collector.overlap import Overlap
 from hookmon.collector.store import Process, Run, Sample
 from hookmon.collector.watcher import Watcher
 
@@ -36,11 +37,15 @@ _NEVER = 1 << 63
 class Processes:
     """The process tree of a run."""
 
-    def __init__(self, started_ns: int, oldest: int = 0, folder: str = "", *, are_visible: bool = True) -> None:
+    def __init__(
+        self, started_ns: int, oldest: int = 0, folder: str = "", *, are_visible: bool = True, is_attached: bool = False
+    ) -> None:
         """Begin with none. What began before `oldest` (Stat.started) is no process of this run, whatever pid it has.
 
-        `are_visible`: the run's pids mean the same processes here. Where not, there is nothing to be seen of them.
+        `are_visible`: the run's pids mean the same processes here. Where not, there is nothing to be seen of them. `is_attached`:
+        some of them began before the run, and what they had used by then is none of its business.
         """
+        self._is_attached = is_attached
         self.are_visible = are_visible
         self._started_ns = started_ns
         self._oldest = oldest
@@ -48,14 +53,18 @@ class Processes:
         self.watchers: dict[int, Watcher] = {}  # those that live, by their pid
         self.known: dict[Identity, Watcher] = {}  # these, and those that have ended
         self.samples: list[Sample] = []
+        self.overlap = Overlap()
         self.searched_ns = 0  # when `search` was last done
+        self._worked_ns = 0  # when `note_work` was last done
         self._zombies: dict[int, int] = {}  # {pid: when it began} of those that nobody has waited for
 
     @classmethod
     def of_run(cls, run: Run, *, are_visible: bool = True) -> Processes:
         """Begin with none of a run, which may be one of an earlier boot of the machine: then nothing of it lives."""
         is_of_now = run.boot in ("", boot_id())
-        return cls(run.started_ns, run.oldest if is_of_now else _NEVER, run.run_folder, are_visible=are_visible)
+        oldest = run.oldest if is_of_now else _NEVER
+        is_attached = run.attached_after_ns > 0
+        return cls(run.started_ns, oldest, run.run_folder, are_visible=are_visible, is_attached=is_attached)
 
     def add(self, pid: int, now_ns: int) -> Watcher | None:
         """Begin to watch a process; return None for one that is gone already, or that began before the run did."""
@@ -76,8 +85,10 @@ class Processes:
         watcher = self.known.get(identity)
         is_new = watcher is None
         if watcher is None:
-            started_ns = max(self._started_ns, now_ns - age_ns(stat))
-            watcher = self.known[identity] = Watcher(identity, Process(pid, stat.parent_pid, [], started_ns=started_ns))
+            began_ns = now_ns - age_ns(stat)
+            row = Process(pid, stat.parent_pid, [], started_ns=max(self._started_ns, began_ns))
+            watcher = self.known[identity] = Watcher(identity, row)
+            watcher.was_before = self._is_attached and began_ns < self._started_ns
         if stat.has_ended:
             if is_new:
                 watcher.end(stat, now_ns)
@@ -193,6 +204,15 @@ class Processes:
                 sample.at_ns -= self._started_ns
                 self.samples.append(sample)
 
+    def note_work(self, now_ns: int) -> None:
+        """Read how long the threads of all processes had a processor or waited for one, and what of that was side by side."""
+        working = [watcher for watcher in self.known.values() if watcher.alive or watcher.ended_ns >= self._worked_ns]
+        for watcher in working:
+            if watcher.alive:
+                watcher.note_schedule()
+        self.overlap.add({watcher.identity: watcher.time_at_work() for watcher in working}, now_ns - self._started_ns)
+        self._worked_ns = now_ns
+
     def thin_samples(self) -> None:
         """Keep the samples of every second moment, with all processes of that moment."""
         kept = set(sorted({sample.at_ns for sample in self.samples})[::2])
@@ -202,8 +222,15 @@ class Processes:
         """Read what an ended process has used, before it is reaped: a zombie still has its figures."""
         watcher, stat = self.watchers.get(pid), _look(pid)
         if watcher is not None and stat is not None and stat.started == watcher.identity.started:
-            watcher.note_waits()
-            watcher.row.cpu_ns = max(watcher.row.cpu_ns, stat.cpu_ns)
+            watcher.note_end(stat)
+
+    def leave(self, pid: int, now_ns: int) -> None:
+        """Look at a process no more, which lives on without us."""
+        watcher = self.watchers.pop(pid, None)
+        if watcher is not None:
+            watcher.end(None, now_ns)
+            watcher.row.state = "running"
+            watcher.is_left = True
 
     def forget_ended(self, most: int = 0, before_ns: int = _NEVER) -> list[Watcher]:
         """Forget processes that ended before a moment, but for the `most` with the most calls and CPU time; return them."""

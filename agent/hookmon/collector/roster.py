@@ -31,7 +31,7 @@ class Roster:
         for row in run.processes:
             self.processes.restore(row)
         self._forgotten = dict(run.more)
-        self._judgement = Judgement(Path(run.run_folder))
+        self._judgement = Judgement(Path(run.run_folder), is_attached=run.attached_after_ns > 0)
 
     def note(self, birth: Birth, now_ns: int) -> Watcher:
         """Keep a birth note with the process that left it, and return the process. Of two notes the later one counts."""
@@ -42,6 +42,7 @@ class Roster:
         if watcher.birth is None or watcher.birth.started_ns <= birth.started_ns:
             watcher.birth, watcher.is_saved = birth, False
         self._judgement.note_image(birth.image, self.processes.known.values())
+        self._judgement.note_attachment(birth.started_ns)
         return watcher
 
     def forget_ended(self, now_ns: int) -> None:

@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from hookmon.core import layout, plan
+from hookmon.core import attachment, layout, plan
 
 PREFIX = "hookmon-"
 SURVIVORS_FILE_NAME = "survivors.sqlite"
@@ -29,6 +29,9 @@ SURVIVORS_FILE_NAME = "survivors.sqlite"
 UNKEPT_FILE_NAME = "run.sqlite"
 """The run file of a run that cannot be kept."""
 
+SAMPLES_SUFFIX = ".samples"
+"""What the names of a sampler's files end with."""
+
 _LOCK_FILE_NAME = "lock"
 _LARGEST_NOTE = 16_384
 _DELETED = frozenset(
@@ -36,7 +39,14 @@ _DELETED = frozenset(
     for name in (plan.FILE_NAME, plan.MODULES_FILE_NAME, _LOCK_FILE_NAME, SURVIVORS_FILE_NAME, UNKEPT_FILE_NAME)
     for more in ("", "-journal")
 )
-_DELETED_SUFFIXES = (layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX)
+_DELETED_SUFFIXES = (
+    layout.BIRTH_SUFFIX,
+    layout.SHARD_SUFFIX,
+    attachment.SCRIPT_SUFFIX,
+    attachment.ANSWER_SUFFIX,
+    attachment.UNFINISHED_SUFFIX,
+    SAMPLES_SUFFIX,
+)
 _DROP_MODE = 0o1733  # anybody may make files in it, and list or delete none but their own
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _YOUNG_S = 60  # between its making and its lock a folder cannot be told from one that was left behind

@@ -15,6 +15,7 @@ from hookmon.collector import run_folder
 from hookmon.collector.counters import Totals, sum_of, totals_of
 from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
 from hookmon.collector.merge import measure
+from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.processes import Processes
 from hookmon.collector.shards import Owner, ShardData, ShardReader
 from hookmon.collector.store import Node
@@ -78,15 +79,18 @@ class Shard:
 
 
 class ShardSet:
-    """All shards of a run. `ended` are the totals of those that will not grow any more."""
+    """All shards of a run. `ended` are the totals of those that will not grow any more, `ended_signals` their signals."""
 
-    def __init__(self, folder: Path, nodes: Sequence[Node] = (), folded: Iterable[str] = ()) -> None:
-        """Begin with no shard open; `nodes` are what is known of those that are `folded`, by their names."""
+    def __init__(
+        self, folder: Path, nodes: Sequence[Node] = (), folded: Iterable[str] = (), signals: Iterable[Signal] = ()
+    ) -> None:
+        """Begin with no shard open; `nodes` and `signals` are what is known of those that are `folded`, by their names."""
         self._folder = folder
         self.open: dict[str, Shard] = {}
         self.folded = list(folded)
         self.broken: dict[str, str] = {}  # {name: why it cannot be read}
         self.ended = totals_of(nodes)
+        self.ended_signals = [copy_signal(signal) for signal in signals]
 
     def discover(self, now_ns: int) -> list[str]:
         """Open the shards that are new in the run folder; return the names of all its files.
@@ -118,7 +122,10 @@ class ShardSet:
 
     def fold(self, name: str) -> None:
         """Add a shard to those that will not grow any more, as it was read last, and close it."""
-        self.ended.add(self.open[name].totals)
+        shard = self.open[name]
+        self.ended.add(shard.totals)
+        if shard.data is not None:
+            add_signals(self.ended_signals, shard.data.signals)
         self.drop(name)
         self.folded.append(name)
 
@@ -129,6 +136,14 @@ class ShardSet:
     def totals(self) -> Totals:
         """Return what all processes have counted."""
         return sum_of([self.ended, *(shard.totals for shard in self.open.values())])
+
+    def signals(self) -> list[Signal]:
+        """Return what all processes have measured besides calls."""
+        whole = [copy_signal(signal) for signal in self.ended_signals]
+        for shard in self.open.values():
+            if shard.data is not None:
+                add_signals(whole, shard.data.signals)
+        return whole
 
     def writers(self, processes: Processes, now_ns: int) -> list[tuple[Shard, Watcher]]:
         """Return the shards whose processes run, with these."""
@@ -142,7 +157,7 @@ class ShardSet:
 
     def snapshot(self, processes: Processes, now_ns: int) -> Snapshot:
         """Return the run as it was read last, with the processes as they were sampled last."""
-        snapshot = Snapshot(now_ns, self.totals())
+        snapshot = Snapshot(now_ns, self.totals(), signals=self.signals())
         shards: dict[int, list[Shard]] = {}
         for shard, watcher in self.writers(processes, now_ns):
             snapshot.in_flight += shard.in_flight(now_ns)

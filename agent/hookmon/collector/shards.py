@@ -15,70 +15,14 @@ from time import monotonic_ns
 
 from hookmon.collector.identity import Identity
 from hookmon.collector.metrics import Signal, read_metrics
+from hookmon.collector.records import LARGEST, NO_SUMS, RawExample, RawLane, RawNode
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 
 _LOW = 0xFFFFFFFF
-_LARGEST = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
 _LARGEST_PID = 2**31 - 1
-_SHORTEST_CALL_NS = 8  # a call that is only counted takes more with either engine
 _SLACK_NS = 1_000_000_000  # between our clock and the stamps of a process
-
-
-@dataclass
-class RawNode:
-    """A node as it stands in the shard. `parent` is an index into the shard's nodes, -1 for a root."""
-
-    parent: int
-    name: str
-    kind: str
-    target: str
-    call_site: str
-    flags: int  # layout.FLAG_…
-    total_ns: int
-    min_ns: int
-    max_ns: int
-    active_ns: int
-    errors: int
-    interrupted: int
-    steps: int
-    untimed: int
-    buckets: dict[int, int] = field(default_factory=dict)
-    per: tuple[int, ...] = (0,) * (layout.PER_WORDS - 1)  # layout.PER_… from PER_TRANSACTIONS on
-    in_flight_ns: int = 0  # filled in by `merge.measure`
-    self_ns: int = 0  # the same
-
-    @property
-    def calls(self) -> int:
-        """How many calls were completed, timed or not."""
-        return sum(self.buckets.values()) + self.untimed
-
-    @property
-    def entry(self) -> bool:
-        """Say whether it is a transaction, unless there is one above it."""
-        return bool(self.flags & layout.FLAG_ENTRY)
-
-
-@dataclass
-class RawExample:
-    """One transaction, whole. `spans` are (index of the node, lane, start since the transaction's, duration), by their starts."""
-
-    node: int
-    started_ns: int
-    duration_ns: int
-    status: int
-    left_out: int
-    spans: list[tuple[int, int, int, int]]
-
-
-@dataclass
-class RawLane:
-    """What one lane was doing: (index of the node, when it began), outermost first."""
-
-    ident: int
-    kind: str
-    stack: list[tuple[int, int]]
 
 
 @dataclass
@@ -106,6 +50,7 @@ class ShardData:
     own_ns: int = 0  # layout.HEADER_OWN_NS
     pace_ps: int = 0  # layout.HEADER_PACE_PS
     damaged: bool = False  # some records could not be read
+    lanes_made: int = 0  # the most that there were at one time
     namespace: int = 0  # of its pid
     started: int = 0  # in clock ticks since boot
     image: int = 0
@@ -200,27 +145,6 @@ class ShardReader:
             self._descriptor = -1
 
 
-def _is_possible(node: RawNode, age_ns: int) -> bool:
-    """Say whether a process of that age can have counted what a node says.
-
-    A call is in its bucket a moment after its error is counted, in each of the lanes.
-    """
-    calls = node.calls
-    return (
-        calls * _SHORTEST_CALL_NS <= age_ns
-        and node.errors + node.interrupted <= calls + layout.MOST_LANES
-        and node.max_ns <= age_ns
-        and node.total_ns <= (calls + layout.MOST_LANES) * age_ns
-    )
-
-
-def _clear(node: RawNode) -> None:
-    """Take away what a node has counted; it stays where it is, for those below it."""
-    node.buckets = {}
-    node.total_ns = node.min_ns = node.max_ns = node.active_ns = node.errors = node.interrupted = node.steps = node.untimed = 0
-    node.per = (0,) * (layout.PER_WORDS - 1)
-
-
 def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
     header = memoryview(head).cast("Q")
     text_bytes = min(header[layout.HEADER_TEXT_BYTES], layout.PAGE_BYTES - layout.HEADER_TEXT * 8)
@@ -228,7 +152,7 @@ def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
     fields = [*text, *[""] * len(layout.TEXT_FIELDS)]
     pid, parent_pid = (min(header[word], _LARGEST_PID) for word in (layout.HEADER_PID, layout.HEADER_PARENT_PID))
     times = (layout.HEADER_STARTED_NS, layout.HEADER_STARTED_WALL_NS, layout.HEADER_HIDDEN_LANES)
-    started_ns, started_wall_ns, hidden_lanes = (min(header[word], _LARGEST) for word in times)
+    started_ns, started_wall_ns, hidden_lanes = (min(header[word], LARGEST) for word in times)
     data = ShardData(
         pid=pid,
         parent_pid=parent_pid,
@@ -241,9 +165,9 @@ def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
         argv=text[4:],
         full=header[layout.HEADER_STATE] == layout.STATE_FULL,
         hidden_lanes=hidden_lanes,
-        own_ns=min(header[layout.HEADER_OWN_NS], _LARGEST),
-        pace_ps=min(header[layout.HEADER_PACE_PS], _LARGEST),
-        damaged=len(content) < promised or _LARGEST_PID in (pid, parent_pid) or _LARGEST in (started_ns, started_wall_ns),
+        own_ns=min(header[layout.HEADER_OWN_NS], LARGEST),
+        pace_ps=min(header[layout.HEADER_PACE_PS], LARGEST),
+        damaged=len(content) < promised or _LARGEST_PID in (pid, parent_pid) or LARGEST in (started_ns, started_wall_ns),
         namespace=header[layout.HEADER_NAMESPACE],
         started=header[layout.HEADER_STARTED],
         image=header[layout.HEADER_IMAGE],
@@ -267,7 +191,7 @@ class _Records:
         self._targets: dict[int, tuple[str, str]] = {0: ("", "")}  # number: (path, kind)
         self._nodes: dict[int, int] = {0: -1}  # number: index
         self._buckets: dict[int, dict[int, int]] = {}
-        self._per: dict[int, tuple[int, ...]] = {}
+        self._sums: dict[tuple[int, int], tuple[int, ...]] = {}  # (type of the record, number of its node)
 
     def read(self) -> None:
         words, data = self._words, self._data
@@ -287,8 +211,8 @@ class _Records:
                 self._read_buckets(at, head >> 32)
             elif size == _SIZES.get(kind):
                 places[kind].append(at)
-            elif kind == layout.PER and size == layout.PER_WORDS:
-                self._per[head >> 32] = tuple(min(value, _LARGEST) for value in words[at + 1 : at + size])
+            elif kind in NO_SUMS and size == len(NO_SUMS[kind]) + 1:
+                self._sums[kind, head >> 32] = tuple(min(value, LARGEST) for value in words[at + 1 : at + size])
             elif kind in (layout.TARGET, layout.WATCH, layout.NOTE) and size >= 3:
                 later.append((kind, at))
             at += size
@@ -298,9 +222,10 @@ class _Records:
             self._read_node(at)
         age_ns = monotonic_ns() - data.started_ns
         for node in data.nodes if age_ns > 0 else ():  # else it began before the machine was started again
-            if not _is_possible(node, age_ns + _SLACK_NS):
+            if not node.is_possible(age_ns + _SLACK_NS):
                 data.damaged = True
-                _clear(node)
+                node.clear()
+        data.lanes_made = len(places[layout.LANE]) + data.hidden_lanes
         for at in places[layout.LANE]:
             self._read_lane(at)
         for at in places[layout.EXAMPLE]:
@@ -321,7 +246,7 @@ class _Records:
         first = at + layout.BUCKETS_FIRST
         for bucket, count in enumerate(self._words[first : first + SUB_BUCKETS], octave * SUB_BUCKETS):
             if count:
-                buckets[bucket] = min(buckets.get(bucket, 0) + count, _LARGEST)
+                buckets[bucket] = min(buckets.get(bucket, 0) + count, LARGEST)
 
     def _read_other(self, kind: int, at: int) -> None:
         number, first, second = self._words[at] >> 32, self._words[at + 1], self._words[at + 2]
@@ -330,13 +255,15 @@ class _Records:
             if self._words[at] >> 8 & 0xFFFFFF > 3 and self._words[at + 3]:  # from a hookmon that writes it
                 self._data.places[self._text(first)] = self._text(self._words[at + 3])
         elif kind == layout.WATCH:
-            self._data.watches[number, self._text(first & _LOW)] = (first >> 32, self._text(second))
+            key = (number, self._text(first & _LOW))
+            if self._data.watches.get(key, (0, ""))[0] != layout.TARGET_ACTIVE:  # two modules may have one name
+                self._data.watches[key] = (first >> 32, self._text(second))
         else:
             self._data.notes.append((self._text(first), self._text(second)))
 
     def _read_node(self, at: int) -> None:
         row = [
-            min(value, _LARGEST) if index >= layout.NODE_TOTAL_NS else value
+            min(value, LARGEST) if index >= layout.NODE_TOTAL_NS else value
             for index, value in enumerate(struct.unpack_from(f"={layout.NODE_WORDS}Q", self._content, at * 8))
         ]
         number = row[0] >> 32
@@ -363,7 +290,8 @@ class _Records:
                 steps=row[layout.NODE_STEPS],
                 untimed=row[layout.NODE_UNTIMED],
                 buckets=self._buckets.get(number, {}),
-                per=self._per.get(number, (0,) * (layout.PER_WORDS - 1)),
+                per=self._sums.get((layout.PER, number), NO_SUMS[layout.PER]),
+                computing=self._sums.get((layout.COMPUTING, number), NO_SUMS[layout.COMPUTING]),
             )
         )
 
@@ -374,7 +302,7 @@ class _Records:
         for pair in range(first, first + 2 * layout.LANE_DEPTH, 2):
             index = self._nodes.get(words[pair], -1) if words[pair] else -1
             if index >= 0:
-                stack.append((index, min(words[pair + 1], _LARGEST)))
+                stack.append((index, min(words[pair + 1], LARGEST)))
         if stack:
             self._data.lanes.append(RawLane(words[at + layout.LANE_IDENT], self._text(words[at + layout.LANE_KIND]), stack))
 
@@ -389,10 +317,11 @@ class _Records:
         for place in range(layout.EXAMPLE_FIRST, layout.EXAMPLE_FIRST + 3 * count, 3):
             index = self._nodes.get(words[place] & _LOW, -1)
             if index >= 0:
-                spans.append((index, words[place] >> 32, min(words[place + 1], _LARGEST), min(words[place + 2], _LARGEST)))
+                spans.append((index, words[place] >> 32, min(words[place + 1], LARGEST), min(words[place + 2], LARGEST)))
         fields = (layout.EXAMPLE_STARTED_NS, layout.EXAMPLE_DURATION_NS, layout.EXAMPLE_STATUS, layout.EXAMPLE_LEFT_OUT)
-        started_ns, duration_ns, status, left_out = (min(words[field], _LARGEST) for field in fields)
-        self._data.examples.append(RawExample(node, started_ns, duration_ns, status, left_out, spans))
+        started_ns, duration_ns, status, left_out = (min(words[field], LARGEST) for field in fields)
+        computed_ns = min(words[layout.EXAMPLE_COMPUTED_NS], LARGEST) - 1
+        self._data.examples.append(RawExample(node, started_ns, duration_ns, status, left_out, spans, computed_ns))
 
     def _text(self, number: int) -> str:
         return self._strings.get(number, "")

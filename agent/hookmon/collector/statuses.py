@@ -5,20 +5,24 @@ In: what the shards say of watches, and the run when it is put together. Out: ro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hookmon.collector.store import BlindSpot, Run, Watched
 from hookmon.collector.unwatched import FOREIGN
 from hookmon.core import layout
+from hookmon.core.globs import is_glob
 
 if TYPE_CHECKING:
     from hookmon.collector.hints import Hints
 
 _TELLING = ("entry_name", "entry_status", "entry_body")  # keys of a watch that tells of transactions and has no row of its own
+
+_MISSES = {layout.TARGET_NOT_FOUND, layout.TARGET_ELSEWHERE}
+"""What of a watch of several modules is no target as long as another module has one."""
 
 _COMPILERS = {"numba": "numba", "torch": "torch.compile or torch.jit"}
 """{module: its compilers}. Calls of what they have compiled do not pass our wrapper."""
@@ -50,11 +54,10 @@ class Statuses:
         for watch in run.plan:
             ends = watch.get("until", ())
             tells = has_transactions and not watch.get("entry") and any(watch.get(key) for key in _TELLING)
-            for call in (*watch["calls"], *ends):
-                target = f"{watch['module']}:{call}"
-                known = self._known.get(watch["id"], {}).get(target, {})
-                detail = ""
+            for call, target, known in self._targets(watch):
+                detail = via = ""
                 if layout.TARGET_ACTIVE in known:
+                    via = known[layout.TARGET_ACTIVE] or "name"
                     is_called = call in ends or tells or any(_is_of(name, target) for name in called)
                     status = "active" if is_called else "unused"
                     if not is_called and not watch["pack"] and past_us:
@@ -68,11 +71,31 @@ class Statuses:
                 else:
                     status = "never imported"
                     if not watch["pack"]:
-                        detail = hints().of_module(watch["module"]) if watch["module"] != "__main__" else ""
+                        detail = hints().of_watch(watch["module"], watch.get("files", [])) if target[:9] != "__main__:" else ""
                         if unseen:
                             detail += "; " * bool(detail) + "some processes were not watched, see the blind spots"
-                rows.append(Watched(target, status, detail, watch["pack"], watch["source"]))
+                rows.append(Watched(target, status, detail, watch["pack"], watch["source"], via))
         return rows
+
+    def _targets(self, watch: dict[str, Any]) -> Iterator[tuple[str, str, dict[int, str]]]:
+        """Yield (call, target, what was said of it) of each target of a watch.
+
+        Of a watch of several modules these are the targets that were found in modules; where one call was found in none of
+        them, the call as it is written, with what the first of them said.
+        """
+        said = self._known.get(watch["id"], {})
+        is_wide = bool(watch.get("files")) or is_glob(watch["module"])
+        for call in (*watch["calls"], *watch.get("until", ())):
+            target = f"{watch['module']}:{call}"
+            of_call = {name: known for name, known in said.items() if name.partition(":")[2] == call} if is_wide else {}
+            found = {name: known for name, known in of_call.items() if not known.keys() <= _MISSES}
+            if found:
+                yield from ((call, name, known) for name, known in found.items())
+            elif of_call:
+                names = [known.get(layout.TARGET_NOT_FOUND, "") for known in of_call.values()]
+                yield call, target, {layout.TARGET_NOT_FOUND: "\n".join(dict.fromkeys("\n".join(names).split("\n")))}
+            else:
+                yield call, target, said.get(target, {})
 
 
 def incomplete_packs(watched: list[Watched]) -> list[BlindSpot]:

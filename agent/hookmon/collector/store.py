@@ -11,160 +11,32 @@ import json
 import os
 import re
 import sqlite3
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.columns import no_collection, write_rows
-from hookmon.collector.database import open_for_writing, roll_back
+from hookmon.collector.database import keep_from_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.collector.metrics import Signal as Signal
+from hookmon.collector.rows import BlindSpot as BlindSpot
+from hookmon.collector.rows import CallSeries as CallSeries
+from hookmon.collector.rows import Example as Example
+from hookmon.collector.rows import InFlight as InFlight
+from hookmon.collector.rows import Node as Node
+from hookmon.collector.rows import Process as Process
+from hookmon.collector.rows import Sample as Sample
+from hookmon.collector.rows import Watched as Watched
+from hookmon.collector.samples import SampledFrame as SampledFrame
+from hookmon.collector.samples import SampledProcess, SampledStack
 from hookmon.core.errors import RunFileError
 
 KEPT_RUNS = 20
 _NAME = re.compile(r"run-(\d{4}|[1-9]\d{4,8})\.sqlite", re.ASCII)
 _LAST_NUMBER = 999_999_999
-
-
-@dataclass
-class Node:
-    """One place in the call tree. `parent` is an index into the run's nodes, -1 for the root of a lane."""
-
-    parent: int
-    name: str
-    kind: str
-    target: str
-    call_site: str = ""  # "path:line" of the caller when the node was made, "" where unknown
-    flat: bool = False  # stands for all callers: the tree was full
-    calls: int = 0  # completed, errors and interrupted ones included
-    errors: int = 0
-    interrupted: int = 0  # ended by cancellation, GeneratorExit, KeyboardInterrupt or SystemExit
-    total_ns: int = 0
-    self_ns: int = 0
-    min_ns: int = 0
-    max_ns: int = 0
-    active_ns: int = 0  # time in steps, for coroutines and async generators
-    steps: int = 0
-    untimed: int = 0  # of `calls`: counted without being timed
-    sited: bool = False  # `call_site` tells this node from others of its name
-    entry: bool = False  # a transaction, unless there is one above it
-    waits: bool = False  # for a pool or an executor
-    part: bool = False  # of a call that is counted: its time counts, it does not
-    detached: str = ""  # "concurrent", "after": stands for what runs beside or after the transaction above it
-    transactions: int = 0  # in which it was called
-    most: int = 0  # calls in one transaction
-    repeated: int = 0  # lanes of transactions in which it was called five times or more, one after the other
-    repeated_calls: int = 0  # how often, there
-    repeated_ns: int = 0  # the time of those
-    most_repeated: int = 0  # the most of them
-    buckets: dict[int, int] = field(default_factory=dict)  # core.histogram's {bucket: count}
-
-
-@dataclass
-class Example:
-    """One of the slowest transactions of its name, whole.
-
-    `node` is an index into the run's nodes. `spans` are (index of a node, lane, start since the transaction's, duration), by
-    their starts; lane 0 is the transaction's own. `left_out` says how many shorter ones there was no room for.
-    """
-
-    node: int
-    started_ns: int  # CLOCK_MONOTONIC
-    duration_ns: int
-    status: int  # of the response, 0 where there is none
-    left_out: int
-    pid: int
-    spans: list[tuple[int, int, int, int]]
-
-
-@dataclass
-class Process:
-    """One process of the run. `state` is running, exited, killed, replaced (by exec) or gone; `exit_code` is -N for signal N."""
-
-    pid: int
-    parent_pid: int
-    command: list[str]
-    python: str = ""  # version, "" for a program that is not Python or was not watched
-    engine: str = ""
-    state: str = "running"
-    exit_code: int | None = None
-    started_ns: int = 0  # CLOCK_MONOTONIC
-    duration_ns: int = 0
-    calls: int = 0
-    errors: int = 0
-    cpu_ns: int = 0
-    rss_max_bytes: int = 0
-    threads_max: int = 0
-    files_max: int = 0
-    read_bytes: int = 0
-    written_bytes: int = 0
-    switches: int = 0  # context switches, voluntary and not
-    ran_ns: int = 0  # of its main thread, as the scheduler says it; 0 where it says nothing
-    waited_ns: int = 0  # the same thread, ready to run while others had the processor
-    reason: str = ""  # why it was not watched, "" when it was or when nothing is missed
-    identity: str = ""  # collector.identity's, as text: tells it from a later process with its pid
-
-
-@dataclass
-class Watched:
-    """What became of one thing that was asked for. `status` is active, never imported, not found, refused or unused."""
-
-    target: str
-    status: str
-    detail: str = ""
-    pack: str = ""  # "" for the user's own
-    source: str = ""  # "pack redis", "hookmon.toml:12", "--watch"
-
-
-@dataclass
-class BlindSpot:
-    """Something that was asked for or expected and could not be seen. `kind` is one word or two, `detail` one sentence."""
-
-    kind: str
-    detail: str
-
-
-@dataclass
-class InFlight:
-    """A call that had not ended: `stack` is outermost first, (name, nanoseconds since it began)."""
-
-    pid: int
-    lane: str
-    stack: list[tuple[str, int]]
-    since_ns: int  # of the innermost
-    killed: bool = False  # the process was gone when this was read
-
-
-@dataclass
-class Sample:
-    """What psutil said of one process at one moment. `at_ns` counts from the start of the run."""
-
-    at_ns: int
-    pid: int
-    cpu_ns: int
-    rss_bytes: int
-    threads: int
-    files: int
-    read_bytes: int
-    written_bytes: int
-    switches: int
-
-
-@dataclass
-class CallSeries:
-    """How the counters of one name grew over the run.
-
-    `points` is JSON text, `[[interval, calls, errors, total_ns, [bucket, calls, bucket, calls, …]], …]`, which only a report
-    that draws it unpacks: 30,000 points take longer than all the rest of a run file. Intervals without growth are left out.
-    The buckets are those of core.histogram at scale 2. Where timing was sampled, a `total_ns` may be a little below zero.
-    """
-
-    name: str
-    kind: str
-    target: str
-    points: str
 
 
 @dataclass
@@ -185,6 +57,7 @@ class Run:
     oldest: int = 0  # when the launcher began (collector.identity's Stat.started): no process of the run is older
     running: list[str] = field(default_factory=list)  # the identities of the processes that ran when this was saved
     main_pid: int = 0
+    attached_after_ns: int = 0  # how long the main process had run when hookmon was attached to it, 0 where that started it
     started_ns: int = 0  # CLOCK_MONOTONIC
     state: str = "running"
     duration_ns: int = 0
@@ -195,6 +68,10 @@ class Run:
     cpu: str = ""  # the model
     cores: int = 0
     others_ns: int = 0  # CPU time that processes of others took while it lasted
+    used_ns: int = 0  # CPU time of the command and of all that was waited for below it, as the kernel adds it up; 0: not known
+    beside_ns: int | None = None  # see overlap: at most so much of the time at work was at the same time; None: not known
+    lanes: int = 0  # how many threads, tasks and greenlets had watched calls at one time, at most
+    options: list[str] = field(default_factory=list)  # of `hookmon run`, those that choose the configuration
     overhead_ns: int = 0
     launcher_cpu_ns: int = 0  # of `hookmon run` itself, which works beside the program
     call_cost_ns: float = 0.0
@@ -211,6 +88,9 @@ class Run:
     in_flight: list[InFlight] = field(default_factory=list)
     still_running: list[str] = field(default_factory=list)  # "pid command" of what outlived the main process
     samples: list[Sample] = field(default_factory=list)
+    sampled_processes: list[SampledProcess] = field(default_factory=list)  # whose stacks were read
+    sampled_frames: list[SampledFrame] = field(default_factory=list)
+    sampled_stacks: list[SampledStack] = field(default_factory=list)  # most samples first
     plan: list[dict[str, Any]] = field(default_factory=list)  # the watches that were asked for
     settings: list[dict[str, Any]] = field(default_factory=list)  # table, key, value, origin: the rest of the configuration
     config: str = ""  # the file that was read, "" for none
@@ -232,6 +112,9 @@ _TABLES = {
     "blind_spots": BlindSpot,
     "in_flight": InFlight,
     "samples": Sample,
+    "sampled_processes": SampledProcess,
+    "sampled_frames": SampledFrame,
+    "sampled_stacks": SampledStack,
     "series": CallSeries,
 }
 
@@ -270,33 +153,33 @@ class RunFile:
         self._save(run, {name: _TABLES[name] for name in names})
 
     def _save(self, run: Run, tables: dict[str, type]) -> None:
+        with self._saving(), open_for_writing(self.path) as connection:
+            connection.execute(f"PRAGMA user_version = {SCHEMA}")
+            connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
+            scalars = [(name, json.dumps(value)) for name, value in vars(run).items() if name not in _TABLES]
+            connection.execute("DELETE FROM run")
+            connection.executemany("INSERT INTO run VALUES (?, ?)", scalars)
+            for table, row_type in tables.items():
+                write_rows(connection, table, row_type, rows_to_keep(run, table))
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """Turn what keeps the file from being written into RunFileError."""
         try:
-            with open_for_writing(self.path) as connection:
-                connection.execute(f"PRAGMA user_version = {SCHEMA}")
-                connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
-                scalars = [(name, json.dumps(value)) for name, value in vars(run).items() if name not in _TABLES]
-                connection.execute("DELETE FROM run")
-                connection.executemany("INSERT INTO run VALUES (?, ?)", scalars)
-                for table, row_type in tables.items():
-                    write_rows(connection, table, row_type, rows_to_keep(run, table))
+            yield
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def rename(self, name: str) -> None:
         """Give the run another name. Raises RunFileError when it cannot be read or written."""
         self.head()
-        try:
-            with open_for_writing(self.path) as connection:
-                connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
-        except (sqlite3.Error, OSError) as error:
-            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
+        with self._saving(), open_for_writing(self.path) as connection:
+            connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
 
     def roll_back(self) -> None:
         """Undo what a writer had begun that was killed. Raises RunFileError when that cannot be done, or somebody writes."""
-        try:
+        with self._saving():
             roll_back(self.path)
-        except (sqlite3.Error, OSError) as error:
-            raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
     def load(self, *, without: tuple[str, ...] = ()) -> Run:
         """Return the run; the tables in `without` are not read, and empty.
@@ -307,8 +190,8 @@ class RunFile:
             return load(self.path, Run, {name: row_type for name, row_type in _TABLES.items() if name not in without})
 
     def head(self) -> Run:
-        """Return the run without its rows: quick, whatever its size. Raises RunFileError as `load` does."""
-        return load(self.path, Run, {})
+        """Return the run without its rows, plan and settings: quick, whatever their size. Raises RunFileError as `load` does."""
+        return load(self.path, Run, {}, without=("plan", "settings"))
 
     def load_tables(self, names: tuple[str, ...]) -> Run:
         """Return the run with some of its rows. Raises RunFileError as `load` does."""
@@ -357,7 +240,7 @@ class Store:
         """
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _ignore(self.folder)
+            keep_from_git(self.folder)
             number = (self.numbers() or [0])[-1] + 1
             while number <= _LAST_NUMBER:
                 run_file = self.run_file(number)
@@ -384,14 +267,6 @@ def _goes_on(run_file: RunFile) -> bool:
     except RunFileError:
         return False
     return run.state == "running" and run_folder.launcher_lives(Path(run.run_folder), run.run_key) is True
-
-
-def _ignore(folder: Path) -> None:
-    """Keep git out of a folder; a `.gitignore` that is there stays, and a link is not followed."""
-    with suppress(FileExistsError):
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
-            file.write("*\n")
 
 
 def number_of(run_file: RunFile) -> int:

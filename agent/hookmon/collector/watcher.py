@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from hookmon.collector.identity import Identity, Stat, read_status
+from hookmon.collector.schedule import Schedule
 from hookmon.collector.store import Process, Sample
 from hookmon.collector.unwatched import REPLACED, is_python, name_of, other_rights, unwatched_reason
 from hookmon.core.arguments import mask
@@ -29,6 +30,8 @@ class Watcher:
         self.row = row
         self.alive = False
         self.is_main = False
+        self.was_before = False  # it began before the run did, which was attached to it
+        self.is_left = False  # hookmon was detached from it
         self.has_shard = False
         self.birth: Birth | None = None  # the last note that it left
         self.image = 0  # what it is now, and was at its end
@@ -41,9 +44,12 @@ class Watcher:
         self.ended_ns = row.started_ns
         self.reason = ""  # why this image is not watched, "" when it is or when that is not known
         self.rights = ""  # what keeps it from the run folder, "" for nothing
+        self._threads = 1  # when it was looked at last
+        self._schedule = Schedule()
         self._process: psutil.Process | None = None
         self._users = ""
         self._is_settled = False  # its reason will not change any more
+        self._before: dict[str, int] = {}  # what it had used of each figure before the run began
 
     @property
     def has_probe(self) -> bool:
@@ -62,7 +68,20 @@ class Watcher:
         self.row.state = "running"
         self.alive, self.is_saved = True, False
         self.image, self.image_ns, self.image_seen_ns = stat.image, self.row.started_ns, now_ns
+        if self.was_before and not self._before:
+            self._before = {"cpu_ns": stat.cpu_ns}
+            self.sample(now_ns)
+            self._schedule.start_here(pid, stat.threads)
+            row = self.row
+            names = ("switches", "read_bytes", "written_bytes")
+            self._before |= {name: getattr(row, name) for name in names}
+            row.ran_ns = row.waited_ns = row.switches = row.read_bytes = row.written_bytes = row.cpu_ns = 0
+            self._before["cpu_ns"] = stat.cpu_ns
         self.refresh(now_ns)
+
+    def note_cpu(self, cpu_ns: int) -> None:
+        """Take in the processor time that the process has used since it began."""
+        self.row.cpu_ns = max(self.row.cpu_ns, cpu_ns - self._before.get("cpu_ns", 0))
 
     def refresh(self, now_ns: int) -> None:
         """Look at the command again: a process is born as a copy of its parent and becomes something else by exec.
@@ -90,7 +109,8 @@ class Watcher:
 
     def notice(self, stat: Stat, now_ns: int) -> None:
         """Take in what the kernel says: processor time, the most memory, another image, another user."""
-        self.row.cpu_ns = max(self.row.cpu_ns, stat.cpu_ns)
+        self.note_cpu(stat.cpu_ns)
+        self._threads = stat.threads
         if stat.image and stat.image != self.image:
             self.image, self.image_ns = stat.image, now_ns
             self._is_settled = False
@@ -115,38 +135,49 @@ class Watcher:
         try:
             with process.oneshot():
                 cpu = process.cpu_times()
-                row.cpu_ns = max(row.cpu_ns, round((cpu.user + cpu.system) * 1e9))
+                self.note_cpu(round((cpu.user + cpu.system) * 1e9))
                 rss = process.memory_info().rss
                 threads = process.num_threads()
-                switches = sum(process.num_ctx_switches())
+                switches = sum(process.num_ctx_switches()) - self._before.get("switches", 0)
                 files = process.num_fds()
                 read, written = _traffic(process)
         except (psutil.Error, OSError):
             return None
         row.duration_ns = now_ns - row.started_ns
-        self.note_waits()
         if sys.platform != "linux":
             row.rss_max_bytes = max(row.rss_max_bytes, rss)
         row.threads_max = max(row.threads_max, threads)
         row.files_max = max(row.files_max, files)
         row.switches = switches
+        read, written = read - self._before.get("read_bytes", 0), written - self._before.get("written_bytes", 0)
         row.read_bytes, row.written_bytes = read, written
         return Sample(now_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches)
 
-    def note_waits(self) -> None:
-        """Read how long the main thread had a processor, and how long it waited for one. Linux only; a zombie still has it."""
-        try:
-            with open(f"/proc/{self.row.pid}/schedstat", encoding="ascii") as file:
-                ran, waited, *_ = map(int, file.read().split())
-        except (OSError, ValueError):
-            return
-        self.row.ran_ns, self.row.waited_ns = ran, waited
+    def note_schedule(self) -> None:
+        """Read how long its threads had a processor, and how long they waited for one. Linux only."""
+        self._schedule.read(self.row.pid, self._threads)
+        total = self._schedule.total
+        self.row.ran_ns, self.row.waited_ns = max(self.row.ran_ns, total.ran_ns), max(self.row.waited_ns, total.waited_ns)
+        self.row.cpu_ns = max(self.row.cpu_ns, self.row.ran_ns)  # which comes in ticks of 10 ms
+
+    def note_end(self, stat: Stat) -> None:
+        """Take in what a zombie still has: its processor time, and the waits of its main thread."""
+        self.note_cpu(stat.cpu_ns)
+        self._threads = 1
+        self.note_schedule()
+
+    def time_at_work(self) -> dict[int, tuple[int, int]]:
+        """Return how long each thread has had a processor or waited for one: {thread: (nanoseconds, how many threads they are)}.
+
+        Under 0 stands the CPU time of those that were not read.
+        """
+        found = {thread: (turn.ran_ns + turn.waited_ns, 1) for thread, turn in self._schedule.turns.items()}
+        return found | {0: (max(0, self.row.cpu_ns - self.row.ran_ns), max(self._threads, self.row.threads_max))}
 
     def end(self, stat: Stat | None, now_ns: int) -> None:
         """Close the row. A zombie (`stat`) still has its processor time, and its user."""
         if stat is not None:
-            self.row.cpu_ns = max(self.row.cpu_ns, stat.cpu_ns)
-            self.note_waits()
+            self.note_end(stat)
             if self._process is None:  # it was never seen alive
                 try:
                     self.rights = other_rights(psutil.Process(self.row.pid))

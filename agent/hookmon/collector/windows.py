@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from hookmon.collector.counters import CallKey, Counters, Totals
 from hookmon.collector.feed import LiveProcess, Snapshot
+from hookmon.collector.metrics import Signal
 from hookmon.collector.store import Run
 from hookmon.core.histogram import middle_ns, quantiles_ns
 
@@ -57,6 +58,15 @@ class ProcessLive:
     process: LiveProcess
     cpu_share: float
     rate: float
+
+
+@dataclass(slots=True)
+class SignalLive:
+    """One signal as it is now; in a window it was measured `rate` times a second, and its value has grown by `growth`."""
+
+    signal: Signal
+    rate: float
+    growth: float
 
 
 class History:
@@ -130,6 +140,19 @@ class History:
             for totals in (self.now.totals, before.totals)
         )
         return self._figures(now, then, before.at_ns)
+
+    def signals(self, window: str) -> list[SignalLive]:
+        """Return every signal, by name."""
+        before = self._before(window)
+        known = {(signal.name, signal.unit, signal.kind): signal for signal in before.signals}
+        seconds = (self.now.at_ns - before.at_ns) / SECOND_NS
+        rows = []
+        for signal in sorted(self.now.signals, key=lambda signal: (signal.name, signal.unit, signal.kind)):
+            old = known.get((signal.name, signal.unit, signal.kind))
+            grown = signal.count - (old.count if old else 0)
+            growth = signal.value - (old.value if old else 0.0)
+            rows.append(SignalLive(signal, max(0, grown) / seconds if seconds > 0 else 0.0, growth))
+        return rows
 
     def spark(self, key: CallKey) -> list[float]:
         """Return the calls a second in each two seconds of the last minute, oldest first; -1.0 where nobody looked."""

@@ -9,9 +9,12 @@ from pathlib import Path
 from hookmon.config.problem import Mistake, closest, quote
 from hookmon.core import layout
 from hookmon.core import span as span_template
+from hookmon.core.globs import EVERYTHING, SUFFIXES
 from hookmon.core.plan import KINDS, REDACTIONS
 
-_CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part)'
+_CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part), "factory.<locals>.name"'
+_NESTED = ("<locals>", "<lambda>")
+_WAYS = ("auto", "function", "code", "name")
 _SIGNALS = Path(__file__).parent.parent / "probe" / "signals"
 _GLOB_PARTS = re.compile(r"[*?]|\[[^\[\]]+\]")
 
@@ -32,6 +35,54 @@ def module(name: str) -> Iterator[Mistake]:
             meant,
             code="not-a-module",
         )
+
+
+_MODULES_ALLOWED = '"shop.pricing", "shop.*" (the modules in a package), "shop.**" (it and all below), "__main__"'
+
+
+def modules(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is a module, or a glob of modules."""
+    if not _GLOB_PARTS.search(name):
+        yield from module(name)
+        return
+    parts = name.split(".")
+    if all(part == EVERYTHING or _is_part(part) for part in parts):
+        return
+    meant = _modules_meant(name)
+    yield Mistake(f"module {quote(name)} is not a module name or a glob", _MODULES_ALLOWED, meant, code="not-a-module")
+
+
+def _is_part(part: str) -> bool:
+    """Say whether a part of a glob can stand for a name. Two stars mean all below only where they are a whole part."""
+    literal = _GLOB_PARTS.sub("_", part)
+    return EVERYTHING not in part and literal.isidentifier()
+
+
+def _modules_meant(name: str) -> str:
+    """Return what a glob that is none was probably meant to be, "" for no idea."""
+    guess = name.strip().removesuffix(".py").replace("/", ".").replace("-", "_").strip(".")
+    parts = [EVERYTHING if part.strip("*") == "" and len(part) > 1 else part for part in guess.split(".") if part]
+    guess = ".".join(parts)
+    return guess if guess != name and parts and all(part == EVERYTHING or _is_part(part) for part in parts) else ""
+
+
+def file(path: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `path` can be that of a module, or a glob of such; "" is none."""
+    last = path.rpartition("/")[2]
+    if not path:
+        return
+    if not path.isprintable() or not path.strip("/") or path.startswith("~"):
+        yield Mistake(f"file {quote(path)} is no path", _FILES_ALLOWED, code="not-a-file")
+    elif not last.endswith(SUFFIXES):
+        is_module = "." in path and _is_dotted(path)
+        meant = f'module = "{path}"' if is_module else f"{path}.py" if last == "*" else f"{path.rstrip('/')}/*.py"
+        yield Mistake(f"file {quote(path)} names no Python files", _FILES_ALLOWED, meant, code="not-a-file")
+    elif any(EVERYTHING in part and part != EVERYTHING for part in path.split("/")):
+        meant = path.replace("**.py", "**/*.py")
+        yield Mistake(f"file {quote(path)} has ** in a name", _FILES_ALLOWED, meant if meant != path else "", code="not-a-file")
+
+
+_FILES_ALLOWED = '"dags/sales.py", "dags/*.py" (those in a folder), "dags/**/*.py" (and all below)'
 
 
 def calls(names: Sequence[object]) -> Iterator[Mistake]:
@@ -90,15 +141,17 @@ def base(name: str) -> Iterator[Mistake]:
 
 
 def _call(name: str, index: int) -> Iterator[Mistake]:
-    parents, dot, last = name.rpartition(".")
-    literal = _GLOB_PARTS.sub("_", last)  # what a glob stands for could be a letter, so it must leave an identifier
-    if any(char in parents for char in "*?[]"):
+    *parents, last = parts = name.split(".")
+    literals = [
+        _GLOB_PARTS.sub("_", part) for part in parts
+    ]  # what a glob stands for could be a letter, so an identifier is left
+    if any(char in part for part in parents for char in "*?[]") and "<locals>" not in parents:
         yield Mistake(f"call {quote(name)} has a glob before its last part", _CALLS_ALLOWED, at=(index,), code="not-a-call")
-    elif "[" in literal or "]" in literal:
+    elif any("[" in literal or "]" in literal for literal in literals):
         yield Mistake(
             f"call {quote(name)} has a bracket that belongs to no [set]", _CALLS_ALLOWED, at=(index,), code="not-a-call"
         )
-    elif not _is_dotted(parents + dot + literal):
+    elif not all(literal.isidentifier() or literal in _NESTED for literal in literals) or last == "<locals>":
         yield Mistake(f"call {quote(name)} is not a name", _CALLS_ALLOWED, _call_meant(name), at=(index,), code="not-a-call")
 
 
@@ -130,6 +183,13 @@ def kind(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's kinds."""
     if name not in KINDS:
         yield Mistake(f"kind {quote(name)} is unknown", ", ".join(KINDS), closest(name, KINDS), code="unknown-kind")
+
+
+def via(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is a way in which a function can be watched."""
+    if name not in _WAYS:
+        allowed = ", ".join(quote(way) for way in _WAYS)
+        yield Mistake(f"via {quote(name)} is unknown", allowed, closest(name, _WAYS), code="unknown-way")
 
 
 def redact(name: str) -> Iterator[Mistake]:
@@ -232,6 +292,18 @@ def amount(value: float) -> Iterator[Mistake]:
     """A number of calls, 0 for none at all."""
     if not 0 <= value < float("inf"):
         yield Mistake(f"{quote(value)} is no number of calls", "a number from 0 on", code="not-an-amount")
+
+
+MOST_SAMPLES = 1_000
+"""A second: beyond that the sampler does not keep up with a few threads."""
+
+
+def rate(value: float) -> Iterator[Mistake]:
+    """Samples a second, 0 for none."""
+    if not (0 <= value <= MOST_SAMPLES and value == int(value)):
+        yield Mistake(
+            f"{quote(value)} is no rate", f"a whole number of samples a second, at most {MOST_SAMPLES}", code="not-an-amount"
+        )
 
 
 def repetition(value: float) -> Iterator[Mistake]:

@@ -17,11 +17,15 @@ from hookmon.config.watch import Hook, Watch
 
 @dataclass
 class Collected:
-    """Watches of one writer. `placed` also has the targets of watches left out because something else in them is wrong."""
+    """Watches of one writer. `placed` also has the targets of watches left out because something else in them is wrong.
+
+    `folder` is the absolute path of the folder in which the writer's file lies: files that a watch names are below it.
+    """
 
     watches: list[Watch] = field(default_factory=list)
     placed: list[tuple[Target, Place]] = field(default_factory=list)
     placed_hooks: list[tuple[Target, Place]] = field(default_factory=list)
+    folder: str = ""
 
     def add_tables(self, document: Document, tables: list[Table], problems: list[Problem], pack: str = "") -> None:
         """Add the [[watch]] or [[hook]] tables of `document`; `pack` is the pack's name, "" for the user's file.
@@ -32,15 +36,18 @@ class Collected:
             problems += [
                 Problem(document.place((*table.path, "until", *mistake.at)), mistake) for mistake in _beside_until(table)
             ]
+            problems += [Problem(document.place((*table.path, *mistake.at)), mistake) for mistake in _beside_file(table)]
             values = table.values
             calls = table.written.get("calls")
-            if "module" in values and isinstance(calls, list):
-                targets = [((values["module"], call), (*table.path, "calls", index)) for index, call in enumerate(calls)]
+            place = values.get("module") or values.get("file")
+            if place and isinstance(calls, list):
+                targets = [((place, call), (*table.path, "calls", index)) for index, call in enumerate(calls)]
                 is_other = table.path[0] == "hook" or bool(table.values.get("until"))  # it leaves the call itself alone
                 placed = self.placed_hooks if is_other else self.placed
                 placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
             if table.is_sound:
-                self.watches.append(_watch(str(table.path[0]), values, pack, f"pack {pack}" if pack else str(table.place)))
+                source = f"pack {pack}" if pack else str(table.place)
+                self.watches.append(_watch(str(table.path[0]), values, pack, source, self.folder))
 
     def add_option(self, text: str, problems: list[Problem]) -> None:
         """Add the watch that `--watch text` asks for; what is wrong with it is appended to `problems`."""
@@ -49,7 +56,7 @@ class Collected:
         calls = [call.strip() for call in call_text.split(",")] if call_text.strip() else []
         if colon:
             self.placed += [((module.strip(), call), place) for call in calls]
-            mistakes = [*checks.module(module.strip()), *checks.calls(calls)]
+            mistakes = [*checks.modules(module.strip()), *checks.calls(calls)]
         else:
             mistakes = [Mistake(f"there is no colon in {quote(text)}", "MODULE:CALL or MODULE:CALL,CALL", code="no-colon")]
         if mistakes:
@@ -59,7 +66,7 @@ class Collected:
         self.watches.append(_watch("watch", values, "", str(place)))
 
 
-def _watch(table: str, values: dict[str, Any], pack: str, source: str) -> Watch:
+def _watch(table: str, values: dict[str, Any], pack: str, source: str, folder: str = "") -> Watch:
     """Return the watch of a checked table; `values` has one for each of its settings."""
     defaults = _defaults(table, PACK if pack else USER)
     named = {attribute.name for kind in (Watch, Hook) for attribute in fields(kind)}
@@ -68,6 +75,8 @@ def _watch(table: str, values: dict[str, Any], pack: str, source: str) -> Watch:
     if table == "hook":
         hook = Hook(**{attribute.name: values.pop(attribute.name) for attribute in fields(Hook)})
         values |= {"nested": False, "hook": hook}
+    if values.get("file"):
+        values["folder"] = folder
     return Watch(**values, pack=pack, source=source, others=others)
 
 
@@ -77,6 +86,12 @@ def _defaults(table: str, writer: str) -> dict[str, Any]:
 
 def _freeze(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def _beside_file(table: Table) -> Iterator[Mistake]:
+    """Yield a mistake where a watch has a module and a file."""
+    if "module" in table.written and table.values.get("file"):
+        yield Mistake("module and file stand in one table", "one of both", at=("file",), code="contradiction")
 
 
 def _beside_until(table: Table) -> Iterator[Mistake]:

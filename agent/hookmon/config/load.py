@@ -32,7 +32,8 @@ class Config:
     before all tables, by key, written or default. `max_overhead` is the share of a process's time that a target may cost before
     it is timed by samples, 0.0 for any; `redact` says what of SQL is not shown. `offered` are all packs there are, each with who
     switched it on or off, `left_out` those of installed packages that could not be used. `budgets` are what `hookmon check`
-    enforces, in the order of the file; `document` is what stood in the file.
+    enforces, in the order of the file; `document` is what stood in the file. `signal_options` are the options that have asked for
+    signals.
     """
 
     watches: list[Watch]
@@ -46,6 +47,7 @@ class Config:
     left_out: list[LeftOut] = field(default_factory=list)
     budgets: tuple[Budget, ...] = ()
     document: Document | None = None
+    signal_options: tuple[str, ...] = ()
 
 
 def load(
@@ -56,11 +58,13 @@ def load(
     watch: Sequence[str] = (),
     pack: Sequence[str] = (),
     no_pack: Sequence[str] = (),
+    signal: Sequence[str] = (),
+    imports: bool = False,
 ) -> Config:
     """Return the configuration of a run that is started in the folder `start`.
 
-    `config` is the file of --config, else one is searched from `start` upwards unless `no_config`. `watch`, `pack` and
-    `no_pack` are the values of the options of these names; about packs, options have the last word.
+    `config` is the file of --config, else one is searched from `start` upwards unless `no_config`. `watch`, `pack`, `no_pack`,
+    `signal` and `imports` are the values of the options of these names; about packs, options have the last word.
 
     Raises ConfigError with every mistake in files and options.
     """
@@ -77,7 +81,7 @@ def load(
     document = read_document(path, label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
 
-    own = Collected()
+    own = Collected(folder=str(path.absolute().parent) if path else "")
     if document:
         own.add_tables(document, [*tables["watch"], *tables["hook"]], problems)
     for text in watch:
@@ -101,6 +105,10 @@ def load(
     problems += duplicates(placed for pack in active for placed in pack.content.placed)
     problems += duplicates(placed for pack in active for placed in pack.content.placed_hooks)
 
+    signals = [(name, f"--signal {name}") for name in signal] + ([("imports", "--imports")] if imports else [])
+    for name, option in signals:
+        problems += [Problem(Place(option), mistake) for mistake in checks.signals([name])]
+
     if problems:
         ordered = sort_by_place(problems)
         raise ConfigError([str(problem) for problem in ordered], [problem.mistake.code for problem in ordered])
@@ -111,6 +119,7 @@ def load(
     )
     root: dict[str, Any] = {key: setting.default for key, setting in settings_of(ROOT, USER).items()}
     root |= tables[ROOT][0].values if document else {}
+    root["signals"] = list(dict.fromkeys([*root["signals"], *(name for name, _ in signals)]))
     return Config(
         watches=watches,
         packs=[pack.name for pack in active],
@@ -123,6 +132,7 @@ def load(
         left_out=left_out,
         budgets=budgets(document, tables["budget"]) if document else (),
         document=document,
+        signal_options=tuple(option for _, option in signals),
     )
 
 

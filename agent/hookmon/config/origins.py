@@ -9,7 +9,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hookmon.config.document import Document
 from hookmon.config.load import Config, load
 from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, USER, settings_of, tables_of
 from hookmon.config.watch import Watch
@@ -51,7 +50,7 @@ class Origins:
 def origins(start: Path, **options: Any) -> Origins:
     """Return every value; the options are those of `load`. Raises ConfigError with every mistake."""
     config = load(start, **options)
-    return Origins(config, [*_plain(config.document), *_watches(config.watches), *_budgets(config)], _packs(config))
+    return Origins(config, [*_plain(config), *_watches(config.watches), *_budgets(config)], _packs(config))
 
 
 def settings(config: Config) -> list[dict[str, Any]]:
@@ -59,21 +58,26 @@ def settings(config: Config) -> list[dict[str, Any]]:
 
     Of the packs it has those that somebody switched on or off; the others can be told from their targets.
     """
-    values = [*_plain(config.document), *_budgets(config)]
+    values = [*_plain(config), *_budgets(config)]
     rows = [{"table": value.table, "key": value.key, "value": value.value, "origin": value.origin} for value in values]
     packs = [state for state in _packs(config) if state.origin != DEFAULT]
     return rows + [{"table": "packs", "key": state.name, "value": state.is_on, "origin": state.origin} for state in packs]
 
 
-def _plain(document: Document | None) -> list[Value]:
+def _plain(config: Config) -> list[Value]:
     """Return the values of all tables that stand once; the packs have rows of their own."""
     rows = []
+    document = config.document
     for table in [ROOT, *(name for name in tables_of(USER) if name != "packs" and name not in REPEATED_TABLES | NAMED_TABLES)]:
         written = document.data.get(table, {}) if document and table else document.data if document else {}
         path = (table,) if table else ()
         for key, setting in settings_of(table, USER).items():
             origin = str(document.place((*path, key))) if document and key in written else DEFAULT
-            rows.append(Value(table, key, written.get(key, setting.default), origin))
+            value = written.get(key, setting.default)
+            if (table, key) == (ROOT, "signals") and config.signal_options:
+                value = config.root[key]
+                origin = ", ".join(([origin] if key in written else []) + list(config.signal_options))
+            rows.append(Value(table, key, value, origin))
     return rows
 
 
@@ -82,7 +86,7 @@ def _watches(watches: list[Watch]) -> list[Value]:
     for number, watch in enumerate(watches, 1):
         table = "hook" if watch.hook else "watch"
         defaults = {key: setting.default for key, setting in settings_of(table, USER).items()}
-        left_out = ("hook", "pack", "source", "others")
+        left_out = ("hook", "pack", "source", "others", "folder", *(("module",) if watch.file else ()))
         values = {field.name: getattr(watch, field.name) for field in fields(Watch) if field.name not in left_out}
         values |= {key: value for key, value in defaults.items() if key not in values} | dict(watch.others)
         if watch.hook:

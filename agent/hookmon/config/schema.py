@@ -35,6 +35,7 @@ _NARROWER: dict[Any, dict[str, Any]] = {
     checks.duration: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*(ns|us|µs|ms|s|min)\s*$"},
     checks.part: {"pattern": r"^\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
     checks.growth: {"pattern": r"^\s*\+\s*[0-9]+(\.[0-9]+)?\s*%\s*$"},
+    checks.rate: {"type": "integer", "maximum": checks.MOST_SAMPLES},
     checks.repetition: {"minimum": checks.FEWEST_REPEATED},
 }
 """What a schema can say of a check; the rest `hookmon config` says."""
@@ -59,8 +60,21 @@ def _table(name: str) -> dict[str, Any]:
     settings = settings_of(name, USER)
     table: dict[str, Any] = {"type": "object", "additionalProperties": False}
     table["properties"] = {key: _setting(setting) for key, setting in settings.items()}
-    required = [key for key, setting in settings.items() if setting.default is None]
-    return table | ({"required": required} if required else {})
+    needed = [setting for setting in settings.values() if setting.default is None]
+    required = [setting.key for setting in needed if setting.instead not in settings]
+    table |= {"required": required} if required else {}
+    for setting in needed:
+        if setting.instead in settings:
+            table["oneOf"] = _one_of(setting.key, setting.instead)
+    return table
+
+
+def _one_of(key: str, instead: str) -> list[dict[str, Any]]:
+    """Return that a table has the one key, or the other one with a text that is not empty."""
+    return [
+        {"required": [key], "properties": {instead: {"maxLength": 0}}},
+        {"required": [instead], "properties": {instead: {"minLength": 1}}, "not": {"required": [key]}},
+    ]
 
 
 def _setting(setting: Setting) -> dict[str, Any]:

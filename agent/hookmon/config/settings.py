@@ -29,7 +29,8 @@ PACK = "pack"
 class Setting:
     """One key of one table. `default` None makes it required.
 
-    `check` sees only values of the right type, except that an array may still have elements that are no strings. In a budget
+    `check` sees only values of the right type, except that an array may still have elements that are no strings. What is required
+    may have another key that stands `instead`. In a budget
     the default "" stands for no limit. `table` and, where they are not told here, `writers` are those of the group it stands in.
     """
 
@@ -37,8 +38,9 @@ class Setting:
     type: str
     check: Callable[[Any], Iterator[Mistake]]
     _: KW_ONLY
-    default: str | bool | list[str] | None
+    default: str | bool | int | list[str] | None
     help: str
+    instead: str = ""
     table: str = ROOT
     writers: tuple[str, ...] = ()
 
@@ -60,12 +62,28 @@ SETTINGS = (
             "max_overhead", TEXT, checks.share, default="5%", help='share of a process that a target may cost, "off" for any'
         ),
         Setting("redact", TEXT, checks.redact, default="literals", help='what of SQL is not shown: "off", "literals" or "all"'),
-        Setting("signals", TEXTS, checks.signals, default=[], help="what to measure besides calls: pauses of the collector, gc"),
+        Setting("signals", TEXTS, checks.signals, default=[], help="what to measure besides calls: gc, imports, loop"),
+        Setting("samples", NUMBER, checks.rate, default=0, help="samples a second of what computes, taken outside; 0 is none"),
         writers=(USER,),
     ),
     *_table(
         "watch",
-        Setting("module", TEXT, checks.module, default=None, help='the module as it is imported, or "__main__"'),
+        Setting(
+            "module",
+            TEXT,
+            checks.modules,
+            default=None,
+            instead="file",
+            help='the module as it is imported, "__main__", "app.*" for the modules in a package, "app.**" for it and all below',
+        ),
+        Setting(
+            "file",
+            TEXT,
+            checks.file,
+            default="",
+            help='in place of module: the file of one that is loaded by its path, or a glob of files, "dags/*.py"',
+            writers=(USER,),
+        ),
         Setting("calls", TEXTS, checks.calls, default=None, help="functions and methods in it, globs in the last part"),
         Setting("until", TEXTS, checks.names, default=[], help="functions that end what the calls begin, on the same object"),
         Setting("span", TEXT, checks.span, default="", help='the name in the report, "quote {arg0}"; empty: the target\'s own'),
@@ -80,6 +98,13 @@ SETTINGS = (
         Setting("waits", FLAG, checks.anything, default=False, help="its calls wait for a pool or an executor"),
         Setting(
             "part", FLAG, checks.anything, default=False, help="its calls are parts of others, as rows: only their time counts"
+        ),
+        Setting(
+            "via",
+            TEXT,
+            checks.via,
+            default="auto",
+            help='how functions are watched: "function" or "code" themselves, "name" by a wrapper under their name',
         ),
         Setting("adapter", TEXT, checks.adapter, default="", help="module that patches what setattr cannot", writers=(PACK,)),
     ),
@@ -133,6 +158,7 @@ SETTINGS = (
     *_table(
         "budget",
         *(Setting(key, TEXT, checks.duration, default="", help=f'{key} of its time, "60ms"') for key in DURATIONS),
+        Setting("computing", TEXT, checks.duration, default="", help='CPU time of a transaction, on average, "20ms"'),
         *(
             Setting(f"{key}_vs_base", TEXT, checks.growth, default="", help=f'{key} over that of --against, "+10%"')
             for key in _OVER_BASE

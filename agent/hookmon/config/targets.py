@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from hookmon.config.problem import Mistake, Place, Problem
 from hookmon.config.watch import Watch
+from hookmon.core.globs import SUFFIXES
 
 Target = tuple[str, str]
-"""Module and call as they are written; a glob is itself, not what it matches."""
+"""Module or file, and call, as they are written; a glob is itself, not what it matches."""
 
 
 def duplicates(placed: Iterable[tuple[Target, Place]]) -> Iterator[Problem]:
@@ -17,7 +18,8 @@ def duplicates(placed: Iterable[tuple[Target, Place]]) -> Iterator[Problem]:
     first: dict[Target, Place] = {}
     for (module, call), place in placed:
         if (module, call) in first:
-            found = f'"{call}" of module "{module}" is watched a second time, first at {first[module, call]}'
+            what = "file" if module.endswith(SUFFIXES) else "module"
+            found = f'"{call}" of {what} "{module}" is watched a second time, first at {first[module, call]}'
             yield Problem(place, Mistake(found, "each target once", code="watched-twice"))
         else:
             first[module, call] = place
@@ -30,17 +32,17 @@ def override(own: list[Watch], active: list[Watch], shipped: list[Watch]) -> lis
     cannot be patched, and, from an active pack, that its calls are transactions. A watch of several calls is split where only
     some of them need that. Watches that only observe a transaction stay active, around the user's wrapper.
     """
-    timed = {(watch.module, call): watch for watch in shipped if watch.role == "time" for call in watch.calls if watch.adapter}
-    timed |= {(watch.module, call): watch for watch in active if watch.entry for call in watch.calls}
-    own_targets = {(watch.module, call, watch.role) for watch in own for call in watch.calls}
+    timed = {(watch.place, call): watch for watch in shipped if watch.role == "time" for call in watch.calls if watch.adapter}
+    timed |= {(watch.place, call): watch for watch in active if watch.entry for call in watch.calls}
+    own_targets = {(watch.place, call, watch.role) for watch in own for call in watch.calls}
     watches = []
     for watch in own:
         calls_by_pack: dict[Watch | None, list[str]] = {}
         for call in watch.calls:
-            calls_by_pack.setdefault(timed.get((watch.module, call)) if watch.role == "time" else None, []).append(call)
+            calls_by_pack.setdefault(timed.get((watch.place, call)) if watch.role == "time" else None, []).append(call)
         watches += [_complete(replace(watch, calls=tuple(calls)), pack) for pack, calls in calls_by_pack.items()]
     for watch in active:
-        calls = tuple(call for call in watch.calls if (watch.module, call, watch.role) not in own_targets)
+        calls = tuple(call for call in watch.calls if (watch.place, call, watch.role) not in own_targets)
         if calls:
             watches.append(replace(watch, calls=calls))
     return watches

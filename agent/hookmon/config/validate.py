@@ -109,8 +109,14 @@ def _check_table(
             problems += [Problem(document.place((*path, key, *mistake.at)), mistake) for mistake in mistakes]
             if not mistakes:
                 values[key] = data[key]
+        elif setting.default is None and data.get(setting.instead):
+            values[key] = ""
         elif setting.default is None:
-            required = [needed.key for needed in settings.values() if needed.default is None]
+            required = [
+                f"{needed.key} or {needed.instead}" if needed.instead in settings else needed.key
+                for needed in settings.values()
+                if needed.default is None
+            ]
             mistake = Mistake(
                 f'there is no key "{key}" in this {path[0]}', f"{path[0]} with {' and '.join(required)}", code="missing-key"
             )

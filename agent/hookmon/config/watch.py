@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, cast
 
@@ -34,7 +35,7 @@ class Watch:
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
     With a `hook`, the callbacks that its calls register are timed, and not the calls. With `until`, the time from one of its
     calls to one of those is. `others` are pairs of key and value: settings of its table that only the probe reads, and that are
-    not at their default.
+    not at their default. `module` may be a glob; in place of a module there may be a `file`, or a glob of files, below `folder`.
     """
 
     module: str
@@ -53,7 +54,14 @@ class Watch:
     source: str = ""
     adapter: str = ""
     hook: Hook | None = None
+    file: str = ""
+    folder: str = ""
     others: tuple[tuple[str, Value], ...] = ()
+
+    @property
+    def place(self) -> str:
+        """The module or the file, or the glob of them, as it is written."""
+        return self.module or self.file
 
     @property
     def role(self) -> str:
@@ -73,15 +81,22 @@ class Watch:
         """Return the dictionary of the plan; the caller numbers the watches."""
         plan = {
             "id": watch_id,
-            **_plain(self, leave_out=("hook", "others")),
+            **_plain(self, leave_out=("hook", "others", "file", "folder")),
             **{key: _thaw(value) for key, value in self.others},
         }
+        if self.file:
+            plan |= {"module": self.file, "files": _paths(self.folder, self.file)}
         for key in _UNLESS_EMPTY:
             if not plan[key]:
                 del plan[key]
         if self.hook is not None:
             plan["hook"] = _plain(self.hook)
         return cast("WatchPlan", plan)
+
+
+def _paths(folder: str, file: str) -> list[str]:
+    """Return the absolute glob of a file, and a second one where links lead to the folder: a program may use either path."""
+    return sorted({os.path.normpath(os.path.join(base, file)) for base in (folder, os.path.realpath(folder))})
 
 
 def _plain(values: Watch | Hook, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:

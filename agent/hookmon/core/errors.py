@@ -71,6 +71,13 @@ class LaunchError(HookmonError):
         super().__init__(message, code=code)
 
 
+class AttachError(HookmonError):
+    """A program that runs cannot be attached to, or hookmon cannot leave it."""
+
+    exit_code = 1
+    code = "attach-refused"
+
+
 class EarlySignal(HookmonError):  # noqa: N818  # it is no mistake of anybody's
     """A signal that ends processes has come before the program was started. The command line ends by that signal."""
 

@@ -18,6 +18,7 @@ reserved and is still being filled.
     NOTE        1: string (kind)    2: string (detail): something that could not be seen
     PER         see PER_…           how often a node is called in one transaction; the number is the node's
     EXAMPLE     see EXAMPLE_…       one of the slowest transactions, whole; the number is its node's
+    COMPUTING   see COMPUTING_…     CPU time of transactions, of those in which it was measured; the number is their node's
     METRIC      see METRIC_…        a counter, gauge or histogram; it is numbered among the nodes and has BUCKETS as they have
 
 A node's self time is not kept: within one lane it is the node's total less the totals of its children, and a reader can
@@ -36,7 +37,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 2
 PAGE_BYTES = 4096
-NUMBERS = 0x220AF6C9
+NUMBERS = 0x48A3F5FC
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -80,6 +81,7 @@ NOTE = 7
 PER = 8
 EXAMPLE = 9
 METRIC = 10
+COMPUTING = 11
 
 # words of a node
 NODE_PARENT_NAME = 1  # parent node | string << 32; parent 0 = a root of its lane
@@ -103,6 +105,8 @@ FLAG_SITED = 16  # the call site is part of what the node is: another line that 
 FLAG_WAITS = 32  # what is timed is waiting for a pool or an executor
 FLAG_PART = 64  # its calls are parts of others: the rows of a statement, the body of a response
 FLAG_COROUTINE = 128  # its steps are those of coroutines, else of generators
+FLAG_BY_EVENTS = 256  # its function is known by the events of its code
+FLAG_BY_SLOT = 512  # its function is called by way of us; of neither of these two, a wrapper is
 
 PER_TRANSACTIONS = 1  # with at least one call
 PER_MOST = 2  # calls in one transaction
@@ -113,6 +117,17 @@ PER_MOST_REPEATED = 6
 PER_WORDS = 7
 
 REPEATED = 5
+
+COMPUTING_MEASURED = 1  # transactions in which CPU time was measured
+COMPUTING_STANDS_FOR = 2  # and how many they stand for: where one of N is measured, it counts N times here and in the sums below
+COMPUTING_DURATION_NS = 3  # from their calls to their returns
+COMPUTING_OWN_NS = 4  # CPU time of their own lanes, never more than that
+COMPUTING_BESIDE_NS = 5  # CPU time of their other threads and tasks
+COMPUTING_WORDS = 6
+
+MOST_COMPUTING_SHARE = 500  # reading the clock of CPU time takes one 500th of the transactions' time at most
+FIRST_MEASURED = 16  # so many transactions of an entry are measured in any case
+MOST_STANDS_FOR = 1_000  # transactions for which one that is measured stands
 
 OUTCOME_RETURNED = 0  # how a call of a transaction ended; not in the shard
 OUTCOME_RAISED = 1
@@ -125,7 +140,8 @@ EXAMPLE_DURATION_NS = 3
 EXAMPLE_STATUS = 4  # of a response, 0 = none
 EXAMPLE_SPANS = 5
 EXAMPLE_LEFT_OUT = 6  # spans for which there was no room: the shortest
-EXAMPLE_FIRST = 7  # three words for each span: node | lane << 32, start since the transaction's, duration
+EXAMPLE_COMPUTED_NS = 7  # 1 + CPU time of all its lanes, 0 = not measured
+EXAMPLE_FIRST = 8  # three words for each span: node | lane << 32, start since the transaction's, duration
 EXAMPLE_MOST_SPANS = 100
 EXAMPLE_WORDS = EXAMPLE_FIRST + 3 * EXAMPLE_MOST_SPANS
 EXAMPLES = 3  # of each transaction

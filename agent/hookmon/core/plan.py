@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         """One `[[watch]]` or `[[hook]]` table after checking."""
 
         id: int
-        module: str
+        module: str  # its name, or a glob of names, "app.**"
         calls: list[str]  # "name", "Class.name", globs on the last part
         span: str  # template, "" names the span after its target
         kind: str  # one of KINDS
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
         waits: bool  # the calls wait for a pool or an executor
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
         part: NotRequired[bool]  # the calls are parts of others that are counted: their time counts, they do not
+        via: NotRequired[
+            str
+        ]  # how functions are watched where not as probe.wrappers.monitoring chooses: "function", "code", "name"
+        files: NotRequired[list[str]]  # globs of absolute paths: modules by their files, and `module` is what the user wrote
         until: NotRequired[list[str]]  # functions that end what the calls begin, on the same object
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
@@ -61,6 +65,9 @@ if TYPE_CHECKING:
 KINDS = ("request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function")
 """What a span can be. The order is that of the report."""
 
+GC, IMPORT, OWN = "gc", "import", "hookmon"
+"""What else a span can be, of itself: a pause of the garbage collector, the import of a module, our own work meanwhile."""
+
 CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "process", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
 
@@ -75,10 +82,25 @@ ONE_TIMED_OF = 64
 
 FILE_NAME = "plan"
 MODULES_FILE_NAME = "modules"
-"""Beside the plan: the names of the watched modules and of HEARD_OF, one a line, which is all that the probe reads at start."""
+"""Beside the plan: what is watched, one a line: the names of modules, those of HEARD_OF, and globs of modules and of files.
 
-AT_ONCE = "*"
-"""Among those names: the probe does not wait for a watched module, there is something else to measure."""
+It is all that the probe reads at start. Absolute paths are globs of files.
+"""
+
+AT_ONCE = "!"
+"""Among those lines: the probe does not wait for a watched module, there is something else to measure."""
+
+BY_PATH = "/"
+"""Among those lines: a watched module may be one that is loaded by its path, past sys.meta_path."""
+
+GLOBS = "~"
+"""Among those lines: there are globs."""
+
+MOST_MODULES = 2_000
+"""So many modules are watched for each glob, in each process."""
+
+SIGNAL_MODULES = {"loop": ("asyncio.events", "uvloop")}
+"""By signal: the modules that it waits for, so as not to import them."""
 
 HEARD_OF = ("coverage.inorout", "greenlet", "numba", "torch")
 """Modules that nobody needs to watch and that make a difference to those who watch others.

@@ -17,6 +17,10 @@
 #include "c/chained.h"
 #include "c/coroutines.h"
 #include "c/counting.h"
+#include "c/current_lane.h"
+#include "c/events.h"
+#include "c/injected.h"
+#include "c/slots.h"
 #include "c/forks.h"
 #include "c/generators.h"
 #include "c/histogram.h"
@@ -46,12 +50,26 @@ static PyMethodDef module_methods[] = {
     {"reads", reads, METH_NOARGS, "Say what is read past CPython's interface: {what: whether it is laid out as expected, None: not known yet}."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "join_from_now_on()\n--\n\nLet calls at the root of their lane ask for a transaction."},
     {"set_words", set_words, METH_VARARGS, "set_words(view, shared, /)\n--\n\nWrite into this memoryview from now on; say whether a shard is behind it."},
+    {"cover_words", cover_words, METH_NOARGS, "cover_words()\n--\n\nPut memory of our own over the shard, for good."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "use_greenlets(getcurrent, lanes, /)\n--\n\nKeep lanes by greenlet."},
     {"after_fork", after_fork, METH_NOARGS, "after_fork()\n--\n\nForget the lanes of the parent process."},
     {"follow_thread", follow_thread, METH_O, "follow_thread(lane, /)\n--\n\nHave the lane of this thread back when it ends."},
     {"finish_response", finish_response_for_python, METH_VARARGS, "finish_response(transaction=None, /)\n--\n\nSettle a transaction, the caller's own if none is given."},
     {"count_call", count_call_for_python, METH_VARARGS, "count_call(node, duration_ns, /)\n--\n\nCount a completed call of a node."},
+    {"watch_code", watch_code, METH_VARARGS, "watch_code(code, slot, events, /)\n--\n\nTime the calls of a code object: by the slots of its functions, by events."},
+    {"watched_by", watched_by, METH_O, "watched_by(code, /)\n--\n\nReturn (slot, events): what times a code object, or None."},
+    {"take_function", take_function, METH_VARARGS, "take_function(function, is_taken, /)\n--\n\nHave a function called by way of us, or no more; say whether it is."},
+    {"forget_functions", forget_functions, METH_NOARGS, "forget_functions()\n--\n\nBe told no more of functions that are made."},
+    {"running_key", key_for_python, METH_NOARGS, "running_key()\n--\n\nReturn the key of the running generator."},
+    {"measure_key", measure_key, METH_VARARGS, "measure_key(generator, key, /)\n--\n\nLearn where generators have their key; say whether it is in them."},
+    {"code_events", code_events, METH_VARARGS, "code_events(code, timed, takes_arguments, /)\n--\n\nReturn what calls in a bytecode are to call."},
+    {"on_start", (PyCFunction)(void (*)(void))monitor_start, METH_FASTCALL, NULL},
+    {"on_resume", (PyCFunction)(void (*)(void))monitor_resume, METH_FASTCALL, NULL},
+    {"on_throw", (PyCFunction)(void (*)(void))monitor_throw, METH_FASTCALL, NULL},
+    {"on_yield", (PyCFunction)(void (*)(void))monitor_yield, METH_FASTCALL, NULL},
+    {"on_return", (PyCFunction)(void (*)(void))monitor_return, METH_FASTCALL, NULL},
+    {"on_unwind", (PyCFunction)(void (*)(void))monitor_unwind, METH_FASTCALL, NULL},
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
     {NULL, NULL, 0, NULL},
 };
@@ -66,7 +84,7 @@ static PyType_Slot node_slots[] = {
 };
 static PyType_Slot lane_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),  SLOT(Py_tp_init, lane_init),   SLOT(Py_tp_dealloc, lane_dealloc),
-    SLOT(Py_tp_traverse, lane_traverse), SLOT(Py_tp_members, lane_members), SLOT(Py_tp_getset, lane_getset),
+    SLOT(Py_tp_traverse, lane_traverse), SLOT(Py_tp_members, lane_members), SLOT(Py_tp_getset, lane_getset),   SLOT(Py_tp_methods, lane_methods),
     SLOT(Py_tp_doc, "Lane(base, task, node, /)\n--\n\n"),
     {0, NULL},
 };
@@ -86,6 +104,11 @@ static PyType_Slot transaction_slots[] = {
     SLOT(Py_tp_getset, transaction_getset),   SLOT(Py_tp_doc, "Transaction(lane, node, /)\n--\n\n"),
     {0, NULL},
 };
+static PyType_Slot part_slots[] = {
+    SLOT(Py_tp_new, part_new), SLOT(Py_tp_dealloc, part_dealloc), SLOT(Py_tp_traverse, part_traverse),
+    SLOT(Py_tp_methods, part_methods), SLOT(Py_tp_doc, "Part(transaction, /)\n--\n\n"),
+    {0, NULL},
+};
 static PyType_Slot current_lane_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew),
     SLOT(Py_tp_dealloc, plain_dealloc),
@@ -98,6 +121,11 @@ static PyType_Slot callable_slots[] = {
     SLOT(Py_tp_repr, timed_repr),         SLOT(Py_tp_hash, timed_hash),         SLOT(Py_tp_richcompare, timed_compare),
     SLOT(Py_tp_call, PyVectorcall_Call),  SLOT(Py_tp_methods, timed_methods),   SLOT(Py_tp_members, timed_members),
     SLOT(Py_tp_getset, timed_getset),     {0, NULL},
+};
+static PyType_Slot code_event_slots[] = {
+    SLOT(Py_tp_dealloc, code_event_dealloc), SLOT(Py_tp_traverse, code_event_traverse), SLOT(Py_tp_call, PyVectorcall_Call),
+    SLOT(Py_tp_iter, return_self),           SLOT(Py_tp_iternext, code_event_step),
+    SLOT(Py_tp_methods, code_event_methods), SLOT(Py_tp_members, code_event_members),   {0, NULL},
 };
 static PyType_Slot binding_slots[] = {
     SLOT(Py_tp_descr_get, timed_get),
@@ -164,6 +192,7 @@ static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, P
 static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};
 static PyType_Spec trace_spec = {"hookmon.probe._engine.Trace", sizeof(Trace), 0, Py_TPFLAGS_DEFAULT, trace_slots};
 static PyType_Spec member_spec = {"hookmon.probe._engine.Member", sizeof(Member), 0, PLAIN_FLAGS, member_slots};
+static PyType_Spec part_spec = {"hookmon.probe._engine.Part", sizeof(Part), 0, PLAIN_FLAGS, part_slots};
 static PyType_Spec transaction_spec = {
     "hookmon.probe._engine.Transaction", sizeof(Transaction), 0, PLAIN_FLAGS, transaction_slots};
 static PyType_Spec current_lane_spec = {
@@ -190,6 +219,9 @@ static PyType_Spec observed_send_spec = {
 static PyType_Spec callback_iterator_spec = {
     "hookmon.probe._engine.generator", sizeof(CallbackIterator), 0,
     PLAIN_FLAGS | Py_TPFLAGS_DISALLOW_INSTANTIATION, callback_iterator_slots};
+static PyType_Spec code_event_spec = {
+    "hookmon.probe._engine.code_event", sizeof(CodeEvent), 0,
+    PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION, code_event_slots};
 static PyType_Spec chained_spec = {
     "hookmon.probe._engine.method_descriptor", sizeof(Chained), 0, PLAIN_FLAGS | Py_TPFLAGS_HAVE_VECTORCALL, chained_slots};
 static PyType_Spec generator_spec = {
@@ -226,6 +258,9 @@ fill_module(PyObject *module)
         return -1;
     }
     fill_histogram();
+#ifdef HAS_SLOTS
+    slot_of_ours = function_called;
+#endif
     if (pthread_key_create(&thread_key, on_thread_end)) {
         PyErr_SetString(PyExc_ImportError, "no key for threads is left");
         return -1;
@@ -243,6 +278,7 @@ fill_module(PyObject *module)
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
         add_type(module, &TraceType, &trace_spec, NULL, "Trace") < 0 ||
         add_type(module, &MemberType, &member_spec, NULL, "Member") < 0 ||
+        add_type(module, &PartType, &part_spec, NULL, "Part") < 0 ||
         add_type(module, &TransactionType, &transaction_spec, NULL, "Transaction") < 0 ||
         add_type(module, &current_lane_type, &current_lane_spec, NULL, "CurrentLane") < 0 ||
         add_type(module, &TimedCallableType, &callable_spec, NULL, "TimedCallable") < 0 ||
@@ -258,6 +294,7 @@ fill_module(PyObject *module)
         add_type(module, &CallbackSourceType, &timed_spec, TimedType, "CallbackSource") < 0 ||
         add_type(module, &SelectiveType, &selective_spec, TimedCallableType, "Selective") < 0 ||
         add_type(module, &CallbackIteratorType, &callback_iterator_spec, NULL, "CallbackIterator") < 0 ||
+        add_type(module, &CodeEventType, &code_event_spec, NULL, "CodeEvent") < 0 ||
         add_type(module, &ChainedType, &chained_spec, NULL, "Chained") < 0 ||
         add_type(module, &CoroutineType, &coroutine_spec, NULL, "TimedCoroutine") < 0 ||
         add_type(module, &GeneratorType, &generator_spec, NULL, "TimedGenerator") < 0) {

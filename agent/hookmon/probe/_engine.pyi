@@ -5,6 +5,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import CodeType, GeneratorType
 
 from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span
@@ -12,9 +13,11 @@ from hookmon.probe.recording.tree import CurrentLane as CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane
 from hookmon.probe.recording.tree import Node as Node
 from hookmon.probe.recording.tree import after_fork as after_fork
+from hookmon.probe.recording.tree import cover_words as cover_words
 from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
 from hookmon.probe.recording.tree import set_words as set_words
 from hookmon.probe.recording.tree import use_greenlets as use_greenlets
+from hookmon.probe.transactions.computing import Part as Part
 from hookmon.probe.transactions.context import Member as Member
 from hookmon.probe.transactions.context import Transaction as Transaction
 from hookmon.probe.transactions.context import Visit
@@ -28,6 +31,16 @@ from hookmon.probe.wrappers.calls import Timed as Timed
 from hookmon.probe.wrappers.calls import TimedCallable as TimedCallable
 from hookmon.probe.wrappers.calls import TimedCoroutineFunction as TimedCoroutineFunction
 from hookmon.probe.wrappers.calls import TimedGeneratorFunction as TimedGeneratorFunction
+from hookmon.probe.wrappers.event_sources import code_events as code_events
+from hookmon.probe.wrappers.event_sources import on_resume as on_resume
+from hookmon.probe.wrappers.event_sources import on_return as on_return
+from hookmon.probe.wrappers.event_sources import on_start as on_start
+from hookmon.probe.wrappers.event_sources import on_throw as on_throw
+from hookmon.probe.wrappers.event_sources import on_unwind as on_unwind
+from hookmon.probe.wrappers.event_sources import on_yield as on_yield
+from hookmon.probe.wrappers.event_sources import take_function as take_function
+from hookmon.probe.wrappers.event_sources import watch_code as watch_code
+from hookmon.probe.wrappers.event_sources import watched_by as watched_by
 
 NUMBERS: int
 """Digest of the numbers that it was built for: `core.layout.NUMBERS`."""
@@ -40,22 +53,26 @@ def configure(
     *,
     close_abandoned: Callable[[Lane, Node, type[BaseException] | None], None],
     enter_thread: Callable[[], Lane],
+    flat_node: Callable[[Span], Node | None],
     follow_awaitable: Callable[[object, Span, int], object],
     free_lane: Callable[[Lane], None],
     is_own: Callable[[str], bool],
     join: Callable[[Lane, Span], Visit | None],
     join_from_now_on: Callable[[], None],
-    keep_if_slow: Callable[[Node, int, int, int, list[Trace]], None],
+    keep_if_slow: Callable[[Node, int, int, int, int, list[Trace]], None],
     locate: Callable[[Span], Span],
     look: Callable[[Node], None],
     nest: Callable[[Lane, Node, Closable | None], Closable | None],
     new_bucket: Callable[[Node, int], int],
+    new_computing: Callable[[Node], int],
     new_lane: Callable[[int | None], Lane],
     new_node: Callable[[Node, Span], Node | None],
     new_per_transaction: Callable[[Node], int],
     note_maker: Callable[[Span], None],
     notice_fork: Callable[[], None],
+    prefer_events: Callable[[CodeType], bool],
     rename: Callable[[str], None],
+    runs_alone: Callable[[], bool],
     tail: Callable[[Node], Node | None],
     timed_generator: Callable[[object, Span], object],
     wrap_awaitable: Callable[[object], object],
@@ -73,6 +90,15 @@ def now_ns() -> int:
 
 def reads() -> dict[str, bool | None]:
     """Say what is read past CPython's interface: {what: whether it is laid out as expected}; None is not known yet."""
+
+def running_key() -> int:
+    """Return the key of the running generator: where it keeps the exception that it handles."""
+
+def measure_key(generator: GeneratorType[int, None, None], key: int, /) -> bool:
+    """Learn where generators have their key, from one whose key was read while it ran; say whether that is within it."""
+
+def forget_functions() -> None:
+    """Be told no more of functions that are made."""
 
 def bucket_of(duration_ns: int, /) -> int:
     """Return the bucket of a duration, as core.histogram does."""

@@ -32,7 +32,8 @@ def main() -> None:
 
     `call_ns` is a plain call, `step_ns` a step of a generator, `made_ns` a generator or coroutine from its making to its end,
     `traced_ns` what a call inside a transaction adds, `sited_ns` what it adds to know the line that calls, `transaction_ns` a
-    transaction.
+    transaction. These are of wrappers; with `event_` or `slot_` before them, of functions that are watched by their code. Where
+    an interpreter has no such way, it has the price of a wrapper.
     """
     recorder.wrapt_folder = sys.argv[1] if len(sys.argv) > 1 else ""
     engine.use_clock(sys.argv[2] if len(sys.argv) > 2 else "")
@@ -75,6 +76,14 @@ def main() -> None:
             except StopIteration:
                 pass
 
+    def rounds_of(way: str, one: Any, many: Any, later: Any) -> dict[str, Callable[[], None]]:
+        return {
+            f"{way}call": lambda: call(one),
+            f"{way}walk": lambda: walk(many, _CALLS, 1),
+            f"{way}generators": lambda: walk(many, 1, _CALLS),
+            f"{way}coroutines": lambda: drive(later),
+        }
+
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
         recorder.start(folder, "calibration")
         timed, timed_count, timed_wait, query = (
@@ -86,14 +95,17 @@ def main() -> None:
         task = watch(inside, "task", entry=True)
         plain: dict[str, Callable[[], None]] = {
             "nothing": lambda: call(nothing),
-            "call": lambda: call(timed),
             "bare walk": lambda: walk(count, _CALLS, 1),
-            "walk": lambda: walk(timed_count, _CALLS, 1),
             "bare generators": lambda: walk(count, 1, _CALLS),
-            "generators": lambda: walk(timed_count, 1, _CALLS),
             "bare coroutines": lambda: drive(wait),
-            "coroutines": lambda: drive(timed_wait),
         }
+        ways: dict[str, tuple[Any, Any, Any]] = {"": (timed, timed_count, timed_wait)}
+        for way, by in (("event_", "code"), ("slot_", "function")):
+            ways[way] = tuple(
+                _by_code(function, by) or own for function, own in zip((nothing, count, wait), ways[""], strict=True)
+            )
+        for way, functions in ways.items():
+            plain |= rounds_of(way, *functions)
         best = _turns(plain, pace_ns)
         first_pace = best["pace"]
         best |= _turns(  # last: from the first transaction on each call at the root of its lane asks for one
@@ -105,25 +117,42 @@ def main() -> None:
             },
             pace_ns,
         )
-    call_ns = (best["call"] - best["nothing"]) / _CALLS
-    of_one_ns = (best["generators"] - best["bare generators"]) / _CALLS  # made, one step, and the step that ends it
-    step_ns = (best["walk"] - best["bare walk"] - of_one_ns) / (_CALLS - 1)
-    generator_ns = of_one_ns - 2 * step_ns
-    coroutine_ns = (best["coroutines"] - best["bare coroutines"]) / _CALLS - step_ns
+    price: dict[str, float] = {}
+    for way in ways:
+        of_one_ns = (best[f"{way}generators"] - best["bare generators"]) / _CALLS  # made, one step, and the step that ends it
+        step_ns = (best[f"{way}walk"] - best["bare walk"] - of_one_ns) / (_CALLS - 1)
+        price |= {
+            f"{way}call_ns": (best[f"{way}call"] - best["nothing"]) / _CALLS,
+            f"{way}step_ns": step_ns,
+            f"{way}generator_ns": of_one_ns - 2 * step_ns,
+            f"{way}coroutine_ns": (best[f"{way}coroutines"] - best["bare coroutines"]) / _CALLS - step_ns,
+        }
+    call_ns = price["call_ns"]
     bodies_ns = best["bare tasks"] / _FEW
     traced_ns = (best["tasks"] - best["empty tasks"]) / _FEW / _FEW - bodies_ns / _FEW - call_ns
     sited_ns = (best["queries"] - best["tasks"]) / _FEW / _FEW
-    price = {
-        "call_ns": call_ns,
-        "step_ns": step_ns,
-        "generator_ns": generator_ns,
-        "coroutine_ns": coroutine_ns,
+    price |= {
         "traced_ns": traced_ns,
         "sited_ns": sited_ns,
         "transaction_ns": best["empty tasks"] / _FEW,
         "pace_ns": min(first_pace, best["pace"]),
     }
     sys.stdout.write("{" + ", ".join(f'"{name}": {max(value, 0):.1f}' for name, value in price.items()) + "}\n")
+
+
+def _by_code(function: Any, by: str) -> Any:
+    """Return a copy of a function that is watched by its code, in one of the ways; None where the interpreter has none."""
+    from types import FunctionType
+
+    from hookmon.probe.patching import by_code
+    from hookmon.probe.wrappers import monitoring
+
+    if by == monitoring.FUNCTION and not monitoring.HAS_SLOTS:
+        return None
+    copy = FunctionType(function.__code__.replace(co_name=f"{by}_{function.__name__}"), function.__globals__)
+    target = Target(f"calibration:{copy.__code__.co_name}", "function", "", "", False)
+    way = by_code.watch_function(copy, target, {"span": "", "via": by}, is_method=False)  # type: ignore[typeddict-item]
+    return copy if way else None
 
 
 def _turns(bodies: dict[str, Callable[[], None]], pace_ns: Callable[[], float]) -> dict[str, float]:

@@ -2,6 +2,9 @@
 
 In: the names of the watched modules. Out: a call of `loaded(module, name)` after each import of one of them. Runs in the
 watched process. An unwatched import costs a look-up in a set. After an import the module has its real loader and spec.
+
+A module that is loaded by its path never passes sys.meta_path. But importlib asks its loader for an empty module before it is
+executed, and loaders of files leave that to importlib: by a function of ours, where the plan may want such a module.
 """
 
 import sys
@@ -9,18 +12,30 @@ from _thread import get_ident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as few names as can be: those in here are read at the start of each process, too
+    from collections.abc import Callable
     from typing import Any
 
     from hookmon.probe.base import shapes
+    from hookmon.probe.base.wanted import Names
+
+_external: "Any" = sys.modules["_frozen_importlib_external"]
 
 
 class Finder:
     """A meta path finder that finds nothing itself: it asks the others, and hooks the loader of what they find."""
 
-    def __init__(self, names: frozenset[str], loaded: "shapes.Loaded") -> None:
-        """`loaded` is called in the importing thread, under the module's import lock, and must not raise."""
-        self._names = names
+    def __init__(
+        self, names: "frozenset[str] | Names", loaded: "shapes.Loaded", prepared: "shapes.Prepared | None" = None
+    ) -> None:
+        """`prepared` gets a module's code before it is executed and returns what is to be; `loaded` gets the module afterwards.
+
+        Both are called in the importing thread, under the module's import lock, and must not raise.
+        """
+        self._names: frozenset[str] | Names = names
+        self._admits: Callable[[str, object], bool] | None = getattr(names, "admits", None)  # of globs only
+        self._creators: list[tuple[Any, Any]] = []  # (class of loaders, its own create_module)
         self._loaded = loaded
+        self._prepared = prepared
         self._finding: set[tuple[int, str]] = set()
         self._seen: dict[str, object] = {}  # a name, and who was the first to tell of it
         self._hooked: set[str] = set()  # found through us: its loader tells
@@ -31,8 +46,23 @@ class Finder:
         sys.meta_path.insert(0, self)
         self._catch_up()
 
+    def follow_loaders(self) -> None:
+        """Also notice modules that are loaded by their path."""
+        for cls in (_external._LoaderBasics, _external.ExtensionFileLoader):
+            real = vars(cls)["create_module"]
+            self._creators.append((cls, real))
+            cls.create_module = self._make_creator(real)
+
+    def watch_also(self, name: str) -> None:
+        """Notice one more module, also if it is on its way in."""
+        self._names |= {name}
+        self._is_behind = True
+
     def uninstall(self) -> None:
-        """Leave sys.meta_path, and give the finders there their own `find_spec` back."""
+        """Leave sys.meta_path, and give the finders there their own `find_spec` back, and loaders what is theirs."""
+        while self._creators:
+            cls, real = self._creators.pop()
+            cls.create_module = real
         if self in sys.meta_path:
             sys.meta_path.remove(self)
         for finder in sys.meta_path:
@@ -61,12 +91,17 @@ class Finder:
             self._finding.discard(me)
         return None
 
-    def notice(self, module: "shapes.ModuleType", name: str) -> None:
-        """Take note of a module that has just been executed."""
+    def notice(self, module: "shapes.ModuleType", name: str, is_listed: bool = True) -> None:
+        """Take note of a module that has just been executed.
+
+        `is_listed`: it stood in sys.modules before that, so what stands there now is what it has made of itself.
+        """
         self._seen.setdefault(name, self)
-        self._loaded(sys.modules.get(name, module), name)
+        self._loaded(sys.modules.get(name, module) if is_listed else module, name)
 
     def _hook(self, spec: "shapes.ModuleSpec", name: str) -> None:
+        if self._admits is not None and not self._admits(name, spec.origin):
+            return
         self._hooked.add(name)
         loader: Any = spec.loader
         if loader is None:
@@ -74,16 +109,62 @@ class Finder:
         if not hasattr(loader, "exec_module"):
             spec.loader = _stand_in("OldLoader")(loader, self, spec)
         elif type(loader).__module__ == "_frozen_importlib_external" and hasattr(loader, "path") and hasattr(loader, "__dict__"):
-            # A file loader serves this one module: it stays the loader, with one method of its own until it has run.
-            real = loader.exec_module
-
-            def execute(module: "shapes.ModuleType") -> None:
-                vars(loader).pop("exec_module", None)
-                real(module)
-                self.notice(module, name)
-
-            loader.exec_module = among_importlib(execute)
+            self._hook_loader(loader, name)
         else:
+            spec.loader = _stand_in("Loader")(loader, self, name)
+
+    def _hook_loader(self, loader: "Any", name: str) -> None:
+        """Let the loader of one file tell. It stays the loader, with two methods of its own until it has run."""
+        real = loader.exec_module
+        prepared = self._prepared
+        find_code: Any = getattr(loader, "get_code", None) if prepared is not None else None
+
+        def prepare(fullname: str) -> object:
+            vars(loader).pop("get_code", None)
+            code = find_code(fullname)
+            return code if code is None or prepared is None else prepared(code, name)
+
+        def execute(module: "shapes.ModuleType") -> None:
+            vars(loader).pop("exec_module", None)
+            is_listed = sys.modules.get(name) is module
+            if find_code is not None:
+                loader.get_code = among_importlib(prepare)
+            try:
+                real(module)
+            except BaseException as error:
+                _drop_frame(error)
+                raise
+            finally:
+                vars(loader).pop("get_code", None)
+            self.notice(module, name, is_listed)
+
+        loader.exec_module = among_importlib(execute)
+
+    def _make_creator(self, real: "Any") -> "Any":
+        """Return the `create_module` for a class of loaders, whose own is `real`."""
+        finder, consider = self, self._consider
+
+        def create_module(self: "Any", spec: "Any") -> object:
+            name = getattr(spec, "name", None)
+            if type(name) is str and name in finder._names:
+                consider(self, spec, name)
+            return real(self, spec)
+
+        for name in ("__doc__", "__module__", "__qualname__"):
+            setattr(create_module, name, getattr(real, name))
+        create_module.__annotations__ = {}
+        return among_importlib(create_module)
+
+    def _consider(self, loader: "Any", spec: "Any", name: str) -> None:
+        """Hook a loader that is about to execute a watched module, if nobody has."""
+        if self._admits is not None and not self._admits(name, getattr(spec, "origin", None)):
+            return
+        holder = getattr(spec, "loader", None)
+        if name == "__main__" or _is_hooked(loader) or _is_hooked(holder):
+            return
+        if hasattr(loader, "__dict__") and getattr(loader, "name", None) == name:
+            self._hook_loader(loader, name)
+        elif holder is loader:  # it serves many modules, as that of an archive does
             spec.loader = _stand_in("Loader")(loader, self, name)
 
     def _look_ahead(self) -> None:
@@ -112,7 +193,10 @@ class Finder:
             module = sys.modules.get(name)
             if module is None or name in self._hooked or name in self._seen:
                 continue
-            if getattr(getattr(module, "__spec__", None), "_initializing", False):
+            spec = getattr(module, "__spec__", None)
+            if self._admits is not None and not self._admits(name, getattr(spec, "origin", None)):
+                continue
+            if getattr(spec, "_initializing", False):
                 self._is_behind = True
             elif self._claim(name):
                 self.notice(module, name)
@@ -192,8 +276,13 @@ def _make_stand_ins() -> "dict[str, Any]":
                 spec.loader = self._loader
             if getattr(module, "__loader__", None) is self:
                 module.__loader__ = self._loader
-            self._loader.exec_module(module)
-            self._finder.notice(module, self._name)
+            is_listed = sys.modules.get(self._name) is module
+            try:
+                self._loader.exec_module(module)
+            except BaseException as error:
+                _drop_frame(error)
+                raise
+            self._finder.notice(module, self._name, is_listed)
 
     class OldLoader:
         """Stands in for a loader of the old kind, which has `load_module` and no `exec_module` (importlib takes them to 3.14)."""
@@ -238,7 +327,17 @@ def _is_hooked(loader: object) -> bool:
     if type(loader) in _stand_ins.values():
         return True
     own = vars(loader).get("exec_module") if hasattr(loader, "__dict__") else None
-    return getattr(own, "__qualname__", "") == "Finder._hook.<locals>.execute"
+    return getattr(own, "__qualname__", "") == "Finder._hook_loader.<locals>.execute"
+
+
+def _drop_frame(error: BaseException) -> None:
+    """Do what base.frames.drop_frame does: who loads a module by its path sees importlib's frames in the traceback."""
+    traceback = _traceback.__get__(error)
+    if traceback is not None:
+        _traceback.__set__(error, traceback.tb_next)
+
+
+_traceback: "Any" = vars(BaseException)["__traceback__"]
 
 
 def among_importlib(function: "shapes.F") -> "shapes.F":

@@ -1,7 +1,8 @@
 """Watches functions and classes that are defined in the started script itself, from their first call.
 
-In: the calls that `module = "__main__"` names. Out: the script's own code with one more decorator on those definitions. It stands
-closest to the function, so other decorators register the timed one. Runs in the watched process, and only when asked for.
+In: the calls that `module = "__main__"` names. Out: the script's own code, whose functions are watched by their code. What is
+more than timed (hooks, paired spans) gets one more decorator, closest to the definition, so that other decorators register what
+it makes. Runs in the watched process, and only when asked for.
 
 A script is not imported, so the finder cannot see it. But Python asks sys.path_hooks whether the script is an archive
 (`pymain_get_importer` in main.c). A hook of ours says yes, and Python calls `runpy._run_module_as_main`. A stand-in for that runs
@@ -9,15 +10,15 @@ the script as Python would have. Modules (`-m`), archives and the children of mu
 whose functions that find code are patched. A script that cannot be prepared, because of a syntax error say, is left to Python,
 which reports that in its own words.
 
-Tools that run a script as `__main__` (coverage, cProfile, trace, Streamlit) compile it themselves: they find a `compile`
-of ours among their own globals. Other tools (profile, pdb, IPython, doctest) are watched only in their own script.
+Tools that run a script as `__main__` compile it themselves; `runners` knows them.
 """
 
 from __future__ import annotations
 
 import sys
-from types import CodeType, ModuleType
+from types import BuiltinFunctionType, CodeType, ModuleType
 
+from hookmon.probe import runners
 from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import read
@@ -31,24 +32,22 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.base.shapes import Function
+    from hookmon.probe.patching.main_patcher import MainPatcher
 
     Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    Source = str | bytes | None
-    Decorate = Callable[[str], Callable[[Function], Function]]  # qualified name: decorator
+    Source = str | bytes | ast.Module | None
 
 MAIN_NAMES = ("__main__", "__mp_main__")
-_RUNNERS_BY_NAME = ("cProfile", "trace")
-"""Modules that run a script when they are started with -m. `profile` saves the code itself, which ours cannot be."""
+
+saved: list[object] = []
+"""Decorators that code refers to by their place here, where it may not hold them itself."""
 
 
 class MainScript:
     """The started script of this process, and how it is to be decorated."""
 
-    def __init__(self, wanted: Callable[[str], bool], decorate: Decorate, defined: Callable[[list[str], str], None]) -> None:
-        """`wanted` and `decorate` take a qualified name; `defined` is told all names that the script defines, and its file."""
-        self._wanted = wanted
-        self._decorate = decorate
-        self._defined = defined
+    def __init__(self, patcher: MainPatcher) -> None:
+        self._patcher = patcher
 
     def install(self) -> None:
         """Get ready for a script that is about to start."""
@@ -64,13 +63,10 @@ class MainScript:
 
     def patch_runner(self, module: ModuleType, name: str) -> None:
         """Let a module that runs scripts run decorated code."""
-        if name == "runpy":
-            self._patch_runpy(module)
-        else:
-            vars(module).setdefault("compile", self._compile_for(lambda _: True))  # it compiles nothing else
+        runners.patch_runner(self, module, name)
 
-    def _patch_runpy(self, runpy: ModuleType) -> None:
-        """Let runpy find decorated code for the main module."""
+    def patch_runpy(self, runpy: ModuleType) -> None:
+        """Let runpy, or a copy of it, find decorated code for the main module."""
         get_details = runpy._get_module_details
         get_code = runpy._get_code_from_file
 
@@ -80,14 +76,14 @@ class MainScript:
                 name, spec, code = get_details(*args, **kwargs)
             except (SystemExit, runpy._Error):
                 raise
-            except BaseException:
+            except BaseException as error:
                 if is_for_main:
                     _hide_own_frames()
+                drop_frame(error)
                 raise
             if is_for_main:
                 code = self._decorate_code(code, lambda: spec.loader.get_source(spec.name)) or code
-                if spec.name in _RUNNERS_BY_NAME and "__main__" in sys.modules:
-                    vars(sys.modules["__main__"]).setdefault("compile", self._compile_for(_is_script))
+                runners.patch_started(self, spec.name)
             return name, spec, code
 
         def code_from_file(*args: object, **kwargs: object) -> object:
@@ -111,29 +107,56 @@ class MainScript:
         sys.modules["runpy"] = runpy
         return runpy
 
-    def _compile_for(self, is_script: Callable[[str], bool]) -> Function:
-        """Return the `compile` for a tool. `is_script` says whether a file name is that of the script."""
+    def watch_function(self, function: Function) -> Function:
+        """Return what is to serve for a function that has been made in this process, of the script of another one."""
+        return self._watch_function(function) or function
+
+    @shielded(None)
+    def _watch_function(self, function: Any) -> Function | None:
+        is_of_script = function.__globals__.get("__name__") in MAIN_NAMES
+        return self._patcher.watch_function(function) if is_of_script else None
+
+    def make_compile(self, is_script: Callable[[str], bool], *, is_saved: bool = False) -> Function:
+        """Return the `compile` for a tool. `is_script` says of a file name whether it is the script's.
+
+        With `is_saved` the code holds nothing but what marshal knows.
+        """
 
         def compile(source: Any, filename: object, mode: str, *more: object, **keywords: object) -> object:
             if len(more) < 2:
                 keywords.setdefault("dont_inherit", True)  # those tools have no future statements, and we have
+            builtin = vars(sys.modules["builtins"])["compile"]
             try:
                 code = builtin(source, filename, mode, *more, **keywords)
             except BaseException as error:
                 drop_frame(error)
                 raise
-            if mode == "exec" and type(code) is CodeType and is_script(code.co_filename):
-                return self._decorate_code(code, lambda: source) or code
+            is_whole = mode == "exec" and type(code) is CodeType and type(builtin) is BuiltinFunctionType
+            if is_whole and is_script(code.co_filename):
+                flags: Any = more[0] if more else keywords.get("flags", 0)
+                return self._decorate_code(code, lambda: source, flags, is_saved=is_saved) or code
             return code
 
-        builtin = vars(sys.modules["builtins"])["compile"]
         return hide_frames(compile)
 
-    def _decorate_code(self, code: CodeType, source: Callable[[], Source]) -> CodeType | None:
-        return self._compile(source, code.co_filename, warn=False)
+    def decorate_inside(self, source: str | bytes, filename: str, mode: str) -> CodeType | None:
+        """Return code that does what the text `exec(compile(source, filename, mode))` says, in as many frames, and decorated.
+
+        None where there is nothing to decorate, or where that text has to fail.
+        """
+        code = self._compile(lambda: source, filename, warn=True) if mode == "exec" else None
+        mark = "hookmon executes the script"
+        return None if code is None else _replace_constants(compile(f"exec({mark!r})", "<string>", "exec"), {mark: code})
+
+    def _decorate_code(
+        self, code: CodeType, source: Callable[[], Source], flags: int = 0, *, is_saved: bool = False
+    ) -> CodeType | None:
+        return self._compile(source, code.co_filename, warn=False, flags=flags, is_saved=is_saved)
 
     @shielded(None)
-    def _compile(self, source: Callable[[], Source], filename: str, *, warn: bool) -> CodeType | None:
+    def _compile(
+        self, source: Callable[[], Source], filename: str, *, warn: bool, flags: int = 0, is_saved: bool = False
+    ) -> CodeType | None:
         """Return the decorated code of a script; None when nothing in it is wanted, or when it cannot be compiled.
 
         The compiler's warnings come once, as without us: from here with `warn`, else from Python's own compilation.
@@ -147,32 +170,41 @@ class MainScript:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                tree = ast.parse(content, filename)
-            decorators = self._mark(tree, filename)
-            if not decorators:
+                tree = copy_tree(content) if isinstance(content, ast.Module) else ast.parse(content, filename)
+                definitions = _definitions(tree.body, ())
+                decorators = self._mark(definitions, is_saved=is_saved)
+                code = compile(tree, filename, "exec", flags, dont_inherit=True)
+            marked = code if is_saved else _replace_constants(code, decorators) if decorators else code
+            decorated = [name for name, definition in definitions if "." in name and definition.decorator_list]
+            prepared, is_watched = (marked, False) if is_saved else self._patcher.prepare(marked, frozenset(decorated))
+            self._patcher.note_defined([name for name, _ in definitions], filename)
+            if not (decorators or is_watched):
                 return None
-            with warnings.catch_warnings():
-                if warn:
-                    ast.parse(content, filename)
-                else:
-                    warnings.simplefilter("ignore")
-                code = compile(tree, filename, "exec", dont_inherit=True)
+            if warn and not isinstance(content, ast.Module):
+                compile(content, filename, "exec", flags, dont_inherit=True)
         except (SyntaxError, ValueError):
             return None  # an archive, a compiled file, or what Python is about to refuse in its own words
-        return _replace_constants(code, decorators)
+        return prepared
 
-    def _mark(self, tree: ast.Module, filename: str) -> dict[str, object]:
-        """Add a mark to each wanted definition, as its innermost decorator; return the decorators by mark."""
+    def _mark(self, definitions: list[tuple[str, Definition]], *, is_saved: bool) -> dict[str, object]:
+        """Add a mark to each definition that is to be decorated, as its innermost decorator; return the decorators by mark.
+
+        With `is_saved` that are all that are wanted, and the mark is an expression that finds the decorator.
+        """
         import ast
 
-        definitions = list(_definitions(tree.body, ()))
-        self._defined([name for name, _ in definitions], filename)
         decorators: dict[str, object] = {}
         for name, definition in definitions:
-            if self._wanted(name) and not isinstance(definition, ast.ClassDef):
+            if self._patcher.wants(name, is_all=is_saved) and not isinstance(definition, ast.ClassDef):
                 mark = f"hookmon decorates {name} at {definition.lineno}"
-                decorators[mark] = self._decorate(name)
-                definition.decorator_list.append(ast.copy_location(ast.Constant(mark), definition))
+                decorators[mark] = self._patcher.decorator(name, is_all=is_saved)
+                node: ast.expr = ast.Constant(mark)
+                if is_saved:
+                    saved.append(decorators[mark])
+                    node = ast.parse(f"__import__('sys').modules[{__name__!r}].saved[{len(saved) - 1}]", mode="eval").body
+                for part in ast.walk(node):
+                    ast.copy_location(part, definition)
+                definition.decorator_list.append(node)
         return decorators
 
 
@@ -254,15 +286,15 @@ def _hide_own_frames() -> None:
     sys.excepthook = excepthook
 
 
-def _is_script(filename: str) -> bool:
-    """Say whether a file is the script that a tool runs: it has put that name into sys.argv[0]."""
-    import os
+def copy_tree(tree: ast.Module) -> ast.Module:
+    """Return a copy of a tree that belongs to the program, down to its definitions and what is around them."""
+    import copy
 
-    return os.path.abspath(filename) == os.path.abspath(sys.argv[0])
+    return copy.deepcopy(tree)
 
 
 def _is_for_main(frame: FrameType) -> bool:
     """Say whether runpy is asked for the program, or for its copy in a child of multiprocessing."""
-    if frame.f_code.co_name in ("_run_module_as_main", "_get_main_module_details"):
+    if frame.f_code.co_name in ("_run_module_as_main", "_get_main_module_details") or frame.f_globals.get("__name__") == "pdb":
         return True
     return frame.f_locals.get("run_name") in MAIN_NAMES

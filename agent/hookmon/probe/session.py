@@ -16,7 +16,7 @@ from hookmon.probe.recording import notes, overhead, recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import ModuleType
+    from types import CodeType, ModuleType
 
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.main_script import MainScript
@@ -28,9 +28,10 @@ engine.use_clock(_plan.get("clock_source", ""))
 recorder.wrapt_folder = _plan["wrapt_folder"]
 filters.redact = arguments.redact = _plan["redact"]
 
-overhead.begin(_plan["max_overhead"])
+overhead.begin(_plan["max_overhead"], is_attached=_arrivals.is_attached)
 
-from hookmon.probe.patching.patcher import Patches, patch_module  # noqa: E402  (takes wrapt from that folder)
+from hookmon.probe.patching.patcher import patch_module, prepare_module  # noqa: E402  (takes wrapt from that folder)
+from hookmon.probe.patching.patches import Patches  # noqa: E402
 
 _arrivals.take_back()
 recorder.start(_arrivals.run_folder, _plan["hookmon"])
@@ -45,9 +46,27 @@ if _plan.get("signals"):
     signals.install(_plan["signals"])
 
 _watches: dict[str, list[WatchPlan]] = {}
+_wide: WideWatches | None = None
+if "hookmon.probe.base.wanted" in sys.modules:  # there are globs
+    from hookmon.probe.patching.wide_watches import WideWatches, is_wide, origin_of
+
+    _wide = WideWatches([watch for watch in _plan["watches"] if is_wide(watch)])
 for _watch in _plan["watches"]:
-    _watches.setdefault(_watch["module"], []).append(_watch)
-_patches = Patches()
+    if _wide is None or not is_wide(_watch):
+        _watches.setdefault(_watch["module"], []).append(_watch)
+if _arrivals.is_attached:
+    from hookmon.probe.patching.changes import Changes
+
+    _patches: Patches = Changes()
+else:
+    _patches = Patches()
+_lazy: LazyNames | None = None
+if hasattr(sys, "lazy_modules"):  # CPython 3.15
+    from hookmon.probe.patching.lazy_names import LazyNames
+
+    _lazy = LazyNames(
+        lambda name: _arrivals.watch_also(name), lambda module, name, watches: patch_module(module, name, watches, _patches)
+    )
 
 
 def patch(module: ModuleType, name: str, is_late: bool) -> None:
@@ -55,20 +74,36 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
     if name == "greenlet":
         recorder.use_greenlets()
         return
+    exact = _watches.get(name, [])
+    wide = _wide.of(origin_of(module), name) if _wide is not None else []
+    if _lazy is not None:
+        exact, wide = _lazy.keep_back(module, name, exact), _lazy.keep_back(module, name, wide)
     if name in _arrivals.BESIDES:
         notes.note(layout.NOTE_COMPILER, name)
-        if name not in _watches:
+        if not exact and not wide:
             return
     if name == "coverage.inorout":
         from hookmon.probe.patching.coverage import leave_out
 
         leave_out(vars(module), __file__, _arrivals.attempt.__code__.co_filename)
-        if name not in _watches:
+        if not exact and not wide:
             return
+    if _plan.get("signals"):
+        signals.patch(_plan["signals"], module, name)
     if is_late:
         notes.note("watched late", f"{name} was imported while hookmon was getting ready; calls until then are not counted")
-    patch_module(module, name, _watches.get(name, []), _patches)
+    for watches in (exact, wide):  # one after the other: what is for this very module beats a glob
+        if watches or (not exact and not wide):
+            patch_module(module, name, watches, _patches)
+    if _lazy is not None:
+        _lazy.arrive(name)
     overhead.note_pace()
+
+
+def prepare(code: CodeType, name: str) -> CodeType:
+    """Watch functions of a watched module by their code, before it is executed; return the code to execute."""
+    wide = _wide.of(code.co_filename, name) if _wide is not None else []
+    return prepare_module(code, name, _watches.get(name, []), wide)
 
 
 def add_own(duration_ns: int) -> None:
@@ -76,13 +111,23 @@ def add_own(duration_ns: int) -> None:
     recorder.words[layout.HEADER_OWN_NS] += duration_ns
 
 
+def end() -> int:
+    """End it in a process that hookmon was attached to: change everything back. Return how many wrappers the program has kept."""
+    from hookmon.probe.recording.stopping import stop
+
+    try:
+        kept: int = _patches.take_back()  # type: ignore[attr-defined]
+    finally:
+        stop()
+    return kept
+
+
 def watch_main() -> MainScript:
     """Get ready for the started script, whose functions are to be watched."""
     from hookmon.probe.main_script import MainScript
     from hookmon.probe.patching.main_patcher import MainPatcher
 
-    patcher = MainPatcher(_watches["__main__"])
-    script = MainScript(patcher.wants, patcher.decorator, patcher.note_defined)
+    script = MainScript(MainPatcher(_watches["__main__"]))
     script.install()
     return script
 

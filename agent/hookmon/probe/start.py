@@ -20,13 +20,23 @@ if TYPE_CHECKING:  # as few names as can be: those in here are read at the start
     from typing import Any
 
     from hookmon.probe.base import shapes
+    from hookmon.probe.base.wanted import Names
 
 _MODULES_FILE = "modules"  # core.plan.MODULES_FILE_NAME, not imported here: start-up
 _SESSION = "hookmon.probe.session"
 _GUARD = "hookmon.probe.base.guard"
-_AT_ONCE = "*"  # core.plan.AT_ONCE
-_RUNNERS = frozenset(("runpy", "coverage.execfile", "streamlit.runtime.scriptrunner.script_cache"))
-"""Modules that execute a script as `__main__`."""
+_AT_ONCE, _BY_PATH, _GLOBS = "!", "/", "~"  # core.plan.AT_ONCE and so on
+_RUNNERS = frozenset(
+    (
+        *("IPython.core.compilerop", "IPython.core.interactiveshell", "IPython.utils.py3compat"),
+        *("_pydev_bundle._pydev_execfile", "_pydevd_bundle.pydevd_runpy", "cloudpickle.cloudpickle"),
+        *("coverage.execfile", "joblib.externals.cloudpickle.cloudpickle", "kernprof"),
+        *("line_profiler.autoprofile.autoprofile", "pdb", "profiling.sampling._sync_coordinator"),
+        *("profiling.tracing", "pyspark.cloudpickle.cloudpickle", "ray.cloudpickle.cloudpickle", "runpy"),
+        *("streamlit.runtime.scriptrunner.script_cache", "viztracer.main"),
+    )
+)
+"""Modules that execute a script as `__main__`, or make its functions anew: those of probe.runners."""
 
 _ATTEMPTS = 5
 _TURNS = 1_000  # of a millisecond, for which a fork waits for us
@@ -56,7 +66,10 @@ def start(
     be read; the bootstrap notes it.
     """
     arrivals = Arrivals(run_folder, report, attempt)
-    names = frozenset(arrivals.read(_MODULES_FILE).decode().split())
+    tracer = sys.modules["os"].environ.get("HOOKMON_TRACER", "")
+    if tracer.isdecimal():
+        attempt(lambda: _allow(int(tracer)))
+    names = frozenset(arrivals.read(_MODULES_FILE).decode("utf-8", "surrogateescape").split("\n"))
     vars(sys.modules["hookmon.probe"])["arrivals"] = arrivals
     if _AT_ONCE in names:
         names = names - {_AT_ONCE}
@@ -67,9 +80,24 @@ def start(
     _posix.register_at_fork(
         before=arrivals.work.hold_off, after_in_parent=arrivals.work.let_go, after_in_child=arrivals.after_fork
     )
-    Finder(names, arrivals.patch).install()
+    wanted: frozenset[str] | Names = names
+    if _GLOBS in names:
+        from hookmon.probe.base.wanted import sort_out
+
+        wanted = sort_out(names - {_GLOBS, _BY_PATH})
+    finder = Finder(wanted, arrivals.patch, arrivals.prepare)
+    arrivals.watch_also = finder.watch_also
+    finder.install()
+    if _BY_PATH in names:
+        finder.follow_loaders()
     arrivals.add_own(begun_ns)
     arrivals.tell_own()
+
+
+def _allow(tracer: int) -> None:
+    from hookmon.probe.tracer import allow  # few programs are sampled
+
+    allow(tracer)
 
 
 class Work:
@@ -77,14 +105,16 @@ class Work:
 
     def __init__(self) -> None:
         self.by_thread: dict[int, tuple[Any, str, str]] = {}
-        """(module, its name, innermost module that the thread was importing when it began) by identity of the thread."""
+        """(module, its name, innermost module that the thread was importing when it began) by identity of the thread.
+
+        The module is None where it is about to be executed."""
         self._gate = RLock()  # held by a fork; by all others only for a moment
         self._forking = 0  # the thread that holds both locks for its forks: a handler may fork within a fork's own handlers
         self._held = 0  # for how many
         self._never = allocate_lock()
         self._never.acquire()
 
-    def begin(self, me: int, module: "shapes.ModuleType", name: str) -> None:
+    def begin(self, me: int, module: "shapes.ModuleType | None", name: str) -> None:
         """Register a thread, once no fork is under way."""
         within = next((other for other in reversed(list(_module_locks)) if _owner(other) == me), "")
         with self._gate:
@@ -141,11 +171,13 @@ class Work:
                         del sys.modules[other]
             if within == name and within in names:
                 del _module_locks[name]
-                if _is_initializing(module):
+                if module is None:  # it had not begun
+                    sys.modules.pop(name, None)
+                elif _is_initializing(module):
                     module.__spec__._initializing = False
             _blocking_on.pop(thread, None)
             del self.by_thread[thread]
-        return [(module, name) for module, name, _ in gone.values()]
+        return [(module, name) for module, name, _ in gone.values() if module is not None]
 
 
 def _owner(name: str) -> object:
@@ -165,6 +197,9 @@ class Arrivals:
     BESIDES = frozenset(("greenlet", "numba", "torch"))
     """Those of core.plan.HEARD_OF for which alone nothing is set up."""
 
+    is_attached = False
+    """Whether the program ran before hookmon came to it: see `attaching`."""
+
     def __init__(
         self, run_folder: str, report: "Callable[[str], None]", attempt: "Callable[[Callable[[], None]], Exception | None]"
     ) -> None:
@@ -177,6 +212,7 @@ class Arrivals:
         self._failures = 0
         self._is_told = False  # why nothing is counted here
         self._main: Any = None
+        self.watch_also: Callable[[str], None] = lambda name: None  # the finder's
         self.guard: Any = None  # the modules of these names, once they are there
         self._session: Any = None
         self._own_ns = 0  # not told to the shard yet
@@ -211,6 +247,30 @@ class Arrivals:
             except IndexError:  # another thread has taken it
                 return
             self._patch(*late)
+
+    def prepare(self, code: "shapes.CodeType", name: str) -> "shapes.CodeType":
+        """Watch functions of a module that is about to be executed; return the code to execute. Never raises.
+
+        What the set-up itself may import is watched afterwards: half of it is there now.
+        """
+        me = get_ident()
+        if me in self.work.by_thread or name in self.BESIDES:
+            return code
+        if self._session is None and (name.partition(".")[0] == "wrapt" or name.partition(".")[0] in sys.stdlib_module_names):
+            return code
+        begun_ns = _clocks[0]()
+        self.work.begin(me, None, name)
+        try:
+            if self._session is None:
+                self._set_up()
+            if self._session is not None:
+                made: shapes.CodeType = self.guard.shielded_import(code)(self._session.prepare)(code, name)
+                return made
+        finally:
+            self.work.end(me)
+            self.add_own(begun_ns)
+            self.tell_own()
+        return code
 
     def add_own(self, begun_ns: int) -> None:
         """Charge the time of this thread since then to hookmon. It is written into the shard with the next module."""

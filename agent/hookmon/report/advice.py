@@ -36,6 +36,9 @@ def advice(finding: Finding, call_kind: str) -> list[str]:
         "dominated": _DOMINATED.get(call_kind, _CODE),
         "waiting": "Enlarge the pool or the executor up to what the other side can take, and hold what is taken from it for a "
         "shorter time: no other work between taking it and giving it back.",
+        "computing": "Start more worker processes (gunicorn --workers, uvicorn --workers, celery --concurrency), up to the "
+        "number of processors; more threads of one process share one interpreter, unless it is free-threaded. To make each "
+        "shorter, watch the functions that it calls (--watch) and see which of them computes.",
         "errors": "Look at the exceptions in the program's own log; a call that fails and is tried again costs its time twice.",
         "burst": "Look at what else happened at that moment: a deployment, a restart of what it calls, a limit that was reached. "
         "The time series in hookmon open shows it beside everything else.",

@@ -9,10 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from hookmon.report.blind_spot_codes import BLIND_SPOTS
+
 ERROR = "errors"
 CONFIGURATION = "mistakes in a configuration"
 BLIND_SPOT = "blind spots"
 WATCH = "states of a watch"
+FINDING = "findings"
 EXIT = "exit codes"
 
 
@@ -28,6 +31,26 @@ class Code:
 
 _ERRORS = (
     ("error", "Something is wrong that has no code of its own.", "The line says what was found and what is allowed."),
+    (
+        "attach-foreign",
+        "The process belongs to another user, has more rights than its starter, or cannot see hookmon (a container).",
+        "Attach as that user, or from inside the container.",
+    ),
+    (
+        "attach-no-python",
+        "The process runs no Python, or one before CPython 3.14, which lets nobody bring code in (PEP 768).",
+        "Give the pid of the Python process itself, which may be a child. Start older ones with hookmon run.",
+    ),
+    (
+        "attach-refused",
+        "The program was started not to let anybody in, is watched already, or the kernel forbids it (kernel.yama.ptrace_scope).",
+        "The line says which.",
+    ),
+    (
+        "attach-waiting",
+        "The main thread came to no safe point between two steps of Python: it waits in the kernel, is in C code, or stopped.",
+        "Give it longer with --wait, or attach when the program has something to do.",
+    ),
     (
         "binary-format",
         "The format asked for is bytes, and would have gone to a terminal or between the program's own output.",
@@ -143,16 +166,24 @@ _CONFIGURATION = (
     (
         "not-a-call",
         "The name of a function cannot be that.",
-        'Write "name", "Class.name" or "Class.*", as in the module, without brackets or arguments.',
+        'Write "name", "Class.name" or "Class.*", as in the module, without brackets or arguments; a function within another one '
+        'is "factory.<locals>.name", all of them are "*.<locals>.*".',
     ),
     (
         "not-a-module",
         "The name of a module cannot be that.",
-        'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__".',
+        'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__"; the modules in a '
+        'package are "shop.*", it and all below "shop.**". A module that is loaded by its path is named by file = "dags/*.py".',
+    ),
+    (
+        "not-a-file",
+        "The value of file is not the path of a module, or a glob of such paths.",
+        'Write "dags/sales.py", "dags/*.py", or "dags/**/*.py" for all folders below as well. It begins at the folder of the '
+        "configuration.",
     ),
     ("not-a-duration", "A duration needs a number and a unit.", 'Write "60ms", "1.5s", or with ns, us or min.'),
     ("not-a-share", "A share must be in per cent.", 'Write "5%", or "off"; of a growth "+10%".'),
-    ("not-an-amount", "A number of calls must be 0 or more.", "The line says from which number on."),
+    ("not-an-amount", "A number of calls must be 0 or more, and so must one of samples.", "The line says from which number on."),
     (
         "not-a-span",
         "The template of a span cannot be read.",
@@ -169,118 +200,10 @@ _CONFIGURATION = (
     ("unknown-pack", "There is no pack of that name.", "The line lists the packs."),
     ("unknown-redaction", "redact has no such value.", 'Write "off", "literals" or "all".'),
     ("unknown-signal", "There is no such signal.", "The line lists those there are."),
+    ("unknown-way", "There is no such way of watching a function.", "Leave via away, or write one that the line lists."),
     ("unreadable-file", "The file cannot be read.", "Check its name and permissions, or leave --config away."),
     ("watched-twice", "Two watches name the same function.", "Remove one of them: each function is watched once."),
     ("wrong-type", "The value is of a type that this key cannot have.", "The line says which is allowed."),
-)
-
-_BLIND_SPOTS = (
-    (
-        "main",
-        "Functions of __main__ were to be watched, and no script was started that can be: python -c, standard input, or no "
-        "Python at all.",
-        "Put the functions into a module, or start a file.",
-    ),
-    (
-        "early-reference",
-        "A function was handed on before hookmon could put its stand-in in its place: to a decorator (a route, a task), a table, "
-        "a closure, a signal, which may compare it or call it past the stand-in. So it was left as it is, and its calls are not "
-        "counted.",
-        "Watch what it calls or what calls it, describe the decorator as a [[hook]], whose callbacks are timed, or, for a "
-        'function of the started script, watch it in the module "__main__".',
-    ),
-    (
-        "fork-in-c",
-        "C code (uWSGI, a program that embeds Python) has forked a process without telling Python, and the pure engine notices "
-        "that only where something new is called: a few calls of such processes are counted in the one they came from, or lost.",
-        "Install a C compiler and hookmon again: the compiled engine counts them exactly. uWSGI tells Python with "
-        "--py-call-osafterfork.",
-    ),
-    (
-        "hook",
-        "Callbacks are not timed where that would change what the program does: a class, an object whose class leaves no room, "
-        "callbacks in a list that is handed on, in a set, or held weakly. They are called as without hookmon.",
-        "Watch the functions that they call, or name another place of the callbacks in the [[hook]] table.",
-    ),
-    (
-        "lanes",
-        "More threads, tasks or greenlets were alive at once than have a place: what they do at a moment is not shown. Their "
-        "calls are counted.",
-        "Nothing needs to be done.",
-    ),
-    (
-        "launcher-killed",
-        "hookmon itself was killed during the run. The counts are whole; exit codes, CPU time and memory are not known.",
-        "Give the launcher time to end: it ends right after the program.",
-    ),
-    (
-        "not-watched",
-        "A process of the run was not watched: it is no Python, or its interpreter was told to ignore the environment "
-        "(-I, -E, -S, a cleared environment), or is older than 3.11, or runs with the rights of another user, or a watched "
-        "process became it by exec.",
-        "The line says which. hookmon doctor COMMAND tells it before the start.",
-    ),
-    (
-        "own-failure",
-        "Something in hookmon failed inside the program, which was left alone; a watch may be missing.",
-        "Please report it with the line.",
-    ),
-    (
-        "pack",
-        "A pack that an installed package brings cannot be used, because of a mistake in it; the others work.",
-        "The line says which; tell those who made the package, or leave the pack out with --no-pack NAME.",
-    ),
-    (
-        "pack-incomplete",
-        "Most of what a pack names was not found in the modules that the program imported: the library is another release than "
-        "the pack knows, or its names were not there yet. What is in no row has not been counted.",
-        "hookmon report --all lists what was not found, and the release; look for a newer hookmon.",
-    ),
-    (
-        "processes",
-        "The launcher was killed in another container, or before the machine was started anew: whether a process of the run "
-        "still counts cannot be told from here, so what it left is shown and kept.",
-        "Look from there. Where it is gone for good, delete the run folder.",
-    ),
-    (
-        "run-folder",
-        "The folder with the files of the run was deleted while it lasted, or belongs to another user.",
-        "Keep cleaners of /dev/shm and of the temporary folder away from hookmon-*; look as the user who started the run.",
-    ),
-    (
-        "sampled-timing",
-        "A function was called so often that timing each call would have cost more than max_overhead: one of 64 calls is "
-        "timed, all are counted, and times are scaled up.",
-        'Raise max_overhead, set it to "off", or do not watch that function.',
-    ),
-    ("shard-damaged", "A part of what a process counted cannot be read.", "Its other counts are in the report."),
-    (
-        "shard-full",
-        "A process found no more space for new names: they are counted together, without the place they came from.",
-        "Choose span templates with fewer values: a route, not a path; a table, not a key.",
-    ),
-    (
-        "shard-unreadable",
-        "What a process counted cannot be read at all.",
-        "The line says why; other processes are in the report.",
-    ),
-    (
-        "signals",
-        "A process measured more signals than it has room for: counters, gauges and histograms of adapters, by their names.",
-        "Have fewer names: what varies with users or data belongs in no name.",
-    ),
-    (
-        "stale-engine",
-        "The compiled engine was built from other sources: its numbers or names are not those of this hookmon, so the "
-        "pure one counts, which costs ten times as much a call. Nothing is lost.",
-        "Build it again: install hookmon once more, or pip install -e . in a checkout.",
-    ),
-    (
-        "watched-late",
-        "A module came in at a moment when it could not be watched at once: a signal handler imported it while hookmon was at "
-        "work, a set-up had failed before, or threads would have waited for each other. Calls until then are not counted.",
-        "Import the module at the start of the program.",
-    ),
 )
 
 _WATCHES = (
@@ -293,13 +216,15 @@ _WATCHES = (
     ),
     (
         "never-imported",
-        "No process that was watched has imported the module. One that is loaded by its path (spec_from_file_location), or put "
-        "into sys.modules by code in C, is not seen.",
-        "Check its name: it is written as in an import.",
+        "No process that was watched has imported the module, or any that a glob stands for. One that code in C has put into "
+        "sys.modules is not seen, nor is code that exec runs.",
+        "Check its name: it is written as in an import. One that is loaded by its path has the name that its loader is given; "
+        'file = "dags/*.py" in place of module names it by its file.',
     ),
     (
         "not-found",
-        "The module was imported and has no such function; or, of __main__, the started script was that of a tool.",
+        "The module was imported and has no such function; or it imports that lazily from a module that was never imported; or, "
+        "of __main__, the started script was that of a tool.",
         "Check the name; the line may say which one is near, or what was started.",
     ),
     (
@@ -307,6 +232,16 @@ _WATCHES = (
         "The function is there and cannot be wrapped: a C type, an object that cannot be changed, a function that was handed "
         "on before (early-reference), or, with the pure engine, one that looks at the frame of its caller.",
         "Watch a Python function that calls it.",
+    ),
+)
+
+_FINDINGS = (
+    (
+        "computing",
+        "A request, job or test has a processor for 80 % of its time or more, in its own thread: 20 measured ones at least, and "
+        "5 % of the run's time. A database that answers at once would save a fifth at most, and more threads of one interpreter "
+        "take turns.",
+        "Start more worker processes, up to the number of processors, or make the code shorter; hookmon explain says more.",
     ),
 )
 
@@ -334,8 +269,9 @@ CODES = {
     for group, rows in (
         (ERROR, _ERRORS),
         (CONFIGURATION, _CONFIGURATION),
-        (BLIND_SPOT, _BLIND_SPOTS),
+        (BLIND_SPOT, BLIND_SPOTS),
         (WATCH, _WATCHES),
+        (FINDING, _FINDINGS),
         (EXIT, _EXITS),
     )
     for name, cause, remedy in rows

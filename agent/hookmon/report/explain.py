@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from hookmon.report.advice import advice
 from hookmon.report.findings import Finding
 from hookmon.report.model import Report
+from hookmon.report.samples import SampledCall
 from hookmon.report.texts import location
 from hookmon.report.transactions import ChildRow, ExampleRow, SpanRow, TransactionRow
 
@@ -31,12 +32,16 @@ class Step:
 
 @dataclass(slots=True)
 class Explanation:
-    """`example` is the slowest one that has the call in it, None where none was kept; its spans are in `steps`, folded."""
+    """`example` is the slowest one that has the call in it, None where none was kept; its spans are in `steps`, folded.
+
+    `sampled` are the samples that may belong to the transaction, by the watched calls that they fall under.
+    """
 
     finding: Finding
     changes: list[str]
     example: ExampleRow | None
     steps: list[Step]
+    sampled: list[SampledCall] = field(default_factory=list)
 
 
 def find_near(report: Report, id: str) -> str:
@@ -64,7 +69,8 @@ def explain(report: Report, which: str) -> Explanation | None:
     child = _child(row, finding, report.header.project) if row else None
     example = _example(row, finding, child) if row else None
     steps = _steps(example, finding, child, report.header.project) if example else []
-    return Explanation(finding, advice(finding, child.kind if child else ""), example, steps)
+    sampled = [call for call in report.sampling.calls if finding.transaction in call.transactions]
+    return Explanation(finding, advice(finding, child.kind if child else ""), example, steps, sampled)
 
 
 def _child(row: TransactionRow, finding: Finding, project: str) -> ChildRow | None:

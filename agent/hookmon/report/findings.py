@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.layout import OTHER_NAMES
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CLIENT_KINDS, IMPORT, OWN
 from hookmon.report.calls import CallRow
+from hookmon.report.computing import Computing
 from hookmon.report.texts import count, duration, location, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 
@@ -39,12 +40,15 @@ _ERROR_RATE = 0.05
 _FEWEST_IN_MAIN = 20
 _BURST = 0.5  # of the calls in one stretch of time
 _NO_ROUTE = "(no route)"  # what nobody has written: scanners, typing errors, servers without a pack for their routes
-_FACTS = ("dominated", "outlier")  # true, and perhaps as it has to be: what can be mended stands above
+_FEWEST_MEASURED = 20
+_COMPUTES = 0.8  # of a transaction's time: all else that it calls, were it done at once, would save a fifth
+_FACTS = ("dominated", "outlier", "computing")  # true, and perhaps as it has to be: what can be mended stands above
 
 
 @dataclass(slots=True)
 class Finding:
-    """`kind` is repetition, dominated, waiting, errors, burst or outlier; `location` is "path:line", "" where it is not known.
+    """`kind` is repetition, dominated, waiting, computing, errors, burst or outlier; `location` is "path:line", "" where it is
+    not known.
 
     `id` is the same for the same thing in every run. `time_ns` is how long what it is about took in the whole run; `saving_ns`
     is at most that much of it, 0 where nothing can be said.
@@ -118,8 +122,8 @@ def _of_transaction(row: TransactionRow, judge: _Judge) -> Iterator[Finding]:
     told = [child.repeated_calls / child.repeated for child in clients if not child.within]
     has_view = any(child.name.startswith("view ") for child in row.children)
     for child in row.children:
-        if child.place == "after" or child.name == OTHER_NAMES:
-            continue  # calls of many names are not one call
+        if child.place == "after" or child.name == OTHER_NAMES or child.kind in (IMPORT, OWN):
+            continue  # calls of many names are not one call, and a module is imported once
         if child.part:
             yield from _errors(row, child, judge)
             continue
@@ -133,6 +137,8 @@ def _of_transaction(row: TransactionRow, judge: _Judge) -> Iterator[Finding]:
             yield _dominant_call(row, child, judge)
         yield from _of_call(row, child, judge)
     of = row.figures
+    if row.computing is not None and _mostly_computes(row, row.computing, judge):
+        yield _computing(row, row.computing, judge)
     if row.name != MAIN and _is_failing(of.calls, of.errors):
         title = f"{row.name} fails {percent(of.errors / of.calls)} of the time"
         evidence = f"{count(of.errors)} of {count(of.calls)} ended with an exception or a status from 500 on."
@@ -293,6 +299,40 @@ def _long_wait(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:
     severity = judge.severity(waited_ns, whole_ns, waited_ns)
     place = judge.place(child)
     return _finding("waiting", severity, title, row.name, child.name, place, evidence, all_ns, waited_ns)
+
+
+def _mostly_computes(row: TransactionRow, computing: Computing, judge: _Judge) -> bool:
+    """Say whether a transaction computes most of its time, in its own thread, and that matters to the run.
+
+    Where a client's calls take a larger part than it waits, they compute themselves, as SQLite does in the thread that calls:
+    there a faster database might help after all.
+    """
+    if computing.measured < _FEWEST_MEASURED or computing.share < _COMPUTES:
+        return False
+    clients_ns = sum(ns for kind, ns in row.by_kind.items() if kind in CLIENT_KINDS and kind != "template")
+    is_own = clients_ns <= (1 - _COMPUTES) * row.figures.total_ns
+    return is_own and computing.computing_ns * row.figures.calls >= _MEDIUM * judge.run_ns
+
+
+def _computing(row: TransactionRow, computing: Computing, judge: _Judge) -> Finding:
+    """Tell of one. A thread has one processor, and those of one interpreter take turns: what a process serves has a limit."""
+    title = f"{row.name} computes {percent(computing.share)} of its time in one thread: more workers, not a faster database"
+    own_ns = max(1, computing.computing_ns - computing.beside_ns)
+    evidence = (
+        f"{duration(own_ns)} of {duration(row.figures.mean_ns)} on average are CPU time of its own thread or task, measured "
+        f"{computing.scale(row.figures.calls)} of {count(row.figures.calls, 'call')}. Where it is Python that "
+        f"computes, one process ends at most {_rate(own_ns)}, however many threads it has: more processes let more of them run "
+        f"at a time, less code makes each shorter. If all else that it calls took no time, it would save "
+        f"{percent(1 - computing.share)}."
+    )
+    time_ns = computing.computing_ns * row.figures.calls
+    severity = "medium" if time_ns >= _HIGH * judge.run_ns else "low"
+    return _finding("computing", severity, title, row.name, "", "", evidence, time_ns)
+
+
+def _rate(each_ns: int) -> str:
+    per_second = 1e9 / each_ns
+    return f"{per_second:,.0f} a second" if per_second >= 10 else f"{per_second * 60:.3g} a minute"
 
 
 def _errors(row: TransactionRow, child: ChildRow, judge: _Judge) -> Iterator[Finding]:

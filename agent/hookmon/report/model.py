@@ -8,9 +8,15 @@ from typing import Any
 
 from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
+from hookmon.core.globs import is_glob
+from hookmon.core.plan import IMPORT, OWN
 from hookmon.report import notes
+from hookmon.report.account import Account, account_of
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
 from hookmon.report.findings import Finding, failing_series, findings
+from hookmon.report.imports import ImportRow, imports
+from hookmon.report.load import cpu_ns
+from hookmon.report.samples import Branch, Sampling, branches, sampling
 from hookmon.report.signals import SignalRow, signal_rows
 from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
@@ -43,6 +49,7 @@ class Header:
     call_cost_ns: float
     step_cost_ns: float
     unnamed_calls: int
+    attached_after_ns: int = 0  # how long the program had run when hookmon was attached to it, 0 where that started it
 
     @property
     def overhead_is_known(self) -> bool:
@@ -52,7 +59,9 @@ class Header:
     @property
     def ending(self) -> str:
         """What stands for an exit code that is not known."""
-        return "still running" if self.state == "running" else "exit code unknown"
+        if self.state == "running":
+            return "still running"
+        return "attached while it ran" if self.attached_after_ns else "exit code unknown"
 
 
 @dataclass(slots=True)
@@ -60,12 +69,16 @@ class Report:
     """One run, ready to be shown."""
 
     header: Header
+    account: Account | None  # of the time, None where nothing is known of it
     kinds: list[KindRow]  # most self time first
     calls: list[CallRow]  # most self time first
-    names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart
+    names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart; imports have their own table
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
     signals: list[SignalRow]  # what was measured that is no call, by name
+    imports: list[ImportRow]  # as a tree, where they were asked for
+    sampling: Sampling  # where it computed, by samples: no counts
+    branches: list[Branch]  # the sampled stacks as a tree
     nodes: list[Node]  # for `calls.tree`, which only some formats need and which takes as long as all the rest
     walk: Walk  # of the nodes
     processes: list[Process]  # the main process first, then as they were started; of very many, those with the most calls
@@ -93,21 +106,26 @@ def build(run: Run) -> Report:
     calls = by_name(run.nodes, walk)
     for row in calls:
         row.location = location(run.places.get(row.target, ""), run.project)
-    names = merge_alike(calls, run.nodes)
+    of_program = [row for row in calls if row.kind not in (IMPORT, OWN)]
+    names = merge_alike(of_program, run.nodes)
     rows = transactions(run.nodes, run.examples, watched_processes(run), walk)
     naming = _naming_targets(run)
     own = {row.target for row in run.watched if not row.pack}
     groups = fold(run.watched, {node.target for node in run.nodes} | _ending_targets(run) | (naming & own), naming)
     in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
-    found = findings(rows, failing_series(calls, run.series), run.interval_ns, run.project, time_at_work(run, rows))
+    found = findings(rows, failing_series(of_program, run.series), run.interval_ns, run.project, time_at_work(run, rows))
     return Report(
         header=_header(run),
+        account=account_of(run),
         kinds=by_kind(run.nodes),
         calls=calls,
         names=names,
         transactions=rows,
         findings=found,
-        signals=signal_rows(run.signals),
+        signals=signal_rows(run.signals, run.project),
+        imports=imports(run.nodes),
+        sampling=sampling(run),
+        branches=branches(run),
         nodes=run.nodes,
         walk=walk,
         processes=sorted(run.processes, key=lambda process: (process.pid != run.main_pid, process.started_ns, process.pid)),
@@ -117,7 +135,7 @@ def build(run: Run) -> Report:
         in_flight=in_flight,
         still_running=run.still_running,
         nothing=[] if calls else notes.reasons_for_nothing(run, groups),
-        notes=notes.remarks(run, calls, names),
+        notes=notes.remarks(run, of_program, names),
         next=notes.next_commands(run, recorded=bool(calls), finding=found[0].id if found else ""),
         series=run.series,
         interval_ns=run.interval_ns,
@@ -136,7 +154,7 @@ def time_at_work(run: Run, rows: list[TransactionRow]) -> int:
     A server waits for its requests for hours; that makes none of them faster.
     """
     recorded_ns = sum(row.figures.total_ns for row in rows)
-    return max(recorded_ns, run.total("cpu_ns"), min(run.duration_ns, _SHORT_RUN_NS))
+    return max(recorded_ns, cpu_ns(run), min(run.duration_ns, _SHORT_RUN_NS))
 
 
 def watched_processes(run: Run) -> int:
@@ -146,7 +164,7 @@ def watched_processes(run: Run) -> int:
 
 def _naming_targets(run: Run) -> set[str]:
     """Return the targets that only tell names and statuses of transactions: they have no calls of their own."""
-    return _targets(watch for watch in run.plan if not watch.get("entry") and _tells(watch))
+    return _targets(run, (watch for watch in run.plan if not watch.get("entry") and _tells(watch)))
 
 
 def _tells(watch: dict[str, Any]) -> bool:
@@ -156,16 +174,20 @@ def _tells(watch: dict[str, Any]) -> bool:
 
 def _ending_targets(run: Run) -> set[str]:
     """Return the targets that end what another function begins."""
-    return {f"{watch['module']}:{call}" for watch in run.plan for call in watch.get("until", ())}
+    return _targets(run, run.plan, "until")
 
 
-def _targets(watches: Iterable[dict[str, Any]]) -> set[str]:
-    return {f"{watch['module']}:{call}" for watch in watches for call in watch["calls"]}
+def _targets(run: Run, watches: Iterable[dict[str, Any]], key: str = "calls") -> set[str]:
+    """Return the targets of some watches; those of watches of several modules as they were found in modules."""
+    asked = [(watch, call) for watch in watches for call in watch.get(key, ())]
+    wide = {(watch["source"], call) for watch, call in asked if watch.get("files") or is_glob(watch["module"])}
+    found = {row.target for row in run.watched if wide and (row.source, row.target.partition(":")[2]) in wide}
+    return found | {f"{watch['module']}:{call}" for watch, call in asked}
 
 
 def _header(run: Run) -> Header:
-    cpu_ns = run.total("cpu_ns")
-    whole_ns = cpu_ns or run.duration_ns
+    used_ns = cpu_ns(run)
+    whole_ns = used_ns or run.duration_ns
     return Header(
         id=run.id,
         name=run.name,
@@ -180,11 +202,12 @@ def _header(run: Run) -> Header:
         engine=run.engine,
         main_pid=run.main_pid,
         processes=len(run.processes) + run.more.get("processes", 0),
-        cpu_ns=cpu_ns,
+        cpu_ns=used_ns,
         overhead_ns=run.overhead_ns,
         launcher_cpu_ns=run.launcher_cpu_ns,
         overhead_share=run.overhead_ns / whole_ns if whole_ns else 0.0,
         call_cost_ns=run.call_cost_ns,
         step_cost_ns=run.step_cost_ns,
         unnamed_calls=run.unnamed_calls,
+        attached_after_ns=run.attached_after_ns,
     )

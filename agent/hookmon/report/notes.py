@@ -8,13 +8,10 @@ from shlex import join
 from hookmon.collector.store import InFlight, Run
 from hookmon.core.layout import MOST_NAMES_OF_A_TARGET, OTHER_NAMES
 from hookmon.report.calls import CallRow
-from hookmon.report.load import waits
-from hookmon.report.texts import count, duration, inert, listing, percent
+from hookmon.report.texts import count, duration, inert, listing
 from hookmon.report.watches import WatchGroup
 
 _MOST_FAILING = 3
-_OVERLOADED = 0.5  # nanoseconds of waiting for each one with a processor
-_LONG_WAIT_NS = 200_000_000
 
 
 @dataclass(slots=True)
@@ -69,12 +66,6 @@ def remarks(run: Run, calls: list[CallRow], names: list[CallRow]) -> list[Note]:
         found.append(Note("", "hookmon itself was killed during this run; these are all the figures that could still be read."))
     elif run.state == "running":
         found.append(Note("", "This run goes on; these are the figures so far."))
-    waited = waits(run)
-    if waited is not None and waited >= _OVERLOADED and run.total("waited_ns") >= _LONG_WAIT_NS:
-        share = percent(waited / (1 + waited))
-        found.append(
-            Note("", f"The machine was busy: {share} of the time at work went by waiting for a processor, and is in the times.")
-        )
     if calls and run.engine == "pure":
         text = (
             "The pure engine counted, which costs ten times as much a call as the compiled one. That is there where hookmon is "

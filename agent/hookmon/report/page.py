@@ -43,6 +43,7 @@ def document(report: Report) -> dict[str, Any]:
         for row in report.names
     ]
     own["tree"] = _tree(report)
+    own["sampled"]["tree"] = _sampled_tree(report)
     own["series"] = [asdict(row) for row in report.series]  # points stay JSON text: 30,000 of them take longer than all the rest
     return own
 
@@ -79,6 +80,27 @@ def _findings_text(number: int, more: str = "") -> str:
 def _histogram(buckets: dict[int, int]) -> list[int]:
     """Return [bucket, calls, bucket, calls, …], coarser than what is kept."""
     return [value for pair in sorted(coarsen(buckets).items()) for value in pair]
+
+
+def _sampled_tree(report: Report) -> dict[str, Any]:
+    """Return the sampled stacks as columns of the same names, where they mean the same; the widths are samples.
+
+    Of a tree with more than `_MOST_NODES` places, the ones with the fewest samples are left out.
+    """
+    kept = sorted(sorted(range(len(report.branches)), key=lambda at: -report.branches[at].samples)[:_MOST_NODES])
+    places = {at: place for place, at in enumerate(kept)}
+    names: dict[tuple[str, str], int] = {}
+    sites: dict[str, int] = {}
+    columns: dict[str, list[Any]] = {key: [] for key in ("parent", "name", "site", "width", "self")}
+    for at in kept:
+        branch = report.branches[at]
+        site = f"{branch.file}:{branch.line}" if branch.line else branch.file
+        columns["parent"].append(places.get(branch.parent, -1))
+        columns["name"].append(names.setdefault((branch.function, branch.kind), len(names)))
+        columns["site"].append(sites.setdefault(site, len(sites)))
+        columns["width"].append(branch.samples)
+        columns["self"].append(branch.self_samples)
+    return columns | {"names": list(names), "sites": list(sites), "left_out": len(report.branches) - len(kept)}
 
 
 def _tree(report: Report) -> dict[str, Any]:

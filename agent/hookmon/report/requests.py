@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from rich.cells import cell_len
 
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CLIENT_KINDS, GC, IMPORT, OWN
+from hookmon.report.computing import sentence
 from hookmon.report.findings import Finding
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
@@ -22,6 +23,7 @@ _SHORTEST_NAME = 10
 _STYLES = {"high": "red", "medium": "yellow", "low": "dim"}
 _TITLES = {"request": "Requests", "task": "Tasks"}
 _CODE = "code"
+_CPU = 8  # the column
 
 
 def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bool) -> int:
@@ -39,10 +41,16 @@ def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bo
         Column("p95", rank=2),
         Column("p99", rank=4),
         Column("max", rank=3),
-        Column("total", rank=5),
+        Column("total", rank=6),
+        Column("CPU", rank=5),
         Column("spent on", least=40, begins=True),
     ]
-    screen.table(columns, [_request(row) for row in shown])
+    rows_of = [_request(row) for row in shown]
+    if not any(row.computing for row in shown):
+        del columns[_CPU]
+        for cells in rows_of:
+            del cells[_CPU]
+    screen.table(columns, rows_of)
     return len(own) - len(shown)
 
 
@@ -50,7 +58,8 @@ def _request(row: TransactionRow) -> list[Piece]:
     of = row.figures
     cells: list[Piece] = [(row.name, "bold"), (count(of.calls), ""), (count(of.errors), "red" if of.errors else "dim")]
     cells += [(duration(duration_ns), "") for duration_ns in (of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns, of.total_ns)]
-    return [*cells, (spent_on(row), "")]
+    computing = duration(row.computing.computing_ns) if row.computing else "–"
+    return [*cells, (computing, ""), (spent_on(row), "")]
 
 
 def spent_on(row: TransactionRow) -> str:
@@ -74,8 +83,8 @@ def spent_on(row: TransactionRow) -> str:
 
 
 def _is_told_apart(kind: str, row: TransactionRow) -> bool:
-    """Say whether the split names a kind: clients' calls, and what hooks take of a job, a test or an epoch."""
-    return kind in CLIENT_KINDS or (kind == "hook" and row.kind == "task")
+    """Say whether the split names a kind: clients' calls, what is no call, and what hooks take of a job, a test or an epoch."""
+    return kind in CLIENT_KINDS or kind in (GC, IMPORT, OWN) or (kind == "hook" and row.kind == "task")
 
 
 def write_findings(screen: Screen, found: list[Finding], *, everything: bool) -> int:
@@ -111,7 +120,7 @@ def fitted_title(finding: Finding, room: int) -> str:
 
 def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, everything: bool) -> None:
     """Write what is called inside of transactions: of all, or of the one that takes most time."""
-    own = [row for row in rows if row.name != MAIN and row.children]
+    own = [row for row in rows if row.name != MAIN and (row.children or row.computing)]
     for row in own if everything else own[:1]:
         children = merge_alike(row.children)
         shown = children if everything else children[:MOST_CHILDREN]
@@ -120,7 +129,11 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
         if _has_much_of_its_own(row):
             cells.insert(sum(child.figures.self_ns > row.figures.self_ns for child in shown), _itself(row))
         more = f", {count(hidden)} more with --all" if hidden else ""
-        screen.title(f"Inside {screen.clean(row.name)}", f"most self time first{more}")
+        screen.title(f"Inside {screen.clean(row.name)}", f"most self time first{more}" if children else "")
+        if row.computing:
+            screen.paragraph(sentence(row.computing, row.figures.calls))
+        if not cells:
+            continue
         columns = [
             Column("call", least=max(20, screen.width // 4)),
             Column("each"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from shlex import quote, split
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
@@ -140,6 +141,21 @@ class Screen:
             row.append((text, style))
             used += needed
         self.line(*row)
+
+    def command(self, before: str, line: str) -> None:
+        """Add a command of a shell, which is parted between words and in the way that a shell puts together again."""
+        rows: list[str] = [before]
+        for at, word in enumerate(map(quote, split(line))):
+            room = self.room - cell_len(rows[-1]) - 2  # for what parts it
+            if at and cell_len(self.clean(word)) + 1 > room:
+                rows[-1] += " \\"
+                rows.append(" " * _INDENT + word)
+            else:
+                rows[-1] += " " * bool(at) + word
+        rows[0] = rows[0][len(before) :]
+        for row in rows:  # a word longer than a line is the terminal's to part: what is cut cannot be copied
+            self._parts += [" " * self._indent, before, self._style(self.clean(row), "cyan"), "\n"]
+            before = ""
 
     def paragraph(self, text: str, style: str = "", indent: int = 0) -> None:
         """Add a sentence, wrapped between words."""

@@ -8,7 +8,7 @@ from hookmon.collector.store import Signal
 from hookmon.core import layout
 from hookmon.core.histogram import quantiles_ns
 from hookmon.report.texts import count as amount
-from hookmon.report.texts import duration, size
+from hookmon.report.texts import duration, location, short_place, size
 
 _SHARES = (0.5, 0.95, 0.99)
 _BEYOND = 2**62
@@ -32,12 +32,13 @@ class SignalRow:
     p99: float
 
 
-def signal_rows(signals: list[Signal]) -> list[SignalRow]:
-    """Return the rows of a run's signals, by name."""
-    return [_row(signal) for signal in sorted(signals, key=lambda signal: (signal.name, signal.unit, signal.kind))]
+def signal_rows(signals: list[Signal], project: str = "") -> list[SignalRow]:
+    """Return the rows of a run's signals, by name. A place at the end of a name, " at file:line", is relative to the project."""
+    return [_row(signal, project) for signal in sorted(signals, key=lambda signal: (signal.name, signal.unit, signal.kind))]
 
 
-def _row(signal: Signal) -> SignalRow:
+def _row(signal: Signal, project: str) -> SignalRow:
+    name, at, place = signal.name.rpartition(" at ")
     mean = p50 = p95 = p99 = 0.0
     if signal.kind == "histogram" and signal.count:
         scale = layout.METRIC_SCALES.get(signal.unit, 1)
@@ -45,7 +46,7 @@ def _row(signal: Signal) -> SignalRow:
         p50, p95, p99 = (max(signal.min, min(signal.max, value / scale)) for value in found)
         mean = signal.value / signal.count
     return SignalRow(
-        name=signal.name,
+        name=f"{name} at {short_place(location(place, project) or place)}" if at else signal.name,
         kind=signal.kind,
         unit=signal.unit,
         count=signal.count,

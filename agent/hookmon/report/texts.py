@@ -103,6 +103,41 @@ def duration(duration_ns: int) -> str:
     return f"{minutes // 1_440} d {minutes % 1_440 // 60:02} h"
 
 
+def split_duration(whole_ns: int, parts_ns: list[int]) -> tuple[str, list[str]]:
+    """Return a whole and its parts in one unit, rounded so that what is shown adds up; "" for a part that is shown as nothing.
+
+    `parts_ns` add up to `whole_ns`. Of the parts, those with the largest remainders are rounded up.
+    """
+    step_ns, write = _scale_of(whole_ns)
+    whole = round(whole_ns / step_ns)
+    steps = [part_ns * whole // whole_ns if whole_ns else 0 for part_ns in parts_ns]
+    by_remainder = sorted(range(len(parts_ns)), key=lambda at: steps[at] * whole_ns - parts_ns[at] * whole)
+    for at in by_remainder[: whole - sum(steps)]:
+        steps[at] += 1
+    return write(whole), [write(number) if number else "" for number in steps]
+
+
+def _scale_of(whole_ns: int) -> tuple[int, Callable[[int], str]]:
+    """Return the step that `duration` rounds to, and what writes a number of steps."""
+    for unit, size_ns, most_ns in (("ns", 1, 1_000), ("µs", 1_000, 999_500), ("ms", 1_000_000, 999_500_000)):
+        if whole_ns < most_ns:
+            return _decimal_scale(whole_ns, unit, size_ns)
+    if whole_ns < 119_500_000_000:
+        return _decimal_scale(whole_ns, "s", 1_000_000_000)
+    seconds = 1_000_000_000
+    if whole_ns < 7_199_500_000_000:
+        return seconds, lambda number: f"{number} s" if number < 120 else f"{number // 60} min {number % 60:02} s"
+    if whole_ns < 2_879.5 * 60 * seconds:
+        return 60 * seconds, lambda number: f"{number} min" if number < 120 else f"{number // 60} h {number % 60:02} min"
+    return 3_600 * seconds, lambda number: f"{number} h" if number < 48 else f"{number // 24} d {number % 24:02} h"
+
+
+def _decimal_scale(whole_ns: int, unit: str, size_ns: int) -> tuple[int, Callable[[int], str]]:
+    value = whole_ns / size_ns
+    digits = 0 if unit == "ns" else 2 if value < 9.995 else 1 if value < 99.95 else 0
+    return size_ns // 10**digits, lambda number: f"{number / 10**digits:.{digits}f} {unit}"
+
+
 def size(size_bytes: int) -> str:
     """Return a number of bytes with three significant digits and a decimal unit: `48.2 MB`."""
     value = float(size_bytes)

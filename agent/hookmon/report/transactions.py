@@ -13,6 +13,7 @@ from math import ceil
 from hookmon.collector.counters import Counters, Walk, walk_of
 from hookmon.collector.store import Example, Node
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.report.computing import Computing, MeasuredSums, computing_of
 
 _MADE_OF_CALLS = CLIENT_KINDS - {"template"}
 
@@ -73,13 +74,14 @@ class SpanRow:
 
 @dataclass(slots=True)
 class ExampleRow:
-    """One of the slowest, whole; `left_out` shorter calls found no room."""
+    """One of the slowest, whole; `left_out` shorter calls found no room. `computed_ns` is None where it was not measured."""
 
     started_ns: int
     duration_ns: int
     status: int
     pid: int
     left_out: int
+    computed_ns: int | None  # CPU time in all threads and tasks
     spans: list[SpanRow]
 
 
@@ -94,6 +96,7 @@ class TransactionRow:
     children: list[ChildRow]
     examples: list[ExampleRow]
     after_ns: int  # spent on its behalf when it had ended
+    computing: Computing | None = None  # None where its CPU time was not measured
 
 
 @dataclass(slots=True)
@@ -120,13 +123,14 @@ class _Group:
     own_ns: dict[str, int] = field(default_factory=dict)  # self time by kind, in line
     beside_ns: dict[str, int] = field(default_factory=dict)  # the same, in other threads and tasks
     after_ns: int = 0
+    measured: MeasuredSums = field(default_factory=MeasuredSums)
 
 
 def transactions(
     nodes: list[Node], examples: Iterable[Example], processes: int, walk: Walk | None = None
 ) -> list[TransactionRow]:
     """Return a row for each name of transactions, most time first, and one for the rest of the program last."""
-    entries, places = _belongings(nodes)
+    entries, places = belongings(nodes)
     groups: dict[tuple[str, str], _Group] = {}
     first = dict(walk_of(nodes) if walk is None else walk)
     within = _within(nodes)
@@ -138,6 +142,7 @@ def transactions(
             group = groups[key] = _Group()
         if entry == index:
             group.figures.add_node(node)
+            group.measured.add(node)
             group.own_ns[node.kind] = group.own_ns.get(node.kind, 0) + node.self_ns
         elif node.calls:
             _add_child(group, node, places[index], first[index], within[index])
@@ -156,7 +161,7 @@ def transactions(
     return rows
 
 
-def _belongings(nodes: list[Node]) -> tuple[list[int], list[str]]:
+def belongings(nodes: list[Node]) -> tuple[list[int], list[str]]:
     """Return for each node the index of its transaction's entry, -1 for none, and its place in it: "", "concurrent", "after"."""
     entries: list[int] = []
     places: list[str] = []
@@ -225,7 +230,10 @@ def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> Tra
         for key, child in group.children.items()
     ]
     children.sort(key=lambda row: (-row.figures.self_ns, row.name, row.call_site))
-    return TransactionRow(name, kind, figures, _by_kind(group), children, examples, group.after_ns)
+    split = _by_kind(group)
+    return TransactionRow(
+        name, kind, figures, split, children, examples, group.after_ns, computing_of(group.measured, figures, split)
+    )
 
 
 def merge_alike(children: list[ChildRow]) -> list[ChildRow]:
@@ -271,7 +279,8 @@ def _example(nodes: list[Node], example: Example) -> ExampleRow:
                 node.name, node.kind, node.call_site, _depth(nodes, index, example.node), lane, start_ns, duration_ns, node.part
             )
         )
-    return ExampleRow(example.started_ns, example.duration_ns, example.status, example.pid, example.left_out, spans)
+    computed_ns = example.computed_ns if example.computed_ns >= 0 else None
+    return ExampleRow(example.started_ns, example.duration_ns, example.status, example.pid, example.left_out, computed_ns, spans)
 
 
 def _depth(nodes: list[Node], index: int, entry: int) -> int:

@@ -51,7 +51,22 @@ _WORDS = (
     (
         "signal",
         "What was measured that is no call: a counter, a gauge or a histogram, such as the pauses of the garbage collector.",
-        '`signals = ["gc"]` in hookmon.toml switches that one on; adapters of packs have theirs.',
+        '`signals = ["gc", "loop"]` in hookmon.toml or --signal gc switches them on; adapters of packs have theirs.',
+    ),
+    (
+        "gc",
+        "As a kind: how long the garbage collector stopped watched calls. It is none of their own time.",
+        "Much of it: fewer objects that live long, gc.freeze() once all is loaded, or a higher gc.set_threshold().",
+    ),
+    (
+        "imports",
+        "How often a module was imported, in all processes; a module that raises is imported again.",
+        "`hookmon run --imports` times them as a tree: total is with the modules that it imports, self is without.",
+    ),
+    (
+        "module",
+        "A module below the one that imported it first.",
+        "What Python imports at its start, before hookmon does, is not among them, nor is what hookmon imports itself.",
     ),
     (
         "count",
@@ -67,6 +82,31 @@ _WORDS = (
         "from",
         "The line of the program from which it was called: the innermost frame that is neither a library's nor Python's.",
         "Where there is none, the library's own line.",
+    ),
+    (
+        "time-computing",
+        "A thread of the run had a processor: the CPU time of all its processes, hookmon's work inside them included.",
+        "Most of the time: look at the calls with most self time that are no client's.",
+    ),
+    (
+        "waiting-for-a-processor",
+        "A thread was ready to run, and others had the processors, as Linux counts it.",
+        "Is it much, times are not the program's own: run it on a machine that has nothing else to do.",
+    ),
+    (
+        "waiting-for-others",
+        "The rest of the run, in which no thread was at work: timers, disks, networks, other programs, users.",
+        "A server that nobody asks waits for others.",
+    ),
+    (
+        "at-work",
+        "A thread was computing or waiting for a processor. Of several side by side the times are added up.",
+        "It can be more than the run took.",
+    ),
+    (
+        "explain",
+        "The time of the outermost watched calls, of the run or of the time at work. At most: they may have been side by side.",
+        "Below 50 % watch more: the report shows the command.",
     ),
     ("where", "Where a function of your own is defined.", "Calls of packs have none: their name says what they are."),
     (
@@ -148,6 +188,11 @@ _ALIKE = {
     "waits": "wait",
     "hookmon's-own-cost": "own-cost",
     "overhead": "own-cost",
+    "account": "time-computing",
+    "computing-time": "time-computing",
+    "time-at-work": "at-work",
+    "watched-calls-explain": "explain",
+    "explained": "explain",
     "not-called": "never-called",
     "0-called": "never-called",
 }

@@ -46,7 +46,12 @@ _traceback: Any = vars(BaseException)["__traceback__"]
 def looks_at_caller(function: object) -> bool:
     """Say whether a function asks for frames itself, as `attrs.make_class` and `namedtuple` do for the module of who calls."""
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
-    return code is not None and not _LOOKING.isdisjoint(code.co_names)
+    return code is not None and asks_for_frames(code)
+
+
+def asks_for_frames(code: CodeType) -> bool:
+    """Say whether the code of a function asks for frames."""
+    return not _LOOKING.isdisjoint(code.co_names)
 
 
 _LOOKING = frozenset(("_getframe", "_getframemodulename", "currentframe"))
@@ -61,6 +66,7 @@ _STEP = 16
 _FRAMES_OF_OURS = 0 if NAME == "compiled" else 2 if sys.version_info < (3, 12) else 1  # 3.11 counts the C call between as well
 _FRAMES_TO_RECORD = 12  # of what makes the record of a place, which runs above the deepest call
 _deepest = 0
+_has_room_for_events = NAME == "compiled"
 
 
 def allow_depth(depth: int) -> None:
@@ -75,3 +81,14 @@ def allow_depth(depth: int) -> None:
             ahead = _FRAMES_OF_OURS * _STEP + _FRAMES_TO_RECORD if depth == _STEP else 0
             sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_OF_OURS * _STEP + ahead)
         _deepest = depth
+
+
+def allow_events(depth: int) -> None:
+    """Raise the limit of recursion once by what our functions take on top of a call that its code tells of, in Python.
+
+    A program whose watched calls nest less than sixteen deep keeps its own limit.
+    """
+    global _has_room_for_events
+    if depth >= _STEP and not _has_room_for_events:
+        _has_room_for_events = True
+        sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES_TO_RECORD)

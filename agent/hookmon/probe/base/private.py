@@ -52,4 +52,5 @@ _time: Any = Functions("time")
 
 monotonic_ns = _time.monotonic_ns
 process_time_ns = _time.process_time_ns
+thread_time_ns = _time.thread_time_ns
 time_ns = _time.time_ns

@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from importlib.machinery import ModuleSpec as ModuleSpec
+    from types import CodeType as CodeType
     from types import ModuleType as ModuleType
     from typing import Protocol, TypeVar
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     Loaded = Callable[[ModuleType, str], None]
     """Is called with a module that has been loaded, and its name."""
+
+    Prepared = Callable[[CodeType, str], CodeType]
+    """Is called with the code of a module that is about to be executed, and its name; returns what is to be executed."""
 
     Owner = ModuleType | type
     """What has functions by their names."""

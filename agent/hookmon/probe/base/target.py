@@ -11,7 +11,7 @@ import os
 import sys
 
 from hookmon.core import layout
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CLIENT_KINDS, GC
 from hookmon.probe.base.guard import shielded
 
 TYPE_CHECKING = False
@@ -118,9 +118,12 @@ if getattr(sys, "argv", [""])[:1] == ["-c"]:
 _own: dict[str, bool] = {}
 
 
-def own_place() -> tuple[str, int]:
-    """Return file and line of the innermost frame of the program's own code, ("", 0) when there is none."""
-    frame: FrameType | None = sys._getframe(1)
+def own_place(target: Target | None = None) -> tuple[str, int]:
+    """Return file and line of the innermost frame of the program's own code, ("", 0) when there is none.
+
+    Where a frame of `target` is about to begin, that is not it: see `_caller`.
+    """
+    frame: FrameType | None = _caller(target, sys._getframe(1))
     for _ in range(layout.MOST_FRAMES):
         if frame is None:
             break
@@ -134,9 +137,26 @@ def own_place() -> tuple[str, int]:
     return "", 0
 
 
+def _caller(target: Target | None, frame: FrameType) -> FrameType | None:
+    """Return the frame that calls a target: where its code tells of a call, its own frame has begun already."""
+    if target is None or not target.flags & layout.FLAG_BY_EVENTS:
+        return frame
+    inner: FrameType | None = frame
+    while inner is not None and _is_ours(inner):
+        inner = inner.f_back
+    if inner is not None and f"{inner.f_code.co_filename}:{inner.f_code.co_firstlineno}" == target.place:
+        return inner.f_back
+    return frame
+
+
+def _is_ours(frame: FrameType) -> bool:
+    module = frame.f_globals.get("__name__")
+    return isinstance(module, str) and module.partition(".")[0] == "hookmon"
+
+
 def locate(span: Span) -> Span:
     """Return the span of the same name at the calling line of the program's own code; the span itself when there is none."""
-    filename, line = own_place()
+    filename, line = own_place(span.target)
     return span.target.span(span.name, f"{filename}:{line}") if filename else span
 
 
@@ -144,15 +164,17 @@ def call_site(span: Span) -> str:
     """Return "file:line" of the calling frame, "" when there is none. Frames of ours, of the library and of plumbing are skipped.
 
     A span with a site has that. A wait has the line of the program's own code, whatever libraries call in between. A coroutine
-    that became a task is called by the event loop: it has the place where it was made.
+    that became a task is called by the event loop: it has the place where it was made. Nobody calls the garbage collector.
     """
+    if span.target.kind == GC:
+        return ""
     if span.site:
         return span.site
     if span.target.flags & layout.FLAG_WAITS:
-        filename, line = own_place()
+        filename, line = own_place(span.target)
         if filename:
             return f"{filename}:{line}"
-    frame: FrameType | None = sys._getframe(1)
+    frame: FrameType | None = _caller(span.target, sys._getframe(1))
     while frame is not None:
         module = frame.f_globals.get("__name__")
         if isinstance(module, str):

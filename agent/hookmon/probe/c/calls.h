@@ -19,9 +19,9 @@
 
 /* Call without recording, where there is no lane. An error that is set is a signal handler's and is the answer. */
 static RARE PyObject *
-call_unrecorded(Timed *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+call_unrecorded(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    return PyErr_Occurred() ? NULL : call(self->function, args, nargsf, kwnames);
+    return PyErr_Occurred() ? NULL : call(function, args, nargsf, kwnames);
 }
 
 /* Return the node of a call, a new reference, and remember it for the next one; NULL where it is not recorded (E_ASK). */
@@ -51,12 +51,12 @@ find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf
 
 /* Only count a call: its target costs too much. */
 static RARE PyObject *
-call_untimed(Timed *self, Lane *lane, Node **node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+call_untimed(PyObject *function, Lane *lane, Node **node, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Node *parent = lane->node; /* its reference is ours until it goes back: I3 */
     (*node)->skip++;
     lane->node = (Node *)Py_NewRef(*node);
-    PyObject *result = call(self->function, args, nargsf, kwnames);
+    PyObject *result = call(function, args, nargsf, kwnames);
     if (lane->moves && (*node)->depth <= lane->moved_depth) {
         follow_move(lane, node);
         follow_move(lane, &parent);
@@ -97,15 +97,14 @@ join_call(Timed *self, Lane *lane, PyObject *const *args, size_t nargsf, PyObjec
     return opened;
 }
 
-/* While the call lasts, the lane's reference to the parent is ours (I3). */
-static __attribute__((hot)) PyObject *
-timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+/* Call a function and time it. While the call lasts, the lane's reference to the parent is ours (I3). */
+static inline __attribute__((always_inline)) PyObject *
+time_call(Timed *self, PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    Timed *self = (Timed *)callable;
     CHECK(!PyErr_Occurred());
     Lane *lane = running_lane();
     if (!LIKELY(lane)) {
-        return call_unrecorded(self, args, nargsf, kwnames);
+        return call_unrecorded(function, args, nargsf, kwnames);
     }
     CHECK(is_sound_lane(lane));
     PyObject *opened = NULL;
@@ -134,7 +133,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
                 close_opened(opened);
                 opened = NULL;
             }
-            result = call_unrecorded(self, args, nargsf, kwnames);
+            result = call_unrecorded(function, args, nargsf, kwnames);
             goto done;
         }
     }
@@ -146,7 +145,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     }
     if (node->skip) {
         if (node->skip < ONE_TIMED_OF) {
-            result = call_untimed(self, lane, &node, args, nargsf, kwnames);
+            result = call_untimed(function, lane, &node, args, nargsf, kwnames);
             goto done;
         }
         node->skip = 1;
@@ -159,7 +158,7 @@ timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *k
     uint64_t start_ns = now_ns();
     words[slot + 1] = start_ns;
     CHECK(words == state.words); /* I1 */
-    result = call(self->function, args, nargsf, kwnames);
+    result = call(function, args, nargsf, kwnames);
     uint64_t duration_ns = since_ns(start_ns);
     if (lane->moves && node->depth <= lane->moved_depth) {
         moved = Py_NewRef(node->span);
@@ -206,4 +205,10 @@ done:
     Py_DECREF(lane);
     CHECK(!result == !!PyErr_Occurred()); /* E_SET */
     return result;
+}
+
+static __attribute__((hot)) PyObject *
+timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return time_call((Timed *)callable, ((Timed *)callable)->function, args, nargsf, kwnames);
 }

@@ -15,7 +15,10 @@
  *   `look_up_on_type`                      none: a link error        walk tp_mro and look into each tp_dict
  *   `type_version`                         none: a compile error     return 0: nothing is remembered of a type
  *   `cached_hash`                          none: a compile error     return PyObject_Hash(text)
- *   `vectorcall_of`                        none: a compile error     return PyVectorcall_Function(function)
+ *   `vectorcall_of`, `code_of_function`    none: a compile error     return PyVectorcall_Function(function), PyFunction_GetCode
+ *   `handled_exception`                    none: a compile error     key generators by their frame object
+ *   `context_version`                      < 3.16                    as `thread_context`; 0 has each coroutine ask
+ *   co_version (`forget_version`)          < 3.14                    nothing
  */
 #pragma once
 
@@ -40,6 +43,18 @@ thread_context(PyThreadState *thread)
 #else
     (void)thread;
     return NULL;
+#endif
+}
+
+/* Return what changes whenever a thread enters or leaves a context, as each step of a task does; 0: not known. */
+static inline uint64_t
+context_version(PyThreadState *thread)
+{
+#if PY_VERSION_HEX < 0x03100000
+    return thread->context_ver;
+#else
+    (void)thread;
+    return 0;
 #endif
 }
 
@@ -69,6 +84,60 @@ static inline vectorcallfunc
 vectorcall_of(PyObject *function)
 {
     return ((PyFunctionObject *)function)->vectorcall;
+}
+
+/* Return the code of a function of Python, borrowed. */
+static inline PyObject *
+code_of_function(PyObject *function)
+{
+    return ((PyFunctionObject *)function)->func_code;
+}
+
+/* From 3.12 on a function of Python has a slot by which each of its calls goes, and tells of functions that are made. */
+#if PY_VERSION_HEX >= 0x030C0000
+#define HAS_SLOTS
+typedef PyFunctionObject FunctionObject;
+static inline void
+set_vectorcall(PyObject *function, vectorcallfunc way)
+{
+    PyFunction_SetVectorcall((PyFunctionObject *)function, way);
+}
+
+/* Have call sites ask each function of a code object how it is called. Up to 3.13 a new function gets its version from its code, after
+ * a watcher of functions was told of it, and call sites take a function with a version as one that nobody has changed. */
+static inline void
+forget_version(PyObject *code)
+{
+#if PY_VERSION_HEX < 0x030E0000
+    ((PyCodeObject *)code)->co_version = 0;
+#else
+    (void)code;
+#endif
+}
+#endif
+
+/* Return where the running generator, coroutine or thread keeps the exception that it handles; only compared. */
+static inline void *
+handled_exception(PyThreadState *thread)
+{
+    return thread->exc_info;
+}
+
+/* Return a variable of a frame, a new reference; NULL without an error where it cannot be had. */
+static inline PyObject *
+frame_variable(PyFrameObject *frame, PyObject *name)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *value = PyFrame_GetVar(frame, name);
+    if (!value) {
+        PyErr_Clear();
+    }
+    return value;
+#else
+    (void)frame;
+    (void)name;
+    return NULL; /* the arguments come with the call in the bytecode */
+#endif
 }
 
 /* CPython 3.12 counts calls in C against a limit of 1,500 that nobody can set, and a function of Python that is called by C takes two

@@ -4,6 +4,7 @@
 #include "base.h"
 #include "clock.h"
 #include "compat.h"
+#include "computing.h"
 #include "errors.h"
 #include "finding.h"
 #include "interned.h"
@@ -30,14 +31,19 @@ acquire_task_lane(PyObject *task)
 }
 
 /* Leave a task's lane to the next one. E_ADD. */
-static void
+static inline void
 release_task_lane(Lane *lane)
 {
     lane->context = NULL;
     if (state.spares < MOST_SPARE && lane->base != SCRATCH_LANE) {
         Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
         Py_CLEAR(lane->trace);
-        forget_moves(lane);
+        if (lane->moves) {
+            forget_moves(lane);
+        }
+        if (lane->open_calls) {
+            forget_calls(lane, 0);
+        }
         state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
         return;
     }
@@ -50,15 +56,17 @@ release_task_lane(Lane *lane)
 
 /* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
  * error. Which task runs is asked only when the context is another one than that of the lane's task. */
-static int
+static inline int
 coroutine_enter_task(Coroutine *self, Lane **lane)
 {
-    void *context = thread_context(PyThreadState_Get());
+    PyThreadState *thread = PyThreadState_Get();
+    void *context = thread_context(thread);
     if (context && (*lane)->context == context) {
         return 0;
     }
-    PyObject *task = running_task();
-    int is_same = task ? PyObject_RichCompareBool((*lane)->task, task, Py_EQ) : -1;
+    PyObject *task = running_task(thread);
+    PyObject *own = (*lane)->task;
+    int is_same = !task ? -1 : own == task ? 1 : own == Py_None ? 0 : PyObject_RichCompareBool(own, task, Py_EQ);
     PyObject *fresh = is_same == 0 ? acquire_task_lane(task) : NULL;
     Py_XDECREF(task);
     if (is_same > 0) {
@@ -71,11 +79,22 @@ coroutine_enter_task(Coroutine *self, Lane **lane)
         return failed;
     }
     self->outer = *lane;
-    self->owns_lane = 1;
+    self->duties = OWNS_LANE;
     *lane = (Lane *)fresh;
     (*lane)->context = context;
     run_lane(*lane);
     return 0;
+}
+
+/* Have the steps measured, if what the coroutine has opened is. E_KEEP. */
+static RARE void
+coroutine_note_part(Coroutine *self)
+{
+    if (self->opened && !PyErr_Occurred()) {
+        PyObject *part = part_of(self->opened);
+        self->duties |= part ? IS_MEASURED : 0;
+        Py_XDECREF(part);
+    }
 }
 
 /* Find the node of a coroutine that is the first in its lane or of its name, or the entry of a transaction. -1 with an error. */
@@ -85,6 +104,9 @@ coroutine_find_node(Coroutine *self, Lane *lane)
     Py_CLEAR(self->node);
     if (state.joining && (PyObject *)lane->node == state.root) {
         self->opened = join_transaction(lane, self->span);
+        if (self->opened) {
+            coroutine_note_part(self);
+        }
     }
     if (!PyErr_Occurred()) {
         Node *above = (Node *)Py_NewRef(lane->node);
@@ -97,6 +119,7 @@ coroutine_find_node(Coroutine *self, Lane *lane)
     }
     else if (self->node && self->node->entry) {
         self->opened = open_entry(lane, self->node, self->opened);
+        coroutine_note_part(self);
     }
     return PyErr_Occurred() ? -1 : 0;
 }
@@ -115,7 +138,7 @@ coroutine_open(Coroutine *self)
     self->lane = lane;
     self->parent = (Node *)Py_NewRef(lane->node);
     self->node = cached_node(lane->node, self->span);
-    int rare = !self->node || (PyObject *)lane->node == state.root || self->node->entry;
+    int rare = !self->node || (state.joining && (PyObject *)lane->node == state.root) || self->node->entry;
     if (rare && coroutine_find_node(self, lane) < 0) {
         return -1;
     }
@@ -159,4 +182,59 @@ coroutine_leave_lane(Coroutine *self)
     }
     run_lane(self->outer);
     Py_CLEAR(self->outer);
+}
+
+/* Begin a part of what is measured; the first one was begun with what was opened. */
+static RARE void
+coroutine_begin_part(Coroutine *self)
+{
+    PyObject *part = self->opened ? part_of(self->opened) : NULL;
+    if (!part) {
+        self->duties &= ~IS_MEASURED; /* it was settled when its response ended */
+    }
+    else if (Py_IS_TYPE(part, TransactionType)) {
+        begin_own_part((Transaction *)part);
+    }
+    else {
+        begin_part((Part *)part);
+    }
+    Py_XDECREF(part);
+}
+
+/* End it. E_KEEP. */
+static RARE void
+coroutine_end_part(Coroutine *self)
+{
+    SavedException saved;
+    exception_save(&saved);
+    PyObject *part = self->opened ? part_of(self->opened) : NULL;
+    if (part && Py_IS_TYPE(part, TransactionType)) {
+        end_own_part((Transaction *)part);
+    }
+    else if (part) {
+        end_part((Part *)part);
+    }
+    Py_XDECREF(part);
+    exception_restore(&saved);
+}
+
+/* Make the coroutine's lane the running one, and begin a part of what is measured. -1 with an error. */
+static RARE int
+coroutine_enter_measured(Coroutine *self)
+{
+    if (self->duties & OWNS_LANE && coroutine_enter_lane(self) < 0) {
+        return -1;
+    }
+    coroutine_begin_part(self);
+    return 0;
+}
+
+/* End it, and give the thread its lane back. E_KEEP. */
+static RARE void
+coroutine_leave_measured(Coroutine *self)
+{
+    coroutine_end_part(self);
+    if (self->duties & OWNS_LANE && !self->ended) {
+        coroutine_leave_lane(self);
+    }
 }

@@ -28,19 +28,22 @@ coroutine_leave(Coroutine *self, uint64_t step_ns)
     self->active_ns += left_ns > step_ns ? left_ns - step_ns : 0;
     self->steps++;
     self->stepping = 0;
-    if (self->owns_lane && !self->ended) {
+    if (self->duties == OWNS_LANE && !self->ended) {
         coroutine_leave_lane(self);
+    }
+    else if (self->duties & IS_MEASURED) {
+        coroutine_leave_measured(self);
     }
     return left_ns;
 }
 
 /* Begin a step; -1 with an error that must reach the program. */
-static inline int
+static inline __attribute__((always_inline)) int
 coroutine_enter(Coroutine *self, uint64_t *step_ns)
 {
     if (!self->lane) {
         if (!self->ended && coroutine_open(self) < 0) {
-            if (self->owns_lane && self->outer) {
+            if (self->duties & OWNS_LANE && self->outer) {
                 coroutine_leave_lane(self);
             }
             return -1;
@@ -50,7 +53,7 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
             return 0;
         }
     }
-    else if (self->owns_lane && coroutine_enter_lane(self) < 0) {
+    else if (self->duties == OWNS_LANE ? coroutine_enter_lane(self) < 0 : self->duties && coroutine_enter_measured(self) < 0) {
         return -1;
     }
     self->stepping = 1;
@@ -58,14 +61,19 @@ coroutine_enter(Coroutine *self, uint64_t *step_ns)
     return 0;
 }
 
-/* Count the call, which ended then. `interrupted`: nobody will ever finish it. An error that is set says how it ended (E_ADD). */
-static HOT void
-coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
+/* How a coroutine has ended: an error that is set says it, nobody will ever finish it, or it has returned. */
+typedef enum { ASK_ERROR, INTERRUPTED_CALL, RETURNED_CALL } Ending;
+
+/* Count the call, which ended then. E_SAY. */
+static HOT int
+coroutine_end(Coroutine *self, Ending ending, uint64_t ended_ns)
 {
+    int interrupted = ending == INTERRUPTED_CALL;
     Lane *lane = self->lane;
     Node *node = self->node;
+    int rare = ending == ASK_ERROR;
     if (!lane) {
-        return;
+        return rare;
     }
     CHECK(is_sound_lane(lane) && (!node || is_sound_place(lane, node)));
     self->lane = NULL;
@@ -78,6 +86,7 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
             node = self->node;
         }
         if (lane->node != node) {
+            rare = 1;
             close_abandoned(lane, node);
         }
         Py_SETREF(lane->node, (Node *)Py_NewRef(self->parent));
@@ -90,10 +99,10 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
         if (interrupted) {
             words[node->total + INTERRUPTED]++;
         }
-        else if (PyErr_Occurred()) {
+        else if (ending == ASK_ERROR && PyErr_Occurred()) {
             outcome = count_exception(node);
         }
-        count_call(node, duration_ns);
+        rare |= count_call(node, duration_ns);
         if (lane->trace) {
             trace_add(lane->trace, node, self->started_ns, duration_ns, outcome);
         }
@@ -104,12 +113,14 @@ coroutine_end(Coroutine *self, int interrupted, uint64_t ended_ns)
     if (self->opened) {
         PyObject *opened = self->opened;
         self->opened = NULL;
+        rare = 1;
         close_opened(opened);
     }
-    if (self->owns_lane) {
+    if (self->duties & OWNS_LANE) {
         release_task_lane(lane);
     }
     Py_DECREF(lane);
+    return rare;
 }
 
 /* The last part of a response has been sent. -1 with an error. */
@@ -147,7 +158,7 @@ coroutine_am_send(PyObject *object, PyObject *value, PyObject **result)
     reclaim_c_recursion(thread);
     uint64_t left_ns = coroutine_leave(self, step_ns);
     if (outcome != PYGEN_NEXT) {
-        coroutine_end(self, 0, left_ns);
+        coroutine_end(self, ASK_ERROR, left_ns);
         if (*result && PyErr_Occurred()) {
             Py_CLEAR(*result);
             return PYGEN_ERROR;
@@ -194,7 +205,7 @@ coroutine_throw(Coroutine *self, PyObject *args)
     Py_DECREF(method);
     uint64_t left_ns = coroutine_leave(self, step_ns);
     if (!result) {
-        coroutine_end(self, 0, left_ns);
+        coroutine_end(self, ASK_ERROR, left_ns);
     }
     return result;
 }
@@ -205,7 +216,7 @@ coroutine_close(Coroutine *self, PyObject *Py_UNUSED(ignored))
     int stepping = self->stepping;
     PyObject *result = PyObject_CallMethodNoArgs(self->inner, name_close);
     if (!stepping) {
-        coroutine_end(self, 1, now_ns());
+        coroutine_end(self, INTERRUPTED_CALL, now_ns());
     }
     return result;
 }
@@ -242,7 +253,7 @@ coroutine_finalize(Coroutine *self)
     if (self->lane) {
         SavedException saved;
         exception_save(&saved);
-        coroutine_end(self, 1, now_ns());
+        coroutine_end(self, INTERRUPTED_CALL, now_ns());
         PyErr_Clear();
         exception_restore(&saved);
     }
@@ -271,8 +282,8 @@ coroutine_dealloc(Coroutine *self)
         type->tp_free(self);
     }
     else {
-        self->owns_lane = self->stepping = self->ended = self->role = 0;
-        self->started_ns = self->active_ns = self->steps = 0;
+        self->duties = self->stepping = self->ended = self->role = 0;
+        self->started_ns = self->active_ns = self->steps = self->step_ns = 0;
         freelist_push(&coroutine_freelist, (PyObject *)self);
     }
     Py_DECREF(type);

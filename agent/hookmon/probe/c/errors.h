@@ -46,6 +46,48 @@ exception_restore_unless_new(SavedException *saved)
     }
 }
 
+/* Have an exception that leaves a frame be the error that is set, as the parts below ask for it; or none. */
+static inline void
+set_outcome(PyObject *exception)
+{
+    if (!exception) {
+        return;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(Py_NewRef(exception));
+#else
+    PyErr_Restore(Py_NewRef(Py_TYPE(exception)), Py_NewRef(exception), PyException_GetTraceback(exception));
+#endif
+}
+
+/* Take it away again. -1: another error has come, which must reach the program. */
+static inline int
+clear_outcome(PyObject *exception)
+{
+    if (!exception) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *now = PyErr_GetRaisedException();
+    if (now && now != exception) {
+        PyErr_SetRaisedException(now);
+        return -1;
+    }
+    Py_XDECREF(now);
+#else
+    PyObject *type, *now, *trace;
+    PyErr_Fetch(&type, &now, &trace);
+    if (now && now != exception) {
+        PyErr_Restore(type, now, trace);
+        return -1;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(now);
+    Py_XDECREF(trace);
+#endif
+    return 0;
+}
+
 /* Say whether a value is that text of ASCII. */
 static inline int
 is_text(PyObject *value, PyObject *text)

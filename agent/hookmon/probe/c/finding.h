@@ -107,13 +107,23 @@ look_up_node(Node *parent, PyObject *span)
     return (Node *)found;
 }
 
+#ifdef HAS_SLOTS
+/* How functions are called whose slot we have taken (events.h), as `vectorcall_of` says it. */
+static vectorcallfunc slot_of_ours;
+#endif
+
 /* Call the watched function. */
 static inline PyObject *
 call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     if (LIKELY(PyFunction_Check(function))) {
         PyThreadState *thread = lend_c_recursion();
+#ifdef HAS_SLOTS
+        vectorcallfunc way = vectorcall_of(function);
+        PyObject *result = (LIKELY(way != slot_of_ours) ? way : state.plain)(function, args, nargsf, kwnames);
+#else
         PyObject *result = vectorcall_of(function)(function, args, nargsf, kwnames);
+#endif
         reclaim_c_recursion(thread);
         return result;
     }

@@ -10,15 +10,28 @@ typedef struct {
     int count;
 } Freelist;
 
+/* Return an object of a type that the garbage collector could follow and does not, with nothing in it: nobody but us will have it. */
+static inline PyObject *
+freelist_pop_untracked(Freelist *freelist, PyTypeObject *type)
+{
+    if (!freelist->count) {
+        PyObject *made = type->tp_alloc(type, 0);
+        if (made) {
+            PyObject_GC_UnTrack(made);
+        }
+        return made;
+    }
+    return PyObject_Init(freelist->ones[--freelist->count], type);
+}
+
 /* Return an object of a type that the garbage collector follows, with nothing in it. */
 static PyObject *
 freelist_pop(Freelist *freelist, PyTypeObject *type)
 {
-    if (!freelist->count) {
-        return type->tp_alloc(type, 0);
+    PyObject *self = freelist_pop_untracked(freelist, type);
+    if (self) {
+        PyObject_GC_Track(self);
     }
-    PyObject *self = PyObject_Init(freelist->ones[--freelist->count], type);
-    PyObject_GC_Track(self);
     return self;
 }
 

@@ -19,40 +19,38 @@
 #include "transactions.h"
 #include "types.h"
 
-/* One step: push the span where the generator is consumed, resume the body, charge its time there. */
-typedef struct {
-    Lane *lane;
-    Node *parent;
-    Node *node;
-    PyObject *opened; /* the visit to a transaction */
-    uint64_t start_ns;
-} Step;
-
 static int
 generator_enter(Generator *self, Step *step)
 {
+    int failed = 0;
     step->parent = step->node = NULL;
     step->opened = NULL;
     step->lane = running_lane();
-    if (step->lane) {
+    if (LIKELY(step->lane)) {
         step->parent = (Node *)Py_NewRef(step->lane->node);
         if (state.joining && (PyObject *)step->parent == state.root) {
             step->opened = join_transaction(step->lane, self->span);
+            failed = !step->opened && PyErr_Occurred();
         }
-        if (!PyErr_Occurred()) {
-            Node *above = (Node *)Py_NewRef(step->lane->node);
-            step->node = find_node(above, self->span);
-            Py_DECREF(above);
+        if (!failed) {
+            step->node = cached_node(step->lane->node, self->span);
+            if (!step->node) {
+                Node *above = (Node *)Py_NewRef(step->lane->node);
+                step->node = find_node(above, self->span);
+                Py_DECREF(above);
+            }
         }
     }
-    if (!step->node && step->opened) {
-        close_opened(step->opened);
-        step->opened = NULL;
-    }
-    if (!step->node && PyErr_Occurred()) {
-        Py_XDECREF(step->parent);
-        Py_XDECREF(step->lane);
-        return -1;
+    if (!LIKELY(step->node)) {
+        if (step->opened) {
+            close_opened(step->opened);
+            step->opened = NULL;
+        }
+        if (PyErr_Occurred()) {
+            Py_XDECREF(step->parent);
+            Py_XDECREF(step->lane);
+            return -1;
+        }
     }
     self->started = self->stepping = 1;
     step->start_ns = now_ns();
@@ -77,7 +75,7 @@ generator_end(Generator *self, int interrupted)
         uint64_t *words = state.words;
         Py_ssize_t total = self->node->total;
         words[total + STEPS] += self->steps;
-        words[total + ACTIVE] += self->used_ns;
+        words[total + ACTIVE] += self->used_ns - self->waited_ns;
         if (interrupted) {
             words[total + INTERRUPTED]++;
         }
@@ -93,9 +91,11 @@ generator_end(Generator *self, int interrupted)
     }
 }
 
-static void
+/* End a step. Says whether an error may be set now (E_SAY). */
+static int
 generator_leave(Generator *self, Step *step)
 {
+    int rare = step->opened != NULL;
     uint64_t duration_ns = since_ns(step->start_ns);
     self->used_ns += duration_ns;
     self->steps++;
@@ -107,12 +107,15 @@ generator_leave(Generator *self, Step *step)
             follow_move(step->lane, &step->parent);
         }
         if (step->lane->node != step->node) {
+            rare = 1;
             close_abandoned(step->lane, step->node);
         }
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
         state.words[step->lane->base + step->node->slot] = 0;
         state.words[step->node->total] += duration_ns;
-        Py_XSETREF(self->node, (Node *)Py_NewRef(step->node));
+        if (self->node != step->node) {
+            Py_XSETREF(self->node, (Node *)Py_NewRef(step->node));
+        }
     }
     if (step->opened) {
         close_opened(step->opened);
@@ -120,6 +123,7 @@ generator_leave(Generator *self, Step *step)
     Py_XDECREF(step->node);
     Py_XDECREF(step->parent);
     Py_XDECREF(step->lane);
+    return rare;
 }
 
 static PySendResult
@@ -214,6 +218,12 @@ generator_traverse(Generator *self, visitproc visit, void *arg)
     Py_VISIT(self->inner);
     Py_VISIT(self->span);
     Py_VISIT(self->node);
+    if (!self->inner && self->stepping) {
+        Py_VISIT(self->step.lane);
+        Py_VISIT(self->step.parent);
+        Py_VISIT(self->step.node);
+        Py_VISIT(self->step.opened);
+    }
     return 0;
 }
 
@@ -240,6 +250,12 @@ generator_dealloc(Generator *self)
         return;
     }
     PyObject_GC_UnTrack(self);
+    if (!self->inner && self->stepping) { /* its step has ended without an event */
+        Py_XDECREF(self->step.lane);
+        Py_XDECREF(self->step.parent);
+        Py_XDECREF(self->step.node);
+        Py_XDECREF(self->step.opened);
+    }
     Py_CLEAR(self->inner);
     Py_CLEAR(self->span);
     Py_CLEAR(self->node);

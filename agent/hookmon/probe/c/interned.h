@@ -13,6 +13,7 @@
     X(name_get_running_loop, "_get_running_loop") \
     X(name_kind, "kind") \
     X(name_more_body, "more_body") \
+    X(name_part, "part") \
     X(name_running_loop, "__asyncio_running_event_loop__") \
     X(name_status, "status") \
     X(name_target, "target") \

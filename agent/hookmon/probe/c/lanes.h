@@ -61,6 +61,18 @@ move_node(Lane *self, Node *from, Node *to)
     return 0;
 }
 
+/* Let go of calls that are known by events and of whose end nobody will tell, down to `kept` of them. */
+static RARE void
+forget_calls(Lane *self, int kept)
+{
+    while (self->open_calls > kept) {
+        OpenCall call = self->open[--self->open_calls];
+        Py_XDECREF(call.parent);
+        Py_XDECREF(call.node);
+        Py_XDECREF(call.opened);
+    }
+}
+
 static int
 lane_init(Lane *self, PyObject *args, PyObject *kwargs)
 {
@@ -90,6 +102,11 @@ lane_traverse(Lane *self, visitproc visit, void *arg)
         Py_VISIT(self->moved[i].from);
         Py_VISIT(self->moved[i].to);
     }
+    for (int i = 0; i < self->open_calls; i++) {
+        Py_VISIT(self->open[i].parent);
+        Py_VISIT(self->open[i].node);
+        Py_VISIT(self->open[i].opened);
+    }
     return 0;
 }
 
@@ -102,7 +119,9 @@ lane_dealloc(Lane *self)
     Py_CLEAR(self->task);
     Py_CLEAR(self->trace);
     forget_moves(self);
+    forget_calls(self, 0);
     PyMem_Free(self->moved);
+    PyMem_Free(self->open);
     type->tp_free(self);
     Py_DECREF(type);
 }
@@ -173,6 +192,18 @@ lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
     }
     return 0;
 }
+
+static PyObject *
+lane_forget_calls(Lane *self, PyObject *Py_UNUSED(ignored))
+{
+    forget_calls(self, 0);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef lane_methods[] = {
+    {"forget_calls", (PyCFunction)lane_forget_calls, METH_NOARGS, "forget_calls($self, /)\n--\n\nLet go of calls whose end nobody will tell."},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyGetSetDef lane_getset[] = {
     {"trace", (getter)lane_get_trace, (setter)lane_set_trace, NULL, NULL},
@@ -269,6 +300,7 @@ take_ended_threads(void)
             Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
             Py_CLEAR(lane->trace);
             forget_moves(lane);
+            forget_calls(lane, 0);
             state.spare_of_thread[state.thread_spares++] = lane;
         }
         else {
@@ -345,43 +377,4 @@ run_lane(Lane *lane)
     Py_XDECREF(greenlet);
     PyErr_Clear();
     exception_restore(&saved);
-}
-
-typedef struct {
-    PyObject_HEAD
-} CurrentLane;
-
-static PyObject *
-current_lane_get_lane(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
-{
-    Lane *lane = present_lane();
-    if (!lane) {
-        PyErr_SetString(PyExc_AttributeError, "lane");
-        return NULL;
-    }
-    return Py_NewRef(lane);
-}
-
-static int
-current_lane_set_lane(PyObject *Py_UNUSED(self), PyObject *value, void *Py_UNUSED(closure))
-{
-    if (!value || !Py_IS_TYPE(value, LaneType)) {
-        PyErr_SetString(PyExc_TypeError, "a lane is a Lane");
-        return -1;
-    }
-    run_lane((Lane *)value);
-    return 0;
-}
-
-static PyGetSetDef current_lane_getset[] = {
-    {"lane", current_lane_get_lane, current_lane_set_lane, "The Lane of the running thread; AttributeError until the first span.", NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static void
-plain_dealloc(PyObject *self)
-{
-    PyTypeObject *type = Py_TYPE(self);
-    type->tp_free(self);
-    Py_DECREF(type);
 }

@@ -30,6 +30,17 @@ set_words(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* The shard ends in the midst of whatever the threads do: indices into it stay good, and lead to nobody's memory. */
+static PyObject *
+cover_words(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    if (state.words && state.shared) {
+        cover(state.words, (size_t)state.buffer.len);
+        state.shared = 0;
+    }
+    Py_RETURN_NONE;
+}
+
 /* Look whether what is read past CPython's interface is laid out as expected; what is not is asked for from then on. */
 static void
 check_reads(void)
@@ -78,6 +89,11 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *callbacks)
     }
     CALLBACKS(TAKE_CALLBACK)
     Py_XSETREF(state.members, Py_NewRef(members));
+    if (!PyFunction_Check(state.callbacks.flat_node)) {
+        PyErr_SetString(PyExc_TypeError, "configure(): 'flat_node' is no function of Python");
+        return NULL;
+    }
+    state.plain = vectorcall_of(state.callbacks.flat_node);
     check_reads();
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));

@@ -162,6 +162,9 @@ key_of(PyCodeObject *code, uint64_t instruction)
     return mix((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
 }
 
+/* A watched frame is about to begin, of whose call its code tells: it is the innermost, and its caller is wanted. */
+static int is_beginning;
+
 /* Return a key of the innermost line of the program's own code, 0 when there is none. */
 static uint64_t
 site_key(void)
@@ -171,7 +174,7 @@ site_key(void)
         Frame *internal = running_frame();
         for (int depth = 0; internal && depth < MOST_FRAMES; depth++, internal = internal->previous) {
             PyCodeObject *code = (PyCodeObject *)internal->code;
-            if (code && PyCode_Check(code) && is_own(code->co_filename)) {
+            if (code && PyCode_Check(code) && (depth || !is_beginning) && is_own(code->co_filename)) {
                 return key_of(code, frame_offset(internal));
             }
         }
@@ -182,7 +185,7 @@ site_key(void)
     uint64_t key = 0;
     for (int depth = 0; frame && !key && depth < MOST_FRAMES; depth++) {
         PyCodeObject *code = PyFrame_GetCode(frame);
-        if (is_own(code->co_filename)) {
+        if ((depth || !is_beginning) && is_own(code->co_filename)) {
             key = key_of(code, (uint64_t)PyFrame_GetLasti(frame));
         }
         Py_DECREF(code);

@@ -39,7 +39,9 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     }
     self->entry = (char)entry;
     self->floor_ns = 0;
-    self->per_transaction = 0;
+    self->per_transaction = self->computing = 0;
+    self->until_measured = self->stands_for = self->wanted = 0;
+    self->first_measured = self->readings_ns = self->duration_ns = 0;
     Py_XSETREF(self->children, children);
     Py_XSETREF(self->parent, Py_NewRef(parent));
     Py_XSETREF(self->span, Py_NewRef(span));
@@ -58,7 +60,7 @@ static PyObject *
 node_retire(Node *self, PyObject *Py_UNUSED(ignored))
 {
     self->number = 0;
-    self->per_transaction = 0;
+    self->per_transaction = self->computing = 0;
     self->total = SCRATCH_TOTAL;
     self->slot = 0;
     for (int i = 0; i < OCTAVES; i++) {
@@ -128,6 +130,7 @@ static PyMemberDef node_members[] = {
     {"depth", Py_T_INT, offsetof(Node, depth), 0, NULL},
     {"skip", Py_T_SHORT, offsetof(Node, skip), 0, NULL},
     {"per_transaction", Py_T_INT, offsetof(Node, per_transaction), 0, NULL},
+    {"computing", Py_T_INT, offsetof(Node, computing), 0, NULL},
     {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
     {"floor_ns", Py_T_ULONGLONG, offsetof(Node, floor_ns), 0, NULL},
     {NULL, 0, 0, 0, NULL},

@@ -1,7 +1,7 @@
 /* The numbers that C and Python share. Made by .ci/numbers; do not edit it by hand. */
 #pragma once
 
-#define NUMBERS 0x220AF6C9 /* the digest of all below */
+#define NUMBERS 0x48A3F5FC /* the digest of all below */
 
 #define HEADER_MAGIC 0
 #define HEADER_VERSION 1
@@ -40,6 +40,12 @@
 #define PER_REPEATED_NS 5
 #define PER_MOST_REPEATED 6
 #define PER_WORDS 7
+#define COMPUTING_MEASURED 1
+#define COMPUTING_STANDS_FOR 2
+#define COMPUTING_DURATION_NS 3
+#define COMPUTING_OWN_NS 4
+#define COMPUTING_BESIDE_NS 5
+#define COMPUTING_WORDS 6
 #define OUTCOME_RETURNED 0
 #define OUTCOME_RAISED 1
 #define OUTCOME_INTERRUPTED 2
@@ -60,6 +66,9 @@
 #define MOST_FRAMES 100
 #define MOST_KNOWN 10000
 #define LONGEST_OWN_NS 200000
+#define MOST_COMPUTING_SHARE 500
+#define FIRST_MEASURED 16
+#define MOST_STANDS_FOR 1000
 #define CALLS_A_LOOK 4096
 #define ONE_TIMED_OF 64
 #define OCTAVES 48

@@ -89,6 +89,7 @@ finish_response(Transaction *self)
     if (!own || move_to_tail(lane, entry, tail) < 0) {
         return;
     }
+    end_own_part(self);
     self->ended = 1;
     Py_CLEAR(lane->trace);
     lane->node = (Node *)Py_NewRef(tail); /* the reference to the innermost node is ours now, and it has one to each above */

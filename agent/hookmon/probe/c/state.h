@@ -9,6 +9,7 @@
 #define CALLBACKS(X) \
     X(close_abandoned) \
     X(enter_thread) \
+    X(flat_node) \
     X(follow_awaitable) \
     X(free_lane) \
     X(is_own) \
@@ -19,12 +20,15 @@
     X(look) \
     X(nest) \
     X(new_bucket) \
+    X(new_computing) \
     X(new_lane) \
     X(new_node) \
     X(new_per_transaction) \
     X(note_maker) \
     X(notice_fork) \
+    X(prefer_events) \
     X(rename) \
+    X(runs_alone) \
     X(tail) \
     X(timed_generator) \
     X(wrap_awaitable)
@@ -53,13 +57,15 @@ static struct {
     Lane *spare_of_thread[MOST_SPARE];
     int thread_spares;
     PyObject *no_children;
+    vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
     PyObject *members; /* context variable: who belongs to which transaction */
 } state __attribute__((aligned(64)));
 
 OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
 
-static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType;
+static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType, *PartType;
 static PyTypeObject *TimedCallableType, *TimedType, *TimedMethodType, *CoroutineFunctionType, *GeneratorFunctionType, *SelectiveType;
 static PyTypeObject *ObservedType, *ObservedBeforeType, *ObservedCoroutineType, *ApplicationType, *ObservedSendType;
+static PyTypeObject *CodeEventType;
 static PyTypeObject *CallbackSourceType, *CallbackIteratorType, *ChainedType, *CoroutineType, *GeneratorType;

@@ -80,9 +80,37 @@ running_loop(void)
     return loop;
 }
 
-/* Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks). */
+/* The task that ran when this thread was asked last. A task runs in a context, which is entered for each of its steps. */
+OWN_TO_THREAD struct {
+    uint64_t version; /* of the thread's context; 0: nobody has asked */
+    void *context;
+    PyObject *task;
+} asked_last;
+
+static PyObject *ask_for_task(void);
+
+/* Return the identity of the running asyncio task, 0 when there is none (trio and others, plain callbacks). NULL with an error. */
+static inline PyObject *
+running_task(PyThreadState *thread)
+{
+    uint64_t version = context_version(thread);
+    void *context = thread_context(thread);
+    if (LIKELY(version && version == asked_last.version && context && context == asked_last.context)) {
+        return Py_NewRef(asked_last.task);
+    }
+    PyObject *task = ask_for_task();
+    if (task && context) {
+        PyObject *before = asked_last.task;
+        asked_last.version = version;
+        asked_last.context = context;
+        asked_last.task = Py_NewRef(task);
+        Py_XDECREF(before);
+    }
+    return task;
+}
+
 static PyObject *
-running_task(void)
+ask_for_task(void)
 {
     if (!state.get_loop && find_asyncio() < 0) {
         return NULL;

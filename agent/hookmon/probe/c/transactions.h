@@ -3,6 +3,7 @@
 
 #include "base.h"
 #include "clock.h"
+#include "computing.h"
 #include "contexts.h"
 #include "errors.h"
 #include "freelist.h"
@@ -62,6 +63,7 @@ transaction_traverse(Transaction *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->lane);
     Py_VISIT(self->node);
+    Py_VISIT(self->entry);
     Py_VISIT(self->traces);
     Py_VISIT(self->member);
     Py_VISIT(self->before);
@@ -96,6 +98,7 @@ transaction_dealloc(Transaction *self)
     self->context = NULL;
     self->epoch = self->status = 0;
     self->is_routed = self->failed = self->ended = self->nested = 0;
+    forget_measured(self);
     freelist_push(&transaction_freelist, (PyObject *)self);
     Py_DECREF(type);
 }
@@ -113,14 +116,21 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
     if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {
         return -1;
     }
-    if (last->outcome & OUTCOME_UNTIMED || last->duration_ns <= node->floor_ns) {
+    if (last->outcome & OUTCOME_UNTIMED) {
+        return 0;
+    }
+    int64_t computed_ns = self->stands_for ? settle_measured(self, node, last->duration_ns) : -1;
+    if (computed_ns >= 0 && PyErr_Occurred()) {
+        return -1;
+    }
+    if (last->duration_ns <= node->floor_ns) {
         return 0;
     }
     PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
     PyObject *answer = !list ? NULL
-                             : PyObject_CallFunction(state.callbacks.keep_if_slow, "OKKlO", (PyObject *)node,
+                             : PyObject_CallFunction(state.callbacks.keep_if_slow, "OKKlLO", (PyObject *)node,
                                                    (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
-                                                   self->status, list);
+                                                   self->status, (long long)computed_ns, list);
     Py_XDECREF(list);
     Py_XDECREF(answer);
     return answer ? 0 : -1;
@@ -183,6 +193,7 @@ transaction_enter(Transaction *self, PyObject *Py_UNUSED(ignored))
 static HOT PyObject *
 transaction_close(Transaction *self, PyObject *Py_UNUSED(ignored))
 {
+    end_own_part(self);
     self->ended = 1;
     Py_CLEAR(self->lane->trace);
     forget_moves(self->lane);
@@ -234,6 +245,9 @@ transaction_new_trace(Transaction *self, PyObject *Py_UNUSED(ignored))
 static PyMethodDef transaction_methods[] = {
     {"enter", (PyCFunction)transaction_enter, METH_NOARGS, "enter($self, /)\n--\n\nHave the caller belong to it, until it is closed."},
     {"close", (PyCFunction)transaction_close, METH_NOARGS, "close($self, /)\n--\n\nSettle what was counted: the entry's call has ended."},
+    {"measure", (PyCFunction)transaction_measure, METH_O, "measure($self, entry, /)\n--\n\nMeasure its CPU time, if it is chosen."},
+    {"begin_part", (PyCFunction)transaction_begin_part, METH_NOARGS, "begin_part($self, /)\n--\n\nBegin a part of its own lane."},
+    {"end_part", (PyCFunction)transaction_end_part, METH_NOARGS, "end_part($self, /)\n--\n\nEnd it, in the same thread."},
     {"settle", (PyCFunction)transaction_settle, METH_VARARGS, "settle($self, traces, own, /)\n--\n\nWrite down what was counted."},
     {"new_trace", (PyCFunction)transaction_new_trace, METH_NOARGS, "new_trace($self, /)\n--\n\nReturn a trace of its own for what runs at the same time."},
     {NULL, NULL, 0, NULL},
@@ -247,6 +261,10 @@ static PyMemberDef transaction_members[] = {
     {"member", Py_T_OBJECT_EX, offsetof(Transaction, member), Py_READONLY, NULL},
     {"epoch", Py_T_LONG, offsetof(Transaction, epoch), Py_READONLY, NULL},
     {"status", Py_T_LONG, offsetof(Transaction, status), 0, NULL},
+    {"stands_for", Py_T_LONG, offsetof(Transaction, stands_for), 0, NULL},
+    {"readings", Py_T_ULONGLONG, offsetof(Transaction, readings), Py_READONLY, NULL},
+    {"computed_ns", Py_T_ULONGLONG, offsetof(Transaction, computed_ns), Py_READONLY, NULL},
+    {"beside_ns", Py_T_ULONGLONG, offsetof(Transaction, beside_ns), Py_READONLY, NULL},
     {"ended", Py_T_BOOL, offsetof(Transaction, ended), 0, NULL},
     {"nested", Py_T_BOOL, offsetof(Transaction, nested), 0, NULL},
     {NULL, 0, 0, 0, NULL},
@@ -343,6 +361,7 @@ begin_transaction(Lane *lane, Node *node)
     }
     Py_XSETREF(lane->trace, (Trace *)Py_NewRef((PyObject *)opened->own));
     forget_moves(lane);
+    measure_share(opened, node);
     return (PyObject *)opened;
 }
 

@@ -55,7 +55,15 @@ typedef struct {
     PyObject *kind;    /* of its target, or NULL */
     uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
     PyObject *tail;    /* Node or NULL: see transactions/response.py */
-    uint64_t unused[6];
+    int32_t computing; /* index of its CPU time, 0 = none yet */
+    /* Of an entry's node, how many of its transactions are measured: see computing.h. */
+    int32_t until_measured; /* the next one is when this comes to 0, */
+    int32_t stands_for;     /* and stands for so many; */
+    int32_t wanted;         /* the one after that for so many */
+    uint64_t first_measured;
+    uint64_t readings_ns; /* what measuring has taken of late, */
+    uint64_t duration_ns; /* and the transactions that were measured */
+    uint64_t unused[1];
 } Node;
 _Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
 
@@ -81,6 +89,15 @@ typedef struct {
     Node *to;
 } Move;
 
+/* A call that is open and known by the events of its code: see events.h. */
+typedef struct {
+    PyObject *code; /* only compared */
+    Node *parent;   /* the lane's reference is ours: I3 */
+    Node *node;     /* NULL: not recorded */
+    PyObject *opened; /* the transaction that this is, or the visit to another one */
+    uint64_t start_ns; /* 0: only counted */
+} OpenCall;
+
 typedef struct {
     PyObject_HEAD
     Node *node;
@@ -92,7 +109,10 @@ typedef struct {
     void *context; /* of a task's lane: what the task runs in, while it does; only compared */
     Move *moved;   /* in the order in which they did */
     int moves_room;
-    uint64_t unused[4];
+    int open_calls;
+    int open_room;
+    OpenCall *open; /* innermost last */
+    uint64_t unused[2];
 } Lane;
 _Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
 
@@ -116,6 +136,15 @@ typedef struct {
     char failed;
     char ended;
     char nested; /* a request within a job or a test */
+    /* Its CPU time: see computing.h. All is 0 where it is not measured. */
+    long stands_for;
+    uint64_t readings;    /* how often the clock was read */
+    uint64_t computed_ns; /* of its own lane */
+    uint64_t beside_ns;   /* of its other threads and tasks */
+    uint64_t began_ns;    /* of the part that runs, by that clock */
+    unsigned long thread; /* and where it runs */
+    void *around;         /* the transaction whose part is around it; only compared */
+    Node *entry;          /* that it began with */
 } Transaction;
 
 typedef struct {
@@ -179,24 +208,26 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *inner;
+    PyObject *inner; /* NULL: as of a generator */
     PyObject *span;
     Lane *lane;  /* set while the coroutine has begun and not ended */
     Lane *outer; /* what ran before this step */
     Node *parent;
     Node *node;       /* NULL: not recorded */
     PyObject *opened; /* the transaction that this is, or the visit to another one */
-    short owns_lane;
+    short duties; /* what each step has to do besides: OWNS_LANE, IS_MEASURED */
     short stepping;
     short ended;
     short role; /* what it is of a response; 0: nothing */
     uint64_t started_ns;
     uint64_t active_ns;
     uint64_t steps;
+    uint64_t step_ns; /* when the open step began, where `inner` is NULL */
     PyObject *weakrefs;
 } Coroutine;
 
 enum { APPLICATION = 1, LAST_PART = 2 };
+enum { OWNS_LANE = 1, IS_MEASURED = 2 };
 
 /* What an ASGI application gets as its `send`. */
 typedef struct {
@@ -205,17 +236,28 @@ typedef struct {
     PyObject *send;
 } ObservedSend;
 
+/* One step of a generator: push the span where it is consumed, resume the body, charge its time there. */
+typedef struct {
+    Lane *lane;
+    Node *parent;
+    Node *node;
+    PyObject *opened; /* the visit to a transaction */
+    uint64_t start_ns;
+} Step;
+
 typedef struct {
     PyObject_HEAD
-    PyObject *inner;
+    PyObject *inner; /* NULL: the program has the generator itself, and we know it by the events of its code */
     PyObject *span;
     Node *node;
     uint64_t used_ns;
+    uint64_t waited_ns; /* of these, in an asynchronous generator */
     uint64_t steps;
     int started;
     int stepping;
     int ended;
     PyObject *weakrefs;
+    Step step; /* the one that is open, where `inner` is NULL */
 } Generator;
 
 #define FEW_ARGUMENTS 4

@@ -104,7 +104,7 @@ def locate_spans(find: FindSpan) -> FindSpan:
         span = find(args, kwargs)
         if not recorder.joining:
             return span
-        filename, line = own_place()
+        filename, line = own_place(span.target)
         if not filename:
             return span
         key = (span, filename, line)

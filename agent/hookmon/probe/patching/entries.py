@@ -27,8 +27,16 @@ def find_targets(module: ModuleType, module_name: str, call: str) -> Iterator[tu
     owner = owner_of(module, classes)
     if owner is MISSING:
         return
-    for name in list(matching_names(owner, module_name, last)):
-        yield owner, name, ".".join((*classes, name))
+    yield from _targets_in(owner, module_name, last, tuple(classes))
+
+
+def _targets_in(owner: Owner, module_name: str, pattern: str, path: tuple[str, ...]) -> Iterator[tuple[Owner, str, str]]:
+    for name in list(matching_names(owner, module_name, pattern)):
+        yield owner, name, ".".join((*path, name))
+    for name, inner in list(vars(owner).items()) if pattern in ("*", "**") else ():
+        is_class = issubclass(type(inner), type) and type.__getattribute__(inner, "__module__") == module_name
+        if is_class and type.__getattribute__(inner, "__qualname__") == ".".join((*path, name)):  # and no second name of it
+            yield from _targets_in(inner, module_name, pattern, (*path, name))
 
 
 def owners(module: ModuleType, calls: list[str]) -> Iterator[tuple[Owner, str]]:

@@ -74,6 +74,7 @@ def inject(
     returned: Callable[[], object],
     unwound: Callable[[], object],
     yielded: Callable[[], object] | None = None,
+    waited: Callable[[], object] | None = None,
     resumed: Callable[[], object] | None = None,
     takes_arguments: bool = False,
 ) -> CodeType:
@@ -82,8 +83,8 @@ def inject(
     `start` is called when the body begins, of a generator or coroutine at its first step; with `takes_arguments` with the
     values of the positional parameters (`co_varnames[:co_argcount]`). `returned` is called before each return, `unwound` when
     an exception leaves the frame, as the one that `sys.exc_info` tells. Each begun body ends in one of both. `yielded` is
-    called before each suspension (`yield`, `await` and all that suspends), `resumed` when the body goes on, not when an
-    exception is thrown in.
+    called before each `yield` of a value, `waited` before each suspension of an `await` or a `yield from`, `resumed` when the
+    body goes on, not when an exception is thrown in.
 
     The callables should implement vectorcall in C, and raise nothing. What `start`, `returned` and `unwound` raise leaves the
     frame, and no further call follows (but `unwound` after a `start` with arguments that is itself a Python function); what
@@ -113,9 +114,10 @@ def inject(
         unguarded = 2
     suspends = _YIELD_VALUE in opcodes
     before_yield = _call(yielded, constants) if suspends else b""
+    before_wait = _call(waited, constants) if suspends else b""
     after_resume = _call(resumed, constants) if suspends else b""
     before_return = _call(returned, constants)
-    in_handler = _call(unwound, constants)  # the last constant: see `is_injected`
+    in_handler = _call(unwound, constants)
 
     insertions: dict[int, tuple[bytes, bytes]] = {body: (begin, b"")}
     growths = []  # (unit, number of units inserted at its place in the source)
@@ -138,9 +140,10 @@ def inject(
             returns.append(index)
             insertions[index] = (insertions[index][0] if index in insertions else b"", before_return)
             growths.append((index, len(before_return) // 2))
-        elif kind == _YIELD and before_yield:
-            inserted = before_yield
-            if index and opcodes[index - 1] == _SEND:
+        elif kind == _YIELD:
+            is_wait = bool(index) and opcodes[index - 1] == _SEND
+            inserted = before_wait if is_wait else before_yield
+            if is_wait and inserted:
                 sends.append((index, index + units[2 * index - 1]))
                 inserted += bytes((_JUMP_FORWARD, 1, _SEND, 0))
             insertions[index] = (insertions[index][0] if index in insertions else b"", inserted)
@@ -176,28 +179,6 @@ def inject(
     )
 
 
-def is_injected(code: CodeType) -> bool:
-    """Say whether calls have been put into a code object. A copy made with `code.replace` or by pickling counts too."""
-    return bool(code.co_consts) and type(code.co_consts[-1]) is starmap
-
-
-def replace_nested(code: CodeType, replace: Callable[[CodeType], CodeType]) -> CodeType:
-    """Return the code with each code among its constants, at all depths, replaced by what `replace` returns; the innermost first.
-
-    The code itself is not replaced. Where nothing changes, it is returned as it is.
-    """
-    constants = tuple(
-        replace(replace_nested(constant, replace)) if type(constant) is CodeType else constant for constant in code.co_consts
-    )
-    if all(map(_is_same, constants, code.co_consts)):
-        return code
-    return code.replace(co_consts=constants)
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other
-
-
 def _instruction(opcode: int, argument: int, caches: int = 0) -> bytes:
     if argument < 256:
         return bytes((opcode, argument)) + bytes(2 * caches)
@@ -205,10 +186,10 @@ def _instruction(opcode: int, argument: int, caches: int = 0) -> bytes:
 
 
 def _call(callee: Callable[..., object] | None, constants: list[Any]) -> bytes:
-    """Return instructions that call a constant, which is appended; none for no callable."""
+    """Return instructions that call a constant, which is appended; none for no callable. An iterator is stepped itself."""
     if callee is None:
         return b""
-    constants.append(starmap(callee, _NO_ARGUMENTS))
+    constants.append(callee if hasattr(type(callee), "__next__") else starmap(callee, _NO_ARGUMENTS))
     return _instruction(_LOAD_CONST, len(constants) - 1) + _STEP
 
 

@@ -8,12 +8,13 @@ once for each watched module.
 from __future__ import annotations
 
 import sys
-from types import FunctionType, ModuleType, WrapperDescriptorType
+from types import CodeType, FunctionType, ModuleType
 
 from hookmon.core import layout
 from hookmon.probe.base.guard import failures, shielded
 from hookmon.probe.base.private import os, read
 from hookmon.probe.base.target import Target
+from hookmon.probe.patching import by_code
 from hookmon.probe.patching.entries import (
     MISSING,
     callable_names,
@@ -26,6 +27,7 @@ from hookmon.probe.patching.entries import (
 )
 from hookmon.probe.patching.stale_bindings import Places, parts
 from hookmon.probe.recording import notes
+from hookmon.probe.wrappers import monitoring
 from hookmon.probe.wrappers.make import (
     RefusedError,
     application,
@@ -44,68 +46,23 @@ if TYPE_CHECKING:
 
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.base.shapes import Function, Owner
+    from hookmon.probe.patching.patches import Patches
 
 
-class Patches:
-    """Changes attributes of the program's modules and classes.
+def prepare_module(code: CodeType, name: str, exact: list[WatchPlan], wide: list[WatchPlan]) -> CodeType:
+    """Watch functions of a module by their code, before it is executed; return the code to execute.
 
-    A list `undo` remembers in order what was there before. It keeps modules alive, which changes how Python takes them apart at
-    its end; so a program has none.
+    The watches of this very module beat those of several.
     """
-
-    def __init__(self, undo: list[tuple[object, str, object]] | None = None) -> None:
-        self._undo = undo  # (owner, attribute, what was in its own dictionary or MISSING)
-
-    def replace(self, owner: object, name: str, value: object) -> None:
-        """Set an attribute of a module, class or descriptor. Raises RefusedError for a type that cannot be changed."""
-        before = vars(owner).get(name, MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
-        try:
-            _set(owner, name, value)
-        except (TypeError, AttributeError) as error:
-            raise RefusedError(
-                f"{getattr(owner, '__name__', owner)} is a C type, which Python does not let anybody patch"
-            ) from error
-        if self._undo is not None:
-            self._undo.append((owner, name, before))
-
-    def undo(self) -> None:
-        """Change everything back that was remembered, last first."""
-        while self._undo:
-            owner, name, before = self._undo.pop()
-            if before is MISSING:
-                _delete(owner, name)
-            else:
-                _set(owner, name, before)
-
-
-def _set(owner: object, name: str, value: object) -> None:
-    if isinstance(owner, type):
-        _way_in(owner).__setattr__(owner, name, value)
-    elif isinstance(owner, ModuleType):
-        owner.__dict__[name] = value
-    else:
-        setattr(owner, name, value)
-
-
-def _delete(owner: object, name: str) -> None:
-    if isinstance(owner, type):
-        _way_in(owner).__delattr__(owner, name)
-    else:
-        delattr(owner, name)
-
-
-def _way_in(owner: type) -> type[type]:
-    """Return the metaclass that is to set attributes of a class: `type`, which runs no code of the program, or one in C.
-
-    nanobind and pybind11 have metaclasses in C, and `type` refuses to set attributes of their classes.
-    """
-    metaclass = type(owner)
-    return metaclass if isinstance(metaclass.__setattr__, WrapperDescriptorType) else type
+    pairs = [pair for watches in (exact, wide) for pair in sorted(pairs_of(watches), key=_sort_key)]
+    return by_code.prepare(name, code, pairs, target_of)
 
 
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
     pairs = sorted(pairs_of(watches), key=_sort_key)
+    shielded(None)(by_code.search)(module, name, pairs, target_of)
+    shielded(None)(by_code.finish)(module, name)
     places = _places(module, name, pairs, patches) or Places(module, [], patches.replace)
     for watch, call in pairs:
         _apply(module, name, watch, call, patches, places)
@@ -148,19 +105,23 @@ def _sort_key(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
 def _apply(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches, places: Places) -> None:
     path = f"{name}:{call}"
     number = watch["id"]
+    ways: set[str] = set()
     try:
         if watch["adapter"]:
             _adapt(module, name, watch, call, patches)
-        elif not _patch_call(module, name, watch, call, places):
-            notes.note_watch(number, path, layout.TARGET_NOT_FOUND, sort_by_likeness(callable_names(module, call), call))
-            return
+        else:
+            ways = _patch_call(module, name, watch, call, places)
+            if not ways:
+                names = dict.fromkeys((*callable_names(module, call), *by_code.names_in(name)))
+                notes.note_watch(number, path, layout.TARGET_NOT_FOUND, sort_by_likeness(names, call))
+                return
     except RefusedError as refusal:
         notes.note_watch(number, path, layout.TARGET_REFUSED, str(refusal))
     except Exception as error:
         notes.note_watch(number, path, layout.TARGET_REFUSED, f"{type(error).__name__}: {error}")
         raise
     else:
-        notes.note_watch(number, path, layout.TARGET_ACTIVE)
+        notes.note_watch(number, path, layout.TARGET_ACTIVE, " ".join(sorted(ways)))
 
 
 def _adapt(module: ModuleType, name: str, watch: WatchPlan, call: str, patches: Patches) -> None:
@@ -212,34 +173,54 @@ def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
     )
 
 
-def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, places: Places) -> bool:
-    """Patch what one entry of `calls` names; say whether anything was found. Raises RefusedError when all of it is taken."""
-    found = patched = False
+def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: str, places: Places) -> set[str]:
+    """Patch what one entry of `calls` names; return the ways in which what was found is watched, none where nothing was.
+
+    Raises RefusedError when all of it is taken.
+    """
+    ways: set[str] = set()
+    prepared = by_code.ways_of(watch, module_name, call)
     refusal = ""
+    is_found = False
     for owner, name, qualified in find_targets(module, module_name, call):
         raw = raw_attribute(owner, name)
         if raw is MISSING:
             continue
-        found = True
+        is_found = True
+        target = target_of(module_name, qualified, watch)
+        if by_code.is_elsewhere(raw):
+            prepared = prepared if is_glob(call) else set()
+            by_code.leave(module_name, qualified, raw)
+        way = by_code.applies(watch) and (
+            by_code.way_of(module_name, qualified, raw) or by_code.watch_attribute(owner, name, raw, target, watch)
+        )
+        if way:
+            ways.add(way)
+            continue
         taker = places.taker(*((raw, "__init__") if isinstance(raw, type) else (owner, name)))
         if taker:
+            way = by_code.inject(raw, target, watch, isinstance(owner, type))
+            if way:
+                ways.add(way)
+                continue
             refusal = f"it was handed on before it could be watched, to {taker}"
             left = "left as it is, it is not counted under this name: watch what it calls, or make a [[hook]] of what took it"
             notes.note("early reference", f"{module_name}:{qualified}{_place_of(raw)} {refusal[3:]}; {left}")
             continue
         try:
-            _patch_one(module, owner, name, raw, target_of(module_name, qualified, watch), watch, call, places)
-            patched = True
+            _patch_one(module, owner, name, raw, target, watch, call, places)
+            ways.add(monitoring.NAME)
         except RefusedError as error:
             refusal = str(error)
             if is_glob(call):  # the others that it stands for may be patched
                 notes.note("refused", f"{module_name}:{qualified}{_place_of(raw)}: {refusal}")
-    nothing_of = "" if found else empty_class(module, module_name, call)
+    ways |= prepared
+    nothing_of = "" if is_found or ways else empty_class(module, module_name, call)
     if nothing_of:
         refusal = explain_empty_class(nothing_of)
-    if refusal and not patched:
+    if refusal and not ways:
         raise RefusedError(refusal)
-    return found
+    return ways
 
 
 def explain_empty_class(cls: str) -> str:

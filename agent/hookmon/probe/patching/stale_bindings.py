@@ -44,6 +44,12 @@ _MOST_LOOKED_AT = 3_000
 _walks = 0
 
 
+def forget_walks() -> None:
+    """Let the next set-up of this process walk as often as the first one."""
+    global _walks
+    _walks = 0
+
+
 def _references(space: Namespace, name: str) -> int:
     """Return the number of references to a value, with the namespace's own and those that asking makes."""
     return sys.getrefcount(space[name])

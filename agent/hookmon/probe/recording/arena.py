@@ -176,6 +176,15 @@ class Arena:
         if self._is_own and self._is_mine(self._descriptor):
             os.close(self._descriptor)
 
+    def let_go(self) -> None:
+        """Close the file, in the process that wrote it. The mapping goes with the last reference to it.
+
+        With the compiled engine that is never, and the mapping's own copy of the descriptor is closed here.
+        """
+        self._capacity = 0
+        if (self._is_own or engine.NAME == "compiled") and self._is_mine(self._descriptor):
+            os.close(self._descriptor)
+
     def _grow(self) -> bool:
         """Double the storage up to the limit; say whether there is more now."""
         capacity = self._capacity
@@ -325,6 +334,11 @@ class Place:
                 return int(name)
         flags = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         return move_up(os.open(f"{self._folder}/{layout.DROP_NAME}", flags))
+
+    def let_go(self) -> None:
+        """Close the drop. Whoever has the Place makes no shard any more."""
+        if self._is_drop(self._drop):
+            os.close(self._drop)
 
     def new_shard(self) -> Arena | None:
         """Return a new shard for this process, None where none can be made."""

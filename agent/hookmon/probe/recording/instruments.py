@@ -74,9 +74,8 @@ class Counter(Instrument):
 
     __slots__ = ()
 
-    @shielded(None)
-    def add(self, value: float = 1) -> None:
-        """Add a value, which is not below zero."""
+    def add_unshielded(self, value: float = 1) -> None:
+        """Add a value, as `add` does, for who is shielded already."""
         value = float(value)
         while self._forks != recorder.forks:
             self._begin()
@@ -84,6 +83,11 @@ class Counter(Instrument):
             at = self._at
             self._reals[at + _VALUE] += value
             self._words[at + _COUNT] += 1
+
+    @shielded(None)
+    def add(self, value: float = 1) -> None:
+        """Add a value, which is not below zero."""
+        self.add_unshielded(value)
 
 
 class Gauge(Instrument):
@@ -118,9 +122,8 @@ class Histogram(Instrument):
         super().__init__(name, unit, is_kept=is_kept)
         self._scale = layout.METRIC_SCALES.get(unit, 1)
 
-    @shielded(None)
-    def record(self, value: float) -> None:
-        """Record one value."""
+    def record_unshielded(self, value: float) -> None:
+        """Record one value, as `record` does, for who is shielded already."""
         value = float(value)
         if not -_LARGEST < value < _LARGEST:
             return
@@ -140,6 +143,11 @@ class Histogram(Instrument):
         if not words[at + _COUNT] or value > reals[at + _MAX]:
             reals[at + _MAX] = value
         words[at + _COUNT] += 1
+
+    @shielded(None)
+    def record(self, value: float) -> None:
+        """Record one value."""
+        self.record_unshielded(value)
 
 
 _KINDS: dict[str, type[Instrument]] = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}

@@ -40,17 +40,22 @@ _limit = 0.0
 _charging_ns = 0  # what `charge` itself takes
 _looks = _looks_of = 0
 _paces_ns = 0.0
+_before_ns = 0  # CPU time of the process before hookmon came, where it was attached
+_before_forks = 0  # and in which process that was
 
 
-def begin(max_overhead: float) -> None:
+def begin(max_overhead: float, *, is_attached: bool = False) -> None:
     """Hold each target to a share of the process's time, 0.0 for any share. Charge the time for new nodes from now on."""
-    global _limit, _charging_ns
+    global _limit, _charging_ns, _before_ns, _before_forks
     _limit = max_overhead
+    if is_attached:
+        _before_ns, _before_forks = process_time_ns(), recorder.forks
+    if recorder.look is _look:  # hookmon was attached before
+        return
     _charging_ns = min(_duration_ns(charge(_nothing)) for _ in range(4))
     recorder.look = _look
     recorder.new_node = charge(recorder.new_node)
     recorder.new_bucket = charge(recorder.new_bucket)
-    recorder.new_lane = charge(recorder.new_lane)
 
 
 def charge(function: F) -> F:
@@ -110,7 +115,7 @@ def _look(node: Node) -> None:
     note_pace()
     target = node.span.target
     target.cost_ns += CALLS_A_LOOK * _CALL_NS
-    spent_ns = process_time_ns()
+    spent_ns = process_time_ns() - (_before_ns if recorder.forks == _before_forks else 0)
     if target.is_sampled or spent_ns < _GRACE_NS or not _limit or recorder.words[node.total + _STEPS]:
         return
     share = target.cost_ns / spent_ns

@@ -1,11 +1,10 @@
 """The pure engine's memory: call tree, lanes and the shard that they are written to.
 
 In: wrappers that enter and leave spans. Out: words in the shard. Runs in the watched process, in whatever thread, task or
-greenlet calls; owns all state of the engine. The wrappers in `calls` and `coroutines` read this module's globals on the
-hot path. The functions here are for rare moments: a new node, lane or octave, a fork.
+greenlet calls; owns all state of the engine. Wrappers read its globals on the hot path; its functions are for rare moments.
 
-A call allocates nothing. Its node stands among the children of its parent's node, and knows the index of its counters and of its
-slot in a lane. `words` and `since` are the same memory; `since` begins one word later, which saves an addition in each call.
+A call allocates nothing. Its node stands among its parent's children, and knows the index of its counters and of its slot in a
+lane. `words` and `since` are the same memory; `since` begins one word later, which saves an addition in each call.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from _thread import get_ident
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS, bucket_of
 from hookmon.core.plan import CALLS_A_LOOK
-from hookmon.probe.base.frames import allow_depth
 from hookmon.probe.base.guard import after_fork, serialise, shielded
 from hookmon.probe.base.private import monotonic_ns, os
 from hookmon.probe.base.target import Span
@@ -27,7 +25,6 @@ from hookmon.probe.recording.switching import GreenletStorage
 from hookmon.probe.recording.tree import Lane, Node, Spares, blank_words
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
-_FLAT_SLOT = 2 * (layout.LANE_DEPTH - 1)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +41,6 @@ current: Any = tree.CurrentLane()
 
 _lane_kind = "thread"
 _current_greenlet: Callable[[], object] = object
-
 wrapt_folder = ""  # where wrapt is when the program has none; set before `calls` is loaded
 
 words = blank_words()
@@ -153,13 +149,21 @@ def _begin_anew() -> None:
     Calls that are open go on, and end in the scratch record: the parent counts them. A child of root gets its shard at once: it
     may change its user, its root folder and its descriptors before its first call.
     """
-    global _arena, _opened, _pid, forks, current
+    global _arena, _opened, _pid, forks
     _pid = os.getpid()
     forks += 1
     if _arena is not None:
         _arena.close_in_child()
     _arena, _opened = None, False
-    _write_to(blank_words(), is_shared=False)
+    forget_all(blank_words())
+    if os.geteuid() == 0:
+        _open()
+
+
+def forget_all(memory: memoryview) -> None:
+    """Let what was begun go on for nobody, in a memory that nobody reads."""
+    global current
+    _write_to(memory, is_shared=False)
     for node in all_nodes():
         node.retire()
     for lane in _lanes:
@@ -173,8 +177,6 @@ def _begin_anew() -> None:
     else:
         current = type(current)()
     native_forks.forget()
-    if os.geteuid() == 0:
-        _open()
 
 
 def new_node(parent: Node, span: Span) -> Node | None:
@@ -198,24 +200,25 @@ def _new_node(parent: Node, span: Span) -> Node | None:
         parent.children[span] = None
         return None
     if len(_nodes) >= layout.MOST_NODES or parent.children is _flat:
-        return _flat_node(span)
+        return flat_node(span)
     node = _record_node(parent, span, 0)
     if node is None:
-        return _flat_node(span)
+        return flat_node(span)
     if not node.number and _arena is not None:  # retired: a signal handler has forked in between, the next call finds its own
         return node
     return parent.children.setdefault(span, node)
 
 
-def _flat_node(span: Span) -> Node:
-    """Return the one node that counts a span wherever it is called, once the tree is full."""
+@shielded(None)
+def flat_node(span: Span) -> Node:
+    """Return the one node that counts a span wherever it is called: once the tree is full, or where calls lie too deep."""
     node = _flat.get(span)
     if node is None:
         node = _record_node(root, span, layout.FLAG_FLAT)
         if node is None:  # not even room for that
             node = Node(root, span, 0, 0, 0)
             node.retire()
-        node.slot = _FLAT_SLOT
+        node.slot = 2 * (layout.LANE_DEPTH - 1)
         node.children = _flat
         node = _flat.setdefault(span, node) or node
     return node
@@ -228,7 +231,7 @@ def _record_node(parent: Node, span: Span, flags: int) -> Node | None:
         node = Node(parent, span, 0, 0, parent.depth + 1)
         node.retire()
         return node
-    allow_depth(parent.depth + 1)
+    tree.allow_depth_of(parent, span)
     number, at = arena.node(parent.number, span, flags)
     if not at:
         return None
@@ -326,9 +329,12 @@ def use_greenlets() -> None:
     """Keep a lane for each greenlet instead of each thread, from now on: the program has imported greenlet."""
     global _current_greenlet, _lane_kind
     if _lane_kind != "greenlet":
+        lane = getattr(current, "lane", None)
         _current_greenlet = sys.modules["greenlet"].getcurrent
         _lane_kind = "greenlet"
         _begin_greenlets()
+        if lane is not None and lane.node is not root:  # what is open in this thread, such as the import of greenlet itself
+            current.lane = lane
 
 
 def _begin_greenlets() -> None:

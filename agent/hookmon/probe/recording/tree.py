@@ -11,6 +11,7 @@ from _weakref import ref
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.probe.base.frames import allow_depth, allow_events
 from hookmon.probe.engine import choose
 
 TYPE_CHECKING = False
@@ -49,14 +50,15 @@ class Node:
 
     `number` is its record's, `total` the index of its total (minimum and maximum follow), `slot` its offset in a lane.
     `children` maps a span to its node, or to None where a span is not recorded because one of its kind is already open.
-    `buckets` maps a bucket to the index of its counter. `per_transaction` is the index of its calls per transaction, 0 for none
-    yet. `floor_ns` is what a transaction has to exceed to be among the slowest. `skip` is 0 where all calls are timed, else it
-    counts up to the next one that is (see `overhead`).
+    `buckets` maps a bucket to the index of its counter. `per_transaction` is the index of its calls per transaction, `computing`
+    that of its CPU time, 0 for none yet. `floor_ns` is what a transaction has to exceed to be among the slowest. `skip` is 0
+    where all calls are timed, else it counts up to the next one that is (see `overhead`).
     """
 
     __slots__ = (
         "buckets",
         "children",
+        "computing",
         "depth",
         "entry",
         "floor_ns",
@@ -84,7 +86,7 @@ class Node:
         self.max_ns = -1
         self.skip = 0
         self.entry = span is not None and span.target.entry
-        self.per_transaction = 0
+        self.per_transaction = self.computing = 0
         self.floor_ns = 0
 
     def add_octave(self, octave: int, first: int) -> None:
@@ -96,7 +98,7 @@ class Node:
 
     def retire(self) -> None:
         """Send whatever is still to be written into the scratch record: the calls belong to the parent process."""
-        self.number = self.per_transaction = 0
+        self.number = self.per_transaction = self.computing = 0
         self.total = layout.SCRATCH_TOTAL
         self.slot = 0
         self.buckets = _scratch_buckets
@@ -110,10 +112,10 @@ class Lane:
 
     `trace` takes its calls while a transaction is open; else it is None. A transaction that gets its name moves to other nodes:
     `moved` maps the nodes with which open calls began to those where they end. It is None most of the time. `ending` notices the
-    end of its thread.
+    end of its thread. `open` has the calls that are known by the events of their code (see wrappers/events), innermost last.
     """
 
-    __slots__ = ("base", "ending", "moved", "node", "task", "trace")
+    __slots__ = ("base", "ending", "moved", "node", "open", "task", "trace")
 
     def __init__(self, base: int, task: int | None, node: Node) -> None:
         self.base = base
@@ -122,6 +124,11 @@ class Lane:
         self.trace: Any = None  # a Trace, which is of a room above
         self.moved: dict[Node, Node] | None = None
         self.ending: Ending | None = None
+        self.open: list[Any] = []
+
+    def forget_calls(self) -> None:
+        """Let go of calls that are known by events and of whose end nobody will tell."""
+        self.open.clear()
 
 
 class Presence:
@@ -170,6 +177,7 @@ class Spares:
     def _empty(self, lane: Lane) -> None:
         lane.node = self._root
         lane.trace = None
+        lane.forget_calls()
 
     def follow_thread(self, lane: Lane) -> None:
         """Take the lane of the running thread back when the thread ends.
@@ -200,12 +208,34 @@ def is_covered(parent: Node, span: Span) -> bool:
     return False
 
 
+def allow_depth_of(parent: Node, span: Span) -> None:
+    """Let the program recurse as deep as without us, where a node is made for a span under a parent."""
+    if span.target.flags & _BY_CODE:
+        allow_events(parent.depth + 1)
+        return
+    wrappers = 1
+    above: Node | None = parent
+    while above is not None and above.span is not None:
+        wrappers += not above.span.target.flags & _BY_CODE
+        above = above.parent
+    allow_depth(wrappers)
+
+
+_BY_CODE = layout.FLAG_BY_EVENTS | layout.FLAG_BY_SLOT
+"""A target with one of these has no frame of ours."""
+
+
 # What the compiled engine is told; the pure one finds it in `recorder`.
 
 
 @choose
 def set_words(view: memoryview, shared: bool, /) -> None:
     """Write into a memory from now on; `shared`: forks of this process would write into it, too."""
+
+
+@choose
+def cover_words() -> None:
+    """Put memory of our own over the shard, for good: it is read by nobody any more, and takes no room."""
 
 
 @choose

@@ -21,6 +21,7 @@ from hookmon.probe.base.target import Span, Target
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
+from hookmon.probe.transactions.computing import Measurable, Part
 from hookmon.probe.transactions.traces import RAISED, RETURNED, UNTIMED, Trace, keep_if_slow, settle
 
 TYPE_CHECKING = False
@@ -39,7 +40,7 @@ AFTER = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(a
 
 
 @choose
-class Transaction:
+class Transaction(Measurable):
     """One request, job or test, from the entry's call to its return. The entry's wrapper closes it.
 
     `failed` says that it is an error whatever its status. `route` is the part of the route that adapters know so far: prefixes of
@@ -62,6 +63,7 @@ class Transaction:
     )
 
     def __init__(self, lane: Lane, node: Node) -> None:
+        super().__init__()
         self.lane = lane
         self.node = node
         self.epoch = recorder.forks
@@ -90,6 +92,7 @@ class Transaction:
     @shielded(None)
     def close(self) -> None:
         """Settle its calls. The entry's call has ended, and is the last in its trace."""
+        self.end_part()
         self.ended = True
         lane, traces = self.lane, self.traces
         lane.trace = lane.moved = None
@@ -108,8 +111,11 @@ class Transaction:
             self.failed = True
             recorder.words[node.total + _ERRORS] += 1
         settle(traces)
-        if not outcome & UNTIMED and duration_ns > node.floor_ns:
-            keep_if_slow(node, started_ns, duration_ns, self.status, traces)
+        if outcome & UNTIMED:
+            return
+        computed_ns = self._settle_measured(node, duration_ns)
+        if duration_ns > node.floor_ns:
+            keep_if_slow(node, started_ns, duration_ns, self.status, computed_ns, traces)
 
 
 @choose
@@ -150,18 +156,24 @@ class ConcurrentCall:
 
 
 class Visit:
-    """A call at the root of one lane that belongs to a transaction of another lane, while the call lasts."""
+    """A call at the root of one lane that belongs to a transaction of another lane, while the call lasts.
 
-    __slots__ = ("_transaction", "lane")
+    `part` measures what it computes; None where that is not measured.
+    """
+
+    __slots__ = ("_transaction", "lane", "part")
 
     def __init__(self, lane: Lane, transaction: Transaction) -> None:
         self.lane = lane
+        self.part = begin_beside(transaction)
         self._transaction = None if transaction.ended or transaction.is_routed else transaction
         if self._transaction is not None:
             visits.setdefault(transaction, []).append(self)
 
     def close(self) -> None:
         """Leave the lane as it was."""
+        if self.part is not None:
+            self.part.end_part()
         self.lane.node = recorder.root
         self.lane.trace = self.lane.moved = None
         if self._transaction is not None:
@@ -188,6 +200,22 @@ def take_back(token: Token[Member | None]) -> None:
         members.set(None if before is Token.MISSING else before)
 
 
+def begin_beside(transaction: Transaction) -> Part | None:
+    """Begin to measure what the caller computes for a transaction of another lane; None where it is not measured."""
+    if not transaction.stands_for or transaction.ended or transaction.epoch != recorder.forks:
+        return None
+    part = Part(transaction)
+    part.begin_part()
+    return part
+
+
+def part_of(opened: Closable | None) -> Transaction | Part | None:
+    """Return what measures the steps of a coroutine, by what it has opened; None where they are not measured."""
+    if type(opened) is Transaction:
+        return opened if opened.stands_for else None
+    return getattr(opened, "part", None)
+
+
 @shielded(None)
 def begin(lane: Lane, node: Node) -> Transaction | None:
     """Open a transaction with the entry's node, in a lane that has none open."""
@@ -196,6 +224,7 @@ def begin(lane: Lane, node: Node) -> Transaction | None:
     lane.moved = None
     transaction.enter()
     recorder.join_from_now_on()
+    transaction.measure(node)
     return transaction
 
 
@@ -276,12 +305,13 @@ class Nested:
     its call has ended, as it would close a transaction.
     """
 
-    __slots__ = ("_lane", "_member", "_moved", "_opened", "_outer", "_token", "_trace", "_transaction")
+    __slots__ = ("_lane", "_member", "_moved", "_opened", "_outer", "_token", "_trace", "_transaction", "part")
 
     def __init__(self, outer: Transaction, lane: Lane, node: Node, opened: Closable | None) -> None:
         """`opened` is what is to be closed with it, or None."""
         self._lane = lane
         self._opened = opened
+        self.part: Part | None = getattr(opened, "part", None)
         self._outer = outer
         self._moved, self._trace = lane.moved, lane.trace  # of calls around, which end later
         lane.moved = None

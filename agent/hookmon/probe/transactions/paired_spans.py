@@ -79,7 +79,9 @@ class PairedSpan:
                 self.opened.close()
             return False
         if node.entry and lane.trace is None and self.opened is None:
-            self.opened = begin(lane, node)
+            opened = self.opened = begin(lane, node)
+            if opened is not None and lane.task is not None:
+                opened.stands_for = 0  # between begin and end the thread runs other tasks
         self.node = node
         self.started_ns = clock()
         slot = lane.base + node.slot

@@ -43,6 +43,7 @@ def finish_response(transaction: Transaction | None = None) -> None:
     place = tail(transaction.node) if calls else None
     if place is None:
         return
+    transaction.end_part()
     transaction.ended = True
     traces, transaction.traces = transaction.traces, []
     lane.trace = None

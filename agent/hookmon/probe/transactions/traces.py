@@ -137,10 +137,11 @@ _examples_of = 0  # recorder.forks, when they were written
 
 @charge
 @shielded(None)
-def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, traces: list[Trace]) -> None:
+def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, computed_ns: int, traces: list[Trace]) -> None:
     """Write a transaction into the shard when it is one of the slowest of its name.
 
-    It also sets `Node.floor_ns`: a transaction that is not slower need not be offered.
+    `computed_ns` is its CPU time, -1 where that was not measured. It also sets `Node.floor_ns`: a transaction that is not slower
+    need not be offered.
     """
     global _examples_of
     if _examples_of != recorder.forks:  # those belong to the parent's shard
@@ -167,10 +168,10 @@ def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, tra
     kept.sort()
     if len(kept) >= layout.EXAMPLES:
         node.floor_ns = kept[0][0]
-    _write_example(at, started_ns, duration_ns, status, traces)
+    _write_example(at, started_ns, duration_ns, status, computed_ns, traces)
 
 
-def _write_example(at: int, started_ns: int, duration_ns: int, status: int, traces: list[Trace]) -> None:
+def _write_example(at: int, started_ns: int, duration_ns: int, status: int, computed_ns: int, traces: list[Trace]) -> None:
     spans = [
         (length_ns, began_ns, node.number | lane << 32)
         for lane, trace in enumerate(traces)
@@ -188,6 +189,7 @@ def _write_example(at: int, started_ns: int, duration_ns: int, status: int, trac
     words[at + layout.EXAMPLE_STATUS] = status
     words[at + layout.EXAMPLE_SPANS] = len(spans)
     words[at + layout.EXAMPLE_LEFT_OUT] = calls - len(spans)
+    words[at + layout.EXAMPLE_COMPUTED_NS] = computed_ns + 1
     place = at + layout.EXAMPLE_FIRST
     for length_ns, began_ns, number in spans:
         words[place] = number

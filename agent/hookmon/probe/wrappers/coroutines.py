@@ -18,7 +18,7 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
-from hookmon.probe.transactions.context import begin_concurrent_call, enter, join
+from hookmon.probe.transactions.context import begin_concurrent_call, enter, join, part_of
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import outcome_of
 
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from hookmon.probe.base.shapes import Closable, Steps
     from hookmon.probe.base.target import Span
     from hookmon.probe.recording.tree import Lane, Node
+    from hookmon.probe.transactions.computing import Part
+    from hookmon.probe.transactions.context import Transaction
     from hookmon.probe.transactions.traces import Trace
 
 
@@ -46,6 +48,7 @@ class Frame:
         "outer",
         "owns_lane",
         "parent",
+        "part",
         "span",
         "started_ns",
         "stepping",
@@ -59,6 +62,7 @@ class Frame:
         self.outer: Lane | None = None
         self.opened: Closable | None = None  # the transaction that this is, or the visit to another one
         self.parent: Node = recorder.root
+        self.part: Transaction | Part | None = None  # what measures the CPU time of its steps
         self.owns_lane = False
         self.stepping = False
         self.ended = False
@@ -90,6 +94,8 @@ class Frame:
                 self.opened = None
         elif node.entry:
             self.opened = enter(lane, node, self.opened)
+        if self.opened is not None:
+            self.part = part_of(self.opened)
         self.started_ns = clock()
         if node is not None:
             slot = lane.base + node.slot
@@ -129,10 +135,14 @@ class Frame:
             except AttributeError:
                 self.outer = recorder.enter_thread()
             recorder.current.lane = self.lane
+        if self.part is not None and self.steps:  # the first one was begun with what was opened
+            self.part.begin_part()
         self.stepping = True
 
     def leave_step(self, started_ns: int) -> None:
         """Give the thread its lane back until the next step."""
+        if self.part is not None:
+            self.part.end_part()
         self.active_ns += clock() - started_ns
         self.steps += 1
         self.stepping = False
@@ -143,6 +153,27 @@ class Frame:
 
 ACTIVE = layout.NODE_ACTIVE_NS - layout.NODE_TOTAL_NS
 STEPS = layout.NODE_STEPS - layout.NODE_TOTAL_NS
+
+
+@shielded(None)
+def end_frame(frame: Frame, error: BaseException) -> None:
+    """Count a coroutine that has ended: by a StopIteration where it has returned."""
+    if frame.ended:
+        return
+    duration_ns = clock() - frame.started_ns
+    frame.follow()
+    node = frame.node
+    if node is not None:
+        if frame.lane is not None and frame.lane.node is not node:
+            close_abandoned(frame.lane, node, type(error))
+        words = recorder.words
+        words[node.total] += duration_ns
+        words[node.total + ACTIVE] += frame.active_ns
+        words[node.total + STEPS] += frame.steps
+        recorder.count_call_and_error(node, duration_ns, error)
+        if frame.lane is not None and frame.lane.trace is not None:
+            frame.lane.trace.add(node, frame.started_ns, duration_ns, outcome_of(error))
+    frame.leave_place()
 
 
 class StandIn:
@@ -236,25 +267,8 @@ class Awaitable(StandIn):
     def __del__(self) -> None:
         self._abandon()
 
-    @shielded(None)
     def _end(self, error: BaseException) -> None:
-        frame = self._frame
-        if frame.ended:
-            return
-        duration_ns = clock() - frame.started_ns
-        frame.follow()
-        node = frame.node
-        if node is not None:
-            if frame.lane is not None and frame.lane.node is not node:
-                close_abandoned(frame.lane, node, type(error))
-            words = recorder.words
-            words[node.total] += duration_ns
-            words[node.total + ACTIVE] += frame.active_ns
-            words[node.total + STEPS] += frame.steps
-            recorder.count_call_and_error(node, duration_ns, error)
-            if frame.lane is not None and frame.lane.trace is not None:
-                frame.lane.trace.add(node, frame.started_ns, duration_ns, outcome_of(error))
-        frame.leave_place()
+        end_frame(self._frame, error)
 
     @shielded(None)
     def _abandon(self) -> None:

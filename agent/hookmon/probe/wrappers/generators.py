@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hookmon.probe.recording.tree import Lane, Node
 
 
-class _Body:
+class Body:
     """What a generator has used so far. Its time is charged at each step, its call is counted once, at the end."""
 
     __slots__ = ("active_ns", "ended", "node", "span", "started", "stepping", "steps", "used_ns")
@@ -69,7 +69,7 @@ class TimedGenerator(StandIn):
 
     def __init__(self, inner: Generator, span: Span) -> None:
         super().__init__(inner)
-        self._body = _Body(span)
+        self._body = Body(span)
 
     def __iter__(self) -> TimedGenerator:
         return self
@@ -82,7 +82,7 @@ class TimedGenerator(StandIn):
             except BaseException as raised:
                 drop_frame(raised)
                 raise
-        entered = _enter(self._body)
+        entered = enter_body(self._body)
         error: BaseException | None = None
         try:
             return self._inner.send(value)
@@ -91,7 +91,7 @@ class TimedGenerator(StandIn):
             drop_frame(raised)
             raise
         finally:
-            _leave(self._body, entered, error)
+            leave_body(self._body, entered, error)
             del error  # or it would be a cycle with its traceback
 
     __next__ = _step
@@ -105,7 +105,7 @@ class TimedGenerator(StandIn):
             except BaseException as raised:
                 drop_frame(raised)
                 raise
-        entered = _enter(self._body)
+        entered = enter_body(self._body)
         error: BaseException | None = None
         try:
             return self._inner.throw(*exception)
@@ -114,7 +114,7 @@ class TimedGenerator(StandIn):
             drop_frame(raised)
             raise
         finally:
-            _leave(self._body, entered, error)
+            leave_body(self._body, entered, error)
             del error, exception
 
     @hide_frames
@@ -127,7 +127,7 @@ class TimedGenerator(StandIn):
                 drop_frame(raised)
                 raise
             return
-        entered = _enter(body)
+        entered = enter_body(body)
         error: BaseException = GeneratorExit()
         try:
             self._inner.close()
@@ -136,7 +136,7 @@ class TimedGenerator(StandIn):
             drop_frame(raised)
             raise
         finally:
-            _leave(body, entered, error)
+            leave_body(body, entered, error)
             del error
 
     def __del__(self) -> None:
@@ -149,7 +149,7 @@ def _drop(stand_in: TimedGenerator | TimedAsyncGenerator) -> None:
     stand_in._body.end(GeneratorExit())
 
 
-def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Closable | None]:
+def enter_body(body: Body) -> tuple[Lane, Node, Node | None, int, Closable | None]:
     """Open the generator's span for one step; return (lane, its node before, node, start, visit to a transaction or None)."""
     try:
         lane = recorder.current.lane
@@ -172,7 +172,8 @@ def _enter(body: _Body) -> tuple[Lane, Node, Node | None, int, Closable | None]:
 
 
 @serialise
-def _leave(body: _Body, entered: tuple[Lane, Node, Node | None, int, Closable | None], error: BaseException | None) -> None:
+def leave_body(body: Body, entered: tuple[Lane, Node, Node | None, int, Closable | None], error: BaseException | None) -> None:
+    """Close the generator's span after a step, and count its call where an error says that it has ended."""
     lane, parent, node, started_ns, visit = entered
     duration_ns = clock() - started_ns
     if lane.moved is not None and node is not None:
@@ -203,7 +204,7 @@ class TimedAsyncGenerator(StandIn):
 
     def __init__(self, inner: Generator, span: Span) -> None:
         super().__init__(inner)
-        self._body = _Body(span)
+        self._body = Body(span)
 
     def __aiter__(self) -> TimedAsyncGenerator:
         return self
@@ -229,27 +230,32 @@ class _AsyncStep(Awaitable):
 
     __slots__ = ("_body",)
 
-    def __init__(self, inner: Steps, body: _Body) -> None:
+    def __init__(self, inner: Steps, body: Body) -> None:
         super().__init__(inner, Frame(body.span))
         self._body = body
 
-    @shielded(None)
     def _end(self, error: BaseException) -> None:
-        frame, body = self._frame, self._body
-        if frame.lane is None:
-            return
-        body.started = True
-        frame.follow()
-        body.node = frame.node or body.node
-        duration_ns = clock() - frame.started_ns
-        body.used_ns += duration_ns
-        body.active_ns += frame.active_ns
-        body.steps += frame.steps
-        if frame.node is not None:
-            recorder.words[frame.node.total] += duration_ns
-        if not isinstance(error, StopIteration):  # which is how a step hands its value over
-            body.end(error)
-        frame.leave_place()
+        is_value = isinstance(error, StopIteration)  # which is how a step hands its value over
+        end_run_of_body(self._frame, self._body, None if is_value else error)
+
+
+@shielded(None)
+def end_run_of_body(frame: Frame, body: Body, error: BaseException | None) -> None:
+    """Charge one run of an asynchronous generator's body, which has come to its next value or, with an error, to its end."""
+    if frame.lane is None:
+        return
+    body.started = True
+    frame.follow()
+    body.node = frame.node or body.node
+    duration_ns = clock() - frame.started_ns
+    body.used_ns += duration_ns
+    body.active_ns += frame.active_ns
+    body.steps += frame.steps
+    if frame.node is not None:
+        recorder.words[frame.node.total] += duration_ns
+    if error is not None:
+        body.end(error)
+    frame.leave_place()
 
 
 _generator = choose(TimedGenerator)

@@ -8,7 +8,7 @@ object of the program's own gets wrapt's proxy with both engines: that knows all
 from __future__ import annotations
 
 from _weakref import ref
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
@@ -25,8 +25,8 @@ from hookmon.probe.base.target import is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
-from hookmon.probe.transactions import context, paired_spans, renaming, response, traces
-from hookmon.probe.wrappers import coroutines, generators
+from hookmon.probe.transactions import computing, context, paired_spans, renaming, response, traces
+from hookmon.probe.wrappers import coroutines, events, generators, monitoring
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Span, Target
+    from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.wrappers.observers import Observer
 
 _GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
@@ -65,6 +66,7 @@ if compiled:
         context.members,
         close_abandoned=paired_spans.close_abandoned,
         enter_thread=recorder.enter_thread,
+        flat_node=recorder.flat_node,
         follow_awaitable=coroutines.follow_awaitable,
         free_lane=recorder.free_lane,
         is_own=is_own,
@@ -75,12 +77,15 @@ if compiled:
         look=recorder.look,
         nest=context.nest,
         new_bucket=recorder.new_bucket,
+        new_computing=computing.new_computing,
         new_lane=recorder.new_lane,
         new_node=recorder.new_node,
         new_per_transaction=traces.new_per_transaction,
         note_maker=note_maker,
         notice_fork=recorder.notice_fork,
+        prefer_events=monitoring.prefer_events,
         rename=renaming.rename,
+        runs_alone=computing.runs_alone,
         tail=response.tail,
         timed_generator=generators.timed_generator,
         wrap_awaitable=coroutines.wrap_awaitable,
@@ -139,11 +144,7 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         if not target.entry:
             return observed
         function = observed
-    if span is None:
-        always = fixed_name(template)[:LONGEST_NAME] if template else target.path.partition(":")[2]
-        span = target.span(always) if always else None
-    name, position = span_finder(template, target, function, is_method) if span is None else (None, -1)
-    position, key = (position, None) if span is not None or position >= 0 else only_key(template, function, is_method)
+    span, name, position, key = _naming(function, target, template, is_method, span)
     code = getattr(function, "__code__", None)
     if not target.pack and code is not None:
         target.place = f"{code.co_filename}:{code.co_firstlineno}"
@@ -169,6 +170,40 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         return proxy
     made = _class_like(wrapper_class, function)(function, span, name, position, target.sited, key)
     return made if compiled else wrappers.hide_call(made)
+
+
+def code_timer(code: CodeType, target: Target, template: str, *, is_method: bool) -> Any:
+    """Return what times the calls of a code object, named by a template. Raises ValueError for a bad template."""
+    like = _CodeOnly(code)
+    span, name, position, key = _naming(like, target, template, is_method, None)
+    if not target.pack:
+        target.place = f"{code.co_filename}:{code.co_firstlineno}"
+    if code.co_flags & CO_COROUTINE:
+        target.flags |= layout.FLAG_COROUTINE
+    make = compiled.TimedCallable if compiled else events.CodeTimer
+    return make(code, span, name, position, target.sited, key)
+
+
+class _CodeOnly:
+    """Has the code of a function, and so its parameters."""
+
+    __slots__ = ("__code__",)
+
+    def __init__(self, code: CodeType) -> None:
+        self.__code__ = code
+
+
+def _naming(
+    function: Any, target: Target, template: str, is_method: bool, span: Span | None
+) -> tuple[Span | None, FindSpan | None, int, str | None]:
+    """Return a fixed span, or the function that finds it, with the position and the key of the one argument that decides."""
+    if span is None:
+        always = fixed_name(template)[:LONGEST_NAME] if template else target.path.partition(":")[2]
+        span = target.span(always) if always else None
+    if span is not None:
+        return span, None, -1, None
+    name, position = span_finder(template, target, function, is_method)
+    return None, name, *((position, None) if position >= 0 else only_key(template, function, is_method))
 
 
 def application(function: Function, target: Target, template: str, scope_at: int) -> Function:

@@ -193,6 +193,7 @@ function drawRuns() {
   const busy = (side) => [side.waits === null ? "" : `waited ${side.waits.toFixed(2)} s for each second of a processor`, `others used ${percent(side.others)}`].filter(Boolean).join(", ");
   const facts = [
     ["run", sideName], ["command", (side) => el("code", {}, side.command.join(" "))], ["started", (side) => side.started_at], ["time", (side) => duration(side.duration_ns)],
+    ["its time", (side) => side.account],
     ["ending", (side) => side.ending], ["machine", (side) => side.host], ["processor", (side) => [side.cpu, side.cores ? count(side.cores, "core") : ""].filter(Boolean).join(", ")],
     ["processors were", busy], ["Python", (side) => side.python], ["engine", (side) => side.engine], ["hookmon", (side) => side.hookmon],
   ];

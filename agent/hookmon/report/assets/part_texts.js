@@ -17,7 +17,7 @@ function el(tag, attributes = {}, ...children) {
   return made;
 }
 
-const KINDS = ["request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function"];
+const KINDS = ["request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function", "import", "gc"];
 
 /** The colour of a kind, as a value of CSS. */
 function tint(kind) {

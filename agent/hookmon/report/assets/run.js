@@ -29,6 +29,16 @@ function drawVerdict() {
   showVerdict(`${name}${run.command.join(" ")}`, data.verdict, tiles);
 }
 
+/** What the time is made of, below the verdict. */
+function drawAccount() {
+  const account = data.account;
+  if (!account) return;
+  const lines = [el("p", { class: "detail" }, `${account.text}.`)];
+  if (account.command) lines.push(el("p", { class: "detail" }, "To see the rest: ", el("code", {}, account.command)));
+  if (account.warning) lines.push(el("p", { class: "detail" }, el("span", { class: "warn" }, account.warning)));
+  document.querySelector("#verdict .tiles").before(...lines);
+}
+
 function drawFindings() {
   if (!data.findings.length) return;
   const whole = new Map(data.transactions.map((row) => [row.name, row.total_ns]));
@@ -68,6 +78,7 @@ function drawCalls() {
   const dash = (ns) => ns === null ? "\u2013" : duration(ns);
   const again = table(box, [
     { key: "name", title: "name", text: true, value: (row) => row.name, cell: (row) => el("span", { title: row.targets.join("\n") }, row.name) },
+    ...(data.calls.some((row) => row.location) ? [{ key: "where", title: "where", text: true, rank: 1, value: (row) => row.location, cell: (row) => el("code", { title: row.location }, place(row.location)) }] : []),
     { key: "kind", title: "kind", text: true, rank: 2, value: (row) => row.kind, cell: (row) => kindMark(row.kind) },
     { key: "calls", title: "calls", value: (row) => row.calls, cell: (row) => count(row.calls) },
     { key: "errors", title: "errors", rank: 1, value: (row) => row.errors, cell: errorCell },
@@ -77,7 +88,7 @@ function drawCalls() {
     { key: "p95", title: "p95", value: (row) => row.p95_ns, cell: (row) => dash(row.p95_ns) },
     { key: "p99", title: "p99", rank: 2, value: (row) => row.p99_ns, cell: (row) => dash(row.p99_ns) },
     { key: "histogram", title: "durations", rank: 1, fixed: true, value: () => 0, cell: (row) => histogram(row.buckets, row.kind) },
-  ], { rows: () => brushed(data.calls), sort: "-self", search: (row) => `${row.name} ${row.kind} ${row.targets.join(" ")}`, placeholder: "Search calls", noun: "call name" });
+  ], { rows: () => brushed(data.calls), sort: "-self", search: (row) => `${row.name} ${row.kind} ${row.targets.join(" ")} ${row.location}`, placeholder: "Search calls", noun: "call name" });
   whenBrushed(() => { range.replaceChildren(...[rangeBar()].filter(Boolean)); again(); });
 }
 
@@ -170,5 +181,5 @@ function drawSettings(box) {
 }
 
 indexSeries();
-for (const draw of [drawVerdict, drawFindings, drawTime, drawTransactions, drawCalls, drawQueries, drawFlame, drawProcesses, drawUnseen, drawEnvironment, drawTimeline]) draw();
-startPage("#calls input, #transactions input, #flame input", () => brush(null));
+for (const draw of [drawVerdict, drawAccount, drawFindings, drawTime, drawTransactions, drawCalls, drawImports, drawSignals, drawQueries, drawFlame, drawSamples, drawProcesses, drawUnseen, drawEnvironment, drawTimeline]) draw();
+startPage("#calls input, #transactions input, #flame input, #sampled input", () => brush(null));

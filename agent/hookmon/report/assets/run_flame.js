@@ -1,30 +1,39 @@
-// The call tree as a flame graph: a place is as wide as its time and that of all that it called.
+// Trees as flame graphs. Of the call tree a place is as wide as its time and that of all that it called.
 
 const LEAST_SHARE = 0.0012; // of what is shown: narrower places cannot be seen
 const ROW = 22;
 
 function drawFlame() {
   const tree = data.tree;
+  if (!tree.parent.length) return;
+  flameGraph(section("flame", "wide is slow; select a place to look closer"), tree, {
+    label: "Call tree", width: tree.width_ns, value: duration, all: "in watched calls",
+    figures: (index) => `, itself ${duration(tree.self_ns[index])}, `
+      + `${count(tree.calls[index], "call")}, ${duration(tree.calls[index] ? tree.total_ns[index] / tree.calls[index] : 0)} each`
+      + (tree.errors[index] ? `, ${count(tree.errors[index], "error")}` : ""),
+  });
+}
+
+/** Draw a tree of columns into a box: `width` are the widths of its places, `value` says one in words, `figures` what else there is. */
+function flameGraph(box, tree, { label, width, value, all: wholeOf, figures }) {
   const many = tree.parent.length;
-  if (!many) return;
-  const box = section("flame", "wide is slow; select a place to look closer");
   const children = Array.from({ length: many + 1 }, () => []);
   const all = many; // the row that holds all roots
   let whole = 0;
   for (let index = 0; index < many; index++) {
     const parent = tree.parent[index];
     children[parent >= 0 ? parent : all].push(index);
-    if (parent < 0) whole += tree.width_ns[index];
+    if (parent < 0) whole += width[index];
   }
-  for (const list of children) list.sort((a, b) => tree.width_ns[b] - tree.width_ns[a]);
-  const widthOf = (index) => index === all ? whole : tree.width_ns[index];
+  for (const list of children) list.sort((a, b) => width[b] - width[a]);
+  const widthOf = (index) => index === all ? whole : width[index];
   const nameOf = (index) => index === all ? "all" : tree.names[tree.name[index]][0];
   const kindOf = (index) => index === all ? "" : tree.names[tree.name[index]][1];
   const parentOf = (index) => index === all ? null : tree.parent[index] >= 0 ? tree.parent[index] : all;
   let focus = all;
   let text = "";
 
-  const graph = el("div", { class: "flame", role: "group", "aria-label": "Call tree. Arrow keys move, Enter looks closer, Backspace goes back." });
+  const graph = el("div", { class: "flame", role: "group", "aria-label": `${label}. Arrow keys move, Enter looks closer, Backspace goes back.` });
   const status = el("div", { class: "status dim", role: "status" });
   const found = el("span", { class: "dim" });
   const input = el("input", { type: "search", placeholder: "Search the tree", "aria-label": "Search the tree", on: {
@@ -35,11 +44,9 @@ function drawFlame() {
   box.append(el("div", { class: "tools" }, input, back, found), graph, status);
 
   function describe(index) {
-    if (index === all) return [`all: ${duration(whole)} in watched calls`];
+    if (index === all) return [`all: ${value(whole)} ${wholeOf}`];
     const site = tree.sites[tree.site[index]];
-    return [el("b", {}, nameOf(index)), ` ${kindOf(index)}: ${duration(widthOf(index))} (${percent(widthOf(index) / (whole || 1))}), itself ${duration(tree.self_ns[index])}, `
-      + `${count(tree.calls[index], "call")}, ${duration(tree.calls[index] ? tree.total_ns[index] / tree.calls[index] : 0)} each`
-      + (tree.errors[index] ? `, ${count(tree.errors[index], "error")}` : ""), site ? el("div", { class: "mono" }, place(site)) : ""];
+    return [el("b", {}, nameOf(index)), ` ${kindOf(index)}: ${value(widthOf(index))} (${percent(widthOf(index) / (whole || 1))})${figures(index)}`, site ? el("div", { class: "mono" }, place(site)) : ""];
   }
 
   function zoom(index) {
@@ -71,7 +78,7 @@ function drawFlame() {
     const made = boxes.map(([index, left, share, depth]) => {
       deepest = Math.max(deepest, depth);
       const button = el("button", { type: "button", tabindex: index === focus ? "0" : "-1", "data-index": index, left: `${100 * left}%`, width: `${100 * Math.min(1, share)}%`,
-        tint: kindOf(index), class: index === all ? "all" : null, "aria-label": `${nameOf(index)}, ${duration(widthOf(index))}` }, share > 0.02 ? nameOf(index) : "");
+        tint: kindOf(index), class: index === all ? "all" : null, "aria-label": `${nameOf(index)}, ${value(widthOf(index))}` }, share > 0.02 ? nameOf(index) : "");
       button.style.top = `${depth * ROW}px`;
       if (text && index !== all) {
         const isFound = nameOf(index).toLowerCase().includes(text);

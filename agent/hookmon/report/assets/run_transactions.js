@@ -39,6 +39,7 @@ function transactionDetail(row) {
     const whole = kinds.reduce((sum, [, ns]) => sum + Math.max(0, ns), 0) || 1;
     made.append(bar(kinds.map(([kind, ns]) => [kind, ns / whole])), legend(kinds.map(([kind, ns]) => [kind, duration(ns / (row.calls || 1)) + " each"])));
   }
+  if (row.computing) made.append(el("p", { class: "note" }, computingText(row)));
   const children = el("div");
   children.append(el("h3", {}, "Inside, most self time first"));
   table(children, [
@@ -51,6 +52,17 @@ function transactionDetail(row) {
   if (row.children.length) made.append(children);
   if (row.examples.length) made.append(waterfalls(row));
   return made;
+}
+
+/** Computing or waiting, as `hookmon report` says it. */
+function computingText(row) {
+  const own = row.computing;
+  const beside = own.beside_ns ? ` (${duration(own.beside_ns)} of it in other threads and tasks)` : "";
+  const on = Object.entries(own.waiting_on).filter(([, ns]) => ns >= 0.05 * own.waiting_ns).slice(0, 2)
+    .map(([kind, ns]) => `${ns - own.computing_ns < ns / 2 ? "at most " : ""}${kind} ${duration(ns)}`);
+  const often = row.calls / own.measured;
+  const scale = own.measured >= row.calls ? "on all" : often >= 1.5 ? `on 1 of ${count(Math.round(often))}` : `on ${count(own.measured)} of ${count(row.calls)}`;
+  return `computing ${duration(own.computing_ns)}${beside}, waiting ${duration(own.waiting_ns)}${on.length ? `, of which ${on.join(", ")}` : ""}; CPU time was measured ${scale}`;
 }
 
 function childCell(child) {
@@ -96,8 +108,9 @@ function waterfall(row, example) {
   for (const group of alike(spans)) made.append(line(group));
   const at = data.run.started_ns ? `, ${duration(Math.max(0, example.started_ns - data.run.started_ns))} after the start` : "";
   const status = example.status ? `, status ${example.status}` : "";
+  const computed = example.computed_ns === null || example.computed_ns === undefined ? "" : `, computing ${duration(example.computed_ns)}`;
   const rest = example.left_out ? `, ${count(example.left_out, "shorter call")} not kept` : "";
-  made.append(el("p", { class: "note" }, `process ${example.pid}${status}${at}${rest}`));
+  made.append(el("p", { class: "note" }, `process ${example.pid}${status}${computed}${at}${rest}`));
   return made;
 }
 

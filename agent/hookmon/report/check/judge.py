@@ -222,6 +222,9 @@ def _value(key: str, subject: Subject) -> tuple[float | None, str]:
     if key == "calls_per_request":
         value = None if subject.is_transaction else subject.calls_per_request
         return value, "it is a transaction itself" if subject.is_transaction else "it was called outside of transactions only"
+    if key == "computing":
+        computed_ns = subject.computing.computing_ns if subject.computing else None
+        return computed_ns, "its CPU time was not measured" if subject.is_transaction else "it is no transaction"
     if key.endswith(_PER_REQUEST):
         kind = key.removesuffix(_PER_REQUEST)
         return (subject.per_request(kind), "") if subject.is_transaction else (None, "it is no transaction")

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.calls import CallRow
+from hookmon.report.computing import Computing
 from hookmon.report.diff.intervals import Buckets
 from hookmon.report.model import Report
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
@@ -33,6 +34,7 @@ class Subject:
     children: list[ChildRow] = field(default_factory=list)
     buckets: Buckets = field(default_factory=dict)
     calls_per_request: float | None = None
+    computing: Computing | None = None  # of a transaction whose CPU time was measured
 
     @property
     def name(self) -> str:
@@ -72,7 +74,7 @@ def subjects(report: Report) -> list[Subject]:
 
 def _transaction(row: TransactionRow, calls: list[CallRow]) -> Subject:
     whole = Counters.sum_of(call.figures for call in calls if (call.name, call.kind) == (row.name, row.kind))
-    return Subject(CallKey(row.name, row.kind, ""), row.figures, True, "", row.children, whole.buckets)
+    return Subject(CallKey(row.name, row.kind, ""), row.figures, True, "", row.children, whole.buckets, computing=row.computing)
 
 
 def _inside(rows: list[TransactionRow]) -> dict[CallKey, tuple[list[ChildRow], float]]:

@@ -16,7 +16,16 @@ from hookmon.report.diff.model import Diff
 FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
 """What `render` can be asked for."""
 
-UNREAD = ("examples", "watched", "blind_spots", "in_flight", "samples", "series")
+UNREAD = (
+    "examples",
+    "watched",
+    "blind_spots",
+    "samples",
+    "sampled_processes",
+    "sampled_frames",
+    "sampled_stacks",
+    "series",
+)
 """Tables of a run that no diff looks at."""
 
 

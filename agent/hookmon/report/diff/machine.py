@@ -23,7 +23,7 @@ from math import exp, log, log1p
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
 from hookmon.report.diff.intervals import TAIL, Allowance
-from hookmon.report.load import waits
+from hookmon.report.load import cpu_ns, waits
 
 NOISE = 0.15
 """By how much the calls of one name may differ between two runs by themselves, apart from what all calls share."""
@@ -134,13 +134,7 @@ def machine_between(a: Run, b: Run, names_a: Mapping[CallKey, Counters], names_b
     for key, of_a in names_a.items():
         if (of_b := names_b.get(key)) is not None:
             names[key] = Spent(of_a.calls, of_b.calls, of_a.self_ns, of_b.self_ns)
-    return Machine(names, (_cpu_ns(a), _cpu_ns(b)), (waits(a), waits(b)))
-
-
-def _cpu_ns(run: Run) -> int:
-    """Return the CPU time of all processes; the scheduler's figure of a main thread is finer than that of a process."""
-    more_ns = max(run.more.get("cpu_ns", 0), run.more.get("ran_ns", 0))
-    return more_ns + sum(max(process.cpu_ns, process.ran_ns) for process in run.processes)
+    return Machine(names, (cpu_ns(a), cpu_ns(b)), (waits(a), waits(b)))
 
 
 def _change(spent: Spent) -> float | None:

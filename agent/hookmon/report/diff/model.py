@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from hookmon.collector.counters import CallKey, Counters, Walk, by_key, walk_of
 from hookmon.collector.store import Run
+from hookmon.report.account import account_of, sentence
 from hookmon.report.diff import intervals
+from hookmon.report.diff.computing import ComputingRow, compare
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
 from hookmon.report.diff.machine import machine_between
@@ -34,7 +36,7 @@ class Side:
     """One of the two runs.
 
     `waits` is how long its processes were ready and had no processor, for each second that they had one, None where that is not
-    known; `others` the share of all processors that other processes used.
+    known; `others` the share of all processors that other processes used; `account` says what its time was, "" for not known.
     """
 
     id: int
@@ -51,6 +53,7 @@ class Side:
     cores: int
     waits: float | None
     others: float
+    account: str
 
 
 @dataclass(slots=True)
@@ -124,6 +127,7 @@ class Diff:
     times: list[TimeRow]
     new_findings: list[Finding]
     gone_findings: list[Finding]
+    computing: list[ComputingRow]
 
     @property
     def changed_counts(self) -> list[CountRow]:
@@ -134,6 +138,12 @@ class Diff:
     def changed_times(self) -> list[TimeRow]:
         """The times that changed for certain."""
         return [row for row in self.times if row.has_changed]
+
+    @property
+    def changed_computing(self) -> list[ComputingRow]:
+        """How transactions compute and wait whose time changed for certain."""
+        changed = {(row.name, row.kind) for row in self.changed_times}
+        return [row for row in self.computing if (row.transaction, row.kind) in changed]
 
 
 def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
@@ -163,6 +173,7 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
         times=times,
         new_findings=[finding for key, finding in found_b.items() if key not in found_a],
         gone_findings=[finding for key, finding in found_a.items() if key not in found_b],
+        computing=compare(rows_a, rows_b),
     )
 
 
@@ -184,6 +195,7 @@ def differences(a: Run, b: Run) -> list[str]:
 
 def _side(run: Run) -> Side:
     capacity_ns = run.duration_ns * run.cores
+    account = account_of(run)
     return Side(
         run.id,
         run.name,
@@ -199,6 +211,7 @@ def _side(run: Run) -> Side:
         run.cores,
         waits(run),
         min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0,
+        sentence(account) if account is not None else "",
     )
 
 

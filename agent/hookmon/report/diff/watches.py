@@ -12,13 +12,14 @@ from typing import Any
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Node, Run
+from hookmon.core.globs import SUFFIXES, Glob, is_glob
 from hookmon.report.texts import listing
 
 WHOLE_RUN = "(whole run)"
 """What counts belong to where transactions cannot be compared."""
 
 _MOST_NAMED = 6
-_NOT_ASKED = ("id", "source", "calls", "pack")
+_NOT_ASKED = ("id", "source", "calls", "pack", "files")
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ class Unshared:
     def covers(self, target: str) -> bool:
         """Say whether calls of a target may be missing in one run because it was not watched there, or not in that way."""
         module, _, call = target.partition(":")
-        return any(module == of and fnmatchcase(call, pattern) for of, pattern in self.patterns)
+        return any(_may_be(module, of) and fnmatchcase(call, pattern) for of, pattern in self.patterns)
 
     @property
     def sentence(self) -> str:
@@ -55,6 +56,11 @@ class Unshared:
             if names
         ]
         return f"the configuration differs: {'; '.join(parts)}"
+
+
+def _may_be(module: str, of: str) -> bool:
+    """Say whether a module may be one that a watch names. Of a file nobody knows how its module was called."""
+    return module == of or of.endswith(SUFFIXES) or (is_glob(of) and Glob(of).takes(module))
 
 
 def find_unshared(a: Run, b: Run) -> Unshared:

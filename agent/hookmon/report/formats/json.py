@@ -12,8 +12,10 @@ from json import JSONEncoder
 from typing import Any, TextIO
 
 from hookmon.collector.store import Process
+from hookmon.report.account import sentence, warning
 from hookmon.report.calls import FIGURES, CallRow, TreeRow, tree
 from hookmon.report.model import Report
+from hookmon.report.samples import Sampling
 from hookmon.report.series import CallPoints, Point, over_time, usage
 from hookmon.report.texts import inert_json
 from hookmon.report.transactions import TransactionRow
@@ -21,12 +23,14 @@ from hookmon.report.transactions import TransactionRow
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
+_MOST_FUNCTIONS = 500  # of those that were sampled
 _POINT = tuple(field.name for field in fields(Point))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 
 _TABLES: dict[str, Callable[[Report], Any]] = {
     "run": lambda report: _run(report),
+    "account": lambda report: _account(report),
     "kinds": lambda report: [asdict(row) for row in report.kinds],
     "calls": lambda report: [figures_of(row, ("name", "kind", "target", "location")) for row in report.calls],
     "transactions": lambda report: [_transaction(row) for row in report.transactions],
@@ -34,7 +38,9 @@ _TABLES: dict[str, Callable[[Report], Any]] = {
     "tree": lambda report: [
         figures_of(row, ("parent", "name", "kind", "target", "call_site", "flat")) for row in tree(report.nodes)
     ],
+    "sampled": lambda report: _sampled(report.sampling),
     "signals": lambda report: [asdict(row) for row in report.signals],
+    "imports": lambda report: [asdict(row) for row in report.imports],
     "processes": lambda report: [_process(process) for process in report.processes],
     "watched": lambda report: [asdict(row) for row in report.watched],
     "blind_spots": lambda report: [asdict(spot) for spot in report.blind_spots],
@@ -43,7 +49,7 @@ _TABLES: dict[str, Callable[[Report], Any]] = {
         for call in report.in_flight
     ],
     "still_running": lambda report: report.still_running,
-    "notes": lambda report: [*report.nothing, *map(str, report.notes)],
+    "notes": lambda report: [*report.nothing, *_warnings(report), *map(str, report.notes)],
     "series": lambda report: [_series(row) for row in over_time(report.series, report.interval_ns)],
     "usage": lambda report: [asdict(row) for row in usage(report.samples, report.interval_ns)],
 }
@@ -71,16 +77,33 @@ def _run(report: Report) -> dict[str, Any]:
     return {field.name: getattr(header, field.name) for field in fields(header)} | {"interval_ns": report.interval_ns}
 
 
+def _account(report: Report) -> dict[str, Any] | None:
+    account = report.account
+    return asdict(account) | {"text": sentence(account), "warning": warning(account)} if account else None
+
+
+def _warnings(report: Report) -> list[str]:
+    text = warning(report.account) if report.account else ""
+    return [text] if text else []
+
+
 def _process(process: Process) -> dict[str, Any]:
     own = asdict(process)
     del own["identity"]  # for the launcher's own use
     return own
 
 
+def _sampled(sampling: Sampling) -> dict[str, Any]:
+    own = asdict(sampling)
+    own["functions"] = own["functions"][:_MOST_FUNCTIONS]
+    return own
+
+
 def _transaction(row: TransactionRow) -> dict[str, Any]:
     own: dict[str, Any] = {"name": row.name, "kind": row.kind}
     own |= {name: getattr(row.figures, name) for name in FIGURES}
-    own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "children": [], "examples": []}
+    own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "computing": row.computing and asdict(row.computing)}
+    own |= {"children": [], "examples": []}
     for child in row.children:
         figures = {name: getattr(child.figures, name) for name in FIGURES}
         rest = {field.name: getattr(child, field.name) for field in fields(child) if field.name != "figures"}

@@ -6,20 +6,37 @@ import re
 from shlex import join
 from typing import TextIO
 
+from hookmon.report.account import sentence as account_sentence
+from hookmon.report.account import warning
+from hookmon.report.computing import sentence
+from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
-from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent
+from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
+from hookmon.report.signals import quantity
+from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent, short_place
 
 MOST_CALLS = 25
+MOST_IMPORTS = 20
+MOST_TRANSACTIONS = 8
 
-_TITLES = ("Name", "Calls", "Total", "Self", "Mean", "p50", "p95", "p99", "Max", "Errors")
+_WHERE = "Where"
+_TITLES = ("Name", _WHERE, "Calls", "Total", "Self", "Mean", "p50", "p95", "p99", "Max", "Errors")
 
 UNREAD = ("examples", "samples")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # no screen
     """Write the header line, the calls and what is to be noted."""
-    text = "\n".join([*_head(report), *_kinds(report), *_calls(report, everything), *_notes(report, everything), ""])
+    tables = [
+        *_computing(report, everything),
+        *_calls(report, everything),
+        *_samples(report, everything),
+        *_imports(report, everything),
+        *_signals(report, everything),
+    ]
+    head = [*_head(report), *_account(report), *_kinds(report)]
+    text = "\n".join([*head, *tables, *_notes(report, everything), ""])
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
@@ -33,7 +50,8 @@ def code(text: str, *, in_table: bool = False) -> str:
     return span.replace("|", "\\|") if in_table else span
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
+    """Return text that means what it says."""
     return re.sub(r"([\\`*_\[\]<>|&~])", r"\\\1", on_one_line(text))
 
 
@@ -52,24 +70,103 @@ def _head(report: Report) -> list[str]:
     return [f"**{code(join(header.command))}** · " + " · ".join(parts)]
 
 
+def _account(report: Report) -> list[str]:
+    account = report.account
+    if account is None:
+        return []
+    lines = ["", f"{plain(account_sentence(account))}."]
+    if account.command:
+        lines += ["", f"To see the rest: {code(account.command)}"]
+    if text := warning(account):
+        lines += ["", f"**{plain(text)}**"]
+    return lines
+
+
 def _kinds(report: Report) -> list[str]:
-    shares = [f"{_plain(row.kind)} {duration(row.self_ns)} ({percent(row.share)})" for row in report.kinds]
+    shares = [f"{plain(row.kind)} {duration(row.self_ns)} ({percent(row.share)})" for row in report.kinds]
     return ["", "Self time by kind: " + ", ".join(shares)] if shares else []
 
 
+def _computing(report: Report, everything: bool) -> list[str]:
+    """Return a line for each transaction whose CPU time was measured: most time first."""
+    rows = [row for row in report.transactions if row.computing]
+    shown = rows if everything else rows[:MOST_TRANSACTIONS]
+    lines = [
+        f"- {code(row.name)} takes {duration(row.figures.mean_ns)}: {sentence(row.computing, row.figures.calls)}"
+        for row in shown
+        if row.computing
+    ]
+    if len(shown) < len(rows):
+        lines.append(f"- … and {count(len(rows) - len(shown))} more")
+    return ["", *lines] if lines else []
+
+
 def _calls(report: Report, everything: bool) -> list[str]:
-    if not report.calls:
-        return ["", *map(_plain, report.nothing)]
+    if not report.names:
+        return ["", *map(plain, report.nothing)]
     shown = report.names if everything else report.names[:MOST_CALLS]
-    lines = ["", f"| {' | '.join(_TITLES)} |", "|:--|" + "--:|" * (len(_TITLES) - 1)]
+    has_places = any(row.location for row in shown)
+    titles = [title for title in _TITLES if has_places or title != _WHERE]
+    texts = 2 if has_places else 1
+    lines = ["", f"| {' | '.join(titles)} |", "|" + ":--|" * texts + "--:|" * (len(titles) - texts)]
     for row in shown:
         of = row.figures
         times = (of.total_ns, of.self_ns, of.mean_ns, of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns)
-        cells = [code(row.name, in_table=True), count(of.calls), *map(duration, times), count(of.errors)]
+        place = [code(short_place(row.location), in_table=True) if row.location else ""] if has_places else []
+        cells = [code(row.name, in_table=True), *place, count(of.calls), *map(duration, times), count(of.errors)]
         lines.append(f"| {' | '.join(cells)} |")
     if len(shown) < len(report.names):
         lines += ["", f"… and {count(len(report.names) - len(shown))} more names."]
     return lines
+
+
+def _imports(report: Report, everything: bool) -> list[str]:
+    if not report.imports:
+        return []
+    shown = report.imports if everything else most_time(report.imports, MOST_IMPORTS)
+    lines = ["", "| Import | Total | Self | Imports | Errors |", "|:--|" + "--:|" * 4]
+    for row in shown:
+        name = "\u2003" * row.depth + code(row.name, in_table=True)  # an em space, which no table takes away
+        lines.append(
+            f"| {name} | {duration(row.total_ns)} | {duration(row.self_ns)} | {count(row.imports)} | {count(row.errors)} |"
+        )
+    if len(shown) < len(report.imports):
+        lines += ["", f"… and {count(len(report.imports) - len(shown))} more imports."]
+    return lines
+
+
+def _signals(report: Report, everything: bool) -> list[str]:
+    if not report.signals:
+        return []
+    shown = report.signals if everything else report.signals[:MOST_CALLS]
+    lines = ["", "| Signal | Kind | Count | Value | Mean | p50 | p95 | Max |", "|:--|:--|" + "--:|" * 6]
+    for row in shown:
+        is_spread = row.kind == "histogram"
+        cells = [code(row.name, in_table=True), row.kind, count(row.count), plain(quantity(row.value, row.unit))]
+        cells += [plain(quantity(value, row.unit)) if is_spread else "–" for value in (row.mean, row.p50, row.p95)]
+        cells.append(plain(quantity(row.max, row.unit)) if row.kind != "counter" else "–")
+        lines.append(f"| {' | '.join(cells)} |")
+    if len(shown) < len(report.signals):
+        lines += ["", f"… and {count(len(report.signals) - len(shown))} more signals."]
+    return lines
+
+
+def _samples(report: Report, everything: bool) -> list[str]:
+    sampling = report.sampling
+    shown = shown_of(sampling.calls, everything=everything)
+    if not shown:
+        return []
+    lines = ["", f"Computing, by {count(sampling.samples, 'sample')}, {sampling.rate} a second; what waits is in none:"]
+    lines += ["", "| In | Samples | Share | Function |", "|:--|--:|--:|:--|"]
+    for row in shown:
+        lines.append(f"| {code(title_of(row), in_table=True)} | {count(row.samples)} | {percent(row.share)} | |")
+        for line in lines_of(row, everything=everything):
+            place = code(short_place(line.location), in_table=True)
+            function = code(line.function, in_table=True)
+            lines.append(f"| · {place} | {count(line.samples)} | {percent(line.share)} of these | {function} |")
+    left = sum(row.samples for row in sampling.calls) - sum(row.samples for row in shown)
+    flaws = flaws_of(sampling)
+    return lines + (["", f"… and {count(left, 'sample')} in more rows."] if left else []) + (["", f"{flaws}."] if flaws else [])
 
 
 def _notes(report: Report, everything: bool) -> list[str]:

@@ -8,10 +8,13 @@ from typing import TextIO
 from rich.cells import cell_len
 
 from hookmon.collector.store import Process
+from hookmon.report.account import Account, sentence, warning
 from hookmon.report.calls import KindRow
+from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.requests import write_details, write_findings, write_requests
+from hookmon.report.sampled import write_samples
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, short_place, size
@@ -19,6 +22,7 @@ from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
 
 MOST_CALLS = 25
+MOST_IMPORTS = 20
 MOST_PROCESSES = 8
 MOST_LINES = 10
 
@@ -50,7 +54,10 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         _more(screen, report, write_findings(screen, report.findings, everything=everything))
     if report.calls:
         _kinds(screen, report)
+    if report.names:
         _calls(screen, report, everything)
+    write_samples(screen, report.sampling, everything=everything)
+    _imports(screen, report, everything)
     _signals(screen, report, everything)
     _in_flight(screen, report, everything)
     _processes(screen, report, everything)
@@ -67,7 +74,6 @@ def _more(screen: Screen, report: Report, hidden: int) -> None:
 
 def _header(screen: Screen, report: Report) -> None:
     header = report.header
-    share_of = "CPU time" if header.cpu_ns else "the duration"
     failed = header.exit_code not in (0, None)
     command = screen.cut(screen.clean(join(header.command)), max(20, screen.width // 2))
     pieces: list[Piece] = [
@@ -77,12 +83,32 @@ def _header(screen: Screen, report: Report) -> None:
         (count(header.processes, "process"), ""),
         (f"run {header.id} {screen.cut(screen.clean(header.name), 30)}".rstrip(), ""),
     ]
+    screen.flow(pieces, between=" · ", indent=2)
+    _account(screen, report.account)
+    _cost(screen, report)
+
+
+def _cost(screen: Screen, report: Report) -> None:
+    header = report.header
+    share_of = "CPU time" if header.cpu_ns else "the duration"
+    pieces: list[Piece] = []
     if header.overhead_is_known:
         cost = f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}"
         pieces.append((cost, ""))
     if header.launcher_cpu_ns:
         pieces.append((f"beside it hookmon run used {duration(header.launcher_cpu_ns)}", ""))
-    screen.flow(pieces, between=" · ", indent=2)
+    if pieces:
+        screen.flow(pieces, between=" · ", indent=2)
+
+
+def _account(screen: Screen, account: Account | None) -> None:
+    if account is None:
+        return
+    screen.paragraph(sentence(account), indent=2)
+    if account.command:
+        screen.command("To see the rest: ", account.command)
+    if text := warning(account):
+        screen.paragraph(text, _ODD, indent=2)
 
 
 def _kinds(screen: Screen, report: Report) -> None:
@@ -147,6 +173,37 @@ def _calls(screen: Screen, report: Report, everything: bool) -> None:
     screen.title("Calls", "most self time first")
     screen.table(columns, rows)
     _more(screen, report, len(report.names) - len(shown))
+
+
+def _imports(screen: Screen, report: Report, everything: bool) -> None:
+    if not report.imports:
+        return
+    shown = report.imports if everything else most_time(report.imports, MOST_IMPORTS)
+    columns = [
+        Column("module", least=max(30, screen.width // 3)),
+        Column("total"),
+        Column("self"),
+        Column("imports", rank=2),
+        Column("errors", rank=1),
+    ]
+    rows: list[list[Piece]] = [
+        [
+            (f"{'  ' * row.depth}{row.name}", ""),
+            (duration(row.total_ns), ""),
+            (duration(row.self_ns), "bold"),
+            (count(row.imports), ""),
+            (count(row.errors), _BAD if row.errors else _QUIET),
+        ]
+        for row in shown
+    ]
+    whole_ns = sum(row.total_ns for row in report.imports if row.parent < 0)
+    screen.title(
+        "Imports",
+        f"{count(len(report.imports), 'module')}, {duration(whole_ns)}; what Python imports at its start, before hookmon, is not "
+        "among them",
+    )
+    screen.table(columns, rows)
+    _more(screen, report, len(report.imports) - len(shown))
 
 
 def _signals(screen: Screen, report: Report, everything: bool) -> None:
@@ -278,6 +335,9 @@ def _group(group: WatchGroup, everything: bool) -> list[Piece]:
         folded.append(f"{count(len(group.naming))} for names")
     if group.failed and group.pack:
         folded.append(f"{count(len(group.failed))} not found or refused")
+    ways = sorted({way for row in (*group.called, *group.uncalled) for way in row.via.split()}) if not group.pack else []
+    if ways and ways != ["name"]:
+        folded.append(f"watched by their {' and '.join(ways)}")
     if group.active or (group.pack and group.failed):
         rows.append((", ".join(folded), ""))
     if group.uncalled and (everything or not group.pack):

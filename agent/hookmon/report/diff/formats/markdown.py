@@ -17,8 +17,8 @@ from hookmon.report.diff.wording import (
     verdict,
 )
 from hookmon.report.findings import Finding
-from hookmon.report.formats.markdown import code
-from hookmon.report.texts import count
+from hookmon.report.formats.markdown import code, plain
+from hookmon.report.texts import count, duration
 
 MOST_ROWS = 25
 
@@ -27,11 +27,18 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     """Write the verdict, the counts and times that changed, and how many did not."""
     sides = [f"run {side.id}" + (f" {code(side.name)}" if side.name else "") for side in (diff.a, diff.b)]
     lines = [f"**{sides[0]} → {sides[1]}**: {verdict(diff)}", ""]
+    lines += [f"- {name}: {plain(side.account)}" for name, side in zip(sides, (diff.a, diff.b), strict=True) if side.account]
     lines += [f"- Not comparable: {code(reason)}" for reason in diff.apart]
     lines += [f"- {note}" for note in diff.notes]
     lines += [_finding("New", finding) for finding in diff.new_findings]
     lines += [_finding("Gone", finding) for finding in diff.gone_findings]
-    lines += [*_counts(diff, everything), *_times(diff, everything), "", *summarize_unchanged(diff)]
+    lines += [
+        *_counts(diff, everything),
+        *_times(diff, everything),
+        *_computing(diff, everything),
+        "",
+        *summarize_unchanged(diff),
+    ]
     if reach(diff):
         lines += ["", reach(diff)]
     encoding = getattr(file, "encoding", None) or "utf-8"
@@ -65,6 +72,16 @@ def _times(diff: Diff, everything: bool) -> list[str]:
         cells = [code(row.name, in_table=True), figure, a, b, said, interval(ratio), row.verdict]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, *_more(len(rows) - len(shown))]
+
+
+def _computing(diff: Diff, everything: bool) -> list[str]:
+    """Return where a change comes from: the CPU time of a transaction and the rest of its time, on average."""
+    rows = diff.computing if everything else diff.changed_computing[:MOST_ROWS]
+    lines = ["", "| Transaction | Computing A | B | Waiting A | B |", "|:--|--:|--:|--:|--:|"] if rows else []
+    for row in rows:
+        times = (row.computing_a_ns, row.computing_b_ns, row.waiting_a_ns, row.waiting_b_ns)
+        lines.append(f"| {code(row.transaction, in_table=True)} | {' | '.join(map(duration, times))} |")
+    return lines
 
 
 def _more(hidden: int) -> list[str]:

@@ -37,6 +37,7 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
     _findings(screen, "Findings that are gone", diff.gone_findings)
     _counts(screen, diff, everything)
     _times(screen, diff, everything)
+    _computing(screen, diff, everything)
     lines = [] if everything else summarize_unchanged(diff)
     if lines:
         screen.title("Not shown", "--all shows them")
@@ -59,6 +60,8 @@ def _head(screen: Screen, letter: str, side: Side) -> None:
         between=" · ",
         indent=3,
     )
+    if side.account:
+        screen.flow([("  ", ""), *((word, "dim") for word in side.account.split(" "))], indent=5)
 
 
 def _findings(screen: Screen, title: str, found: list[Finding]) -> None:
@@ -108,6 +111,19 @@ def _times(screen: Screen, diff: Diff, everything: bool) -> None:
         Column("", least=12),
     ]
     screen.table(columns, [_time(row) for row in shown])
+
+
+def _computing(screen: Screen, diff: Diff, everything: bool) -> None:
+    rows = diff.computing if everything else diff.changed_computing[:MOST_ROWS]
+    if not rows:
+        return
+    screen.title("Computing or waiting", "CPU time of a transaction and the rest of its time, on average")
+    titles = ("computing A", "computing B", "waiting A", "waiting B")
+    columns = [Column("name", least=18), *(Column(title) for title in titles)]
+    times = [(row.computing_a_ns, row.computing_b_ns, row.waiting_a_ns, row.waiting_b_ns) for row in rows]
+    screen.table(
+        columns, [[(row.transaction, ""), *((duration(ns), "") for ns in own)] for row, own in zip(rows, times, strict=True)]
+    )
 
 
 def _time(row: TimeRow) -> list[Piece]:

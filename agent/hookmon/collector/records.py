@@ -1,0 +1,95 @@
+"""What the records of a shard say, as plain values: nodes, examples and lanes. Runs in the launcher; `shards` makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from hookmon.core import layout
+
+LARGEST = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
+_SHORTEST_CALL_NS = 8  # a call that is only counted takes more with either engine
+
+NO_SUMS = {
+    kind: (0,) * (words - 1) for kind, words in ((layout.PER, layout.PER_WORDS), (layout.COMPUTING, layout.COMPUTING_WORDS))
+}
+"""Records of sums that stand beside a node: {type: their words where there is none}."""
+
+
+@dataclass
+class RawNode:
+    """A node as it stands in the shard. `parent` is an index into the shard's nodes, -1 for a root."""
+
+    parent: int
+    name: str
+    kind: str
+    target: str
+    call_site: str
+    flags: int  # layout.FLAG_…
+    total_ns: int
+    min_ns: int
+    max_ns: int
+    active_ns: int
+    errors: int
+    interrupted: int
+    steps: int
+    untimed: int
+    buckets: dict[int, int] = field(default_factory=dict)
+    per: tuple[int, ...] = NO_SUMS[layout.PER]  # layout.PER_… from PER_TRANSACTIONS on
+    computing: tuple[int, ...] = NO_SUMS[layout.COMPUTING]  # layout.COMPUTING_… from COMPUTING_MEASURED on
+    in_flight_ns: int = 0  # filled in by `merge.measure`
+    self_ns: int = 0  # the same
+
+    @property
+    def calls(self) -> int:
+        """How many calls were completed, timed or not."""
+        return sum(self.buckets.values()) + self.untimed
+
+    @property
+    def entry(self) -> bool:
+        """Say whether it is a transaction, unless there is one above it."""
+        return bool(self.flags & layout.FLAG_ENTRY)
+
+    def is_possible(self, age_ns: int) -> bool:
+        """Say whether a process of that age can have counted this.
+
+        A call is in its bucket a moment after its error is counted, in each of the lanes.
+        """
+        calls = self.calls
+        return (
+            calls * _SHORTEST_CALL_NS <= age_ns
+            and self.errors + self.interrupted <= calls + layout.MOST_LANES
+            and self.max_ns <= age_ns
+            and self.total_ns <= (calls + layout.MOST_LANES) * age_ns
+        )
+
+    def clear(self) -> None:
+        """Take away what was counted; the node stays where it is, for those below it."""
+        self.buckets = {}
+        self.total_ns = self.min_ns = self.max_ns = self.active_ns = 0
+        self.errors = self.interrupted = self.steps = self.untimed = 0
+        self.per, self.computing = NO_SUMS[layout.PER], NO_SUMS[layout.COMPUTING]
+
+
+@dataclass
+class RawExample:
+    """One transaction, whole. `spans` are (index of the node, lane, start since the transaction's, duration), by their starts.
+
+    `computed_ns` is its CPU time, -1 where that was not measured.
+    """
+
+    node: int
+    started_ns: int
+    duration_ns: int
+    status: int
+    left_out: int
+    spans: list[tuple[int, int, int, int]]
+    computed_ns: int = -1
+
+
+@dataclass
+class RawLane:
+    """What one lane was doing: (index of the node, when it began), outermost first."""
+
+    ident: int
+    kind: str
+    stack: list[tuple[int, int]]

@@ -1,0 +1,233 @@
+/* Functions that are known by their code: watched themselves, and not by a wrapper under their name. As in wrappers/events.py.
+ *
+ * Two ways lead here. The slot: a function is called by way of `function->vectorcall`, which is ours (CPython 3.12 and later, slots.h).
+ * The call comes with its arguments and the C stack holds what is open, as in calls.h. The events of the code: sys.monitoring tells
+ * when a frame of it starts, returns, yields … (3.12 and later), or calls that were put into its bytecode do (3.11, injected.h).
+ * A function has the frame, the traceback, the identity and the depth of recursion that it has without us. */
+#pragma once
+
+#include "base.h"
+#include "clock.h"
+#include "compat.h"
+#include "coroutines.h"
+#include "errors.h"
+#include "event_calls.h"
+#include "event_steps.h"
+#include "generators.h"
+#include "names.h"
+#include "runs.h"
+#include "state.h"
+#include "types.h"
+#include "watched_codes.h"
+
+#define MOST_EVENT_ARGUMENTS 16
+
+/* Read the positional arguments of the running frame, new references. Returns how many there are, -1 with an error. */
+static RARE Py_ssize_t
+frame_arguments(PyObject *code, PyObject **args)
+{
+    Py_ssize_t count = ((PyCodeObject *)code)->co_argcount;
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    PyObject *names = count <= MOST_EVENT_ARGUMENTS ? PyCode_GetVarnames((PyCodeObject *)code) : NULL;
+    Py_ssize_t found = 0;
+    for (; frame && names && found < count; found++) {
+        args[found] = frame_variable(frame, PyTuple_GET_ITEM(names, found));
+        if (!args[found]) {
+            break;
+        }
+    }
+    PyErr_Clear();
+    Py_XDECREF(names);
+    Py_XDECREF((PyObject *)frame);
+    return found;
+}
+
+/* A frame of watched code begins: with its arguments, or, NULL, without. -1 with an error that must reach the program. */
+static HOT int
+begin_frame(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *read[MOST_EVENT_ARGUMENTS];
+    Py_ssize_t held = 0;
+    int flags = ((PyCodeObject *)code)->co_flags;
+    void *key = flags & RUNS ? run_key() : NULL;
+    Run *known = key ? find_run(key) : NULL;
+    if (known && known->code == code && !has_begun(known)) { /* it was named where it was made */
+        goto step;
+    }
+    if (!timed->span && !args) {
+        held = count = frame_arguments(code, read);
+        args = read;
+    }
+    if (!(flags & RUNS)) {
+        int answer = enter_call(timed, code, args, count);
+        while (held) {
+            Py_DECREF(read[--held]);
+        }
+        return answer;
+    }
+    PyObject *span = timed->span && !is_located(timed) ? Py_NewRef(timed->span) : span_of(timed, args, count, NULL);
+    while (held) {
+        Py_DECREF(read[--held]);
+    }
+    Run fresh = span ? make_run(key, code, span) : (Run){NULL, NULL, NULL, NULL};
+    Py_XDECREF(span);
+    known = fresh.key ? put_run(known, fresh) : NULL;
+    if (!known) {
+        int must_reach = PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_MemoryError);
+        if (!must_reach) {
+            PyErr_Clear();
+        }
+        return must_reach ? -1 : 0;
+    }
+step:
+    if (Py_IS_TYPE(known->record, GeneratorType)) {
+        Generator *generator = (Generator *)known->record;
+        return generator->stepping ? 0 : generator_enter(generator, &generator->step);
+    }
+    return begin_step((Coroutine *)known->record);
+}
+
+static inline int
+on_start(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
+{
+    is_beginning = 1;
+    int answer = begin_frame(timed, code, args, count);
+    is_beginning = 0;
+    return answer;
+}
+
+/* A frame goes on, by `send` or by an exception that is thrown into it. -1 with an error that must reach the program. */
+static HOT int
+on_resume(void)
+{
+    Run *run = find_run(run_key());
+    if (!run) { /* it had begun before its events were asked for */
+        return 0;
+    }
+    if (Py_IS_TYPE(run->record, GeneratorType)) {
+        Generator *generator = (Generator *)run->record;
+        return generator->stepping ? 0 : generator_enter(generator, &generator->step);
+    }
+    return begin_step((Coroutine *)run->record);
+}
+
+static HOT int
+on_yield(PyObject *value)
+{
+    Run *run = find_run(run_key());
+    if (!run) {
+        return 0;
+    }
+    if (Py_IS_TYPE(run->record, GeneratorType)) {
+        Generator *generator = (Generator *)run->record;
+        return generator->stepping && generator_leave(generator, &generator->step) && PyErr_Occurred() ? -1 : 0;
+    }
+    else {
+        uint64_t now = now_ns();
+        Generator *body = run->body;
+        Coroutine *step = (Coroutine *)run->record;
+        end_step(step, now);
+        if (body && is_own_value(value)) {
+            Py_INCREF(step);
+            Py_INCREF(body);
+            end_run_of_body(step, body, now);
+            Py_DECREF(body);
+            Py_DECREF(step);
+        }
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* A frame ends, by an exception or, NULL, without one. */
+static HOT int
+on_end(PyObject *code, PyObject *exception)
+{
+    if (LIKELY(!(((PyCodeObject *)code)->co_flags & RUNS))) {
+        return leave_call(code, exception);
+    }
+    uint64_t now = now_ns();
+    Run *run = find_run(run_key());
+    if (!run) {
+        return 0;
+    }
+    int rare = 1;
+    Run taken = take_run(run);
+    set_outcome(exception);
+    if (Py_IS_TYPE(taken.record, GeneratorType)) {
+        Generator *generator = (Generator *)taken.record;
+        if (generator->stepping) {
+            generator_leave(generator, &generator->step);
+        }
+        generator_end(generator, 0);
+    }
+    else {
+        Coroutine *step = (Coroutine *)taken.record;
+        end_step(step, now);
+        if (taken.body) {
+            end_run_of_body(step, taken.body, now);
+            generator_end(taken.body, 0);
+        }
+        else {
+            rare = coroutine_end(step, exception ? ASK_ERROR : RETURNED_CALL, now);
+        }
+    }
+    int answer = rare ? clear_outcome(exception) : 0;
+    drop_run(taken);
+    return answer;
+}
+
+static inline PyObject *
+answer_event(int failed)
+{
+    if (failed) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* What sys.monitoring calls: (code, offset), (code, offset, value) or (code, offset, exception). The events of unwinding and throwing
+ * come for all code up to 3.14. */
+static HOT PyObject *
+monitor_start(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Watched *watched = count > 0 ? watched_of(args[0]) : NULL;
+    return answer_event(watched && watched->events && on_start(watched->events, args[0], NULL, 0) < 0);
+}
+
+static HOT PyObject *
+monitor_resume(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Watched *watched = count > 0 ? watched_of(args[0]) : NULL;
+    return answer_event(watched && watched->events && on_resume() < 0);
+}
+
+static HOT PyObject *
+monitor_throw(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Watched *watched = count > 0 ? watched_of(args[0]) : NULL;
+    if (!watched || !(((PyCodeObject *)args[0])->co_flags & RUNS)) {
+        Py_RETURN_NONE;
+    }
+    return monitor_resume(module, args, count);
+}
+
+static HOT PyObject *
+monitor_yield(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Watched *watched = count > 2 ? watched_of(args[0]) : NULL;
+    return answer_event(watched && watched->events && on_yield(args[2]) < 0);
+}
+
+static HOT PyObject *
+monitor_return(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Watched *watched = count > 0 ? watched_of(args[0]) : NULL;
+    return answer_event(watched && watched->events && on_end(args[0], NULL) < 0);
+}
+
+static HOT PyObject *
+monitor_unwind(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    Watched *watched = count > 2 ? watched_of(args[0]) : NULL;
+    return answer_event(watched && watched->events && on_end(args[0], args[2]) < 0);
+}

@@ -1,0 +1,200 @@
+/* Generators and coroutines that are known by the events of their code, from their first step to their end. */
+#pragma once
+
+#include "base.h"
+#include "compat.h"
+#include "coroutines.h"
+#include "freelist.h"
+#include "generators.h"
+#include "state.h"
+#include "types.h"
+#include "watched_codes.h"
+
+/* Generators and coroutines of watched code that have begun and not ended, by `run_key`. */
+typedef struct {
+    void *key;        /* NULL: free */
+    PyObject *code;   /* only compared */
+    PyObject *record; /* Coroutine: of a coroutine, or the open step of an asynchronous generator. Generator: of a generator */
+    Generator *body;  /* of an asynchronous generator */
+} Run;
+
+static struct {
+    Run *entries;
+    size_t size; /* a power of two, or 0 */
+    size_t count;
+} runs;
+
+/* Return what is the running generator's or coroutine's own for as long as it lives: where it keeps the exception that it handles. */
+static inline void *
+run_key(void)
+{
+    return handled_exception(PyThreadState_Get());
+}
+
+/* From the address of a generator or coroutine to its key; 0 until it is known. */
+static Py_ssize_t offset_of_key;
+
+static inline Run *
+find_run(void *key)
+{
+    if (!runs.size) {
+        return NULL;
+    }
+    size_t mask = runs.size - 1;
+    for (size_t at = pointer_index(key, runs.size); runs.entries[at].key; at = (at + 1) & mask) {
+        if (runs.entries[at].key == key) {
+            return &runs.entries[at];
+        }
+    }
+    return NULL;
+}
+
+/* Take a run out of the table, and move those up that stand behind it since its place was taken. Its references are the caller's. */
+static inline Run
+take_run(Run *run)
+{
+    Run taken = *run;
+    size_t mask = runs.size - 1;
+    size_t free_at = (size_t)(run - runs.entries);
+    for (size_t at = (free_at + 1) & mask; runs.entries[at].key; at = (at + 1) & mask) {
+        size_t home = pointer_index(runs.entries[at].key, runs.size);
+        if (((at - home) & mask) >= ((at - free_at) & mask)) {
+            runs.entries[free_at] = runs.entries[at];
+            free_at = at;
+        }
+    }
+    runs.entries[free_at].key = NULL;
+    runs.count--;
+    return taken;
+}
+
+/* Records that are whole and empty, for the next coroutines. */
+static PyObject *spare_records[MOST_SPARE];
+static int spare_record_count;
+
+static inline void
+spare_record(PyObject *record)
+{
+    if (LIKELY(spare_record_count < MOST_SPARE)) {
+        spare_records[spare_record_count++] = record;
+    }
+    else {
+        Py_DECREF(record);
+    }
+}
+
+static inline void
+drop_run(Run taken)
+{
+    Coroutine *record = (Coroutine *)taken.record;
+    if (LIKELY(record && Py_IS_TYPE(taken.record, CoroutineType) && Py_REFCNT(record) == 1 && record->ended && !record->opened)) {
+        Py_CLEAR(record->outer); /* as its dealloc would do, of which most has nothing to do */
+        Py_CLEAR(record->parent);
+        Py_CLEAR(record->node);
+        Py_CLEAR(record->span);
+        record->duties = record->ended = 0;
+        record->started_ns = record->active_ns = record->steps = record->step_ns = 0;
+        spare_record(taken.record);
+        taken.record = NULL;
+    }
+    Py_XDECREF(taken.record);
+    Py_XDECREF((PyObject *)taken.body);
+}
+
+static inline Run *
+place_run(Run *entries, size_t size, Run run)
+{
+    size_t at = pointer_index(run.key, size);
+    while (entries[at].key) {
+        at = (at + 1) & (size - 1);
+    }
+    entries[at] = run;
+    return &entries[at];
+}
+
+/* Make room for one more. -1 with an error. */
+static RARE int
+grow_runs(void)
+{
+    size_t size = runs.size ? 2 * runs.size : 64;
+    Run *entries = PyMem_Calloc(size, sizeof *entries);
+    if (!entries) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (size_t i = 0; i < runs.size; i++) {
+        if (runs.entries[i].key) {
+            place_run(entries, size, runs.entries[i]);
+        }
+    }
+    PyMem_Free(runs.entries);
+    runs.entries = entries;
+    runs.size = size;
+    return 0;
+}
+
+/* Put a run into the table, whose references it takes. One under the same key, which is `known` or NULL, has gone without an event.
+ * Returns its place, NULL with an error. */
+static inline Run *
+put_run(Run *known, Run fresh)
+{
+    if (known) {
+        Run before = *known;
+        *known = fresh;
+        drop_run(before);
+        return find_run(fresh.key);
+    }
+    if (2 * (runs.count + 1) > runs.size && grow_runs() < 0) {
+        drop_run(fresh);
+        return NULL;
+    }
+    runs.count++;
+    return place_run(runs.entries, runs.size, fresh);
+}
+
+enum { IS_GENERATOR = 0x20, IS_COROUTINE = 0x80, IS_ITERABLE_COROUTINE = 0x100, IS_ASYNC_GENERATOR = 0x200 };
+enum { RUNS = IS_GENERATOR | IS_COROUTINE | IS_ITERABLE_COROUTINE | IS_ASYNC_GENERATOR };
+
+/* Return what times a generator or coroutine of a span, not begun yet. A record without a key where that fails (E_SET). */
+static inline Run
+make_run(void *key, PyObject *code, PyObject *span)
+{
+    Run run = {key, code, NULL, NULL};
+    int flags = ((PyCodeObject *)code)->co_flags;
+    int is_async = flags & IS_ASYNC_GENERATOR;
+    if (flags & (IS_COROUTINE | IS_ITERABLE_COROUTINE) || is_async) {
+        Coroutine *record = (Coroutine *)(LIKELY(spare_record_count) ? spare_records[--spare_record_count]
+                                                        : freelist_pop_untracked(&coroutine_freelist, CoroutineType));
+        if (record) {
+            record->span = Py_NewRef(span);
+        }
+        run.record = (PyObject *)record;
+    }
+    if (flags & IS_GENERATOR && !(flags & IS_ITERABLE_COROUTINE)) {
+        Generator *record = (Generator *)GeneratorType->tp_alloc(GeneratorType, 0);
+        if (record) {
+            record->span = Py_NewRef(span);
+        }
+        run.record = (PyObject *)record;
+    }
+    if (is_async && run.record) {
+        run.body = (Generator *)GeneratorType->tp_alloc(GeneratorType, 0);
+        if (run.body) {
+            run.body->span = Py_NewRef(span);
+        }
+    }
+    if (!run.record || (is_async && !run.body)) {
+        drop_run(run);
+        return (Run){NULL, NULL, NULL, NULL};
+    }
+    return run;
+}
+
+static inline int
+has_begun(Run *run)
+{
+    if (Py_IS_TYPE(run->record, GeneratorType)) {
+        return ((Generator *)run->record)->started;
+    }
+    return ((Coroutine *)run->record)->lane || ((Coroutine *)run->record)->ended || (run->body && run->body->started);
+}

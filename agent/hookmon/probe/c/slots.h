@@ -1,0 +1,227 @@
+/* The slot by which functions of Python are called, from CPython 3.12 on: see events.h. */
+#pragma once
+
+#include "base.h"
+#include "calls.h"
+#include "compat.h"
+#include "coroutines.h"
+#include "names.h"
+#include "runs.h"
+#include "state.h"
+#include "types.h"
+#include "watched_codes.h"
+
+#define MOST_NESTED_SLOTS 64
+
+#ifdef HAS_SLOTS
+static PyObject *function_called(PyObject *, PyObject *const *, size_t, PyObject *);
+
+/* Have a function called by way of us, or as it was before. What somebody else has put there stays. */
+static void
+set_slot(PyObject *function, vectorcallfunc from, vectorcallfunc to)
+{
+    if (vectorcall_of(function) == from) {
+        set_vectorcall(function, to);
+    }
+}
+
+/* Name a generator or coroutine where it is made, by the arguments. Takes the reference; NULL with an error. */
+static PyObject *
+announce_run(Timed *self, PyObject *code, PyObject *made, PyObject *const *args, Py_ssize_t count, PyObject *kwnames)
+{
+    PyObject *span = span_of(self, args, count, kwnames);
+    if (span) {
+        note_maker_once(self, span);
+        Run run = make_run((char *)made + offset_of_key, code, span);
+        if (run.key && !put_run(find_run(run.key), run)) {
+            PyErr_Clear();
+        }
+        Py_DECREF(span);
+    }
+    if (PyErr_Occurred()) {
+        Py_CLEAR(made);
+    }
+    return made;
+}
+
+OWN_TO_THREAD int nested_slots;
+
+/* A function that we have taken is called. */
+static __attribute__((hot)) PyObject *
+function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    PyObject *code = code_of_function(function);
+    Watched *watched = watched_of(code);
+    Timed *timed = watched ? watched->slot : NULL;
+    if (!LIKELY(timed)) { /* it is watched no more, or the program has given it other code */
+        if (watched) {
+            set_slot(function, function_called, state.plain);
+        }
+        return state.plain(function, args, nargsf, kwnames);
+    }
+    if (!LIKELY(nested_slots < MOST_NESTED_SLOTS)) { /* a recursion: events take no C stack, and leave Python's own limit alone */
+        PyObject *answer = PyObject_CallOneArg(state.callbacks.prefer_events, code);
+        int is_switched = answer == Py_True;
+        Py_XDECREF(answer);
+        if (!answer) {
+            return NULL;
+        }
+        if (is_switched) {
+            set_slot(function, function_called, state.plain);
+            return state.plain(function, args, nargsf, kwnames);
+        }
+    }
+    Py_INCREF(timed);
+    PyObject *result;
+    if (((PyCodeObject *)code)->co_flags & RUNS) {
+        Py_INCREF(code);
+        result = state.plain(function, args, nargsf, kwnames);
+        if (result && timed->span && !timed->sited) { /* its name is known without: only the first has to say where it is made */
+            note_maker_once(timed, timed->span);
+            set_slot(function, function_called, state.plain);
+            Watched *now = watched_of(code);
+            if (now->slot == timed) {
+                Py_CLEAR(now->slot);
+            }
+            if (PyErr_Occurred()) {
+                Py_CLEAR(result);
+            }
+        }
+        else if (result && offset_of_key) {
+            result = announce_run(timed, code, result, args, PyVectorcall_NARGS(nargsf), kwnames);
+        }
+        Py_DECREF(code);
+    }
+    else {
+        nested_slots++;
+        result = time_call(timed, function, args, nargsf, kwnames);
+        nested_slots--;
+    }
+    Py_DECREF(timed);
+    return result;
+}
+
+/* Functions that are made of watched code are ours from the beginning: before a decorator has them, in factories, as closures. */
+static int
+on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *value)
+{
+    if (event == PyFunction_EVENT_CREATE || event == PyFunction_EVENT_MODIFY_CODE) {
+        Watched *watched = watched_of(event == PyFunction_EVENT_CREATE ? code_of_function((PyObject *)function) : value);
+        if (watched && watched->slot) {
+            set_slot((PyObject *)function, state.plain, function_called);
+        }
+    }
+    return 0;
+}
+
+static int function_watcher = -1;
+#endif
+
+/* watch_code(code, slot, events, /): each a TimedCallable or None. */
+static PyObject *
+watch_code(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *code, *slot, *events;
+    if (!PyArg_ParseTuple(args, "O!OO", &PyCode_Type, &code, &slot, &events)) {
+        return NULL;
+    }
+    if ((slot != Py_None && !PyObject_TypeCheck(slot, TimedCallableType)) ||
+        (events != Py_None && !PyObject_TypeCheck(events, TimedCallableType))) {
+        PyErr_SetString(PyExc_TypeError, "code is timed by a TimedCallable");
+        return NULL;
+    }
+#ifdef HAS_SLOTS
+    if (slot != Py_None) {
+        if (function_watcher < 0) {
+            function_watcher = PyFunction_AddWatcher(on_function);
+            if (function_watcher < 0) {
+                return NULL;
+            }
+        }
+        forget_version(code);
+    }
+#else
+    if (slot != Py_None) {
+        PyErr_SetString(PyExc_ValueError, "functions have no slot that serves before CPython 3.12");
+        return NULL;
+    }
+#endif
+    Watched *watched = add_watched(code);
+    if (!watched) {
+        return NULL;
+    }
+    Timed *before[2] = {watched->slot, watched->events};
+    watched->slot = slot == Py_None ? NULL : (Timed *)Py_NewRef(slot);
+    watched->events = events == Py_None ? NULL : (Timed *)Py_NewRef(events);
+    Py_XDECREF((PyObject *)before[0]);
+    Py_XDECREF((PyObject *)before[1]);
+    Py_RETURN_NONE;
+}
+
+/* Return (slot, events) of a code object: what times it, or None. */
+static PyObject *
+watched_by(PyObject *Py_UNUSED(module), PyObject *code)
+{
+    Watched *watched = watched_of(code);
+    PyObject *slot = watched && watched->slot ? (PyObject *)watched->slot : Py_None;
+    PyObject *events = watched && watched->events ? (PyObject *)watched->events : Py_None;
+    return Py_BuildValue("OO", slot, events);
+}
+
+/* Have a function that is there already called by way of us, or no more. Returns whether its slot is as was asked for. */
+static PyObject *
+take_function(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *function;
+    int is_taken;
+    if (!PyArg_ParseTuple(args, "O!p", &PyFunction_Type, &function, &is_taken)) {
+        return NULL;
+    }
+#ifdef HAS_SLOTS
+    vectorcallfunc wanted = is_taken ? function_called : state.plain;
+    set_slot(function, is_taken ? state.plain : function_called, wanted);
+    return PyBool_FromLong(vectorcall_of(function) == wanted);
+#else
+    (void)is_taken;
+    Py_RETURN_FALSE;
+#endif
+}
+
+/* Be told no more of functions that are made. */
+static PyObject *
+forget_functions(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#ifdef HAS_SLOTS
+    if (function_watcher >= 0) {
+        if (PyFunction_ClearWatcher(function_watcher) < 0) {
+            return NULL;
+        }
+        function_watcher = -1;
+    }
+#endif
+    Py_RETURN_NONE;
+}
+
+/* Return the key of the running generator, for `measure_key`. */
+static PyObject *
+key_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromVoidPtr(run_key());
+}
+
+/* Learn where a generator has its key, from one whose key was read while it ran. Returns whether that is within it. */
+static PyObject *
+measure_key(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *generator, *key;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyGen_Type, &generator, &PyLong_Type, &key)) {
+        return NULL;
+    }
+    char *address = PyLong_AsVoidPtr(key);
+    Py_ssize_t offset = address - (char *)generator;
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    offset_of_key = offset > 0 && offset < Py_TYPE(generator)->tp_basicsize ? offset : 0;
+    return PyBool_FromLong(offset_of_key != 0);
+}

@@ -1,0 +1,380 @@
+"""Watches functions themselves, whoever holds them: by their code, and not by a wrapper under their name.
+
+In: the code of a module that is about to be executed, or a function that is there already. Out: watched code objects, and
+which entries of `calls` they serve. Runs in the watched process, once for each watched module. What is no function of Python,
+and what does more than time (hooks, paired spans, what is read off calls), is the patcher's.
+"""
+
+from __future__ import annotations
+
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+
+from hookmon.core import layout
+from hookmon.core.span import fixed_name
+from hookmon.probe.patching.codes import LOCALS, CodeOfFunction, functions_in, plainly_defined, rebuild, stands_for
+from hookmon.probe.patching.entries import MISSING, find_targets, is_glob, owner_of, raw_attribute
+from hookmon.probe.recording import notes
+from hookmon.probe.wrappers import monitoring
+from hookmon.probe.wrappers.make import RefusedError, code_timer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    from hookmon.core.plan import WatchPlan
+    from hookmon.probe.base.shapes import Owner
+    from hookmon.probe.base.target import Target
+
+    MakeTarget = Callable[[str, str, WatchPlan], Target]
+
+_ways: dict[tuple[str, str], str] = {}
+"""{(module, qualified name): way} of the functions that are watched by their code."""
+_served: dict[tuple[int, str, str], set[str]] = {}
+"""{(watch, module, entry of its calls): ways} of the entries that stand for such functions."""
+_prepared: dict[str, CodeType] = {}
+"""{module: its code} of those that were watched before they were executed."""
+_with_arguments: dict[int, tuple[Callable[[bool], Any], str]] = {}
+"""{id of a code object: (what makes its timer, way)} of those that are named by their arguments."""
+_originals: dict[int, CodeType] = {}
+"""{id of code with calls in it: the code that it was made of}; the copies are kept by what executes them, or by nobody."""
+_copies: list[CodeType] = []
+
+
+def applies(watch: WatchPlan) -> bool:
+    """Say whether the functions of a watch may be watched by their code: it does nothing but time them."""
+    does_more = watch["adapter"] or "hook" in watch or "until" in watch or watch["entry_name"] or watch["entry_status"]
+    return not (does_more or watch["entry_body"] or watch["pack"] or watch.get("via") == monitoring.NAME)
+
+
+def prepare(
+    module: str,
+    code: CodeType,
+    pairs: list[tuple[WatchPlan, str]],
+    make_target: MakeTarget,
+    *,
+    is_all: bool = False,
+    decorated: frozenset[str] = frozenset(),
+) -> CodeType:
+    """Watch functions of a module that is about to be executed; return the code to execute.
+
+    `pairs` are its watches, each with each entry of their `calls`, those first that beat others. On 3.11 the code that is
+    returned is another one. There only those functions are watched now that no name will lead to, decorated and nested ones; or
+    with `is_all` every function. `decorated` are qualified names of methods that may be
+    getters, where nobody can look once the code has run.
+    """
+    if _prepared.get(module) is code:
+        _note_shared(module, code)
+    _prepared[module] = code
+    functions = list(functions_in(code))
+    plain = set() if monitoring.HAS_EVENTS or is_all else plainly_defined(code)
+    injected: dict[int, Callable[[CodeType], CodeType]] = {}
+    done: set[int] = set()
+    for watch, call in pairs:
+        if not applies(watch) or (watch.get("via") == monitoring.FUNCTION and not monitoring.HAS_SLOTS):
+            continue
+        for function in functions:
+            if id(function.code) in done or id(function.code) in plain or not stands_for(call, function.name):
+                continue
+            name = call if function.name == f"{call}.__init__" else function.name
+            way = _watch(function, make_target(module, name, watch), watch, injected, may_be_getter=function.name in decorated)
+            if way:
+                done.add(id(function.code))
+                _ways[module, function.name] = way
+                _served.setdefault((watch["id"], module, call), set()).add(way)
+    return rebuild(code, injected) if injected else code
+
+
+def _watch(
+    function: CodeOfFunction,
+    target: Target,
+    watch: WatchPlan,
+    injected: dict[int, Callable[[CodeType], CodeType]],
+    *,
+    may_be_getter: bool,
+) -> str:
+    """Watch one function's code; return the way. Where calls have to be put into it, `injected` gets what does that."""
+    code = function.code
+
+    def make_timer(is_method: bool) -> Any:
+        return code_timer(code, target, watch["span"], is_method=is_method)
+
+    timer = make_timer(function.is_method)
+    if not monitoring.HAS_EVENTS:
+        injected[id(code)] = _injector(code, timer, watch["span"])
+        return _mark(target, monitoring.CODE)
+    way = monitoring.watch(code, timer, by_events=may_be_getter or watch.get("via") == monitoring.CODE)
+    if _takes_arguments(watch["span"]):
+        _with_arguments[id(code)] = make_timer, way
+    return _mark(target, way)
+
+
+def _mark(target: Target, way: str) -> str:
+    """Let a target know how its function is watched; return that."""
+    target.flags |= {monitoring.CODE: layout.FLAG_BY_EVENTS, monitoring.FUNCTION: layout.FLAG_BY_SLOT}.get(way, 0)
+    return way
+
+
+def _takes_arguments(span: str) -> bool:
+    """Say whether a template names calls by their arguments."""
+    return bool(span) and not fixed_name(span)
+
+
+def ways_of(watch: WatchPlan, module: str, call: str) -> set[str]:
+    """Return the ways in which functions are watched that an entry of `calls` stands for; none where none is."""
+    return _served.get((watch["id"], module, call), set())
+
+
+def way_of(module: str, name: str, raw: object) -> str:
+    """Return the way in which an attribute's function is watched by its code already, "" where it is not."""
+    function, _, _ = _function_of(raw, False)
+    if function is not None and id(function.__code__) in _originals:
+        return monitoring.CODE
+    return _ways.get((module, name), "") or _ways.get((module, f"{name}.__init__"), "")
+
+
+def search(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], make_target: MakeTarget) -> None:
+    """Watch the functions of a module that was executed before anybody asked for its code: those that are there.
+
+    They are found by what they have as their globals. The garbage collector is asked for that, a few times at most.
+    """
+    global _searches
+    wanted = [(watch, call) for watch, call in pairs if applies(watch) and _leads_nowhere(module, call)]
+    if name in _prepared or not wanted or _searches >= _MOST_SEARCHES:
+        return
+    from gc import get_referrers
+
+    _searches += 1
+    space = vars(module)
+    made = [function for function in get_referrers(space) if type(function) is FunctionType and function.__globals__ is space]
+    named = set() if monitoring.HAS_EVENTS else {id(code) for _, call in wanted for code in _named(module, name, call)}
+    injected: dict[int, Callable[[CodeType], CodeType]] = {}
+    for function in made:
+        code = function.__code__
+        if id(code) in _originals:
+            continue
+        for one in (CodeOfFunction(code, _is_method(code.co_qualname)), *functions_in(code)):
+            for watch, call in wanted:
+                is_free = id(one.code) not in injected and id(one.code) not in named and not monitoring.way_of(one.code)
+                if is_free and stands_for(call, one.name):
+                    way = _watch(one, make_target(name, one.name, watch), watch, injected, may_be_getter=True)
+                    if way:
+                        _ways[name, one.name] = way
+                        _served.setdefault((watch["id"], name, call), set()).add(way)
+        present = rebuild(code, injected)
+        if present is not code:
+            function.__code__ = present
+        monitoring.take(function)
+
+
+def _named(module: ModuleType, name: str, call: str) -> Iterator[CodeType]:
+    """Yield the code of the functions to which names lead: on 3.11 wrappers are put there."""
+    for owner, attribute, _ in find_targets(module, name, call):
+        function, _, _ = _function_of(raw_attribute(owner, attribute), isinstance(owner, type))
+        if function is not None:
+            yield function.__code__
+
+
+def _leads_nowhere(module: ModuleType, call: str) -> bool:
+    """Say whether an entry of `calls` may stand for functions that no name in a module leads to."""
+    if is_glob(call) or LOCALS in call:
+        return True
+    *classes, name = call.split(".")
+    owner = owner_of(module, classes)
+    raw = raw_attribute(owner, name) if owner is not MISSING else MISSING
+    return raw is not MISSING and not isinstance(raw, type) and type(raw) not in _IN_C and _function_of(raw, False)[0] is None
+
+
+_MOST_SEARCHES = 100
+_searches = 0
+
+
+def _is_method(name: str) -> bool:
+    owner, _, _ = name.rpartition(".")
+    return bool(owner) and not owner.endswith(LOCALS)
+
+
+def is_elsewhere(raw: object) -> bool:
+    """Say whether an attribute is not what its code has made of it.
+
+    Something in C stands there, as of `datetime`; or a method that is dispatched on its argument, whose calls are those of all
+    its functions.
+    """
+    return type(raw) in _IN_C or type(raw).__name__ == "singledispatchmethod"
+
+
+_IN_C = (BuiltinFunctionType, ClassMethodDescriptorType, MethodDescriptorType, WrapperDescriptorType)
+
+
+def leave(module: str, name: str, raw: object) -> None:
+    """Watch a function no more by its code: what stands under its name is watched, or refused."""
+    if _ways.pop((module, name), ""):
+        function = getattr(raw, "func", None)
+        function = getattr(function, "__func__", function)
+        if type(function) is FunctionType:
+            release(function)
+
+
+def release(function: FunctionType) -> None:
+    """Let a function be as it was."""
+    code = _originals.get(id(function.__code__))
+    if code is not None:
+        function.__code__ = code
+    elif monitoring.way_of(function.__code__):
+        monitoring.release(function)
+        monitoring.leave(function.__code__)
+
+
+def finish(module: ModuleType, name: str) -> None:
+    """Look at the classes of a module that has been executed: what their code alone does not tell.
+
+    The getter of a property is called past its slot. A static method has no `self` before its arguments.
+    """
+    for cls in _classes_of(module, name):
+        for raw in list(vars(cls).values()):
+            function, is_getter, _ = _function_of(raw, True)
+            if function is None or not monitoring.way_of(function.__code__):
+                continue
+            code = function.__code__
+            if is_getter and monitoring.prefer_events(code):
+                monitoring.release(function)
+                if _ways.get((name, code.co_qualname)) == monitoring.FUNCTION:
+                    _ways[name, code.co_qualname] = monitoring.CODE
+            elif isinstance(raw, staticmethod) and id(code) in _with_arguments:
+                make_timer, way = _with_arguments.pop(id(code))
+                monitoring.watch(code, make_timer(False), by_events=way == monitoring.CODE)
+
+
+def _classes_of(module: ModuleType, name: str) -> Iterator[type]:
+    """Yield the classes that a module defines, and those within them."""
+    waiting: list[Any] = [module]
+    seen: set[int] = set()
+    while waiting:
+        owner = waiting.pop()
+        for value in list(vars(owner).values()):
+            is_own = issubclass(type(value), type) and type.__getattribute__(value, "__module__") == name
+            if is_own and id(value) not in seen:
+                seen.add(id(value))
+                waiting.append(value)
+                yield value
+
+
+def watch_attribute(owner: Owner, name: str, raw: object, target: Target, watch: WatchPlan) -> str:
+    """Watch the function that is, or that is in, an attribute of a module or class; return the way, "" where there is none.
+
+    What is inherited or comes from elsewhere under another name is left to the wrapper, whose calls are those by this name.
+    """
+    function, is_getter, is_method = _function_of(raw, isinstance(owner, type))
+    if function is None or not applies(watch) or vars(owner).get(name) is not raw:
+        return ""
+    if watch.get("via") == monitoring.FUNCTION and not monitoring.HAS_SLOTS:
+        raise RefusedError(
+            'via is "function", and a function has a slot for that with the compiled engine from CPython 3.12 on only'
+        )
+    if not monitoring.HAS_EVENTS:
+        return inject(raw, target, watch, isinstance(owner, type)) if watch.get("via") == monitoring.CODE else ""
+    known = monitoring.way_of(function.__code__)
+    if known:  # by another entry
+        return known
+    timer = code_timer(function.__code__, target, watch["span"], is_method=is_method)
+    way = monitoring.watch(function.__code__, timer, by_events=is_getter or watch.get("via") == monitoring.CODE)
+    if way:
+        monitoring.take(function)
+    return _mark(target, way)
+
+
+def watch_function(function: FunctionType, target: Target, watch: WatchPlan, *, is_method: bool) -> str:
+    """Watch one function; return the way, "" where there is none."""
+    code = function.__code__
+    if id(code) in _originals:
+        return monitoring.CODE
+    timer = code_timer(code, target, watch["span"], is_method=is_method)
+    if not monitoring.HAS_EVENTS:
+        function.__code__ = _injector(code, timer, watch["span"])(code)
+        return _mark(target, monitoring.CODE)
+    way = monitoring.watch(code, timer, by_events=watch.get("via") == monitoring.CODE)
+    if way:
+        monitoring.take(function)
+    return _mark(target, way)
+
+
+def inject(raw: object, target: Target, watch: WatchPlan, is_in_class: bool) -> str:
+    """Watch a function that has been handed on by calls in its bytecode (3.11); return the way, "" where that cannot be."""
+    function, _, is_method = _function_of(raw, is_in_class)
+    if function is None or not applies(watch) or monitoring.HAS_EVENTS:
+        return ""
+    return watch_function(function, target, watch, is_method=is_method)
+
+
+def is_watched(raw: object) -> bool:
+    """Say whether a function, or that in a descriptor, is watched by its code."""
+    function, _, _ = _function_of(raw, False)
+    return function is not None and (id(function.__code__) in _originals or bool(monitoring.way_of(function.__code__)))
+
+
+def _function_of(raw: Any, is_in_class: bool) -> tuple[FunctionType | None, bool, bool]:
+    """Return (function of Python or None, whether it is a getter, whether its first argument is `self`) of an attribute."""
+    if isinstance(raw, type):
+        raw, is_in_class = vars(raw).get("__init__"), True
+    if isinstance(raw, staticmethod):
+        raw, is_in_class = raw.__func__, False
+    elif isinstance(raw, classmethod):
+        raw = raw.__func__
+    is_getter = isinstance(raw, property)
+    if is_getter:
+        raw = raw.fget
+    elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
+        raw = raw.func
+    return raw if type(raw) is FunctionType else None, is_getter, is_in_class
+
+
+# Calls in the bytecode.
+
+
+def _injector(code: CodeType, timer: Any, span: str) -> Callable[[CodeType], CodeType]:
+    """Return what puts the calls for a timer into a copy of a code object, whose nested functions may be replaced by then."""
+    from hookmon.probe.patching.injection import inject as put_calls  # only on 3.11
+    from hookmon.probe.wrappers.event_sources import code_events
+
+    takes_arguments = _takes_arguments(span)
+    start, returned, unwound, yielded, waited, resumed = code_events(code, timer, takes_arguments)
+
+    def make(present: CodeType) -> CodeType:
+        made = put_calls(
+            present,
+            start=start,
+            returned=returned,
+            unwound=unwound,
+            yielded=yielded,
+            waited=waited,
+            resumed=resumed,
+            takes_arguments=takes_arguments,
+        )
+        _originals[id(made)] = code
+        _copies.append(made)
+        return made
+
+    return make
+
+
+def _note_shared(module: str, code: CodeType) -> None:
+    """Say that a module's code is executed once more: its functions are counted together with those of the first time."""
+    notes.note(
+        "shared code",
+        f"{module} ({code.co_filename}) is executed more than once from one and the same code object: its functions share their "
+        "code, and are counted as one",
+    )
+
+
+def names_in(module: str) -> list[str]:
+    """Return the qualified names of the functions of a module that was watched before it was executed, nested ones included."""
+    code = _prepared.get(module)
+    return [function.name for function in functions_in(code)] if code is not None else []

@@ -1,0 +1,114 @@
+"""The functions of a module, by its code: also those that nobody can get at by a name, as they are decorated or nested.
+
+In: the code object of a module, and an entry of `calls`. Out: the code objects of the functions that the entry stands for. Runs
+in the watched process, before a watched module is executed.
+"""
+
+from __future__ import annotations
+
+from types import CodeType
+
+from hookmon.probe.base.frames import asks_for_frames
+from hookmon.probe.patching.entries import is_glob, matches
+from hookmon.probe.wrappers.events import RUNS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_OPTIMIZED = 0x01  # of a function's body, and not of a module's or a class's: inspect.CO_OPTIMIZED
+_PARTS_OF_A_FUNCTION = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+LOCALS = "<locals>"
+
+
+class CodeOfFunction:
+    """A function's code. `name` is its qualified name, `is_method` says that it stands in the body of a class."""
+
+    __slots__ = ("code", "is_method", "name")
+
+    def __init__(self, code: CodeType, is_method: bool) -> None:
+        self.code = code
+        self.name = code.co_qualname
+        self.is_method = is_method
+
+
+def functions_in(code: CodeType) -> Iterator[CodeOfFunction]:
+    """Yield all functions in the body of a module, class or function, in the order in which they stand there, nested ones after
+    those that they are nested in. Comprehensions and generator expressions are parts of a function, and no functions."""
+    yield from _functions_in(code, False)
+
+
+def _functions_in(code: CodeType, is_class: bool) -> Iterator[CodeOfFunction]:
+    for constant in code.co_consts:
+        if type(constant) is not CodeType:
+            continue
+        is_scope = constant.co_name.startswith("<generic parameters")  # around what has type parameters, from 3.12 on
+        is_function = bool(constant.co_flags & _OPTIMIZED)
+        if is_function and not is_scope and constant.co_name not in _PARTS_OF_A_FUNCTION:
+            yield CodeOfFunction(constant, is_class)
+        yield from _functions_in(constant, is_class if is_scope else not is_function)
+
+
+def stands_for(call: str, name: str) -> bool:
+    """Say whether an entry of `calls` stands for the function of a qualified name.
+
+    A class stands for its `__init__`. `*` is all below: functions, methods, those of nested classes; and with `<locals>` in
+    front of it, or as `**`, functions within functions and lambdas. Another glob is for one level. Names with two underscores on
+    both sides are meant only by a glob that begins with them.
+    """
+    if not is_glob(call):
+        return name in (call, f"{call}.__init__")
+    owner, _, last = name.rpartition(".")
+    pattern_owner, _, pattern = call.rpartition(".")
+    if last.startswith("__") and last.endswith("__") and not pattern.startswith("__"):
+        return False
+    if pattern == "**":
+        return not pattern_owner or name.startswith(f"{pattern_owner}.")
+    if LOCALS in call:
+        return matches(name, call)
+    if pattern == "*":
+        below = name.removeprefix(f"{pattern_owner}.") if pattern_owner else name
+        return (not pattern_owner or below != name) and LOCALS not in below and not last.startswith("<")
+    return owner == pattern_owner and matches(last, pattern)
+
+
+def rebuild(code: CodeType, injected: dict[int, Callable[[CodeType], CodeType]]) -> CodeType:
+    """Return code in which some functions have calls in them. What has none is the same object as before."""
+    constants = tuple([rebuild(constant, injected) if type(constant) is CodeType else constant for constant in code.co_consts])
+    is_new = any(new is not old for new, old in zip(constants, code.co_consts, strict=True))
+    present = code.replace(co_consts=constants) if is_new else code
+    make = injected.get(id(code))
+    return make(present) if make is not None else present
+
+
+def plainly_defined(code: CodeType) -> set[int]:
+    """Return the ids of the functions of a module and its classes that a name leads to, by the bytecode of 3.11.
+
+    What has a decorator is called once more before it is stored. Functions within functions are not among them, nor those that
+    name themselves, as a recursion through wrappers takes C stack, nor those that make a generator or coroutine, which is to
+    stay what it is, nor those that count frames.
+    """
+    from opcode import EXTENDED_ARG, opmap
+
+    found: set[int] = set()
+    load, make = opmap["LOAD_CONST"], opmap["MAKE_FUNCTION"]
+    stores = {opmap[name] for name in ("STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF")}
+    instructions = code.co_code
+    argument = 0
+    last: object = None
+    for at in range(0, len(instructions) - 2, 2):
+        operation = instructions[at]
+        argument = argument << 8 | instructions[at + 1]
+        if operation == EXTENDED_ARG:
+            continue
+        if operation == load:
+            last = code.co_consts[argument]
+        elif operation == make and instructions[at + 2] in stores and type(last) is CodeType:
+            names_itself = last.co_name in last.co_names
+            if not (names_itself or last.co_name == "<lambda>" or last.co_flags & RUNS or asks_for_frames(last)):
+                found.add(id(last))
+        argument = 0
+    for constant in code.co_consts:
+        if type(constant) is CodeType and not constant.co_flags & _OPTIMIZED:  # the body of a class
+            found |= plainly_defined(constant)
+    return found
