@@ -317,7 +317,7 @@ at_rest()
 def test_a_thread_that_dies_in_an_epoch_leaves_its_lane_to_the_next(loop):
     """Which knows nothing of the epoch; that is counted when something begins there."""
     recorded = loop("""
-import threading
+import os, threading, time
 one = loop.Loop()
 def dies(): one.epoch_begins()
 def lives():
@@ -325,6 +325,7 @@ def lives():
     one.epoch_begins(); one.epoch_ends()
 for work in (dies, lives):
     thread = threading.Thread(target=work); thread.start(); thread.join()
+    while len(os.listdir("/proc/self/task")) > 1: time.sleep(0.001)  # join returns a moment before the thread is gone
 assert not paired_spans._open
 """)
     assert counts(recorded) == {("epoch",): (2, 0, 1), ("step",): (1, 0, 0)}
