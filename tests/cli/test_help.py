@@ -41,7 +41,7 @@ def codes_in(path: Path) -> Iterator[str]:
             if keyword.arg == "code":
                 yield from constants(keyword.value)
         name = ast.unparse(node.func).rpartition(".")[2]
-        if name in ("BlindSpot", "note") and node.args:
+        if name in ("BlindSpot", "note", "note_once") and node.args:
             yield from (slug(kind) for kind in constants(node.args[0]) if kind != "hookmon")  # becomes "own failure"
         if name in ("append",) and node.args and isinstance(node.args[0], ast.Tuple) and path.name == "collect.py":
             yield from (slug(kind) for kind in constants(node.args[0].elts[0]))

@@ -12,6 +12,7 @@ _OPTIONS = (
     click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml."),
     click.option("--no-config", is_flag=True, help="Read no configuration file."),
     click.option("--watch", multiple=True, metavar="MODULE:CALLS", help="Watch functions: shop.pricing:quote,Basket.total"),
+    click.option("--own", is_flag=True, help="Watch every function of the program's own modules, and show where the time went."),
     click.option("--pack", multiple=True, metavar="NAME|FILE", help="Switch a pack on; a path reads that pack."),
     click.option("--no-pack", multiple=True, metavar="NAME", help="Switch a pack off; * is all of them."),
     click.option("--signal", multiple=True, metavar="NAME", help="Measure besides calls: gc, imports or loop."),
@@ -20,7 +21,7 @@ _OPTIONS = (
 
 
 def configuration(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the parameters of `config.load`: config, no_config, watch, pack, no_pack, signal and imports."""
+    """Give a verb the parameters of `config.load`: config, no_config, watch, own, pack, no_pack, signal and imports."""
     for option in reversed(_OPTIONS):
         verb = option(verb)
     return verb

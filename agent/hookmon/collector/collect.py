@@ -372,7 +372,7 @@ class Collector:
         spots += [BlindSpot("shard unreadable", text) for text in self._shards.broken.values()]
         if self._save_error:
             spots.append(BlindSpot("run file", self._save_error))
-        main_watches = {watch["id"] for watch in self.run.plan if watch["module"] == "__main__"}
+        main_watches = {watch["id"] for watch in self.run.plan if watch["module"] == "__main__" and not watch.get("own")}
         if main_watches and not any(self._statuses.knows(number) for number in main_watches):
             spots.append(BlindSpot("__main__", "no script was started that could be watched (python -c, stdin, or no Python)"))
         if self.run.attached_after_ns:

@@ -55,6 +55,8 @@ class Statuses:
             ends = watch.get("until", ())
             tells = has_transactions and not watch.get("entry") and any(watch.get(key) for key in _TELLING)
             for call, target, known in self._targets(watch):
+                if watch.get("own") and layout.TARGET_ACTIVE not in known:
+                    continue  # nobody has named anything
                 detail = via = ""
                 if layout.TARGET_ACTIVE in known:
                     via = known[layout.TARGET_ACTIVE] or "name"

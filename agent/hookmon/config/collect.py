@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from hookmon.config import checks
@@ -13,6 +13,8 @@ from hookmon.config.settings import PACK, USER, settings_of
 from hookmon.config.targets import Target
 from hookmon.config.validate import Table
 from hookmon.config.watch import Hook, Watch
+from hookmon.core.globs import EVERYTHING
+from hookmon.core.plan import OWN_OPTION
 
 
 @dataclass
@@ -64,6 +66,13 @@ class Collected:
             return
         values = {**_defaults("watch", USER), "module": module.strip(), "calls": calls}
         self.watches.append(_watch("watch", values, "", str(place)))
+
+
+def own_watches() -> list[Watch]:
+    """Return the watches of --own: all of the modules that are neither installed nor of the standard library, and the script."""
+    values = {**_defaults("watch", USER), "calls": [EVERYTHING]}
+    made = [_watch("watch", {**values, "module": module}, "", OWN_OPTION) for module in (EVERYTHING, "__main__")]
+    return [replace(watch, others=(*watch.others, ("own", True))) for watch in made]
 
 
 def _watch(table: str, values: dict[str, Any], pack: str, source: str, folder: str = "") -> Watch:

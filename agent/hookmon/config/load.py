@@ -10,7 +10,7 @@ from typing import Any
 
 from hookmon.config import checks, packs
 from hookmon.config.budgets import Budget, budgets
-from hookmon.config.collect import Collected
+from hookmon.config.collect import Collected, own_watches
 from hookmon.config.document import Document, read_document
 from hookmon.config.find import find_config, find_project
 from hookmon.config.installed import LeftOut, leave_out_doubles, read_installed
@@ -56,6 +56,7 @@ def load(
     config: Path | None = None,
     no_config: bool = False,
     watch: Sequence[str] = (),
+    own: bool = False,
     pack: Sequence[str] = (),
     no_pack: Sequence[str] = (),
     signal: Sequence[str] = (),
@@ -63,8 +64,8 @@ def load(
 ) -> Config:
     """Return the configuration of a run that is started in the folder `start`.
 
-    `config` is the file of --config, else one is searched from `start` upwards unless `no_config`. `watch`, `pack`, `no_pack`,
-    `signal` and `imports` are the values of the options of these names; about packs, options have the last word.
+    `config` is the file of --config, else one is searched from `start` upwards unless `no_config`. `watch`, `own`, `pack`,
+    `no_pack`, `signal` and `imports` are the values of the options of these names; about packs, options have the last word.
 
     Raises ConfigError with every mistake in files and options.
     """
@@ -81,12 +82,12 @@ def load(
     document = read_document(path, label(path, start) if config is None else str(config), problems) if path else None
     tables = check_document(document, USER, problems) if document else {}
 
-    own = Collected(folder=str(path.absolute().parent) if path else "")
+    named = Collected(folder=str(path.absolute().parent) if path else "")
     if document:
-        own.add_tables(document, [*tables["watch"], *tables["hook"]], problems)
+        named.add_tables(document, [*tables["watch"], *tables["hook"]], problems)
     for text in watch:
-        own.add_option(text, problems)
-    problems += [*duplicates(own.placed), *duplicates(own.placed_hooks)]
+        named.add_option(text, problems)
+    problems += [*duplicates(named.placed), *duplicates(named.placed_hooks)]
 
     shipped, left_out = _all_packs(pack, problems)
     names = [pack.name for pack in shipped]
@@ -98,9 +99,9 @@ def load(
     broken = [failed for failed in left_out if failed.name not in names]
     off = [pack.name for pack in shipped if not pack.on]
     verdicts = packs.choose([*names, *(failed.name for failed in broken)], choices, problems, off)
-    named = {name for name, verdict in verdicts.items() if verdict.is_on and verdict.place}
-    problems += [problem for failed in broken if failed.name in named for problem in failed.problems]
-    active, doubles = leave_out_doubles([pack for pack in shipped if verdicts[pack.name].is_on], named)
+    switched_on = {name for name, verdict in verdicts.items() if verdict.is_on and verdict.place}
+    problems += [problem for failed in broken if failed.name in switched_on for problem in failed.problems]
+    active, doubles = leave_out_doubles([pack for pack in shipped if verdicts[pack.name].is_on], switched_on)
     left_out += doubles
     problems += duplicates(placed for pack in active for placed in pack.content.placed)
     problems += duplicates(placed for pack in active for placed in pack.content.placed_hooks)
@@ -113,7 +114,7 @@ def load(
         ordered = sort_by_place(problems)
         raise ConfigError([str(problem) for problem in ordered], [problem.mistake.code for problem in ordered])
     watches = override(
-        own.watches,
+        [*named.watches, *(own_watches() if own else ())],
         [pack_watch for pack in active for pack_watch in pack.content.watches],
         [pack_watch for pack in shipped for pack_watch in pack.content.watches],
     )

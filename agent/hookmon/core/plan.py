@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         waits: bool  # the calls wait for a pool or an executor
         adapter: str  # what patches where setattr cannot: a module of hookmon.packs, or the path of a file; "" for none
         part: NotRequired[bool]  # the calls are parts of others that are counted: their time counts, they do not
+        own: NotRequired[bool]  # only functions that are worth it: see probe.patching.codes
         via: NotRequired[
             str
         ]  # how functions are watched where not as probe.wrappers.monitoring chooses: "function", "code", "name"
@@ -61,6 +62,9 @@ if TYPE_CHECKING:
         watches: list[WatchPlan]
         signals: NotRequired[list[str]]  # modules of probe.signals
 
+
+OWN_OPTION = "--own"
+"""The `source` of the watches of the option of this name."""
 
 KINDS = ("request", "task", "sql", "cache", "http", "rpc", "process", "queue", "template", "hook", "function")
 """What a span can be. The order is that of the report."""

@@ -71,6 +71,8 @@ def start(
         attempt(lambda: _allow(int(tracer)))
     names = frozenset(arrivals.read(_MODULES_FILE).decode("utf-8", "surrogateescape").split("\n"))
     vars(sys.modules["hookmon.probe"])["arrivals"] = arrivals
+    if _GLOBS in names:  # before the set-up, which goes by whether this is there
+        from hookmon.probe.base.wanted import sort_out
     if _AT_ONCE in names:
         names = names - {_AT_ONCE}
         arrivals.set_up()
@@ -82,8 +84,6 @@ def start(
     )
     wanted: frozenset[str] | Names = names
     if _GLOBS in names:
-        from hookmon.probe.base.wanted import sort_out
-
         wanted = sort_out(names - {_GLOBS, _BY_PATH})
     finder = Finder(wanted, arrivals.patch, arrivals.prepare)
     arrivals.watch_also = finder.watch_also

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 BLIND_SPOTS = (
     (
+        "compiled-module",
+        "Modules of the program's own are compiled (mypyc, Cython): there is no function of Python in them for --own to watch.",
+        "Install the library without its binary wheel, pip install --no-binary NAME, or watch what calls it.",
+    ),
+    (
         "main",
         "Functions of __main__ were to be watched, and no script was started that can be: python -c, standard input, or no "
         "Python at all.",

@@ -95,6 +95,11 @@ _ERRORS = (
         'Write a [budget."NAME"] table, or let hookmon check --update write the figures of a run.',
     ),
     (
+        "no-suggestion",
+        "Nothing can be suggested: the run watched some functions only and was not sampled, or called none of its own.",
+        "Run hookmon suggest COMMAND, or hookmon run --own COMMAND and then hookmon suggest.",
+    ),
+    (
         "no-such-finding",
         "The run has no finding of that id, of that beginning of one, or of that rank.",
         "hookmon report RUN --all shows its findings; the id stands below each.",

@@ -16,6 +16,7 @@ from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
 from hookmon.report.findings import Finding, failing_series, findings
 from hookmon.report.imports import ImportRow, imports
 from hookmon.report.load import cpu_ns
+from hookmon.report.own import Own, own_of
 from hookmon.report.samples import Branch, Sampling, branches, sampling
 from hookmon.report.signals import SignalRow, signal_rows
 from hookmon.report.texts import location
@@ -73,6 +74,7 @@ class Report:
     kinds: list[KindRow]  # most self time first
     calls: list[CallRow]  # most self time first
     names: list[CallRow]  # the same for readers, who cannot tell the targets of one name apart; imports have their own table
+    own: Own | None  # of a run with --own
     transactions: list[TransactionRow]  # most time first, the rest of the program last
     findings: list[Finding]  # the worst first
     signals: list[SignalRow]  # what was measured that is no call, by name
@@ -113,13 +115,23 @@ def build(run: Run) -> Report:
     own = {row.target for row in run.watched if not row.pack}
     groups = fold(run.watched, {node.target for node in run.nodes} | _ending_targets(run) | (naming & own), naming)
     in_flight = sorted(run.in_flight, key=lambda call: -call.since_ns)
-    found = findings(rows, failing_series(of_program, run.series), run.interval_ns, run.project, time_at_work(run, rows))
+    of_own = own_of(run, walk)
+    inner = (
+        {text for row in of_own.functions for text in (row.target, row.name)} if of_own is not None else set()
+    )  # how they end is between themselves
+    told = [row for row in of_program if row.target not in inner]
+    found = [
+        finding
+        for finding in findings(rows, failing_series(told, run.series), run.interval_ns, run.project, time_at_work(run, rows))
+        if finding.kind != "errors" or finding.call not in inner
+    ]
     return Report(
         header=_header(run),
         account=account_of(run),
         kinds=by_kind(run.nodes),
         calls=calls,
         names=names,
+        own=of_own,
         transactions=rows,
         findings=found,
         signals=signal_rows(run.signals, run.project),
@@ -135,7 +147,7 @@ def build(run: Run) -> Report:
         in_flight=in_flight,
         still_running=run.still_running,
         nothing=[] if calls else notes.reasons_for_nothing(run, groups),
-        notes=notes.remarks(run, of_program, names),
+        notes=notes.remarks(run, of_program, [row for row in names if row.target not in inner]),
         next=notes.next_commands(run, recorded=bool(calls), finding=found[0].id if found else ""),
         series=run.series,
         interval_ns=run.interval_ns,

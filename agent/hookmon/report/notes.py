@@ -32,6 +32,12 @@ def reasons_for_nothing(run: Run, groups: list[WatchGroup]) -> list[str]:
     if run.processes and not any(process.python for process in run.processes):
         reason = "the reason stands under blind spots" if run.blind_spots else "it may not be a Python program"
         return [f"No process of this run was watched: {reason}."]
+    if any(watch.get("own") for watch in run.plan):
+        return [
+            "No function of the program's own was called.",
+            "Its own are all modules but those that are installed (site-packages) or of the standard library.",
+            'To watch a library: --watch "NAME.**:**".',
+        ]
     own = next((group for group in groups if not group.pack), WatchGroup(""))
     if own.active:
         return [
@@ -55,7 +61,7 @@ def reasons_for_nothing(run: Run, groups: list[WatchGroup]) -> list[str]:
         seen = f"No call was seen of what packs watch; in place: {listing(in_place, 8)}."
     return [
         seen,
-        "Your own functions are watched with --watch MODULE:CALLS, or with a [[watch]] table in hookmon.toml.",
+        "Your own functions are watched with --own, all of them, with --watch MODULE:CALLS or a [[watch]] table in hookmon.toml.",
     ]
 
 
@@ -106,12 +112,15 @@ def next_commands(run: Run, *, recorded: bool, finding: str) -> list[tuple[str, 
     is_watched = any(process.python for process in run.processes)
     if not recorded and not run.in_flight and is_watched:
         command = inert(join(run.command)) if run.command else "COMMAND"
-        return [(f"hookmon run --watch MODULE:CALLS -- {command}", "watch functions of your own")]
+        if any(watch.get("own") for watch in run.plan):
+            return [(f"hookmon run --watch 'NAME.**:**' -- {command}", "watch all functions of a library")]
+        return [(f"hookmon run --own -- {command}", "watch all functions of your own")]
     if not run.id:
         return []  # it is not kept
     worst = [(f"hookmon explain {finding} {run.id}", "the worst finding, an example, what to change")] if finding else []
     return [
         *worst,
+        *([(f"hookmon suggest {run.id}", "what to watch from now on")] if any(watch.get("own") for watch in run.plan) else []),
         (f"hookmon open {run.id}", "the whole run as a page"),
         (f"hookmon report {run.id} --all", "every name and process"),
     ]

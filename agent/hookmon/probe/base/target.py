@@ -29,6 +29,7 @@ class Target:
         "cost_ns",
         "entry",
         "flags",
+        "has_sites",
         "is_sampled",
         "kind",
         "nested",
@@ -65,6 +66,7 @@ class Target:
         self.package = package
         self.nested = nested
         self.entry = entry
+        self.has_sites = True  # it is kept where a call came from
         self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS | part * layout.FLAG_PART
         self.sited = kind in CLIENT_KINDS and not waits
         self.templates = templates

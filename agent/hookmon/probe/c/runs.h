@@ -83,9 +83,23 @@ spare_record(PyObject *record)
     }
 }
 
+/* The same of generators. */
+static PyObject *spare_generators[MOST_SPARE];
+static int spare_generator_count;
+
 static inline void
 drop_run(Run taken)
 {
+    Generator *generator = (Generator *)taken.record;
+    if (LIKELY(generator && Py_IS_TYPE(taken.record, GeneratorType) && Py_REFCNT(generator) == 1 && generator->ended
+               && !generator->stepping && !taken.body && spare_generator_count < MOST_SPARE)) {
+        Py_CLEAR(generator->node);
+        Py_CLEAR(generator->span);
+        generator->started = generator->ended = 0;
+        generator->used_ns = generator->waited_ns = generator->steps = 0;
+        spare_generators[spare_generator_count++] = taken.record;
+        return;
+    }
     Coroutine *record = (Coroutine *)taken.record;
     if (LIKELY(record && Py_IS_TYPE(taken.record, CoroutineType) && Py_REFCNT(record) == 1 && record->ended && !record->opened)) {
         Py_CLEAR(record->outer); /* as its dealloc would do, of which most has nothing to do */
@@ -171,7 +185,8 @@ make_run(void *key, PyObject *code, PyObject *span)
         run.record = (PyObject *)record;
     }
     if (flags & IS_GENERATOR && !(flags & IS_ITERABLE_COROUTINE)) {
-        Generator *record = (Generator *)GeneratorType->tp_alloc(GeneratorType, 0);
+        Generator *record = (Generator *)(LIKELY(spare_generator_count) ? spare_generators[--spare_generator_count]
+                                                                         : GeneratorType->tp_alloc(GeneratorType, 0));
         if (record) {
             record->span = Py_NewRef(span);
         }

@@ -19,11 +19,12 @@ from types import (
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
+from hookmon.probe.patching import codes
 from hookmon.probe.patching.codes import LOCALS, CodeOfFunction, functions_in, plainly_defined, rebuild, stands_for
 from hookmon.probe.patching.entries import MISSING, find_targets, is_glob, owner_of, raw_attribute
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers import monitoring
-from hookmon.probe.wrappers.make import RefusedError, code_timer
+from hookmon.probe.wrappers.make import RefusedError, code_timer, own_timer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,18 +69,21 @@ def prepare(
 
     `pairs` are its watches, each with each entry of their `calls`, those first that beat others. On 3.11 the code that is
     returned is another one. There only those functions are watched now that no name will lead to, decorated and nested ones; or
-    with `is_all` every function. `decorated` are qualified names of methods that may be
-    getters, where nobody can look once the code has run.
+    with `is_all` every function. `decorated` are methods that may be getters, where nobody can look once the code has run.
     """
     if _prepared.get(module) is code:
         _note_shared(module, code)
     _prepared[module] = code
-    functions = list(functions_in(code))
-    plain = set() if monitoring.HAS_EVENTS or is_all else plainly_defined(code)
+    functions = list(functions_in(code)) if any(not watch.get("own") for watch, _ in pairs) else []
+    plain: set[int] = set() if not functions or monitoring.HAS_EVENTS or is_all else plainly_defined(code)
     injected: dict[int, Callable[[CodeType], CodeType]] = {}
     done: set[int] = set()
     for watch, call in pairs:
         if not applies(watch) or (watch.get("via") == monitoring.FUNCTION and not monitoring.HAS_SLOTS):
+            continue
+        if watch.get("own"):
+            ways = {_watch_own(own, module, injected) for own in codes.find_own(code) if id(own) not in done}
+            _served[watch["id"], module, call] = ways - {""}
             continue
         for function in functions:
             if id(function.code) in done or id(function.code) in plain or not stands_for(call, function.name):
@@ -91,6 +95,15 @@ def prepare(
                 _ways[module, function.name] = way
                 _served.setdefault((watch["id"], module, call), set()).add(way)
     return rebuild(code, injected) if injected else code
+
+
+def _watch_own(code: CodeType, module: str, injected: dict[int, Callable[[CodeType], CodeType]]) -> str:
+    """Watch one of all of a program's own functions by its code; return the way."""
+    timer = own_timer(code, module)
+    if monitoring.HAS_EVENTS:
+        return monitoring.watch(code, timer)
+    injected[id(code)] = _injector(code, timer, "")
+    return monitoring.CODE
 
 
 def _watch(
@@ -128,6 +141,18 @@ def _takes_arguments(span: str) -> bool:
     return bool(span) and not fixed_name(span)
 
 
+def is_prepared(module: str, watch: WatchPlan) -> bool:
+    """Say whether a watch of all own functions has been applied to a module's code: nothing is left to be done by names."""
+    return bool(watch.get("own")) and module in _prepared
+
+
+def is_left(raw: object, watch: WatchPlan) -> bool:
+    """Say whether a watch of all own functions leaves an attribute, or code, alone: it is no function, or not worth it."""
+    function, is_getter, _ = _function_of(raw, False)
+    code = raw if type(raw) is CodeType else function.__code__ if function is not None and not is_getter else None
+    return bool(watch.get("own")) and (code is None or not codes.is_worth_it(code))
+
+
 def ways_of(watch: WatchPlan, module: str, call: str) -> set[str]:
     """Return the ways in which functions are watched that an entry of `calls` stands for; none where none is."""
     return _served.get((watch["id"], module, call), set())
@@ -161,10 +186,10 @@ def search(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], ma
         code = function.__code__
         if id(code) in _originals:
             continue
-        for one in (CodeOfFunction(code, _is_method(code.co_qualname)), *functions_in(code)):
+        for one in (CodeOfFunction(code, codes.is_method(code.co_qualname)), *functions_in(code)):
             for watch, call in wanted:
                 is_free = id(one.code) not in injected and id(one.code) not in named and not monitoring.way_of(one.code)
-                if is_free and stands_for(call, one.name):
+                if is_free and stands_for(call, one.name) and not is_left(one.code, watch):
                     way = _watch(one, make_target(name, one.name, watch), watch, injected, may_be_getter=True)
                     if way:
                         _ways[name, one.name] = way
@@ -195,11 +220,6 @@ def _leads_nowhere(module: ModuleType, call: str) -> bool:
 
 _MOST_SEARCHES = 100
 _searches = 0
-
-
-def _is_method(name: str) -> bool:
-    owner, _, _ = name.rpartition(".")
-    return bool(owner) and not owner.endswith(LOCALS)
 
 
 def is_elsewhere(raw: object) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _OPTIMIZED = 0x01  # of a function's body, and not of a module's or a class's: inspect.CO_OPTIMIZED
 _PARTS_OF_A_FUNCTION = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
+_GETTERS = frozenset(("property", "abstractproperty"))
 LOCALS = "<locals>"
 
 
@@ -47,6 +48,74 @@ def _functions_in(code: CodeType, is_class: bool) -> Iterator[CodeOfFunction]:
         if is_function and not is_scope and constant.co_name not in _PARTS_OF_A_FUNCTION:
             yield CodeOfFunction(constant, is_class)
         yield from _functions_in(constant, is_class if is_scope else not is_function)
+
+
+def find_own(code: CodeType) -> list[CodeType]:
+    """Return the functions in the body of a module, without getters of properties, and those of one line with no loop in them.
+
+    What these do counts as done by their caller. To time them would cost more than they take.
+    """
+    found: list[CodeType] = []
+    _find_own(code, False, found)
+    return found
+
+
+def _find_own(code: CodeType, is_class: bool, found: list[CodeType]) -> None:
+    getters = _getters(code) if is_class and not _GETTERS.isdisjoint(code.co_names) else ()
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            is_function = constant.co_flags & _OPTIMIZED and constant.co_name[:8] != "<generic"
+            if is_function and (not getters or id(constant) not in getters) and is_worth_it(constant):
+                found.append(constant)
+            _find_own(constant, not is_function, found)
+
+
+def is_worth_it(code: CodeType) -> bool:
+    """Say whether a function has more than one line, or one with a loop, a recursion or a function in it."""
+    name = code.co_name
+    if name in _PARTS_OF_A_FUNCTION:
+        return False
+    arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 0x04) + bool(code.co_flags & 0x08)
+    if code.co_nlocals > arguments or name in code.co_names:
+        return True
+    first = code.co_firstlineno
+    only = None
+    for _, _, line in code.co_lines():
+        if line is not None and line not in (first, only):
+            if only is not None:
+                return True
+            only = line
+    return any(type(constant) is CodeType for constant in code.co_consts)
+
+
+def _getters(code: CodeType) -> set[int]:
+    """Return the ids of the functions in the body of a class that have `@property` as a decorator, by its bytecode."""
+    from opcode import EXTENDED_ARG, opmap
+
+    found: set[int] = set()
+    load_name, load, store = opmap["LOAD_NAME"], opmap["LOAD_CONST"], opmap["STORE_NAME"]
+    instructions = code.co_code
+    argument = 0
+    is_decorated = False
+    for at in range(0, len(instructions), 2):
+        operation = instructions[at]
+        argument = argument << 8 | instructions[at + 1]
+        if operation == EXTENDED_ARG:
+            continue
+        if operation == load_name:
+            is_decorated = is_decorated or code.co_names[argument] in _GETTERS
+        elif operation == store:
+            is_decorated = False
+        elif operation == load and is_decorated and type(code.co_consts[argument]) is CodeType:
+            found.add(id(code.co_consts[argument]))
+        argument = 0
+    return found
+
+
+def is_method(name: str) -> bool:
+    """Say whether a qualified name is that of a function in the body of a class."""
+    owner, _, _ = name.rpartition(".")
+    return bool(owner) and not owner.endswith(LOCALS)
 
 
 def stands_for(call: str, name: str) -> bool:

@@ -99,6 +99,8 @@ class MainPatcher:
                 if ways:
                     self._note(watch, call, layout.TARGET_ACTIVE, " ".join(sorted(ways)))
                     continue
+                if watch.get("own"):
+                    continue
             elif any(stands_for(call, name) for name in names):
                 continue
             if call in names:

@@ -61,10 +61,13 @@ def prepare_module(code: CodeType, name: str, exact: list[WatchPlan], wide: list
 def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patches: Patches) -> None:
     """Apply all watches of one module. One that fails is noted and leaves the others alone."""
     pairs = sorted(pairs_of(watches), key=_sort_key)
-    shielded(None)(by_code.search)(module, name, pairs, target_of)
-    shielded(None)(by_code.finish)(module, name)
+    if not all(by_code.is_prepared(name, watch) for watch in watches):
+        shielded(None)(by_code.search)(module, name, pairs, target_of)
+        shielded(None)(by_code.finish)(module, name)
     places = _places(module, name, pairs, patches) or Places(module, [], patches.replace)
     for watch, call in pairs:
+        if watch.get("own") and _note_own(module, name, watch, call):
+            continue
         _apply(module, name, watch, call, patches, places)
     for failure in failures:
         notes.note("hookmon", failure)
@@ -74,7 +77,12 @@ def patch_module(module: ModuleType, name: str, watches: list[WatchPlan], patche
 @shielded(None)
 def _places(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], patches: Patches) -> Places:
     """Find out who else holds what is to be patched. What adapters patch is not looked for: they know what they do."""
-    found = [place for watch, call in pairs if not watch["adapter"] for place in _places_to_patch(module, name, watch, call)]
+    found = [
+        place
+        for watch, call in pairs
+        if not (watch["adapter"] or by_code.is_prepared(name, watch))
+        for place in _places_to_patch(module, name, watch, call)
+    ]
     return Places(module, found, patches.replace)
 
 
@@ -99,6 +107,21 @@ def _sort_key(pair: tuple[WatchPlan, str]) -> tuple[bool, bool]:
     """Return the key to sort pairs by: names go before globs, and so beat them; paired spans go last, around other wrappers."""
     watch, call = pair
     return "until" in watch, is_glob(call)
+
+
+@shielded(True)
+def _note_own(module: ModuleType, name: str, watch: WatchPlan, call: str) -> bool:
+    """Note whether own functions are watched by their code; say whether nothing is left to be done by names."""
+    if by_code.is_prepared(name, watch):
+        ways = by_code.ways_of(watch, name, call)
+        if ways:
+            notes.note_watch(watch["id"], f"{watch['module']}:{call}", layout.TARGET_ACTIVE, " ".join(sorted(ways)))
+        return True
+    if str(getattr(module, "__file__", "")).endswith(".so"):
+        text = f"{name} is compiled, and perhaps others are: no function in such a module can be seen, nor what it takes"
+        notes.note_once("compiled module", text)
+        return True
+    return False
 
 
 @shielded(None)
@@ -184,7 +207,7 @@ def _patch_call(module: ModuleType, module_name: str, watch: WatchPlan, call: st
     is_found = False
     for owner, name, qualified in find_targets(module, module_name, call):
         raw = raw_attribute(owner, name)
-        if raw is MISSING:
+        if raw is MISSING or by_code.is_left(raw, watch):
             continue
         is_found = True
         target = target_of(module_name, qualified, watch)

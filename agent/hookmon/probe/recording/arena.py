@@ -115,9 +115,9 @@ class Arena:
         words[layout.HEADER_USED] = self._used
         return at
 
-    def record(self, record_type: int, number: int, values: list[int]) -> int:
-        """Write a record of `values` behind its head and return its index, 0 when there is no space left."""
-        at = self.reserve(len(values) + 1)
+    def record(self, record_type: int, number: int, values: list[int], zeros: int = 0) -> int:
+        """Write a record of `values` behind its head, and of so many zeros; return its index, 0 when there is no space left."""
+        at = self.reserve(len(values) + zeros + 1)  # fresh words are zero
         if at:
             words = self.words
             for index, value in enumerate(values, at + 1):
@@ -161,10 +161,10 @@ class Arena:
         self.nodes = number = self.nodes + 1
         names = self.string(span.name) << 32
         target = self.target(span.target)
-        site = self.string(call_site(span)) << 32
+        site = self.string(call_site(span)) << 32 if span.target.has_sites else 0
         flags |= span.target.flags | layout.FLAG_SITED * bool(span.site)
-        values = [parent | names, target | site, flags, *[0] * (layout.NODE_WORDS - 4)]
-        return number, self.record(layout.NODE, number, values)
+        values = [parent | names, target | site, flags]
+        return number, self.record(layout.NODE, number, values, layout.NODE_WORDS - 4)
 
     def close_in_child(self) -> None:
         """Forget the parent's shard after a fork. The mapping stays, with its descriptor, for code that still looks at it.

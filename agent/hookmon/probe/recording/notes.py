@@ -35,6 +35,16 @@ def note_watch(number: int, target: str, status: int, detail: str = "") -> None:
         arena.record(layout.WATCH, number, [arena.string(target) | status << 32, arena.string(detail)])
 
 
+def note_once(kind: str, detail: str) -> None:
+    """Note the first thing of a kind that could not be seen."""
+    if kind not in _noted:
+        _noted.add(kind)
+        note(kind, detail)
+
+
+_noted: set[str] = set()
+
+
 def note(kind: str, detail: str) -> None:
     """Note something that could not be seen."""
     arena = recorder.arena()

@@ -266,7 +266,7 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     at = 0
     if shard is not None and node.number:
         octave = bucket // SUB_BUCKETS
-        at = shard.record(layout.BUCKETS, node.number, [octave, *[0] * SUB_BUCKETS])
+        at = shard.record(layout.BUCKETS, node.number, [octave], SUB_BUCKETS)
     if not at:
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)

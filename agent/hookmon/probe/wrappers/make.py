@@ -21,7 +21,7 @@ from hookmon.probe.base.introspect import (
     CO_ITERABLE_COROUTINE,
     is_partial,
 )
-from hookmon.probe.base.target import is_own, locate, note_maker
+from hookmon.probe.base.target import Span, Target, is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.base.shapes import Args, Function, KwArgs
-    from hookmon.probe.base.target import Span, Target
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.wrappers.observers import Observer
 
@@ -182,6 +181,18 @@ def code_timer(code: CodeType, target: Target, template: str, *, is_method: bool
         target.flags |= layout.FLAG_COROUTINE
     make = compiled.TimedCallable if compiled else events.CodeTimer
     return make(code, span, name, position, target.sited, key)
+
+
+def own_timer(code: CodeType, module: str) -> Any:
+    """Return what times the calls of a code object under its own name: what `code_timer` does, for thousands of functions."""
+    name = code.co_qualname
+    target = Target(f"{module}:{name}", "function", "", "", False)
+    target.place = f"{code.co_filename}:{code.co_firstlineno}"
+    target.has_sites = False  # a call comes from the function above it in the tree
+    if code.co_flags & CO_COROUTINE:
+        target.flags |= layout.FLAG_COROUTINE
+    make = compiled.TimedCallable if compiled else events.CodeTimer
+    return make(code, Span(target, name[:LONGEST_NAME]), None, -1, False, None)
 
 
 class _CodeOnly:

@@ -33,6 +33,7 @@ _TABLES: dict[str, Callable[[Report], Any]] = {
     "account": lambda report: _account(report),
     "kinds": lambda report: [asdict(row) for row in report.kinds],
     "calls": lambda report: [figures_of(row, ("name", "kind", "target", "location")) for row in report.calls],
+    "own": lambda report: asdict(report.own) if report.own is not None else None,
     "transactions": lambda report: [_transaction(row) for row in report.transactions],
     "findings": lambda report: [asdict(finding) for finding in report.findings],
     "tree": lambda report: [

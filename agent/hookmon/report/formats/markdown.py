@@ -12,6 +12,7 @@ from hookmon.report.computing import sentence
 from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
+from hookmon.report.own import MOST_FUNCTIONS, name_of
 from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
 from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent, short_place
@@ -35,7 +36,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         *_imports(report, everything),
         *_signals(report, everything),
     ]
-    head = [*_head(report), *_account(report), *_kinds(report)]
+    head = [*_head(report), *_account(report), *_kinds(report), *_own(report)]
     text = "\n".join([*head, *tables, *_notes(report, everything), ""])
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -85,6 +86,23 @@ def _account(report: Report) -> list[str]:
 def _kinds(report: Report) -> list[str]:
     shares = [f"{plain(row.kind)} {duration(row.self_ns)} ({percent(row.share)})" for row in report.kinds]
     return ["", "Self time by kind: " + ", ".join(shares)] if shares else []
+
+
+def _own(report: Report) -> list[str]:
+    """Return who has most time of a run with --own, and the tree that leads there."""
+    if report.own is None or not report.own.tree:
+        return []
+    lines = ["", "| Self | Share | Calls | Own function | Where |", "|--:|--:|--:|:--|:--|"]
+    for function in report.own.functions[:MOST_FUNCTIONS]:
+        cells = [duration(function.self_ns), percent(function.self_share), count(function.calls)]
+        lines.append(f"| {' | '.join(cells)} | {code(function.name, in_table=True)} | {code(function.location, in_table=True)} |")
+    lines += ["", "| Total | Share | Calls | Call tree | Where |", "|--:|--:|--:|:--|:--|"]
+    for row in report.own.tree:
+        cells = [duration(row.total_ns), percent(row.share), count(row.calls)]
+        name = f"… {count(row.hidden)} more" if row.hidden else code(name_of(row), in_table=True)
+        where = code(row.location, in_table=True) if row.location else ""
+        lines.append(f"| {' | '.join(cells)} | {'&nbsp;&nbsp;' * row.depth}{name} | {where} |")
+    return lines
 
 
 def _computing(report: Report, everything: bool) -> list[str]:

@@ -13,6 +13,7 @@ from hookmon.report.calls import KindRow
 from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
+from hookmon.report.own_screen import write_own
 from hookmon.report.requests import write_details, write_findings, write_requests
 from hookmon.report.sampled import write_samples
 from hookmon.report.screen import Column, Piece, Screen
@@ -46,6 +47,8 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         screen.line()
     for line in report.nothing:
         screen.paragraph(line, _ODD if line == report.nothing[0] else "")
+    if report.own is not None and report.own.tree:
+        _more(screen, report, write_own(screen, report.own, everything=everything))
     if any(row.name != MAIN for row in report.transactions):
         _more(screen, report, write_requests(screen, report.transactions, everything=everything))
         _more(screen, report, write_findings(screen, report.findings, everything=everything))
@@ -54,7 +57,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         _more(screen, report, write_findings(screen, report.findings, everything=everything))
     if report.calls:
         _kinds(screen, report)
-    if report.names:
+    if report.names and (report.own is None or everything):
         _calls(screen, report, everything)
     write_samples(screen, report.sampling, everything=everything)
     _imports(screen, report, everything)
