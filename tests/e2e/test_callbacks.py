@@ -108,7 +108,7 @@ def test_a_list_of_callbacks_is_left_alone_and_named(watched):
         hook("on", "listener"),
         BUS,
     )
-    assert found.calls("hook") == {"f": 1}
+    assert found.calls("hook") == {"f": 3 if watched.times_itself else 1}
     assert blind(found) == ["frame:Bus.on: the callbacks in a list are left alone and not timed"]
 
 
@@ -207,9 +207,11 @@ def test_what_may_die_at_any_moment_is_left_alone_where_weak_references_are_name
         hook("connect", "listener"),
         BUS,
     )
-    assert found.calls("hook") == {"R": 1}  # an object is handed on itself
+    functions = {"lambda app.py:12", "make.inner"}
+    itself = functions if watched.times_itself else set()
+    assert found.calls("hook") == dict.fromkeys({"R", *itself}, 1)  # an object is handed on itself
     reason = "is not timed: it may die at any moment, and the framework may hold it by a weak reference"
-    assert blind(found) == [f"lambda app.py:12 {reason}", f"len {reason}", f"make.inner {reason}"]
+    assert blind(found) == sorted(f"{name} {reason}" for name in {*functions, "len"} - itself)
 
 
 def test_a_callback_keeps_its_parameters(watched):

@@ -208,7 +208,10 @@ def test_a_callback_lives_no_longer_than_without_us(watched):
         + '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live"]\ncallable = "result"\n'
         + '[[hook]]\nmodule = "frame"\ncalls = ["Weak.live_one_by_one"]\ncallable = "result"\nspan = "again {callable}"\n',
     )
-    assert found.calls("hook") == {"f": 4, "Owner.m": 3, "a: g": 1}
+    counts = {"f": 4, "Owner.m": 3, "a: g": 1}
+    if watched.times_itself:  # `live_one_by_one` gets the functions from `live`, and hands them out under another name
+        counts |= {"f": 3, "again f": 1, "Owner.m": 2, "again Owner.m": 1}
+    assert found.calls("hook") == counts
 
 
 def test_before_the_first_callback_nothing_is_put_in_place(watched):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,7 +113,10 @@ class Routes:
 
 @pytest.fixture(params=["compiled", "pure"])
 def watched(request: pytest.FixtureRequest, tmp_path: Path):
-    """Run a program with the framework bare and under hookmon; what it prints is the same."""
+    """Run a program with the framework bare and under hookmon; what it prints is the same.
+
+    `watched.times_itself` says whether a callback whose name is the same whoever calls it is timed itself, with all its calls.
+    """
 
     def start(program: str, config: str, framework: str = FRAMEWORK, **options) -> Recorded:
         files = {"frame.py": framework}
@@ -123,4 +127,5 @@ def watched(request: pytest.FixtureRequest, tmp_path: Path):
         assert (found.stdout, found.stderr, found.exit_code) == (bare.stdout, bare.stderr, 0)
         return found
 
+    start.times_itself = request.param == "compiled" and sys.version_info >= (3, 12)
     return start

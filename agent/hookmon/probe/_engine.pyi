@@ -38,7 +38,9 @@ from hookmon.probe.wrappers.event_sources import on_start as on_start
 from hookmon.probe.wrappers.event_sources import on_throw as on_throw
 from hookmon.probe.wrappers.event_sources import on_unwind as on_unwind
 from hookmon.probe.wrappers.event_sources import on_yield as on_yield
+from hookmon.probe.wrappers.event_sources import span_of_function as span_of_function
 from hookmon.probe.wrappers.event_sources import take_function as take_function
+from hookmon.probe.wrappers.event_sources import time_function as time_function
 from hookmon.probe.wrappers.event_sources import watch_code as watch_code
 from hookmon.probe.wrappers.event_sources import watched_by as watched_by
 
@@ -98,7 +100,7 @@ def measure_key(generator: GeneratorType[int, None, None], key: int, /) -> bool:
     """Learn where generators have their key, from one whose key was read while it ran; say whether that is within it."""
 
 def forget_functions() -> None:
-    """Be told no more of functions that are made."""
+    """Be told no more of functions that are made, and time none of those that were timed one by one."""
 
 def bucket_of(duration_ns: int, /) -> int:
     """Return the bucket of a duration, as core.histogram does."""

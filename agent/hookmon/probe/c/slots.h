@@ -8,6 +8,7 @@
 #include "names.h"
 #include "runs.h"
 #include "state.h"
+#include "taken_functions.h"
 #include "types.h"
 #include "watched_codes.h"
 
@@ -46,6 +47,23 @@ announce_run(Timed *self, PyObject *code, PyObject *made, PyObject *const *args,
 
 OWN_TO_THREAD int nested_slots;
 
+/* A function is called whose code is not watched, or no more: it is timed itself, or the program has given it other code. */
+static __attribute__((noinline)) PyObject *
+taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Timed *timed = watched && watched->events ? NULL : timer_of_function(function); /* the events count its calls */
+    if (timed && !(((PyCodeObject *)code)->co_flags & RUNS)) {
+        Py_INCREF(timed);
+        PyObject *result = time_call(timed, function, args, nargsf, kwnames);
+        Py_DECREF(timed);
+        return result;
+    }
+    if (watched) {
+        set_slot(function, function_called, state.plain);
+    }
+    return state.plain(function, args, nargsf, kwnames);
+}
+
 /* A function that we have taken is called. */
 static __attribute__((hot)) PyObject *
 function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -53,11 +71,8 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
     PyObject *code = code_of_function(function);
     Watched *watched = watched_of(code);
     Timed *timed = watched ? watched->slot : NULL;
-    if (!LIKELY(timed)) { /* it is watched no more, or the program has given it other code */
-        if (watched) {
-            set_slot(function, function_called, state.plain);
-        }
-        return state.plain(function, args, nargsf, kwnames);
+    if (!LIKELY(timed)) {
+        return taken_function_called(function, code, watched, args, nargsf, kwnames);
     }
     if (!LIKELY(nested_slots < MOST_NESTED_SLOTS)) { /* a recursion: events take no C stack, and leave Python's own limit alone */
         PyObject *answer = PyObject_CallOneArg(state.callbacks.prefer_events, code);
@@ -105,7 +120,10 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
 static int
 on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *value)
 {
-    if (event == PyFunction_EVENT_CREATE || event == PyFunction_EVENT_MODIFY_CODE) {
+    if (event == PyFunction_EVENT_DESTROY) {
+        remove_taken((PyObject *)function);
+    }
+    else if (event == PyFunction_EVENT_CREATE || event == PyFunction_EVENT_MODIFY_CODE) {
         Watched *watched = watched_of(event == PyFunction_EVENT_CREATE ? code_of_function((PyObject *)function) : value);
         if (watched && watched->slot) {
             set_slot((PyObject *)function, state.plain, function_called);
@@ -115,6 +133,16 @@ on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *val
 }
 
 static int function_watcher = -1;
+
+/* Be told of functions that are made, and that die. -1 with an error. */
+static int
+watch_functions(void)
+{
+    if (function_watcher < 0) {
+        function_watcher = PyFunction_AddWatcher(on_function);
+    }
+    return function_watcher < 0 ? -1 : 0;
+}
 #endif
 
 /* watch_code(code, slot, events, /): each a TimedCallable or None. */
@@ -132,11 +160,8 @@ watch_code(PyObject *Py_UNUSED(module), PyObject *args)
     }
 #ifdef HAS_SLOTS
     if (slot != Py_None) {
-        if (function_watcher < 0) {
-            function_watcher = PyFunction_AddWatcher(on_function);
-            if (function_watcher < 0) {
-                return NULL;
-            }
+        if (watch_functions() < 0) {
+            return NULL;
         }
         forget_version(code);
     }
@@ -187,11 +212,50 @@ take_function(PyObject *Py_UNUSED(module), PyObject *args)
 #endif
 }
 
-/* Be told no more of functions that are made. */
+/* Time one function, and not others with the same code. Returns whether its slot is free for that. */
+static PyObject *
+time_function(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *function, *timed;
+    if (!PyArg_ParseTuple(args, "O!O!", &PyFunction_Type, &function, TimedCallableType, &timed)) {
+        return NULL;
+    }
+#ifdef HAS_SLOTS
+    if (timer_of_function(function) || vectorcall_of(function) != state.plain) {
+        Py_RETURN_FALSE;
+    }
+    if (watch_functions() < 0 || add_taken(function, (Timed *)timed) < 0) {
+        return NULL;
+    }
+    set_slot(function, state.plain, function_called);
+    Py_RETURN_TRUE;
+#else
+    Py_RETURN_FALSE;
+#endif
+}
+
+/* Return the span under which `time_function` counts a function, or None. */
+static PyObject *
+span_of_function(PyObject *Py_UNUSED(module), PyObject *function)
+{
+    Timed *timed = timer_of_function(function);
+    return Py_NewRef(timed && timed->span ? timed->span : Py_None);
+}
+
+/* Be told no more of functions that are made, and time none of those that were timed one by one. */
 static PyObject *
 forget_functions(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #ifdef HAS_SLOTS
+    for (size_t i = 0; i < taken_functions.size; i++) {
+        if (taken_functions.entries[i].function) {
+            set_slot(taken_functions.entries[i].function, function_called, state.plain);
+            Py_DECREF((PyObject *)taken_functions.entries[i].timed);
+        }
+    }
+    PyMem_Free(taken_functions.entries);
+    taken_functions.entries = NULL;
+    taken_functions.size = taken_functions.used = 0;
     if (function_watcher >= 0) {
         if (PyFunction_ClearWatcher(function_watcher) < 0) {
             return NULL;

@@ -1,7 +1,10 @@
 """The callbacks of one registration function: their names, and their stand-ins.
 
-In: what was registered, with the arguments of that call. Out: stand-ins, in the place of callbacks or for the methods of objects
-(see `instances`). Runs in the watched process.
+In: what was registered, with the arguments of that call. Out: callbacks that are timed themselves, or stand-ins, in the place of
+callbacks or for the methods of objects (see `instances`). Runs in the watched process.
+
+With the compiled engine on CPython 3.12 and newer a function is timed itself where its name says the same whoever calls it: the
+framework gets the function or method that the program has. Under a second name it has a stand-in, whose calls go past that.
 
 The same callback under the same name gets the same stand-in as long as that lives: a framework that compares by identity finds
 it again. Nothing here keeps a callback alive; whoever stores the stand-in does. A callback that could be told from a stand-in is
@@ -23,15 +26,17 @@ from hookmon.probe.base.introspect import (
     holds_callables,
     is_closed,
     is_held,
+    is_partial,
     is_plain_value,
     objects_in,
     own_dictionary,
 )
 from hookmon.probe.naming.names import span_finder
-from hookmon.probe.patching import instances, lifetimes
+from hookmon.probe.patching import by_code, instances, lifetimes
 from hookmon.probe.patching.entries import matches
 from hookmon.probe.recording import notes
-from hookmon.probe.wrappers.make import RefusedError, can_stand_in, is_timed, stand_in
+from hookmon.probe.wrappers.event_sources import span_of_function
+from hookmon.probe.wrappers.make import RefusedError, can_stand_in, is_timed, stand_in, time_itself
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +58,12 @@ _known: dict[int, dict[int, list[tuple[Span, Any]]]] = {}
 """{watch: {id of a callback: [(span, weak reference to its stand-in)]}}. An entry goes when its stand-in dies. Until then the
 stand-in keeps the callback, so no other object can have that id."""
 
+_timers: dict[int, dict[Span, Any]] = {}
+"""{watch: {span: what times the functions that are counted under it}}."""
+
+_partials: dict[int, dict[int, int]] = {}
+"""{watch: {id of a function: how many stand-ins there are of partials of it}}: who calls one of these calls the function."""
+
 
 class Callbacks:
     """The callbacks of one registration function: finds their names and their stand-ins. No method of it raises."""
@@ -66,8 +77,12 @@ class Callbacks:
         self._base = hook["base"]
         self._skipped = hook["skip"]
         self._known = _known.setdefault(watch["id"], {})
+        self._timers = _timers.setdefault(watch["id"], {})
+        self._partials = _partials.setdefault(watch["id"], {})
         fields = [part for part in parse(watch["span"]) if not isinstance(part, str)]
-        self._is_remembered = all(path[0] in _FIXED_ROOTS for paths, _ in fields for path in paths)
+        roots = {path[0] for paths, _ in fields for path in paths}
+        self._is_remembered = roots.issubset(_FIXED_ROOTS)
+        self._names_objects = "object" in roots
         self._spans: dict[tuple[int, int, int], tuple[Any, Any, Span]] = {}  # weak references to framework's object and callback
         self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object", "method"))
         self._names_weak_references: bool | None = None  # not looked for yet
@@ -75,7 +90,7 @@ class Callbacks:
 
     @shielded(None)
     def swap(self, value: object, args: Args, kwargs: KwArgs) -> object:
-        """Return the stand-in for a callback, None for a value that is handed on as it is.
+        """Return the stand-in for a callback, None for a value that is handed on as it is: a function that is timed itself, too.
 
         Where the hook names methods, the value is an object or several: they stay, and their methods are timed.
         """
@@ -86,12 +101,8 @@ class Callbacks:
         if not callable(value):
             self._note_uncallable(value, 0)
             return None
-        if not lifetimes.can_be_kept(value) and can_stand_in(value) and self._finds_weak_references():
-            self._note_untimed(
-                callable_name(value), "it may die at any moment, and the framework may hold it by a weak reference"
-            )
-            return None
-        return self._stand_in(value, args, kwargs)
+        may_die = not lifetimes.can_be_kept(value) and can_stand_in(value) and self._finds_weak_references()
+        return self._stand_in(value, args, kwargs, may_die=may_die)
 
     @shielded(None)
     def keep(self, made: object, own: object) -> None:
@@ -141,6 +152,8 @@ class Callbacks:
         if self._methods:
             return self.swap(value, args, kwargs)
         span = self._span_of(value, args)
+        if span is not None and self._timers and span_of_function(_function_in(value)) is span:
+            return None
         if span is None:
             made = self._callback(value, args, kwargs, depth)
             self._remember_span(value, args, made)
@@ -160,12 +173,16 @@ class Callbacks:
         return found[2] if found is not None and found[0]() is args[0] and found[1]() is function else None
 
     def _remember_span(self, value: object, args: Args, made: object) -> None:
-        if not self._is_remembered or not args or not isinstance(made, FunctionType | MethodType):
+        if not self._is_remembered or not args:
             return
         function, value_type = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
-        span = next(
-            (span for span, timed in self._known.get(id(function), ()) if timed() is getattr(made, "__func__", made)), None
-        )
+        span = None
+        if made is None:
+            span = span_of_function(function)
+            span = span if span in self._timers else None
+        elif isinstance(made, FunctionType | MethodType):
+            timed = getattr(made, "__func__", made)
+            span = next((span for span, reference in self._known.get(id(function), ()) if reference() is timed), None)
         if span is None:
             return
         if len(self._spans) >= _MOST_REMEMBERED:
@@ -182,18 +199,25 @@ class Callbacks:
         self._note_uncallable(value, depth)
         return None
 
-    def _stand_in(self, value: Any, args: Args, kwargs: KwArgs, owner: object = None, method: str = "") -> object:
-        """Return the stand-in for a callable; None where it is left alone, or is an object whose `__call__` is timed instead."""
+    def _stand_in(
+        self, value: Any, args: Args, kwargs: KwArgs, owner: object = None, method: str = "", *, may_die: bool = False
+    ) -> object:
+        """Return the stand-in for a callable; None where it is left alone, timed itself, or an object whose `__call__` is timed.
+
+        `may_die` says that nothing could keep a stand-in.
+        """
         value_type: Any = type(value)
         function = value.__func__ if value_type is MethodType else value
-        if is_timed(function):
+        if is_timed(function) or (by_code.is_watched(function) and id(function) not in self._known):
             return None
         if not can_stand_in(function):
             if not self.takes_out:
                 self._time_object(value, args, kwargs)
             return None
         known = self._known.get(id(function), [])
-        if self.takes_out and len(known) < 2:
+        itself = span_of_function(function)  # the span under which it is timed itself
+        is_named = itself is not None and itself in self._timers  # by a registration that this one belongs to
+        if self.takes_out and len(known) < 2 and not (known and is_named):
             made = known[0][1]() if known else None
         else:
             name = callable_name(value)
@@ -202,13 +226,40 @@ class Callbacks:
             span = self._span_for(name, owner, method or name.name, args, kwargs)
             if span is None:
                 return None
+            if self.takes_out and is_named and itself is not None and itself.name == span.name:
+                return None
             if self.takes_out:  # what was registered under this name, else what was registered last
                 made = next((timed() for other, timed in known if other.name == span.name), known[-1][1]())
+            elif self._is_timed_itself(value, span, name, owner):
+                return None
+            elif may_die:
+                self._note_untimed(name, "it may die at any moment, and the framework may hold it by a weak reference")
+                return None
             else:
                 made = self._stand_in_for(function, span)
         if made is None:
             return None
         return MethodType(made, value.__self__) if value_type is MethodType else made
+
+    def _is_timed_itself(self, value: Any, span: Span, name: CallableName, owner: object) -> bool:
+        """Time a function or method itself, where that can be; say whether it is timed so, under this name.
+
+        It can where the name is that of the function, and not that of the object whose method it is, or of what it was
+        registered for. Of a partial the function may be timed so already.
+        """
+        if not self._is_remembered:
+            return False
+        value_type = type(value)
+        function = _function_in(value)
+        itself = span_of_function(function)
+        if itself is not None or is_partial(value):
+            return itself is span
+        is_bound = value_type is MethodType
+        if (self._names_objects and owner is not value) or (is_bound and str(callable_name(function)) != str(name)):
+            return False
+        if id(function) in self._partials or any(other is span for other, _ in self._known.get(id(function), ())):
+            return False
+        return time_itself(function, self._target, span, self._timers)
 
     def _span_for(self, name: CallableName, owner: object, method: str, args: Args, kwargs: KwArgs) -> Span | None:
         """Return the span of a callback; None for one that is to be skipped."""
@@ -228,8 +279,15 @@ class Callbacks:
             self._note_untimed(span.name, str(refusal))
             return None
         known, key = self._known, id(function)
+        partials, inner = self._partials, id(_function_in(function)) if is_partial(function) else 0
+        if inner:
+            partials[inner] = partials.get(inner, 0) + 1
 
         def forget(gone: object) -> None:
+            if inner:
+                partials[inner] -= 1
+                if not partials[inner]:
+                    del partials[inner]
             left = [pair for pair in known.get(key, ()) if pair[1] is not gone]
             if left:
                 known[key] = left
@@ -281,7 +339,7 @@ class Callbacks:
     ) -> None:
         """Time a method that stands in a class of an object, for this object."""
         function = instances.function_of(definer, name)
-        if function is not None and is_timed(function):
+        if function is not None and (is_timed(function) or by_code.is_watched(function)):
             return
         span = self._span_for(callback, owner, method, args, kwargs)
         if span is None:
@@ -324,6 +382,14 @@ class Callbacks:
         if text not in self._notes and len(self._notes) < _MOST_NOTES:
             self._notes.add(text)
             notes.note("hook", text)
+
+
+def _function_in(value: Any) -> Any:
+    """Return the function of a method or partial, else the value."""
+    for _ in range(DEEPEST):
+        if is_partial(value):
+            value = value.func
+    return value.__func__ if type(value) is MethodType else value
 
 
 def _names_of(value_type: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:

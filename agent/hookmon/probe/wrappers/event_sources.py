@@ -15,9 +15,10 @@ from hookmon.probe.wrappers.events import RUNS, resume, suspend
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, FunctionType
     from typing import Any
 
+    from hookmon.probe.base.target import Span
     from hookmon.probe.wrappers.events import CodeTimer
 
 _BELOW = 3 if FREE_THREADED else 2
@@ -46,6 +47,18 @@ def watched_by(code: CodeType, /) -> tuple[CodeTimer | None, CodeTimer | None]:
 def take_function(function: object, is_taken: bool, /) -> bool:
     """Have a function called by way of us; False: this engine has no way."""
     return False
+
+
+@choose
+def time_function(function: FunctionType, timer: CodeTimer, /) -> bool:
+    """Time one function, and not others with the same code; say whether that is possible. This engine has no way."""
+    return False
+
+
+@choose
+def span_of_function(function: object, /) -> Span | None:
+    """Return the span under which `time_function` counts a function."""
+    return None
 
 
 @shielded(None)

@@ -26,7 +26,7 @@ from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
 from hookmon.probe.transactions import computing, context, paired_spans, renaming, response, traces
-from hookmon.probe.wrappers import coroutines, events, generators, monitoring
+from hookmon.probe.wrappers import coroutines, event_sources, events, generators, monitoring
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
 
@@ -171,10 +171,13 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     return made if compiled else wrappers.hide_call(made)
 
 
-def code_timer(code: CodeType, target: Target, template: str, *, is_method: bool) -> Any:
-    """Return what times the calls of a code object, named by a template. Raises ValueError for a bad template."""
+def code_timer(code: CodeType, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
+    """Return what times the calls of a code object, named by a template or, once and for all, by a span.
+
+    Raises ValueError for a bad template.
+    """
     like = _CodeOnly(code)
-    span, name, position, key = _naming(like, target, template, is_method, None)
+    span, name, position, key = _naming(like, target, template, is_method, span)
     if not target.pack:
         target.place = f"{code.co_filename}:{code.co_firstlineno}"
     if code.co_flags & CO_COROUTINE:
@@ -193,6 +196,24 @@ def own_timer(code: CodeType, module: str) -> Any:
         target.flags |= layout.FLAG_COROUTINE
     make = compiled.TimedCallable if compiled else events.CodeTimer
     return make(code, Span(target, name[:LONGEST_NAME]), None, -1, False, None)
+
+
+def time_itself(function: object, target: Target, span: Span, timers: dict[Span, Any]) -> bool:
+    """Count all calls of one function under a span, whoever has the function; say whether that is possible.
+
+    It is for a plain function with the compiled engine on CPython 3.12 and newer, unless a watch has its code. `timers` are those
+    that were made before. A generator or coroutine function has not done its work when it returns; the making of
+    an instance goes past the slot of `__init__`.
+    """
+    if not monitoring.HAS_SLOTS or type(function) is not FunctionType or any(target.templates):
+        return False
+    code = function.__code__
+    is_run = bool(_flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS)) or _is_contextlib(function)
+    if is_run or code.co_name == "__init__" or is_ours(function) or monitoring.way_of(code):
+        return False
+    if span not in timers:
+        timers[span] = code_timer(code, target, "", is_method=False, span=span)
+    return event_sources.time_function(function, timers[span])
 
 
 class _CodeOnly:
