@@ -16,7 +16,6 @@ from __future__ import annotations
 from _weakref import CallableProxyType, ReferenceType, ref
 from types import FunctionType, MethodType, ModuleType
 
-from hookmon.core.span import parse
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import (
     DEEPEST,
@@ -26,7 +25,6 @@ from hookmon.probe.base.introspect import (
     holds_callables,
     is_closed,
     is_held,
-    is_partial,
     is_plain_value,
     objects_in,
     own_dictionary,
@@ -34,9 +32,9 @@ from hookmon.probe.base.introspect import (
 from hookmon.probe.naming.names import span_finder
 from hookmon.probe.patching import by_code, instances, lifetimes
 from hookmon.probe.patching.entries import matches
+from hookmon.probe.patching.unchanged import Unchanged, id_in_partial
 from hookmon.probe.recording import notes
-from hookmon.probe.wrappers.event_sources import span_of_function
-from hookmon.probe.wrappers.make import RefusedError, can_stand_in, is_timed, stand_in, time_itself
+from hookmon.probe.wrappers.make import RefusedError, can_stand_in, is_timed, stand_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,9 +45,6 @@ if TYPE_CHECKING:
     from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Span, Target
 
-_FIXED_ROOTS = ("callable", "object", "method", "self", "class", "function")
-"""Roots of a span's fields whose value is the same at each call for one object of the framework and one callback."""
-
 _MOST_REMEMBERED = 10_000
 _MOST_NOTES = 20
 """So many blind spots are named of one registration function."""
@@ -57,12 +52,6 @@ _MOST_NOTES = 20
 _known: dict[int, dict[int, list[tuple[Span, Any]]]] = {}
 """{watch: {id of a callback: [(span, weak reference to its stand-in)]}}. An entry goes when its stand-in dies. Until then the
 stand-in keeps the callback, so no other object can have that id."""
-
-_timers: dict[int, dict[Span, Any]] = {}
-"""{watch: {span: what times the functions that are counted under it}}."""
-
-_partials: dict[int, dict[int, int]] = {}
-"""{watch: {id of a function: how many stand-ins there are of partials of it}}: who calls one of these calls the function."""
 
 
 class Callbacks:
@@ -77,12 +66,7 @@ class Callbacks:
         self._base = hook["base"]
         self._skipped = hook["skip"]
         self._known = _known.setdefault(watch["id"], {})
-        self._timers = _timers.setdefault(watch["id"], {})
-        self._partials = _partials.setdefault(watch["id"], {})
-        fields = [part for part in parse(watch["span"]) if not isinstance(part, str)]
-        roots = {path[0] for paths, _ in fields for path in paths}
-        self._is_remembered = roots.issubset(_FIXED_ROOTS)
-        self._names_objects = "object" in roots
+        self._unchanged = Unchanged(target, watch)
         self._spans: dict[tuple[int, int, int], tuple[Any, Any, Span]] = {}  # weak references to framework's object and callback
         self._find_span, _ = span_finder(watch["span"], target, function, is_method, ("callable", "object", "method"))
         self._names_weak_references: bool | None = None  # not looked for yet
@@ -152,7 +136,7 @@ class Callbacks:
         if self._methods:
             return self.swap(value, args, kwargs)
         span = self._span_of(value, args)
-        if span is not None and self._timers and span_of_function(_function_in(value)) is span:
+        if span is not None and self._unchanged.has(value, span):
             return None
         if span is None:
             made = self._callback(value, args, kwargs, depth)
@@ -173,13 +157,12 @@ class Callbacks:
         return found[2] if found is not None and found[0]() is args[0] and found[1]() is function else None
 
     def _remember_span(self, value: object, args: Args, made: object) -> None:
-        if not self._is_remembered or not args:
+        if not self._unchanged.is_named_alike or not args:
             return
         function, value_type = (value.__func__, type(value.__self__)) if type(value) is MethodType else (value, None)
         span = None
         if made is None:
-            span = span_of_function(function)
-            span = span if span in self._timers else None
+            span = self._unchanged.span_of(function)
         elif isinstance(made, FunctionType | MethodType):
             timed = getattr(made, "__func__", made)
             span = next((span for span, reference in self._known.get(id(function), ()) if reference() is timed), None)
@@ -215,9 +198,8 @@ class Callbacks:
                 self._time_object(value, args, kwargs)
             return None
         known = self._known.get(id(function), [])
-        itself = span_of_function(function)  # the span under which it is timed itself
-        is_named = itself is not None and itself in self._timers  # by a registration that this one belongs to
-        if self.takes_out and len(known) < 2 and not (known and is_named):
+        itself = self._unchanged.span_of(function) if self.takes_out else None
+        if self.takes_out and len(known) < 2 and not (known and itself):
             made = known[0][1]() if known else None
         else:
             name = callable_name(value)
@@ -226,11 +208,11 @@ class Callbacks:
             span = self._span_for(name, owner, method or name.name, args, kwargs)
             if span is None:
                 return None
-            if self.takes_out and is_named and itself is not None and itself.name == span.name:
+            if itself is not None and itself.name == span.name:
                 return None
             if self.takes_out:  # what was registered under this name, else what was registered last
                 made = next((timed() for other, timed in known if other.name == span.name), known[-1][1]())
-            elif self._is_timed_itself(value, span, name, owner):
+            elif all(other is not span for other, _ in known) and self._unchanged.add(value, span, name, owner):
                 return None
             elif may_die:
                 self._note_untimed(name, "it may die at any moment, and the framework may hold it by a weak reference")
@@ -240,26 +222,6 @@ class Callbacks:
         if made is None:
             return None
         return MethodType(made, value.__self__) if value_type is MethodType else made
-
-    def _is_timed_itself(self, value: Any, span: Span, name: CallableName, owner: object) -> bool:
-        """Time a function or method itself, where that can be; say whether it is timed so, under this name.
-
-        It can where the name is that of the function, and not that of the object whose method it is, or of what it was
-        registered for. Of a partial the function may be timed so already.
-        """
-        if not self._is_remembered:
-            return False
-        value_type = type(value)
-        function = _function_in(value)
-        itself = span_of_function(function)
-        if itself is not None or is_partial(value):
-            return itself is span
-        is_bound = value_type is MethodType
-        if (self._names_objects and owner is not value) or (is_bound and str(callable_name(function)) != str(name)):
-            return False
-        if id(function) in self._partials or any(other is span for other, _ in self._known.get(id(function), ())):
-            return False
-        return time_itself(function, self._target, span, self._timers)
 
     def _span_for(self, name: CallableName, owner: object, method: str, args: Args, kwargs: KwArgs) -> Span | None:
         """Return the span of a callback; None for one that is to be skipped."""
@@ -279,15 +241,11 @@ class Callbacks:
             self._note_untimed(span.name, str(refusal))
             return None
         known, key = self._known, id(function)
-        partials, inner = self._partials, id(_function_in(function)) if is_partial(function) else 0
-        if inner:
-            partials[inner] = partials.get(inner, 0) + 1
+        unchanged, number = self._unchanged, id_in_partial(function)
+        unchanged.count_partials(number, 1)
 
         def forget(gone: object) -> None:
-            if inner:
-                partials[inner] -= 1
-                if not partials[inner]:
-                    del partials[inner]
+            unchanged.count_partials(number, -1)
             left = [pair for pair in known.get(key, ()) if pair[1] is not gone]
             if left:
                 known[key] = left
@@ -382,14 +340,6 @@ class Callbacks:
         if text not in self._notes and len(self._notes) < _MOST_NOTES:
             self._notes.add(text)
             notes.note("hook", text)
-
-
-def _function_in(value: Any) -> Any:
-    """Return the function of a method or partial, else the value."""
-    for _ in range(DEEPEST):
-        if is_partial(value):
-            value = value.func
-    return value.__func__ if type(value) is MethodType else value
 
 
 def _names_of(value_type: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:
