@@ -37,9 +37,9 @@ def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for all tests of the pages."""
+    """One Chromium for all tests of a module. It runs an event loop in this thread, which other tests do not expect."""
     with chromium() as started:
         yield started
 

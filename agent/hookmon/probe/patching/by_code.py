@@ -24,7 +24,8 @@ from hookmon.probe.patching.codes import LOCALS, CodeOfFunction, functions_in, p
 from hookmon.probe.patching.entries import MISSING, find_targets, is_glob, owner_of, raw_attribute
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers import monitoring
-from hookmon.probe.wrappers.make import RefusedError, code_timer, own_timer
+from hookmon.probe.wrappers.code_timers import code_timer, own_timer
+from hookmon.probe.wrappers.make import RefusedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -304,14 +305,10 @@ def watch_attribute(owner: Owner, name: str, raw: object, target: Target, watch:
     known = monitoring.way_of(function.__code__)
     if known:  # by another entry
         return known
-    timer = code_timer(function.__code__, target, watch["span"], is_method=is_method)
-    way = monitoring.watch(function.__code__, timer, by_events=is_getter or watch.get("via") == monitoring.CODE)
-    if way:
-        monitoring.take(function)
-    return _mark(target, way)
+    return watch_function(function, target, watch, is_method=is_method, is_getter=is_getter)
 
 
-def watch_function(function: FunctionType, target: Target, watch: WatchPlan, *, is_method: bool) -> str:
+def watch_function(function: FunctionType, target: Target, watch: WatchPlan, *, is_method: bool, is_getter: bool = False) -> str:
     """Watch one function; return the way, "" where there is none."""
     code = function.__code__
     if id(code) in _originals:
@@ -320,7 +317,7 @@ def watch_function(function: FunctionType, target: Target, watch: WatchPlan, *, 
     if not monitoring.HAS_EVENTS:
         function.__code__ = _injector(code, timer, watch["span"])(code)
         return _mark(target, monitoring.CODE)
-    way = monitoring.watch(code, timer, by_events=watch.get("via") == monitoring.CODE)
+    way = monitoring.watch(code, timer, by_events=is_getter or watch.get("via") == monitoring.CODE)
     if way:
         monitoring.take(function)
     return _mark(target, way)

@@ -10,8 +10,8 @@ from types import MethodType
 
 from hookmon.core.span import parse
 from hookmon.probe.base.introspect import DEEPEST, CallableName, callable_name, is_partial
+from hookmon.probe.wrappers.code_timers import time_itself
 from hookmon.probe.wrappers.event_sources import span_of_function
-from hookmon.probe.wrappers.make import time_itself
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ object of the program's own gets wrapt's proxy with both engines: that knows all
 from __future__ import annotations
 
 from _weakref import ref
-from types import BuiltinFunctionType, CodeType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
+from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
@@ -21,12 +21,12 @@ from hookmon.probe.base.introspect import (
     CO_ITERABLE_COROUTINE,
     is_partial,
 )
-from hookmon.probe.base.target import Span, Target, is_own, locate, note_maker
+from hookmon.probe.base.target import is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
 from hookmon.probe.transactions import computing, context, paired_spans, renaming, response, traces
-from hookmon.probe.wrappers import coroutines, event_sources, events, generators, monitoring
+from hookmon.probe.wrappers import coroutines, generators, monitoring
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
 
@@ -40,10 +40,11 @@ if TYPE_CHECKING:
 
     from hookmon.core.plan import WatchPlan
     from hookmon.probe.base.shapes import Args, Function, KwArgs
+    from hookmon.probe.base.target import Span, Target
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.wrappers.observers import Observer
 
-_GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
+GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 
 _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
@@ -143,18 +144,18 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         if not target.entry:
             return observed
         function = observed
-    span, name, position, key = _naming(function, target, template, is_method, span)
+    span, name, position, key = naming(function, target, template, is_method, span)
     code = getattr(function, "__code__", None)
     if not target.pack and code is not None:
         target.place = f"{code.co_filename}:{code.co_firstlineno}"
-    flags = _flags(function)
+    flags = flags_of(function)
     if flags & CO_ITERABLE_COROUTINE:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
     wrapper_class: type[TimedCallable] = wrappers.Timed
     if flags & CO_COROUTINE:
         wrapper_class = wrappers.TimedCoroutineFunction
         target.flags |= layout.FLAG_COROUTINE
-    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
+    elif flags & GENERATOR_FLAGS or (is_made_by_contextlib(function) and flags_of(function.__wrapped__) & GENERATOR_FLAGS):
         wrapper_class = wrappers.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         wrapper_class = wrappers.TimedCallable
@@ -171,61 +172,7 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     return made if compiled else wrappers.hide_call(made)
 
 
-def code_timer(code: CodeType, target: Target, template: str, *, is_method: bool, span: Span | None = None) -> Any:
-    """Return what times the calls of a code object, named by a template or, once and for all, by a span.
-
-    Raises ValueError for a bad template.
-    """
-    like = _CodeOnly(code)
-    span, name, position, key = _naming(like, target, template, is_method, span)
-    if not target.pack:
-        target.place = f"{code.co_filename}:{code.co_firstlineno}"
-    if code.co_flags & CO_COROUTINE:
-        target.flags |= layout.FLAG_COROUTINE
-    make = compiled.TimedCallable if compiled else events.CodeTimer
-    return make(code, span, name, position, target.sited, key)
-
-
-def own_timer(code: CodeType, module: str) -> Any:
-    """Return what times the calls of a code object under its own name: what `code_timer` does, for thousands of functions."""
-    name = code.co_qualname
-    target = Target(f"{module}:{name}", "function", "", "", False)
-    target.place = f"{code.co_filename}:{code.co_firstlineno}"
-    target.has_sites = False  # a call comes from the function above it in the tree
-    if code.co_flags & CO_COROUTINE:
-        target.flags |= layout.FLAG_COROUTINE
-    make = compiled.TimedCallable if compiled else events.CodeTimer
-    return make(code, Span(target, name[:LONGEST_NAME]), None, -1, False, None)
-
-
-def time_itself(function: object, target: Target, span: Span, timers: dict[Span, Any]) -> bool:
-    """Count all calls of one function under a span, whoever has the function; say whether that is possible.
-
-    It is for a plain function with the compiled engine on CPython 3.12 and newer, unless a watch has its code. `timers` are those
-    that were made before. A generator or coroutine function has not done its work when it returns; the making of
-    an instance goes past the slot of `__init__`.
-    """
-    if not monitoring.HAS_SLOTS or type(function) is not FunctionType or any(target.templates):
-        return False
-    code = function.__code__
-    is_run = bool(_flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS)) or _is_contextlib(function)
-    if is_run or code.co_name == "__init__" or is_ours(function) or monitoring.way_of(code):
-        return False
-    if span not in timers:
-        timers[span] = code_timer(code, target, "", is_method=False, span=span)
-    return event_sources.time_function(function, timers[span])
-
-
-class _CodeOnly:
-    """Has the code of a function, and so its parameters."""
-
-    __slots__ = ("__code__",)
-
-    def __init__(self, code: CodeType) -> None:
-        self.__code__ = code
-
-
-def _naming(
+def naming(
     function: Any, target: Target, template: str, is_method: bool, span: Span | None
 ) -> tuple[Span | None, FindSpan | None, int, str | None]:
     """Return a fixed span, or the function that finds it, with the position and the key of the one argument that decides."""
@@ -272,7 +219,7 @@ def observe(
     is to be called. Each field is (position or keyword, or -1 for the result; names below it). What the fields lead to, with the
     prefix that the transaction has, has to decide alone about the name.
     """
-    wrapper_class = wrappers.ObservedBefore if _flags(function) & CO_COROUTINE else wrappers.Observed
+    wrapper_class = wrappers.ObservedBefore if flags_of(function) & CO_COROUTINE else wrappers.Observed
     quick = route_reader(*route_of) if route_of is not None else None
     return wrapper_class(function, None, shielded(None)(observer), -1, False, quick)
 
@@ -311,7 +258,7 @@ def wrap_endpoint(function: Function, target: Target, watch: WatchPlan, *, is_me
     """
     if any(function is end() for end in _endpoints):
         return function
-    if _flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS | CO_ITERABLE_COROUTINE):
+    if flags_of(function) & (CO_COROUTINE | GENERATOR_FLAGS | CO_ITERABLE_COROUTINE):
         raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
     if not isinstance(function, FunctionType | wrappers.Timed):
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
@@ -332,7 +279,7 @@ def _wrap_observed(function: Function, target: Target, is_method: bool) -> Funct
     if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     observer = transaction_observer(target, function, is_method)
-    if not _flags(function) & CO_COROUTINE:
+    if not flags_of(function) & CO_COROUTINE:
         return wrappers.Observed(function, None, observer, -1, False, quick_reader(target, function, is_method))
     if not needs_result(target):
         return wrappers.ObservedBefore(function, None, observer, -1)
@@ -397,13 +344,14 @@ def _proxy(function: Function, timed: Function) -> Any:
     return made
 
 
-def _flags(function: object) -> int:
+def flags_of(function: object) -> int:
+    """Return the flags of the code of a function, 0 for what has none."""
     function = function._self_function if isinstance(function, wrappers.Observed) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 
 
-def _is_contextlib(function: object) -> bool:
+def is_made_by_contextlib(function: object) -> bool:
     """Say whether a function was made by contextlib's contextmanager or asynccontextmanager."""
     is_theirs = isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib"
     return is_theirs and hasattr(function, "__wrapped__")
