@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.hooked import watched
+from support.hooked import FRAMEWORK, watched
 
 from hookmon.testing import run
 
@@ -450,6 +450,39 @@ def test_a_callback_that_is_watched_as_well_is_counted_once(watched):
         EVENTS + '[[watch]]\nmodule = "frame"\ncalls = ["run_table"]\n',
     )
     assert found.calls() == {"run_table": 1}
+
+
+def test_callbacks_that_are_watched_by_their_code_are_counted_once(watched):
+    """Decorated and nested ones, coroutines and generators: what the module's own watch has before they are registered."""
+    module = """
+    import asyncio, functools, frame
+    events = frame.Events()
+    def through(function):
+        @functools.wraps(function)
+        def inner(): return function()
+        return inner
+    @events.on("a")
+    @through
+    def decorated(): return 1
+    @events.on("a")
+    def steps(): yield 2
+    @events.on("a")
+    async def later(): return 3
+    @events.on("a")
+    def plain(): return 4
+    """
+    config = EVENTS + '[[watch]]\nmodule = "shop"\ncalls = ["decorated", "through.<locals>.inner", "steps", "later", "plain"]\n'
+    found = watched(
+        """
+        import asyncio, shop
+        one, generator, coroutine, four = shop.events.emit("a")
+        print(one, list(generator), asyncio.run(coroutine), four)
+        """,
+        config,
+        FRAMEWORK,
+        more={"shop.py": module},
+    )
+    assert found.calls() == dict.fromkeys(("through.<locals>.inner", "steps", "later", "plain"), 1) | {"decorated": 1}
 
 
 def test_names_of_hooks_hold_no_values(watched):

@@ -118,8 +118,10 @@ def watched(request: pytest.FixtureRequest, tmp_path: Path):
     `watched.times_itself` says whether a callback whose name is the same whoever calls it is timed itself, with all its calls.
     """
 
-    def start(program: str, config: str, framework: str = FRAMEWORK, **options) -> Recorded:
-        files = {"frame.py": framework}
+    def start(
+        program: str, config: str, framework: str = FRAMEWORK, *, more: dict[str, str] | None = None, **options
+    ) -> Recorded:
+        files = {"frame.py": framework, **(more or {})}
         write(tmp_path, {**files, "app.py": program})
         bare = bare_run([PYTHON, "app.py"], cwd=tmp_path)
         assert bare.exit_code == 0, bare.stderr

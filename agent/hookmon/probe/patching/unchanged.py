@@ -6,12 +6,14 @@ on CPython 3.12 and newer only; see docs/limits.md for what counts then. Runs in
 
 from __future__ import annotations
 
-from types import MethodType
+from types import FunctionType, MethodType
 
 from hookmon.core.span import parse
 from hookmon.probe.base.introspect import DEEPEST, CallableName, callable_name, is_partial
-from hookmon.probe.wrappers.code_timers import time_itself
-from hookmon.probe.wrappers.event_sources import span_of_function
+from hookmon.probe.wrappers import monitoring
+from hookmon.probe.wrappers.code_timers import code_timer
+from hookmon.probe.wrappers.event_sources import span_of_function, time_function
+from hookmon.probe.wrappers.make import is_ours, is_run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,7 +66,21 @@ class Unchanged:
         is_of_object = type(value) is MethodType and str(callable_name(function)) != str(name)
         if is_of_object or (self._names_objects and owner is not value) or id(function) in self._partials:
             return False
-        return time_itself(function, self._target, span, self._timers)
+        return self._time(function, span)
+
+    def _time(self, function: object, span: Span) -> bool:
+        """Count all calls of one function under a span, whoever has the function; say whether that is possible.
+
+        The making of an instance goes past the slot of `__init__`.
+        """
+        if not monitoring.HAS_SLOTS or type(function) is not FunctionType or any(self._target.templates):
+            return False
+        code = function.__code__
+        if is_run(function) or code.co_name == "__init__" or is_ours(function) or monitoring.way_of(code):
+            return False
+        if span not in self._timers:
+            self._timers[span] = code_timer(code, self._target, "", is_method=False, span=span)
+        return time_function(function, self._timers[span])
 
     def count_partials(self, number: int, change: int) -> None:
         """Be told that there is one stand-in more or less of partials of a function, by its id; 0 is for what is no partial."""

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.wrappers.observers import Observer
 
-GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
+_GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
 
 _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
@@ -148,14 +148,14 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     code = getattr(function, "__code__", None)
     if not target.pack and code is not None:
         target.place = f"{code.co_filename}:{code.co_firstlineno}"
-    flags = flags_of(function)
+    flags = _flags(function)
     if flags & CO_ITERABLE_COROUTINE:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
     wrapper_class: type[TimedCallable] = wrappers.Timed
     if flags & CO_COROUTINE:
         wrapper_class = wrappers.TimedCoroutineFunction
         target.flags |= layout.FLAG_COROUTINE
-    elif flags & GENERATOR_FLAGS or (is_made_by_contextlib(function) and flags_of(function.__wrapped__) & GENERATOR_FLAGS):
+    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
         wrapper_class = wrappers.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         wrapper_class = wrappers.TimedCallable
@@ -183,6 +183,11 @@ def naming(
         return span, None, -1, None
     name, position = span_finder(template, target, function, is_method)
     return None, name, *((position, None) if position >= 0 else only_key(template, function, is_method))
+
+
+def is_run(function: object) -> bool:
+    """Say whether a function has not done its work when it returns: of a generator, a coroutine, a context manager."""
+    return bool(_flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS)) or _is_contextlib(function)
 
 
 def application(function: Function, target: Target, template: str, scope_at: int) -> Function:
@@ -219,7 +224,7 @@ def observe(
     is to be called. Each field is (position or keyword, or -1 for the result; names below it). What the fields lead to, with the
     prefix that the transaction has, has to decide alone about the name.
     """
-    wrapper_class = wrappers.ObservedBefore if flags_of(function) & CO_COROUTINE else wrappers.Observed
+    wrapper_class = wrappers.ObservedBefore if _flags(function) & CO_COROUTINE else wrappers.Observed
     quick = route_reader(*route_of) if route_of is not None else None
     return wrapper_class(function, None, shielded(None)(observer), -1, False, quick)
 
@@ -258,7 +263,7 @@ def wrap_endpoint(function: Function, target: Target, watch: WatchPlan, *, is_me
     """
     if any(function is end() for end in _endpoints):
         return function
-    if flags_of(function) & (CO_COROUTINE | GENERATOR_FLAGS | CO_ITERABLE_COROUTINE):
+    if _flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS | CO_ITERABLE_COROUTINE):
         raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
     if not isinstance(function, FunctionType | wrappers.Timed):
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
@@ -279,7 +284,7 @@ def _wrap_observed(function: Function, target: Target, is_method: bool) -> Funct
     if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     observer = transaction_observer(target, function, is_method)
-    if not flags_of(function) & CO_COROUTINE:
+    if not _flags(function) & CO_COROUTINE:
         return wrappers.Observed(function, None, observer, -1, False, quick_reader(target, function, is_method))
     if not needs_result(target):
         return wrappers.ObservedBefore(function, None, observer, -1)
@@ -344,14 +349,13 @@ def _proxy(function: Function, timed: Function) -> Any:
     return made
 
 
-def flags_of(function: object) -> int:
-    """Return the flags of the code of a function, 0 for what has none."""
+def _flags(function: object) -> int:
     function = function._self_function if isinstance(function, wrappers.Observed) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
 
 
-def is_made_by_contextlib(function: object) -> bool:
+def _is_contextlib(function: object) -> bool:
     """Say whether a function was made by contextlib's contextmanager or asynccontextmanager."""
     is_theirs = isinstance(function, FunctionType) and function.__globals__.get("__name__") == "contextlib"
     return is_theirs and hasattr(function, "__wrapped__")
