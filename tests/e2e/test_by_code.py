@@ -293,6 +293,38 @@ def test_the_script_itself_is_watched_by_its_code(tmp_path: Path, version: str, 
     assert {name: counts.get(name) for name in truth} == truth
 
 
+PRIVATE = """
+    class Base:
+        def __inherited(self): return 1
+        def total(self): return self.__inherited()
+    class _Hidden(Base):
+        def __own(self): return 2
+        @staticmethod
+        def __fixed(): return 3
+        class __Inner:
+            def work(self): return 4
+        def all(self): return self.total() + self.__own() + self.__fixed() + self.__Inner().work()
+    def use(): return _Hidden().all()
+"""
+
+
+@pytest.mark.parametrize("via", ["auto", "name"])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("calls", ["written", "*"])
+@pytest.mark.parametrize("version", ["this", "3.12"])
+def test_private_names_are_those_of_the_source(tmp_path: Path, version: str, calls: str, engine: str, via: str):
+    """Python puts the name of the class before them: `_Hidden.__own` is `_Hidden._Hidden__own`."""
+    names = ["Base.__inherited", "_Hidden.__own", "_Hidden.__fixed", "_Hidden.__Inner.work", "_Hidden.all"]
+    write(tmp_path, {"shop.py": PRIVATE, "main.py": "import shop\nprint(shop.use(), shop.use())\n"})
+    config = watch("shop", *(names if calls == "written" else ["*"]), **({} if via == "auto" else {"via": via}))
+    watched = hookmon_run([python_of(version), "main.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
+    assert watched.stdout == "10 10\n"
+    counts = counted(watched)
+    assert {name: counts.get(name) for name in names} == dict.fromkeys(names, 2)
+    assert sum(counts.values()) == 2 * (len(names) + (0 if calls == "written" else 2))
+    assert not watched.report["blind_spots"]
+
+
 def test_the_report_says_by_which_way(tmp_path: Path):
     """`via` on a watch decides by hand; what cannot be is refused with the reason."""
     write(tmp_path, {"shop.py": MODULE, "main.py": "import shop\nshop.app.views['/'](), shop.fail\nlist(shop.numbers(2))\n"})

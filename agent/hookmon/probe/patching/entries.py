@@ -32,11 +32,12 @@ def find_targets(module: ModuleType, module_name: str, call: str) -> Iterator[tu
 
 def _targets_in(owner: Owner, module_name: str, pattern: str, path: tuple[str, ...]) -> Iterator[tuple[Owner, str, str]]:
     for name in list(matching_names(owner, module_name, pattern)):
-        yield owner, name, ".".join((*path, name))
+        yield owner, name_in(owner, name), ".".join((*path, written_name(owner, name)))
     for name, inner in list(vars(owner).items()) if pattern in ("*", "**") else ():
         is_class = issubclass(type(inner), type) and type.__getattribute__(inner, "__module__") == module_name
-        if is_class and type.__getattribute__(inner, "__qualname__") == ".".join((*path, name)):  # and no second name of it
-            yield from _targets_in(inner, module_name, pattern, (*path, name))
+        written = (*path, written_name(owner, name))
+        if is_class and type.__getattribute__(inner, "__qualname__") == ".".join(written):  # and no second name of it
+            yield from _targets_in(inner, module_name, pattern, written)
 
 
 def owners(module: ModuleType, calls: list[str]) -> Iterator[tuple[Owner, str]]:
@@ -45,7 +46,7 @@ def owners(module: ModuleType, calls: list[str]) -> Iterator[tuple[Owner, str]]:
         *classes, name = call.split(".")
         owner = owner_of(module, classes)
         if owner is not MISSING and raw_attribute(owner, name) is not MISSING:
-            yield owner, name
+            yield owner, name_in(owner, name)
 
 
 def owner_of(module: ModuleType, classes: list[str]) -> Any:
@@ -60,10 +61,29 @@ def owner_of(module: ModuleType, classes: list[str]) -> Any:
 
 def raw_attribute(owner: Owner, name: str) -> Any:
     """Return an attribute as it stands in its module's or class's dictionary, inherited ones included."""
+    name = name_in(owner, name)
     for holder in owner.__mro__ if isinstance(owner, type) else (owner,):
         if name in vars(holder):
             return vars(holder)[name]
     return MISSING
+
+
+def name_in(owner: Owner, name: str) -> str:
+    """Return a name as it stands in a class's dictionary, where a private one, `__name`, has the name of its class before it."""
+    if name.startswith("__") and not name.endswith("__") and isinstance(owner, type):
+        for holder in owner.__mro__:
+            private = f"_{holder.__name__.lstrip('_')}{name}"
+            if private in vars(holder):
+                return private
+    return name
+
+
+def written_name(owner: Owner, name: str) -> str:
+    """Return a name as it stands in the source: what `name_in` does, undone."""
+    if not isinstance(owner, type) or name.endswith("__"):
+        return name
+    prefix = f"_{owner.__name__.lstrip('_')}"
+    return name.removeprefix(prefix) if name.startswith(f"{prefix}__") else name
 
 
 def is_glob(call: str) -> bool:
