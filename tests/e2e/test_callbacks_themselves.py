@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.hooked import FRAMEWORK
-from support.interpreters import need
+from support.interpreters import need_compiled
 from support.runs import Result, bare_run, hookmon_run, write
 
 pytestmark = [pytest.mark.usefixtures("warm_launcher"), pytest.mark.process]
@@ -39,7 +39,7 @@ def tell():
 
 def run_both(folder: Path, version: str, program: str, config: str = CONFIG, *, engine: str = "compiled") -> Result:
     """Run a program bare and under hookmon; what it prints is the same. It leaves truth.json: the calls of each callback."""
-    python = need(version)
+    python = need_compiled(version)
     write(folder, {"frame.py": FRAMEWORK, "truth.py": COUNTS, "app.py": program})
     bare = bare_run([python, "app.py"], cwd=folder)
     assert bare.exit_code == 0, bare.stderr

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from hookmon.probe import engine
+
 
 @cache
 def find(version: str) -> str | None:
@@ -32,6 +34,16 @@ def need(version: str) -> str:
     if found is None:
         pytest.skip(f"there is no Python {version} here")
     return found
+
+
+def need_compiled(version: str) -> str:
+    """Return the interpreter of a version that the compiled engine is built for, or skip the test and say what is missing."""
+    python = need(version)
+    code = "import _imp, sys; sys.stdout.write(_imp.extension_suffixes()[0])"
+    suffix = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
+    if not Path(engine.__file__).with_name(f"_engine{suffix}").exists():
+        pytest.skip(f"the compiled engine is not built for Python {version}; .ci/interpreters builds it")
+    return python
 
 
 def base_python() -> str:
