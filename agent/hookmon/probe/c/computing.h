@@ -77,7 +77,7 @@ begin_own_part(Transaction *self)
 {
     self->around = measuring;
     measuring = self;
-    self->thread = PyThread_get_thread_ident();
+    self->thread = thread_ident();
     self->readings++;
     self->began_ns = thread_cpu_ns();
 }
@@ -94,7 +94,7 @@ end_begun_part(Transaction *self)
 {
     uint64_t began_ns = self->began_ns;
     self->began_ns = 0;
-    if (self->thread != PyThread_get_thread_ident()) {
+    if (self->thread != thread_ident()) {
         self->stands_for = 0;
         return;
     }

@@ -16,17 +16,19 @@
 #include "transactions.h"
 #include "types.h"
 
-/* Return a lane for a task: one that another task has left, as it is in the shard but for the thread, or a new one. What is no
- * lane: there is none. NULL with an error. */
+/* Return a lane for a task, whose reference is taken: one that another task has left, as it is in the shard but for the thread, or a
+ * new one. What is no lane: there is none. NULL with an error. */
 static PyObject *
 acquire_task_lane(PyObject *task)
 {
-    if (!state.spares) {
-        return PyObject_CallOneArg(state.callbacks.new_lane, task);
+    if (!LIKELY(state.spares)) {
+        PyObject *made = PyObject_CallOneArg(state.callbacks.new_lane, task);
+        Py_DECREF(task);
+        return made;
     }
     Lane *lane = state.spare[--state.spares];
-    state.words[lane->base + LANE_IDENT - LANE_FIRST] = PyThread_get_thread_ident();
-    Py_XSETREF(lane->task, Py_NewRef(task));
+    state.words[lane->base + LANE_IDENT - LANE_FIRST] = thread_ident();
+    Py_XSETREF(lane->task, task);
     return (PyObject *)lane;
 }
 
@@ -57,9 +59,8 @@ release_task_lane(Lane *lane)
 /* Have the running lane be that of the running task, which takes a new one when it has none; NULL where there is none. -1 with an
  * error. Which task runs is asked only when the context is another one than that of the lane's task. */
 static inline int
-coroutine_enter_task(Coroutine *self, Lane **lane)
+coroutine_enter_task(Coroutine *self, PyThreadState *thread, Lane **lane)
 {
-    PyThreadState *thread = PyThreadState_Get();
     void *context = thread_context(thread);
     if (context && (*lane)->context == context) {
         return 0;
@@ -67,21 +68,30 @@ coroutine_enter_task(Coroutine *self, Lane **lane)
     PyObject *task = running_task(thread);
     PyObject *own = (*lane)->task;
     int is_same = !task ? -1 : own == task ? 1 : own == Py_None ? 0 : PyObject_RichCompareBool(own, task, Py_EQ);
-    PyObject *fresh = is_same == 0 ? acquire_task_lane(task) : NULL;
-    Py_XDECREF(task);
-    if (is_same > 0) {
-        return 0;
+    if (!LIKELY(is_same == 0)) {
+        Py_XDECREF(task);
+        if (is_same < 0) {
+            Py_CLEAR(*lane);
+        }
+        return is_same < 0 ? -1 : 0;
     }
+    PyObject *fresh = acquire_task_lane(task);
     if (!fresh || !Py_IS_TYPE(fresh, LaneType)) {
         int failed = fresh ? 0 : -1;
         Py_XDECREF(fresh);
         Py_CLEAR(*lane);
         return failed;
     }
-    self->outer = *lane;
-    self->duties = OWNS_LANE;
+    Lane *outer = *lane;
     *lane = (Lane *)fresh;
     (*lane)->context = context;
+    self->duties = OWNS_LANE;
+    self->outer = outer;
+    if (LIKELY(!state.getcurrent && !state.forked && thread_epoch == state.epoch && thread_lane == outer)) {
+        thread_lane = (Lane *)Py_NewRef((PyObject *)*lane);
+        Py_DECREF((PyObject *)outer); /* the thread's reference; ours is the coroutine's now */
+        return 0;
+    }
     run_lane(*lane);
     return 0;
 }
@@ -125,14 +135,14 @@ coroutine_find_node(Coroutine *self, Lane *lane)
 }
 
 /* Take a place in the tree: under the span that awaits, or at the root of a new lane for a new task. -1 with an error. */
-static HOT int
-coroutine_open(Coroutine *self)
+static inline __attribute__((always_inline)) int
+coroutine_open(Coroutine *self, PyThreadState *thread)
 {
     Lane *lane = running_lane();
     if (!lane) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    if (coroutine_enter_task(self, &lane) < 0 || !lane) {
+    if (coroutine_enter_task(self, thread, &lane) < 0 || !lane) {
         return PyErr_Occurred() ? -1 : 0;
     }
     self->lane = lane;

@@ -42,7 +42,7 @@ static inline __attribute__((always_inline)) int
 coroutine_enter(Coroutine *self, uint64_t *step_ns)
 {
     if (!self->lane) {
-        if (!self->ended && coroutine_open(self) < 0) {
+        if (!self->ended && coroutine_open(self, PyThreadState_Get()) < 0) {
             if (self->duties & OWNS_LANE && self->outer) {
                 coroutine_leave_lane(self);
             }

@@ -13,8 +13,8 @@
 
 /* Begin a step. The first one takes a place in the tree; a step that was thrown into, past what awaits it, takes the lane with it. -1
  * with an error that must reach the program. */
-static HOT int
-begin_step(Coroutine *self)
+static inline __attribute__((always_inline)) int
+begin_step(Coroutine *self, PyThreadState *thread)
 {
     if (self->stepping) {
         return 0;
@@ -23,7 +23,7 @@ begin_step(Coroutine *self)
         if (self->ended) {
             return 0;
         }
-        if (coroutine_open(self) < 0) {
+        if (coroutine_open(self, thread) < 0) {
             if (self->duties & OWNS_LANE && self->outer) {
                 coroutine_leave_lane(self);
             }
@@ -44,7 +44,7 @@ begin_step(Coroutine *self)
     return 0;
 }
 
-static HOT void
+static inline __attribute__((always_inline)) void
 end_step(Coroutine *self, uint64_t ended_ns)
 {
     if (!self->stepping) { /* it was thrown into, and goes on without an event of that (3.11) */

@@ -42,56 +42,80 @@ frame_arguments(PyObject *code, PyObject **args)
     return found;
 }
 
-/* A frame of watched code begins: with its arguments, or, NULL, without. -1 with an error that must reach the program. */
-static HOT int
-begin_frame(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
+/* Have a run that is named by its arguments, or by the line that it is made in. NULL: it has no name, or there is an error. */
+static RARE Run *
+put_named_run(Timed *timed, void *key, PyObject *code, PyObject *const *args, Py_ssize_t count)
 {
     PyObject *read[MOST_EVENT_ARGUMENTS];
     Py_ssize_t held = 0;
-    int flags = ((PyCodeObject *)code)->co_flags;
-    void *key = flags & RUNS ? run_key() : NULL;
-    Run *known = key ? find_run(key) : NULL;
-    if (known && known->code == code && !has_begun(known)) { /* it was named where it was made */
-        goto step;
-    }
     if (!timed->span && !args) {
         held = count = frame_arguments(code, read);
         args = read;
     }
-    if (!(flags & RUNS)) {
-        int answer = enter_call(timed, code, args, count);
-        while (held) {
-            Py_DECREF(read[--held]);
-        }
-        return answer;
-    }
-    PyObject *span = timed->span && !is_located(timed) ? Py_NewRef(timed->span) : span_of(timed, args, count, NULL);
+    PyObject *span = span_of(timed, args, count, NULL);
     while (held) {
         Py_DECREF(read[--held]);
     }
-    Run fresh = span ? make_run(key, code, span) : (Run){NULL, NULL, NULL, NULL};
+    Run *run = span ? put_run(key, code, span) : NULL;
     Py_XDECREF(span);
-    known = fresh.key ? put_run(known, fresh) : NULL;
-    if (!known) {
+    return run;
+}
+
+static inline int
+resume_generator(Run *run)
+{
+    Generator *generator = (Generator *)run->record;
+    return generator->stepping ? 0 : generator_enter(generator, &generator->step);
+}
+
+/* A frame of a watched generator or coroutine begins: with its arguments, or, NULL, without. -1 with an error that must reach the
+ * program. */
+static HOT int
+begin_run(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
+{
+    PyThreadState *thread = PyThreadState_Get();
+    void *key = handled_exception(thread);
+    Run *run = find_run(key);
+    if (LIKELY(!run || run->code != code || has_begun(run))) { /* else it was named where it was made */
+        if (LIKELY(timed->span && !is_located(timed))) {
+            run = put_run(key, code, timed->span);
+        }
+        else {
+            run = put_named_run(timed, key, code, args, count);
+        }
+    }
+    if (!run) {
         int must_reach = PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_MemoryError);
         if (!must_reach) {
             PyErr_Clear();
         }
         return must_reach ? -1 : 0;
     }
-step:
-    if (Py_IS_TYPE(known->record, GeneratorType)) {
-        Generator *generator = (Generator *)known->record;
-        return generator->stepping ? 0 : generator_enter(generator, &generator->step);
+    return LIKELY(Py_IS_TYPE(run->record, CoroutineType)) ? begin_step((Coroutine *)run->record, thread) : resume_generator(run);
+}
+
+/* A frame of a watched function begins. -1 with an error that must reach the program. */
+static HOT int
+begin_call(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
+{
+    if (LIKELY(timed->span || args)) {
+        return enter_call(timed, code, args, count);
     }
-    return begin_step((Coroutine *)known->record);
+    PyObject *read[MOST_EVENT_ARGUMENTS];
+    Py_ssize_t held = frame_arguments(code, read);
+    int answer = enter_call(timed, code, read, held);
+    while (held) {
+        Py_DECREF(read[--held]);
+    }
+    return answer;
 }
 
 static inline int
 on_start(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
 {
     is_beginning = 1;
-    int answer = begin_frame(timed, code, args, count);
+    int runs_on = ((PyCodeObject *)code)->co_flags & RUNS;
+    int answer = runs_on ? begin_run(timed, code, args, count) : begin_call(timed, code, args, count);
     is_beginning = 0;
     return answer;
 }
@@ -100,15 +124,12 @@ on_start(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
 static HOT int
 on_resume(void)
 {
-    Run *run = find_run(run_key());
+    PyThreadState *thread = PyThreadState_Get();
+    Run *run = find_run(handled_exception(thread));
     if (!run) { /* it had begun before its events were asked for */
         return 0;
     }
-    if (Py_IS_TYPE(run->record, GeneratorType)) {
-        Generator *generator = (Generator *)run->record;
-        return generator->stepping ? 0 : generator_enter(generator, &generator->step);
-    }
-    return begin_step((Coroutine *)run->record);
+    return Py_IS_TYPE(run->record, GeneratorType) ? resume_generator(run) : begin_step((Coroutine *)run->record, thread);
 }
 
 static HOT int

@@ -316,14 +316,10 @@ take_ended_threads(void)
     }
 }
 
-/* Return the running lane, a new reference, making one when needed; NULL when there is none (E_ASK). */
-static Lane *
-running_lane(void)
+/* Return a lane for what runs here, which has none yet, a new reference; NULL when there is none (E_ASK). */
+static RARE Lane *
+enter_lane(void)
 {
-    Lane *lane = present_lane();
-    if (lane) {
-        return (Lane *)Py_NewRef(lane);
-    }
     if (state.forked) {
         notice_fork();
         if (PyErr_Occurred()) {
@@ -338,8 +334,8 @@ running_lane(void)
             return NULL;
         }
         if (state.thread_spares) {
-            lane = state.spare_of_thread[--state.thread_spares];
-            state.words[lane->base + LANE_IDENT - LANE_FIRST] = PyThread_get_thread_ident();
+            Lane *lane = state.spare_of_thread[--state.thread_spares];
+            state.words[lane->base + LANE_IDENT - LANE_FIRST] = thread_ident();
             run_lane(lane);
             follow_thread_end(lane);
             return lane;
@@ -350,6 +346,14 @@ running_lane(void)
         Py_CLEAR(made);
     }
     return (Lane *)made;
+}
+
+/* Return the running lane, a new reference, making one when needed; NULL when there is none (E_ASK). */
+static inline Lane *
+running_lane(void)
+{
+    Lane *lane = present_lane();
+    return LIKELY(lane) ? (Lane *)Py_NewRef(lane) : enter_lane();
 }
 
 /* Make a lane the running one. E_KEEP. */

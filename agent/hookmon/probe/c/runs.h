@@ -72,24 +72,57 @@ take_run(Run *run)
 static PyObject *spare_records[MOST_SPARE];
 static int spare_record_count;
 
-static inline void
-spare_record(PyObject *record)
-{
-    if (LIKELY(spare_record_count < MOST_SPARE)) {
-        spare_records[spare_record_count++] = record;
-    }
-    else {
-        Py_DECREF(record);
-    }
-}
-
 /* The same of generators. */
 static PyObject *spare_generators[MOST_SPARE];
 static int spare_generator_count;
 
-static inline void
+/* Add to spares, whose number what makes it may have changed: it may run the garbage collector. -1 with an error. */
+static RARE int
+add_spare(PyObject *made, PyObject **spares, int *count)
+{
+    if (made && *count < MOST_SPARE) {
+        spares[(*count)++] = made;
+        return 0;
+    }
+    Py_XDECREF(made);
+    return made ? 0 : -1;
+}
+
+/* Have a spare record of each kind. -1 with an error. */
+static RARE int
+add_spares(void)
+{
+    while (!spare_record_count || !spare_generator_count) {
+        if (add_spare(freelist_pop_untracked(&coroutine_freelist, CoroutineType), spare_records, &spare_record_count) < 0
+            || add_spare(GeneratorType->tp_alloc(GeneratorType, 0), spare_generators, &spare_generator_count) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static inline __attribute__((always_inline)) void
 drop_run(Run taken)
 {
+    Coroutine *record = (Coroutine *)taken.record;
+    if (LIKELY(Py_IS_TYPE(taken.record, CoroutineType) && Py_REFCNT(record) == 1 && record->ended && !record->opened
+               && spare_record_count < MOST_SPARE)) {
+        Node *parent = record->parent, *node = record->node;
+        PyObject *span = record->span;
+        Lane *outer = record->outer;
+        record->parent = record->node = NULL; /* as its dealloc would do, of which most has nothing to do */
+        record->span = NULL;
+        record->outer = NULL;
+        record->duties = record->ended = 0;
+        record->started_ns = record->active_ns = record->steps = record->step_ns = 0;
+        spare_records[spare_record_count++] = taken.record;
+        Py_XDECREF(parent);
+        Py_XDECREF(node);
+        Py_XDECREF(span);
+        Py_XDECREF(outer);
+        Py_XDECREF((PyObject *)taken.body);
+        return;
+    }
     Generator *generator = (Generator *)taken.record;
     if (LIKELY(generator && Py_IS_TYPE(taken.record, GeneratorType) && Py_REFCNT(generator) == 1 && generator->ended
                && !generator->stepping && !taken.body && spare_generator_count < MOST_SPARE)) {
@@ -99,17 +132,6 @@ drop_run(Run taken)
         generator->used_ns = generator->waited_ns = generator->steps = 0;
         spare_generators[spare_generator_count++] = taken.record;
         return;
-    }
-    Coroutine *record = (Coroutine *)taken.record;
-    if (LIKELY(record && Py_IS_TYPE(taken.record, CoroutineType) && Py_REFCNT(record) == 1 && record->ended && !record->opened)) {
-        Py_CLEAR(record->outer); /* as its dealloc would do, of which most has nothing to do */
-        Py_CLEAR(record->parent);
-        Py_CLEAR(record->node);
-        Py_CLEAR(record->span);
-        record->duties = record->ended = 0;
-        record->started_ns = record->active_ns = record->steps = record->step_ns = 0;
-        spare_record(taken.record);
-        taken.record = NULL;
     }
     Py_XDECREF(taken.record);
     Py_XDECREF((PyObject *)taken.body);
@@ -147,62 +169,57 @@ grow_runs(void)
     return 0;
 }
 
-/* Put a run into the table, whose references it takes. One under the same key, which is `known` or NULL, has gone without an event.
- * Returns its place, NULL with an error. */
-static inline Run *
-put_run(Run *known, Run fresh)
-{
-    if (known) {
-        Run before = *known;
-        *known = fresh;
-        drop_run(before);
-        return find_run(fresh.key);
-    }
-    if (2 * (runs.count + 1) > runs.size && grow_runs() < 0) {
-        drop_run(fresh);
-        return NULL;
-    }
-    runs.count++;
-    return place_run(runs.entries, runs.size, fresh);
-}
-
 enum { IS_GENERATOR = 0x20, IS_COROUTINE = 0x80, IS_ITERABLE_COROUTINE = 0x100, IS_ASYNC_GENERATOR = 0x200 };
 enum { RUNS = IS_GENERATOR | IS_COROUTINE | IS_ITERABLE_COROUTINE | IS_ASYNC_GENERATOR };
 
-/* Return what times a generator or coroutine of a span, not begun yet. A record without a key where that fails (E_SET). */
-static inline Run
-make_run(void *key, PyObject *code, PyObject *span)
+/* Put a run in the place of one under the same key, which has gone without an event. Returns its place. */
+static RARE Run *
+replace_run(Run *place, Run fresh)
 {
-    Run run = {key, code, NULL, NULL};
+    Run before = *place;
+    *place = fresh;
+    drop_run(before);
+    return find_run(fresh.key);
+}
+
+/* Have a run of a span, not begun yet, in the place of one under the same key, which has gone without an event. Returns its place;
+ * NULL with an error. */
+static inline Run *
+put_run(void *key, PyObject *code, PyObject *span)
+{
     int flags = ((PyCodeObject *)code)->co_flags;
-    int is_async = flags & IS_ASYNC_GENERATOR;
-    if (flags & (IS_COROUTINE | IS_ITERABLE_COROUTINE) || is_async) {
-        Coroutine *record = (Coroutine *)(LIKELY(spare_record_count) ? spare_records[--spare_record_count]
-                                                        : freelist_pop_untracked(&coroutine_freelist, CoroutineType));
-        if (record) {
-            record->span = Py_NewRef(span);
-        }
-        run.record = (PyObject *)record;
+    if (!LIKELY(spare_record_count && spare_generator_count) && add_spares() < 0) {
+        return NULL;
     }
-    if (flags & IS_GENERATOR && !(flags & IS_ITERABLE_COROUTINE)) {
-        Generator *record = (Generator *)(LIKELY(spare_generator_count) ? spare_generators[--spare_generator_count]
-                                                                         : GeneratorType->tp_alloc(GeneratorType, 0));
-        if (record) {
-            record->span = Py_NewRef(span);
-        }
-        run.record = (PyObject *)record;
+    if (2 * (runs.count + 1) > runs.size && grow_runs() < 0) {
+        return NULL;
     }
-    if (is_async && run.record) {
-        run.body = (Generator *)GeneratorType->tp_alloc(GeneratorType, 0);
-        if (run.body) {
-            run.body->span = Py_NewRef(span);
+    size_t at = pointer_index(key, runs.size);
+    while (runs.entries[at].key && runs.entries[at].key != key) {
+        at = (at + 1) & (runs.size - 1);
+    }
+    Run *place = &runs.entries[at]; /* from here to its end nothing calls Python */
+    PyObject *record;
+    Generator *body = NULL;
+    if (LIKELY(flags & (IS_COROUTINE | IS_ITERABLE_COROUTINE | IS_ASYNC_GENERATOR))) {
+        record = spare_records[--spare_record_count];
+        ((Coroutine *)record)->span = Py_NewRef(span);
+        if (flags & IS_ASYNC_GENERATOR) {
+            body = (Generator *)spare_generators[--spare_generator_count];
+            body->span = Py_NewRef(span);
         }
     }
-    if (!run.record || (is_async && !run.body)) {
-        drop_run(run);
-        return (Run){NULL, NULL, NULL, NULL};
+    else {
+        record = spare_generators[--spare_generator_count];
+        ((Generator *)record)->span = Py_NewRef(span);
     }
-    return run;
+    Run fresh = {key, code, record, body};
+    if (!LIKELY(!place->key)) {
+        return replace_run(place, fresh);
+    }
+    *place = fresh;
+    runs.count++;
+    return place;
 }
 
 static inline int

@@ -63,6 +63,17 @@ static struct {
 
 OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;
+OWN_TO_THREAD unsigned long own_ident;
+
+/* Return the identity of this thread, which a fork does not change. */
+static inline unsigned long
+thread_ident(void)
+{
+    if (!LIKELY(own_ident)) {
+        own_ident = PyThread_get_thread_ident();
+    }
+    return own_ident;
+}
 
 static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType, *PartType;
 static PyTypeObject *TimedCallableType, *TimedType, *TimedMethodType, *CoroutineFunctionType, *GeneratorFunctionType, *SelectiveType;
