@@ -8,11 +8,20 @@ GRPC = """
     import asyncio, grpc
     from collections import Counter
     from concurrent.futures import ThreadPoolExecutor
+    from threading import Event
 
     served = Counter()
 
+    read = Event()
+
+    def took(reply):
+        read.set()
+        return len(reply)
+
     def broken(request, context):
         yield request
+        read.wait(30)  # or gRPC may tell the client of the failure first, and drop the message
+        read.clear()
         context.abort(grpc.StatusCode.INTERNAL, SECRET)
 
     class Plain(grpc.aio.UnaryUnaryClientInterceptor, grpc.aio.UnaryStreamClientInterceptor):
@@ -51,7 +60,7 @@ GRPC_PROGRAMS = {  # program, calls that return at once and have messages to wai
         try: channel.unary_unary("/shop.Till/Fail")(text)
         except grpc.RpcError as error: print(error.code())
         print(len(list(channel.unary_stream("/shop.Till/Many")(text))))
-        try: print([len(reply) for reply in channel.unary_stream("/shop.Till/Less")(text)])
+        try: print([took(reply) for reply in channel.unary_stream("/shop.Till/Less")(text)])
         except grpc.RpcError as error: print(error.code())
         print(len(channel.stream_unary("/shop.Till/Sum")(iter([text, text]))))
         print(len(list(channel.stream_stream("/shop.Till/Chat")(iter([text, text])))))
@@ -72,7 +81,7 @@ GRPC_PROGRAMS = {  # program, calls that return at once and have messages to wai
             print(await call.read() is grpc.aio.EOF)
             await less(channel)
     async def less(channel):
-        try: print([len(reply) async for reply in channel.unary_stream("/shop.Till/Less")(text)])
+        try: print([took(reply) async for reply in channel.unary_stream("/shop.Till/Less")(text)])
         except grpc.RpcError as error: print(error.code())
     asyncio.run(main())
     """,
@@ -85,7 +94,7 @@ GRPC_PROGRAMS = {  # program, calls that return at once and have messages to wai
                 try: await fail(text)
                 except grpc.RpcError as error: print(error.code())
             print(len([reply async for reply in channel.unary_stream("/shop.Till/Many")(text)]))
-            try: print([len(reply) async for reply in channel.unary_stream("/shop.Till/Less")(text)])
+            try: print([took(reply) async for reply in channel.unary_stream("/shop.Till/Less")(text)])
             except grpc.RpcError as error: print(error.code())
     asyncio.run(main())
     """,
