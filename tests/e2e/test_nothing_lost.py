@@ -191,3 +191,29 @@ def test_run_is_readable_while_it_runs(tmp_path: Path) -> None:
         running.finish()  # lets the launcher tidy up
     finally:
         running.kill()
+
+
+DIES = """
+    import os, signal, time
+    def fetch():
+        time.sleep(0.3)
+    def handle():
+        fetch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    if __name__ == "__main__":
+        handle()
+"""
+
+
+def test_a_program_that_dies_in_its_only_transaction_has_a_report(tmp_path: Path):
+    """No transaction has ended, and so has no time that a call in it could be a share of."""
+    write(tmp_path, {"dies.py": DIES})
+    config = watch("__main__", "handle", kind="request", entry=True) + watch("__main__", "fetch", kind="http")
+    result = hookmon_run([PYTHON, "dies.py"], cwd=tmp_path, config=config)
+    assert result.exit_code == 128 + signal.SIGKILL or result.exit_code == -signal.SIGKILL
+    assert calls(result.report, "fetch") == 1
+    assert calls(result.report, "handle") == 0
+    assert not result.stderr
+    shown = hookmon(["report", "--all"], cwd=tmp_path)
+    assert shown.exit_code == 0
+    assert "fetch" in shown.stdout

@@ -239,7 +239,9 @@ def _may_dominate(row: TransactionRow, child: ChildRow, *, has_view: bool) -> bo
     """
     is_whole = child.name.startswith("view ") or (child.name.startswith("middleware ") and not has_view)
     is_news = row.name != MAIN and not child.place and not is_whole and not (child.kind == row.kind == _TASK)
-    return is_news and child.figures.self_ns > _DOMINATES * row.figures.total_ns
+    return (
+        is_news and 0 < _DOMINATES * row.figures.total_ns < child.figures.self_ns
+    )  # 0: none has ended, as the program was killed
 
 
 def _dominant_call(row: TransactionRow, child: ChildRow, judge: _Judge) -> Finding:

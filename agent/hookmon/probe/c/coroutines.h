@@ -268,7 +268,10 @@ coroutine_dealloc(Coroutine *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     int was_finalized = self->lane != NULL || PyObject_GC_IsFinalized((PyObject *)self); /* which its memory would say of the next */
-    if (self->lane) { /* it has not ended */
+    if (self->lane && !self->inner) { /* a record of what has not ended, which nobody else may come to have */
+        coroutine_finalize(self);
+    }
+    else if (self->lane) { /* it has not ended */
         PyObject_GC_Track(self);
         if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
             return;

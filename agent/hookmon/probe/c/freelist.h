@@ -10,18 +10,22 @@ typedef struct {
     int count;
 } Freelist;
 
-/* Return an object of a type that the garbage collector could follow and does not, with nothing in it: nobody but us will have it. */
+/* Make an object of a type that the garbage collector could follow and does not, with nothing in it: nobody but us will have it. */
+static RARE PyObject *
+alloc_untracked(PyTypeObject *type)
+{
+    PyObject *made = type->tp_alloc(type, 0);
+    if (made) {
+        PyObject_GC_UnTrack(made);
+    }
+    return made;
+}
+
+/* Return such an object. */
 static inline PyObject *
 freelist_pop_untracked(Freelist *freelist, PyTypeObject *type)
 {
-    if (!freelist->count) {
-        PyObject *made = type->tp_alloc(type, 0);
-        if (made) {
-            PyObject_GC_UnTrack(made);
-        }
-        return made;
-    }
-    return PyObject_Init(freelist->ones[--freelist->count], type);
+    return LIKELY(freelist->count) ? PyObject_Init(freelist->ones[--freelist->count], type) : alloc_untracked(type);
 }
 
 /* Return an object of a type that the garbage collector follows, with nothing in it. */

@@ -218,13 +218,7 @@ generator_traverse(Generator *self, visitproc visit, void *arg)
     Py_VISIT(self->inner);
     Py_VISIT(self->span);
     Py_VISIT(self->node);
-    if (!self->inner && self->stepping) {
-        Py_VISIT(self->step.lane);
-        Py_VISIT(self->step.parent);
-        Py_VISIT(self->step.node);
-        Py_VISIT(self->step.opened);
-    }
-    return 0;
+    return 0; /* and never the step of a record, which is not tracked */
 }
 
 static void
@@ -245,11 +239,16 @@ generator_dealloc(Generator *self)
     if (self->weakrefs) {
         PyObject_ClearWeakRefs((PyObject *)self);
     }
-    PyObject_GC_Track(self);
-    if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
-        return;
+    if (!self->inner) { /* a record, which nobody else may come to have */
+        generator_finalize(self);
     }
-    PyObject_GC_UnTrack(self);
+    else {
+        PyObject_GC_Track(self);
+        if (PyObject_CallFinalizerFromDealloc((PyObject *)self) < 0) {
+            return;
+        }
+        PyObject_GC_UnTrack(self);
+    }
     if (!self->inner && self->stepping) { /* its step has ended without an event */
         Py_XDECREF(self->step.lane);
         Py_XDECREF(self->step.parent);

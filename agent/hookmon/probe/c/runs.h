@@ -68,7 +68,8 @@ take_run(Run *run)
     return taken;
 }
 
-/* Records that are whole and empty, for the next coroutines. */
+/* Records that are whole and empty, for the next coroutines. The garbage collector does not follow records, for what it follows the
+ * program can have: I5. None is part of a cycle: what they refer to does not know of them. */
 static PyObject *spare_records[MOST_SPARE];
 static int spare_record_count;
 
@@ -94,7 +95,7 @@ add_spares(void)
 {
     while (!spare_record_count || !spare_generator_count) {
         if (add_spare(freelist_pop_untracked(&coroutine_freelist, CoroutineType), spare_records, &spare_record_count) < 0
-            || add_spare(GeneratorType->tp_alloc(GeneratorType, 0), spare_generators, &spare_generator_count) < 0) {
+            || add_spare(alloc_untracked(GeneratorType), spare_generators, &spare_generator_count) < 0) {
             return -1;
         }
     }

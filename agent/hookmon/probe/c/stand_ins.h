@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "checks.h"
 #include "compat.h"
 
 /* Turn the end of a coroutine into what iterators answer. */
@@ -42,6 +43,7 @@ return_self(PyObject *self)
 static PyObject *
 stand_in_getattr(PyObject *self, PyObject *inner, PyObject *name)
 {
+    CHECK(inner); /* I5 */
     PyTypeObject *type = Py_TYPE(self);
     PyObject *own = look_up_on_type(type, name);
     /* Methods of ours, and what calls our slots by name: `__call__`, `__get__`, `__next__`, `__await__` … */

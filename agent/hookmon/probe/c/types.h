@@ -16,7 +16,8 @@
  *     What the callbacks of Python raise is never ours, they are shielded: it comes from a signal handler of the program, or is a
  *     KeyboardInterrupt.
  * I5  Lifetimes. What outlives an operation may be in the program's hands: gc.get_objects() returns all that is tracked. Memory is
- *     used again only where nobody can have it: freelists hold what is dead and untracked, tree_swapping.h has a proof for trees.
+ *     used again only where nobody can have it: freelists hold what is dead and untracked, tree_swapping.h has a proof for trees. What
+ *     stands for nothing (the records of runs.h) is never tracked: it would be asked for the attributes of what is not there.
  *
  * CHECK() holds the code to them in builds with -DHOOKMON_CHECKS: see checks.h. */
 #pragma once
