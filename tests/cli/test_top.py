@@ -116,12 +116,15 @@ def test_counts_and_rates_are_those_of_the_program(tmp_path: Path):
         assert process.stderr.read() == "hookmon: run 1 has ended; hookmon report 1 shows it\n"
     started_ns = Store.of_project(tmp_path).run_file(1).head().started_ns
     rows = [next(row for row in document["calls"] if row["name"].endswith("do_GET")) for document in documents]
-    for document, row in list(zip(documents, rows, strict=True))[:12]:
-        at_ns = started_ns + document["elapsed_ns"]
-        assert abs(row["all"]["calls"] - count_served(tmp_path, at_ns)) <= 15
+    moments = [started_ns + document["elapsed_ns"] for document in documents]
+    read_after = [started_ns, *moments]  # a busy machine may come between a moment and what is read, but not as late as the next
+    for document, row, after_ns, before_ns in list(zip(documents, rows, read_after, moments[1:], strict=False))[:11]:
+        assert count_served(tmp_path, after_ns) - 15 <= row["all"]["calls"] <= count_served(tmp_path, before_ns) + 15
         window = row["10 s"]
-        lately = count_served(tmp_path, at_ns) - count_served(tmp_path, at_ns - round(window["seconds"] * 1e9))
-        assert abs(window["calls"] - lately) <= 30
+        length_ns, slack_ns = round(window["seconds"] * 1e9), before_ns - after_ns
+        least = count_served(tmp_path, after_ns) - count_served(tmp_path, before_ns - length_ns + slack_ns)
+        most = count_served(tmp_path, before_ns) - count_served(tmp_path, after_ns - length_ns - slack_ns)
+        assert least - 30 <= window["calls"] <= most + 30
         assert window["rate"] == pytest.approx(window["calls"] / window["seconds"])
         assert document["in_flight"][0]["name"] == "hang"
         assert [process["pid"] for process in document["processes"]] == [int((tmp_path / "pid").read_text())]
