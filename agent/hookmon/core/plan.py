@@ -106,10 +106,25 @@ MOST_MODULES = 2_000
 SIGNAL_MODULES = {"loop": ("asyncio.events", "uvloop")}
 """By signal: the modules that it waits for, so as not to import them."""
 
-HEARD_OF = ("coverage.inorout", "greenlet", "numba", "torch")
+READS_CODE = {
+    "IPython.extensions.deduperreload.deduperreload_patching": "autoreload",
+    "cloudpickle.cloudpickle": "cloudpickle",
+    "cloudpickle.cloudpickle_fast": "cloudpickle",
+    "dill._dill": "dill",
+    "joblib.externals.cloudpickle.cloudpickle": "cloudpickle",
+    "numba.cloudpickle.cloudpickle": "cloudpickle",
+    "numba.core.bytecode": "numba",
+    "pyspark.cloudpickle.cloudpickle": "cloudpickle",
+    "ray.cloudpickle.cloudpickle": "cloudpickle",
+    "torch._dynamo.bytecode_transformation": "torch.compile",
+    "typeguard._decorators": "typeguard",
+}
+"""{module that reads the code of functions: library}. See probe.patching.compilers."""
+
+HEARD_OF = ("coverage.inorout", "greenlet", "numba", "torch", *READS_CODE)
 """Modules that nobody needs to watch and that make a difference to those who watch others.
 
-What coverage measures, how threads are told apart, what is compiled and so not counted.
+What coverage measures, how threads are told apart, what is compiled and so not counted, who reads code.
 """
 
 _MAGIC = b"hookmon-plan 1 "

@@ -18,6 +18,14 @@ if TYPE_CHECKING:  # as few names as can be: those in here are read at the start
     from hookmon.probe.base import shapes
     from hookmon.probe.base.wanted import Names
 
+READERS = (
+    *("IPython.extensions.deduperreload.deduperreload_patching", "cloudpickle.cloudpickle", "cloudpickle.cloudpickle_fast"),
+    *("dill._dill", "joblib.externals.cloudpickle.cloudpickle", "numba.cloudpickle.cloudpickle", "numba.core.bytecode"),
+    *("pyspark.cloudpickle.cloudpickle", "ray.cloudpickle.cloudpickle", "torch._dynamo.bytecode_transformation"),
+    "typeguard._decorators",
+)
+"""Modules that read the code of functions, those of core.plan.READS_CODE: noticed as the watched ones are."""
+
 _external: "Any" = sys.modules["_frozen_importlib_external"]
 
 

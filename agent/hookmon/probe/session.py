@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from hookmon.core import arguments, layout
-from hookmon.core.plan import FILE_NAME, decode
+from hookmon.core.plan import FILE_NAME, READS_CODE, decode
 from hookmon.probe import engine
 from hookmon.probe.naming import filters
 from hookmon.probe.recording import notes, overhead, recorder
@@ -78,7 +78,13 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
     wide = _wide.of(origin_of(module), name) if _wide is not None else []
     if _lazy is not None:
         exact, wide = _lazy.keep_back(module, name, exact), _lazy.keep_back(module, name, wide)
-    if name in _arrivals.BESIDES:
+    if name in READS_CODE:
+        from hookmon.probe.patching import compilers
+
+        compilers.patch(module, name, _patches)
+        if not exact and not wide:
+            return
+    elif name in _arrivals.BESIDES:
         notes.note(layout.NOTE_COMPILER, name)
         if not exact and not wide:
             return

@@ -12,7 +12,7 @@ module to the thread at work, and so does a signal handler in the midst of our o
 import sys
 from _thread import RLock, allocate_lock, get_ident
 
-from hookmon.probe.finder import Finder
+from hookmon.probe.finder import READERS, Finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # as few names as can be: those in here are read at the start of each process, too
@@ -194,7 +194,7 @@ def _is_initializing(module: object) -> bool:
 class Arrivals:
     """What becomes of watched modules, from the first one on. The one of this process is `hookmon.probe.arrivals`."""
 
-    BESIDES = frozenset(("greenlet", "numba", "torch"))
+    BESIDES = frozenset(("greenlet", "numba", "torch", *READERS))
     """Those of core.plan.HEARD_OF for which alone nothing is set up."""
 
     is_attached = False
@@ -259,17 +259,20 @@ class Arrivals:
         if self._session is None and (name.partition(".")[0] == "wrapt" or name.partition(".")[0] in sys.stdlib_module_names):
             return code
         begun_ns = _clocks[0]()
+        is_first = self._session is None
         self.work.begin(me, None, name)
         try:
-            if self._session is None:
+            if is_first:
                 self._set_up()
             if self._session is not None:
-                made: shapes.CodeType = self.guard.shielded_import(code)(self._session.prepare)(code, name)
-                return made
+                code = self.guard.shielded_import(code)(self._session.prepare)(code, name)
         finally:
             self.work.end(me)
             self.add_own(begun_ns)
             self.tell_own()
+        for late in [late for late in self._late if late[1] in self.BESIDES and is_first and self._session is not None]:
+            self._late.remove(late)  # the module may be about to use it
+            self._patch(*late)
         return code
 
     def add_own(self, begun_ns: int) -> None:

@@ -9,6 +9,13 @@ BLIND_SPOTS = (
         "Install the library without its binary wheel, pip install --no-binary NAME, or watch what calls it.",
     ),
     (
+        "compiled",
+        "A compiler (numba, torch.compile) has made other code of a watched function. Where that runs in its place, nobody tells "
+        "of a call. Calls of the function of Python are counted as ever.",
+        "Nothing needs to be done. Watch the function that calls it, or, to see it once, switch the compiler off: "
+        "NUMBA_DISABLE_JIT=1, TORCHDYNAMO_DISABLE=1.",
+    ),
+    (
         "main",
         "Functions of __main__ were to be watched, and no script was started that can be: python -c, standard input, or no "
         "Python at all.",

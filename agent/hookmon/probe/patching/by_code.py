@@ -20,8 +20,9 @@ from types import (
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
 from hookmon.probe.patching import codes
-from hookmon.probe.patching.codes import LOCALS, CodeOfFunction, functions_in, plainly_defined, rebuild, stands_for
+from hookmon.probe.patching.codes import LOCALS, CodeOfFunction, functions_in, plainly_defined, stands_for
 from hookmon.probe.patching.entries import MISSING, find_targets, is_glob, owner_of, raw_attribute
+from hookmon.probe.patching.injected import beats_wrappers, injector, is_copy, original_of, rebuild
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers import monitoring
 from hookmon.probe.wrappers.code_timers import code_timer, own_timer
@@ -38,17 +39,16 @@ if TYPE_CHECKING:
 
     MakeTarget = Callable[[str, str, WatchPlan], Target]
 
-_ways: dict[tuple[str, str], str] = {}
+ways: dict[tuple[str, str], str] = {}
 """{(module, qualified name): way} of the functions that are watched by their code."""
 _served: dict[tuple[int, str, str], set[str]] = {}
 """{(watch, module, entry of its calls): ways} of the entries that stand for such functions."""
-_prepared: dict[str, CodeType] = {}
+prepared: dict[str, CodeType] = {}
 """{module: its code} of those that were watched before they were executed."""
 _with_arguments: dict[int, tuple[Callable[[bool], Any], str]] = {}
 """{id of a code object: (what makes its timer, way)} of those that are named by their arguments."""
-_originals: dict[int, CodeType] = {}
-"""{id of code with calls in it: the code that it was made of}; the copies are kept by what executes them, or by nobody."""
-_copies: list[CodeType] = []
+watches_of: dict[str, tuple[list[tuple[WatchPlan, str]], MakeTarget]] = {}
+"""{module: (its watches with each entry of their `calls`, what makes their targets)}."""
 
 
 def applies(watch: WatchPlan) -> bool:
@@ -72,19 +72,20 @@ def prepare(
     returned is another one. There only those functions are watched now that no name will lead to, decorated and nested ones; or
     with `is_all` every function. `decorated` are methods that may be getters, where nobody can look once the code has run.
     """
-    if _prepared.get(module) is code:
+    if prepared.get(module) is code:
         _note_shared(module, code)
-    _prepared[module] = code
+    prepared[module] = code
+    watches_of[module] = pairs, make_target
     functions = list(functions_in(code)) if any(not watch.get("own") for watch, _ in pairs) else []
-    plain: set[int] = set() if not functions or monitoring.HAS_EVENTS or is_all else plainly_defined(code)
+    plain: set[int] = set() if not functions or monitoring.HAS_EVENTS or is_all or beats_wrappers() else plainly_defined(code)
     injected: dict[int, Callable[[CodeType], CodeType]] = {}
     done: set[int] = set()
     for watch, call in pairs:
         if not applies(watch) or (watch.get("via") == monitoring.FUNCTION and not monitoring.HAS_SLOTS):
             continue
         if watch.get("own"):
-            ways = {_watch_own(own, module, injected) for own in codes.find_own(code) if id(own) not in done}
-            _served[watch["id"], module, call] = ways - {""}
+            found = {_watch_own(own, module, injected) for own in codes.find_own(code) if id(own) not in done}
+            _served[watch["id"], module, call] = found - {""}
             continue
         for function in functions:
             if id(function.code) in done or id(function.code) in plain or not stands_for(call, function.name):
@@ -93,7 +94,7 @@ def prepare(
             way = _watch(function, make_target(module, name, watch), watch, injected, may_be_getter=function.name in decorated)
             if way:
                 done.add(id(function.code))
-                _ways[module, function.name] = way
+                ways[module, function.name] = way
                 _served.setdefault((watch["id"], module, call), set()).add(way)
     return rebuild(code, injected) if injected else code
 
@@ -103,7 +104,7 @@ def _watch_own(code: CodeType, module: str, injected: dict[int, Callable[[CodeTy
     timer = own_timer(code, module)
     if monitoring.HAS_EVENTS:
         return monitoring.watch(code, timer)
-    injected[id(code)] = _injector(code, timer, "")
+    injected[id(code)] = injector(code, timer, False)
     return monitoring.CODE
 
 
@@ -123,10 +124,10 @@ def _watch(
 
     timer = make_timer(function.is_method)
     if not monitoring.HAS_EVENTS:
-        injected[id(code)] = _injector(code, timer, watch["span"])
+        injected[id(code)] = injector(code, timer, takes_arguments(watch["span"]))
         return _mark(target, monitoring.CODE)
     way = monitoring.watch(code, timer, by_events=may_be_getter or watch.get("via") == monitoring.CODE)
-    if _takes_arguments(watch["span"]):
+    if takes_arguments(watch["span"]):
         _with_arguments[id(code)] = make_timer, way
     return _mark(target, way)
 
@@ -137,14 +138,14 @@ def _mark(target: Target, way: str) -> str:
     return way
 
 
-def _takes_arguments(span: str) -> bool:
+def takes_arguments(span: str) -> bool:
     """Say whether a template names calls by their arguments."""
     return bool(span) and not fixed_name(span)
 
 
 def is_prepared(module: str, watch: WatchPlan) -> bool:
     """Say whether a watch of all own functions has been applied to a module's code: nothing is left to be done by names."""
-    return bool(watch.get("own")) and module in _prepared
+    return bool(watch.get("own")) and module in prepared
 
 
 def is_left(raw: object, watch: WatchPlan) -> bool:
@@ -162,9 +163,9 @@ def ways_of(watch: WatchPlan, module: str, call: str) -> set[str]:
 def way_of(module: str, name: str, raw: object) -> str:
     """Return the way in which an attribute's function is watched by its code already, "" where it is not."""
     function, _, _ = _function_of(raw, False)
-    if function is not None and id(function.__code__) in _originals:
+    if function is not None and is_copy(function.__code__):
         return monitoring.CODE
-    return _ways.get((module, name), "") or _ways.get((module, f"{name}.__init__"), "")
+    return ways.get((module, name), "") or ways.get((module, f"{name}.__init__"), "")
 
 
 def search(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], make_target: MakeTarget) -> None:
@@ -174,18 +175,22 @@ def search(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], ma
     """
     global _searches
     wanted = [(watch, call) for watch, call in pairs if applies(watch) and _leads_nowhere(module, call)]
-    if name in _prepared or not wanted or _searches >= _MOST_SEARCHES:
+    if name in prepared or not wanted or _searches >= _MOST_SEARCHES:
         return
     from gc import get_referrers
 
     _searches += 1
     space = vars(module)
     made = [function for function in get_referrers(space) if type(function) is FunctionType and function.__globals__ is space]
-    named = set() if monitoring.HAS_EVENTS else {id(code) for _, call in wanted for code in _named(module, name, call)}
+    named = (
+        set()
+        if monitoring.HAS_EVENTS or beats_wrappers()
+        else {id(code) for _, call in wanted for code in _named(module, name, call)}
+    )
     injected: dict[int, Callable[[CodeType], CodeType]] = {}
     for function in made:
         code = function.__code__
-        if id(code) in _originals:
+        if is_copy(code):
             continue
         for one in (CodeOfFunction(code, codes.is_method(code.co_qualname)), *functions_in(code)):
             for watch, call in wanted:
@@ -193,7 +198,7 @@ def search(module: ModuleType, name: str, pairs: list[tuple[WatchPlan, str]], ma
                 if is_free and stands_for(call, one.name) and not is_left(one.code, watch):
                     way = _watch(one, make_target(name, one.name, watch), watch, injected, may_be_getter=True)
                     if way:
-                        _ways[name, one.name] = way
+                        ways[name, one.name] = way
                         _served.setdefault((watch["id"], name, call), set()).add(way)
         present = rebuild(code, injected)
         if present is not code:
@@ -237,7 +242,7 @@ _IN_C = (BuiltinFunctionType, ClassMethodDescriptorType, MethodDescriptorType, W
 
 def leave(module: str, name: str, raw: object) -> None:
     """Watch a function no more by its code: what stands under its name is watched, or refused."""
-    if _ways.pop((module, name), ""):
+    if ways.pop((module, name), ""):
         function = getattr(raw, "func", None)
         function = getattr(function, "__func__", function)
         if type(function) is FunctionType:
@@ -246,7 +251,7 @@ def leave(module: str, name: str, raw: object) -> None:
 
 def release(function: FunctionType) -> None:
     """Let a function be as it was."""
-    code = _originals.get(id(function.__code__))
+    code = original_of(function.__code__)
     if code is not None:
         function.__code__ = code
     elif monitoring.way_of(function.__code__):
@@ -267,8 +272,8 @@ def finish(module: ModuleType, name: str) -> None:
             code = function.__code__
             if is_getter and monitoring.prefer_events(code):
                 monitoring.release(function)
-                if _ways.get((name, code.co_qualname)) == monitoring.FUNCTION:
-                    _ways[name, code.co_qualname] = monitoring.CODE
+                if ways.get((name, code.co_qualname)) == monitoring.FUNCTION:
+                    ways[name, code.co_qualname] = monitoring.CODE
             elif isinstance(raw, staticmethod) and id(code) in _with_arguments:
                 make_timer, way = _with_arguments.pop(id(code))
                 monitoring.watch(code, make_timer(False), by_events=way == monitoring.CODE)
@@ -301,7 +306,8 @@ def watch_attribute(owner: Owner, name: str, raw: object, target: Target, watch:
             'via is "function", and a function has a slot for that with the compiled engine from CPython 3.12 on only'
         )
     if not monitoring.HAS_EVENTS:
-        return inject(raw, target, watch, isinstance(owner, type)) if watch.get("via") == monitoring.CODE else ""
+        is_wanted = watch.get("via") == monitoring.CODE or beats_wrappers()
+        return inject(raw, target, watch, isinstance(owner, type)) if is_wanted else ""
     known = monitoring.way_of(function.__code__)
     if known:  # by another entry
         return known
@@ -311,11 +317,11 @@ def watch_attribute(owner: Owner, name: str, raw: object, target: Target, watch:
 def watch_function(function: FunctionType, target: Target, watch: WatchPlan, *, is_method: bool, is_getter: bool = False) -> str:
     """Watch one function; return the way, "" where there is none."""
     code = function.__code__
-    if id(code) in _originals:
+    if is_copy(code):
         return monitoring.CODE
     timer = code_timer(code, target, watch["span"], is_method=is_method)
     if not monitoring.HAS_EVENTS:
-        function.__code__ = _injector(code, timer, watch["span"])(code)
+        function.__code__ = injector(code, timer, takes_arguments(watch["span"]))(code)
         return _mark(target, monitoring.CODE)
     way = monitoring.watch(code, timer, by_events=is_getter or watch.get("via") == monitoring.CODE)
     if way:
@@ -334,7 +340,7 @@ def inject(raw: object, target: Target, watch: WatchPlan, is_in_class: bool) -> 
 def is_watched(raw: object) -> bool:
     """Say whether a function, or that in a descriptor, is watched by its code."""
     function, _, _ = _function_of(raw, False)
-    return function is not None and (id(function.__code__) in _originals or bool(monitoring.way_of(function.__code__)))
+    return function is not None and (is_copy(function.__code__) or bool(monitoring.way_of(function.__code__)))
 
 
 def _function_of(raw: Any, is_in_class: bool) -> tuple[FunctionType | None, bool, bool]:
@@ -353,35 +359,6 @@ def _function_of(raw: Any, is_in_class: bool) -> tuple[FunctionType | None, bool
     return raw if type(raw) is FunctionType else None, is_getter, is_in_class
 
 
-# Calls in the bytecode.
-
-
-def _injector(code: CodeType, timer: Any, span: str) -> Callable[[CodeType], CodeType]:
-    """Return what puts the calls for a timer into a copy of a code object, whose nested functions may be replaced by then."""
-    from hookmon.probe.patching.injection import inject as put_calls  # only on 3.11
-    from hookmon.probe.wrappers.event_sources import code_events
-
-    takes_arguments = _takes_arguments(span)
-    start, returned, unwound, yielded, waited, resumed = code_events(code, timer, takes_arguments)
-
-    def make(present: CodeType) -> CodeType:
-        made = put_calls(
-            present,
-            start=start,
-            returned=returned,
-            unwound=unwound,
-            yielded=yielded,
-            waited=waited,
-            resumed=resumed,
-            takes_arguments=takes_arguments,
-        )
-        _originals[id(made)] = code
-        _copies.append(made)
-        return made
-
-    return make
-
-
 def _note_shared(module: str, code: CodeType) -> None:
     """Say that a module's code is executed once more: its functions are counted together with those of the first time."""
     notes.note(
@@ -393,5 +370,5 @@ def _note_shared(module: str, code: CodeType) -> None:
 
 def names_in(module: str) -> list[str]:
     """Return the qualified names of the functions of a module that was watched before it was executed, nested ones included."""
-    code = _prepared.get(module)
+    code = prepared.get(module)
     return [function.name for function in functions_in(code)] if code is not None else []

@@ -12,7 +12,7 @@ from types import ModuleType
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.patching import stale_bindings
 from hookmon.probe.patching.entries import MISSING
-from hookmon.probe.patching.patches import Patches
+from hookmon.probe.patching.patches import Patches, own_value
 from hookmon.probe.wrappers import monitoring
 from hookmon.probe.wrappers.make import is_ours
 
@@ -64,8 +64,7 @@ class Changes(Patches):
 def _restore(entry: tuple[Any, str, object], made: object) -> None:
     """Change one place back, unless somebody else has changed it."""
     owner, name, _ = entry
-    found = vars(owner).get(name, MISSING) if hasattr(owner, "__dict__") else getattr(owner, name, MISSING)
-    if found is made:
+    if own_value(owner, name) is made:
         Patches([entry]).undo()
 
 

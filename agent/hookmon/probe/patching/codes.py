@@ -141,13 +141,24 @@ def stands_for(call: str, name: str) -> bool:
     return owner == pattern_owner and matches(last, pattern)
 
 
-def rebuild(code: CodeType, injected: dict[int, Callable[[CodeType], CodeType]]) -> CodeType:
-    """Return code in which some functions have calls in them. What has none is the same object as before."""
-    constants = tuple([rebuild(constant, injected) if type(constant) is CodeType else constant for constant in code.co_consts])
+def rebuild(
+    code: CodeType, injectors: dict[int, Callable[[CodeType], CodeType]], made: dict[int, tuple[CodeType, CodeType]]
+) -> CodeType:
+    """Return code in which some functions have calls in them. What has none is the same object as before.
+
+    `made` gets what is new only as its functions are: {id of the old one: (new, old)}.
+    """
+    constants = tuple(
+        [rebuild(constant, injectors, made) if type(constant) is CodeType else constant for constant in code.co_consts]
+    )
     is_new = any(new is not old for new, old in zip(constants, code.co_consts, strict=True))
     present = code.replace(co_consts=constants) if is_new else code
-    make = injected.get(id(code))
-    return make(present) if make is not None else present
+    make = injectors.get(id(code))
+    if make is not None:
+        return make(present)
+    if is_new:
+        made[id(code)] = present, code
+    return present
 
 
 def plainly_defined(code: CodeType) -> set[int]:

@@ -5,7 +5,7 @@ In: an owner, a name and a value. Out: the changed attribute. Runs in the watche
 
 from __future__ import annotations
 
-from types import ModuleType, WrapperDescriptorType
+from types import FunctionType, ModuleType, WrapperDescriptorType
 
 from hookmon.probe.patching.entries import MISSING
 from hookmon.probe.wrappers.make import RefusedError
@@ -23,7 +23,7 @@ class Patches:
 
     def replace(self, owner: object, name: str, value: object) -> None:
         """Set an attribute of a module, class or descriptor. Raises RefusedError for a type that cannot be changed."""
-        before = vars(owner).get(name, MISSING) if hasattr(owner, "__dict__") else getattr(owner, name)
+        before = own_value(owner, name)
         try:
             _set(owner, name, value)
         except (TypeError, AttributeError) as error:
@@ -41,6 +41,13 @@ class Patches:
                 _delete(owner, name)
             else:
                 _set(owner, name, before)
+
+
+def own_value(owner: object, name: str) -> object:
+    """Return what stands in a place: in the owner's own dictionary, or in the slot of a descriptor or function, else MISSING."""
+    if hasattr(owner, "__dict__") and type(owner) is not FunctionType:
+        return vars(owner).get(name, MISSING)
+    return getattr(owner, name, MISSING)
 
 
 def _set(owner: object, name: str, value: object) -> None:
