@@ -81,7 +81,7 @@ def test_a_truncated_shard_is_an_error_or_a_part(tmp_path: Path, shard: bytes, p
     ("word", "value", "said"),
     [
         (layout.HEADER_MAGIC, 0, "not a shard of hookmon"),
-        (layout.HEADER_VERSION, 3, "a shard of version 3, not 2"),
+        (layout.HEADER_VERSION, 2, "a shard of version 2, not 3"),
         (layout.HEADER_VERSION, 2**64 - 1, "a shard of version"),
     ],
 )

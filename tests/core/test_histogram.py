@@ -9,36 +9,40 @@ from collections import Counter
 import pytest
 
 from hookmon.core.histogram import (
+    FIRST_BUCKET,
     LAST_BUCKET,
+    SECOND,
     SMALL_BUCKETS,
     SMALL_NS,
     add,
     bucket_of,
+    bucket_of_amount,
     buckets_at,
     coarsen,
     middle_ns,
+    middle_of_amounts,
     quantiles_ns,
     upper_bound_ns,
 )
 
 
 def exact_bucket(duration_ns: int) -> int:
-    """Return the smallest i with duration**16 <= 2**i: the definition, in integers."""
-    return min((duration_ns**16 - 1).bit_length(), LAST_BUCKET) if duration_ns > 1 else 0
+    """Return the smallest i with duration**16 <= 10**144 * 2**(i - 480): the definition, in integers."""
+    return min((((max(duration_ns, 1) ** 16 << 480) - 1) // 10**144).bit_length(), LAST_BUCKET)
 
 
 def boundary(bucket: int) -> int:
-    """Return the largest integer whose 16th power is at most 2**bucket."""
-    low, high = 1, 2 ** (bucket // 16 + 1)
+    """Return the largest integer whose 16th power is at most 10**144 * 2**(bucket - 480)."""
+    low, high = 1, 2 ** (bucket // 16 + 2)
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if middle**16 <= 2**bucket else (low, middle - 1)
+        low, high = (middle, high) if middle**16 << 480 <= 10**144 << bucket else (low, middle - 1)
     return low
 
 
 def test_every_boundary_is_exact_up_to_an_hour():
     """The largest duration of a bucket is in it, the next nanosecond is not."""
-    for bucket in range(42 * 16):
+    for bucket in range(FIRST_BUCKET, 42 * 16):
         last = boundary(bucket)
         for duration_ns in (last - 1, last, last + 1):
             assert bucket_of(duration_ns) == exact_bucket(duration_ns), duration_ns
@@ -55,11 +59,12 @@ def test_no_boundary_is_off_by_more_than_the_rounding_of_a_double():
                 assert abs(bucket_of(duration_ns) - exact_bucket(duration_ns)) <= 1, duration_ns
 
 
-@pytest.mark.parametrize("power", range(48))
-def test_powers_of_two_close_their_octave(power: int):
-    """No rounding moves them up."""
-    assert bucket_of(2**power) == min(16 * power, LAST_BUCKET)
-    assert bucket_of(2**power + 1) == exact_bucket(2**power + 1)
+@pytest.mark.parametrize("power", range(-9, 12))
+def test_powers_of_two_of_a_second_close_their_octave(power: int):
+    """No rounding moves them up: the only bounds that are whole nanoseconds."""
+    duration_ns = int(10**9 * 2.0**power)
+    assert bucket_of(duration_ns) == SECOND + 16 * power == exact_bucket(duration_ns)
+    assert bucket_of(duration_ns + 1) == SECOND + 16 * power + 1 == exact_bucket(duration_ns + 1)
 
 
 def test_random_durations_are_exact():
@@ -76,7 +81,7 @@ def test_the_table_of_small_durations_agrees():
 
 
 @pytest.mark.parametrize(
-    ("duration_ns", "bucket"), [(-5, 0), (0, 0), (1, 0), (2, 16), (2**48, LAST_BUCKET), (2**63, LAST_BUCKET)]
+    ("duration_ns", "bucket"), [(-5, 2), (0, 2), (1, 2), (2, 18), (10**9, 480), (2**48, LAST_BUCKET), (2**63, LAST_BUCKET)]
 )
 def test_what_lies_outside_goes_to_the_ends(duration_ns: int, bucket: int):
     """A coarse clock says 0, and a call may last for days."""
@@ -84,9 +89,9 @@ def test_what_lies_outside_goes_to_the_ends(duration_ns: int, bucket: int):
 
 
 def test_bounds_and_middles_are_those_of_opentelemetry():
-    """Scale 4: bucket i is (2**((i-1)/16), 2**(i/16)], which OpenTelemetry numbers i - 1."""
-    for bucket in range(1, LAST_BUCKET):
-        assert upper_bound_ns(bucket) == pytest.approx(2.0 ** (bucket / 16), rel=1e-12)
+    """Scale 4, in seconds: bucket i is (2**((i-481)/16), 2**((i-480)/16)], which OpenTelemetry numbers i - 481."""
+    for bucket in range(FIRST_BUCKET, LAST_BUCKET):
+        assert upper_bound_ns(bucket) == pytest.approx(1e9 * 2.0 ** ((bucket - 480) / 16), rel=1e-12)
         assert upper_bound_ns(bucket - 1) < middle_ns(bucket) < upper_bound_ns(bucket)
         assert upper_bound_ns(bucket) / middle_ns(bucket) <= 1.022
 
@@ -96,8 +101,16 @@ def test_the_index_is_that_of_the_opentelemetry_specification():
     chance = random.Random(4)
     for _ in range(2_000):
         value = chance.randrange(3, 10**12)
-        if value & (value - 1):  # the specification itself sets powers of two apart
-            assert bucket_of(value) - 1 == math.ceil(math.log(value) * (16 / math.log(2))) - 1
+        assert bucket_of(value) - 1 - SECOND == math.ceil(math.log(value / 1e9) * (16 / math.log(2))) - 1
+
+
+def test_amounts_that_are_no_durations_begin_with_one():
+    """Bucket i is (2**((i-1)/16), 2**(i/16)] bytes, rows or what it is, which OpenTelemetry numbers i - 1."""
+    assert [bucket_of_amount(amount) for amount in (-1, 0, 1, 2, 4, 5, 2**40, 2**60)] == [0, 0, 0, 16, 32, 38, 640, LAST_BUCKET]
+    for amount in (2, 3, 1_000, 10**9):
+        assert abs(middle_of_amounts(bucket_of_amount(amount)) / amount - 1) <= 0.022
+    amounts = dict(Counter(map(bucket_of_amount, range(1, 1_001))))
+    assert quantiles_ns(amounts, (0.5,), 0, 10**6, middle_of_amounts)[0] == pytest.approx(500, rel=0.022)
 
 
 DISTRIBUTIONS = {

@@ -72,7 +72,7 @@ def test_markdown_has_a_row_for_each():
     markdown.write(build(run(signals=SIGNALS)), file, width=None, everything=False)
     rows = [line for line in file.getvalue().splitlines() if line.startswith("| `")]
     assert rows == [
-        "| `lag` | histogram | 4 | 107 ms | 26.8 ms | 1.97 ms | 100 ms | 100 ms |",
+        "| `lag` | histogram | 4 | 107 ms | 26.8 ms | 2.00 ms | 100 ms | 100 ms |",
         "| `open` | gauge | 7 | 3 | – | – | – | 9 |",
         "| `sent` | counter | 12 | 48.2 MB | – | – | – | – |",
     ]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hookmon.collector.columns import check, columns_of, parse, unpack
 from hookmon.collector.database import APPLICATION_ID, columns, open_for_reading
+from hookmon.collector.old_grid import convert_run
 from hookmon.core.errors import RunFileError
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
     R = TypeVar("R", bound=Run)
 
-SCHEMA = 3
-_READABLE = (1, 2, SCHEMA)  # a column that a file of before has not is at its default
+SCHEMA = 4
+_READABLE = (1, 2, 3, SCHEMA)  # a column that a file of before has not is at its default
+_SECONDS_SINCE = 4  # the version from which on the buckets are those of seconds
 _LATER_TABLES = frozenset(
     ("series", "examples", "signals", "sampled_processes", "sampled_frames", "sampled_stacks")
 )  # a run file of before has none
@@ -89,6 +91,8 @@ def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables:
         if len(rows) > most:
             raise ValueError(f"{table} has more rows than a run can have")
         setattr(run, table, unpack(row_type, names, rows))
+    if version < _SECONDS_SINCE:
+        convert_run(run)
     _check_places(run, has_nodes="nodes" in tables)
     return run
 

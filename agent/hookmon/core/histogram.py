@@ -1,9 +1,10 @@
-"""Durations in the buckets of OpenTelemetry's exponential histogram at scale 4.
+"""Durations in the buckets of OpenTelemetry's exponential histogram at scale 4, in seconds.
 
-Bucket `i` holds the durations in `(base**(i-1), base**i]` nanoseconds with `base = 2**(1/16)`; in OpenTelemetry's counting
-(data model, "Exponential Histogram") it is the bucket `i - 1`. Bucket 0 holds 1 ns, which also takes the 0 ns of a
-coarse clock. The middle of a bucket is at most 2.2 % away from any value in it. Buckets of two histograms are added one
-by one. Shared by both sides of the process boundary; the standard library's `math` only.
+With `base = 2**(1/16)`, bucket `i` holds the durations in `(base**(i-1-SECOND), base**(i-SECOND)]` seconds: a whole second is
+the largest duration of bucket SECOND. OpenTelemetry (data model, "Exponential Histogram") numbers it `i - 1 - SECOND`, so nothing
+is lost on the way there. The lowest bucket is that of 1 ns, which also takes the 0 ns of a coarse clock. The middle of a bucket
+is at most 2.2 % away from any value in it. Buckets of two histograms are added one by one. Amounts that are no durations have
+buckets of their own, which begin with one. Shared by both sides of the process boundary; the standard library's `math` only.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from math import ceil, log2
 
 TYPE_CHECKING = False  # type checkers read it as true; importing typing would cost the watched program 2 ms
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 SUB_BUCKETS = 16
 """Buckets in one octave (scale 4)."""
@@ -21,37 +22,58 @@ COARSE_SUB_BUCKETS = 4
 """Buckets in one octave of a histogram that is drawn or kept for each interval (scale 2): at most 9 % off."""
 
 OCTAVES = 48
-"""Octaves that are kept: 2**47 ns is 39 hours, longer calls go into the last bucket."""
+"""Octaves that are kept: the last bucket has what takes longer than 66 hours."""
 
 LAST_BUCKET = OCTAVES * SUB_BUCKETS - 1
 
+FIRST_BUCKET = 2
+"""That of 1 ns."""
+
+SECOND = 30 * SUB_BUCKETS
+"""The bucket whose largest duration is one second; a multiple of SUB_BUCKETS, so that coarse buckets end there too."""
+
 SMALL_NS = 4096
 """Durations below this are looked up in `SMALL_BUCKETS` instead of being computed."""
+
+_SHIFT = SECOND - log2(1e9) * SUB_BUCKETS - 2e-13  # the last is for the rounding of log2 at whole seconds: see bucket_of
 
 
 def bucket_of(duration_ns: int) -> int:
     """Return the bucket of a duration.
 
-    `log2` of a double is exact at powers of two, and elsewhere good enough up to 2**42 ns, which is 73 minutes; beyond, a
-    duration within a few nanoseconds of a boundary may land in the neighbour.
+    A double is exact enough up to 2**42 ns, which is 73 minutes; beyond, a duration within a few nanoseconds of a boundary may
+    land in the neighbour. Only powers of two of a second lie on a boundary, all others are irrational.
     """
     if duration_ns <= 1:
-        return 0
-    bucket = ceil(log2(duration_ns) * SUB_BUCKETS)
+        return FIRST_BUCKET
+    bucket = ceil(log2(duration_ns) * SUB_BUCKETS + _SHIFT)
     return bucket if bucket < LAST_BUCKET else LAST_BUCKET
 
 
 SMALL_BUCKETS = tuple(bucket_of(duration_ns) for duration_ns in range(SMALL_NS))
 
 
+def bucket_of_amount(amount: int) -> int:
+    """Return the bucket of what is no duration: bucket `i` has `(2**((i-1)/16), 2**(i/16)]`, bucket 0 one and less."""
+    if amount <= 1:
+        return 0
+    bucket = ceil(log2(amount) * SUB_BUCKETS)
+    return bucket if bucket < LAST_BUCKET else LAST_BUCKET
+
+
 def upper_bound_ns(bucket: int) -> float:
     """Return the largest duration of a bucket, in nanoseconds."""
-    return float(2.0 ** (bucket / SUB_BUCKETS))
+    return float(1e9 * 2.0 ** ((bucket - SECOND) / SUB_BUCKETS))
 
 
 def middle_ns(bucket: int, sub_buckets: int = SUB_BUCKETS) -> float:
     """Return the geometric middle of a bucket, in nanoseconds: what a percentile answers with."""
-    return float(2.0 ** ((bucket - 0.5) / sub_buckets)) if bucket > 0 else 1.0
+    return float(1e9 * 2.0 ** ((bucket - 0.5) / sub_buckets - SECOND / SUB_BUCKETS))
+
+
+def middle_of_amounts(bucket: int) -> float:
+    """Return the geometric middle of a bucket of `bucket_of_amount`."""
+    return float(2.0 ** ((bucket - 0.5) / SUB_BUCKETS)) if bucket > 0 else 1.0
 
 
 def add(buckets: dict[int, int], others: dict[int, int]) -> None:
@@ -90,17 +112,23 @@ def buckets_at(shares: tuple[float, ...], count: int, pairs: Iterable[tuple[int,
     return found + [bucket] * (len(shares) - len(found))  # the calls are fewer than `count`: a damaged file
 
 
-def quantiles_ns(buckets: dict[int, int], shares: tuple[float, ...], min_ns: int, max_ns: int) -> list[int]:
+def quantiles_ns(
+    buckets: dict[int, int],
+    shares: tuple[float, ...],
+    min_ns: int,
+    max_ns: int,
+    middle: Callable[[int], float] = middle_ns,
+) -> list[int]:
     """Return the nearest-rank quantiles of a histogram, 0 for an empty one.
 
     `buckets` is {bucket: count}; `shares` are 0.0 to 1.0, in ascending order. An answer is the middle of the bucket that holds
-    the rank, kept between the smallest and the largest duration that were seen.
+    the rank, kept between the smallest and the largest duration that were seen. `middle` is that of the buckets' grid.
     """
     count = sum(buckets.values())
     if not count:
         return [0] * len(shares)
     found = buckets_at(shares, count, sorted(buckets.items()))
     return [
-        max_ns if share * count - 1e-9 > count - 1 else max(min_ns, min(max_ns, round(middle_ns(bucket))))
+        max_ns if share * count - 1e-9 > count - 1 else max(min_ns, min(max_ns, round(middle(bucket))))
         for share, bucket in zip(shares, found, strict=True)
     ]

@@ -35,9 +35,9 @@ Here are also the limits that both engines keep. The compiled engine has its num
 from __future__ import annotations
 
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
-VERSION = 2
+VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x5BDB05F0
+NUMBERS = 0x17BF1063
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -160,7 +160,7 @@ METRIC_AT_NS = 7  # of a gauge: when it was set last, CLOCK_MONOTONIC
 METRIC_WORDS = 8
 
 METRIC_KINDS = ("", "counter", "gauge", "histogram")
-METRIC_SCALES = {"s": 1_000_000_000}  # by unit: what a value is multiplied by for its bucket; 1 for all others
+METRIC_SCALES = {"s": 1_000_000_000}  # by unit: what a value is multiplied by for its bucket; others have the buckets of amounts
 MOST_METRICS = 200  # of a process
 
 LANE_IDENT = 1

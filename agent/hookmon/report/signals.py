@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hookmon.collector.store import Signal
 from hookmon.core import layout
-from hookmon.core.histogram import quantiles_ns
+from hookmon.core.histogram import middle_ns, middle_of_amounts, quantiles_ns
 from hookmon.report.texts import count as amount
 from hookmon.report.texts import duration, location, short_place, size
 
@@ -41,9 +41,9 @@ def _row(signal: Signal, project: str) -> SignalRow:
     name, at, place = signal.name.rpartition(" at ")
     mean = p50 = p95 = p99 = 0.0
     if signal.kind == "histogram" and signal.count:
-        scale = layout.METRIC_SCALES.get(signal.unit, 1)
-        found = quantiles_ns(signal.buckets, _SHARES, 0, _BEYOND)
-        p50, p95, p99 = (max(signal.min, min(signal.max, value / scale)) for value in found)
+        scale = layout.METRIC_SCALES.get(signal.unit, 0)
+        found = quantiles_ns(signal.buckets, _SHARES, 0, _BEYOND, middle_ns if scale else middle_of_amounts)
+        p50, p95, p99 = (max(signal.min, min(signal.max, value / (scale or 1))) for value in found)
         mean = signal.value / signal.count
     return SignalRow(
         name=f"{name} at {short_place(location(place, project) or place)}" if at else signal.name,

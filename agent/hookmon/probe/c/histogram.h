@@ -4,28 +4,30 @@
 #include "base.h"
 #include "numbers.h"
 
-_Static_assert(SUB_BUCKETS == 16, "the limits below are those of scale 4");
+_Static_assert(SUB_BUCKETS == 16 && FIRST_BUCKET == 2, "the limits below are those of scale 4, of seconds in nanoseconds");
 
-/* An entry for each value of the 6 bits behind the leading one, a 64th of an octave. It is the limit of a bucket that lies in that
- * 64th, the largest number where none does; its lowest 5 bits say how many limits lie below. A duration of less than 2**48 ns has
- * zeros there, so these bits change no comparison. */
+/* An entry for each value of the 6 bits behind the leading one, a 64th of the way from a power of two to the next. It is the limit of
+ * a bucket that lies in that 64th, the largest number where none does; its lowest 5 bits say how many limits lie below. A duration of
+ * less than 2**48 ns has zeros there, so these bits change no comparison. */
 static uint64_t threshold[64] __attribute__((aligned(64)));
 
 static void
 fill_histogram(void)
 {
-    uint64_t limit[SUB_BUCKETS + 1];
-    for (int i = 0; i <= SUB_BUCKETS; i++) {
-        /* floor(2**(63 + i/16)), a product of 2**(1/2), 2**(1/4), 2**(1/8) and 2**(1/16). A long double is exact enough: the limits
-         * are irrational but for i = 0 and 16, and the mantissa of a duration below 2**47 ns is 2**16 units away from the next one */
-        long double value = 9223372036854775808.0L;
-        long double root = 1.0L;
-        if (i & 8) root *= 1.41421356237309504880168872420969807857L;
-        if (i & 4) root *= 1.18920711500272106671749997056047591529L;
-        if (i & 2) root *= 1.09050773266525765920701065576070797899L;
-        if (i & 1) root *= 1.04427378242741384032196647873992910237L;
-        value *= root;
-        limit[i] = i == SUB_BUCKETS ? UINT64_MAX : (uint64_t)value;
+    uint64_t limit[SUB_BUCKETS];
+    for (int i = 0; i < SUB_BUCKETS; i++) {
+        /* floor(10**9 * 2**(n/16)) times a power of two that makes it a number of 64 bits; a product of 2**(1/2), 2**(1/4), 2**(1/8)
+         * and 2**(1/16). The lowest limit above a power of two is that of n = FIRST_BUCKET. A long double is exact enough: the limits
+         * are irrational but for n = 16, which is exact, and the mantissa of a duration below 2**47 ns is 2**16 units away from the
+         * next one */
+        int n = i + FIRST_BUCKET;
+        long double value = 1e9L * 8589934592.0L;
+        if (n & 16) value *= 2;
+        if (n & 8) value *= 1.41421356237309504880168872420969807857L;
+        if (n & 4) value *= 1.18920711500272106671749997056047591529L;
+        if (n & 2) value *= 1.09050773266525765920701065576070797899L;
+        if (n & 1) value *= 1.04427378242741384032196647873992910237L;
+        limit[i] = (uint64_t)value;
     }
     for (int part = 0; part < 64; part++) {
         uint64_t first = (1ull << 63) + ((uint64_t)part << 57);
@@ -48,12 +50,12 @@ static inline int
 bucket_of(uint64_t duration_ns)
 {
     if (duration_ns <= 1) {
-        return 0;
+        return FIRST_BUCKET;
     }
-    int octave = 63 - __builtin_clzll(duration_ns);
-    uint64_t mantissa = duration_ns << (63 - octave);
+    int power = 63 - __builtin_clzll(duration_ns);
+    uint64_t mantissa = duration_ns << (63 - power);
     int part = (int)(mantissa >> 57) & 63;
     uint64_t limit = threshold[part];
-    int bucket = octave * SUB_BUCKETS + (int)(limit & 31) + (mantissa > limit);
+    int bucket = power * SUB_BUCKETS + FIRST_BUCKET + (int)(limit & 31) + (mantissa > limit);
     return bucket < OCTAVES * SUB_BUCKETS ? bucket : OCTAVES * SUB_BUCKETS - 1;
 }

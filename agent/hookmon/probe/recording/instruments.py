@@ -9,7 +9,7 @@ in `wrappers.calls`, so that no thread or signal handler can come between.
 from __future__ import annotations
 
 from hookmon.core import layout
-from hookmon.core.histogram import SUB_BUCKETS, bucket_of
+from hookmon.core.histogram import SUB_BUCKETS, bucket_of, bucket_of_amount
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns
 from hookmon.probe.recording import recorder
@@ -120,14 +120,15 @@ class Histogram(Instrument):
 
     def __init__(self, name: str, unit: str, *, is_kept: bool = True) -> None:
         super().__init__(name, unit, is_kept=is_kept)
-        self._scale = layout.METRIC_SCALES.get(unit, 1)
+        self._scale = layout.METRIC_SCALES.get(unit, 0)
 
     def record_unshielded(self, value: float) -> None:
         """Record one value, as `record` does, for who is shielded already."""
         value = float(value)
         if not -_LARGEST < value < _LARGEST:
             return
-        bucket = bucket_of(round(value * self._scale))
+        scale = self._scale
+        bucket = bucket_of(round(value * scale)) if scale else bucket_of_amount(round(value))
         while self._forks != recorder.forks or bucket not in self._buckets:
             if self._forks != recorder.forks:
                 self._begin()

@@ -89,7 +89,7 @@ function table(box, columns, options) {
   return draw;
 }
 
-/** A histogram of packed buckets: 4 bars an octave, from the fastest to the slowest call. */
+/** A histogram of packed buckets: 4 bars an octave, bucket 120 up to a second, from the fastest to the slowest call. */
 function histogram(packed, kind) {
   if (!packed || packed.length < 2) return "\u2013";
   const first = packed[0];
@@ -108,7 +108,7 @@ function histogram(packed, kind) {
   drawn.setAttribute("class", "histogram");
   drawn.setAttribute("viewBox", "0 0 104 22");
   drawn.setAttribute("role", "img");
-  const text = `${count(whole, "call")} from ${duration(2 ** ((first - 1) / 4))} to ${duration(2 ** (last / 4))}`;
+  const text = `${count(whole, "call")} from ${duration(1e9 * 2 ** ((first - 1) / 4 - 30))} to ${duration(1e9 * 2 ** (last / 4 - 30))}`;
   drawn.setAttribute("aria-label", text);
   drawn.style.setProperty("--tint", tint(kind));
   const title = document.createElementNS(SVG, "title");

@@ -26,7 +26,7 @@ function quantile(buckets, share) {
   let seen = 0;
   for (const bucket of [...buckets.keys()].sort((a, b) => a - b)) {
     seen += buckets.get(bucket);
-    if (seen >= rank) return 2 ** ((bucket - 0.5) / 4);
+    if (seen >= rank) return 1e9 * 2 ** ((bucket - 0.5) / 4 - 30); // core/histogram.middle_ns
   }
   return 0;
 }
