@@ -65,7 +65,8 @@ def room_of(name: str) -> str:
 
 ROOMS = {  # room: (rooms of ours, libraries of others)
     "": ({"cli"}, set()),  # python -m hookmon
-    "cli": ({"cli", "report", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
+    "cli": ({"cli", "report", "export", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
+    "export": ({"export", "collector", "core"}, set()),
     "report": ({"report", "collector", "core"}, {"rich"}),
     "collector": ({"collector", "core"}, {"psutil"}),
     "config": ({"config", "core"}, set()),
@@ -77,8 +78,12 @@ ROOMS = {  # room: (rooms of ours, libraries of others)
 }
 
 
-OPTIONAL = {"hookmon/cli/_live_app.py": {"rich", "textual"}}
-"""Libraries of an extra, and the one module that is imported only where they are."""
+OPTIONAL = {
+    "hookmon/cli/_live_app.py": {"rich", "textual"},
+    "hookmon/export/otlp.py": {"opentelemetry", "google"},
+    "hookmon/export/prometheus.py": {"prometheus_client"},
+}
+"""Libraries of an extra, and the modules that are imported only where they are."""
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if room_of(name) != "bootstrap"])

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hookmon.collector.store import Run, RunFile, Store
 from hookmon.config.find import find_project
-from hookmon.core.errors import RunFileError
+from hookmon.core.errors import NotRunningError, RunFileError
+
+if TYPE_CHECKING:
+    from hookmon.collector.live import LiveRun
 
 
 def store_here() -> Store:
@@ -86,3 +90,49 @@ def _describe_kept(numbers: list[int]) -> str:
     texts = [f"{span[0]}" if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in spans]
     listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
     return f"run {listed} is kept" if len(numbers) == 1 else f"runs {listed} are kept"
+
+
+def open_live(which: str) -> LiveRun:
+    """Return the running run that is meant. Raises NotRunningError when there is none."""
+    from hookmon.collector.live import LiveRun, file_to_follow, find_running, has_process, is_running
+
+    store = store_here()
+    if not which:
+        found = find_running(store)
+        if not found:
+            raise NotRunningError(f"nothing runs in {store.folder.parent}; hookmon run COMMAND starts a run")
+        return LiveRun(*found[0])
+    if which.isdecimal() and which.isascii():
+        number = int(which)
+        if number in store.numbers():
+            run_file = store.run_file(number)
+            with suppress(RunFileError):
+                run_file, run = file_to_follow(run_file, run_file.head())
+                if is_running(run):
+                    return LiveRun(run_file, run)
+        for candidate in (store, *_stores_above(number)):
+            for run_file, run in find_running(candidate):
+                if has_process(run, number):
+                    return LiveRun(run_file, run)
+        what = "run" if number in store.numbers() else "run or process of one"
+        raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
+    run_file = find_file(store, which)
+    run_file, run = file_to_follow(run_file, run_file.head())
+    if not is_running(run):
+        raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
+    return LiveRun(run_file, run)
+
+
+def _stores_above(pid: int) -> list[Store]:
+    """Return the stores of the projects in which a process and those above it were started."""
+    import psutil
+
+    stores: list[Store] = []
+    with suppress(psutil.Error, OverflowError):
+        process = psutil.Process(pid)
+        for ancestor in (process, *process.parents()):
+            with suppress(psutil.Error, OSError):
+                store = Store.of_project(find_project(Path(ancestor.cwd())))
+                if all(store.folder != other.folder for other in stores):
+                    stores.append(store)
+    return stores

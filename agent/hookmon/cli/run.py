@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon import __version__
-from hookmon.cli import _options, _output, _plan
+from hookmon.cli import _exporting, _options, _output, _plan
 from hookmon.core import arguments
 from hookmon.core.errors import EarlySignal, HookmonError, RunFileError
 from hookmon.report import FORMATS
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
     from hookmon.collector import signals
     from hookmon.collector.collect import Collector
+    from hookmon.collector.feed import Observer
     from hookmon.collector.machine import Machine
     from hookmon.collector.sampler import Sampler
     from hookmon.collector.store import Run, RunFile, Store
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
+    from hookmon.export.exporters import Exporters, Targets
 
 _RATE = 100
 """Samples a second where --samples stands and the configuration names no rate."""
@@ -48,6 +50,8 @@ _GRACE_S = 0.3
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.option("--samples", "is_sampled", is_flag=True, help="Sample what computes, line by line (needs py-spy).")
+@click.option("--export", multiple=True, type=click.Choice(_exporting.EXPORTERS), help="Export the run's metrics while it lasts.")
+@click.option("--no-export", is_flag=True, help="Export nothing, whatever the configuration says.")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
 @click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -58,6 +62,8 @@ def command(
     as_json: bool,
     quiet: bool,
     is_sampled: bool,
+    export: tuple[str, ...],
+    no_export: bool,
     is_checked: bool,
     against: str | None,
     command: tuple[str, ...],
@@ -80,7 +86,7 @@ def command(
     except OSError as error:
         click.echo(f"hookmon: the working folder is gone: {error}; the program runs unwatched [no-run-folder]", err=True)
         return _run_unwatched(list(command), is_checked=is_checked)
-    checked = load(here, **configuration)
+    checked = load(here, export=export, no_export=no_export, **configuration)
     if against and not is_checked:
         raise click.UsageError("--against belongs to --check")
     base = None
@@ -93,8 +99,9 @@ def command(
         check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
-    session = Session(list(command), name, checked, _options.words(configuration), is_sampled=is_sampled)
-    code, run = session.run()
+    with _exporting.prepared(checked.exporters) as targets:
+        session = Session(list(command), name, checked, _options.words(configuration), is_sampled=is_sampled, exports=targets)
+        code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
     if output is not None or not quiet:
@@ -120,9 +127,20 @@ class Session:
     _run_file: RunFile
     _is_kept = True
     _sampler: Sampler | None = None
+    _exporters: Exporters | None = None
 
-    def __init__(self, command: list[str], name: str, config: Config, options: list[str], *, is_sampled: bool = False) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        name: str,
+        config: Config,
+        options: list[str],
+        *,
+        is_sampled: bool = False,
+        exports: Targets | None = None,
+    ) -> None:
         self._command = command
+        self._exports = exports
         self._options = options
         self._rate = int(config.root["samples"]) or (_RATE if is_sampled else 0)
         self._name = name
@@ -152,7 +170,7 @@ class Session:
                 raise
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
-            collector = Collector(run, self._run_file, observers=self._start_sampler(run))
+            collector = Collector(run, self._run_file, observers=[*self._start_sampler(run), *self._start_exporters(run)])
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
         finally:
@@ -179,6 +197,15 @@ class Session:
         self._sampler = Sampler(run, self._rate)
         self._sampler.start()
         return [self._sampler]
+
+    def _start_exporters(self, run: Run) -> list[Observer]:
+        """Prepare to export where that was asked for; return who does it, as observers of the run."""
+        if self._exports is None:
+            return []
+        from hookmon.export.exporters import Exporters
+
+        self._exporters = Exporters(self._exports, run, _exporting.tell)
+        return self._exporters.observers
 
     def _sweep_store(self) -> Store:
         """Return the store of the project, after a look at what killed launchers left there.
@@ -294,6 +321,8 @@ class Session:
         run = collector.look(state="finished")
         machine.describe(run)
         run.blind_spots += [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
+        loss = self._exporters.loss() if self._exporters else ""
+        run.blind_spots += [BlindSpot("export lost", loss)] if loss else []
         add_cost(run, collector.work, collector.interpreter)
         run.launcher_cpu_ns = time.process_time_ns() + (self._sampler.cpu_ns if self._sampler else 0)
         name_versions(run, self._config, collector.interpreter)

@@ -9,18 +9,17 @@ import sys
 import time
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from hookmon.cli import _output, _runs
-from hookmon.core.errors import HookmonError, NotRunningError, RunFileError
+from hookmon.core.errors import HookmonError
 
 if TYPE_CHECKING:
     from hookmon.collector.feed import Snapshot
     from hookmon.collector.live import LiveRun
-    from hookmon.collector.store import Run, Store
+    from hookmon.collector.store import Run
     from hookmon.collector.windows import History
 
 _NICENESS = 10
@@ -47,7 +46,7 @@ def command(run: str, plain: bool, wanted: str, interval: float, as_json: bool) 
         raise HookmonError(
             "the live view needs Textual: pip install 'hookmon[top]'; hookmon top --plain works without", code="no-textual"
         )
-    live = _open_run(run)
+    live = _runs.open_live(run)
     from hookmon.collector.windows import History
 
     history = History(live.run.started_ns, round(interval * 1e9))
@@ -121,52 +120,3 @@ def _wait(seconds: float) -> bool:
         time.sleep(seconds)
         return True
     return not any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(seconds * 1000))
-
-
-def _open_run(which: str) -> LiveRun:
-    """Return the running run that is meant. Raises NotRunningError when there is none."""
-    from hookmon.collector.live import LiveRun, file_to_follow, find_running, has_process, is_running
-
-    store = _runs.store_here()
-    if not which:
-        found = find_running(store)
-        if not found:
-            raise NotRunningError(f"nothing runs in {store.folder.parent}; hookmon run COMMAND starts a run")
-        return LiveRun(*found[0])
-    if which.isdecimal() and which.isascii():
-        number = int(which)
-        if number in store.numbers():
-            run_file = store.run_file(number)
-            with suppress(RunFileError):
-                run_file, run = file_to_follow(run_file, run_file.head())
-                if is_running(run):
-                    return LiveRun(run_file, run)
-        for candidate in (store, *_stores_above(number)):
-            for run_file, run in find_running(candidate):
-                if has_process(run, number):
-                    return LiveRun(run_file, run)
-        what = "run" if number in store.numbers() else "run or process of one"
-        raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
-    run_file = _runs.find_file(store, which)
-    run_file, run = file_to_follow(run_file, run_file.head())
-    if not is_running(run):
-        raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
-    return LiveRun(run_file, run)
-
-
-def _stores_above(pid: int) -> list[Store]:
-    """Return the stores of the projects in which a process and those above it were started."""
-    import psutil
-
-    from hookmon.collector.store import Store
-    from hookmon.config.find import find_project
-
-    stores: list[Store] = []
-    with suppress(psutil.Error, OverflowError):
-        process = psutil.Process(pid)
-        for ancestor in (process, *process.parents()):
-            with suppress(psutil.Error, OSError):
-                store = Store.of_project(find_project(Path(ancestor.cwd())))
-                if all(store.folder != other.folder for other in stores):
-                    stores.append(store)
-    return stores

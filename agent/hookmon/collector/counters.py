@@ -228,28 +228,36 @@ def by_key(nodes: Sequence[Node | RawNode], walk: Walk | None = None) -> dict[Ca
 
 @dataclass(slots=True)
 class Totals:
-    """The counters of each name that was called, and those of all transactions together."""
+    """The counters of each name that was called, those of each transaction, and those of all transactions together."""
 
     by_key: dict[CallKey, Counters] = field(default_factory=dict)
     transactions: Counters = field(default_factory=Counters)
+    by_transaction: dict[CallKey, Counters] = field(default_factory=dict)
 
     def add(self, other: Totals) -> None:
         """Add what was counted elsewhere."""
-        for key, counters in other.by_key.items():
-            own = self.by_key.get(key)
-            self.by_key[key] = counters if own is None else Counters.sum_of((own, counters))
+        for own, others in ((self.by_key, other.by_key), (self.by_transaction, other.by_transaction)):
+            for key, counters in others.items():
+                known = own.get(key)
+                own[key] = counters if known is None else Counters.sum_of((known, counters))
         self.transactions = Counters.sum_of((self.transactions, other.transactions))
 
 
 def sum_of(parts: Iterable[Totals]) -> Totals:
     """Return what was counted in several places; a name that was called in one of them only keeps its counters."""
     by_key: dict[CallKey, list[Counters]] = {}
+    by_transaction: dict[CallKey, list[Counters]] = {}
     transactions = Counters()
     for part in parts:
-        for key, counters in part.by_key.items():
-            by_key.setdefault(key, []).append(counters)
+        for own, others in ((by_key, part.by_key), (by_transaction, part.by_transaction)):
+            for key, counters in others.items():
+                own.setdefault(key, []).append(counters)
         transactions.add(part.transactions)
-    return Totals({key: own[0] if len(own) == 1 else Counters.sum_of(own) for key, own in by_key.items()}, transactions)
+    return Totals(_sums(by_key), transactions, _sums(by_transaction))
+
+
+def _sums(parts: dict[CallKey, list[Counters]]) -> dict[CallKey, Counters]:
+    return {key: own[0] if len(own) == 1 else Counters.sum_of(own) for key, own in parts.items()}
 
 
 def totals_of(nodes: Sequence[Node | RawNode]) -> Totals:
@@ -267,4 +275,5 @@ def totals_of(nodes: Sequence[Node | RawNode]) -> Totals:
             counters.add_site(node.call_site, node.calls)
             if node.entry and not is_inside[-1]:
                 totals.transactions.add_node(node)
+                totals.by_transaction.setdefault(key, Counters()).add_node(node)
     return totals

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hookmon.config import checks, packs
+from hookmon.config import checks, exports, packs
 from hookmon.config.budgets import Budget, budgets
 from hookmon.config.collect import Collected, own_watches
 from hookmon.config.document import Document, read_document
@@ -33,7 +33,7 @@ class Config:
     it is timed by samples, 0.0 for any; `redact` says what of SQL is not shown. `offered` are all packs there are, each with who
     switched it on or off, `left_out` those of installed packages that could not be used. `budgets` are what `hookmon check`
     enforces, in the order of the file; `document` is what stood in the file. `signal_options` are the options that have asked for
-    signals.
+    signals. `exporters` are the exporters that are on, by name, with the values of their tables.
     """
 
     watches: list[Watch]
@@ -48,6 +48,7 @@ class Config:
     budgets: tuple[Budget, ...] = ()
     document: Document | None = None
     signal_options: tuple[str, ...] = ()
+    exporters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def load(
@@ -61,11 +62,14 @@ def load(
     no_pack: Sequence[str] = (),
     signal: Sequence[str] = (),
     imports: bool = False,
+    export: Sequence[str] = (),
+    no_export: bool = False,
 ) -> Config:
     """Return the configuration of a run that is started in the folder `start`.
 
     `config` is the file of --config, else one is searched from `start` upwards unless `no_config`. `watch`, `own`, `pack`,
-    `no_pack`, `signal` and `imports` are the values of the options of these names; about packs, options have the last word.
+    `no_pack`, `signal`, `imports`, `export` and `no_export` are the values of the options of these names; about packs and
+    exporters, options have the last word.
 
     Raises ConfigError with every mistake in files and options.
     """
@@ -134,6 +138,7 @@ def load(
         budgets=budgets(document, tables["budget"]) if document else (),
         document=document,
         signal_options=tuple(option for _, option in signals),
+        exporters=exports.chosen(tables, export, is_off=no_export),
     )
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from hookmon.config import exports
 from hookmon.config.load import Config, load
 from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, USER, settings_of, tables_of
 from hookmon.config.watch import Watch
@@ -69,15 +70,17 @@ def _plain(config: Config) -> list[Value]:
     rows = []
     document = config.document
     for table in [ROOT, *(name for name in tables_of(USER) if name != "packs" and name not in REPEATED_TABLES | NAMED_TABLES)]:
-        written = document.data.get(table, {}) if document and table else document.data if document else {}
-        path = (table,) if table else ()
+        path = tuple(table.split(".")) if table else ()
+        written: Any = document.data if document else {}
+        for part in path:
+            written = written.get(part, {})
         for key, setting in settings_of(table, USER).items():
             origin = str(document.place((*path, key))) if document and key in written else DEFAULT
             value = written.get(key, setting.default)
             if (table, key) == (ROOT, "signals") and config.signal_options:
                 value = config.root[key]
                 origin = ", ".join(([origin] if key in written else []) + list(config.signal_options))
-            rows.append(Value(table, key, value, origin))
+            rows.append(Value(table, key, exports.shown(table, key, value), origin))
     return rows
 
 

@@ -50,7 +50,12 @@ def schema(packs: list[str]) -> dict[str, Any]:
             table = {"type": "array", "items": table}
         elif name in NAMED_TABLES:
             table = {"type": "object", "additionalProperties": table}
-        root["properties"][name] = table
+        head, _, below = name.partition(".")
+        if below:
+            whole = root["properties"].setdefault(head, {"type": "object", "additionalProperties": False, "properties": {}})
+            whole["properties"][below] = table
+        else:
+            root["properties"][name] = table
     for key, names in (("enable", packs), ("disable", [*packs, "*"])):
         root["properties"]["packs"]["properties"][key]["items"] = {"enum": names}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "hookmon.toml", **root}

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
 from typing import Any
 
-from hookmon.config import checks
+from hookmon.config import checks, exports
 from hookmon.config.problem import Mistake
 from hookmon.core.plan import CLIENT_KINDS, KINDS
 
@@ -177,6 +177,29 @@ SETTINGS = (
         ),
         Setting("errors", TEXT, checks.part, default="", help='share of calls that fail, "1%"'),
         Setting("overhead", TEXT, checks.part, default="", help="share of the whole run that hookmon itself took"),
+        writers=(USER,),
+    ),
+    *_table(
+        "export.otlp",
+        Setting(
+            "endpoint",
+            TEXT,
+            exports.endpoint,
+            default="",
+            help="URL to send to, /v1/metrics where it has no path; empty: that of OTEL_EXPORTER_OTLP_ENDPOINT",
+        ),
+        Setting("headers", TEXTS, exports.headers, default=[], help='"name=value"; empty: OTEL_EXPORTER_OTLP_HEADERS'),
+        Setting("interval", NUMBER, exports.interval, default=0, help="seconds between two states; 0: 15, or the variable's"),
+        Setting("service", TEXT, checks.anything, default="", help="service.name, after OTEL_SERVICE_NAME; empty: the project"),
+        writers=(USER,),
+    ),
+    *_table(
+        "export.prometheus",
+        Setting(
+            "listen", TEXT, exports.listen, default="127.0.0.1:9464", help="address to be scraped at; loopback without a host"
+        ),
+        Setting("interval", NUMBER, exports.interval, default=0, help="seconds between two states; 0: 15, or the variable's"),
+        Setting("service", TEXT, checks.anything, default="", help="service.name, after OTEL_SERVICE_NAME; empty: the project"),
         writers=(USER,),
     ),
     *_table(

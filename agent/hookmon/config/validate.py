@@ -54,7 +54,16 @@ def check_document(document: Document, writer: str, problems: list[Problem]) -> 
     """Return the tables of `document` by name; what is wrong in them is appended to `problems`."""
     names = tables_of(writer)
     root = settings_of(ROOT, writer)
-    problems += [_unknown(document, (key,), [*names, *root]) for key in document.data if key not in (*names, *root)]
+    heads = dict.fromkeys(name.partition(".")[0] for name in names)
+    problems += [_unknown(document, (key,), [*heads, *root]) for key in document.data if key not in (*heads, *root)]
+    for head in heads:
+        below = [name.partition(".")[2] for name in names if name.startswith(f"{head}.")]
+        found = document.data.get(head)
+        if below and found is not None and not isinstance(found, dict):
+            mistake = Mistake(f"{head} is {_word(found)}", f"tables that begin with [{head}.{below[0]}]", code="wrong-type")
+            problems.append(Problem(document.place((head,)), mistake))
+        elif below and isinstance(found, dict):
+            problems += [_unknown(document, (head, key), below) for key in found if key not in below]
     plain = {key: value for key, value in document.data.items() if key in root}
     tables = {ROOT: [_check_table(document, (), plain, root, problems)]}
     for name in names:
@@ -65,7 +74,10 @@ def check_document(document: Document, writer: str, problems: list[Problem]) -> 
 
 def _entries(document: Document, name: str, problems: list[Problem]) -> list[tuple[KeyPath, dict[str, Any]]]:
     """Return path and content of each table called `name`; one that is not a table becomes a problem."""
-    value = document.data.get(name)
+    own = tuple(name.split("."))
+    value: Any = document.data
+    for part in own:
+        value = value.get(part) if isinstance(value, dict) else None
     entries: list[tuple[KeyPath, Any]]
     if value is None:
         return []
@@ -80,8 +92,8 @@ def _entries(document: Document, name: str, problems: list[Problem]) -> list[tup
     else:
         header = f"[{name}]"
         is_whole = isinstance(value, dict)
-        entries = [((name,), value)] if is_whole else []
-    wrong = [((name,), value)] if not is_whole else [(path, entry) for path, entry in entries if not isinstance(entry, dict)]
+        entries = [(own, value)] if is_whole else []
+    wrong = [(own, value)] if not is_whole else [(path, entry) for path, entry in entries if not isinstance(entry, dict)]
     for path, entry in wrong:
         meant = header if isinstance(entry, (dict, list)) else ""
         problems.append(

@@ -41,6 +41,12 @@ BLIND_SPOTS = (
         'function of the started script, watch it in the module "__main__".',
     ),
     (
+        "export-lost",
+        "A backend did not take some of the states that were sent to it. Counters are cumulative: the next state that it takes "
+        "has all counts. What was counted after the last one that it took is missing there.",
+        "The line has the reason; docs/howto-export.md says what backends refuse.",
+    ),
+    (
         "fork-in-c",
         "C code (uWSGI, a program that embeds Python) has forked a process without telling Python, and the pure engine notices "
         "that only where something new is called: a few calls of such processes are counted in the one they came from, or lost.",

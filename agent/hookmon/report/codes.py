@@ -117,6 +117,22 @@ _ERRORS = (
         "Free some space. The report of the run is printed all the same; what is in memory of a killed run stays there.",
     ),
     (
+        "no-export-library",
+        "An exporter is on, and a library that it needs is not installed where hookmon is.",
+        "pip install 'hookmon[export]' beside hookmon; the program needs none of it.",
+    ),
+    (
+        "export",
+        "A setting of an exporter cannot be used, or an endpoint does not take what is sent to it.",
+        "Correct the option, the table [export.otlp] or [export.prometheus], or the variable of OpenTelemetry that the line "
+        "names. An endpoint that was down gets all counts with the next state that it takes.",
+    ),
+    (
+        "export-address",
+        "The address of [export.prometheus] cannot be listened at: another process has it, or it is none of this machine.",
+        "Choose another port, or end the process that has it.",
+    ),
+    (
         "no-textual",
         "The live view is drawn by the library Textual, which is not installed.",
         "pip install 'hookmon[top]', or hookmon top --plain, which needs nothing.",
@@ -153,6 +169,7 @@ _ERRORS = (
 )
 
 _CONFIGURATION = (
+    ("not-an-endpoint", "A URL, an address or a header of an exporter is not written as one.", "Write it as the message shows."),
     ("configuration", "Something in the configuration is wrong.", "The line says what is allowed."),
     ("contradiction", "Two settings or options say the opposite of each other.", "Keep one of both."),
     ("missing-key", "A table lacks a key that it needs.", "Add it: hookmon config --schema describes all of them."),

@@ -1,0 +1,39 @@
+"""Exporting for verbs: nothing of the room `export` is imported where nothing is exported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from hookmon.export.exporters import Targets
+
+EXPORTERS = ("otlp", "prometheus")
+
+
+@contextmanager
+def prepared(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[Targets | None]:
+    """Give where to export to, None for nowhere; an address that is listened at is free again afterwards.
+
+    `tables` are the exporters that are on, by name. Raises ExportError for what cannot be used: then nothing was started.
+    """
+    if not tables:
+        yield None
+        return
+    from hookmon.export.exporters import targets
+
+    found = targets(tables, os.environ)
+    try:
+        yield found
+    finally:
+        found.close()
+
+
+def tell(line: str) -> None:
+    """Tell the user a line, from any thread; where nobody reads stderr, nobody is told."""
+    with suppress(OSError, ValueError):
+        click.echo(line, err=True)

@@ -1,0 +1,63 @@
+"""What the values of the tables `[export.…]` may be, and which of them a run has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hookmon.config.problem import Mistake
+from hookmon.core import arguments
+from hookmon.core.endpoints import fault_of_url, split_address
+
+TABLES = ("export.otlp", "export.prometheus")
+SECRET = frozenset((("export.otlp", "headers"), ("export.otlp", "endpoint")))
+"""Tables and keys whose values are kept and shown without what is secret in them."""
+
+LONGEST_INTERVAL_S = 3_600
+
+
+def endpoint(value: str) -> Iterator[Mistake]:
+    """A URL of http or https; "" for the one that the variables name."""
+    fault = fault_of_url(value) if value else ""
+    if fault:
+        yield Mistake(fault, '"http://127.0.0.1:4318", or with its path', code="not-an-endpoint")
+
+
+def listen(value: str) -> Iterator[Mistake]:
+    """An address of this machine."""
+    try:
+        split_address(value)
+    except ValueError as error:
+        yield Mistake(str(error), '"127.0.0.1:9464"', code="not-an-endpoint")
+
+
+def headers(values: Sequence[object]) -> Iterator[Mistake]:
+    """Texts "name=value". No message has a value."""
+    for index, value in enumerate(values):
+        if isinstance(value, str) and not value.partition("=")[0].strip().replace("-", "").replace("_", "").isalnum():
+            yield Mistake("a header has no name", '"name=value"', at=(index,), code="not-an-endpoint")
+        elif isinstance(value, str) and "=" not in value:
+            yield Mistake("a header has no value", '"name=value"', at=(index,), code="not-an-endpoint")
+
+
+def interval(value: float) -> Iterator[Mistake]:
+    """Seconds; 0 for what the variables or the default say."""
+    if not 0 <= value <= LONGEST_INTERVAL_S:
+        yield Mistake(f"{value} is no interval", f"seconds from 0 to {LONGEST_INTERVAL_S}", code="not-an-amount")
+
+
+def shown(table: str, key: str, value: Any) -> Any:
+    """Return a value as it may be kept and shown."""
+    if (table, key) not in SECRET:
+        return value
+    if isinstance(value, list):
+        return [f"{str(item).partition('=')[0]}={arguments.HIDDEN}" for item in value]
+    return arguments.mask([str(value)])[0]
+
+
+def chosen(tables: Mapping[str, Sequence[Any]], exports: Sequence[str], *, is_off: bool) -> dict[str, dict[str, Any]]:
+    """Return the values of the exporters that are on, by name: those with a table, and those that options name."""
+    if is_off:
+        return {}
+    found = {name.partition(".")[2]: dict(tables[name][0].values) for name in TABLES if tables.get(name)}
+    return found | {name: found.get(name, {}) for name in exports}

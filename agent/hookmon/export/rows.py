@@ -1,0 +1,82 @@
+"""One row for each series that is exported: what OTLP and Prometheus are made of. Plain data, and nobody changes a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+Attributes = tuple[tuple[str, str | int | bool], ...]
+"""Names and values, by name. A status, once it is counted, is one of them."""
+
+OVERFLOW: Attributes = (("otel.metric.overflow", True),)
+"""What a row has that stands for all beyond the budget."""
+
+
+class Instrument(NamedTuple):
+    """What is measured. `kind` is histogram, counter (it only grows) or gauge; `unit` is UCUM's, as OpenTelemetry has it."""
+
+    name: str
+    unit: str
+    kind: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A histogram of scale 4: `buckets` is {index in OpenTelemetry's numbering: count}, in the unit of the instrument.
+
+    Bucket `i` holds the values in `(2**(i/16), 2**((i+1)/16)]`. `count` is the sum of the buckets: backends refuse others.
+    """
+
+    buckets: dict[int, int]
+    count: int
+    sum: float
+    min: float
+    max: float
+
+
+class Exemplar(NamedTuple):
+    """One measurement of a row that a trace tells more of."""
+
+    value: float
+    at_ns: int  # since 1970
+    trace_id: bytes
+    span_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One series at one moment; all of them cumulative since the run began, but gauges. `spread` is that of a histogram.
+
+    `is_over` says that the series has ended, as that of a process that is gone: it is exported once more and never again.
+    """
+
+    instrument: Instrument
+    attributes: Attributes
+    value: float = 0
+    spread: Spread | None = None
+    exemplars: tuple[Exemplar, ...] = field(default=())
+    is_over: bool = False
+
+    @property
+    def key(self) -> tuple[str, Attributes]:
+        """What tells the series from all others of the run."""
+        return self.instrument.name, self.attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """The run, as a backend knows it. `attributes` have service.name and service.instance.id, which is one for each run."""
+
+    attributes: Attributes
+    started_ns: int  # since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """The rows of a run at one moment, `at_ns` since 1970."""
+
+    resource: Resource
+    at_ns: int
+    rows: list[Row]
+    ended: bool = False

@@ -1,0 +1,216 @@
+"""Where to export to: from the table of the configuration, and from the variables that OpenTelemetry's SDKs read.
+
+In: values of `[export.otlp]` and `[export.prometheus]`, and an environment. Out: settings that can be used, or an error that is
+told before the program starts. What stands in the configuration goes before a variable. As in the SDK of Python, timeouts are
+seconds.
+"""
+
+from __future__ import annotations
+
+import uuid
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from hookmon.core.endpoints import fault_of_url, split_address
+from hookmon.core.errors import HookmonError
+from hookmon.export.names import clean
+from hookmon.export.rows import Resource
+
+if TYPE_CHECKING:
+    from hookmon.collector.store import Run
+
+PATH = "/v1/metrics"
+_PREFIX = "OTEL_EXPORTER_OTLP_"
+_DEFAULT_ENDPOINT = "http://localhost:4318"
+_DEFAULT_LISTEN = "127.0.0.1:9464"
+_DEFAULT_INTERVAL_S = 15.0
+_DEFAULT_TIMEOUT_S = 10.0
+_SHORTEST_S = 0.05
+_LONGEST_S = 3600.0
+_PROTOCOL = "http/protobuf"
+_COMPRESSIONS = ("gzip", "deflate", "none")
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+_NAMESPACE = uuid.UUID("6f1c9c58-0d4e-5b6a-9a53-2f4f5b0a7c11")
+_MOST_ATTRIBUTES = 14  # of a resource: VictoriaMetrics makes a label of each, and drops points with more than 40
+
+
+@dataclass(frozen=True)
+class OtlpSettings:
+    """How to send to an OTLP endpoint. `shown` is its URL without user, password and query."""
+
+    url: str
+    shown: str
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = _DEFAULT_TIMEOUT_S
+    interval_s: float = _DEFAULT_INTERVAL_S
+    compression: str = "gzip"
+
+
+@dataclass(frozen=True)
+class PrometheusSettings:
+    """Where to listen, and how old what is shown may be."""
+
+    host: str
+    port: int
+    interval_s: float = _DEFAULT_INTERVAL_S
+
+    @property
+    def shown(self) -> str:
+        """The address, as it is typed."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class ExportError(HookmonError):
+    """A setting of an exporter cannot be used, a library is missing, or the address is taken."""
+
+    code = "export"
+
+
+def otlp_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> OtlpSettings:
+    """Return how to send, from the values of `[export.otlp]` that are written and the variables. Raises ExportError."""
+    _require("otlp", "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2", "opentelemetry-proto")
+    url = _endpoint(table, environ)
+    headers = _pairs(environ, "HEADERS") if not table.get("headers") else _headers_of(table["headers"])
+    compression = (_variable(environ, "COMPRESSION")[1] or "gzip").lower()
+    if compression not in _COMPRESSIONS:
+        raise ExportError(f"{_variable(environ, 'COMPRESSION')[0]}: {compression!r} is none of {', '.join(_COMPRESSIONS)}")
+    name, protocol = _variable(environ, "PROTOCOL")
+    if protocol and protocol != _PROTOCOL and not table.get("endpoint"):
+        raise ExportError(
+            f"{name} is {protocol!r}, and hookmon sends {_PROTOCOL}: set {_PREFIX}METRICS_PROTOCOL={_PROTOCOL}, "
+            "with an endpoint that takes it, or endpoint in [export.otlp]"
+        )
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    if at:  # as curl and the SDK of Python do
+        headers.setdefault("authorization", "Basic " + b64encode(unquote(user).encode()).decode())
+    return OtlpSettings(
+        url=urlunsplit((parts.scheme, place, parts.path, parts.query, "")),
+        shown=urlunsplit((parts.scheme, place, parts.path, "", "")),
+        headers=headers,
+        timeout_s=_seconds(*_variable(environ, "TIMEOUT"), _DEFAULT_TIMEOUT_S),
+        interval_s=_interval_s(table, environ),
+        compression=compression,
+    )
+
+
+def prometheus_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> PrometheusSettings:
+    """Return where to listen: loopback, unless another host is named. Raises ExportError."""
+    _require("prometheus", "prometheus_client", "prometheus-client")
+    try:
+        host, port = split_address(str(table.get("listen") or _DEFAULT_LISTEN))
+    except ValueError as error:
+        raise ExportError(f"export prometheus: {error}") from None
+    return PrometheusSettings(host, port, _interval_s(table, environ))
+
+
+def resource_of(run: Run, table: Mapping[str, Any], environ: Mapping[str, str]) -> Resource:
+    """Return the run as backends are to know it: one instance, whoever exports it and however often. Raises ExportError."""
+    written = written_attributes(environ)
+    found = dict(list(written.items())[:_MOST_ATTRIBUTES])
+    service = environ.get("OTEL_SERVICE_NAME") or str(table.get("service") or "") or found.get("service.name")
+    found["service.name"] = service or run.name or Path(run.project).name or "unknown_service"
+    found["service.instance.id"] = str(uuid.uuid5(_NAMESPACE, run.run_key or f"{run.boot}/{run.launcher_pid}/{run.started_ns}"))
+    started_ns = round(datetime.fromisoformat(run.started_at).timestamp() * 1000) * 1_000_000
+    return Resource(tuple(sorted((name, clean(value)) for name, value in found.items())), started_ns)
+
+
+def written_attributes(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what OTEL_RESOURCE_ATTRIBUTES says. Raises ExportError."""
+    return _parse_pairs(environ.get("OTEL_RESOURCE_ATTRIBUTES", ""), "OTEL_RESOURCE_ATTRIBUTES")
+
+
+def _endpoint(table: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """Return the URL of metrics. That for metrics is used as it is, a general one, or an address without a path, gets a path."""
+    if table.get("endpoint"):
+        url = _checked(str(table["endpoint"]), str(table.get("source") or "endpoint in [export.otlp]"))
+        return url.rstrip("/") + PATH if urlsplit(url).path in ("", "/") and not urlsplit(url).query else url
+    name = f"{_PREFIX}METRICS_ENDPOINT"
+    if environ.get(name):
+        return _checked(environ[name], name)
+    name = f"{_PREFIX}ENDPOINT"
+    return _checked(environ.get(name) or _DEFAULT_ENDPOINT, name).rstrip("/") + PATH
+
+
+def _checked(url: str, source: str) -> str:
+    fault = fault_of_url(url)
+    if fault:
+        raise ExportError(f"{source}: {fault}")
+    return url.strip()
+
+
+def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
+    """Return the name and value of a variable, that for metrics before the general one."""
+    for full in (f"{_PREFIX}METRICS_{name}", f"{_PREFIX}{name}"):
+        if environ.get(full, "").strip():
+            return full, environ[full].strip()
+    return f"{_PREFIX}{name}", ""
+
+
+def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
+    source, text = _variable(environ, name)
+    return _check_headers({key.lower(): value for key, value in _parse_pairs(text, source).items()}, source)
+
+
+def _headers_of(texts: list[str]) -> dict[str, str]:
+    source = "headers in [export.otlp]"
+    return _check_headers(
+        {key.lower(): value for text in texts for key, value in _parse_pairs(text, source, several=False).items()}, source
+    )
+
+
+def _check_headers(headers: dict[str, str], source: str) -> dict[str, str]:
+    for key, value in headers.items():
+        if not key or not set(key) <= _TOKEN:
+            raise ExportError(f"{source}: {clean(key)[:40]!r} is no name of a header")
+        if any((char != "\t" and not " " <= char <= "\xff") or char == "\x7f" for char in value):
+            raise ExportError(f"{source}: the value of {key} has a character that no header can have")
+    return headers
+
+
+def _parse_pairs(text: str, source: str, *, several: bool = True) -> dict[str, str]:
+    """Return what "key=value,key=value" says, as W3C Baggage has it: percent-encoded. Values are secrets: no message has one."""
+    found = {}
+    for item in text.split(",") if several else [text]:
+        if not item.strip():
+            continue
+        key, sign, value = item.partition("=")
+        if not sign:
+            raise ExportError(f"{source}: an item without '=': key=value,key=value")
+        found[unquote(key.strip())] = unquote(value.strip())
+    return found
+
+
+def _interval_s(table: Mapping[str, Any], environ: Mapping[str, str]) -> float:
+    if table.get("interval"):
+        return min(max(float(table["interval"]), _SHORTEST_S), _LONGEST_S)
+    name = "OTEL_METRIC_EXPORT_INTERVAL"
+    return _seconds(name, environ.get(name, "").strip(), _DEFAULT_INTERVAL_S, 1000)
+
+
+def _seconds(name: str, text: str, default: float, parts: int = 1) -> float:
+    """Return a duration that is written in parts of a second."""
+    if not text:
+        return default
+    try:
+        found = float(text) / parts
+    except ValueError:
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise ExportError(f"{name}: {clean(text)[:40]!r} is no number above 0")
+    return min(max(found, _SHORTEST_S), _LONGEST_S)
+
+
+def _require(exporter: str, module: str, package: str) -> None:
+    """Raise ExportError where a library is not installed."""
+    try:
+        import_module(module)
+    except ImportError as error:
+        line = f"export {exporter} needs {package}: pip install 'hookmon[export]' ({error})"
+        raise ExportError(line, code="no-export-library") from error
