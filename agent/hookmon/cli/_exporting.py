@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from hookmon.config.load import Config
     from hookmon.export.exporters import Targets
 
 EXPORTERS = ("otlp", "prometheus")
 
 
 @contextmanager
-def prepared(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[Targets | None]:
+def prepared(tables: Mapping[str, Mapping[str, Any]], config: Config) -> Iterator[Targets | None]:
     """Give where to export to, None for nowhere; an address that is listened at is free again afterwards.
 
     `tables` are the exporters that are on, by name. Raises ExportError for what cannot be used: then nothing was started.
@@ -24,9 +25,10 @@ def prepared(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[Targets | None
     if not tables:
         yield None
         return
+    from hookmon.config.exports import systems
     from hookmon.export.exporters import targets
 
-    found = targets(tables, os.environ)
+    found = targets(tables, os.environ, systems(pack for pack, _ in config.offered))
     try:
         yield found
     finally:

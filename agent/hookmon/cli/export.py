@@ -46,8 +46,8 @@ def command(
 
     if run and is_all:
         raise click.UsageError("--all is for all runs, and one is named")
-    configured = load(Path.cwd(), config=config, no_config=no_config).exporters
-    tables: dict[str, dict[str, Any]] = {name: dict(table) for name, table in configured.items()}
+    checked = load(Path.cwd(), config=config, no_config=no_config)
+    tables: dict[str, dict[str, Any]] = {name: dict(table) for name, table in checked.exporters.items()}
     if otlp or prometheus:
         known = tables
         tables = {"otlp": {**known.get("otlp", {}), "endpoint": otlp, "source": "--otlp"}} if otlp else {}
@@ -56,7 +56,7 @@ def command(
         raise HookmonError("where to: --otlp URL, --prometheus ADDR, or a table [export.…] in the configuration", code="export")
     for table in tables.values():
         table["interval"] = interval or table.get("interval", 0)
-    with _exporting.prepared(tables) as targets, _stopping() as is_stopped:
+    with _exporting.prepared(tables, checked) as targets, _stopping() as is_stopped:
         assert targets is not None
         with suppress(OSError):
             os.nice(_NICENESS)

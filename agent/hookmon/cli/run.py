@@ -99,7 +99,7 @@ def command(
         check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
-    with _exporting.prepared(checked.exporters) as targets:
+    with _exporting.prepared(checked.exporters, checked) as targets:
         session = Session(list(command), name, checked, _options.words(configuration), is_sampled=is_sampled, exports=targets)
         code, run = session.run()
     if run is None:

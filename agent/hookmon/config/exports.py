@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from hookmon.config.problem import Mistake
 from hookmon.core import arguments
 from hookmon.core.endpoints import fault_of_url, split_address
 
-TABLES = ("export.otlp", "export.prometheus")
+if TYPE_CHECKING:
+    from hookmon.config.packs import Pack
+
 SECRET = frozenset((("export.otlp", "headers"), ("export.otlp", "endpoint")))
 """Tables and keys whose values are kept and shown without what is secret in them."""
 
@@ -55,9 +57,15 @@ def shown(table: str, key: str, value: Any) -> Any:
     return arguments.mask([str(value)])[0]
 
 
+def systems(packs: Iterable[Pack]) -> dict[str, str]:
+    """Return what the targets of packs are clients of, OpenTelemetry's db.system.name, by the first part of their modules."""
+    return {watch.module.partition(".")[0]: pack.database for pack in packs if pack.database for watch in pack.content.watches}
+
+
 def chosen(tables: Mapping[str, Sequence[Any]], exports: Sequence[str], *, is_off: bool) -> dict[str, dict[str, Any]]:
     """Return the values of the exporters that are on, by name: those with a table, and those that options name."""
     if is_off:
         return {}
-    found = {name.partition(".")[2]: dict(tables[name][0].values) for name in TABLES if tables.get(name)}
+    written = {"otlp": tables["export.otlp"], "prometheus": tables["export.prometheus"]} if tables else {}
+    found = {name: dict(table[0].values) for name, table in written.items() if table}
     return found | {name: found.get(name, {}) for name in exports}

@@ -26,7 +26,8 @@ class Pack:
     """The watches for one library.
 
     `library` is what pip calls it, "" for the standard library; `tested` are versions of it. `origin` is who brings the
-    pack, "acme 1.2" for a package that is installed, the path of a file, or "" for hookmon itself. `on`: by itself.
+    pack, "acme 1.2" for a package that is installed, the path of a file, or "" for hookmon itself. `on`: by itself. `database` is
+    what OpenTelemetry calls the system of its sql and cache calls (db.system.name), "" for none or another one.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Pack:
     content: Collected
     origin: str = ""
     on: bool = True
+    database: str = ""
 
     @property
     def targets(self) -> list[str]:
@@ -91,7 +93,15 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     if document is None or own:
         return None
     header = tables["pack"][0].values
-    return Pack(path.stem, header["library"], header["tested"], header["description"], content, on=header["on"])
+    return Pack(
+        path.stem,
+        header["library"],
+        header["tested"],
+        header["description"],
+        content,
+        on=header["on"],
+        database=header["database"],
+    )
 
 
 @dataclass(frozen=True)

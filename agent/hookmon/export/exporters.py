@@ -37,6 +37,7 @@ class Targets:
     endpoint: Endpoint | None
     table: Mapping[str, Any]  # [export.otlp]: the name of the service
     environ: Mapping[str, str]
+    systems: Mapping[str, str]  # of names.name_call
 
     def close(self) -> None:
         """Free the address."""
@@ -44,7 +45,7 @@ class Targets:
             self.endpoint.close()
 
 
-def targets(tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str]) -> Targets:
+def targets(tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], systems: Mapping[str, str]) -> Targets:
     """Return where to export to; `tables` are those of the exporters that are on, by name. Raises ExportError."""
     otlp = otlp_settings(tables["otlp"], environ) if "otlp" in tables else None
     prometheus = prometheus_settings(tables["prometheus"], environ) if "prometheus" in tables else None
@@ -54,7 +55,7 @@ def targets(tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str])
         from hookmon.export.server import Endpoint
 
         endpoint = Endpoint(prometheus)
-    return Targets(otlp, prometheus, endpoint, tables.get("otlp") or tables.get("prometheus") or {}, environ)
+    return Targets(otlp, prometheus, endpoint, tables.get("otlp") or tables.get("prometheus") or {}, environ, systems)
 
 
 class Exporters:
@@ -70,12 +71,12 @@ class Exporters:
         if where.otlp is not None:
             from hookmon.export.delivery import PATIENCE_S, Delivery
 
-            self._sending = _Sending(Delivery(where.otlp, Metrics(resource), tell), PATIENCE_S)
+            self._sending = _Sending(Delivery(where.otlp, Metrics(resource, where.systems), tell), PATIENCE_S)
             self.observers.append(self._sending)
         if where.endpoint is not None and where.prometheus is not None:
             from hookmon.export.server import Scraped
 
-            self.observers.append(Scraped(where.endpoint, where.prometheus, Metrics(resource)))
+            self.observers.append(Scraped(where.endpoint, where.prometheus, Metrics(resource, where.systems)))
 
     def loss(self) -> str:
         """Return what was not delivered, as one line, "" for nothing."""

@@ -7,7 +7,7 @@ transaction gets its name; a backend would take that for a new start, so the lar
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from time import monotonic_ns, time_ns
 
 from hookmon.collector.counters import Counters
@@ -60,9 +60,19 @@ class _Sum:
 class Metrics:
     """The series of one run. Used by one thread at a time."""
 
-    def __init__(self, resource: Resource, histograms: int = MOST_HISTOGRAMS, counters: int = MOST_COUNTERS) -> None:
-        """Begin with a run of which nothing was exported; `histograms` and `counters` are how many series there may be."""
+    def __init__(
+        self,
+        resource: Resource,
+        systems: Mapping[str, str],
+        histograms: int = MOST_HISTOGRAMS,
+        counters: int = MOST_COUNTERS,
+    ) -> None:
+        """Begin with a run of which nothing was exported; `histograms` and `counters` are how many series there may be.
+
+        `systems` are those of `names.name_call`.
+        """
         self._resource = resource
+        self._systems = systems
         self._room = {"histogram": histograms, "counter": counters, "gauge": counters}
         self._admitted: set[tuple[str, Attributes]] = set()
         self._values: dict[tuple[str, Attributes], float] = {}
@@ -85,7 +95,7 @@ class Metrics:
             instrument, attributes = names.name_transaction(key)
             sums.setdefault((instrument, self._place(instrument, attributes)), _Sum()).add(counters)
         for key, counters in snapshot.totals.by_key.items():
-            wanted, attributes = names.name_call(key)
+            wanted, attributes = names.name_call(key, self._systems)
             if wanted is not None:
                 sums.setdefault((wanted, self._place(wanted, attributes)), _Sum()).add(counters)
         for (instrument, attributes), found in sums.items():
@@ -104,7 +114,7 @@ class Metrics:
             add(names.TRANSACTIONS, attributes, counters.calls)
             add(names.FAILED, attributes, counters.errors)
         for key, counters in snapshot.totals.by_key.items():
-            wanted, attributes = names.name_call(key)
+            wanted, attributes = names.name_call(key, self._systems)
             attributes = names.count_attributes(wanted, key, attributes)
             add(names.CALLS, attributes, counters.calls)
             add(names.ERRORS, attributes, counters.errors)

@@ -7,6 +7,7 @@ hosts, tables; never the text of a statement, an argument, a call site or a path
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from hookmon.collector.counters import CallKey
 from hookmon.core.layout import OTHER_NAMES
@@ -26,20 +27,6 @@ FAILED = Instrument("hookmon.transaction.errors", "{transaction}", "counter", "T
 LONGEST = 250  # characters of a value, so that it has at most 1,000 bytes: VictoriaMetrics drops points with more than 4,096
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"))
 _NO_ROUTE = "(no route)"
-_SYSTEMS = {  # by the package of the target: values of db.system.name
-    "psycopg": "postgresql",
-    "psycopg2": "postgresql",
-    "psycopg_pool": "postgresql",
-    "asyncpg": "postgresql",
-    "sqlite3": "sqlite",
-    "aiosqlite": "sqlite",
-    "pymysql": "mysql",
-    "MySQLdb": "mysql",
-    "redis": "redis",
-    "valkey": "valkey",
-    "pymemcache": "memcached",
-    "pymongo": "mongodb",
-}
 _OTHER_SYSTEM = "other_sql"
 _VERBS = frozenset(
     (
@@ -66,8 +53,11 @@ def name_transaction(key: CallKey) -> tuple[Instrument, Attributes]:
     return TRANSACTION, _attributes({"hookmon.transaction.name": key.name, "hookmon.transaction.kind": key.kind})
 
 
-def name_call(key: CallKey) -> tuple[Instrument | None, Attributes]:
-    """Return under what calls are exported; None for the instrument where there is no histogram of them: functions, hooks."""
+def name_call(key: CallKey, systems: Mapping[str, str]) -> tuple[Instrument | None, Attributes]:
+    """Return under what calls are exported; None for the instrument where there is no histogram of them: functions, hooks.
+
+    `systems` has what is a client of which database, by the first part of the targets' modules.
+    """
     if key.name == OTHER_NAMES:
         return None, OVERFLOW
     if key.kind == "http":
@@ -75,7 +65,7 @@ def name_call(key: CallKey) -> tuple[Instrument | None, Attributes]:
         if found:
             return CLIENT, _attributes(found)
     elif key.kind in ("sql", "cache"):
-        found = _of_database(key)
+        found = _of_database(key, systems)
         if found:
             return DATABASE, _attributes(found)
     name = key.name
@@ -121,10 +111,10 @@ def _of_http(name: str) -> dict[str, str | int | bool]:
     return found
 
 
-def _of_database(key: CallKey) -> dict[str, str | int | bool]:
+def _of_database(key: CallKey, systems: Mapping[str, str]) -> dict[str, str | int | bool]:
     """Return what a call of a database is about; nothing for connecting, waiting for a pool, and fetching."""
     package = key.target.partition(":")[0].partition(".")[0]
-    system = _SYSTEMS.get(package, _OTHER_SYSTEM if key.kind == "sql" else "")
+    system = systems.get(package, _OTHER_SYSTEM if key.kind == "sql" else "")
     first, _, rest = key.name.partition(" ")
     if key.kind == "sql":
         verb = _first_word(key.name).upper()
