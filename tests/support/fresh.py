@@ -65,6 +65,8 @@ class Recorded:
             tree.add(data, data.started_ns)
         self.nodes: list[Node] = tree.nodes
         self.signals = tree.signals
+        self.examples = tree.examples
+        self.statuses = list(tree.statuses.values())
 
     def paths(self) -> dict[tuple[str, ...], Node]:
         """Return the nodes by their path of names from the root."""
@@ -91,6 +93,10 @@ class Recorded:
             if getattr(node, what):
                 found[node.name] = found.get(node.name, 0) + getattr(node, what)
         return found
+
+    def by_status(self) -> dict[tuple[str, int], int]:
+        """Return the completed requests by name and status."""
+        return {(self.nodes[row.node].name, row.status): row.calls for row in self.statuses if row.calls}
 
     def watches(self) -> dict[str, tuple[int, str]]:
         """Return (status, detail) by target."""

@@ -110,6 +110,16 @@ class Served:
         """Return {name: transactions that are errors}."""
         return self._counts(lambda row: row["parent"] < 0 and row["kind"] == "request", "errors")
 
+    def counted_statuses(self) -> Counter[int]:
+        """Return {status: requests} as the report has them, 0 for those without one."""
+        found: Counter[int] = Counter()
+        for row in self.recorded.report["transactions"]:
+            assert not row["statuses"] or sum(own["calls"] for own in row["statuses"]) == row["calls"]
+            for own in row["statuses"]:
+                assert own["status"][0] != "5" or own["errors"] == own["calls"]
+                found[0 if own["status"] == "none" else int(own["status"])] += own["calls"]
+        return found
+
     def calls(self, kind: str) -> dict[tuple[str, str], int]:
         """Return {(transaction, name): calls} of one kind, wherever below the transaction they are."""
         return self._counts(lambda row: row["kind"] == kind, "calls", by_transaction=True)
@@ -187,4 +197,6 @@ def serve_app(
     assert recorded.exit_code == 0, recorded.stdout + recorded.stderr
     assert_sound(recorded.report)
     got, log = json.loads(recorded.stdout)
-    return Served(recorded, Counter(status for status, _ in got), log)
+    served = Served(recorded, Counter(status for status, _ in got), log)
+    assert served.counted_statuses() == served.statuses
+    return served

@@ -27,7 +27,7 @@ from hookmon.collector.series import Series
 from hookmon.collector.shard_set import Shard, ShardSet
 from hookmon.collector.shards import ShardData
 from hookmon.collector.statuses import Statuses, incomplete_packs
-from hookmon.collector.store import BlindSpot, Run, RunFile
+from hookmon.collector.store import FINAL, BlindSpot, Run, RunFile
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
@@ -59,8 +59,8 @@ class Collector:
         self._folder = Path(run.run_folder)
         self.roster = Roster(run, sees_processes=sees_processes)
         self.processes = self.roster.processes
-        self._tree = Tree(run.nodes, run.examples, run.signals)
-        self._shards = ShardSet(self._folder, run.nodes, run.folded, run.signals)
+        self._tree = Tree(run.nodes, run.examples, run.signals, run.statuses)
+        self._shards = ShardSet(self._folder, run.nodes, run.folded, run.signals, run.statuses)
         self._series = Series(run)
         self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
         self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
@@ -322,7 +322,7 @@ class Collector:
             self._tree.write_to(final)
             final.folded = list(self._shards.folded)
             with suppress(RunFileError):
-                RunFile(self._folder / run_folder.SURVIVORS_FILE_NAME).save_tables(final, ("nodes", "examples", "signals"))
+                RunFile(self._folder / run_folder.SURVIVORS_FILE_NAME).save_tables(final, FINAL)
         self.run.folded = []
         self._run_file.save(self.run)
         if outlived:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from hookmon.core import histogram
 
 if TYPE_CHECKING:
-    from hookmon.collector.records import RawNode
-    from hookmon.collector.store import Node
+    from hookmon.collector.records import RawNode, RawStatus
+    from hookmon.collector.store import Node, Status
 
 _SUMS = ("calls", "errors", "total_ns", "self_ns", "interrupted", "untimed", "active_ns", "steps", "spent_ns", "spent_calls")
 _MOST_SITES = 8
@@ -102,6 +102,22 @@ class Counters:
         if is_outermost:
             self.total_ns += node.total_ns
         self.histograms.append(node.buckets)
+        self._percentiles = ()
+
+    def add_status(self, row: Status | RawStatus) -> None:
+        """Add the requests of one place with one status. What they did inside is not known by status."""
+        calls = row.calls
+        if calls - row.untimed:
+            self.min_ns = min(self.min_ns, row.min_ns) if self.calls > self.untimed else row.min_ns
+            self.max_ns = max(self.max_ns, row.max_ns)
+            self.spent_calls += calls
+        self.calls += calls
+        self.errors += row.errors
+        self.interrupted += row.interrupted
+        self.untimed += row.untimed
+        self.spent_ns += row.total_ns
+        self.total_ns += row.total_ns
+        self.histograms.append(row.buckets)
         self._percentiles = ()
 
     def add_site(self, call_site: str, calls: int) -> None:
@@ -228,18 +244,22 @@ def by_key(nodes: Sequence[Node | RawNode], walk: Walk | None = None) -> dict[Ca
 
 @dataclass(slots=True)
 class Totals:
-    """The counters of each name that was called, those of each transaction, and those of all transactions together."""
+    """The counters of each name that was called, those of each transaction, and those of all transactions together.
+
+    `by_status` are those of requests by the status of their response: 1 to 9 for those of a class that are not counted one by
+    one, 0 for those without one. The requests of a name are in one of them each, but for those for which there was no space.
+    """
 
     by_key: dict[CallKey, Counters] = field(default_factory=dict)
     transactions: Counters = field(default_factory=Counters)
     by_transaction: dict[CallKey, Counters] = field(default_factory=dict)
+    by_status: dict[tuple[CallKey, int], Counters] = field(default_factory=dict)
 
     def add(self, other: Totals) -> None:
         """Add what was counted elsewhere."""
-        for own, others in ((self.by_key, other.by_key), (self.by_transaction, other.by_transaction)):
-            for key, counters in others.items():
-                known = own.get(key)
-                own[key] = counters if known is None else Counters.sum_of((known, counters))
+        _add(self.by_key, other.by_key)
+        _add(self.by_transaction, other.by_transaction)
+        _add(self.by_status, other.by_status)
         self.transactions = Counters.sum_of((self.transactions, other.transactions))
 
 
@@ -247,23 +267,44 @@ def sum_of(parts: Iterable[Totals]) -> Totals:
     """Return what was counted in several places; a name that was called in one of them only keeps its counters."""
     by_key: dict[CallKey, list[Counters]] = {}
     by_transaction: dict[CallKey, list[Counters]] = {}
+    by_status: dict[tuple[CallKey, int], list[Counters]] = {}
     transactions = Counters()
     for part in parts:
-        for own, others in ((by_key, part.by_key), (by_transaction, part.by_transaction)):
-            for key, counters in others.items():
-                own.setdefault(key, []).append(counters)
+        _group(by_key, part.by_key)
+        _group(by_transaction, part.by_transaction)
+        _group(by_status, part.by_status)
         transactions.add(part.transactions)
-    return Totals(_sums(by_key), transactions, _sums(by_transaction))
+    return Totals(_sums_of(by_key), transactions, _sums_of(by_transaction), _sums_of(by_status))
 
 
-def _sums(parts: dict[CallKey, list[Counters]]) -> dict[CallKey, Counters]:
-    return {key: own[0] if len(own) == 1 else Counters.sum_of(own) for key, own in parts.items()}
+def _add(counted: dict[_K, Counters], others: dict[_K, Counters]) -> None:
+    for key, counters in others.items():
+        known = counted.get(key)
+        counted[key] = counters if known is None else Counters.sum_of((known, counters))
 
 
-def totals_of(nodes: Sequence[Node | RawNode]) -> Totals:
+def _group(groups: dict[_K, list[Counters]], part: dict[_K, Counters]) -> None:
+    for key, counters in part.items():
+        groups.setdefault(key, []).append(counters)
+
+
+def _sums_of(groups: dict[_K, list[Counters]]) -> dict[_K, Counters]:
+    return {key: own[0] if len(own) == 1 else Counters.sum_of(own) for key, own in groups.items()}
+
+
+def by_status(nodes: Sequence[Node | RawNode], statuses: Iterable[Status | RawStatus]) -> dict[tuple[CallKey, int], Counters]:
+    """Return the counters of requests by name and status."""
+    found: dict[tuple[CallKey, int], Counters] = {}
+    for row in statuses:
+        node = nodes[row.node]
+        found.setdefault((CallKey(node.name, node.kind, node.target), row.status), Counters()).add_status(row)
+    return found
+
+
+def totals_of(nodes: Sequence[Node | RawNode], statuses: Iterable[Status | RawStatus] = ()) -> Totals:
     """Return the counters of a call tree, with call sites. A transaction within another one is a part of it."""
     counted = by_key(nodes)
-    totals = Totals()
+    totals = Totals(by_status=by_status(nodes, statuses))
     is_inside: list[bool] = []  # a transaction
     for node in nodes:
         above = node.parent

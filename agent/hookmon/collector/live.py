@@ -98,9 +98,9 @@ class LiveRun:
             version = (status.st_mtime_ns, status.st_size)
             if version != self._version:
                 is_settled = time.time() - status.st_mtime >= _JUST_S  # before it is read: later says nothing of then
-                run = self._run_file.load_tables(("nodes", "signals"))
-                self._shards.ended, self._shards.ended_signals = totals_of(run.nodes), run.signals
-                run.nodes, run.signals = [], []
+                run = self._run_file.load_tables(("nodes", "statuses", "signals"))
+                self._shards.ended, self._shards.ended_signals = totals_of(run.nodes, run.statuses), run.signals
+                run.nodes, run.statuses, run.signals = [], [], []
                 self.run = run
                 self._version = version if is_settled else (0, 0)
         except (OSError, RunFileError):

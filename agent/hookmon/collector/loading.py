@@ -24,13 +24,14 @@ SCHEMA = 4
 _READABLE = (1, 2, 3, SCHEMA)  # a column that a file of before has not is at its default
 _SECONDS_SINCE = 4  # the version from which on the buckets are those of seconds
 _LATER_TABLES = frozenset(
-    ("series", "examples", "signals", "sampled_processes", "sampled_frames", "sampled_stacks")
+    ("series", "examples", "statuses", "signals", "sampled_processes", "sampled_frames", "sampled_stacks")
 )  # a run file of before has none
 _MOST_VALUES = 1_000  # single ones
 _MOST_ROWS = {
     "processes": 20_000,
     "nodes": 131_072,
     "examples": 6_000,
+    "statuses": 131_072,
     "signals": 10_000,
     "watched": 100_000,
     "blind_spots": 20_000,
@@ -101,6 +102,8 @@ def rows_to_keep(run: Run, table: str) -> list[Any]:
     """Return the rows of a table that are saved: as many as `load` takes."""
     most = _MOST_ROWS["nodes"]
     rows: list[Any] = getattr(run, table)
+    if table == "statuses" and len(run.nodes) > most:
+        rows = [row for row in rows if row.node < most]
     if table == "examples" and len(run.nodes) > most:
         rows = [row for row in rows if max(row.node, *(span[0] for span in row.spans)) < most]
     return rows[: _MOST_ROWS[table]]
@@ -126,6 +129,8 @@ def _check_places(run: Run, *, has_nodes: bool) -> None:
     for example in run.examples:
         if not 0 <= example.node < most or not all(0 <= span[0] < most for span in example.spans):
             raise ValueError("an example is of no place")
+    if not all(0 <= row.node < most for row in run.statuses):
+        raise ValueError("a status is of no place")
     frames = range(len(run.sampled_frames))
     if run.sampled_frames and not all(at in frames for stack in run.sampled_stacks for at in stack.frames):
         raise ValueError("a sampled stack has a frame that is not there")

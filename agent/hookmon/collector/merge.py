@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
-from hookmon.collector.records import RawExample, RawNode
+from hookmon.collector.records import RawExample, RawNode, RawStatus
 from hookmon.collector.shards import ShardData
-from hookmon.collector.store import Example, InFlight, Node, Run
+from hookmon.collector.store import Example, InFlight, Node, Run, Status
 from hookmon.core import histogram, layout
 
 _Key = tuple[int, str, str, bool, str]  # parent, name, target, flat, call site where that tells nodes apart
@@ -21,11 +21,18 @@ _DETACHED = {layout.FLAG_CONCURRENT: "concurrent", layout.FLAG_AFTER: "after"}
 class Tree:
     """The call tree of a run and its signals, to which shards are added."""
 
-    def __init__(self, nodes: Iterable[Node] = (), examples: Iterable[Example] = (), signals: Iterable[Signal] = ()) -> None:
-        """Begin with the nodes, examples and signals of an earlier state of the run, if there is one."""
+    def __init__(
+        self,
+        nodes: Iterable[Node] = (),
+        examples: Iterable[Example] = (),
+        signals: Iterable[Signal] = (),
+        statuses: Iterable[Status] = (),
+    ) -> None:
+        """Begin with the nodes, examples, signals and statuses of an earlier state of the run, if there is one."""
         self.nodes: list[Node] = list(nodes)
         self.examples: list[Example] = list(examples)
         self.signals: list[Signal] = list(signals)
+        self.statuses: dict[tuple[int, int], Status] = {(row.node, row.status): row for row in statuses}
         self._index: dict[_Key, int] = {
             (node.parent, node.name, node.target, node.flat, node.call_site if node.sited else ""): index
             for index, node in enumerate(self.nodes)
@@ -37,12 +44,14 @@ class Tree:
         fresh.nodes = [Node(**{**vars(node), "buckets": dict(node.buckets)}) for node in self.nodes]
         fresh.examples = list(self.examples)
         fresh.signals = [copy_signal(signal) for signal in self.signals]
+        fresh.statuses = {key: Status(**{**vars(row), "buckets": dict(row.buckets)}) for key, row in self.statuses.items()}
         fresh._index = dict(self._index)
         return fresh
 
     def write_to(self, run: Run) -> None:
         """Make this the tree of a run."""
         run.nodes, run.examples, run.signals = self.nodes, self.examples, self.signals
+        run.statuses = list(self.statuses.values())
 
     def add(self, data: ShardData, now_ns: int) -> None:
         """Measure one process and add it. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC."""
@@ -60,6 +69,9 @@ class Tree:
             places.append(place)
             _add(self.nodes[place], raw)
         self._add_examples(data.examples, places, data.pid)
+        for status in data.statuses:
+            which = (places[status.node], status.status)
+            _add_status(self.statuses.setdefault(which, Status(*which)), status)
         add_signals(self.signals, data.signals)
 
     def _add_examples(self, raws: list[RawExample], places: list[int], pid: int) -> None:
@@ -161,6 +173,18 @@ def _add(node: Node, raw: RawNode) -> None:
     node.computed_ns += min(own_ns, duration_ns)  # the words may have been read one transaction apart
     node.beside_ns += beside_ns
     histogram.add(node.buckets, raw.buckets)
+
+
+def _add_status(row: Status, raw: RawStatus) -> None:
+    if raw.calls > raw.untimed and raw.max_ns >= raw.min_ns:
+        row.min_ns = raw.min_ns if row.calls == row.untimed else min(row.min_ns, raw.min_ns)
+    row.max_ns = max(row.max_ns, raw.max_ns)
+    row.calls += raw.calls
+    row.errors += raw.errors
+    row.interrupted += raw.interrupted
+    row.untimed += raw.untimed
+    row.total_ns += raw.total_ns
+    histogram.add(row.buckets, raw.buckets)
 
 
 def in_flight(data: ShardData, now_ns: int, *, killed: bool) -> list[InFlight]:

@@ -71,6 +71,34 @@ class RawNode:
 
 
 @dataclass
+class RawStatus:
+    """The requests of a name with one status. `node` is an index into the shard's nodes.
+
+    `status` is 1 to 9 for all of a class, "5xx", that are not counted one by one, and 0 for those without one.
+    """
+
+    node: int
+    status: int
+    errors: int
+    interrupted: int
+    untimed: int
+    total_ns: int
+    min_ns: int
+    max_ns: int
+    buckets: dict[int, int]
+
+    @property
+    def calls(self) -> int:
+        """How many requests were completed, timed or not."""
+        return sum(self.buckets.values()) + self.untimed
+
+    def is_possible(self, age_ns: int) -> bool:
+        """Say whether a process of that age can have counted this."""
+        calls = self.calls
+        return calls * _SHORTEST_CALL_NS <= age_ns and self.max_ns <= age_ns and self.total_ns <= calls * age_ns
+
+
+@dataclass
 class RawExample:
     """One transaction, whole. `spans` are (index of the node, lane, start since the transaction's, duration), by their starts.
 

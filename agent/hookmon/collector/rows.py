@@ -45,6 +45,25 @@ class Node:
 
 
 @dataclass
+class Status:
+    """The requests of a node with one status.
+
+    `status` is 1 to 9 for all of a class, "5xx", that are not counted one by one, and 0 for those without one.
+    """
+
+    node: int  # an index into the run's nodes
+    status: int
+    calls: int = 0
+    errors: int = 0
+    interrupted: int = 0
+    untimed: int = 0
+    total_ns: int = 0
+    min_ns: int = 0
+    max_ns: int = 0
+    buckets: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
 class Example:
     """One of the slowest transactions of its name, whole.
 

@@ -18,7 +18,7 @@ from hookmon.collector.merge import measure
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.processes import Processes
 from hookmon.collector.shards import Owner, ShardData, ShardReader
-from hookmon.collector.store import Node
+from hookmon.collector.store import Node, Status
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
@@ -61,7 +61,7 @@ class Shard:
     def take(self, data: ShardData) -> None:
         """Take over what was read and measured elsewhere."""
         self.data = data
-        self.totals = totals_of(data.nodes)
+        self.totals = totals_of(data.nodes, data.statuses)
 
     def in_flight(self, now_ns: int) -> Iterator[LiveCall]:
         """Yield what its process is doing: the innermost call of each lane."""
@@ -82,14 +82,19 @@ class ShardSet:
     """All shards of a run. `ended` are the totals of those that will not grow any more, `ended_signals` their signals."""
 
     def __init__(
-        self, folder: Path, nodes: Sequence[Node] = (), folded: Iterable[str] = (), signals: Iterable[Signal] = ()
+        self,
+        folder: Path,
+        nodes: Sequence[Node] = (),
+        folded: Iterable[str] = (),
+        signals: Iterable[Signal] = (),
+        statuses: Iterable[Status] = (),
     ) -> None:
-        """Begin with no shard open; `nodes` and `signals` are what is known of those that are `folded`, by their names."""
+        """Begin with no shard open; the rows are what is known of those that are `folded`, by their names."""
         self._folder = folder
         self.open: dict[str, Shard] = {}
         self.folded = list(folded)
         self.broken: dict[str, str] = {}  # {name: why it cannot be read}
-        self.ended = totals_of(nodes)
+        self.ended = totals_of(nodes, statuses)
         self.ended_signals = [copy_signal(signal) for signal in signals]
 
     def discover(self, now_ns: int) -> list[str]:

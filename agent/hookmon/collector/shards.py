@@ -15,7 +15,7 @@ from time import monotonic_ns
 
 from hookmon.collector.identity import Identity
 from hookmon.collector.metrics import Signal, read_metrics
-from hookmon.collector.records import LARGEST, NO_SUMS, RawExample, RawLane, RawNode
+from hookmon.collector.records import LARGEST, NO_SUMS, RawExample, RawLane, RawNode, RawStatus
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
@@ -43,6 +43,7 @@ class ShardData:
     nodes: list[RawNode] = field(default_factory=list)
     lanes: list[RawLane] = field(default_factory=list)
     examples: list[RawExample] = field(default_factory=list)
+    statuses: list[RawStatus] = field(default_factory=list)
     signals: list[Signal] = field(default_factory=list)
     watches: dict[tuple[int, str], tuple[int, str]] = field(default_factory=dict)  # (watch, target): (status, detail)
     notes: list[tuple[str, str]] = field(default_factory=list)
@@ -225,6 +226,9 @@ class _Records:
             if not node.is_possible(age_ns + _SLACK_NS):
                 data.damaged = True
                 node.clear()
+        if age_ns > 0 and not all(status.is_possible(age_ns + _SLACK_NS) for status in data.statuses):
+            data.damaged = True
+            data.statuses.clear()
         data.lanes_made = len(places[layout.LANE]) + data.hidden_lanes
         for at in places[layout.LANE]:
             self._read_lane(at)
@@ -271,6 +275,9 @@ class _Records:
         if parent is None:  # can only be in a damaged file: a parent is made before its children
             self._data.damaged = True
             parent = -1
+        if row[layout.NODE_FLAGS] & layout.FLAG_STATUS:
+            self._add_status(number, parent, row)
+            return
         target, kind = self._targets.get(row[layout.NODE_TARGET_SITE] & _LOW, ("", ""))
         self._nodes[number] = len(self._data.nodes)
         self._data.nodes.append(
@@ -294,6 +301,24 @@ class _Records:
                 computing=self._sums.get((layout.COMPUTING, number), NO_SUMS[layout.COMPUTING]),
             )
         )
+
+    def _add_status(self, number: int, parent: int, row: list[int]) -> None:
+        name = self._text(row[layout.NODE_PARENT_NAME] >> 32)
+        if parent < 0 or not (name.isascii() and name.isdigit() and len(name) <= 3):
+            self._data.damaged = True
+            return
+        status = RawStatus(
+            parent,
+            int(name),
+            row[layout.NODE_ERRORS],
+            row[layout.NODE_INTERRUPTED],
+            row[layout.NODE_UNTIMED],
+            row[layout.NODE_TOTAL_NS],
+            row[layout.NODE_MIN_NS],
+            row[layout.NODE_MAX_NS],
+            self._buckets.get(number, {}),
+        )
+        self._data.statuses.append(status)
 
     def _read_lane(self, at: int) -> None:
         words = self._words

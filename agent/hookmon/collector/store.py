@@ -29,6 +29,7 @@ from hookmon.collector.rows import InFlight as InFlight
 from hookmon.collector.rows import Node as Node
 from hookmon.collector.rows import Process as Process
 from hookmon.collector.rows import Sample as Sample
+from hookmon.collector.rows import Status as Status
 from hookmon.collector.rows import Watched as Watched
 from hookmon.collector.samples import SampledFrame as SampledFrame
 from hookmon.collector.samples import SampledProcess, SampledStack
@@ -82,6 +83,7 @@ class Run:
     more: dict[str, int] = field(default_factory=dict)  # of those that have no row: how many, and sums
     nodes: list[Node] = field(default_factory=list)  # a parent stands before its children
     examples: list[Example] = field(default_factory=list)  # the slowest first
+    statuses: list[Status] = field(default_factory=list)  # of requests
     signals: list[Signal] = field(default_factory=list)  # what is no call
     watched: list[Watched] = field(default_factory=list)
     blind_spots: list[BlindSpot] = field(default_factory=list)
@@ -107,6 +109,7 @@ _TABLES = {
     "processes": Process,
     "nodes": Node,
     "examples": Example,
+    "statuses": Status,
     "signals": Signal,
     "watched": Watched,
     "blind_spots": BlindSpot,
@@ -117,6 +120,10 @@ _TABLES = {
     "sampled_stacks": SampledStack,
     "series": CallSeries,
 }
+
+
+FINAL = ("nodes", "examples", "statuses", "signals")
+"""Tables of what is counted: of processes that have ended, their part is final."""
 
 
 class RunFile:

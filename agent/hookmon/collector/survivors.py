@@ -11,10 +11,9 @@ from pathlib import Path
 
 from hookmon.collector import run_folder
 from hookmon.collector.collect import Collector
-from hookmon.collector.store import Process, Run, RunFile, Watched
+from hookmon.collector.store import FINAL, Process, Run, RunFile, Watched
 from hookmon.core.errors import RunFileError
 
-_FINAL = ("nodes", "examples", "signals")
 _RANK = {status: rank for rank, status in enumerate(("never imported", "not found", "refused", "unused", "active"))}
 _OF_THE_PROGRAM = ("__main__", "not watched")
 """Kinds of blind spots that the launcher itself has settled."""
@@ -26,7 +25,7 @@ def final_part(run: Run) -> tuple[RunFile, Run] | None:
     if run.run_key and run_folder.is_readable(folder, run.run_key):
         with suppress(RunFileError):
             run_file = RunFile(folder / run_folder.SURVIVORS_FILE_NAME)
-            final = run_file.load_tables(_FINAL)
+            final = run_file.load_tables(FINAL)
             if (final.run_folder, final.run_key) == (run.run_folder, run.run_key):
                 return run_file, final
     return None
@@ -43,6 +42,7 @@ def follow_up(run: Run) -> Run:
     collector.add_processes_of_folder()
     whole = collector.look(unattended=True)
     run.nodes, run.examples, run.signals = whole.nodes, whole.examples, whole.signals
+    run.statuses = whole.statuses
     run.in_flight, run.unnamed_calls = whole.in_flight, whole.unnamed_calls
     run.series, run.interval_ns, run.still_running = whole.series, whole.interval_ns, whole.still_running
     run.processes = _merge_processes(run.processes, whole.processes)

@@ -24,6 +24,9 @@ reserved and is still being filled.
 A node's self time is not kept: within one lane it is the node's total less the totals of its children, and a reader can
 take the difference. Neither are its calls: each completed call is in one bucket, or in NODE_UNTIMED.
 
+A node with FLAG_STATUS is none of the tree: it counts those requests of its parent whose responses had one status, its name, or
+a status of one class, "5" for 5xx; "0" where none was told. Each request is in one of them, as long as there is space.
+
 A transaction is a node with FLAG_ENTRY that has no such node above it. What runs for it in other threads and tasks hangs
 below a node of its own, FLAG_CONCURRENT or, once the transaction has ended, FLAG_AFTER: such a node has no calls and no time
 itself, and its children's time is no part of its parent's. When a transaction gets its name, what it has counted so far
@@ -37,7 +40,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x17BF1063
+NUMBERS = 0x22E1E5A1
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -107,6 +110,7 @@ FLAG_PART = 64  # its calls are parts of others: the rows of a statement, the bo
 FLAG_COROUTINE = 128  # its steps are those of coroutines, else of generators
 FLAG_BY_EVENTS = 256  # its function is known by the events of its code
 FLAG_BY_SLOT = 512  # its function is called by way of us; of neither of these two, a wrapper is
+FLAG_STATUS = 1024  # counts the requests of its parent with one status
 
 PER_TRANSACTIONS = 1  # with at least one call
 PER_MOST = 2  # calls in one transaction
@@ -193,6 +197,9 @@ MOST_FRAMES = 100  # so far up the stack the program's own code is looked for: a
 MOST_EVENTS = 4_096  # calls of a lane in a transaction that are known one by one; beyond that they are added up by node
 MOST_TRACES = 1_000  # lanes of a transaction whose calls are known
 FAILED_FROM = 500  # statuses of a response from here on are errors
+NO_ANSWER = 500  # what servers answer where an application raises before it has begun a response
+MOST_STATUSES = 16  # of a name of requests that are counted one by one; those beyond by their class
+MOST_STATUS_NODES = 4_096  # of a process
 LONGEST_OWN_NS = 200_000  # what is charged to HEADER_OWN_NS at once: what takes longer was interrupted
 
 SHARD_SUFFIX = ".shard"

@@ -75,6 +75,7 @@ def configure(
     prefer_events: Callable[[CodeType], bool],
     rename: Callable[[str], None],
     runs_alone: Callable[[], bool],
+    status_node: Callable[[Node, int], Node | None],
     tail: Callable[[Node], Node | None],
     timed_generator: Callable[[object, Span], object],
     wrap_awaitable: Callable[[object], object],

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from hookmon.collector.counters import Walk, walk_of
+from hookmon.collector.counters import Walk, by_status, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.core.globs import is_glob
 from hookmon.core.plan import IMPORT, OWN
@@ -19,6 +19,7 @@ from hookmon.report.load import cpu_ns
 from hookmon.report.own import Own, own_of
 from hookmon.report.samples import Branch, Sampling, branches, sampling
 from hookmon.report.signals import SignalRow, signal_rows
+from hookmon.report.statuses import by_name as by_name_and_status
 from hookmon.report.texts import location
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
@@ -111,6 +112,9 @@ def build(run: Run) -> Report:
     of_program = [row for row in calls if row.kind not in (IMPORT, OWN)]
     names = merge_alike(of_program, run.nodes)
     rows = transactions(run.nodes, run.examples, watched_processes(run), walk)
+    statuses = by_name_and_status(by_status(run.nodes, run.statuses))
+    for transaction in rows:
+        transaction.statuses = statuses.get((transaction.name, transaction.kind), [])
     naming = _naming_targets(run)
     own = {row.target for row in run.watched if not row.pack}
     groups = fold(run.watched, {node.target for node in run.nodes} | _ending_targets(run) | (naming & own), naming)

@@ -11,6 +11,8 @@ from hookmon.core.plan import CLIENT_KINDS, GC, IMPORT, OWN
 from hookmon.report.computing import sentence
 from hookmon.report.findings import Finding
 from hookmon.report.screen import Column, Piece, Screen
+from hookmon.report.statuses import says_something, summary
+from hookmon.report.statuses import sentence as status_sentence
 from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow, merge_alike
 
@@ -23,7 +25,8 @@ _SHORTEST_NAME = 10
 _STYLES = {"high": "red", "medium": "yellow", "low": "dim"}
 _TITLES = {"request": "Requests", "task": "Tasks"}
 _CODE = "code"
-_CPU = 8  # the column
+_STATUS = 3  # the columns
+_CPU = 9
 
 
 def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bool) -> int:
@@ -37,6 +40,7 @@ def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bo
         Column("name", least=max(18, screen.width // 5)),
         Column("calls"),
         Column("errors", rank=2),
+        Column("status", rank=5, least=14),
         Column("p50", rank=1),
         Column("p95", rank=2),
         Column("p99", rank=4),
@@ -50,6 +54,10 @@ def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bo
         del columns[_CPU]
         for cells in rows_of:
             del cells[_CPU]
+    if not any(says_something(row.statuses) for row in shown):
+        del columns[_STATUS]
+        for cells in rows_of:
+            del cells[_STATUS]
     screen.table(columns, rows_of)
     return len(own) - len(shown)
 
@@ -57,6 +65,7 @@ def write_requests(screen: Screen, rows: list[TransactionRow], *, everything: bo
 def _request(row: TransactionRow) -> list[Piece]:
     of = row.figures
     cells: list[Piece] = [(row.name, "bold"), (count(of.calls), ""), (count(of.errors), "red" if of.errors else "dim")]
+    cells.append((summary(row.statuses), "") if row.statuses else ("", ""))
     cells += [(duration(duration_ns), "") for duration_ns in (of.p50_ns, of.p95_ns, of.p99_ns, of.max_ns, of.total_ns)]
     computing = duration(row.computing.computing_ns) if row.computing else "–"
     return [*cells, (computing, ""), (spent_on(row), "")]
@@ -132,6 +141,8 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
         screen.title(f"Inside {screen.clean(row.name)}", f"most self time first{more}" if children else "")
         if row.computing:
             screen.paragraph(sentence(row.computing, row.figures.calls))
+        if says_something(row.statuses):
+            screen.paragraph(f"by status {status_sentence(row.statuses)}")
         if not cells:
             continue
         columns = [

@@ -14,6 +14,7 @@ from hookmon.collector.counters import Counters, Walk, walk_of
 from hookmon.collector.store import Example, Node
 from hookmon.core.plan import CLIENT_KINDS
 from hookmon.report.computing import Computing, MeasuredSums, computing_of
+from hookmon.report.statuses import StatusRow
 
 _MADE_OF_CALLS = CLIENT_KINDS - {"template"}
 
@@ -97,6 +98,7 @@ class TransactionRow:
     examples: list[ExampleRow]
     after_ns: int  # spent on its behalf when it had ended
     computing: Computing | None = None  # None where its CPU time was not measured
+    statuses: list[StatusRow] = field(default_factory=list)  # of requests, by their status
 
 
 @dataclass(slots=True)

@@ -39,6 +39,11 @@ _WORDS = (
         "Cancellation, KeyboardInterrupt, SystemExit and GeneratorExit are none.",
     ),
     (
+        "status",
+        "Requests by the status of their responses; a name has 16 of its own, the others are counted by class, 5xx.",
+        "none: a websocket, or a client that left before the response began. What raises before that is a 500.",
+    ),
+    (
         "each",
         "How often something is called in one transaction, on average. 0.25: in every fourth.",
         "Beside a number of queries, `sql (52)`, it is the same for all calls of a kind.",

@@ -13,6 +13,7 @@
     X(name_get_running_loop, "_get_running_loop") \
     X(name_kind, "kind") \
     X(name_more_body, "more_body") \
+    X(name_name, "name") \
     X(name_part, "part") \
     X(name_running_loop, "__asyncio_running_event_loop__") \
     X(name_status, "status") \
@@ -25,7 +26,8 @@
     X(text_pathsend, "http.response.pathsend") \
     X(text_request, "request") \
     X(text_start, "http.response.start") \
-    X(text_websocket, "websocket")
+    X(text_websocket, "websocket") \
+    X(text_websocket_prefix, "WEBSOCKET ")
 
 #define DECLARE_TEXT(name, text) static PyObject *name;
 INTERNED(DECLARE_TEXT)

@@ -7,6 +7,39 @@
 #include "state.h"
 #include "types.h"
 
+/* How transactions with one entry have ended: by status, the node that counts those. */
+typedef struct {
+    long status;
+    Node *node; /* NULL: there is no space for one */
+} StatusEnding;
+
+enum { MOST_ENDINGS = MOST_STATUSES + 10 }; /* those that have nodes of their own, and classes */
+
+typedef struct Endings {
+    int count;
+    StatusEnding of[MOST_ENDINGS];
+} Endings;
+
+static int
+visit_endings(Endings *endings, visitproc visit, void *arg)
+{
+    for (int i = 0; endings && i < endings->count; i++) {
+        Py_VISIT(endings->of[i].node);
+    }
+    return 0;
+}
+
+static void
+forget_endings(Node *self)
+{
+    Endings *endings = self->endings;
+    self->endings = NULL;
+    for (int i = 0; endings && i < endings->count; i++) {
+        Py_XDECREF(endings->of[i].node);
+    }
+    PyMem_Free(endings);
+}
+
 static int
 node_init(Node *self, PyObject *args, PyObject *kwargs)
 {
@@ -42,6 +75,7 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     self->per_transaction = self->computing = 0;
     self->until_measured = self->stands_for = self->wanted = 0;
     self->first_measured = self->readings_ns = self->duration_ns = 0;
+    forget_endings(self);
     Py_XSETREF(self->children, children);
     Py_XSETREF(self->parent, Py_NewRef(parent));
     Py_XSETREF(self->span, Py_NewRef(span));
@@ -67,6 +101,7 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
         self->octave[i] = (int32_t)SCRATCH_BUCKET;
     }
     Py_CLEAR(self->tail);
+    forget_endings(self);
     Py_XSETREF(self->children, Py_NewRef(state.no_children));
     Py_XSETREF(self->parent, Py_NewRef(Py_None));
     Py_RETURN_NONE;
@@ -97,7 +132,7 @@ node_traverse(Node *self, visitproc visit, void *arg)
     Py_VISIT(self->span);
     Py_VISIT(self->children);
     Py_VISIT(self->tail);
-    return 0;
+    return visit_endings(self->endings, visit, arg);
 }
 
 /* Neither nodes and lanes nor what a stand-in stands for are ever cleared by the garbage collector: they may be called
@@ -115,6 +150,7 @@ node_dealloc(Node *self)
     Py_CLEAR(self->kind);
     Py_CLEAR(self->children);
     Py_CLEAR(self->tail);
+    forget_endings(self);
     type->tp_free(self);
     Py_DECREF(type);
     Py_TRASHCAN_END

@@ -29,6 +29,7 @@
     X(prefer_events) \
     X(rename) \
     X(runs_alone) \
+    X(status_node) \
     X(tail) \
     X(timed_generator) \
     X(wrap_awaitable)

@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "computing.h"
 #include "contexts.h"
+#include "endings.h"
 #include "errors.h"
 #include "freelist.h"
 #include "interned.h"
@@ -64,6 +65,7 @@ transaction_traverse(Transaction *self, visitproc visit, void *arg)
     Py_VISIT(self->lane);
     Py_VISIT(self->node);
     Py_VISIT(self->entry);
+    Py_VISIT(self->counted_in);
     Py_VISIT(self->traces);
     Py_VISIT(self->member);
     Py_VISIT(self->before);
@@ -98,42 +100,11 @@ transaction_dealloc(Transaction *self)
     self->context = NULL;
     self->epoch = self->status = 0;
     self->is_routed = self->failed = self->ended = self->nested = 0;
+    Py_CLEAR(self->counted_in);
+    self->counted_ns = self->counted_as = 0;
     forget_measured(self);
     freelist_push(&transaction_freelist, (PyObject *)self);
     Py_DECREF(type);
-}
-
-/* Write down what was counted. `last` is the entry's call; the calls without it are in one trace, or in a list of those of all
- * lanes. -1 with an error. */
-static HOT int
-settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event *last)
-{
-    Node *node = last->node;
-    if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)OUTCOME_UNTIMED) == OUTCOME_RETURNED) {
-        self->failed = 1;
-        state.words[node->total + ERRORS]++;
-    }
-    if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {
-        return -1;
-    }
-    if (last->outcome & OUTCOME_UNTIMED) {
-        return 0;
-    }
-    int64_t computed_ns = self->stands_for ? settle_measured(self, node, last->duration_ns) : -1;
-    if (computed_ns >= 0 && PyErr_Occurred()) {
-        return -1;
-    }
-    if (last->duration_ns <= node->floor_ns) {
-        return 0;
-    }
-    PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
-    PyObject *answer = !list ? NULL
-                             : PyObject_CallFunction(state.callbacks.keep_if_slow, "OKKlLO", (PyObject *)node,
-                                                   (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
-                                                   self->status, (long long)computed_ns, list);
-    Py_XDECREF(list);
-    Py_XDECREF(answer);
-    return answer ? 0 : -1;
 }
 
 /* Return the trace of the lane that a transaction began in, borrowed; NULL when its traces are taken. */
@@ -267,6 +238,8 @@ static PyMemberDef transaction_members[] = {
     {"beside_ns", Py_T_ULONGLONG, offsetof(Transaction, beside_ns), Py_READONLY, NULL},
     {"ended", Py_T_BOOL, offsetof(Transaction, ended), 0, NULL},
     {"nested", Py_T_BOOL, offsetof(Transaction, nested), 0, NULL},
+    {"counted_ns", Py_T_ULONGLONG, offsetof(Transaction, counted_ns), Py_READONLY, NULL},
+    {"counted_as", Py_T_ULONGLONG, offsetof(Transaction, counted_as), Py_READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -305,7 +278,21 @@ transaction_set_traces(Transaction *self, PyObject *value, void *Py_UNUSED(closu
     return 0;
 }
 
+static PyObject *
+transaction_get_counted_in(Transaction *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->counted_in ? (PyObject *)self->counted_in : Py_None);
+}
+
+static int
+transaction_set_counted_in(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    Py_XSETREF(self->counted_in, value && Py_IS_TYPE(value, NodeType) ? (Node *)Py_NewRef(value) : NULL);
+    return 0;
+}
+
 static PyGetSetDef transaction_getset[] = {
+    {"counted_in", (getter)transaction_get_counted_in, (setter)transaction_set_counted_in, NULL, NULL},
     {"node", (getter)transaction_get_node, (setter)transaction_set_node, NULL, NULL},
     {"traces", (getter)transaction_get_traces, (setter)transaction_set_traces, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -338,6 +325,9 @@ mark_failed(Transaction *self)
         self->failed = 1;
         if (self->ended) {
             state.words[self->node->total + ERRORS]++;
+            if (self->counted_in) {
+                state.words[self->counted_in->total + ERRORS]++;
+            }
         }
     }
 }

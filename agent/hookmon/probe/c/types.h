@@ -64,7 +64,7 @@ typedef struct {
     uint64_t first_measured;
     uint64_t readings_ns; /* what measuring has taken of late, */
     uint64_t duration_ns; /* and the transactions that were measured */
-    uint64_t unused[1];
+    struct Endings *endings; /* of an entry's node: how its transactions have ended, see endings.h; or NULL */
 } Node;
 _Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
 
@@ -146,6 +146,9 @@ typedef struct {
     unsigned long thread; /* and where it runs */
     void *around;         /* the transaction whose part is around it; only compared */
     Node *entry;          /* that it began with */
+    Node *counted_in;     /* when it has ended: the node of its status, or NULL, */
+    uint64_t counted_ns;  /* and the time */
+    uint64_t counted_as;  /* and the outcome there */
 } Transaction;
 
 typedef struct {

@@ -114,6 +114,8 @@ def _look(node: Node) -> None:
     """Note the pace. Sample the target of a node from now on when it has cost too much."""
     note_pace()
     target = node.span.target
+    if target.flags & layout.FLAG_STATUS:
+        return
     target.cost_ns += CALLS_A_LOOK * _CALL_NS
     spent_ns = process_time_ns() - (_before_ns if recorder.forks == _before_forks else 0)
     if target.is_sampled or spent_ns < _GRACE_NS or not _limit or recorder.words[node.total + _STEPS]:

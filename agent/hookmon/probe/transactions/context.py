@@ -22,7 +22,8 @@ from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
 from hookmon.probe.transactions.computing import Measurable, Part
-from hookmon.probe.transactions.traces import RAISED, RETURNED, UNTIMED, Trace, keep_if_slow, settle
+from hookmon.probe.transactions.statuses import count_status, status_node, status_of
+from hookmon.probe.transactions.traces import RETURNED, UNTIMED, Trace, keep_if_slow, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,9 +46,13 @@ class Transaction(Measurable):
 
     `failed` says that it is an error whatever its status. `route` is the part of the route that adapters know so far: prefixes of
     mounted applications. `is_routed` says that it has its name. `nested` says that it is a request within a job or a test.
+    When it has ended, `counted_in` is the node of its status, `counted_ns` and `counted_as` are the time and the outcome there.
     """
 
     __slots__ = (
+        "counted_as",
+        "counted_in",
+        "counted_ns",
         "ended",
         "epoch",
         "failed",
@@ -73,6 +78,8 @@ class Transaction(Measurable):
         self.is_routed = False
         self.nested = False
         self.ended = False
+        self.counted_in: Node | None = None
+        self.counted_ns = self.counted_as = 0
         trace = Trace()
         self.traces: list[Trace] = [trace]
         self.member: Member | None = Member(self, lane, trace)
@@ -110,6 +117,11 @@ class Transaction(Measurable):
         if (self.status >= FAILED_FROM or self.failed) and outcome & ~UNTIMED == RETURNED:
             self.failed = True
             recorder.words[node.total + _ERRORS] += 1
+        if node.span.target.kind == "request":
+            self.counted_in = status_node(node, status_of(node, self.status, outcome))
+            self.counted_ns, self.counted_as = duration_ns, outcome
+            if self.counted_in is not None:
+                count_status(self.counted_in, duration_ns, outcome, self.failed)
         settle(traces)
         if outcome & UNTIMED:
             return
@@ -228,25 +240,6 @@ def begin(lane: Lane, node: Node) -> Transaction | None:
     return transaction
 
 
-def enter(lane: Lane, node: Node, opened: Closable | None) -> Closable | None:
-    """Open what an entry's call opens: a transaction, or a Nested request within a job or a test. Return what the call closes.
-
-    `opened` is what the call would close without this: the visit of the lane to a transaction, or None.
-    """
-    if lane.trace is None and opened is None:
-        return begin(lane, node)
-    return nest(lane, node, opened) or opened
-
-
-@shielded(None)
-def nest(lane: Lane, node: Node, opened: Closable | None) -> Nested | None:
-    """Open a request in a lane where a job or a test is open. Return None for any other entry, and where none is open."""
-    outer = current()
-    if outer is None or lane.trace is None or node.span.target.kind != "request":
-        return None
-    return Nested(outer, lane, node, opened)
-
-
 @shielded(None)
 def join(lane: Lane, span: Span) -> Visit | None:
     """Put a lane that is at its root below the transaction that its context belongs to; None where there is none.
@@ -298,58 +291,6 @@ def stream(transaction: Transaction) -> Visit | None:
     return Visit(lane, transaction)
 
 
-class Nested:
-    """A request within a job or a test: it asks an application in its own process, with a test client say.
-
-    It has a name and a status of its own, but is no transaction: its calls belong to the job. The entry's wrapper closes it when
-    its call has ended, as it would close a transaction.
-    """
-
-    __slots__ = ("_lane", "_member", "_moved", "_opened", "_outer", "_token", "_trace", "_transaction", "part")
-
-    def __init__(self, outer: Transaction, lane: Lane, node: Node, opened: Closable | None) -> None:
-        """`opened` is what is to be closed with it, or None."""
-        self._lane = lane
-        self._opened = opened
-        self.part: Part | None = getattr(opened, "part", None)
-        self._outer = outer
-        self._moved, self._trace = lane.moved, lane.trace  # of calls around, which end later
-        lane.moved = None
-        lane.trace = outer.new_trace() or Trace()  # what moves with its name is its own calls, and not those of the one before
-        self._transaction = Transaction(lane, node)
-        self._transaction.nested = True
-        self._transaction.traces = [lane.trace]
-        self._member = Member(self._transaction, lane, lane.trace)
-        self._token = members.set(self._member)
-
-    @shielded(None)
-    def close(self) -> None:
-        """Count a failure that only the status shows, and give lane and context back to the job."""
-        lane, transaction = self._lane, self._transaction
-        first, *others = transaction.traces
-        own = first.take_last()
-        if own is not None:
-            self._trace.add(*_as_job_event(transaction, *own[:4]))
-        self._outer.traces.extend(others[: MOST_TRACES - len(self._outer.traces)])
-        transaction.traces = []
-        transaction.close()
-        lane.trace, lane.moved = self._trace, self._moved
-        if members.get(None) is self._member:
-            take_back(self._token)
-        if self._opened is not None:
-            self._opened.close()
-
-
-def _as_job_event(
-    transaction: Transaction, node: Node, started_ns: int, duration_ns: int, outcome: int
-) -> tuple[Node, int, int, int]:
-    """Return a nested request's own call for the job's trace. It is an error where its status is one."""
-    if outcome == RETURNED and node is transaction.node and (transaction.status >= FAILED_FROM or transaction.failed):
-        recorder.words[node.total + _ERRORS] += 1
-        outcome = RAISED
-    return node, started_ns, duration_ns, outcome
-
-
 def current() -> Transaction | None:
     """Return the open transaction that the caller belongs to, None when there is none."""
     member = members.get(None)
@@ -386,7 +327,14 @@ def fail() -> None:
         return
     transaction.failed = True
     if transaction.ended:
-        recorder.words[transaction.node.total + _ERRORS] += 1
+        count_late_failure(transaction)
+
+
+def count_late_failure(transaction: Transaction) -> None:
+    """Count that a transaction has failed which has ended, and was counted as one that has not."""
+    for node in (transaction.node, transaction.counted_in):
+        if node is not None:
+            recorder.words[node.total + _ERRORS] += 1
 
 
 def child(parent: Node, span: Span) -> Node | None:

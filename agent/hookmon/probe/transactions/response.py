@@ -15,7 +15,8 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import native_forks, recorder
 from hookmon.probe.recording.tree import Node
-from hookmon.probe.transactions.context import AFTER, FAILED_FROM, Transaction, child, current
+from hookmon.probe.transactions.context import AFTER, FAILED_FROM, Transaction, child, count_late_failure, current
+from hookmon.probe.transactions.statuses import move_status
 from hookmon.probe.transactions.traces import RETURNED, UNTIMED
 
 TYPE_CHECKING = False
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from hookmon.probe.recording.tree import Lane
 
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
-_ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 
 
 @shielded(None)
@@ -68,9 +68,15 @@ def begin(transaction: Transaction, status: str) -> None:
     if not code.isdigit() or transaction.failed or transaction.epoch != recorder.forks:
         return
     transaction.status = int(code)
-    if transaction.ended and transaction.status >= FAILED_FROM:
+    if not transaction.ended:
+        return
+    counted = transaction.counted_in
+    if counted is not None:
+        duration_ns, outcome = transaction.counted_ns, transaction.counted_as
+        transaction.counted_in = move_status(transaction.node, counted, transaction.status, duration_ns, outcome)
+    if transaction.status >= FAILED_FROM:
         transaction.failed = True
-        recorder.words[transaction.node.total + _ERRORS] += 1
+        count_late_failure(transaction)
 
 
 def _open_calls(lane: Lane, entry: Node) -> list[Node]:

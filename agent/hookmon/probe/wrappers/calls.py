@@ -19,7 +19,8 @@ from hookmon.probe.base.target import note_maker
 from hookmon.probe.naming.names import locate_spans, remember_spans
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charge_sample
-from hookmon.probe.transactions.context import enter, join
+from hookmon.probe.transactions.context import join
+from hookmon.probe.transactions.nested import enter
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import RETURNED, UNTIMED, outcome_of
 from hookmon.probe.wrappers.coroutines import TimedCoroutine, can_be_awaited, follow_awaitable

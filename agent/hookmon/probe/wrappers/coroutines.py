@@ -18,7 +18,8 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
-from hookmon.probe.transactions.context import begin_concurrent_call, enter, join, part_of
+from hookmon.probe.transactions.context import begin_concurrent_call, join, part_of
+from hookmon.probe.transactions.nested import enter
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import outcome_of
 

@@ -14,7 +14,8 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.naming.names import locate_spans, remember_spans
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charge_sample
-from hookmon.probe.transactions.context import enter, join
+from hookmon.probe.transactions.context import join
+from hookmon.probe.transactions.nested import enter
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import UNTIMED, outcome_of
 from hookmon.probe.wrappers.coroutines import Frame, end_frame

@@ -25,7 +25,7 @@ from hookmon.probe.base.target import is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
-from hookmon.probe.transactions import computing, context, paired_spans, renaming, response, traces
+from hookmon.probe.transactions import computing, context, nested, paired_spans, renaming, response, statuses, traces
 from hookmon.probe.wrappers import coroutines, generators, monitoring
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
@@ -75,7 +75,7 @@ if compiled:
         keep_if_slow=traces.keep_if_slow,
         locate=locate,
         look=recorder.look,
-        nest=context.nest,
+        nest=nested.nest,
         new_bucket=recorder.new_bucket,
         new_computing=computing.new_computing,
         new_lane=recorder.new_lane,
@@ -86,6 +86,7 @@ if compiled:
         prefer_events=monitoring.prefer_events,
         rename=renaming.rename,
         runs_alone=computing.runs_alone,
+        status_node=statuses.status_node,
         tail=response.tail,
         timed_generator=generators.timed_generator,
         wrap_awaitable=coroutines.wrap_awaitable,

@@ -40,6 +40,7 @@ function transactionDetail(row) {
     made.append(bar(kinds.map(([kind, ns]) => [kind, ns / whole])), legend(kinds.map(([kind, ns]) => [kind, duration(ns / (row.calls || 1)) + " each"])));
   }
   if (row.computing) made.append(el("p", { class: "note" }, computingText(row)));
+  if (row.statuses && row.statuses.length) made.append(statusTable(row));
   const children = el("div");
   children.append(el("h3", {}, "Inside, most self time first"));
   table(children, [
@@ -51,6 +52,20 @@ function transactionDetail(row) {
   ], { rows: () => row.children, limit: 12, key: (child) => child.name + child.call_site + child.place });
   if (row.children.length) made.append(children);
   if (row.examples.length) made.append(waterfalls(row));
+  return made;
+}
+
+/** The requests by the status of their responses. */
+function statusTable(row) {
+  const made = el("div");
+  made.append(el("h3", {}, "By status"));
+  table(made, [
+    { key: "status", title: "status", text: true, fixed: true, value: (own) => own.status, cell: (own) => el("span", { class: own.status[0] === "5" ? "bad" : own.status[0] === "4" ? "warn" : "" }, own.status) },
+    { key: "calls", title: "calls", fixed: true, value: (own) => own.calls, cell: (own) => count(own.calls) },
+    { key: "errors", title: "errors", fixed: true, value: (own) => own.errors, cell: errorCell },
+    { key: "p50", title: "p50", fixed: true, rank: 1, value: (own) => own.p50_ns, cell: (own) => duration(own.p50_ns) },
+    { key: "p95", title: "p95", fixed: true, value: (own) => own.p95_ns, cell: (own) => duration(own.p95_ns) },
+  ], { rows: () => row.statuses, key: (own) => own.status });
   return made;
 }
 

@@ -18,6 +18,7 @@ FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__))
 
 UNREAD = (
     "examples",
+    "statuses",
     "watched",
     "blind_spots",
     "samples",

@@ -8,7 +8,7 @@ from hookmon.report.flame import slices
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
-UNREAD = ("examples", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
+UNREAD = ("examples", "statuses", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole

@@ -14,7 +14,7 @@ from hookmon.report.model import Report
 from hookmon.report.texts import inert
 
 SIGNAL = ("unit", "count", "value", "min", "max", "mean", "p50", "p95", "p99")
-UNREAD = ("examples", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
+UNREAD = ("examples", "statuses", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole

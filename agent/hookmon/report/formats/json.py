@@ -23,6 +23,12 @@ from hookmon.report.transactions import TransactionRow
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
 
+STATUS_FIGURES = (
+    *("calls", "errors", "total_ns", "min_ns", "max_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns"),
+    *("interrupted", "untimed"),
+)
+"""What is known of the requests with one status: what they did inside is not counted by status."""
+
 _MOST_FUNCTIONS = 500  # of those that were sampled
 _POINT = tuple(field.name for field in fields(Point))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
@@ -104,6 +110,9 @@ def _transaction(row: TransactionRow) -> dict[str, Any]:
     own: dict[str, Any] = {"name": row.name, "kind": row.kind}
     own |= {name: getattr(row.figures, name) for name in FIGURES}
     own |= {"by_kind": row.by_kind, "after_ns": row.after_ns, "computing": row.computing and asdict(row.computing)}
+    own["statuses"] = [
+        {"status": status.status} | {name: getattr(status.figures, name) for name in STATUS_FIGURES} for status in row.statuses
+    ]
     own |= {"children": [], "examples": []}
     for child in row.children:
         figures = {name: getattr(child.figures, name) for name in FIGURES}

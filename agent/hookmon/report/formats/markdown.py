@@ -15,6 +15,7 @@ from hookmon.report.notes import in_flight_text
 from hookmon.report.own import MOST_FUNCTIONS, name_of
 from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
 from hookmon.report.signals import quantity
+from hookmon.report.statuses import says_something, summary
 from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent, short_place
 
 MOST_CALLS = 25
@@ -31,6 +32,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
     """Write the header line, the calls and what is to be noted."""
     tables = [
         *_computing(report, everything),
+        *_statuses(report, everything),
         *_calls(report, everything),
         *_samples(report, everything),
         *_imports(report, everything),
@@ -114,6 +116,16 @@ def _computing(report: Report, everything: bool) -> list[str]:
         for row in shown
         if row.computing
     ]
+    if len(shown) < len(rows):
+        lines.append(f"- … and {count(len(rows) - len(shown))} more")
+    return ["", *lines] if lines else []
+
+
+def _statuses(report: Report, everything: bool) -> list[str]:
+    """Return a line for each transaction with more than success: most time first."""
+    rows = [row for row in report.transactions if says_something(row.statuses)]
+    shown = rows if everything else rows[:MOST_TRANSACTIONS]
+    lines = [f"- {code(row.name)} by status: {plain(summary(row.statuses))}" for row in shown]
     if len(shown) < len(rows):
         lines.append(f"- … and {count(len(rows) - len(shown))} more")
     return ["", *lines] if lines else []

@@ -20,7 +20,7 @@ IS_BINARY = True
 _Function = tuple[str, int, str]
 _Figures = tuple[int, int, float, float]
 
-UNREAD = ("examples", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
+UNREAD = ("examples", "statuses", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole

@@ -12,7 +12,7 @@ from hookmon.report.texts import inert, inert_json
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 
-UNREAD = ("examples", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
+UNREAD = ("examples", "statuses", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
