@@ -1,0 +1,159 @@
+"""A real Prometheus and a real VictoriaMetrics say what was recorded: counts and sums exactly, percentiles within 1.5 %."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not installed")
+pytest.importorskip("prometheus_client", reason="hookmon[export] is not installed")
+
+from support import known
+from support.backends import free_port, needs_prometheus, needs_victoria_metrics, prometheus, victoria_metrics
+from support.runs import HOOKMON, PYTHON, Started, hookmon_start, wait_until, write
+
+pytestmark = pytest.mark.process
+
+SHARES = (0.5, 0.95, 0.99)
+NAME = "http_server_request_duration_seconds"
+OTLP_NAME = "http.server.request.duration"
+WAIT = "while not os.path.exists('done'): time.sleep(0.05)\n"
+KNOWN = known.PROGRAM + "record(7, 20_000, 31)\n" + WAIT
+WORKERS = (
+    known.PROGRAM
+    + """
+for seed in range(8):
+    child = os.fork()
+    if not child:
+        record(seed, 500)
+        os._exit(0) if seed % 2 else os.kill(os.getpid(), 9)
+    os.waitpid(child, 0)
+    time.sleep(0.4)
+"""
+    + WAIT
+)
+TRUTH = known.durations_ns(7)
+
+
+def start(folder: Path, code: str, options: list[str], env: dict[str, str | None] | None = None, config: str = "") -> Started:
+    """Start a program under hookmon; it ends when there is a file `done`."""
+    write(folder, {"known.py": known.MODULE, "app.py": code})
+    env = {"OTEL_METRIC_EXPORT_INTERVAL": "300", **(env or {})}
+    return hookmon_start([PYTHON, "app.py"], cwd=folder, config=known.CONFIG + config, env=env, options=options)
+
+
+def finish(started: Started, folder: Path) -> None:
+    """Let the program end."""
+    (folder / "done").touch()
+    result = started.finish()
+    assert result.exit_code == 0, result.stderr
+
+
+def listening(port: int) -> str:
+    """Return the configuration of an endpoint."""
+    return f'[export.prometheus]\nlisten = "127.0.0.1:{port}"\n'
+
+
+@needs_prometheus
+def test_prometheus_scrapes_native_histograms(tmp_path: Path):
+    """Asked for in protobuf: exact counts and sums, percentiles as close as the buckets."""
+    port = free_port()
+    started = start(tmp_path, KNOWN, [], config=listening(port))
+    with prometheus(tmp_path, port, native=True) as backend:
+        backend.wait_for(f"histogram_count({NAME})", 20_001)
+        assert backend.value(f"histogram_sum({NAME})") == pytest.approx(sum(TRUTH) / 1e9, abs=0.5)
+        for share in SHARES:
+            found = backend.value(f"histogram_quantile({share}, {NAME})")
+            assert found == pytest.approx(known.quantile_s(TRUTH, share), rel=0.015)
+        assert backend.value("hookmon_transaction_errors_total") == 31
+        below = sum(duration <= 100_000_000 for duration in TRUTH) / len(TRUTH)
+        assert backend.value(f"histogram_fraction(0, 0.1, {NAME})") == pytest.approx(below, abs=0.003)
+        assert backend.ask("target_info")[0]["metric"]["service_name"]
+    finish(started, tmp_path)
+
+
+@needs_prometheus
+def test_prometheus_scrapes_classic_histograms(tmp_path: Path):
+    """As text, which is what it asks for by itself: exact counts and sums; buckets at the conventions' bounds."""
+    port = free_port()
+    started = start(tmp_path, KNOWN, [], config=listening(port))
+    with prometheus(tmp_path, port, native=False) as backend:
+        backend.wait_for(f"{NAME}_count", 20_001)
+        assert backend.value(f"{NAME}_sum") == pytest.approx(sum(TRUTH) / 1e9, abs=0.5)
+        assert backend.value(f'{NAME}_bucket{{le="+Inf"}}') == 20_001
+        for bound in (0.005, 0.025, 0.1, 1.0):
+            below = sum(duration <= bound * 1e9 for duration in TRUTH)
+            assert backend.value(f'{NAME}_bucket{{le="{bound}"}}') == pytest.approx(below, abs=0.005 * len(TRUTH))
+        assert backend.value('up{job="hookmon"}') == 1
+    finish(started, tmp_path)
+
+
+@needs_prometheus
+def test_workers_that_come_and_go_are_no_reset_for_prometheus(tmp_path: Path):
+    """Killed ones, too: one series that only grows."""
+    port = free_port()
+    started = start(tmp_path, WORKERS, [], config=listening(port))
+    with prometheus(tmp_path, port, native=False) as backend:
+        backend.wait_for(f"{NAME}_count", 4_008)
+        assert backend.value(f"resets({NAME}_count[10m])") == 0
+        assert len(backend.ask(f"count_over_time({NAME}_count[10m])")) == 1
+    finish(started, tmp_path)
+
+
+@needs_victoria_metrics
+def test_victoria_metrics_has_what_was_recorded(tmp_path: Path):
+    """By OTLP: counts, sums, errors, percentiles."""
+    with victoria_metrics(tmp_path) as backend:
+        env: dict[str, str | None] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": backend.otlp, "OTEL_SERVICE_NAME": "shop"}
+        finish(start(tmp_path, KNOWN, ["--export", "otlp"], env), tmp_path)
+        backend.wait_for(f'{{__name__="{OTLP_NAME}_count","service.name"="shop"}}', 20_001)
+        assert backend.value(f'{{__name__="{OTLP_NAME}_sum"}}') == pytest.approx(sum(TRUTH) / 1e9, abs=0.5)
+        assert backend.value('{__name__="hookmon.transaction.errors"}') == 31
+        for share in SHARES:
+            found = backend.value(f'histogram_quantile({share}, sum({{__name__="{OTLP_NAME}_bucket"}}) by (vmrange))')
+            assert found == pytest.approx(known.quantile_s(TRUTH, share), rel=0.015)
+
+
+@needs_victoria_metrics
+def test_a_backend_that_is_down_for_a_while_has_everything_later(tmp_path: Path):
+    """It is not there when the run begins, comes, goes and comes again."""
+    port = free_port()
+    env: dict[str, str | None] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"http://127.0.0.1:{port}/opentelemetry/v1/metrics"}
+    started = start(tmp_path, WORKERS, ["--export", "otlp"], env)
+    time.sleep(1)
+    count = f'{{__name__="{OTLP_NAME}_count"}}'
+    with victoria_metrics(tmp_path, port) as backend:
+        wait_until(lambda: backend.value(count) > 0, "the first counts")
+    time.sleep(1)
+    with victoria_metrics(tmp_path, port) as backend:
+        backend.wait_for(count, 4_008)
+        finish(started, tmp_path)
+        assert backend.value(count) == 4_008
+        assert backend.value(f'resets({{__name__="{OTLP_NAME}_count"}}[10m])') == 0
+
+
+@needs_victoria_metrics
+def test_an_exporter_that_is_killed_and_starts_again_counts_nothing_twice(tmp_path: Path):
+    """From outside, while workers come and go; the run is one instance to the backend."""
+    count = f'{{__name__="{OTLP_NAME}_count"}}'
+    with victoria_metrics(tmp_path) as backend:
+        started = start(tmp_path, WORKERS, [])
+        command = [HOOKMON, "export", "--otlp", backend.otlp, "--interval", "0.2"]
+        wait_until(lambda: list((tmp_path / ".hookmon").glob("run-*.sqlite")), "the run file")
+        wait_until(lambda: (tmp_path / ".hookmon" / "run-0001.sqlite").stat().st_size, "the run")
+        first = Started(command, cwd=tmp_path)
+        wait_until(lambda: backend.value(count) > 500, "the first counts")
+        os.kill(first.process.pid, signal.SIGKILL)
+        first.finish()
+        second = Started(command, cwd=tmp_path)
+        backend.wait_for(count, 4_008)
+        finish(started, tmp_path)
+        result = second.finish()
+        assert result.exit_code == 0, result.stderr
+        assert backend.value(count) == 4_008
+        assert backend.value(f'resets({{__name__="{OTLP_NAME}_count"}}[10m])') == 0
+        assert len(backend.ask(f'count_over_time({{__name__="{OTLP_NAME}_count"}}[10m])')) == 1
