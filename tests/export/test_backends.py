@@ -55,7 +55,7 @@ def finish(started: Started, folder: Path) -> None:
 
 def listening(port: int) -> str:
     """Return the configuration of an endpoint."""
-    return f'[export.prometheus]\nlisten = "127.0.0.1:{port}"\n'
+    return f'[export.prometheus]\nlisten = "127.0.0.1:{port}"\ninterval = 0.3\n'
 
 
 @needs_prometheus

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -30,6 +31,24 @@ def free_port() -> int:
     with closing(socket.socket()) as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def get(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, str, bytes]:
+    """Ask for a path."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request(method, path, headers=headers)
+    answer = connection.getresponse()
+    found = answer.status, answer.getheader("Content-Type", ""), answer.read()
+    connection.close()
+    return found
+
+
+def answers(port: int) -> bool:
+    """Say whether somebody answers."""
+    try:
+        return get(port, "/healthz")[0] == 200
+    except OSError:
+        return False
 
 
 class Backend:

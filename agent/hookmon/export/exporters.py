@@ -48,7 +48,7 @@ class Targets:
 def targets(tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], systems: Mapping[str, str]) -> Targets:
     """Return where to export to; `tables` are those of the exporters that are on, by name. Raises ExportError."""
     otlp = otlp_settings(tables["otlp"], environ) if "otlp" in tables else None
-    prometheus = prometheus_settings(tables["prometheus"], environ) if "prometheus" in tables else None
+    prometheus = prometheus_settings(tables["prometheus"]) if "prometheus" in tables else None
     written_attributes(environ)
     endpoint = None
     if prometheus is not None:

@@ -35,7 +35,9 @@ _VERBS = frozenset(
         *("CREATE", "ALTER", "DROP", "TRUNCATE", "LOCK", "EXPLAIN", "ANALYZE", "VACUUM", "PRAGMA", "LISTEN", "NOTIFY", "USE"),
     )
 )
-_TABLE = re.compile(r"\b(?:FROM|INTO|UPDATE|TABLE|COPY)\s+[\"`]?([A-Za-z_][\w$.]*)", re.IGNORECASE)
+_TABLE = re.compile(
+    r"\b(?:FROM|INTO|UPDATE|TABLE|COPY)\s+(?:IF\s+(?:NOT\s+)?EXISTS\s+|ONLY\s+)?[\"`]?([A-Za-z_][\w$.]*)", re.IGNORECASE
+)
 _SEVERAL = re.compile(r"\bJOIN\b|\bUNION\b|;|\bFROM\b[^()]*,", re.IGNORECASE)
 _PLAIN = re.compile(r"[A-Za-z0-9_. -]{1,80}")
 _WAITS = frozenset(("connect", "pool", "pubsub", "wait"))

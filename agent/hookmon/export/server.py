@@ -137,8 +137,10 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = _TIMEOUT_S
     protocol_version = "HTTP/1.1"
-    server_version = "hookmon"
-    sys_version = ""
+
+    def version_string(self) -> str:
+        """Return what the header Server says."""
+        return "hookmon"
 
     def do_GET(self) -> None:
         """Answer the two paths that there are."""

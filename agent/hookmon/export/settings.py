@@ -30,6 +30,7 @@ _PREFIX = "OTEL_EXPORTER_OTLP_"
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _DEFAULT_LISTEN = "127.0.0.1:9464"
 _DEFAULT_INTERVAL_S = 15.0
+_FRESH_S = 5.0  # what is scraped is no older: a scraper that sees one state twice draws steps
 _DEFAULT_TIMEOUT_S = 10.0
 _SHORTEST_S = 0.05
 _LONGEST_S = 3600.0
@@ -58,7 +59,7 @@ class PrometheusSettings:
 
     host: str
     port: int
-    interval_s: float = _DEFAULT_INTERVAL_S
+    interval_s: float = _FRESH_S
 
     @property
     def shown(self) -> str:
@@ -100,14 +101,14 @@ def otlp_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> OtlpS
     )
 
 
-def prometheus_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> PrometheusSettings:
+def prometheus_settings(table: Mapping[str, Any]) -> PrometheusSettings:
     """Return where to listen: loopback, unless another host is named. Raises ExportError."""
     _require("prometheus", "prometheus_client", "prometheus-client")
     try:
         host, port = split_address(str(table.get("listen") or _DEFAULT_LISTEN))
     except ValueError as error:
         raise ExportError(f"export prometheus: {error}") from None
-    return PrometheusSettings(host, port, _interval_s(table, environ))
+    return PrometheusSettings(host, port, _interval_s(table, {}, _FRESH_S))
 
 
 def resource_of(run: Run, table: Mapping[str, Any], environ: Mapping[str, str]) -> Resource:
@@ -187,11 +188,11 @@ def _parse_pairs(text: str, source: str, *, several: bool = True) -> dict[str, s
     return found
 
 
-def _interval_s(table: Mapping[str, Any], environ: Mapping[str, str]) -> float:
+def _interval_s(table: Mapping[str, Any], environ: Mapping[str, str], default_s: float = _DEFAULT_INTERVAL_S) -> float:
     if table.get("interval"):
         return min(max(float(table["interval"]), _SHORTEST_S), _LONGEST_S)
     name = "OTEL_METRIC_EXPORT_INTERVAL"
-    return _seconds(name, environ.get(name, "").strip(), _DEFAULT_INTERVAL_S, 1000)
+    return _seconds(name, environ.get(name, "").strip(), default_s, 1000)
 
 
 def _seconds(name: str, text: str, default: float, parts: int = 1) -> float:
