@@ -20,7 +20,9 @@ pytestmark = pytest.mark.process
 
 SHARES = (0.5, 0.95, 0.99)
 NAME = "http_server_request_duration_seconds"
+OK = 'http_response_status_code="200"'
 OTLP_NAME = "http.server.request.duration"
+VM_OK = '"http.response.status_code"="200"'
 WAIT = "while not os.path.exists('done'): time.sleep(0.05)\n"
 KNOWN = known.PROGRAM + "record(7, 20_000, 31)\n" + WAIT
 WORKERS = (
@@ -36,7 +38,7 @@ for seed in range(8):
 """
     + WAIT
 )
-TRUTH = known.durations_ns(7)
+TRUTH = known.durations_ns(7, errors=31)
 
 
 def start(folder: Path, code: str, options: list[str], env: dict[str, str | None] | None = None, config: str = "") -> Started:
@@ -64,14 +66,15 @@ def test_prometheus_scrapes_native_histograms(tmp_path: Path):
     port = free_port()
     started = start(tmp_path, KNOWN, [], config=listening(port))
     with prometheus(tmp_path, port, native=True) as backend:
-        backend.wait_for(f"histogram_count({NAME})", 20_001)
-        assert backend.value(f"histogram_sum({NAME})") == pytest.approx(sum(TRUTH) / 1e9, abs=0.5)
+        backend.wait_for(f"histogram_count({NAME}{{{OK}}})", 19_969)
+        assert backend.value(f"histogram_sum({NAME}{{{OK}}})") == pytest.approx(sum(TRUTH) / 1e9, rel=1e-12)
         for share in SHARES:
-            found = backend.value(f"histogram_quantile({share}, {NAME})")
+            found = backend.value(f"histogram_quantile({share}, {NAME}{{{OK}}})")
             assert found == pytest.approx(known.quantile_s(TRUTH, share), rel=0.015)
         assert backend.value("hookmon_transaction_errors_total") == 31
+        assert backend.value(f'histogram_count({NAME}{{http_response_status_code=~"5.."}})') == 31
         below = sum(duration <= 100_000_000 for duration in TRUTH) / len(TRUTH)
-        assert backend.value(f"histogram_fraction(0, 0.1, {NAME})") == pytest.approx(below, abs=0.003)
+        assert backend.value(f"histogram_fraction(0, 0.1, {NAME}{{{OK}}})") == pytest.approx(below, abs=0.003)
         assert backend.ask("target_info")[0]["metric"]["service_name"]
     finish(started, tmp_path)
 
@@ -82,12 +85,12 @@ def test_prometheus_scrapes_classic_histograms(tmp_path: Path):
     port = free_port()
     started = start(tmp_path, KNOWN, [], config=listening(port))
     with prometheus(tmp_path, port, native=False) as backend:
-        backend.wait_for(f"{NAME}_count", 20_001)
-        assert backend.value(f"{NAME}_sum") == pytest.approx(sum(TRUTH) / 1e9, abs=0.5)
-        assert backend.value(f'{NAME}_bucket{{le="+Inf"}}') == 20_001
+        backend.wait_for(f"{NAME}_count{{{OK}}}", 19_969)
+        assert backend.value(f"{NAME}_sum{{{OK}}}") == pytest.approx(sum(TRUTH) / 1e9, rel=1e-12)
+        assert backend.value(f'{NAME}_bucket{{le="+Inf",{OK}}}') == 19_969
         for bound in (0.005, 0.025, 0.1, 1.0):
             below = sum(duration <= bound * 1e9 for duration in TRUTH)
-            assert backend.value(f'{NAME}_bucket{{le="{bound}"}}') == pytest.approx(below, abs=0.005 * len(TRUTH))
+            assert backend.value(f'{NAME}_bucket{{le="{bound}",{OK}}}') == pytest.approx(below, abs=0.005 * len(TRUTH))
         assert backend.value('up{job="hookmon"}') == 1
     finish(started, tmp_path)
 
@@ -98,9 +101,9 @@ def test_workers_that_come_and_go_are_no_reset_for_prometheus(tmp_path: Path):
     port = free_port()
     started = start(tmp_path, WORKERS, [], config=listening(port))
     with prometheus(tmp_path, port, native=False) as backend:
-        backend.wait_for(f"{NAME}_count", 4_008)
-        assert backend.value(f"resets({NAME}_count[10m])") == 0
-        assert len(backend.ask(f"count_over_time({NAME}_count[10m])")) == 1
+        backend.wait_for(f"{NAME}_count{{{OK}}}", 4_000)
+        assert backend.value(f"resets({NAME}_count{{{OK}}}[10m])") == 0
+        assert len(backend.ask(f"count_over_time({NAME}_count{{{OK}}}[10m])")) == 1
     finish(started, tmp_path)
 
 
@@ -110,11 +113,12 @@ def test_victoria_metrics_has_what_was_recorded(tmp_path: Path):
     with victoria_metrics(tmp_path) as backend:
         env: dict[str, str | None] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": backend.otlp, "OTEL_SERVICE_NAME": "shop"}
         finish(start(tmp_path, KNOWN, ["--export", "otlp"], env), tmp_path)
-        backend.wait_for(f'{{__name__="{OTLP_NAME}_count","service.name"="shop"}}', 20_001)
-        assert backend.value(f'{{__name__="{OTLP_NAME}_sum"}}') == pytest.approx(sum(TRUTH) / 1e9, abs=0.5)
+        backend.wait_for(f'{{__name__="{OTLP_NAME}_count",{VM_OK},"service.name"="shop"}}', 19_969)
+        assert backend.value(f'{{__name__="{OTLP_NAME}_sum",{VM_OK}}}') == pytest.approx(sum(TRUTH) / 1e9, rel=1e-12)
         assert backend.value('{__name__="hookmon.transaction.errors"}') == 31
+        assert backend.value(f'{{__name__="{OTLP_NAME}_count","http.response.status_code"=~"5.."}}') == 31
         for share in SHARES:
-            found = backend.value(f'histogram_quantile({share}, sum({{__name__="{OTLP_NAME}_bucket"}}) by (vmrange))')
+            found = backend.value(f'histogram_quantile({share}, sum({{__name__="{OTLP_NAME}_bucket",{VM_OK}}}) by (vmrange))')
             assert found == pytest.approx(known.quantile_s(TRUTH, share), rel=0.015)
 
 
@@ -125,21 +129,21 @@ def test_a_backend_that_is_down_for_a_while_has_everything_later(tmp_path: Path)
     env: dict[str, str | None] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"http://127.0.0.1:{port}/opentelemetry/v1/metrics"}
     started = start(tmp_path, WORKERS, ["--export", "otlp"], env)
     time.sleep(1)
-    count = f'{{__name__="{OTLP_NAME}_count"}}'
+    count = f'{{__name__="{OTLP_NAME}_count",{VM_OK}}}'
     with victoria_metrics(tmp_path, port) as backend:
         wait_until(lambda: backend.value(count) > 0, "the first counts")
     time.sleep(1)
     with victoria_metrics(tmp_path, port) as backend:
-        backend.wait_for(count, 4_008)
+        backend.wait_for(count, 4_000)
         finish(started, tmp_path)
-        assert backend.value(count) == 4_008
-        assert backend.value(f'resets({{__name__="{OTLP_NAME}_count"}}[10m])') == 0
+        assert backend.value(count) == 4_000
+        assert backend.value(f'resets({{__name__="{OTLP_NAME}_count",{VM_OK}}}[10m])') == 0
 
 
 @needs_victoria_metrics
 def test_an_exporter_that_is_killed_and_starts_again_counts_nothing_twice(tmp_path: Path):
     """From outside, while workers come and go; the run is one instance to the backend."""
-    count = f'{{__name__="{OTLP_NAME}_count"}}'
+    count = f'{{__name__="{OTLP_NAME}_count",{VM_OK}}}'
     with victoria_metrics(tmp_path) as backend:
         started = start(tmp_path, WORKERS, [])
         command = [HOOKMON, "export", "--otlp", backend.otlp, "--interval", "0.2"]
@@ -150,10 +154,10 @@ def test_an_exporter_that_is_killed_and_starts_again_counts_nothing_twice(tmp_pa
         os.kill(first.process.pid, signal.SIGKILL)
         first.finish()
         second = Started(command, cwd=tmp_path)
-        backend.wait_for(count, 4_008)
+        backend.wait_for(count, 4_000)
         finish(started, tmp_path)
         result = second.finish()
         assert result.exit_code == 0, result.stderr
-        assert backend.value(count) == 4_008
-        assert backend.value(f'resets({{__name__="{OTLP_NAME}_count"}}[10m])') == 0
-        assert len(backend.ask(f'count_over_time({{__name__="{OTLP_NAME}_count"}}[10m])')) == 1
+        assert backend.value(count) == 4_000
+        assert backend.value(f'resets({{__name__="{OTLP_NAME}_count",{VM_OK}}}[10m])') == 0
+        assert len(backend.ask(f'count_over_time({{__name__="{OTLP_NAME}_count",{VM_OK}}}[10m])')) == 1

@@ -76,6 +76,40 @@ TRANSACTIONS = {
 }
 
 
+STATUSES = {
+    0: {},
+    200: {"http.response.status_code": 200},
+    404: {"http.response.status_code": 404},
+    503: {"http.response.status_code": 503, "error.type": "503"},
+    5: {"hookmon.response.status_class": "5xx", "error.type": "5xx"},
+    2: {"hookmon.response.status_class": "2xx"},
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_requests_have_their_status(status: int):
+    """From 500 on it is an error; that of a class is no number."""
+    _, attributes = names.name_transaction(CallKey("GET /a", "request", "m:f"), status)
+    assert dict(attributes) == {"http.request.method": "GET", "http.route": "/a", **STATUSES[status]}
+
+
+def test_requests_are_told_apart_by_status_while_there_is_room():
+    """Three quarters of the budget are for statuses, then they are counted by class; each request is counted once."""
+    metrics = Metrics(RESOURCE, {}, histograms=8)
+    found = snapshot()
+    for at in range(10):
+        key = CallKey(f"GET /{at}", "request", "m:f")
+        found.totals.by_transaction[key] = counters(MS, MS, MS, 9 * MS)  # the last one has no status yet
+        found.totals.by_status |= {(key, 200): counters(MS), (key, 404): counters(MS, MS)}
+    for _ in range(2):
+        rows = [row for row in metrics.export(found).rows if row.instrument == names.SERVER]
+        spreads = [(dict(row.attributes), row.spread.count) for row in rows if row.spread]
+        assert sum(count for _, count in spreads) == 30
+        assert sum("http.response.status_code" in attributes for attributes, _ in spreads) == 6
+        assert [attributes for attributes, _ in spreads].count(dict(OVERFLOW)) == 1
+        assert len(rows) == 9
+
+
 @pytest.mark.parametrize(("name", "kind"), TRANSACTIONS)
 def test_transactions_have_the_names_of_the_conventions(name: str, kind: str):
     """Requests by method and route; no route is no attribute."""

@@ -42,25 +42,28 @@ def test_counts_and_sums_are_exact_and_percentiles_within_1_5_percent(tmp_path: 
     write(tmp_path, {"known.py": known.MODULE, "app.py": APP})
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=known.CONFIG, env=variables(sink), options=["--export", "otlp"])
     assert result.exit_code == 0, result.stderr
-    point = sink.last("http.server.request.duration", http_route="/known")
-    truth = known.durations_ns(7)
-    (row,) = result.report["transactions"]
-    assert (point.count, point.scale, point.zero_count) == (20_001, 4, 0)
+    point = sink.last("http.server.request.duration", **known.OK)
+    truth = known.durations_ns(7, errors=31)
+    assert (point.count, point.scale, point.zero_count) == (len(truth), 4, 0) == (19_969, 4, 0)
     assert sum(point.positive.bucket_counts) == point.count
-    assert round(point.sum * 1e9) == row["total_ns"]
-    assert 0 <= row["total_ns"] - sum(truth) < 10**9  # the call that is real
-    assert (round(point.max * 1e9), attributes(point)) == (truth[-1], {"http.request.method": "GET", "http.route": "/known"})
+    assert (round(point.sum * 1e9), round(point.min * 1e9), round(point.max * 1e9)) == (sum(truth), truth[0], truth[-1])
+    assert attributes(point) == {"http.request.method": "GET", "http.route": "/known", "http.response.status_code": 200}
     for share in (0.5, 0.95, 0.99):
         assert known.quantile_of(buckets_of(point), share) == pytest.approx(known.quantile_s(truth, share), rel=0.015)
+    failed = sink.last("http.server.request.duration", http_response_status_code=503)
+    assert (failed.count, attributes(failed)["error.type"]) == (31, "503")
+    assert sink.last("http.server.request.duration", http_response_status_code=204).count == 1
     assert sink.last("hookmon.transaction.errors", http_route="/known").as_int == 31
+    (row,) = result.report["transactions"]
+    assert (row["calls"], row["errors"]) == (20_001, 31)
 
 
 def test_all_points_are_cumulative_and_of_one_instance(tmp_path: Path, sink: Sink):
     """Start and identity are those of the run; times rise; a new series begins with a point of zero; no count falls."""
     write(tmp_path, {"known.py": known.MODULE, "app.py": known.PROGRAM + "for _ in range(4): record(1, 500); time.sleep(0.5)\n"})
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=known.CONFIG, env=variables(sink), options=["--export", "otlp"])
-    points = sink.all("http.server.request.duration", http_route="/known")
-    assert points[-1].count == 2_004, result.stderr
+    points = sink.all("http.server.request.duration", **known.OK)
+    assert points[-1].count == 2_000, result.stderr
     assert len({request.resource()["service.instance.id"] for request in sink.taken}) == 1
     assert len({point.start_time_unix_nano for point in points}) == 1
     times = [point.time_unix_nano for point in points]
@@ -89,8 +92,8 @@ def test_workers_that_come_and_go_lose_no_count(tmp_path: Path, sink: Sink):
     write(tmp_path, {"known.py": known.MODULE})
     write(tmp_path, {"app.py": known.PROGRAM + "".join(line[4:] + "\n" for line in code.splitlines())})
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=known.CONFIG, env=variables(sink), options=["--export", "otlp"])
-    assert sink.last("http.server.request.duration", http_route="/known").count == 3_010, result.stderr
-    counts = [point.count for point in sink.all("http.server.request.duration", http_route="/known")]
+    assert sink.last("http.server.request.duration", **known.OK).count == 3_000, result.stderr
+    counts = [point.count for point in sink.all("http.server.request.duration", **known.OK)]
     assert counts == sorted(counts)
     ends = [point for point in sink.all("process.memory.usage") if point.flags & 1]
     assert ends, "processes that are gone are told once more"

@@ -243,7 +243,9 @@ def test_a_run_is_scraped_while_it_lasts(tmp_path: Path):
     port = free_port()
     config = f'{known.CONFIG}[export.prometheus]\nlisten = ":{port}"\ninterval = 0.2\n'
     started = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=config)
-    wait_until(lambda: answers(port) and b'http_route="/known",le="+Inf"} 501.0' in get(port, "/metrics")[2], "the counts")
+    wait_until(
+        lambda: answers(port) and b'code="200",http_route="/known",le="+Inf"} 500.0' in get(port, "/metrics")[2], "the counts"
+    )
     local = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()]
     assert {address for address in local if address.endswith(f":{port:04X}")} == {f"0100007F:{port:04X}"}
     (tmp_path / "done").touch()

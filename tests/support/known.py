@@ -6,34 +6,54 @@ import math
 import random
 
 CALLS = 20_000
-CONFIG = '[[watch]]\nmodule = "known"\ncalls = ["handle"]\nspan = "GET /known"\nkind = "request"\nentry = true\n'
-MODULE = "def handle():\n    pass\n"
+OK = {"http_route": "/known", "http_response_status_code": 200}
+"""The attributes of the series that has what is known."""
+
+CONFIG = """
+[[watch]]
+module = "known"
+calls = ["handle"]
+span = "GET /known"
+kind = "request"
+entry = true
+entry_status = "{result.status}"
+"""
+MODULE = """
+class Answer:
+    def __init__(self):
+        self.status = 204
+
+def handle():
+    return Answer()
+"""
 PROGRAM = """
 import os, random, sys, time
 import known
 from hookmon.probe.recording import recorder
+from hookmon.probe.transactions.statuses import status_node
 
 def record(seed, calls, errors=0):
     chance = random.Random(seed)
     known.handle()
-    node = next(node for node in recorder.root.children.values() if node.span.name == "GET /known")
-    recorder.words[node.total] -= 0
-    first = recorder.words[node.total]
-    for _ in range(calls):
+    entry = next(node for node in recorder.root.children.values() if node.span.name == "GET /known")
+    for number in range(calls):
         duration_ns = round(chance.lognormvariate(-4, 1) * 1e9)
-        recorder.words[node.total] += duration_ns
-        recorder.count_call(node, duration_ns)
-    for _ in range(errors):
-        recorder.count_error(node, ValueError())
-    return first
+        for node in (entry, status_node(entry, 503 if number < errors else 200)):
+            recorder.words[node.total] += duration_ns
+            recorder.count_call(node, duration_ns)
+            if number < errors:
+                recorder.count_error(node, ValueError())
 """
-"""Beside it a `record(seed, calls, errors)`, which first makes one call that is real and takes as good as no time."""
+"""Beside it a `record(seed, calls, errors)`, which first makes one call that is real, takes no time to speak of and has status 204.
+
+The first `errors` calls have the status 503, all others 200.
+"""
 
 
-def durations_ns(seed: int, calls: int = CALLS) -> list[int]:
-    """Return what `record` has recorded, in ascending order."""
+def durations_ns(seed: int, calls: int = CALLS, errors: int = 0) -> list[int]:
+    """Return what `record` has recorded of calls without an error, in ascending order."""
     chance = random.Random(seed)
-    return sorted(round(chance.lognormvariate(-4, 1) * 1e9) for _ in range(calls))
+    return sorted([round(chance.lognormvariate(-4, 1) * 1e9) for _ in range(calls)][errors:])
 
 
 def quantile_s(durations: list[int], share: float) -> float:

@@ -98,7 +98,7 @@ class Sink:
             for request in list(self.taken)
             if name in request.metrics()
             for point in points_of(request.metrics()[name])
-            if all(attributes(point).get(key.replace("_", ".")) == value for key, value in wanted.items())
+            if wanted.items() <= {name.replace(".", "_"): value for name, value in attributes(point).items()}.items()
         ]
 
     def wait_for(self, claim: Callable[[], object], what: str, timeout: float = 60.0) -> None:

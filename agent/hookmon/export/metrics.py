@@ -7,10 +7,10 @@ transaction gets its name; a backend would take that for a new start, so the lar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic_ns, time_ns
 
-from hookmon.collector.counters import Counters
+from hookmon.collector.counters import CallKey, Counters, Totals
 from hookmon.collector.feed import LiveProcess, Snapshot
 from hookmon.collector.metrics import Signal
 from hookmon.core import layout
@@ -21,6 +21,7 @@ from hookmon.export.rows import OVERFLOW, Attributes, Export, Instrument, Resour
 MOST_HISTOGRAMS = 200
 MOST_COUNTERS = 2_000
 _MOST_PROCESSES = 64
+_LEAST_STATUS = 100
 
 CPU = Instrument("process.cpu.time", "s", "counter", "CPU time that processes of the run have used.")
 MEMORY = Instrument("process.memory.usage", "By", "gauge", "Physical memory in use.")
@@ -30,6 +31,19 @@ PAUSE = Instrument("hookmon.signal.duration", "s", "histogram", "What signals ha
 AMOUNT = Instrument("hookmon.signal.amount", "1", "histogram", "What signals have measured in units of their own.")
 TOTAL = Instrument("hookmon.signal.total", "1", "counter", "What signals have added up.")
 VALUE = Instrument("hookmon.signal.value", "1", "gauge", "What signals have set last.")
+
+
+def _by_status(totals: Totals) -> Iterator[tuple[CallKey, int, Counters]]:
+    """Yield transactions with their status, 0 for none. A request is counted by its status a moment after it is counted.
+
+    So the difference between the two is no count of anything.
+    """
+    with_status = {key for key, _ in totals.by_status}
+    for (key, status), counters in totals.by_status.items():
+        yield key, status, counters
+    for key, counters in totals.by_transaction.items():
+        if key not in with_status:
+            yield key, 0, counters
 
 
 class _Sum:
@@ -73,6 +87,7 @@ class Metrics:
         """
         self._resource = resource
         self._systems = systems
+        self._histograms = histograms
         self._room = {"histogram": histograms, "counter": counters, "gauge": counters}
         self._admitted: set[tuple[str, Attributes]] = set()
         self._values: dict[tuple[str, Attributes], float] = {}
@@ -91,8 +106,10 @@ class Metrics:
     def _durations(self, snapshot: Snapshot) -> Iterable[Row]:
         """Yield the histograms: of transactions first, then of calls of others."""
         sums: dict[tuple[Instrument, Attributes], _Sum] = {}
-        for key, counters in snapshot.totals.by_transaction.items():
-            instrument, attributes = names.name_transaction(key)
+        for key, status, counters in _by_status(snapshot.totals):
+            instrument, attributes = names.name_transaction(key, status)
+            if status >= _LEAST_STATUS and not self._has_room_for((instrument.name, attributes)):
+                instrument, attributes = names.name_transaction(key, status // _LEAST_STATUS)
             sums.setdefault((instrument, self._place(instrument, attributes)), _Sum()).add(counters)
         for key, counters in snapshot.totals.by_key.items():
             wanted, attributes = names.name_call(key, self._systems)
@@ -169,6 +186,10 @@ class Metrics:
         for instrument, value in zip((MEMORY, THREADS), rest[1:], strict=True):
             if value:
                 yield Row(instrument, OVERFLOW, value)
+
+    def _has_room_for(self, key: tuple[str, Attributes]) -> bool:
+        """Say whether a status has a series of its own: while a quarter of the budget is left. Others are counted by class."""
+        return key in self._admitted or self._room["histogram"] > self._histograms // 4
 
     def _place(self, instrument: Instrument, attributes: Attributes) -> Attributes:
         """Return the attributes of the series that something belongs to: its own, or those of the rest."""

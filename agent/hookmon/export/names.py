@@ -27,6 +27,8 @@ FAILED = Instrument("hookmon.transaction.errors", "{transaction}", "counter", "T
 LONGEST = 250  # characters of a value, so that it has at most 1,000 bytes: VictoriaMetrics drops points with more than 4,096
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"))
 _NO_ROUTE = "(no route)"
+_LEAST_STATUS = 100
+_FAILED = 500
 _OTHER_SYSTEM = "other_sql"
 _VERBS = frozenset(
     (
@@ -44,11 +46,20 @@ _WAITS = frozenset(("connect", "pool", "pubsub", "wait"))
 _CALLS_OUT = frozenset(("rpc", "queue", "process", "template", "http", "cache", "sql"))
 
 
-def name_transaction(key: CallKey) -> tuple[Instrument, Attributes]:
-    """Return under what a request, job or test is exported: a request of HTTP by its route, where it has one."""
+def name_transaction(key: CallKey, status: int = 0) -> tuple[Instrument, Attributes]:
+    """Return under what a request, job or test is exported: a request of HTTP by its route, where it has one, and its status.
+
+    `status` is 1 to 9 for those of a class that are not told apart, and 0 where there is none.
+    """
     method, _, route = key.name.partition(" ")
     if key.kind == "request" and route and method in _METHODS:
         found: dict[str, str | int | bool] = {"http.request.method": method, "http.route": "" if route == _NO_ROUTE else route}
+        if status >= _LEAST_STATUS:
+            found["http.response.status_code"] = status
+        elif status:
+            found["hookmon.response.status_class"] = f"{status}xx"
+        if status >= _FAILED or status == _FAILED // _LEAST_STATUS:
+            found["error.type"] = str(status) if status >= _LEAST_STATUS else f"{status}xx"
         return SERVER, _attributes(found)
     if key.name == OTHER_NAMES:
         return (SERVER if key.kind == "request" else TRANSACTION), OVERFLOW
