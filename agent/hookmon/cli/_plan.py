@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hookmon.collector import run_folder
+from hookmon.collector import control, run_folder
 from hookmon.core.errors import LaunchError
 
 _ROOM_BYTES = 256 * 1024 * 1024  # a container's /dev/shm has 64 MiB, which its program may need
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
     """Write the plan of a configuration into a run folder; return its watches. Raises OSError."""
     from hookmon.collector.launch import clock_source, wrapt_folder
-    from hookmon.core import plan
+    from hookmon.core import layout, plan
 
     watches = [watch.to_plan(number) for number, watch in enumerate(config.watches, 1)]
     content: PlanData = {
@@ -34,6 +34,7 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
     }
     lines = module_lines(watches, is_at_once=bool(config.root["signals"]))
     lines += sorted({name for signal in config.root["signals"] for name in plan.SIGNAL_MODULES.get(signal, ())} - set(lines))
+    _write_privately(folder / layout.CONTROL_NAME, control.page())
     _write_privately(folder / plan.FILE_NAME, plan.encode({**config.root, **content}))
     _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(lines).encode("utf-8", "surrogateescape"))
     return watches

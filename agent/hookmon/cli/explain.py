@@ -46,6 +46,7 @@ def _show(explanation: Explanation) -> None:
     from hookmon.report.sampled import write_rows
     from hookmon.report.screen import Column, Piece, Screen
     from hookmon.report.texts import count, duration
+    from hookmon.report.transactions import trace_of
 
     finding, example = explanation.finding, explanation.example
     screen = Screen(sys.stdout)
@@ -61,6 +62,8 @@ def _show(explanation: Explanation) -> None:
         computed = "" if example.computed_ns is None else f", computing {duration(example.computed_ns)}"
         took = f"{duration(example.duration_ns)}{computed}{status}"
         screen.title("The slowest example", f"{finding.transaction}, {took}, process {example.pid}")
+        if example.trace_id:
+            screen.paragraph(trace_of(example))
         rows: list[list[Piece]] = []
         for step in shown:
             style = "bold" if step.is_meant else ""

@@ -16,6 +16,7 @@ from time import monotonic_ns
 
 from hookmon.collector import run_folder
 from hookmon.collector.births import has_processes, read_birth
+from hookmon.collector.control import Control
 from hookmon.collector.cost import Work, add_work
 from hookmon.collector.discard import discard
 from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
@@ -49,10 +50,18 @@ _KEPT = "still held by the program, in tables, closures or calls that go on: whi
 class Collector:
     """Everything that is known of a run while it lasts."""
 
-    def __init__(self, run: Run, run_file: RunFile, *, sees_processes: bool = True, observers: Iterable[Observer] = ()) -> None:
+    def __init__(
+        self,
+        run: Run,
+        run_file: RunFile,
+        *,
+        sees_processes: bool = True,
+        observers: Iterable[Observer] = (),
+        window_ns: int = 0,
+    ) -> None:
         """Begin with a run, which may be one that another launcher left behind, in another namespace of pids even.
 
-        `observers` look on beside the time series, in the launcher's thread: one that may block needs a `worker.Worker`.
+        `observers` look on in the launcher's thread: one that may block needs a `worker.Worker`. `window_ns` is for `control`.
         """
         self.run = run
         self._run_file = run_file
@@ -63,6 +72,7 @@ class Collector:
         self._shards = ShardSet(self._folder, run.nodes, run.folded, run.signals, run.statuses)
         self._series = Series(run)
         self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
+        self._control = Control(self._folder, window_ns, run.started_ns)
         self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
         self._statuses = Statuses()
         self._notes: dict[tuple[str, str], int] = {}
@@ -132,6 +142,7 @@ class Collector:
             self._note_work(now_ns)
             self._working.every_ns = max(_WORK_NS, (monotonic_ns() - now_ns) * _WORK_REST)
         if self._folding.is_due(now_ns):
+            self._control.renew(now_ns)
             self._scan(now_ns)
             self._fold_ended(now_ns)
             self.roster.forget_ended(now_ns)
@@ -207,9 +218,8 @@ class Collector:
         self.run.places.update(data.places)
         self.run.lanes += data.lanes_made
         calls, errors = calls_of(data)
-        row = watcher.row
-        row.calls += calls
-        row.errors += errors
+        watcher.row.calls += calls
+        watcher.row.errors += errors
         if data.engine not in self._engines:
             self._engines.append(data.engine)
         if data.executable not in self._interpreters:

@@ -12,6 +12,7 @@ from time import thread_time_ns
 from typing import TYPE_CHECKING, Protocol
 
 from hookmon.collector.counters import Totals
+from hookmon.collector.examples import LiveExample
 from hookmon.collector.metrics import Signal
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Snapshot:
     in_flight: list[LiveCall] = field(default_factory=list)  # the longest first
     processes: list[LiveProcess] = field(default_factory=list)  # those that were sampled
     signals: list[Signal] = field(default_factory=list)  # of all processes together
+    examples: list[LiveExample] = field(default_factory=list)  # kept whole, those of the last two windows too; known by `span_id`
     ended: bool = False
     is_late: bool = False
     pace_ns: int = 0

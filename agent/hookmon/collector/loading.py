@@ -46,6 +46,7 @@ _MOST_ROWS = {
 
 _OF_A_WATCH = {"id": int, "module": str, "calls": list, "pack": str, "source": str}
 _OF_SOME_WATCHES = {"files": list, "until": list, "entry_name": str, "entry_status": str, "entry_body": str}
+_HEX = frozenset("0123456789abcdef")
 _OF_A_SETTING = {"table": str, "key": str, "origin": str}
 
 
@@ -129,6 +130,11 @@ def _check_places(run: Run, *, has_nodes: bool) -> None:
     for example in run.examples:
         if not 0 <= example.node < most or not all(0 <= span[0] < most for span in example.spans):
             raise ValueError("an example is of no place")
+        if not all(0 <= at < len(example.spans) for at in example.failed):
+            raise ValueError("an example has no such call")
+        for text, length in ((example.trace_id, 32), (example.span_id, 16), (example.parent_id, 16)):
+            if text and (len(text) != length or not _HEX.issuperset(text)):
+                raise ValueError("an example has an id that is none")
     if not all(0 <= row.node < most for row in run.statuses):
         raise ValueError("a status is of no place")
     frames = range(len(run.sampled_frames))

@@ -7,7 +7,9 @@ each target. Runs in the launcher; pure computation.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
+from hookmon.collector.examples import row_of, select
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.records import RawExample, RawNode, RawStatus
 from hookmon.collector.shards import ShardData
@@ -42,7 +44,7 @@ class Tree:
         """Return a tree that can be added to without changing this one."""
         fresh = Tree()
         fresh.nodes = [Node(**{**vars(node), "buckets": dict(node.buckets)}) for node in self.nodes]
-        fresh.examples = list(self.examples)
+        fresh.examples = [replace(example) for example in self.examples]
         fresh.signals = [copy_signal(signal) for signal in self.signals]
         fresh.statuses = {key: Status(**{**vars(row), "buckets": dict(row.buckets)}) for key, row in self.statuses.items()}
         fresh._index = dict(self._index)
@@ -75,22 +77,9 @@ class Tree:
         add_signals(self.signals, data.signals)
 
     def _add_examples(self, raws: list[RawExample], places: list[int], pid: int) -> None:
-        """Keep the slowest of each name."""
-        for raw in raws:
-            spans = [(places[node], lane, start_ns, length_ns) for node, lane, start_ns, length_ns in raw.spans]
-            place = places[raw.node]
-            self.examples.append(
-                Example(place, raw.started_ns, raw.duration_ns, raw.status, raw.left_out, pid, spans, raw.computed_ns)
-            )
+        """Keep those that are worth it."""
         if raws:
-            kept: dict[str, int] = {}
-            slowest = []
-            for example in sorted(self.examples, key=lambda example: -example.duration_ns):
-                name = self.nodes[example.node].name
-                kept[name] = kept.get(name, 0) + 1
-                if kept[name] <= layout.EXAMPLES:
-                    slowest.append(example)
-            self.examples = slowest
+            self.examples = select([*self.examples, *(row_of(raw, places, pid) for raw in raws)], self.nodes)
 
 
 def _new_node(parent: int, raw: RawNode) -> Node:

@@ -102,7 +102,9 @@ class RawStatus:
 class RawExample:
     """One transaction, whole. `spans` are (index of the node, lane, start since the transaction's, duration), by their starts.
 
-    `computed_ns` is its CPU time, -1 where that was not measured.
+    `computed_ns` is its CPU time, -1 where that was not measured. `failed` are the places of the spans that have raised. `flags`
+    are layout.EXAMPLE_IS_… and EXAMPLE_HAS_FAILED; `window` is 0 where it is kept for the run as a whole. `ids` are the trace's
+    in two halves, its own, its caller's or 0, and the trace's flags.
     """
 
     node: int
@@ -112,6 +114,13 @@ class RawExample:
     left_out: int
     spans: list[tuple[int, int, int, int]]
     computed_ns: int = -1
+    failed: list[int] = field(default_factory=list)
+    flags: int = layout.EXAMPLE_IS_SLOW
+    window: int = 0
+    window_ns: int = 0
+    error: str = ""
+    started_at_ns: int = 0  # since 1970
+    ids: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
 
 
 @dataclass

@@ -65,11 +65,12 @@ class Status:
 
 @dataclass
 class Example:
-    """One of the slowest transactions of its name, whole.
+    """A transaction, whole: one of the slowest of its name, or the first with its status or exception.
 
     `node` is an index into the run's nodes. `spans` are (index of a node, lane, start since the transaction's, duration), by
-    their starts; lane 0 is the transaction's own. `left_out` says how many shorter ones there was no room for. `computed_ns` is
-    its CPU time in all threads and tasks, -1 where that was not measured.
+    their starts; lane 0 is the transaction's own; `failed` are the places of those that raised. `left_out` says how many shorter
+    ones there was no room for. `computed_ns` is its CPU time in all threads and tasks, -1 where that was not measured. The ids
+    are those of W3C trace context in hex, "" in runs of an older hookmon; `parent_id` is "" where it came without one.
     """
 
     node: int
@@ -80,6 +81,18 @@ class Example:
     pid: int
     spans: list[tuple[int, int, int, int]]
     computed_ns: int = -1
+    failed: list[int] = field(default_factory=list)
+    is_slow: bool = True
+    is_first_failed: bool = False
+    has_failed: bool = False
+    error: str = ""  # the type of what it raised, where it did
+    window: int = 0  # the last one that it is kept for, 0: the run as a whole
+    window_ns: int = 0  # how long windows are: it ends `window * window_ns` on CLOCK_MONOTONIC or less than one later
+    started_at_ns: int = 0  # since 1970
+    trace_id: str = ""
+    span_id: str = ""
+    parent_id: str = ""
+    trace_flags: int = 0  # those of the header it came with, if its trace's id is from there, and 256
 
 
 @dataclass

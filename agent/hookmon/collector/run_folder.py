@@ -36,7 +36,14 @@ _LOCK_FILE_NAME = "lock"
 _LARGEST_NOTE = 16_384
 _DELETED = frozenset(
     name + more
-    for name in (plan.FILE_NAME, plan.MODULES_FILE_NAME, _LOCK_FILE_NAME, SURVIVORS_FILE_NAME, UNKEPT_FILE_NAME)
+    for name in (
+        plan.FILE_NAME,
+        plan.MODULES_FILE_NAME,
+        layout.CONTROL_NAME,
+        _LOCK_FILE_NAME,
+        SURVIVORS_FILE_NAME,
+        UNKEPT_FILE_NAME,
+    )
     for more in ("", "-journal")
 )
 _DELETED_SUFFIXES = (

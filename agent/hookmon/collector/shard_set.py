@@ -6,6 +6,7 @@ with the processes. Used by the launcher's collector and by whoever looks on fro
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from zlib import crc32
 
 from hookmon.collector import run_folder
 from hookmon.collector.counters import Totals, sum_of, totals_of
+from hookmon.collector.examples import LiveExample, row_of
 from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
 from hookmon.collector.merge import measure
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
@@ -22,6 +24,8 @@ from hookmon.collector.store import Node, Status
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
+
+_MOST_ENDED_EXAMPLES = 500  # of processes that have ended: whoever looks on sees them in the snapshots that follow
 
 
 class Shard:
@@ -33,6 +37,7 @@ class Shard:
         self.opened_ns = now_ns
         self.data: ShardData | None = None
         self.totals = Totals()
+        self.examples: list[LiveExample] = []
         self._check = -1
         self._owner: Owner | None = None
 
@@ -62,6 +67,8 @@ class Shard:
         """Take over what was read and measured elsewhere."""
         self.data = data
         self.totals = totals_of(data.nodes, data.statuses)
+        places = range(len(data.nodes))
+        self.examples = [LiveExample(row_of(raw, places, data.pid), data.nodes) for raw in data.examples]
 
     def in_flight(self, now_ns: int) -> Iterator[LiveCall]:
         """Yield what its process is doing: the innermost call of each lane."""
@@ -96,6 +103,7 @@ class ShardSet:
         self.broken: dict[str, str] = {}  # {name: why it cannot be read}
         self.ended = totals_of(nodes, statuses)
         self.ended_signals = [copy_signal(signal) for signal in signals]
+        self.ended_examples: deque[LiveExample] = deque(maxlen=_MOST_ENDED_EXAMPLES)
 
     def discover(self, now_ns: int) -> list[str]:
         """Open the shards that are new in the run folder; return the names of all its files.
@@ -129,6 +137,7 @@ class ShardSet:
         """Add a shard to those that will not grow any more, as it was read last, and close it."""
         shard = self.open[name]
         self.ended.add(shard.totals)
+        self.ended_examples += shard.examples
         if shard.data is not None:
             add_signals(self.ended_signals, shard.data.signals)
         self.drop(name)
@@ -162,7 +171,9 @@ class ShardSet:
 
     def snapshot(self, processes: Processes, now_ns: int) -> Snapshot:
         """Return the run as it was read last, with the processes as they were sampled last."""
-        snapshot = Snapshot(now_ns, self.totals(), signals=self.signals())
+        snapshot = Snapshot(now_ns, self.totals(), signals=self.signals(), examples=[*self.ended_examples])
+        for shard in self.open.values():
+            snapshot.examples += shard.examples
         shards: dict[int, list[Shard]] = {}
         for shard, watcher in self.writers(processes, now_ns):
             snapshot.in_flight += shard.in_flight(now_ns)

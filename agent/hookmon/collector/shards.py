@@ -181,6 +181,12 @@ _SIZES = {getattr(layout, name): getattr(layout, f"{name}_WORDS") for name in ("
 """Records that are read when all strings, targets and buckets are known, and their words."""
 
 
+_OF_EXAMPLE = tuple(
+    getattr(layout, f"EXAMPLE_{name}")
+    for name in ("STARTED_NS", "DURATION_NS", "STATUS", "LEFT_OUT", "WINDOW", "WINDOW_NS", "WALL_NS")
+)
+
+
 class _Records:
     """One walk through the records of a shard."""
 
@@ -337,16 +343,24 @@ class _Records:
         turn = words[layout.EXAMPLE_TURN]
         if node < 0 or not turn or turn & 1:  # nothing there yet, or just being written
             return
-        spans = []
+        spans: list[tuple[int, int, int, int]] = []
+        failed: list[int] = []
         count = min(words[layout.EXAMPLE_SPANS], layout.EXAMPLE_MOST_SPANS)
         for place in range(layout.EXAMPLE_FIRST, layout.EXAMPLE_FIRST + 3 * count, 3):
             index = self._nodes.get(words[place] & _LOW, -1)
             if index >= 0:
-                spans.append((index, words[place] >> 32, min(words[place + 1], LARGEST), min(words[place + 2], LARGEST)))
-        fields = (layout.EXAMPLE_STARTED_NS, layout.EXAMPLE_DURATION_NS, layout.EXAMPLE_STATUS, layout.EXAMPLE_LEFT_OUT)
-        started_ns, duration_ns, status, left_out = (min(words[field], LARGEST) for field in fields)
-        computed_ns = min(words[layout.EXAMPLE_COMPUTED_NS], LARGEST) - 1
-        self._data.examples.append(RawExample(node, started_ns, duration_ns, status, left_out, spans, computed_ns))
+                if words[place] & layout.EXAMPLE_SPAN_FAILED:
+                    failed.append(len(spans))
+                lane = (words[place] & ~layout.EXAMPLE_SPAN_FAILED) >> 32
+                spans.append((index, lane, min(words[place + 1], LARGEST), min(words[place + 2], LARGEST)))
+        started_ns, duration_ns, status, left_out, window, window_ns, wall_ns = (min(words[at], LARGEST) for at in _OF_EXAMPLE)
+        example = RawExample(node, started_ns, duration_ns, status, left_out, spans)
+        example.computed_ns = min(words[layout.EXAMPLE_COMPUTED_NS], LARGEST) - 1
+        example.failed, example.flags = failed, words[layout.EXAMPLE_FLAGS] & 0xFF
+        example.window, example.window_ns, example.started_at_ns = window, window_ns, wall_ns
+        example.error = self._text(words[layout.EXAMPLE_ERROR])
+        example.ids = tuple(words[layout.EXAMPLE_TRACE_HIGH : layout.EXAMPLE_TRACE_FLAGS + 1])  # type: ignore[assignment]
+        self._data.examples.append(example)
 
     def _text(self, number: int) -> str:
         return self._strings.get(number, "")

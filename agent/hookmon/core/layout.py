@@ -17,7 +17,7 @@ reserved and is still being filled.
     WATCH       1: string (target) | status << 32     2: string (detail); the number is the watch's, the last one holds
     NOTE        1: string (kind)    2: string (detail): something that could not be seen
     PER         see PER_…           how often a node is called in one transaction; the number is the node's
-    EXAMPLE     see EXAMPLE_…       one of the slowest transactions, whole; the number is its node's
+    EXAMPLE     see EXAMPLE_…       a transaction, whole: one of the slowest, or a first that failed so; the number is its node's
     COMPUTING   see COMPUTING_…     CPU time of transactions, of those in which it was measured; the number is their node's
     METRIC      see METRIC_…        a counter, gauge or histogram; it is numbered among the nodes and has BUCKETS as they have
 
@@ -40,7 +40,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x22E1E5A1
+NUMBERS = 0x56CF9B3E
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -145,10 +145,35 @@ EXAMPLE_STATUS = 4  # of a response, 0 = none
 EXAMPLE_SPANS = 5
 EXAMPLE_LEFT_OUT = 6  # spans for which there was no room: the shortest
 EXAMPLE_COMPUTED_NS = 7  # 1 + CPU time of all its lanes, 0 = not measured
-EXAMPLE_FIRST = 8  # three words for each span: node | lane << 32, start since the transaction's, duration
+EXAMPLE_WINDOW = 8  # in which it ended, counted on CLOCK_MONOTONIC; 0: it is kept for the run as a whole
+EXAMPLE_WINDOW_NS = 9  # how long those are
+EXAMPLE_FLAGS = 10
+EXAMPLE_ERROR = 11  # string: the type of what it raised, 0 = nothing that is known
+EXAMPLE_WALL_NS = 12  # when it began, since 1970
+EXAMPLE_TRACE_HIGH = 13  # the trace's id, W3C trace context
+EXAMPLE_TRACE_LOW = 14
+EXAMPLE_SPAN_ID = 15  # its own; those of its spans come of it: core.traceparent
+EXAMPLE_PARENT_ID = 16  # of the caller's span, 0 = none told
+EXAMPLE_TRACE_FLAGS = 17
+EXAMPLE_FIRST = 18  # three words for each span: node | lane << 32 | EXAMPLE_SPAN_FAILED, start since the transaction's, duration
+EXAMPLE_SPAN_FAILED = 1 << 63
 EXAMPLE_MOST_SPANS = 100
 EXAMPLE_WORDS = EXAMPLE_FIRST + 3 * EXAMPLE_MOST_SPANS
-EXAMPLES = 3  # of each transaction
+EXAMPLES = 3  # of each name, the slowest of the run as a whole
+MOST_FAILED_EXAMPLES = 4  # of each name, in the run as a whole and in a window: the first with each status or exception
+MOST_EXAMPLES = 6_000  # of a process: 15 MB
+
+EXAMPLE_IS_SLOW = 1  # one of the slowest
+EXAMPLE_IS_FIRST_FAILED = 2  # the first with its status or exception
+EXAMPLE_HAS_FAILED = 4
+
+CONTROL_NAME = "control"
+"""Beside the plan: a page that the launcher writes and all processes of the run read."""
+CONTROL_MAGIC = 0
+CONTROL_WINDOW_NS = 1  # the length of the windows of which examples are kept, 0 = none
+CONTROL_UNTIL_NS = 2  # of what ends before that, CLOCK_MONOTONIC: who wants windows has to go on saying so
+CONTROL_WORDS = 3
+CONTROL_IS_OURS = 0x314C54434D4B4F48  # the bytes HOKMCTL1
 
 BUCKETS_OCTAVE = 1
 BUCKETS_FIRST = 2

@@ -36,6 +36,7 @@
 #include "c/stand_ins.h"
 #include "c/state.h"
 #include "c/traces.h"
+#include "c/transaction_fields.h"
 #include "c/transactions.h"
 #include "c/types.h"
 
@@ -50,6 +51,8 @@ static PyMethodDef module_methods[] = {
     {"reads", reads, METH_NOARGS, "Say what is read past CPython's interface: {what: whether it is laid out as expected, None: not known yet}."},
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "join_from_now_on()\n--\n\nLet calls at the root of their lane ask for a transaction."},
     {"set_words", set_words, METH_VARARGS, "set_words(view, shared, /)\n--\n\nWrite into this memoryview from now on; say whether a shard is behind it."},
+    {"map_control", map_control, METH_O, "map_control(descriptor, /)\n--\n\nMap the launcher's page for reading."},
+    {"window_length_ns", window_length, METH_NOARGS, "window_length_ns()\n--\n\nReturn how long windows are now, 0 where there are none."},
     {"cover_words", cover_words, METH_NOARGS, "cover_words()\n--\n\nPut memory of our own over the shard, for good."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "use_greenlets(getcurrent, lanes, /)\n--\n\nKeep lanes by greenlet."},

@@ -9,6 +9,8 @@ from types import CodeType, GeneratorType
 
 from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span
+from hookmon.probe.recording.control import map_control as map_control
+from hookmon.probe.recording.control import window_length_ns as window_length_ns
 from hookmon.probe.recording.tree import CurrentLane as CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane
 from hookmon.probe.recording.tree import Node as Node
@@ -61,7 +63,7 @@ def configure(
     is_own: Callable[[str], bool],
     join: Callable[[Lane, Span], Visit | None],
     join_from_now_on: Callable[[], None],
-    keep_if_slow: Callable[[Node, int, int, int, int, list[Trace]], None],
+    keep_example: Callable[[Transaction, Node, int, int, int, int, int, list[Trace]], None],
     locate: Callable[[Span], Span],
     look: Callable[[Node], None],
     nest: Callable[[Lane, Node, Closable | None], Closable | None],

@@ -12,7 +12,7 @@ from hookmon.core import arguments, layout
 from hookmon.core.plan import FILE_NAME, READS_CODE, decode
 from hookmon.probe import engine
 from hookmon.probe.naming import filters
-from hookmon.probe.recording import notes, overhead, recorder
+from hookmon.probe.recording import control, notes, overhead, recorder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _arrivals.take_back()
 recorder.start(_arrivals.run_folder, _plan["hookmon"])
 if recorder.arena() is None:
     raise OSError("the shard cannot be made in the run folder")
+control.begin(_arrivals.run_folder)
 if engine.WHY_PURE == engine.STALE:
     notes.note("stale engine", f"the pure engine counts: {engine.STALE}")
 

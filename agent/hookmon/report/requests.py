@@ -14,7 +14,7 @@ from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.statuses import says_something, summary
 from hookmon.report.statuses import sentence as status_sentence
 from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
-from hookmon.report.transactions import MAIN, ChildRow, TransactionRow, merge_alike
+from hookmon.report.transactions import MAIN, ChildRow, TransactionRow, merge_alike, trace_of
 
 MOST_ROWS = 8
 MOST_FINDINGS = 4
@@ -129,7 +129,7 @@ def fitted_title(finding: Finding, room: int) -> str:
 
 def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, everything: bool) -> None:
     """Write what is called inside of transactions: of all, or of the one that takes most time."""
-    own = [row for row in rows if row.name != MAIN and (row.children or row.computing)]
+    own = [row for row in rows if row.name != MAIN and (row.children or row.computing or row.statuses)]
     for row in own if everything else own[:1]:
         children = merge_alike(row.children)
         shown = children if everything else children[:MOST_CHILDREN]
@@ -143,6 +143,9 @@ def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, e
             screen.paragraph(sentence(row.computing, row.figures.calls))
         if says_something(row.statuses):
             screen.paragraph(f"by status {status_sentence(row.statuses)}")
+        told = max((example for example in row.examples if example.parent_id), key=lambda own: own.duration_ns, default=None)
+        if told is not None:
+            screen.paragraph(f"{duration(told.duration_ns)} in {trace_of(told)}")
         if not cells:
             continue
         columns = [

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from math import ceil
 
 from hookmon.collector.counters import Counters, Walk, walk_of
 from hookmon.collector.store import Example, Node
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.traceparent import SAMPLED, ids_of_spans
 from hookmon.report.computing import Computing, MeasuredSums, computing_of
 from hookmon.report.statuses import StatusRow
 
@@ -71,11 +73,17 @@ class SpanRow:
     start_ns: int
     duration_ns: int
     part: bool = False  # of the call before: the rows of a statement, the body of a response
+    failed: bool = False
+    span_id: str = ""
 
 
 @dataclass(slots=True)
 class ExampleRow:
-    """One of the slowest, whole; `left_out` shorter calls found no room. `computed_ns` is None where it was not measured."""
+    """A transaction, whole; `left_out` shorter calls found no room. `computed_ns` is None where it was not measured.
+
+    `reasons` say why it was kept: "slowest", "first failed". `window_ns` is how long the last window is that it was kept for, 0
+    where it was the run as a whole. The ids are those of W3C trace context in hex; `parent_id` is "" where it came without one.
+    """
 
     started_ns: int
     duration_ns: int
@@ -84,6 +92,15 @@ class ExampleRow:
     left_out: int
     computed_ns: int | None  # CPU time in all threads and tasks
     spans: list[SpanRow]
+    reasons: list[str] = field(default_factory=list)
+    has_failed: bool = False
+    error: str = ""  # the type of what it raised, where it did
+    window_ns: int = 0
+    started_at_ns: int = 0  # since 1970, 0 in runs of an older hookmon
+    trace_id: str = ""
+    span_id: str = ""
+    parent_id: str = ""
+    is_sampled: bool = False  # as its caller has said
 
 
 @dataclass(slots=True)
@@ -274,15 +291,49 @@ def _by_kind(group: _Group) -> dict[str, int]:
 
 def _example(nodes: list[Node], example: Example) -> ExampleRow:
     spans = []
-    for index, lane, start_ns, duration_ns in example.spans:
+    failed = set(example.failed)
+    starts = [start_ns for _, _, start_ns, _ in example.spans]
+    ids = ids_of_spans(example.span_id, example.started_ns, starts) if example.span_id else [""] * len(starts)
+    for at, (index, lane, start_ns, duration_ns) in enumerate(example.spans):
         node = nodes[index]
-        spans.append(
-            SpanRow(
-                node.name, node.kind, node.call_site, _depth(nodes, index, example.node), lane, start_ns, duration_ns, node.part
-            )
-        )
+        depth = _depth(nodes, index, example.node)
+        span = SpanRow(node.name, node.kind, node.call_site, depth, lane, start_ns, duration_ns, node.part)
+        span.failed, span.span_id = at in failed, ids[at]
+        spans.append(span)
     computed_ns = example.computed_ns if example.computed_ns >= 0 else None
-    return ExampleRow(example.started_ns, example.duration_ns, example.status, example.pid, example.left_out, computed_ns, spans)
+    return ExampleRow(
+        example.started_ns,
+        example.duration_ns,
+        example.status,
+        example.pid,
+        example.left_out,
+        computed_ns,
+        spans,
+        reasons=["slowest"] * example.is_slow + ["first failed"] * example.is_first_failed,
+        has_failed=example.has_failed,
+        error=example.error,
+        window_ns=example.window_ns if example.window else 0,
+        started_at_ns=example.started_at_ns,
+        trace_id=example.trace_id,
+        span_id=example.span_id,
+        parent_id=example.parent_id,
+        is_sampled=bool(example.parent_id and example.trace_flags & SAMPLED),
+    )
+
+
+def trace_of(example: ExampleRow) -> str:
+    """Return in words by which ids an example is found in other tools."""
+    caller = ""
+    if example.parent_id:
+        caller = f", called from span {example.parent_id}" + ("" if example.is_sampled else " (not sampled there)")
+    return f"trace {example.trace_id}, span {example.span_id}{caller}, {_time_of(example)}"
+
+
+def _time_of(example: ExampleRow) -> str:
+    try:
+        return datetime.fromtimestamp(example.started_at_ns / 1e9).astimezone().isoformat(" ", "milliseconds")
+    except (OverflowError, ValueError, OSError):  # of a file that anybody may have made
+        return "at a time that is none"
 
 
 def _depth(nodes: list[Node], index: int, entry: int) -> int:

@@ -12,6 +12,8 @@
 #include "traces.h"
 #include "types.h"
 
+#include <sys/mman.h>
+
 /* Return the status by which a request counts: one that has raised before it had one gets that with which servers answer. */
 static inline long
 status_that_counts(Transaction *self, Node *node, uint32_t outcome)
@@ -26,27 +28,58 @@ status_that_counts(Transaction *self, Node *node, uint32_t outcome)
     return is_websocket ? 0 : NO_ANSWER;
 }
 
-/* Return the node that counts an entry's requests with a status, borrowed from the entry; NULL where there is none (E_ASK). */
-static HOT Node *
-node_of_status(Node *entry, long status)
+/* Return what is known of an entry's transactions with a status; NULL where nothing is. */
+static HOT StatusEnding *
+find_ending(Node *entry, long status)
 {
     Endings *endings = entry->endings;
     for (int i = 0; endings && i < endings->count; i++) {
         if (endings->of[i].status == status) {
-            return endings->of[i].node;
+            return &endings->of[i];
         }
+    }
+    return NULL;
+}
+
+/* Return the endings of an entry's node; NULL where there is no memory, or it was retired meanwhile. */
+static Endings *
+endings_of(Node *entry)
+{
+    if (!entry->endings && entry->number) {
+        entry->endings = PyMem_Calloc(1, sizeof(Endings));
+    }
+    return entry->endings;
+}
+
+/* Make a place for a status, with the node that counts it, or NULL. There may be no room: then the answer is NULL. */
+static StatusEnding *
+add_ending(Node *entry, long status, Node *node)
+{
+    Endings *endings = endings_of(entry);
+    if (!endings || endings->count >= MOST_ENDINGS) {
+        return NULL;
+    }
+    StatusEnding *ending = &endings->of[endings->count++];
+    *ending = (StatusEnding){status, (Node *)Py_XNewRef((PyObject *)node), 0, NULL};
+    return ending;
+}
+
+/* Return the node that counts an entry's requests with a status, borrowed from Python or the entry; NULL where there is none
+ * (E_ASK). */
+static HOT Node *
+node_of_status(Node *entry, long status)
+{
+    StatusEnding *known = find_ending(entry, status);
+    if (LIKELY(known != NULL)) {
+        return known->node;
     }
     PyObject *found = PyObject_CallFunction(state.callbacks.status_node, "Ol", (PyObject *)entry, status);
     if (!found) {
         return NULL;
     }
     Node *node = Py_IS_TYPE(found, NodeType) ? (Node *)found : NULL;
-    endings = entry->endings; /* I2 */
-    if (!endings) {
-        endings = entry->endings = PyMem_Calloc(1, sizeof *endings);
-    }
-    if (endings && endings->count < MOST_ENDINGS && entry->number) { /* else it was retired meanwhile, or Python is asked each time */
-        endings->of[endings->count++] = (StatusEnding){status, (Node *)Py_XNewRef((PyObject *)node)};
+    if (!find_ending(entry, status)) { /* I2 */
+        add_ending(entry, status, node);
     }
     Py_DECREF(found); /* Python has one */
     return node;
@@ -54,9 +87,9 @@ node_of_status(Node *entry, long status)
 
 /* Count a request in the node of its status. -1 with an error. */
 static HOT int
-count_status(Transaction *self, Node *node, const Event *last)
+count_status(Transaction *self, Node *node, const Event *last, long status)
 {
-    Node *counted_in = node_of_status(node, status_that_counts(self, node, last->outcome));
+    Node *counted_in = node_of_status(node, status);
     if (!counted_in) {
         return PyErr_Occurred() ? -1 : 0;
     }
@@ -78,6 +111,86 @@ count_status(Transaction *self, Node *node, const Event *last)
     return count_call(counted_in, last->duration_ns) && PyErr_Occurred() ? -1 : 0;
 }
 
+/* Return the window in which a moment lies, 0 where examples are kept of the run as a whole. */
+static inline uint64_t
+window_of(uint64_t end_ns)
+{
+    const uint64_t *control = state.control;
+    uint64_t window_ns = control ? control[CONTROL_WINDOW_NS] : 0;
+    return window_ns && end_ns < control[CONTROL_UNTIL_NS] ? end_ns / window_ns : 0;
+}
+
+/* Say whether a transaction that has failed like this one was offered to be kept in this window. */
+static int
+was_offered(Transaction *self, Node *node, long status, uint64_t window)
+{
+    StatusEnding *ending = find_ending(node, status);
+    return ending && ending->kept == window + 1 && ending->error == (void *)self->error;
+}
+
+/* Have Python keep a transaction whole, if it is one of those. -1 with an error. */
+static RARE int
+offer(Transaction *self, Node *node, const Event *last, long status, int64_t computed_ns, uint64_t window, int has_failed,
+      Trace *own, PyObject *traces)
+{
+    PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
+    PyObject *answer = !list ? NULL
+                             : PyObject_CallFunction(state.callbacks.keep_example, "OOKKILKO", (PyObject *)self, (PyObject *)node,
+                                                     (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
+                                                     (unsigned)last->outcome, (long long)computed_ns, (unsigned long long)window,
+                                                     list);
+    Py_XDECREF(list);
+    if (!answer) {
+        return -1;
+    }
+    Py_DECREF(answer);
+    if (window || has_failed) {
+        Endings *endings = endings_of(node);
+        if (endings) {
+            endings->window = window;
+        }
+    }
+    else if (node->endings) {
+        node->endings->window = 0;
+    }
+    StatusEnding *ending = has_failed ? find_ending(node, status) : NULL;
+    if (has_failed && !ending) {
+        ending = add_ending(node, status, NULL);
+    }
+    if (ending) {
+        ending->kept = window + 1;
+        ending->error = (void *)self->error;
+    }
+    return 0;
+}
+
+/* Map the launcher's page, which stays. */
+static PyObject *
+map_control(PyObject *Py_UNUSED(module), PyObject *descriptor)
+{
+    int number = (int)PyLong_AsLong(descriptor);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    const uint64_t *page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, number, 0);
+    if (page == MAP_FAILED) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    if (page[CONTROL_MAGIC] == CONTROL_IS_OURS) {
+        state.control = page;
+    }
+    else {
+        munmap((void *)page, PAGE_BYTES);
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+window_length(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(state.control ? state.control[CONTROL_WINDOW_NS] : 0);
+}
+
 /* Write down what was counted. `last` is the entry's call; the calls without it are in one trace, or in a list of those of all
  * lanes. -1 with an error. */
 static HOT int
@@ -88,7 +201,8 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
         self->failed = 1;
         state.words[node->total + ERRORS]++;
     }
-    if (is_text(node->kind, text_request) && count_status(self, node, last) < 0) {
+    long status = status_that_counts(self, node, last->outcome);
+    if (is_text(node->kind, text_request) && count_status(self, node, last, status) < 0) {
         return -1;
     }
     if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {
@@ -101,15 +215,11 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
     if (computed_ns >= 0 && PyErr_Occurred()) {
         return -1;
     }
-    if (last->duration_ns <= node->floor_ns) {
+    uint64_t window = window_of(last->started_ns + last->duration_ns);
+    int has_failed = self->failed || last->outcome & OUTCOME_RAISED;
+    if (LIKELY(last->duration_ns <= node->floor_ns && window == (node->endings ? node->endings->window : 0) &&
+               (!has_failed || was_offered(self, node, status, window)))) {
         return 0;
     }
-    PyObject *list = traces ? Py_NewRef(traces) : Py_BuildValue("[O]", (PyObject *)own);
-    PyObject *answer = !list ? NULL
-                             : PyObject_CallFunction(state.callbacks.keep_if_slow, "OKKlLO", (PyObject *)node,
-                                                   (unsigned long long)last->started_ns, (unsigned long long)last->duration_ns,
-                                                   self->status, (long long)computed_ns, list);
-    Py_XDECREF(list);
-    Py_XDECREF(answer);
-    return answer ? 0 : -1;
+    return offer(self, node, last, status, computed_ns, window, has_failed, own, traces);
 }

@@ -31,6 +31,17 @@ exception_restore(SavedException *saved)
 #endif
 }
 
+/* Return the type of an error that was set aside, borrowed; NULL for none. */
+static inline PyObject *
+saved_type(const SavedException *saved)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    return saved->exception ? (PyObject *)Py_TYPE(saved->exception) : NULL;
+#else
+    return saved->type;
+#endif
+}
+
 /* Put an error back that was set aside; when there was none, one that came since stays. */
 static inline void
 exception_restore_unless_new(SavedException *saved)

@@ -10,12 +10,15 @@
 /* How transactions with one entry have ended: by status, the node that counts those. */
 typedef struct {
     long status;
-    Node *node; /* NULL: there is no space for one */
+    Node *node; /* NULL: there is no space for one, or it is no request */
+    uint64_t kept; /* 1 + the window in which one that failed was offered to be kept, 0: none was */
+    void *error;   /* the type of what it had raised; only compared */
 } StatusEnding;
 
 enum { MOST_ENDINGS = MOST_STATUSES + 10 }; /* those that have nodes of their own, and classes */
 
 typedef struct Endings {
+    uint64_t window; /* of the last one that was offered to be kept */
     int count;
     StatusEnding of[MOST_ENDINGS];
 } Endings;

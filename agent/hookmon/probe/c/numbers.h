@@ -1,7 +1,7 @@
 /* The numbers that C and Python share. Made by .ci/numbers; do not edit it by hand. */
 #pragma once
 
-#define NUMBERS 0x22E1E5A1 /* the digest of all below */
+#define NUMBERS 0x56CF9B3E /* the digest of all below */
 
 #define HEADER_MAGIC 0
 #define HEADER_VERSION 1
@@ -50,6 +50,11 @@
 #define OUTCOME_RAISED 1
 #define OUTCOME_INTERRUPTED 2
 #define OUTCOME_UNTIMED 4
+#define CONTROL_MAGIC 0
+#define CONTROL_WINDOW_NS 1
+#define CONTROL_UNTIL_NS 2
+#define CONTROL_WORDS 3
+#define CONTROL_IS_OURS 3552306854124801864
 #define LANE_IDENT 1
 #define LANE_KIND 2
 #define LANE_FIRST 4
@@ -62,6 +67,7 @@
 #define REPEATED 5
 #define FAILED_FROM 500
 #define NO_ANSWER 500
+#define PAGE_BYTES 4096
 #define MOST_STATUSES 16
 #define MOST_EVENTS 4096
 #define MOST_TRACES 1000

@@ -15,7 +15,7 @@
     X(is_own) \
     X(join) \
     X(join_from_now_on) \
-    X(keep_if_slow) \
+    X(keep_example) \
     X(locate) \
     X(look) \
     X(nest) \
@@ -59,6 +59,7 @@ static struct {
     int thread_spares;
     PyObject *no_children;
     vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
+    const uint64_t *control; /* the launcher's page, NULL: there is none; see endings.h */
     PyObject *members; /* context variable: who belongs to which transaction */
 } state __attribute__((aligned(64)));
 

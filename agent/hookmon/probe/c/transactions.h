@@ -66,6 +66,8 @@ transaction_traverse(Transaction *self, visitproc visit, void *arg)
     Py_VISIT(self->node);
     Py_VISIT(self->entry);
     Py_VISIT(self->counted_in);
+    Py_VISIT(self->origin);
+    Py_VISIT(self->error);
     Py_VISIT(self->traces);
     Py_VISIT(self->member);
     Py_VISIT(self->before);
@@ -101,6 +103,8 @@ transaction_dealloc(Transaction *self)
     self->epoch = self->status = 0;
     self->is_routed = self->failed = self->ended = self->nested = 0;
     Py_CLEAR(self->counted_in);
+    Py_CLEAR(self->origin);
+    Py_CLEAR(self->error);
     self->counted_ns = self->counted_as = 0;
     forget_measured(self);
     freelist_push(&transaction_freelist, (PyObject *)self);
@@ -224,80 +228,6 @@ static PyMethodDef transaction_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static PyMemberDef transaction_members[] = {
-    {"lane", Py_T_OBJECT_EX, offsetof(Transaction, lane), Py_READONLY, NULL},
-    {"route", Py_T_OBJECT_EX, offsetof(Transaction, route), 0, NULL},
-    {"is_routed", Py_T_BOOL, offsetof(Transaction, is_routed), 0, NULL},
-    {"failed", Py_T_BOOL, offsetof(Transaction, failed), 0, NULL},
-    {"member", Py_T_OBJECT_EX, offsetof(Transaction, member), Py_READONLY, NULL},
-    {"epoch", Py_T_LONG, offsetof(Transaction, epoch), Py_READONLY, NULL},
-    {"status", Py_T_LONG, offsetof(Transaction, status), 0, NULL},
-    {"stands_for", Py_T_LONG, offsetof(Transaction, stands_for), 0, NULL},
-    {"readings", Py_T_ULONGLONG, offsetof(Transaction, readings), Py_READONLY, NULL},
-    {"computed_ns", Py_T_ULONGLONG, offsetof(Transaction, computed_ns), Py_READONLY, NULL},
-    {"beside_ns", Py_T_ULONGLONG, offsetof(Transaction, beside_ns), Py_READONLY, NULL},
-    {"ended", Py_T_BOOL, offsetof(Transaction, ended), 0, NULL},
-    {"nested", Py_T_BOOL, offsetof(Transaction, nested), 0, NULL},
-    {"counted_ns", Py_T_ULONGLONG, offsetof(Transaction, counted_ns), Py_READONLY, NULL},
-    {"counted_as", Py_T_ULONGLONG, offsetof(Transaction, counted_as), Py_READONLY, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyObject *
-transaction_get_node(Transaction *self, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(self->node);
-}
-
-static int
-transaction_set_node(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    if (!value || !Py_IS_TYPE(value, NodeType)) {
-        PyErr_SetString(PyExc_TypeError, "a transaction's node is a Node");
-        return -1;
-    }
-    Py_XSETREF(self->node, (Node *)Py_NewRef(value));
-    return 0;
-}
-
-static PyObject *
-transaction_get_traces(Transaction *self, void *Py_UNUSED(closure))
-{
-    return Py_XNewRef(traces_of(self));
-}
-
-static int
-transaction_set_traces(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    if (!value || !PyList_CheckExact(value)) {
-        PyErr_SetString(PyExc_TypeError, "a transaction's traces are a list");
-        return -1;
-    }
-    Py_CLEAR(self->own);
-    Py_XSETREF(self->traces, Py_NewRef(value));
-    return 0;
-}
-
-static PyObject *
-transaction_get_counted_in(Transaction *self, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(self->counted_in ? (PyObject *)self->counted_in : Py_None);
-}
-
-static int
-transaction_set_counted_in(Transaction *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    Py_XSETREF(self->counted_in, value && Py_IS_TYPE(value, NodeType) ? (Node *)Py_NewRef(value) : NULL);
-    return 0;
-}
-
-static PyGetSetDef transaction_getset[] = {
-    {"counted_in", (getter)transaction_get_counted_in, (setter)transaction_set_counted_in, NULL, NULL},
-    {"node", (getter)transaction_get_node, (setter)transaction_set_node, NULL, NULL},
-    {"traces", (getter)transaction_get_traces, (setter)transaction_set_traces, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
 /* Return the open transaction that the caller belongs to, a new reference; NULL when there is none (E_ASK). */
 static HOT Transaction *
 open_transaction(void)
@@ -381,6 +311,9 @@ close_opened(PyObject *opened)
 {
     SavedException saved;
     exception_save(&saved);
+    if (Py_IS_TYPE(opened, TransactionType)) {
+        Py_XSETREF(((Transaction *)opened)->error, Py_XNewRef(saved_type(&saved)));
+    }
     PyObject *answer = Py_IS_TYPE(opened, TransactionType) ? transaction_close((Transaction *)opened, NULL)
                                                            : PyObject_CallMethodNoArgs(opened, name_close);
     Py_XDECREF(answer);

@@ -146,6 +146,8 @@ typedef struct {
     unsigned long thread; /* and where it runs */
     void *around;         /* the transaction whose part is around it; only compared */
     Node *entry;          /* that it began with */
+    PyObject *origin;     /* the traceparent that came with it, or its ids; NULL: none yet */
+    PyObject *error;      /* type of what its entry has raised, or NULL */
     Node *counted_in;     /* when it has ended: the node of its status, or NULL, */
     uint64_t counted_ns;  /* and the time */
     uint64_t counted_as;  /* and the outcome there */

@@ -257,7 +257,7 @@ def _map(descriptor: int) -> tuple[Any, int, int]:
     """
     size = layout.LARGEST_BYTES
     while True:
-        placeholders = _fill_standard_descriptors(descriptor)
+        placeholders = fill_standard_descriptors(descriptor)
         try:
             os.ftruncate(descriptor, size)
             copy = os.dup(descriptor)
@@ -273,7 +273,7 @@ def _map(descriptor: int) -> tuple[Any, int, int]:
                 os.close(placeholder)
 
 
-def _fill_standard_descriptors(own: int) -> list[int]:
+def fill_standard_descriptors(own: int) -> list[int]:
     """Occupy what is free of 0 to 2 while mapping: mmap keeps a copy of our descriptor under the lowest free number.
 
     A program that has closed them, as daemons do, would otherwise write its output into the shard.

@@ -13,6 +13,7 @@ The name of a request is known only when it has been routed: see `renaming`.
 
 from __future__ import annotations
 
+import sys
 from _contextvars import ContextVar, Token
 
 from hookmon.core import layout
@@ -20,10 +21,12 @@ from hookmon.probe.base.guard import after_fork, shielded
 from hookmon.probe.base.target import Span, Target
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
+from hookmon.probe.recording.control import window_of
 from hookmon.probe.recording.switching import running_task
 from hookmon.probe.transactions.computing import Measurable, Part
+from hookmon.probe.transactions.examples import keep_example, windows
 from hookmon.probe.transactions.statuses import count_status, status_node, status_of
-from hookmon.probe.transactions.traces import RETURNED, UNTIMED, Trace, keep_if_slow, settle
+from hookmon.probe.transactions.traces import RAISED, RETURNED, UNTIMED, Trace, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,7 +49,9 @@ class Transaction(Measurable):
 
     `failed` says that it is an error whatever its status. `route` is the part of the route that adapters know so far: prefixes of
     mounted applications. `is_routed` says that it has its name. `nested` says that it is a request within a job or a test.
-    When it has ended, `counted_in` is the node of its status, `counted_ns` and `counted_as` are the time and the outcome there.
+    `origin` is the `traceparent` that came with it, if one did, and later its ids (`ids`). When it has ended, `error` is the type
+    of what its entry has raised, if it has, `counted_in` is the node of its status, `counted_ns` and `counted_as` are the time
+    and the outcome there.
     """
 
     __slots__ = (
@@ -55,12 +60,14 @@ class Transaction(Measurable):
         "counted_ns",
         "ended",
         "epoch",
+        "error",
         "failed",
         "is_routed",
         "lane",
         "member",
         "nested",
         "node",
+        "origin",
         "route",
         "status",
         "token",
@@ -78,6 +85,8 @@ class Transaction(Measurable):
         self.is_routed = False
         self.nested = False
         self.ended = False
+        self.origin: object = None
+        self.error: type[BaseException] | None = None
         self.counted_in: Node | None = None
         self.counted_ns = self.counted_as = 0
         trace = Trace()
@@ -109,6 +118,7 @@ class Transaction(Measurable):
         self.member = self.token = None  # or the two would be a cycle
         own = traces[0].take_last() if traces and self.epoch == recorder.forks else None
         if own is not None and own[0] is self.node:
+            self.error = sys.exc_info()[0] if own[3] & RAISED else None
             self.settle(traces, own)
 
     def settle(self, traces: list[Trace], own: Event) -> None:
@@ -126,8 +136,9 @@ class Transaction(Measurable):
         if outcome & UNTIMED:
             return
         computed_ns = self._settle_measured(node, duration_ns)
-        if duration_ns > node.floor_ns:
-            keep_if_slow(node, started_ns, duration_ns, self.status, computed_ns, traces)
+        window = window_of(started_ns + duration_ns)
+        if duration_ns > node.floor_ns or window != windows.get(node, 0) or self.failed or outcome == RAISED:
+            keep_example(self, node, started_ns, duration_ns, outcome, computed_ns, window, traces)
 
 
 @choose

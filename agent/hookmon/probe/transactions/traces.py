@@ -1,15 +1,13 @@
-"""The calls of one transaction, lane by lane, and the slowest transactions of each name with all their calls.
+"""The calls of one transaction, lane by lane.
 
-In: completed calls, in the order of their ends. Out: how often each node was called in a transaction, and a record of the shard
-for each of the slowest (`core.layout.EXAMPLE`); a slower one takes the place of the fastest of them. Runs in the watched process.
-`_engine` has a Trace of its own of the same shape.
+In: completed calls, in the order of their ends. Out: how often each node was called in a transaction. Runs in the watched
+process. `_engine` has a Trace of its own of the same shape.
 """
 
 from __future__ import annotations
 
 from hookmon.core import layout
 from hookmon.core.histogram import bucket_of
-from hookmon.probe.base.guard import shielded
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charge
@@ -127,73 +125,3 @@ def outcome_of(error: BaseException | None) -> int:
     if error is None or isinstance(error, StopIteration | StopAsyncIteration):
         return RETURNED
     return RAISED if isinstance(error, Exception) else INTERRUPTED
-
-
-_MOST_EXAMPLES = 2_000  # names of transactions: 7 kB each
-
-_examples: dict[Node, list[tuple[int, int]]] = {}  # (duration, index of the record), fastest first
-_examples_of = 0  # recorder.forks, when they were written
-
-
-@charge
-@shielded(None)
-def keep_if_slow(node: Node, started_ns: int, duration_ns: int, status: int, computed_ns: int, traces: list[Trace]) -> None:
-    """Write a transaction into the shard when it is one of the slowest of its name.
-
-    `computed_ns` is its CPU time, -1 where that was not measured. It also sets `Node.floor_ns`: a transaction that is not slower
-    need not be offered.
-    """
-    global _examples_of
-    if _examples_of != recorder.forks:  # those belong to the parent's shard
-        _examples.clear()
-        _examples_of = recorder.forks
-    kept = _examples.get(node)
-    if kept is None:
-        if len(_examples) >= _MOST_EXAMPLES:
-            node.floor_ns = 1 << 62
-            return
-        kept = _examples[node] = []
-    if len(kept) < layout.EXAMPLES:
-        arena = recorder.arena()
-        if arena is None or not node.number:
-            return
-        at = arena.record(layout.EXAMPLE, node.number, [0] * (layout.EXAMPLE_WORDS - 1))
-        if not at:
-            return
-    elif duration_ns > kept[0][0]:
-        _, at = kept.pop(0)
-    else:
-        return
-    kept.append((duration_ns, at))
-    kept.sort()
-    if len(kept) >= layout.EXAMPLES:
-        node.floor_ns = kept[0][0]
-    _write_example(at, started_ns, duration_ns, status, computed_ns, traces)
-
-
-def _write_example(at: int, started_ns: int, duration_ns: int, status: int, computed_ns: int, traces: list[Trace]) -> None:
-    spans = [
-        (length_ns, began_ns, node.number | lane << 32)
-        for lane, trace in enumerate(traces)
-        for node, began_ns, length_ns, _, _ in trace.events()
-        if began_ns >= started_ns
-    ]
-    calls = sum(event[4] for trace in traces for event in trace.events())
-    spans.sort(reverse=True)
-    del spans[layout.EXAMPLE_MOST_SPANS :]
-    spans.sort(key=lambda span: span[1])
-    words = recorder.words
-    words[at + layout.EXAMPLE_TURN] |= 1
-    words[at + layout.EXAMPLE_STARTED_NS] = started_ns
-    words[at + layout.EXAMPLE_DURATION_NS] = duration_ns
-    words[at + layout.EXAMPLE_STATUS] = status
-    words[at + layout.EXAMPLE_SPANS] = len(spans)
-    words[at + layout.EXAMPLE_LEFT_OUT] = calls - len(spans)
-    words[at + layout.EXAMPLE_COMPUTED_NS] = computed_ns + 1
-    place = at + layout.EXAMPLE_FIRST
-    for length_ns, began_ns, number in spans:
-        words[place] = number
-        words[place + 1] = began_ns - started_ns
-        words[place + 2] = length_ns
-        place += 3
-    words[at + layout.EXAMPLE_TURN] = (words[at + layout.EXAMPLE_TURN] | 1) + 1

@@ -25,7 +25,7 @@ from hookmon.probe.base.target import is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
-from hookmon.probe.transactions import computing, context, nested, paired_spans, renaming, response, statuses, traces
+from hookmon.probe.transactions import computing, context, examples, nested, paired_spans, renaming, response, statuses, traces
 from hookmon.probe.wrappers import coroutines, generators, monitoring
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
@@ -72,7 +72,7 @@ if compiled:
         is_own=is_own,
         join=context.join,
         join_from_now_on=recorder.join_from_now_on,
-        keep_if_slow=traces.keep_if_slow,
+        keep_example=examples.keep_example,
         locate=locate,
         look=recorder.look,
         nest=nested.nest,

@@ -94,14 +94,20 @@ function perRequest(mean) {
 function waterfalls(row) {
   const made = el("div");
   const holder = el("div");
-  const buttons = row.examples.map((example, at) => el("button", { type: "button", "aria-pressed": "false", on: { click: () => show(at) } }, duration(example.duration_ns)));
-  made.append(el("div", { class: "examples" }, el("b", {}, "Slowest"), buttons), holder);
+  const buttons = row.examples.map((example, at) => el("button", { type: "button", "aria-pressed": "false", on: { click: () => show(at) } }, [duration(example.duration_ns), failureOf(example)].filter(Boolean).join(" ")));
+  const title = row.examples.some((example) => (example.reasons || []).includes("first failed")) ? "Slowest, and first of each failure" : "Slowest";
+  made.append(el("div", { class: "examples" }, el("b", {}, title), buttons), holder);
   function show(at) {
     buttons.forEach((button, index) => button.setAttribute("aria-pressed", String(index === at)));
     holder.replaceChildren(waterfall(row, row.examples[at]));
   }
   show(0);
   return made;
+}
+
+/** How an example has failed, "" where it has not: "503", "ValueError". */
+function failureOf(example) {
+  return !example.has_failed ? "" : example.error ? example.error.split(".").pop() : example.status ? String(example.status) : "failed";
 }
 
 function waterfall(row, example) {
@@ -125,7 +131,13 @@ function waterfall(row, example) {
   const status = example.status ? `, status ${example.status}` : "";
   const computed = example.computed_ns === null || example.computed_ns === undefined ? "" : `, computing ${duration(example.computed_ns)}`;
   const rest = example.left_out ? `, ${count(example.left_out, "shorter call")} not kept` : "";
-  made.append(el("p", { class: "note" }, `process ${example.pid}${status}${computed}${at}${rest}`));
+  const when = example.started_at_ns ? `, ${new Date(example.started_at_ns / 1e6).toLocaleString()}` : "";
+  const raised = example.error ? `, raised ${example.error}` : "";
+  made.append(el("p", { class: "note" }, `process ${example.pid}${status}${raised}${computed}${at}${when}${rest}`));
+  if (example.trace_id) {
+    const told = example.parent_id ? `, of the caller's span ${example.parent_id}${example.is_sampled ? "" : ", not sampled there"}` : "";
+    made.append(el("p", { class: "note" }, "trace ", el("code", {}, example.trace_id), ", span ", el("code", {}, example.span_id), told));
+  }
   return made;
 }
 

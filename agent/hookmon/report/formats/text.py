@@ -36,7 +36,7 @@ _ODD = "yellow"
 _QUIET = "dim"
 _UNKNOWN = "–"
 
-UNREAD = ("examples", "samples")
+UNREAD = ("samples",)
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:
