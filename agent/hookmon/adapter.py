@@ -26,7 +26,7 @@ from hookmon.probe.base.introspect import CO_COROUTINE, CO_GENERATOR, MISSING, a
 from hookmon.probe.naming.filters import method_of as http_method
 from hookmon.probe.patching.entries import owners
 from hookmon.probe.recording import recorder
-from hookmon.probe.transactions import context, renaming, response
+from hookmon.probe.transactions import context, origins, renaming, response
 from hookmon.probe.wrappers import make
 from hookmon.probe.wrappers.bodies import Body
 from hookmon.probe.wrappers.coroutines import StandIn as Proxy
@@ -78,6 +78,7 @@ __all__ = (
     "owner_of",
     "request_name",
     "set_status",
+    "set_traceparent",
     "shielded",
     "signal",
     "span_opener",
@@ -229,6 +230,15 @@ def mount_request(method: str, prefix: Any, rest: str) -> None:
 def set_status(transaction: Transaction, status: int | str) -> None:
     """Say how the response of a transaction begins, 503 or "503 Later", also when it has ended. From 500 on it is an error."""
     response.begin(transaction, str(status) if isinstance(status, int) else status)
+
+
+def set_traceparent(transaction: Transaction, header: Any) -> None:
+    """Say with which `traceparent` of W3C trace context a transaction came, text or bytes. What is no valid one is passed over.
+
+    Requests of WSGI, ASGI and aiohttp, and messages whose argument has `headers`, are read without this.
+    """
+    if header is not None and transaction.origin is None:
+        transaction.origin = origins.checked(header)
 
 
 def fail_transaction() -> None:

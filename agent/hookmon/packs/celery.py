@@ -7,7 +7,7 @@ here; one that is to be tried again, ignored or rejected is none. Runs in the wa
 
 from __future__ import annotations
 
-from hookmon.adapter import drop_frame, fail_transaction, hide_frames, look_like
+from hookmon.adapter import current_transaction, drop_frame, fail_transaction, hide_frames, look_like, set_traceparent, shielded
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
     plain = vars(module)[call]
 
     def run(tracer: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        transaction = current_transaction()
+        if transaction is not None:
+            set_traceparent(transaction, _traceparent(args[3] if len(args) > 3 else kwargs.get("request")))
         try:
             result = tracer(*args, **kwargs)
         except BaseException as error:
@@ -47,3 +50,12 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
         return trace
 
     patches.replace(module, call, look_like(build_tracer, plain))
+
+
+@shielded(None)
+def _traceparent(request: Any) -> Any:
+    """Return the header of a task's message; Celery's protocol 2 has headers of the sender's own beside its own."""
+    if type(request) is not dict:
+        return None
+    headers = request.get("headers")
+    return request.get("traceparent") or (headers.get("traceparent") if type(headers) is dict else None)

@@ -7,7 +7,7 @@ handler as an entry. Sanic.handle_request itself cannot be watched: Sanic makes 
 
 from __future__ import annotations
 
-from hookmon.adapter import drop_frame, hide_frames, look_like
+from hookmon.adapter import current_transaction, drop_frame, hide_frames, look_like, set_traceparent, shielded
 
 TYPE_CHECKING = False  # importing typing would cost the watched program 3 ms
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
     plain = owner.__init__
 
     async def handle(handler: Any, request: Any) -> Any:
+        transaction = current_transaction()
+        if transaction is not None:
+            set_traceparent(transaction, _traceparent(request))
         try:
             return await handler(request)
         except BaseException as error:
@@ -46,3 +49,10 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
         self.request_handler = begin
 
     patches.replace(owner, "__init__", look_like(__init__, plain))
+
+
+@shielded(None)
+def _traceparent(request: Any) -> Any:
+    """Return the one such header of a request, None where there are several."""
+    found = request.headers.getall("traceparent", [])
+    return found[0] if len(found) == 1 else None

@@ -16,6 +16,7 @@ from hookmon.adapter import (
     look_like,
     observe,
     set_status,
+    set_traceparent,
     shielded,
 )
 
@@ -45,6 +46,7 @@ def _execute_maker(plain: Any, timed: Any, call: str) -> Any:
         transaction = current_transaction()
         if transaction is not None:
             _open[id(handler)] = transaction
+            set_traceparent(transaction, _traceparent(handler))
         try:
             return await plain(handler, *args, **kwargs)
         except BaseException as error:
@@ -98,6 +100,12 @@ def _fetch_maker(plain: Any, timed: Any, call: str) -> Any:
 
 
 _MAKERS = {"_execute": _execute_maker, "fetch": _fetch_maker}
+
+
+@shielded(None)
+def _traceparent(handler: Any) -> Any:
+    """Return the header of a request; several are joined by a comma there, and none is valid then."""
+    return vars(handler.request.headers)["_dict"].get("Traceparent")
 
 
 @shielded("GET (no route)")

@@ -7,6 +7,7 @@
 #include "freelist.h"
 #include "interned.h"
 #include "names.h"
+#include "origins.h"
 #include "state.h"
 #include "transactions.h"
 #include "types.h"
@@ -133,6 +134,9 @@ application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
     if (span) {
         note_maker_once(self, span);
         timed = PyErr_Occurred() ? NULL : wrap_awaitable(Py_NewRef(made), span, APPLICATION);
+        if (timed) {
+            ((Coroutine *)timed)->origin = find_in_headers(item(args[self->position], name_headers));
+        }
     }
     Py_XDECREF(span);
     Py_XDECREF(made);

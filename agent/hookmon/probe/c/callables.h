@@ -82,6 +82,7 @@ timed_dealloc(Timed *self)
         PyObject_ClearWeakRefs((PyObject *)self);
     }
     timed_clear(self);
+    Py_CLEAR(self->entry_kind);
     Py_CLEAR(self->function);
     Py_CLEAR(self->span);
     Py_CLEAR(self->name);

@@ -14,6 +14,7 @@
 #include "numbers.h"
 #include "state.h"
 #include "traces.h"
+#include "origins.h"
 #include "transactions.h"
 #include "types.h"
 
@@ -139,6 +140,7 @@ time_call(Timed *self, PyObject *function, PyObject *const *args, size_t nargsf,
     }
     if (node->entry) {
         opened = open_entry(lane, node, opened);
+        note_origin(opened, args, PyVectorcall_NARGS(nargsf));
         if (PyErr_Occurred()) {
             goto done;
         }

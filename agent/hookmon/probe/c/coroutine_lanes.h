@@ -129,6 +129,10 @@ coroutine_find_node(Coroutine *self, Lane *lane)
     }
     else if (self->node && self->node->entry) {
         self->opened = open_entry(lane, self->node, self->opened);
+        if (self->origin && self->opened && Py_IS_TYPE(self->opened, TransactionType)) {
+            Py_XSETREF(((Transaction *)self->opened)->origin, self->origin);
+            self->origin = NULL;
+        }
         coroutine_note_part(self);
     }
     return PyErr_Occurred() ? -1 : 0;

@@ -13,6 +13,7 @@
 #include "interned.h"
 #include "names.h"
 #include "numbers.h"
+#include "origins.h"
 #include "response.h"
 #include "stand_ins.h"
 #include "state.h"
@@ -279,6 +280,7 @@ coroutine_dealloc(Coroutine *self)
         PyObject_GC_UnTrack(self);
     }
     coroutine_clear(self);
+    Py_CLEAR(self->origin);
     Py_CLEAR(self->inner);
     Py_CLEAR(self->span);
     if (was_finalized) {
@@ -346,6 +348,24 @@ note_maker_once(Timed *self, PyObject *span)
     }
 }
 
+/* Return the kind of the transactions that a function's calls are, None where they are none; borrowed. */
+static inline PyObject *
+entry_kind_of(Timed *self, PyObject *span)
+{
+    if (!LIKELY(self->entry_kind)) {
+        PyObject *target = PyObject_GetAttr(span, name_target);
+        PyObject *entry = target ? PyObject_GetAttr(target, name_entry) : NULL;
+        self->entry_kind = entry == Py_True ? PyObject_GetAttr(target, name_kind) : NULL;
+        if (!self->entry_kind) {
+            PyErr_Clear();
+            self->entry_kind = Py_NewRef(Py_None);
+        }
+        Py_XDECREF(entry);
+        Py_XDECREF(target);
+    }
+    return self->entry_kind;
+}
+
 static HOT PyObject *
 coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
@@ -359,6 +379,10 @@ coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
     if (span) {
         note_maker_once(self, span);
         timed = PyErr_Occurred() ? NULL : make_coroutine(made, span);
+        if (timed && entry_kind_of(self, span) != Py_None) {
+            ((Coroutine *)timed)->origin = find_origin(self->entry_kind, args, PyVectorcall_NARGS(nargsf));
+            PyErr_Clear();
+        }
     }
     Py_XDECREF(span);
     Py_DECREF(made);

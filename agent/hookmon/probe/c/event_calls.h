@@ -13,6 +13,7 @@
 #include "numbers.h"
 #include "state.h"
 #include "traces.h"
+#include "origins.h"
 #include "transactions.h"
 #include "types.h"
 
@@ -80,6 +81,7 @@ enter_call(Timed *self, PyObject *code, PyObject *const *args, Py_ssize_t count)
     }
     if (node && node->entry) {
         opened = open_entry(lane, node, opened);
+        note_origin(opened, args, count);
     }
     OpenCall *call = PyErr_Occurred() ? NULL : push_open_call(lane);
     if (!call) {

@@ -10,15 +10,20 @@
     X(name_current_tasks, "_current_tasks") \
     X(name_entry, "entry") \
     X(name_function, "_self_function") \
+    X(name_environ_traceparent, "HTTP_TRACEPARENT") \
     X(name_get_running_loop, "_get_running_loop") \
+    X(name_headers, "headers") \
     X(name_kind, "kind") \
+    X(name_message, "_message") \
     X(name_more_body, "more_body") \
     X(name_name, "name") \
     X(name_part, "part") \
+    X(name_raw_headers, "raw_headers") \
     X(name_running_loop, "__asyncio_running_event_loop__") \
     X(name_status, "status") \
     X(name_target, "target") \
     X(name_throw, "throw") \
+    X(name_traceparent, "traceparent") \
     X(name_type, "type") \
     X(no_text, "") \
     X(text_body, "http.response.body") \

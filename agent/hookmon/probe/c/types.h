@@ -185,7 +185,8 @@ typedef struct {
     PyObject *name;      /* function of (args, kwargs), or NULL */
     PyObject *detail;    /* the one key in that argument, a dict, or NULL */
     PyObject *weakrefs;
-    uint64_t unused[7];
+    PyObject *entry_kind; /* kind of its transactions, of a coroutine function; None: its calls are none; NULL: not known */
+    uint64_t unused[6];
 } Timed;
 _Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
 
@@ -230,6 +231,7 @@ typedef struct {
     uint64_t steps;
     uint64_t step_ns; /* when the open step began, where `inner` is NULL */
     PyObject *weakrefs;
+    PyObject *origin; /* the traceparent that an entry's call came with, until its transaction has it; or NULL */
 } Coroutine;
 
 enum { APPLICATION = 1, LAST_PART = 2 };

@@ -9,6 +9,7 @@ from hookmon.core import layout
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.recording import recorder
 from hookmon.probe.transactions.context import FAILED_FROM, MOST_TRACES, Member, Transaction, begin, current, members, take_back
+from hookmon.probe.transactions.origins import find_origin
 from hookmon.probe.transactions.traces import RAISED, RETURNED, Trace
 
 TYPE_CHECKING = False
@@ -20,13 +21,17 @@ if TYPE_CHECKING:
 _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
 
 
-def enter(lane: Lane, node: Node, opened: Closable | None) -> Closable | None:
+def enter(lane: Lane, node: Node, opened: Closable | None, arguments: tuple[object, ...] = ()) -> Closable | None:
     """Open what an entry's call opens: a transaction, or a Nested request within a job or a test. Return what the call closes.
 
-    `opened` is what the call would close without this: the visit of the lane to a transaction, or None.
+    `opened` is what the call would close without this: the visit of the lane to a transaction, or None. `arguments` are those of
+    the call, as far as they are known.
     """
     if lane.trace is None and opened is None:
-        return begin(lane, node)
+        transaction = begin(lane, node)
+        if transaction is not None and arguments:
+            transaction.origin = find_origin(node.span.target.kind, arguments)
+        return transaction
     return nest(lane, node, opened) or opened
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.target import note_maker
 from hookmon.probe.transactions import context, response
+from hookmon.probe.transactions.origins import find_origin
 from hookmon.probe.wrappers.calls import TimedCoroutineFunction
 from hookmon.probe.wrappers.coroutines import TimedCoroutine
 
@@ -49,7 +50,9 @@ class Application(TimedCoroutineFunction):
         span = self._self_name(args, kwargs)
         if not span.made_at:
             note_maker(span)
-        return TimedCoroutine(_note_failure(made), span)
+        timed = TimedCoroutine(_note_failure(made), span)
+        timed._frame.origin = find_origin("request", (args[self._self_position],))
+        return timed
 
 
 def _begins_request(scope: object) -> bool:

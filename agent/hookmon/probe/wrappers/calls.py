@@ -21,6 +21,7 @@ from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charge_sample
 from hookmon.probe.transactions.context import join
 from hookmon.probe.transactions.nested import enter
+from hookmon.probe.transactions.origins import find_origin
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import RETURNED, UNTIMED, outcome_of
 from hookmon.probe.wrappers.coroutines import TimedCoroutine, can_be_awaited, follow_awaitable
@@ -106,7 +107,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
                 drop_frame(error)
                 raise
         if node.entry:
-            opened = enter(lane, node, opened)
+            opened = enter(lane, node, opened, args)
         if node.skip and node.skip < ONE_TIMED_OF:
             try:
                 return self._call_untimed(lane, parent, node, opened, args, kwargs)
@@ -302,7 +303,10 @@ class TimedCoroutineFunction(Timed):
         span = self._self_span or self._self_name(args, kwargs)
         if not span.made_at:
             note_maker(span)
-        return TimedCoroutine(coroutine, span)
+        timed = TimedCoroutine(coroutine, span)
+        if span.target.entry:
+            timed._frame.origin = find_origin(span.target.kind, args)
+        return timed
 
 
 class TimedGeneratorFunction(Timed):

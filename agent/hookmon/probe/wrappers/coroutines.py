@@ -18,7 +18,7 @@ from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
 from hookmon.probe.recording import recorder
 from hookmon.probe.recording.switching import running_task
-from hookmon.probe.transactions.context import begin_concurrent_call, join, part_of
+from hookmon.probe.transactions.context import Transaction, begin_concurrent_call, join, part_of
 from hookmon.probe.transactions.nested import enter
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import outcome_of
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from hookmon.probe.base.target import Span
     from hookmon.probe.recording.tree import Lane, Node
     from hookmon.probe.transactions.computing import Part
-    from hookmon.probe.transactions.context import Transaction
     from hookmon.probe.transactions.traces import Trace
 
 
@@ -46,6 +45,7 @@ class Frame:
         "lane",
         "node",
         "opened",
+        "origin",
         "outer",
         "owns_lane",
         "parent",
@@ -64,6 +64,7 @@ class Frame:
         self.opened: Closable | None = None  # the transaction that this is, or the visit to another one
         self.parent: Node = recorder.root
         self.part: Transaction | Part | None = None  # what measures the CPU time of its steps
+        self.origin: object = None  # the traceparent with which an entry's call came
         self.owns_lane = False
         self.stepping = False
         self.ended = False
@@ -95,6 +96,8 @@ class Frame:
                 self.opened = None
         elif node.entry:
             self.opened = enter(lane, node, self.opened)
+            if self.origin is not None and type(self.opened) is Transaction:
+                self.opened.origin = self.origin
         if self.opened is not None:
             self.part = part_of(self.opened)
         self.started_ns = clock()
