@@ -104,8 +104,9 @@ _MAKERS = {"_execute": _execute_maker, "fetch": _fetch_maker}
 
 @shielded(None)
 def _traceparent(handler: Any) -> Any:
-    """Return the header of a request; several are joined by a comma there, and none is valid then."""
-    return vars(handler.request.headers)["_dict"].get("Traceparent")
+    """Return the one such header of a request, None where there are several."""
+    found = vars(handler.request.headers)["_as_list"].get("Traceparent", ())
+    return found[0] if len(found) == 1 else None
 
 
 @shielded("GET (no route)")

@@ -69,6 +69,19 @@ find_in_headers(PyObject *headers)
     return PyList_CheckExact(headers) || PyTuple_CheckExact(headers) ? find_among_pairs(headers) : NULL;
 }
 
+/* Read an attribute, also where C code makes it: the field of a named tuple or of a type in C. A new reference, NULL for nothing. */
+static PyObject *
+read_in_c(PyObject *value, PyObject *name)
+{
+    PyObject *on_class = look_up_on_type(Py_TYPE(value), name);
+    if (!on_class || !(Py_IS_TYPE(on_class, &PyGetSetDescr_Type) || strstr(Py_TYPE(on_class)->tp_name, "_tuplegetter"))) {
+        return read_attribute(value, name);
+    }
+    PyObject *found = PyObject_GenericGetAttr(value, name);
+    PyErr_Clear();
+    return found;
+}
+
 /* Return what an argument that is no dictionary has of headers: a message, or aiohttp's request. */
 static PyObject *
 find_on_object(PyObject *argument, int is_request)
@@ -77,17 +90,8 @@ find_on_object(PyObject *argument, int is_request)
         argument == Py_None || PyFunction_Check(argument) || PyBytes_CheckExact(argument) || PyDict_CheckExact(argument)) {
         return NULL;
     }
-    if (PyTuple_Check(argument)) { /* a record of kafka-python, a named tuple */
-        PyObject *field = look_up_on_type(Py_TYPE(argument), name_headers);
-        int is_field = field && strstr(Py_TYPE(field)->tp_name, "_tuplegetter") != NULL;
-        PyObject *headers = is_field ? PyObject_GenericGetAttr(argument, name_headers) : NULL;
-        PyObject *found = find_in_headers(headers);
-        Py_XDECREF(headers);
-        PyErr_Clear();
-        return found;
-    }
     PyObject *message = is_request ? read_attribute(argument, name_message) : Py_NewRef(argument);
-    PyObject *headers = message ? read_attribute(message, is_request ? name_raw_headers : name_headers) : NULL;
+    PyObject *headers = message ? read_in_c(message, is_request ? name_raw_headers : name_headers) : NULL;
     PyObject *found = find_in_headers(headers);
     Py_XDECREF(headers);
     Py_XDECREF(message);

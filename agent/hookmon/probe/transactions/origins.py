@@ -10,10 +10,10 @@ of an argument: pika's properties, aio-pika's message, a record of kafka-python 
 
 from __future__ import annotations
 
-from types import FunctionType
+from types import FunctionType, GetSetDescriptorType
 
 from hookmon.probe.base.guard import shielded
-from hookmon.probe.base.introspect import MISSING, attribute
+from hookmon.probe.base.introspect import MISSING, attribute, on_class_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,10 +39,16 @@ def find_origin(kind: str, arguments: tuple[object, ...]) -> object:
         if type(argument) in _NO_MESSAGES:
             continue
         message = attribute(argument, "_message") if is_request else argument
-        found = in_headers(attribute(message, "raw_headers" if is_request else "headers"))
+        found = in_headers(_field(message, "raw_headers" if is_request else "headers"))
         if found is not None:
             return found
     return None
+
+
+def _field(value: Any, name: str) -> Any:
+    """Return an attribute, also of a type in C, whose getters run no code of the program."""
+    on_class = on_class_of(value, name) if value is not MISSING else MISSING
+    return on_class.__get__(value) if type(on_class) is GetSetDescriptorType else attribute(value, name)
 
 
 def checked(value: object) -> object:
