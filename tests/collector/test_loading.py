@@ -13,6 +13,7 @@ import psutil
 import pytest
 from support.users import ALICE, as_user, common, folder_of, open_python
 
+from hookmon.collector.columns import columns_of
 from hookmon.collector.loading import rows_to_keep
 from hookmon.collector.store import BlindSpot, Example, Node, Run, RunFile
 from hookmon.core.errors import RunFileError
@@ -203,6 +204,23 @@ def test_examples_of_places_that_are_left_out_are_left_out():
 
 # what is of another type than its field
 
+
+def _example(**values: object) -> str:
+    """Return a statement that adds an example with some values that are not as they should be."""
+    row = {
+        **dict.fromkeys(columns_of(Example), 1),
+        "node": 0,
+        "spans": "'[]'",
+        "failed": "'[]'",
+        "error": "''",
+        "trace_id": "''",
+        "span_id": "''",
+        "parent_id": "''",
+        **values,
+    }
+    return f"INSERT INTO examples VALUES ({', '.join(map(str, row.values()))})"
+
+
 WRONG = {
     "text for a number": "UPDATE nodes SET steps = 'x'",
     "a real number": "UPDATE nodes SET calls = 1.5",
@@ -219,9 +237,13 @@ WRONG = {
     "a number of 5,000 digits": f"UPDATE run SET value = '{'9' * 5_000}' WHERE key = 'duration_ns'",
     "no number": "UPDATE run SET value = 'NaN' WHERE key = 'call_cost_ns'",
     "a watch without calls": "UPDATE run SET value = '[{\"id\": 1}]' WHERE key = 'plan'",
-    "an example of no place": "INSERT INTO examples VALUES (9, 1, 1, 0, 0, 1, '[]', -1)",
-    "a span of no place": "INSERT INTO examples VALUES (0, 1, 1, 0, 0, 1, '[[9, 0, 0, 1]]', -1)",
-    "a span of three": "INSERT INTO examples VALUES (0, 1, 1, 0, 0, 1, '[[0, 0, 0]]', -1)",
+    "an example of no place": _example(node=9),
+    "a span of no place": _example(spans="'[[9, 0, 0, 1]]'"),
+    "a span of three": _example(spans="'[[0, 0, 0]]'"),
+    "a failed span that is not there": _example(failed="'[0]'"),
+    "a trace id that is none": _example(trace_id="'" + "g" * 32 + "'"),
+    "a span id that is too short": _example(span_id="'00'"),
+    "a status of no place": "INSERT INTO statuses VALUES (9, 200, 1, 0, 0, 0, 1, 1, 1, '{}')",
     "a list that is open": "UPDATE nodes SET buckets = '{},{}' WHERE rowid = 1",
 }
 

@@ -4,8 +4,10 @@
 
 #include "base.h"
 #include "attributes.h"
+#include "compat.h"
 #include "errors.h"
 #include "interned.h"
+#include "state.h"
 #include "types.h"
 
 enum { LONGEST_ORIGIN = 512, MOST_LOOKED_AT = 4 };
