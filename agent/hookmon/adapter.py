@@ -27,6 +27,7 @@ from hookmon.probe.naming.filters import method_of as http_method
 from hookmon.probe.patching.entries import owners
 from hookmon.probe.recording import recorder
 from hookmon.probe.transactions import context, origins, renaming, response
+from hookmon.probe.transactions.propagation import outgoing_header
 from hookmon.probe.wrappers import make
 from hookmon.probe.wrappers.bodies import Body
 from hookmon.probe.wrappers.coroutines import StandIn as Proxy
@@ -75,6 +76,7 @@ __all__ = (
     "name_request",
     "observe",
     "observe_before",
+    "outgoing_traceparent",
     "owner_of",
     "request_name",
     "set_status",
@@ -239,6 +241,14 @@ def set_traceparent(transaction: Transaction, header: Any) -> None:
     """
     if header is not None and transaction.origin is None:
         transaction.origin = origins.checked(header)
+
+
+def outgoing_traceparent() -> str | None:
+    """Return the `traceparent` of a call that the open transaction is about to send, None outside of one.
+
+    For watches with `propagates`, which are there only where the user wants it.
+    """
+    return outgoing_header()
 
 
 def fail_transaction() -> None:

@@ -124,6 +124,8 @@ def load(
     )
     root: dict[str, Any] = {key: setting.default for key, setting in settings_of(ROOT, USER).items()}
     root |= tables[ROOT][0].values if document else {}
+    if not root["propagate"]:
+        watches = [kept for kept in watches if ("propagates", True) not in kept.others]
     root["signals"] = list(dict.fromkeys([*root["signals"], *(name for name, _ in signals)]))
     return Config(
         watches=watches,

@@ -62,6 +62,13 @@ SETTINGS = (
             "max_overhead", TEXT, checks.share, default="5%", help='share of a process that a target may cost, "off" for any'
         ),
         Setting("redact", TEXT, checks.redact, default="literals", help='what of SQL is not shown: "off", "literals" or "all"'),
+        Setting(
+            "propagate",
+            FLAG,
+            checks.anything,
+            default=False,
+            help="add traceparent (W3C trace context) to what transactions send by HTTP, gRPC and queues",
+        ),
         Setting("signals", TEXTS, checks.signals, default=[], help="what to measure besides calls: gc, imports, loop"),
         Setting("samples", NUMBER, checks.rate, default=0, help="samples a second of what computes, taken outside; 0 is none"),
         writers=(USER,),
@@ -105,6 +112,14 @@ SETTINGS = (
             checks.via,
             default="auto",
             help='how functions are watched: "function" or "code" themselves, "name" by a wrapper under their name',
+        ),
+        Setting(
+            "propagates",
+            FLAG,
+            checks.anything,
+            default=False,
+            help="only with propagate = true: its adapter adds the header to what its calls send",
+            writers=(PACK,),
         ),
         Setting("adapter", TEXT, checks.adapter, default="", help="module that patches what setattr cannot", writers=(PACK,)),
     ),

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
             str
         ]  # how functions are watched where not as probe.wrappers.monitoring chooses: "function", "code", "name"
         files: NotRequired[list[str]]  # globs of absolute paths: modules by their files, and `module` is what the user wrote
+        propagates: NotRequired[bool]  # its adapter adds a header to what is sent
         until: NotRequired[list[str]]  # functions that end what the calls begin, on the same object
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
