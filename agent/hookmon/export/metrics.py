@@ -7,10 +7,11 @@ transaction gets its name; a backend would take that for a new start, so the lar
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from time import monotonic_ns, time_ns
 
-from hookmon.collector.counters import CallKey, Counters, Totals
+from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.feed import LiveProcess, Snapshot
 from hookmon.collector.metrics import Signal
 from hookmon.core import layout
@@ -21,6 +22,7 @@ from hookmon.export.rows import OVERFLOW, Attributes, Export, Instrument, Resour
 MOST_HISTOGRAMS = 200
 MOST_COUNTERS = 2_000
 _MOST_PROCESSES = 64
+_LOOKS = 8  # snapshots in which a request has to be without a status
 _LEAST_STATUS = 100
 
 CPU = Instrument("process.cpu.time", "s", "counter", "CPU time that processes of the run have used.")
@@ -31,19 +33,6 @@ PAUSE = Instrument("hookmon.signal.duration", "s", "histogram", "What signals ha
 AMOUNT = Instrument("hookmon.signal.amount", "1", "histogram", "What signals have measured in units of their own.")
 TOTAL = Instrument("hookmon.signal.total", "1", "counter", "What signals have added up.")
 VALUE = Instrument("hookmon.signal.value", "1", "gauge", "What signals have set last.")
-
-
-def _by_status(totals: Totals) -> Iterator[tuple[CallKey, int, Counters]]:
-    """Yield transactions with their status, 0 for none. A request is counted by its status a moment after it is counted.
-
-    So the difference between the two is no count of anything.
-    """
-    with_status = {key for key, _ in totals.by_status}
-    for (key, status), counters in totals.by_status.items():
-        yield key, status, counters
-    for key, counters in totals.by_transaction.items():
-        if key not in with_status:
-            yield key, 0, counters
 
 
 class _Sum:
@@ -92,6 +81,7 @@ class Metrics:
         self._admitted: set[tuple[str, Attributes]] = set()
         self._values: dict[tuple[str, Attributes], float] = {}
         self._spreads: dict[tuple[str, Attributes], Spread] = {}
+        self._without_status: dict[CallKey, deque[Counters]] = {}
         self._pids: set[int] = set()
         self._last_ns = 0
 
@@ -106,7 +96,7 @@ class Metrics:
     def _durations(self, snapshot: Snapshot) -> Iterable[Row]:
         """Yield the histograms: of transactions first, then of calls of others."""
         sums: dict[tuple[Instrument, Attributes], _Sum] = {}
-        for key, status, counters in _by_status(snapshot.totals):
+        for key, status, counters in self._transactions(snapshot):
             instrument, attributes = names.name_transaction(key, status)
             if status >= _LEAST_STATUS and not self._has_room_for((instrument.name, attributes)):
                 instrument, attributes = names.name_transaction(key, status // _LEAST_STATUS)
@@ -117,6 +107,30 @@ class Metrics:
                 sums.setdefault((wanted, self._place(wanted, attributes)), _Sum()).add(counters)
         for (instrument, attributes), found in sums.items():
             yield self._spread(instrument, attributes, found.buckets, found.sum / 1e9, found.min, found.max)
+
+    def _transactions(self, snapshot: Snapshot) -> Iterator[tuple[CallKey, int, Counters]]:
+        """Yield transactions, requests by the status of their responses, 0 for those without one.
+
+        A request is counted first, and its status a moment later. So a request counts as one without a status when it was one in
+        several snapshots, or in the last one of the run; at once only where the run knows of no status at all.
+        """
+        totals = snapshot.totals
+        known: dict[CallKey, list[Counters]] = {}
+        for (key, status), counters in totals.by_status.items():
+            if status and key in totals.by_transaction:
+                known.setdefault(key, []).append(counters)
+                yield key, status, counters
+        for key, counters in totals.by_transaction.items():
+            rest = counters.since(Counters.sum_of(known[key])) if key in known else counters
+            without = totals.by_status.get((key, 0))
+            if without is not None and without.calls == rest.calls:
+                rest = without  # the same requests, and the least and the longest of these
+            if known and key.kind == "request":
+                looks = self._without_status.setdefault(key, deque([Counters()], _LOOKS))
+                looks.append(rest)
+                rest = rest if snapshot.ended else min(looks, key=lambda found: found.calls)
+            if rest.calls:
+                yield key, 0, rest
 
     def _counts(self, snapshot: Snapshot) -> Iterable[Row]:
         sums: dict[tuple[Instrument, Attributes], float] = {}

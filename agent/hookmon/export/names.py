@@ -49,17 +49,15 @@ _CALLS_OUT = frozenset(("rpc", "queue", "process", "template", "http", "cache", 
 def name_transaction(key: CallKey, status: int = 0) -> tuple[Instrument, Attributes]:
     """Return under what a request, job or test is exported: a request of HTTP by its route, where it has one, and its status.
 
-    `status` is 1 to 9 for those of a class that are not told apart, and 0 where there is none.
+    `status` is 1 to 9 for those of a class that are not told apart, "5xx", which panels that ask for `5..` take too; 0 for none.
     """
     method, _, route = key.name.partition(" ")
     if key.kind == "request" and route and method in _METHODS:
         found: dict[str, str | int | bool] = {"http.request.method": method, "http.route": "" if route == _NO_ROUTE else route}
-        if status >= _LEAST_STATUS:
-            found["http.response.status_code"] = status
-        elif status:
-            found["hookmon.response.status_class"] = f"{status}xx"
+        if status:
+            found["http.response.status_code"] = status if status >= _LEAST_STATUS else f"{status}xx"
         if status >= _FAILED or status == _FAILED // _LEAST_STATUS:
-            found["error.type"] = str(status) if status >= _LEAST_STATUS else f"{status}xx"
+            found["error.type"] = str(found["http.response.status_code"])
         return SERVER, _attributes(found)
     if key.name == OTHER_NAMES:
         return (SERVER if key.kind == "request" else TRANSACTION), OVERFLOW
