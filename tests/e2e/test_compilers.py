@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,8 @@ BY_VALUE = """
 def test_what_is_sent_by_value_is_byte_for_byte_that_of_a_plain_run(library: str, engine: str, tmp_path: Path) -> None:
     """And runs where there is no hookmon. The functions that stay are counted."""
     need_library(library, "300 KB")
+    if library == "dill" and sys.version_info >= (3, 15):
+        pytest.skip("dill 0.4.1 does not know code objects of CPython 3.15, with or without hookmon")
     write(tmp_path, {"shop.py": SHOP, "app.py": BY_VALUE.replace("LIBRARY", library)})
     report = run_as_bare(tmp_path, engine, watch("shop", "**")).report
     counted = {name: calls(report, f"shop:{name}") for name in ("plain", "decorated", "factorial", "numbers", "outer")}
