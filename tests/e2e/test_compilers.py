@@ -467,3 +467,74 @@ def test_functions_that_are_reloaded_go_on_being_counted(way: str, engine: str, 
         assert calls(report, f"lib:{name}") == 6, name
     for name in ("parts", "Basket.fixed", "Basket.of_class", "Basket.price"):
         assert calls(report, f"lib:{name}") == 3, name
+
+
+SWAPPING = """
+    import shop
+
+    def edit(function, more):
+        "Give a function other code, as profilers, debuggers and hot reloaders do."
+        code = function.__code__
+        function.__code__ = code.replace(co_firstlineno=code.co_firstlineno + more)
+
+    getter = shop.Basket.price.fget
+    def call_all():
+        print(shop.plain(1), shop.factorial(2), list(shop.numbers(2)))
+        print(shop.Basket(1).total(), shop.scaled(1), shop.Basket(1).price)
+
+    call_all()
+    for more in (1, 2):
+        for function in (shop.plain, shop.factorial, shop.numbers, shop.Basket.total, shop.scaled, getter, shop.Basket.__init__):
+            edit(function, more)
+        call_all()
+"""
+
+
+def test_functions_that_get_other_code_go_on_being_counted(tmp_path: Path) -> None:
+    """Whoever gives it to them. With the pure engine from 3.12 on nobody tells of it."""
+    write(tmp_path, {"shop.py": SHOP, "app.py": SWAPPING})
+    report = run_as_bare(tmp_path, "compiled", watch("shop", "**", "Basket")).report
+    names = ("plain", "factorial", "numbers", "Basket.total", "make.<locals>.scale", "Basket.price", "Basket")
+    assert [calls(report, f"shop:{name}") for name in names] == [3, 6, 3, 3, 3, 3, 6]
+
+
+SENDING_ON = """
+    import copy, inspect, pickle, types, weakref
+    from unittest import mock
+    import shop
+
+    print(copy.copy(shop.plain) is shop.plain, copy.deepcopy([shop.plain])[0] is shop.plain)
+    print(pickle.loads(pickle.dumps(shop.plain)) is shop.plain)
+    with mock.patch("shop.plain", autospec=True) as made:
+        made.return_value = 7
+        print(shop.plain(1), made.call_count)
+        try:
+            shop.plain()
+        except TypeError as error:
+            print(error)
+    with mock.patch("shop.plain", wraps=shop.plain) as made:
+        print(shop.plain(3), made.call_count)
+    with mock.patch.object(shop.Basket, "total", autospec=True) as made:
+        shop.Basket(2).total()
+        print(made.call_count, made.call_args.args[0].size)
+    with mock.patch.object(shop.Basket, "price", new_callable=mock.PropertyMock, return_value=3):
+        print(shop.Basket().price)
+    print(mock.create_autospec(shop.Basket)().total is not None, mock.create_autospec(shop.decorated)(2) is not None)
+    basket = shop.Basket(3)
+    copied, deep = copy.copy(basket), copy.deepcopy(basket)
+    copied.size = 9
+    print(basket.total(), copied.total(), deep.total())
+    again = types.FunctionType(shop.scaled.__code__, vars(shop), "again", None, shop.scaled.__closure__)
+    print(again(1), shop.plain(1), hasattr(shop.plain, "__wrapped__"))
+    print(inspect.signature(shop.plain), inspect.getsource(shop.plain))
+    print(weakref.ref(shop.plain)() is shop.plain, shop.decorated.__wrapped__(2))
+"""
+
+
+@ENGINES
+def test_mocks_and_copies_are_those_of_a_plain_run(engine: str, tmp_path: Path) -> None:
+    """What a mock replaces is not called; a copy of a function is counted with it where it has its code."""
+    write(tmp_path, {"shop.py": SHOP, "app.py": SENDING_ON})
+    report = run_as_bare(tmp_path, engine, watch("shop", "**")).report
+    names = ("plain", "Basket.total", "make.<locals>.scale", "decorated")
+    assert [calls(report, f"shop:{name}") for name in names] == [2, 3, 1, 1]

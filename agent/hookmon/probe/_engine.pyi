@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from types import CodeType, GeneratorType
+from types import CodeType, FunctionType, GeneratorType
 
 from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span
@@ -59,6 +59,7 @@ def configure(
     enter_thread: Callable[[], Lane],
     flat_node: Callable[[Span], Node | None],
     follow_awaitable: Callable[[object, Span, int], object],
+    follow_code: Callable[[FunctionType, CodeType], None],
     free_lane: Callable[[Lane], None],
     is_own: Callable[[str], bool],
     join: Callable[[Lane, Span], Visit | None],

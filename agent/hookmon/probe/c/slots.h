@@ -46,6 +46,15 @@ announce_run(Timed *self, PyObject *code, PyObject *made, PyObject *const *args,
 
 OWN_TO_THREAD int nested_slots;
 
+/* A watched function has got other code, or is about to: have that watched in its place. -1 with an error. */
+static __attribute__((noinline)) int
+follow_code(PyObject *function, PyObject *code)
+{
+    PyObject *answer = PyObject_CallFunctionObjArgs(state.callbacks.follow_code, function, code, NULL);
+    Py_XDECREF(answer);
+    return answer ? 0 : -1;
+}
+
 /* A function is called whose code is not watched, or no more: it is timed itself, or the program has given it other code. */
 static __attribute__((noinline)) PyObject *
 taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyObject *const *args, size_t nargsf, PyObject *kwnames)
@@ -56,6 +65,19 @@ taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyOb
         PyObject *result = time_call(timed, function, args, nargsf, kwnames);
         Py_DECREF(timed);
         return result;
+    }
+    if (!watched && !timer_of_function(function)) { /* written past the watcher: IPython's autoreload writes into the object */
+        Py_INCREF(code);
+        int failed = follow_code(function, code) < 0;
+        int is_watched = watched_of(code) != NULL;
+        Py_DECREF(code);
+        if (failed) {
+            return NULL;
+        }
+        if (is_watched) {
+            return function_called(function, args, nargsf, kwnames);
+        }
+        set_slot(function, function_called, state.plain);
     }
     if (watched) {
         set_slot(function, function_called, state.plain);
@@ -123,7 +145,18 @@ on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *val
         remove_taken((PyObject *)function);
     }
     else if (event == PyFunction_EVENT_CREATE || event == PyFunction_EVENT_MODIFY_CODE) {
-        Watched *watched = watched_of(event == PyFunction_EVENT_CREATE ? code_of_function((PyObject *)function) : value);
+        PyObject *code = code_of_function((PyObject *)function);
+        Watched *watched = watched_of(code);
+        if (event == PyFunction_EVENT_MODIFY_CODE) {
+            int is_ours = watched && (watched->slot || watched->events);
+            watched = watched_of(value);
+            if (is_ours && !watched) {
+                if (follow_code((PyObject *)function, value) < 0) {
+                    return -1;
+                }
+                watched = watched_of(value);
+            }
+        }
         if (watched && watched->slot) {
             set_slot((PyObject *)function, state.plain, function_called);
         }
@@ -158,10 +191,10 @@ watch_code(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
 #ifdef HAS_SLOTS
+    if ((slot != Py_None || events != Py_None) && watch_functions() < 0) {
+        return NULL;
+    }
     if (slot != Py_None) {
-        if (watch_functions() < 0) {
-            return NULL;
-        }
         forget_version(code);
     }
 #else

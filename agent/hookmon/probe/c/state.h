@@ -11,6 +11,7 @@
     X(enter_thread) \
     X(flat_node) \
     X(follow_awaitable) \
+    X(follow_code) \
     X(free_lane) \
     X(is_own) \
     X(join) \

@@ -179,7 +179,7 @@ def _renew(code: CodeType, name: str) -> CodeType:
 @shielded(None)
 def _renew_function(function: FunctionType) -> None:
     """Watch a function that has got other code."""
-    code = renewals.renew(function.__module__, function.__qualname__, function.__code__)
+    code = renewals.renew_function(function, function.__code__)
     if code is not function.__code__:
         function.__code__ = code
     monitoring.take(function)
@@ -192,9 +192,4 @@ def _is_watched(function: object) -> bool:
 
 def _function_in(value: Any) -> Any:
     """Return the function that a wrapper of ours is for, any other value as it is."""
-    if not is_timed(value):
-        return value
-    from gc import get_referents
-
-    code = value.__code__
-    return next((found for found in get_referents(value) if type(found) is FunctionType and found.__code__ is code), value)
+    return value._self_function if is_timed(value) and hasattr(value, "_self_function") else value

@@ -14,7 +14,7 @@ from hookmon.core import layout
 from hookmon.probe.base.guard import failures, shielded
 from hookmon.probe.base.private import os, read
 from hookmon.probe.base.target import Target
-from hookmon.probe.patching import by_code
+from hookmon.probe.patching import by_code, renewals  # noqa: F401  (functions that get other code)
 from hookmon.probe.patching.entries import (
     MISSING,
     callable_names,

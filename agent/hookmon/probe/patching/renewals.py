@@ -17,7 +17,7 @@ from hookmon.probe.wrappers.code_timers import code_timer, own_timer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
+    from types import CodeType, FunctionType
 
 
 def renew(module: str, name: str, code: CodeType) -> CodeType:
@@ -36,7 +36,8 @@ def renew(module: str, name: str, code: CodeType) -> CodeType:
         elif applies(watch) and stands_for(call, name) and (watch.get("via") != monitoring.FUNCTION or monitoring.HAS_SLOTS):
             assert make_target is not None
             span = watch["span"]
-            timer = code_timer(code, make_target(module, name, watch), span, is_method=_takes_self(module, name))
+            target = make_target(module, call if name == f"{call}.__init__" else name, watch)
+            timer = code_timer(code, target, span, is_method=_takes_self(module, name))
         else:
             continue
         if not monitoring.HAS_EVENTS:
@@ -45,6 +46,14 @@ def renew(module: str, name: str, code: CodeType) -> CodeType:
         monitoring.watch(code, timer, by_events=is_by_events)
         break
     return code
+
+
+def renew_function(function: FunctionType, code: CodeType) -> CodeType:
+    """Do that for code that a function has got, or is about to get."""
+    return renew(function.__module__, function.__qualname__, code)
+
+
+monitoring.renew = renew_function
 
 
 def _takes_self(module: str, name: str) -> bool:

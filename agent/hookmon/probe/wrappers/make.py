@@ -68,6 +68,7 @@ if compiled:
         enter_thread=recorder.enter_thread,
         flat_node=recorder.flat_node,
         follow_awaitable=coroutines.follow_awaitable,
+        follow_code=monitoring.follow_code,
         free_lane=recorder.free_lane,
         is_own=is_own,
         join=context.join,

@@ -24,7 +24,7 @@ from hookmon.probe.wrappers import event_sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 FUNCTION = "function"
@@ -39,6 +39,9 @@ HAS_EVENTS = getattr(sys, "monitoring", None) is not None
 _RUNS = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 _TOOLS = (4, 3)  # 0, 1, 2 and 5 are for debuggers, coverage, profilers and optimizers
 _TOOL_NAME = "hookmon"
+
+renew: Callable[[FunctionType, CodeType], object] | None = None
+"""What watches such code: patching/renewals."""
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 _watched: list[CodeType] = []
@@ -106,6 +109,13 @@ def leave_all() -> None:
         compiled.forget_functions()
     _watched.clear()
     _end()
+
+
+@shielded(None)
+def follow_code(function: FunctionType, code: CodeType) -> None:
+    """Be told that a watched function has got other code, or is about to: that is to be watched in its place."""
+    if renew is not None:
+        renew(function, code)
 
 
 @shielded(False)
