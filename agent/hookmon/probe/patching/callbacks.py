@@ -31,6 +31,7 @@ from hookmon.probe.base.introspect import (
 )
 from hookmon.probe.naming.names import span_finder
 from hookmon.probe.patching import by_code, instances, lifetimes
+from hookmon.probe.patching.codes import remember_callback
 from hookmon.probe.patching.entries import matches
 from hookmon.probe.patching.unchanged import Unchanged, id_in_partial
 from hookmon.probe.recording import notes
@@ -240,6 +241,7 @@ class Callbacks:
         except RefusedError as refusal:
             self._note_untimed(span.name, str(refusal))
             return None
+        remember_callback(function)
         known, key = self._known, id(function)
         unchanged, number = self._unchanged, id_in_partial(function)
         unchanged.count_partials(number, 1)

@@ -6,7 +6,8 @@ in the watched process, before a watched module is executed.
 
 from __future__ import annotations
 
-from types import CodeType
+from _weakref import ref
+from types import CodeType, FunctionType
 
 from hookmon.probe.base.frames import asks_for_frames
 from hookmon.probe.patching.entries import is_glob, matches
@@ -20,6 +21,29 @@ _OPTIMIZED = 0x01  # of a function's body, and not of a module's or a class's: i
 _PARTS_OF_A_FUNCTION = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 _GETTERS = frozenset(("property", "abstractproperty"))
 LOCALS = "<locals>"
+
+
+_MOST_CALLBACKS = 10_000
+_callbacks: dict[int, tuple[ref[CodeType], str]] = {}
+"""{id of a callback's code: (that, "module:name")}."""
+
+
+def remember_callback(function: object) -> None:
+    """Remember that a function, or one with its code, is timed as a callback: what translates code is not given the function."""
+    if isinstance(function, FunctionType):  # or a wrapper of one
+        code = function.__code__
+        if id(code) not in _callbacks and len(_callbacks) < _MOST_CALLBACKS:
+            number = id(code)
+            _callbacks[number] = (
+                ref(code, lambda _: _callbacks.pop(number, None)),
+                f"{function.__module__}:{function.__qualname__}",
+            )
+
+
+def callback_of(code: CodeType) -> str:
+    """Return "module:name" of the callback that has a code object, "" where none has."""
+    found = _callbacks.get(id(code))
+    return found[1] if found is not None and found[0]() is code else ""
 
 
 class CodeOfFunction:

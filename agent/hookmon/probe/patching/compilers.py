@@ -21,11 +21,12 @@ from types import CodeType, FunctionType
 from hookmon.core.plan import READS_CODE
 from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
-from hookmon.probe.patching import by_code, renewals
+from hookmon.probe.patching import by_code, codes, renewals
 from hookmon.probe.patching.injected import is_copy, plain
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers import monitoring
-from hookmon.probe.wrappers.make import is_timed
+from hookmon.probe.wrappers.event_sources import span_of_function
+from hookmon.probe.wrappers.make import is_timed, wrapper_classes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ _noted: dict[str, set[str]] = {}
 def patch(module: ModuleType, name: str, patches: Patches) -> None:
     """Let a library read the code that functions have without us; `name` is that of a module in READS_CODE."""
     owner, attribute, make_call, is_always = _READERS[READS_CODE[name]]
+    if name == "dill._dill":
+        _teach_wrappers(module)
     if not is_always and monitoring.HAS_EVENTS:
         return
     space: Any = sys.modules.get(name, module) if not owner else getattr(module, owner, None)
@@ -56,6 +59,24 @@ def patch(module: ModuleType, name: str, patches: Patches) -> None:
     function = getattr(function, "__func__", function)
     if type(function) is FunctionType and not function.__closure__ and function.__code__.co_name != _forward.__code__.co_name:
         _redirect(function, make_call, patches)
+
+
+def _teach_wrappers(dill: Any) -> None:
+    """Let dill save wrappers of functions as what they are for. It goes by their type, not by `__class__`."""
+    save_global, is_found, dispatch = dill.StockPickler.save_global, dill._locate_function, dill.Pickler.dispatch
+
+    def save(pickler: Any, wrapper: Any) -> None:
+        if isinstance(wrapper, FunctionType) and not is_found(wrapper, pickler):
+            pickler.save(_function_in(wrapper))
+        else:
+            reduced = wrapper.__reduce_ex__(pickler.proto)
+            if type(reduced) is str:
+                save_global(pickler, wrapper, reduced)
+            else:
+                pickler.save_reduce(*reduced, obj=wrapper)
+
+    for wrapper_class in wrapper_classes():
+        dispatch.setdefault(wrapper_class, hide_frames(save))
 
 
 def _redirect(function: FunctionType, make_call: MakeCall, patches: Patches) -> None:
@@ -148,7 +169,7 @@ _READERS: dict[str, tuple[str, str, MakeCall, bool]] = {
 @shielded(None)
 def _note_function(compiler: str, function: Any, code: CodeType) -> None:
     """Say that a compiler has taken a function, or a wrapper of one."""
-    if is_timed(function):
+    if is_timed(function) or span_of_function(function) is not None:
         _note(compiler, f"{function.__module__}:{function.__qualname__}")
     else:
         _note_code(compiler, code)
@@ -157,7 +178,10 @@ def _note_function(compiler: str, function: Any, code: CodeType) -> None:
 @shielded(None)
 def _note_code(compiler: str, code: CodeType) -> None:
     """Say that a compiler has taken a function by its code."""
-    if is_copy(code) or monitoring.way_of(code):
+    callback = codes.callback_of(code)
+    if callback:
+        _note(compiler, callback)
+    elif is_copy(code) or monitoring.way_of(code):
         _note(compiler, f"{renewals.module_of(code) or code.co_filename}:{code.co_qualname}")
 
 

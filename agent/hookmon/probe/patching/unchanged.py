@@ -10,6 +10,7 @@ from types import FunctionType, MethodType
 
 from hookmon.core.span import parse
 from hookmon.probe.base.introspect import DEEPEST, CallableName, callable_name, is_partial
+from hookmon.probe.patching.codes import remember_callback
 from hookmon.probe.wrappers import monitoring
 from hookmon.probe.wrappers.code_timers import code_timer
 from hookmon.probe.wrappers.event_sources import span_of_function, time_function
@@ -80,6 +81,7 @@ class Unchanged:
             return False
         if span not in self._timers:
             self._timers[span] = code_timer(code, self._target, "", is_method=False, span=span)
+        remember_callback(function)
         return time_function(function, self._timers[span])
 
     def count_partials(self, number: int, change: int) -> None:

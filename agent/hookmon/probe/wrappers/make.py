@@ -109,6 +109,14 @@ def is_timed(value: object) -> bool:
     return is_ours or type(value).__dict__.get("hookmon_stand_in", False)
 
 
+def wrapper_classes() -> list[type]:
+    """Return the classes of stand-ins that time all their calls."""
+    found: list[type] = [TimedCallable]
+    for wrapper_class in found:
+        found += wrapper_class.__subclasses__()
+    return found
+
+
 def can_stand_in(value: object) -> bool:
     """Say whether a callback can have a stand-in that nobody can tell from it by calls, copies or introspection.
 
