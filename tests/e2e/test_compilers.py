@@ -336,6 +336,14 @@ CHECKED = """
             return number * factor
         return inner
 
+    def local():
+        class Price:
+            pass
+        @checked
+        def pay(price: Price) -> None:
+            return None
+        return pay
+
     def late(number: int) -> int:
         return number
 
@@ -358,7 +366,7 @@ CHECKING = """
     check = LIBRARY.DECORATOR
     for function in (
         *(shop.double, shop.handed_on, shop.Basket().method, shop.Basket.fixed, shop.make(2)),
-        *(check(shop.late), check(shop.Late)().method),
+        *(shop.local(), check(shop.late), check(shop.Late)().method),
     ):
         show(function, 2)
         show(function, "x")
