@@ -36,6 +36,30 @@ def need(version: str) -> str:
     return found
 
 
+@cache
+def find_with(version: str, *modules: str) -> str | None:
+    """Return an interpreter of a version that has these modules, None when there is none: this one for "this", else one on PATH
+    or pyenv's."""
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    on_path = [str(path) for folder in folders if (path := Path(folder, f"python{version}")).exists()]
+    candidates = [sys.executable] if version == "this" else [*on_path, *filter(None, [find(version)])]
+    code = "import importlib.util, sys; sys.stdout.write('%d.%d' % sys.version_info[:2])"
+    for candidate in candidates:
+        have = "".join(f"; importlib.util.find_spec({module!r}) or sys.exit(1)" for module in modules)
+        answer = subprocess.run([candidate, "-c", code + have], capture_output=True, text=True, check=False)
+        if answer.returncode == 0 and version in ("this", answer.stdout):
+            return candidate
+    return None
+
+
+def need_with(version: str, *modules: str) -> str:
+    """Return an interpreter of a version that has these modules, or skip the test and say what is missing."""
+    found = find_with(version, *modules)
+    if found is None:
+        pytest.skip(f"there is no Python {version} with {', '.join(modules) or 'nothing besides'} here")
+    return found
+
+
 def need_compiled(version: str) -> str:
     """Return the interpreter of a version that the compiled engine is built for, or skip the test and say what is missing."""
     python = need(version)

@@ -190,8 +190,13 @@ def plainly_defined(code: CodeType) -> set[int]:
 
     What has a decorator is called once more before it is stored. Functions within functions are not among them, nor those that
     name themselves, as a recursion through wrappers takes C stack, nor those that make a generator or coroutine, which is to
-    stay what it is, nor those that count frames.
+    stay what it is, nor those that count frames, nor those that may be called while the module is executed, before a wrapper is
+    there.
     """
+    return _defined(code) - _called_early(code)
+
+
+def _defined(code: CodeType) -> set[int]:
     from opcode import EXTENDED_ARG, opmap
 
     found: set[int] = set()
@@ -214,5 +219,76 @@ def plainly_defined(code: CodeType) -> set[int]:
         argument = 0
     for constant in code.co_consts:
         if type(constant) is CodeType and not constant.co_flags & _OPTIMIZED:  # the body of a class
-            found |= plainly_defined(constant)
+            found |= _defined(constant)
+    return found
+
+
+def _called_early(code: CodeType) -> set[int]:
+    """Return the ids of the functions that the body of a module may call, by what it names, and what they name in turn."""
+    functions: dict[str, list[CodeType]] = {}
+    makers: dict[str, list[CodeType]] = {}
+    names: set[str] = set()
+    _name_early(code, functions, makers, names)
+    found: set[int] = set()
+    wanted = list(names)
+    while wanted:
+        name = wanted.pop()
+        for function in (*functions.get(name, ()), *makers.get(name, ())):
+            if id(function) not in found:
+                found.add(id(function))
+                fresh = _names_within(function) - names
+                names |= fresh
+                wanted.extend(fresh)
+    return found
+
+
+def _name_early(code: CodeType, functions: dict[str, list[CodeType]], makers: dict[str, list[CodeType]], names: set[str]) -> None:
+    """Add what a body names to `names`, and by their names its functions, and what a class may call as it is used to `makers`."""
+    names |= _loaded(code)
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            if constant.co_flags & _OPTIMIZED:
+                functions.setdefault(constant.co_name, []).append(constant)
+                if constant.co_name[:2] == "__":
+                    makers.setdefault(code.co_name, []).append(constant)
+            else:
+                _name_early(constant, functions, makers, names)
+
+
+def _names_within(code: CodeType) -> set[str]:
+    names = set(code.co_names)
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            names |= _names_within(constant)
+    return names
+
+
+def _loaded(code: CodeType) -> set[str]:
+    """Return the names that the body of a module or class reads, but for what stands behind `if __name__ == "__main__":`."""
+    from opcode import EXTENDED_ARG, hasname, opmap
+
+    loads = {opmap[name] for name in ("LOAD_NAME", "LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD")} & set(hasname)
+    load_global, constant, skip = opmap["LOAD_GLOBAL"], opmap["LOAD_CONST"], opmap["POP_JUMP_FORWARD_IF_FALSE"]
+    found: set[str] = set()
+    instructions = code.co_code
+    argument = 0
+    last: object = None
+    is_for_main = False
+    at = 0
+    while at < len(instructions):
+        operation = instructions[at]
+        argument = argument << 8 | instructions[at + 1]
+        at += 2
+        if operation == EXTENDED_ARG:
+            continue
+        if operation in loads:
+            last = code.co_names[argument >> 1 if operation == load_global else argument]
+            found.add(last)
+        elif operation == constant:
+            is_for_main = last == "__name__" and code.co_consts[argument] == "__main__"
+            last = None
+        elif operation == skip and is_for_main:
+            at += 2 * argument
+            is_for_main = False
+        argument = 0
     return found

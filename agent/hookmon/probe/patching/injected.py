@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from hookmon.probe.patching import codes
+from hookmon.probe.wrappers import monitoring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-_originals: dict[int, CodeType] = {}
-"""{id of code with calls in it: the code that it was made of}; the copies are kept by what executes them, or by nobody."""
 _around: dict[int, CodeType] = {}
-"""The same for code that has no calls in it, but functions that have."""
+"""The same as `monitoring.originals`, for code that has no calls in it, but functions that have."""
 _copies: list[CodeType] = []
 
 
@@ -42,17 +41,17 @@ def beats_wrappers() -> bool:
 
 def is_copy(code: CodeType) -> bool:
     """Say whether code has calls in it."""
-    return id(code) in _originals
+    return id(code) in monitoring.originals
 
 
 def original_of(code: CodeType) -> CodeType | None:
     """Return the code that one with calls in it was made of, None for any other code."""
-    return _originals.get(id(code))
+    return monitoring.originals.get(id(code))
 
 
 def plain(code: CodeType) -> CodeType:
     """Return code without any call of ours, in it or in its functions: that which the compiler has made."""
-    return _originals.get(id(code)) or _around.get(id(code)) or code
+    return monitoring.originals.get(id(code)) or _around.get(id(code)) or code
 
 
 def injector(code: CodeType, timer: Any, takes_arguments: bool) -> Callable[[CodeType], CodeType]:
@@ -73,7 +72,7 @@ def injector(code: CodeType, timer: Any, takes_arguments: bool) -> Callable[[Cod
             resumed=resumed,
             takes_arguments=takes_arguments,
         )
-        _originals[id(made)] = code
+        monitoring.originals[id(made)] = code
         _copies.append(made)
         return made
 

@@ -1,8 +1,8 @@
 """Bodies of responses that are made while they are sent: generators, which run after the framework's call has returned.
 
 In: what a watch's `entry_body` leads to. Out: a stand-in for a plain generator. Its steps belong to the transaction that made it,
-below a node of their own, "(streaming)". Runs in the watched process. Nothing but a plain generator is replaced: servers know the
-types that wrap a file, and send the file without Python.
+below a node of their own, "(streaming)"; what is watched itself is not counted twice. Runs in the watched process. Nothing but a
+plain generator is replaced: servers know the types that wrap a file, and send the file without Python.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hookmon.probe.base.introspect import attribute, on_class_of, own_dictionary
 from hookmon.probe.base.target import Span, Target
 from hookmon.probe.naming.names import root_reader
 from hookmon.probe.transactions.context import stream
+from hookmon.probe.wrappers import monitoring
 from hookmon.probe.wrappers.coroutines import StandIn
 from hookmon.probe.wrappers.generators import timed_generator
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from hookmon.probe.base.shapes import Args, Function, Generator, KwArgs
+    from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.transactions.context import Transaction
 
     Replace = Callable[[Args, KwArgs, Transaction], object]
@@ -67,7 +68,8 @@ class Body(StandIn):
 
     def __init__(self, inner: GeneratorType[object, object, object], transaction: Transaction) -> None:
         super().__init__(inner)
-        self._timed: Generator = timed_generator(inner, _span_of(inner))
+        is_counted = monitoring.is_told_of(inner.gi_code)
+        self._timed: Any = inner if is_counted else timed_generator(inner, _span_of(inner))
         self._transaction = transaction
 
     def __iter__(self) -> Body:

@@ -179,6 +179,7 @@ class CodeTimer:
             step, body = run
             step.leave()
             end_run_of_body(step, body, error or StopAsyncIteration())
+            body.end(error)  # where no run was open: what is thrown in goes on without an event (3.11)
         else:
             run.leave()
             end_frame(run, error or StopIteration())

@@ -36,6 +36,9 @@ HAS_SLOTS: bool = compiled is not None and getattr(sys, "monitoring", None) is n
 HAS_EVENTS = getattr(sys, "monitoring", None) is not None
 """Whether `sys.monitoring` is there. Where it is not, calls are put into the bytecode."""
 
+originals: dict[int, CodeType] = {}
+"""{id of code with calls in it (3.11): the code that it was made of}; the copies are kept by what executes them, or by nobody."""
+
 _RUNS = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
 _TOOLS = (4, 3)  # 0, 1, 2 and 5 are for debuggers, coverage, profilers and optimizers
 _TOOL_NAME = "hookmon"
@@ -86,6 +89,11 @@ def way_of(code: CodeType) -> str:
     """Return the way in which a code object is watched, "" where it is not."""
     slot, timer = event_sources.watched_by(code)
     return CODE if timer is not None else FUNCTION if slot is not None else ""
+
+
+def is_told_of(code: CodeType) -> bool:
+    """Say whether the steps of a generator of this code are told by events, and so counted whoever takes them."""
+    return way_of(code) == CODE or id(code) in originals
 
 
 def leave(code: CodeType) -> None:
