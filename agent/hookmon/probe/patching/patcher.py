@@ -8,7 +8,7 @@ once for each watched module.
 from __future__ import annotations
 
 import sys
-from types import CodeType, FunctionType, ModuleType
+from types import ClassMethodDescriptorType, CodeType, FunctionType, ModuleType
 
 from hookmon.core import layout
 from hookmon.probe.base.guard import failures, shielded
@@ -361,6 +361,8 @@ def _time_attribute(raw: object, owner: object, target: Target, template: str) -
             return raw
         timed = stand_in(inner, target, template, is_method=isinstance(raw, classmethod))
         return type(raw)(timed)
+    if type(raw) is ClassMethodDescriptorType:  # in C, as of `dict.fromkeys`: called itself, it takes the class first
+        return classmethod(stand_in(raw, target, template, is_method=True))
     if isinstance(raw, property):
         if raw.fget is None or is_timed(raw.fget):
             return raw

@@ -8,7 +8,14 @@ object of the program's own gets wrapt's proxy with both engines: that knows all
 from __future__ import annotations
 
 from _weakref import ref
-from types import BuiltinFunctionType, FunctionType, MethodDescriptorType, MethodType, WrapperDescriptorType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodType,
+    WrapperDescriptorType,
+)
 
 from hookmon.core import layout
 from hookmon.core.span import fixed_name
@@ -45,7 +52,7 @@ if TYPE_CHECKING:
     from hookmon.probe.wrappers.observers import Observer
 
 _GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
-_PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType)
+_PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType, WrapperDescriptorType)
 
 _PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
 _PROXIES = ("ObjectProxy", "BaseObjectProxy")  # wrapt's; __class__ of anything else may be code of the program
