@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -38,6 +39,8 @@ for seed in range(8):
 """
     + WAIT
 )
+WORKERS_THAT_FAIL = WORKERS.replace("record(seed, 500)", "record(seed, 500, 10)")
+HOWTO = Path(__file__).resolve().parents[2] / "docs" / "howto-export.md"
 TRUTH = known.durations_ns(7, errors=31)
 
 
@@ -120,6 +123,43 @@ def test_victoria_metrics_has_what_was_recorded(tmp_path: Path):
         for share in SHARES:
             found = backend.value(f'histogram_quantile({share}, sum({{__name__="{OTLP_NAME}_bucket",{VM_OK}}}) by (vmrange))')
             assert found == pytest.approx(known.quantile_s(TRUTH, share), rel=0.015)
+
+
+def queries(section: str) -> list[str]:
+    """Return the queries that the how-to calls right, of the table of a backend."""
+    text = HOWTO.read_text("utf-8").partition(f"## {section}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| [^|`]+ \| (.*) \|$", text, re.MULTILINE)
+    found = [query for row in rows for query in re.findall(r"`([^`]+)`", row) if query != "increase_pure()" and "…" not in query]
+    assert len(found) >= 4
+    return found
+
+
+@needs_victoria_metrics
+def test_the_queries_of_the_how_to_have_answers_in_victoria_metrics(tmp_path: Path):
+    """Each has a series."""
+    with victoria_metrics(tmp_path) as backend:
+        env: dict[str, str | None] = {"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": backend.otlp}
+        started = start(tmp_path, WORKERS_THAT_FAIL, ["--export", "otlp"], env)
+        backend.wait_for(f'{{__name__="{OTLP_NAME}_count",{VM_OK}}}', 3_920)
+        for query in queries("VictoriaMetrics"):
+            wait_until(lambda query=query: backend.ask(query), query, 30)
+    finish(started, tmp_path)
+
+
+@needs_prometheus
+@pytest.mark.parametrize("native", [True, False], ids=["native", "classic"])
+def test_the_queries_of_the_how_to_have_answers_in_prometheus(tmp_path: Path, native: bool):
+    """Those of native histograms where they are, the others elsewhere."""
+    port = free_port()
+    started = start(tmp_path, WORKERS_THAT_FAIL, [], config=listening(port))
+    with prometheus(tmp_path, port, native=native) as backend:
+        count = f"histogram_count({NAME}{{{OK}}})" if native else f"{NAME}_count{{{OK}}}"
+        backend.wait_for(count, 3_920)
+        for query in queries("Prometheus"):
+            is_native = f"{NAME}[" in query or query == NAME
+            if is_native == native or NAME not in query:
+                wait_until(lambda query=query: backend.ask(query), query, 30)
+    finish(started, tmp_path)
 
 
 @needs_victoria_metrics

@@ -44,7 +44,7 @@ def record(seed, calls, errors=0):
             if number < errors:
                 recorder.count_error(node, ValueError())
 """
-"""Beside it a `record(seed, calls, errors)`, which first makes a call that is real, takes as good as no time and has status 204.
+"""Beside it a `record(seed, calls, errors)`, which first makes one real call that takes no time to speak of, of status 204.
 
 The first `errors` calls have the status 503, all others 200.
 """
