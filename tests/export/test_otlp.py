@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic_ns
 
 import pytest
 
@@ -13,6 +16,13 @@ pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not instal
 from support import known, sinks
 from support.runs import PYTHON, bare_run, hookmon, hookmon_run, hookmon_start, write
 from support.sinks import Sink, attributes, points_of, serve
+
+from hookmon.collector.counters import CallKey, Counters, Totals
+from hookmon.collector.feed import Snapshot
+from hookmon.export.delivery import Delivery
+from hookmon.export.metrics import Metrics
+from hookmon.export.rows import Resource
+from hookmon.export.settings import OtlpSettings
 
 pytestmark = pytest.mark.process
 
@@ -257,3 +267,28 @@ def test_exit_code_and_signals_are_the_programs(tmp_path: Path, sink: Sink):
         env: dict[str, str | None] = {"OTEL_EXPORTER_OTLP_ENDPOINT": url}
         started = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, env=env, options=["--export", "otlp"])
         assert started.finish().exit_code == 7
+
+
+def test_memory_is_bounded_while_nobody_takes_anything():
+    """Three hundred states that were not taken leave nothing behind."""
+    resource = Resource((("service.instance.id", "i"), ("service.name", "s")), 1)
+    settings = OtlpSettings("http://127.0.0.1:1/v1/metrics", "http://127.0.0.1:1", interval_s=0.05)
+    told: list[str] = []
+    delivery = Delivery(settings, Metrics(resource, {}), told.append)
+    delivery.hurry.set()
+    job = Counters(1, 0, 1_000, 1_000, 1_000, 1_000, histograms=[{100: 1}])
+    keys = [CallKey(f"job {number}", "task", "m:f") for number in range(10)]
+
+    def fail(times: int) -> int:
+        for _ in range(times):
+            delivery.observe(Snapshot(monotonic_ns(), Totals({}, Counters(), dict.fromkeys(keys, job))))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        first = fail(50)
+        assert fail(250) - first < 50_000
+    finally:
+        tracemalloc.stop()
+    assert (delivery.ticks, delivery.lost, len(told)) == (300, 300, 1)
