@@ -14,7 +14,15 @@ pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not instal
 pytest.importorskip("prometheus_client", reason="hookmon[export] is not installed")
 
 from support import known
-from support.backends import free_port, needs_prometheus, needs_victoria_metrics, prometheus, victoria_metrics
+from support.backends import (
+    collector,
+    free_port,
+    needs_collector,
+    needs_prometheus,
+    needs_victoria_metrics,
+    prometheus,
+    victoria_metrics,
+)
 from support.runs import HOOKMON, PYTHON, Started, hookmon_start, wait_until, write
 
 pytestmark = pytest.mark.process
@@ -201,3 +209,24 @@ def test_an_exporter_that_is_killed_and_starts_again_counts_nothing_twice(tmp_pa
         assert backend.value(count) == 4_000
         assert backend.value(f'resets({{__name__="{OTLP_NAME}_count",{VM_OK}}}[10m])') == 0
         assert len(backend.ask(f'count_over_time({{__name__="{OTLP_NAME}_count",{VM_OK}}}[10m])')) == 1
+
+
+@needs_collector
+@needs_victoria_metrics
+def test_a_collector_passes_on_what_was_recorded(tmp_path: Path):
+    """With the configuration of the how-to: exact counts and sums behind it, and errors by status."""
+    config = HOWTO.read_text("utf-8").partition("```yaml\nreceivers:")[2].partition("```")[0]
+    port = free_port()
+    with victoria_metrics(tmp_path) as backend:
+        config = "receivers:" + config.replace("127.0.0.1:4318", f"127.0.0.1:{port}")
+        config = config.replace("http://127.0.0.1:8428", backend.url)
+        config = config.replace("service:\n", "service:\n  telemetry: {metrics: {level: none}}\n")
+        with collector(tmp_path, config, port) as url:
+            finish(start(tmp_path, KNOWN, ["--export", "otlp"], {"OTEL_EXPORTER_OTLP_ENDPOINT": url}), tmp_path)
+            backend.wait_for(f'{{__name__="{OTLP_NAME}_count",{VM_OK}}}', 19_969)
+            assert backend.value(f'{{__name__="{OTLP_NAME}_sum",{VM_OK}}}') == pytest.approx(sum(TRUTH) / 1e9, rel=1e-12)
+            assert backend.value(f'{{__name__="{OTLP_NAME}_count","http.response.status_code"=~"5.."}}') == 31
+            for share in SHARES:
+                buckets = f'sum({{__name__="{OTLP_NAME}_bucket",{VM_OK}}}) by (vmrange)'
+                found = backend.value(f"histogram_quantile({share}, {buckets})")
+                assert found == pytest.approx(known.quantile_s(TRUTH, share), rel=0.015)

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
@@ -20,10 +20,13 @@ import pytest
 
 PROMETHEUS = os.environ.get("HOOKMON_PROMETHEUS", "")
 VICTORIA_METRICS = os.environ.get("HOOKMON_VICTORIA_METRICS", "")
+COLLECTOR = os.environ.get("HOOKMON_OTELCOL", "")
 REASON = "{} is not set: .ci/backends downloads the program"
 
 needs_prometheus = pytest.mark.skipif(not PROMETHEUS, reason=REASON.format("HOOKMON_PROMETHEUS"))
 needs_victoria_metrics = pytest.mark.skipif(not VICTORIA_METRICS, reason=REASON.format("HOOKMON_VICTORIA_METRICS"))
+
+needs_collector = pytest.mark.skipif(not COLLECTOR, reason="HOOKMON_OTELCOL is not set to an OpenTelemetry Collector")
 
 
 def free_port() -> int:
@@ -125,12 +128,21 @@ def victoria_metrics(folder: Path, port: int = 0) -> Iterator[VictoriaMetrics]:
 
 
 @contextmanager
-def _run(command: list[str], log: Path, ready: str) -> Iterator[None]:
+def collector(folder: Path, config: str, port: int) -> Iterator[str]:
+    """Run a Collector with a configuration whose receiver listens at a port; give the URL to send to."""
+    path = folder / "collector.yaml"
+    path.write_text(config)
+    with _run([COLLECTOR, f"--config={path}"], folder / "collector.log", f"http://127.0.0.1:{port}/", statuses=(404,)):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _run(command: list[str], log: Path, ready: str, statuses: tuple[int, ...] = (200,)) -> Iterator[None]:
     with log.open("wb") as file:
         process = subprocess.Popen(command, stdout=file, stderr=file, cwd=log.parent)
     try:
         end = time.monotonic() + 60
-        while not _answers(ready):
+        while not _answers(ready, statuses):
             assert process.poll() is None, log.read_text()[-2000:]
             assert time.monotonic() < end, log.read_text()[-2000:]
             time.sleep(0.1)
@@ -144,9 +156,12 @@ def _run(command: list[str], log: Path, ready: str) -> Iterator[None]:
             process.wait()
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, statuses: tuple[int, ...]) -> bool:
     try:
         with urlopen(url, timeout=5) as answer:
-            return bool(answer.status == 200)
+            return answer.status in statuses
+    except HTTPError as error:
+        with error:
+            return error.code in statuses
     except (URLError, OSError):
         return False
