@@ -380,7 +380,7 @@ coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf
         note_maker_once(self, span);
         timed = PyErr_Occurred() ? NULL : make_coroutine(made, span);
         if (timed && entry_kind_of(self, span) != Py_None) {
-            ((Coroutine *)timed)->origin = find_origin(self->entry_kind, args, PyVectorcall_NARGS(nargsf));
+            ((Coroutine *)timed)->origin = find_origin(self->entry_kind, args, PyVectorcall_NARGS(nargsf), 1);
             PyErr_Clear();
         }
     }

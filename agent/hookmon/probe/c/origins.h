@@ -102,7 +102,7 @@ find_on_object(PyObject *argument, int is_request)
 
 /* Return the header that an entry's call comes with, a new reference; NULL where there is none. E_KEEP. */
 static HOT PyObject *
-find_origin(PyObject *kind, PyObject *const *args, Py_ssize_t count)
+find_origin(PyObject *kind, PyObject *const *args, Py_ssize_t count, int is_coroutine)
 {
     int is_request = is_text(kind, text_request);
     PyObject *found = NULL;
@@ -110,7 +110,7 @@ find_origin(PyObject *kind, PyObject *const *args, Py_ssize_t count)
     for (Py_ssize_t i = 0; is_request && i < count; i++) {
         if (PyDict_CheckExact(args[i])) { /* PEP 3333's environ, or ASGI's scope */
             PyObject *value = PyDict_GetItemWithError(args[i], name_environ_traceparent);
-            return value ? checked_origin(value) : find_in_headers(PyDict_GetItemWithError(args[i], name_headers));
+            return value || !is_coroutine ? checked_origin(value) : find_in_headers(PyDict_GetItemWithError(args[i], name_headers));
         }
     }
     for (Py_ssize_t i = 0; !found && i < count; i++) {
@@ -125,7 +125,7 @@ note_origin(PyObject *opened, PyObject *const *args, Py_ssize_t count)
 {
     if (opened && Py_IS_TYPE(opened, TransactionType) && !PyErr_Occurred()) {
         Transaction *transaction = (Transaction *)opened;
-        PyObject *found = find_origin(transaction->node->kind, args, count);
+        PyObject *found = find_origin(transaction->node->kind, args, count, 0);
         if (found) {
             Py_XSETREF(transaction->origin, found);
         }
