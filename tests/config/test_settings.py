@@ -74,6 +74,8 @@ def plan_of(folder: Path, setting: Setting) -> tuple[dict[str, Any], Any]:
     else:
         (folder / "acme.toml").write_text(f'[pack]\ndescription = "a pack"\n\n{text}', "utf-8")
         assert read_file(folder / "acme.toml", "acme.toml", "", problems), problems
+        if setting.key == "propagates":
+            (folder / "hookmon.toml").write_text("propagate = true\n", "utf-8")
         config = load(folder, pack=[str(folder / "acme.toml")], no_pack=["*"])
     (folder / "run").mkdir()
     watches = _plan.write(folder / "run", config, "0")
@@ -148,3 +150,11 @@ def test_no_setting_is_called_as_something_else_in_the_plan():
 def test_a_table_that_is_not_for_the_program_has_its_reader(table: str):
     """The module takes the checked table by its name."""
     assert f'tables["{table}"]' in (AGENT / READ_BY_THE_LAUNCHER[table]).read_text("utf-8")
+
+
+def test_what_propagates_is_there_only_where_it_is_wanted(tmp_path: Path):
+    """By itself nothing that the program sends is changed."""
+    assert not [watch for watch in load(tmp_path).watches if watch.adapter == "propagation"]
+    (tmp_path / "hookmon.toml").write_text("propagate = true\n", "utf-8")
+    found = {watch.pack for watch in load(tmp_path).watches if watch.adapter == "propagation"}
+    assert found == {"aiohttp_client", "grpc", "http", "httpx", "httpx2", "kombu", "pika"}
