@@ -82,6 +82,7 @@ OPTIONAL = {
     "hookmon/cli/_live_app.py": {"rich", "textual"},
     "hookmon/export/otlp.py": {"opentelemetry", "google"},
     "hookmon/export/prometheus.py": {"prometheus_client"},
+    "hookmon/export/stream.py": {"redis"},
 }
 """Libraries of an extra, and the modules that are imported only where they are."""
 

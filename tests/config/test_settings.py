@@ -20,7 +20,7 @@ KEYS_READ_BY_THE_LAUNCHER = {"samples": "cli/run.py"}
 """The same of keys that stand before all tables."""
 
 READ_BY_THE_LAUNCHER = {"budget": "config/load.py", "packs": "config/load.py", "pack": "config/packs.py"}
-READ_BY_THE_LAUNCHER |= dict.fromkeys(("export.otlp", "export.prometheus"), "config/exports.py")
+READ_BY_THE_LAUNCHER |= dict.fromkeys(("export", "export.otlp", "export.prometheus", "export.stream"), "config/exports.py")
 """Tables of which the program needs nothing, and the module that reads each."""
 
 AGENT = Path(settings.__file__).resolve().parents[1]

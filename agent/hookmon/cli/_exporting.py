@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hookmon.config.exports import EXPORTERS as EXPORTERS
+
 if TYPE_CHECKING:
     from hookmon.config.load import Config
     from hookmon.export.exporters import Targets
-
-EXPORTERS = ("otlp", "prometheus")
 
 
 @contextmanager
@@ -28,7 +28,8 @@ def prepared(tables: Mapping[str, Mapping[str, Any]], config: Config) -> Iterato
     from hookmon.config.exports import systems
     from hookmon.export.exporters import targets
 
-    found = targets(tables, os.environ, systems(pack for pack, _ in config.offered))
+    folder = str(config.path.absolute().parent) if config.path else ""
+    found = targets(tables, os.environ, systems(pack for pack, _ in config.offered), (config.export_filter, folder))
     try:
         yield found
     finally:

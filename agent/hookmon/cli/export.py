@@ -30,16 +30,24 @@ _SHOWN_AFTER_S = 300.0  # how long a run that has ended can still be scraped, wh
 @click.option("--all", "is_all", is_flag=True, help="All runs of the project, also those that begin later; until it is ended.")
 @click.option("--otlp", metavar="URL", help="Send to this endpoint; /v1/metrics where it has no path.")
 @click.option("--prometheus", metavar="ADDR", help="Be scraped at this address: HOST:PORT, loopback without a host.")
+@click.option("--stream", metavar="URL", help="Add to a stream of this Redis: redis://HOST:PORT/DB.")
 @click.option("--interval", type=click.FloatRange(min=0.05, max=3600), metavar="SECONDS", help="How often; else as configured.")
 @click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read this file instead of hookmon.toml.")
 @click.option("--no-config", is_flag=True, help="Read no configuration file.")
 def command(
-    run: str, is_all: bool, otlp: str | None, prometheus: str | None, interval: float | None, config: Path | None, no_config: bool
+    run: str,
+    is_all: bool,
+    otlp: str | None,
+    prometheus: str | None,
+    stream: str | None,
+    interval: float | None,
+    config: Path | None,
+    no_config: bool,
 ) -> None:
     """Export the metrics of a run that goes on, as `hookmon run --export` does from within.
 
     RUN is a number, a name, or the path of a run file; PID is any process of a running run; without either it is the newest.
-    Without --otlp and --prometheus, the tables [export.otlp] and [export.prometheus] say where to. It may start late, end
+    Without --otlp, --prometheus and --stream, the tables [export.…] of the configuration say where to. It may start late, end
     early, be killed, and be two: the run is one instance, and its counters are cumulative. Ends with the run, or by Ctrl-C.
     """
     from hookmon.config.load import load
@@ -48,12 +56,14 @@ def command(
         raise click.UsageError("--all is for all runs, and one is named")
     checked = load(Path.cwd(), config=config, no_config=no_config)
     tables: dict[str, dict[str, Any]] = {name: dict(table) for name, table in checked.exporters.items()}
-    if otlp or prometheus:
+    if otlp or prometheus or stream:
         known = tables
         tables = {"otlp": {**known.get("otlp", {}), "endpoint": otlp, "source": "--otlp"}} if otlp else {}
         tables |= {"prometheus": {**known.get("prometheus", {}), "listen": prometheus}} if prometheus else {}
+        tables |= {"stream": {**known.get("stream", {}), "url": stream, "source": "--stream"}} if stream else {}
     if not tables:
-        raise HookmonError("where to: --otlp URL, --prometheus ADDR, or a table [export.…] in the configuration", code="export")
+        choices = "--otlp URL, --prometheus ADDR, --stream URL, or a table [export.…] in the configuration"
+        raise HookmonError(f"where to: {choices}", code="export")
     for table in tables.values():
         table["interval"] = interval or table.get("interval", 0)
     with _exporting.prepared(tables, checked) as targets, _stopping() as is_stopped:

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from hookmon.config.problem import Mistake
 from hookmon.core import arguments
-from hookmon.core.endpoints import fault_of_url, split_address
+from hookmon.core.endpoints import BROKERS, fault_of_url, split_address
 
 if TYPE_CHECKING:
     from hookmon.config.packs import Pack
 
-SECRET = frozenset((("export.otlp", "headers"), ("export.otlp", "endpoint")))
+EXPORTERS = ("otlp", "prometheus", "stream")
+
+SECRET = frozenset((("export.otlp", "headers"), ("export.otlp", "endpoint"), ("export.stream", "url")))
 """Tables and keys whose values are kept and shown without what is secret in them."""
 
 LONGEST_INTERVAL_S = 3_600
+MOST_ENTRIES = 10_000_000
 
 
 def endpoint(value: str) -> Iterator[Mistake]:
@@ -42,6 +45,27 @@ def headers(values: Sequence[object]) -> Iterator[Mistake]:
             yield Mistake("a header has no value", '"name=value"', at=(index,), code="not-an-endpoint")
 
 
+def broker(value: str) -> Iterator[Mistake]:
+    """A URL of Redis; "" for none."""
+    fault = fault_of_url(value, BROKERS) if value else ""
+    if fault:
+        yield Mistake(fault, '"redis://127.0.0.1:6379/0"', code="not-an-endpoint")
+
+
+def entries(value: float) -> Iterator[Mistake]:
+    """A whole number of entries."""
+    if value != int(value) or not 1 <= value <= MOST_ENTRIES:
+        yield Mistake(f"{value} is no number of entries", f"a whole number from 1 to {MOST_ENTRIES}", code="not-an-amount")
+
+
+def function(value: str) -> Iterator[Mistake]:
+    """A function, "module:function"; "" for none."""
+    module, colon, path = value.partition(":")
+    names = [*module.split("."), *path.split(".")]
+    if value and not (colon and all(name.isidentifier() for name in names)):
+        yield Mistake(f"{value!r} names no function", '"module:function"', code="not-a-module")
+
+
 def interval(value: float) -> Iterator[Mistake]:
     """Seconds; 0 for what the variables or the default say."""
     if not 0 <= value <= LONGEST_INTERVAL_S:
@@ -66,6 +90,13 @@ def chosen(tables: Mapping[str, Sequence[Any]], exports: Sequence[str], *, is_of
     """Return the values of the exporters that are on, by name: those with a table, and those that options name."""
     if is_off:
         return {}
-    written = {"otlp": tables["export.otlp"], "prometheus": tables["export.prometheus"]} if tables else {}
+    if not tables:
+        return {name: {} for name in exports}
+    written = {"otlp": tables["export.otlp"], "prometheus": tables["export.prometheus"], "stream": tables["export.stream"]}
     found = {name: dict(table[0].values) for name, table in written.items() if table}
     return found | {name: found.get(name, {}) for name in exports}
+
+
+def filter_of(tables: Mapping[str, Sequence[Any]]) -> str:
+    """Return the function that sees each row before it is exported, "module:function", "" for none."""
+    return "".join(str(table.values["filter"]) for table in tables["export"]) if tables else ""

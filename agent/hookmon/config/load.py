@@ -49,6 +49,7 @@ class Config:
     document: Document | None = None
     signal_options: tuple[str, ...] = ()
     exporters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    export_filter: str = ""
 
 
 def load(
@@ -141,6 +142,7 @@ def load(
         document=document,
         signal_options=tuple(option for _, option in signals),
         exporters=exports.chosen(tables, export, is_off=no_export),
+        export_filter=exports.filter_of(tables),
     )
 
 

@@ -55,7 +55,7 @@ def schema(packs: list[str]) -> dict[str, Any]:
             whole = root["properties"].setdefault(head, {"type": "object", "additionalProperties": False, "properties": {}})
             whole["properties"][below] = table
         else:
-            root["properties"][name] = table
+            root["properties"][name] = table  # before those below it
     for key, names in (("enable", packs), ("disable", [*packs, "*"])):
         root["properties"]["packs"]["properties"][key]["items"] = {"enum": names}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "hookmon.toml", **root}

@@ -195,6 +195,17 @@ SETTINGS = (
         writers=(USER,),
     ),
     *_table(
+        "export",
+        Setting(
+            "filter",
+            TEXT,
+            exports.function,
+            default="",
+            help='"module:function" that sees each row before it is exported, and may drop it or change its attributes',
+        ),
+        writers=(USER,),
+    ),
+    *_table(
         "export.otlp",
         Setting(
             "endpoint",
@@ -214,6 +225,15 @@ SETTINGS = (
             "listen", TEXT, exports.listen, default="127.0.0.1:9464", help="address to be scraped at; loopback without a host"
         ),
         Setting("interval", NUMBER, exports.interval, default=0, help="seconds, as old as what is scraped may be; 0: 5"),
+        Setting("service", TEXT, checks.anything, default="", help="service.name, after OTEL_SERVICE_NAME; empty: the project"),
+        writers=(USER,),
+    ),
+    *_table(
+        "export.stream",
+        Setting("url", TEXT, exports.broker, default="", help="Redis, or what speaks as it does: redis://HOST:PORT/DB"),
+        Setting("key", TEXT, checks.anything, default="hookmon", help="the stream"),
+        Setting("most", NUMBER, exports.entries, default=10_000, help="entries that it is capped at, roughly"),
+        Setting("interval", NUMBER, exports.interval, default=0, help="seconds between two states; 0: 15, or the variable's"),
         Setting("service", TEXT, checks.anything, default="", help="service.name, after OTEL_SERVICE_NAME; empty: the project"),
         writers=(USER,),
     ),

@@ -59,6 +59,8 @@ def check_document(document: Document, writer: str, problems: list[Problem]) -> 
     for head in heads:
         below = [name.partition(".")[2] for name in names if name.startswith(f"{head}.")]
         found = document.data.get(head)
+        if head in names:  # it is checked as a table
+            continue
         if below and found is not None and not isinstance(found, dict):
             mistake = Mistake(f"{head} is {_word(found)}", f"tables that begin with [{head}.{below[0]}]", code="wrong-type")
             problems.append(Problem(document.place((head,)), mistake))
@@ -68,7 +70,10 @@ def check_document(document: Document, writer: str, problems: list[Problem]) -> 
     tables = {ROOT: [_check_table(document, (), plain, root, problems)]}
     for name in names:
         entries = _entries(document, name, problems)
-        tables[name] = [_check_table(document, path, data, settings_of(name, writer), problems) for path, data in entries]
+        below = [other.removeprefix(f"{name}.") for other in names if other.startswith(f"{name}.")]
+        settings = settings_of(name, writer)
+        checked = [(path, {key: value for key, value in data.items() if key not in below}) for path, data in entries]
+        tables[name] = [_check_table(document, path, data, settings, problems, below) for path, data in checked]
     return tables
 
 
@@ -111,10 +116,16 @@ def _title(path: KeyPath) -> str:
 
 
 def _check_table(
-    document: Document, path: KeyPath, data: dict[str, Any], settings: Mapping[str, Setting], problems: list[Problem]
+    document: Document,
+    path: KeyPath,
+    data: dict[str, Any],
+    settings: Mapping[str, Setting],
+    problems: list[Problem],
+    below: Iterable[str] = (),
 ) -> Table:
+    """Check a table without those `below` it."""
     values: dict[str, Any] = {}
-    problems += [_unknown(document, (*path, key), settings) for key in data if key not in settings]
+    problems += [_unknown(document, (*path, key), [*below, *settings]) for key in data if key not in settings]
     for key, setting in settings.items():
         if key in data:
             mistakes = list(_check_value(setting, data[key]))

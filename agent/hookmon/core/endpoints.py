@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+WEB = ("http", "https")
+BROKERS = ("redis", "rediss", "unix")
+"""Schemes of URLs to send to; `unix` is a socket of a Redis on this machine."""
 
-def fault_of_url(text: str) -> str:
+
+def fault_of_url(text: str, schemes: tuple[str, ...] = WEB) -> str:
     """Return what is wrong with a URL to send to, "" for nothing."""
     from urllib.parse import urlsplit
 
@@ -14,13 +18,13 @@ def fault_of_url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        return "it is no URL: http://HOST:PORT"
+        return f"it is no URL: {schemes[0]}://HOST:PORT"
     host = (parts.netloc or parts.path).rpartition("@")[2].partition("?")[0][:60]
-    if parts.scheme in ("http", "https") and parts.hostname and port != 0:
+    if parts.scheme in schemes and port != 0 and (parts.path if parts.scheme == "unix" else parts.hostname):
         return ""
     shown = f"{parts.scheme}://{host}" if parts.netloc else host
-    meant = f"; http://{text}?" if "://" not in text and "@" not in text and "?" not in text and text else ""
-    return f"{shown!r} is no URL of http or https: http://HOST:PORT{meant}"
+    meant = f"; {schemes[0]}://{text}?" if "://" not in text and "@" not in text and "?" not in text and text else ""
+    return f"{shown!r} is no URL of {' or '.join(schemes[:2])}: {schemes[0]}://HOST:PORT{meant}"
 
 
 def split_address(text: str) -> tuple[str, int]:

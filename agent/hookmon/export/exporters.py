@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from hookmon.collector.worker import Worker
 from hookmon.export.metrics import Metrics
@@ -15,16 +15,20 @@ from hookmon.export.rows import Resource
 from hookmon.export.settings import (
     OtlpSettings,
     PrometheusSettings,
+    StreamSettings,
     otlp_settings,
     prometheus_settings,
     resource_of,
+    stream_settings,
     written_attributes,
 )
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from hookmon.collector.feed import Observer, Snapshot
     from hookmon.collector.store import Run
-    from hookmon.export.delivery import Delivery
+    from hookmon.export.filtering import Document
     from hookmon.export.server import Endpoint
 
 
@@ -35,7 +39,10 @@ class Targets:
     otlp: OtlpSettings | None
     prometheus: PrometheusSettings | None
     endpoint: Endpoint | None
-    table: Mapping[str, Any]  # [export.otlp]: the name of the service
+    stream: StreamSettings | None
+    filter: Callable[[Document], object] | None
+    filter_name: str
+    table: Mapping[str, Any]  # of the first exporter: the name of the service
     environ: Mapping[str, str]
     systems: Mapping[str, str]  # of names.name_call
 
@@ -45,17 +52,32 @@ class Targets:
             self.endpoint.close()
 
 
-def targets(tables: Mapping[str, Mapping[str, Any]], environ: Mapping[str, str], systems: Mapping[str, str]) -> Targets:
-    """Return where to export to; `tables` are those of the exporters that are on, by name. Raises ExportError."""
+def targets(
+    tables: Mapping[str, Mapping[str, Any]],
+    environ: Mapping[str, str],
+    systems: Mapping[str, str],
+    row_filter: tuple[str, str] = ("", ""),
+) -> Targets:
+    """Return where to export to; `tables` are those of the exporters that are on, by name. Raises ExportError.
+
+    `row_filter` is "module:function", "" for none, and a folder to search for it.
+    """
     otlp = otlp_settings(tables["otlp"], environ) if "otlp" in tables else None
     prometheus = prometheus_settings(tables["prometheus"]) if "prometheus" in tables else None
+    stream = stream_settings(tables["stream"], environ) if "stream" in tables else None
     written_attributes(environ)
+    function = None
+    if row_filter[0]:
+        from hookmon.export.filtering import load_filter
+
+        function = load_filter(*row_filter)
     endpoint = None
     if prometheus is not None:
         from hookmon.export.server import Endpoint
 
         endpoint = Endpoint(prometheus)
-    return Targets(otlp, prometheus, endpoint, tables.get("otlp") or tables.get("prometheus") or {}, environ, systems)
+    table = next((table for table in tables.values() if table.get("service")), {})
+    return Targets(otlp, prometheus, endpoint, stream, function, row_filter[0], table, environ, systems)
 
 
 class Exporters:
@@ -66,21 +88,35 @@ class Exporters:
         resource = resource_of(run, where.table, where.environ)
         self.resource: Resource = resource
         self.observers: list[Observer] = []
-        self._sending: _Sending | None = None
+        self._sending: list[_Sending] = []
         self._endpoint = where.endpoint
+        self._filter = None
+        if where.filter is not None:
+            from hookmon.export.filtering import RowFilter
+
+            self._filter = RowFilter(where.filter, where.filter_name, tell)
+
+        def metrics() -> Metrics:
+            return Metrics(resource, where.systems, keep=self._filter or list)
+
         if where.otlp is not None:
             from hookmon.export.delivery import PATIENCE_S, Delivery
 
-            self._sending = _Sending(Delivery(where.otlp, Metrics(resource, where.systems), tell), PATIENCE_S)
-            self.observers.append(self._sending)
+            self._sending.append(_Sending(Delivery(where.otlp, metrics(), tell), PATIENCE_S))
+        if where.stream is not None:
+            from hookmon.export.stream import TIMEOUT_S, Stream
+
+            self._sending.append(_Sending(Stream(where.stream, metrics(), tell), 2 * TIMEOUT_S))
+        self.observers += self._sending
         if where.endpoint is not None and where.prometheus is not None:
             from hookmon.export.server import Scraped
 
-            self.observers.append(Scraped(where.endpoint, where.prometheus, Metrics(resource, where.systems)))
+            self.observers.append(Scraped(where.endpoint, where.prometheus, metrics()))
 
     def loss(self) -> str:
         """Return what was not delivered, as one line, "" for nothing."""
-        return self._sending.loss() if self._sending is not None else ""
+        found = [sending.loss() for sending in self._sending] + ([self._filter.loss()] if self._filter is not None else [])
+        return "; ".join(line for line in found if line)
 
     def forget(self) -> None:
         """Show the run no more: it has ended, and other runs go on."""
@@ -88,27 +124,43 @@ class Exporters:
             self._endpoint.drop(self.resource)
 
 
-class _Sending:
-    """A delivery in a thread of its own, which the end of the run waits for no longer than its patience."""
+class _Sender(Protocol):
+    """What sends snapshots somewhere and may block. `hurry` is set when it is to give up what it waits for."""
 
-    def __init__(self, delivery: Delivery, patience_s: float) -> None:
-        self.every_ns = delivery.every_ns
-        self._delivery = delivery
-        self._worker = Worker(delivery, "export", patience_s=patience_s + 0.5)
+    every_ns: int
+    hurry: Event
+
+    def observe(self, snapshot: Snapshot) -> None:
+        """Send a snapshot."""
+
+    def end(self, run: Run) -> str:
+        """Take the whole run."""
+
+    def loss(self) -> str:
+        """Return what was not sent, as one line, "" for nothing."""
+
+
+class _Sending:
+    """A sender in a thread of its own, which the end of the run waits for no longer than its patience."""
+
+    def __init__(self, sender: _Sender, patience_s: float) -> None:
+        self.every_ns = sender.every_ns
+        self._sender = sender
+        self._worker = Worker(sender, "export", patience_s=patience_s + 0.5)
         self._line = ""
 
     def observe(self, snapshot: Snapshot) -> None:
         """Take the newest snapshot."""
         if snapshot.ended:
-            self._delivery.hurry.set()
+            self._sender.hurry.set()
         self._worker.observe(snapshot)
 
     def end(self, run: Run) -> str:
         """Wait for the last state to be delivered. What went wrong is in `loss`."""
-        self._delivery.hurry.set()
+        self._sender.hurry.set()
         self._line = self._worker.end(run)
         return ""
 
     def loss(self) -> str:
         """Return what was not delivered, "" for nothing."""
-        return "; ".join(line for line in (self._delivery.loss(), self._line) if line)
+        return "; ".join(line for line in (self._sender.loss(), self._line) if line)

@@ -8,7 +8,7 @@ transaction gets its name; a backend would take that for a new start, so the lar
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic_ns, time_ns
 
 from hookmon.collector.counters import CallKey, Counters
@@ -67,13 +67,16 @@ class Metrics:
         self,
         resource: Resource,
         systems: Mapping[str, str],
+        *,
+        keep: Callable[[list[Row]], list[Row]] = list,
         histograms: int = MOST_HISTOGRAMS,
         counters: int = MOST_COUNTERS,
     ) -> None:
         """Begin with a run of which nothing was exported; `histograms` and `counters` are how many series there may be.
 
-        `systems` are those of `names.name_call`.
+        `systems` are those of `names.name_call`. `keep` is what the user's filter makes of rows.
         """
+        self._keep = keep
         self._resource = resource
         self._systems = systems
         self._histograms = histograms
@@ -91,7 +94,7 @@ class Metrics:
         self._last_ns = max(self._last_ns + 1_000_000, at_ns, self._resource.started_ns + 1_000_000)
         rows = [*self._durations(snapshot), *self._counts(snapshot), *self._signals(snapshot.signals)]
         rows += self._processes(snapshot.processes)
-        return Export(self._resource, self._last_ns, rows, snapshot.ended)
+        return Export(self._resource, self._last_ns, self._keep(rows), snapshot.ended)
 
     def _durations(self, snapshot: Snapshot) -> Iterable[Row]:
         """Yield the histograms: of transactions first, then of calls of others."""

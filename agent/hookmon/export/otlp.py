@@ -15,9 +15,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1 import metrics_pb2 as pb
 
 from hookmon import __version__
-from hookmon.export.rows import Attributes, Export, Resource, Row, Spread
+from hookmon.export.rows import SCALE, Attributes, Export, Resource, Row, Spread
 
-SCALE = 4
 MOST_ROWS = 1_000
 """Of one request: 2,000 points, where each is new."""
 

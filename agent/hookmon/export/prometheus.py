@@ -14,12 +14,11 @@ from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder
 
 from hookmon.export.classic import bounds_of, cumulative
-from hookmon.export.rows import Attributes, Export, Instrument, Resource, Row, Spread
+from hookmon.export.rows import SCALE, Attributes, Export, Instrument, Resource, Row, Spread
 
 PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 _BARE_PROTOBUF = "application/vnd.google.protobuf"
 _OWN_PROTOBUF = {"encoding=delimited", "proto=io.prometheus.client.MetricFamily"}
-_SCHEMA = 4
 _UNITS = {"s": "_seconds", "By": "_bytes"}
 _NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]")
 _INFINITE = float("inf")
@@ -131,7 +130,7 @@ def _histogram(spread: Spread, bounds: tuple[float, ...]) -> bytes:
     body = _number(1, spread.count) + _double(2, spread.sum)
     for bound, count in zip((*bounds, _INFINITE), (*cumulative(spread, bounds), spread.count), strict=True):
         body += _field(3, _number(1, count) + _double(2, bound))
-    body += _number(5, _zigzag(_SCHEMA)) + _double(6, 0.0) + _number(7, 0)
+    body += _number(5, _zigzag(SCALE)) + _double(6, 0.0) + _number(7, 0)
     spans = b""
     deltas = b""
     next_index = before = length = 0

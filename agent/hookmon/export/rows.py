@@ -8,6 +8,9 @@ from typing import NamedTuple
 Attributes = tuple[tuple[str, str | int | bool], ...]
 """Names and values, by name. A status, once it is counted, is one of them."""
 
+SCALE = 4
+"""Of all histograms, OpenTelemetry's: 2**4 buckets in an octave."""
+
 OVERFLOW: Attributes = (("otel.metric.overflow", True),)
 """What a row has that stands for all beyond the budget."""
 

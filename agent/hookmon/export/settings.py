@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from hookmon.core.endpoints import fault_of_url, split_address
+from hookmon.core.endpoints import BROKERS, WEB, fault_of_url, split_address
 from hookmon.core.errors import HookmonError
 from hookmon.export.names import clean
 from hookmon.export.rows import Resource
@@ -67,6 +67,17 @@ class PrometheusSettings:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True)
+class StreamSettings:
+    """Which stream of which Redis to add to. `shown` is its URL without user, password and query."""
+
+    url: str = field(repr=False)
+    shown: str
+    key: str = "hookmon"
+    most: int = 10_000
+    interval_s: float = _DEFAULT_INTERVAL_S
+
+
 class ExportError(HookmonError):
     """A setting of an exporter cannot be used, a library is missing, or the address is taken."""
 
@@ -111,6 +122,19 @@ def prometheus_settings(table: Mapping[str, Any]) -> PrometheusSettings:
     return PrometheusSettings(host, port, _interval_s(table, {}, _FRESH_S))
 
 
+def stream_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> StreamSettings:
+    """Return which stream to add to. Raises ExportError."""
+    _require("stream", "redis", "redis", "stream")
+    url = str(table.get("url") or "")
+    source = str(table.get("source") or "url in [export.stream]")
+    if not url:
+        raise ExportError("export stream: where to: url in [export.stream], redis://HOST:PORT")
+    parts = urlsplit(_checked(url, source, BROKERS))
+    shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    key, most = str(table.get("key") or "hookmon"), int(table.get("most") or 10_000)
+    return StreamSettings(url.strip(), shown, key, most, _interval_s(table, environ))
+
+
 def resource_of(run: Run, table: Mapping[str, Any], environ: Mapping[str, str]) -> Resource:
     """Return the run as backends are to know it: one instance, whoever exports it and however often. Raises ExportError."""
     written = written_attributes(environ)
@@ -139,8 +163,8 @@ def _endpoint(table: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     return _checked(environ.get(name) or _DEFAULT_ENDPOINT, name).rstrip("/") + PATH
 
 
-def _checked(url: str, source: str) -> str:
-    fault = fault_of_url(url)
+def _checked(url: str, source: str, schemes: tuple[str, ...] = WEB) -> str:
+    fault = fault_of_url(url, schemes)
     if fault:
         raise ExportError(f"{source}: {fault}")
     return url.strip()
@@ -208,10 +232,10 @@ def _seconds(name: str, text: str, default: float, parts: int = 1) -> float:
     return min(max(found, _SHORTEST_S), _LONGEST_S)
 
 
-def _require(exporter: str, module: str, package: str) -> None:
+def _require(exporter: str, module: str, package: str, extra: str = "export") -> None:
     """Raise ExportError where a library is not installed."""
     try:
         import_module(module)
     except ImportError as error:
-        line = f"export {exporter} needs {package}: pip install 'hookmon[export]' ({error})"
+        line = f"export {exporter} needs {package}: pip install 'hookmon[{extra}]' ({error})"
         raise ExportError(line, code="no-export-library") from error

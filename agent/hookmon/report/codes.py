@@ -128,6 +128,11 @@ _ERRORS = (
         "names. An endpoint that was down gets all counts with the next state that it takes.",
     ),
     (
+        "export-filter",
+        "The function of `filter` in [export] cannot be had, or has failed for a row, which is missing then.",
+        'It is "module:function", importable where hookmon is, and gets a row as a dict; it returns that, or None to drop it.',
+    ),
+    (
         "export-address",
         "The address of [export.prometheus] cannot be listened at: another process has it, or it is none of this machine.",
         "Choose another port, or end the process that has it.",
