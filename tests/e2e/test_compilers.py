@@ -170,6 +170,94 @@ def test_numba_compiles_what_it_compiles_without_us(order: str, engine: str, tmp
     assert calls(report, "__main__:caller") == 1
 
 
+KERNELS = """
+    import numpy as np
+    from numba import guvectorize, njit, objmode, prange, stencil, types
+    from numba.experimental import jitclass
+    from numba.extending import overload, register_jitable
+
+    @jitclass([("x", types.int64)])
+    class Point:
+        def __init__(self, x):
+            self.x = x
+        def double(self):
+            return self.x * 2
+
+    @njit(parallel=True)
+    def total(values):
+        result = 0.0
+        for i in prange(values.shape[0]):
+            result += values[i]
+        return result
+
+    @guvectorize(["(float64[:], float64, float64[:])"], "(n),()->(n)")
+    def added(values, more, result):
+        for i in range(values.shape[0]):
+            result[i] = values[i] + more
+
+    @stencil
+    def kernel(values):
+        return values[-1] + values[1]
+
+    @njit
+    def smoothed(values):
+        return kernel(values)
+
+    def replaced(x):
+        return x
+
+    @overload(replaced, inline="always")
+    def of_replaced(x):
+        def implementation(x):
+            return x + 40
+        return implementation
+
+    @njit
+    def replacing(number):
+        return replaced(number)
+
+    @njit(cache=True)
+    def cached(number):
+        return number + 1
+
+    @register_jitable
+    def shared(number):
+        return number + 5
+
+    def in_python(number):
+        return number
+
+    @njit
+    def mixed(number):
+        with objmode(y="int64"):
+            y = in_python(number) + 1
+        return shared(y)
+
+    @njit
+    def nested(number):
+        def inner(other):
+            return other + number
+        return inner(2) + sum([inner(i) for i in range(3)])
+"""
+
+RUNNING_KERNELS = """
+    import numpy as np
+    import kernels
+    values = np.arange(4.0)
+    print(kernels.Point(3).double(), kernels.total(values), kernels.added(values, 2.0), kernels.smoothed(values))
+    print(kernels.replacing(3), kernels.cached(3), kernels.mixed(3), kernels.nested(3), kernels.cached.py_func(1))
+"""
+
+
+def test_numba_makes_all_that_it_makes_without_us(tmp_path: Path) -> None:
+    """Classes, threads, stencils, overloads, what it keeps on disk, and what goes back into Python."""
+    need_library("numba", "60 MB with LLVM")
+    write(tmp_path, {"kernels.py": KERNELS, "app.py": RUNNING_KERNELS})
+    report = run_as_bare(tmp_path, "compiled", watch("kernels", "**")).report
+    assert {"kernels:total", "kernels:smoothed", "kernels:nested", "kernels:Point.double"} <= compiled(report, "numba")
+    assert [calls(report, f"kernels:{name}") for name in ("in_python", "cached")] == [1, 1]
+
+
 LAYERS = """
     import functools, torch
 
@@ -290,6 +378,7 @@ def test_torch_compile_sees_no_function_of_ours(order: str, engine: str, tmp_pat
     report = run_as_bare(tmp_path, engine, watch("layers", "**") + watch("__main__", "own")).report
     named = compiled(report, "torch.compile")
     assert {"layers:scale", "layers:keyword", "layers:decorated", "layers:Net.twice", "layers:parts", "__main__:own"} <= named
+    assert not any("resume" in name for name in named)  # what torch makes where a graph is broken
     assert calls(report, "layers:decorated") == 1
     assert calls(report, "layers:Net.forward") >= 1
     assert watch_row(report, "layers:**")["status"] == "active"

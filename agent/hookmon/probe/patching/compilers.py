@@ -181,7 +181,7 @@ def _note_code(compiler: str, code: CodeType) -> None:
     callback = codes.callback_of(code)
     if callback:
         _note(compiler, callback)
-    elif is_copy(code) or monitoring.way_of(code):
+    elif is_copy(code) or monitoring.way_of(code) or renewals.is_wanted(code):
         _note(compiler, f"{renewals.module_of(code) or code.co_filename}:{code.co_qualname}")
 
 

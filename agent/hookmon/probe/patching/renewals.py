@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from hookmon.probe.patching import codes
-from hookmon.probe.patching.by_code import applies, prepared, takes_arguments, watches_of, ways
+from hookmon.probe.patching.by_code import applies, names_in, prepared, takes_arguments, watches_of, ways
 from hookmon.probe.patching.codes import stands_for
 from hookmon.probe.patching.entries import MISSING, owner_of, raw_attribute
 from hookmon.probe.patching.injected import injector, is_copy
@@ -62,6 +62,14 @@ def _takes_self(module: str, name: str) -> bool:
     owner = owner_of(sys.modules[module], classes) if module in sys.modules else MISSING
     is_static = owner is not MISSING and isinstance(raw_attribute(owner, last), staticmethod)
     return codes.is_method(name) and not is_static
+
+
+def is_wanted(code: CodeType) -> bool:
+    """Say whether a watch names the function that code is of: it may have no wrapper yet (3.11)."""
+    name, module = code.co_qualname, module_of(code)
+    pairs, _ = watches_of.get(module, ((), None))
+    is_named = any(not watch.get("own") and applies(watch) and stands_for(call, name) for watch, call in pairs)
+    return is_named and name in names_in(module)  # compilers make functions of their own
 
 
 def module_of(code: CodeType) -> str:
