@@ -19,6 +19,8 @@ from support.backends import answers, free_port, get
 from support.runs import HOOKMON, PYTHON, Started, bare_run, hookmon, hookmon_start, wait_until, write
 from support.sinks import Sink, attributes, points_of, serve
 
+from hookmon.collector.store import RunFile
+
 pytestmark = pytest.mark.process
 
 WAIT = "while not os.path.exists(sys.argv[1]): time.sleep(0.05)\n"
@@ -65,6 +67,24 @@ def test_a_run_is_exported_to_its_end(tmp_path: Path, sink: Sink):
     assert (result.exit_code, result.stdout) == (0, ""), result.stderr
     assert sink.last(SERIES, **known.OK).count == 2_000
     assert {request.resource()["service.name"] for request in sink.taken} == {tmp_path.name}
+
+
+def test_one_that_begins_late_says_no_zero(tmp_path: Path, sink: Sink):
+    """Another one may have sent these series: zero would look like a new start of the service. New ones begin with it."""
+    started = start(tmp_path)
+    wait_for_run(tmp_path)
+    wait_until(lambda: b"GET /known" in b"".join(path.read_bytes() for path in shards(tmp_path)), "the calls")
+    time.sleep(1)
+    exporter = follow(tmp_path, "--otlp", sink.url)
+    sink.wait_for(lambda: sink.all(SERIES, **known.OK), "the counts")
+    (tmp_path / "done").touch()
+    assert started.finish().exit_code == exporter.finish().exit_code == 0
+    assert min(point.count for point in sink.all(SERIES, **known.OK)) > 0
+
+
+def shards(folder: Path) -> list[Path]:
+    """Return the shards of the run of a project."""
+    return list(Path(RunFile(folder / ".hookmon" / "run-0001.sqlite").head().run_folder).glob("*.shard"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

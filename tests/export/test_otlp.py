@@ -292,3 +292,42 @@ def test_memory_is_bounded_while_nobody_takes_anything():
     finally:
         tracemalloc.stop()
     assert (delivery.ticks, delivery.lost, len(told)) == (300, 300, 1)
+
+
+FLASK = """
+import sys
+from flask import Flask
+app = Flask(__name__)
+
+@app.get("/good/<int:n>")
+def good(n):
+    return "yes"
+
+@app.get("/bad/<int:n>")
+def bad(n):
+    return "no", 503 if n % 2 else 404
+
+if __name__ == "__main__":
+    client = app.test_client()
+    for n in range(60):
+        client.get(f"/good/{n}?token=sesame-77")
+        client.get(f"/bad/{n}")
+    client.get("/nowhere/sesame-77")
+"""
+
+
+def test_requests_of_a_framework_are_counted_by_route_and_status(tmp_path: Path, sink: Sink):
+    """What stock dashboards ask for: routes, never paths, and errors by status."""
+    pytest.importorskip("flask")
+    write(tmp_path, {"app.py": FLASK})
+    result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, env=variables(sink), options=["--export", "otlp"])
+    assert result.exit_code == 0, result.stderr
+    last = sink.taken[-1].metrics()["http.server.request.duration"]
+    found = {
+        (attributes(point).get("http.route"), attributes(point)["http.response.status_code"]): point.count
+        for point in points_of(last)
+    }
+    expected = {("/good/<int:n>", 200): 60, ("/bad/<int:n>", 404): 30, ("/bad/<int:n>", 503): 30, (None, 404): 1}
+    assert found == expected
+    assert {attributes(point).get("error.type") for point in points_of(last)} == {None, "503"}
+    assert all(b"sesame" not in request.raw for request in sink.taken)

@@ -49,6 +49,12 @@ def snapshot(
     return Snapshot(monotonic_ns(), totals, **more)  # type: ignore[arg-type]
 
 
+def export(metrics: Metrics, found: Snapshot) -> list[Row]:
+    """Return the rows of a state that is confirmed by being read twice."""
+    metrics.export(found)
+    return metrics.export(found).rows
+
+
 def row_of(rows: list[Row], name: str, **attributes: object) -> Row:
     """Return the only row of an instrument with these attributes; dots are underscores."""
     found = [
@@ -102,7 +108,7 @@ def test_requests_are_told_apart_by_status_while_there_is_room():
         found.totals.by_transaction[key] = counters(MS, MS, MS, 9 * MS)  # the last one has no status yet
         found.totals.by_status |= {(key, 200): counters(MS), (key, 404): counters(MS, MS)}
     for _ in range(2):
-        rows = [row for row in metrics.export(found).rows if row.instrument == names.SERVER]
+        rows = [row for row in export(metrics, found) if row.instrument == names.SERVER]
         spreads = [(dict(row.attributes), row.spread.count) for row in rows if row.spread]
         assert sum(count for _, count in spreads) == 30
         assert sum(type(attributes.get("http.response.status_code")) is int for attributes, _ in spreads) == 6
@@ -183,18 +189,18 @@ def test_statements_of_one_table_are_one_series():
         (f"SELECT {column} FROM product", "sql", "sqlite3.dbapi2:Cursor.execute"): counters(MS, at * MS)
         for at, column in enumerate("abc", 2)
     }
-    export = Metrics(RESOURCE, SYSTEMS).export(snapshot(calls))
-    spread = row_of(export.rows, DB, db_collection_name="product").spread
+    rows = export(Metrics(RESOURCE, SYSTEMS), snapshot(calls))
+    spread = row_of(rows, DB, db_collection_name="product").spread
     assert spread is not None
     assert (spread.count, sum(spread.buckets.values())) == (6, 6)
     assert (spread.sum, spread.min, spread.max) == (pytest.approx(0.012), 0.001, 0.004)
-    assert row_of(export.rows, "hookmon.call.count", db_collection_name="product").value == 6
+    assert row_of(rows, "hookmon.call.count", db_collection_name="product").value == 6
 
 
 def test_an_index_is_opentelemetrys():
     """A second exactly is the upper bound of bucket -1."""
     one = {("job", "task", "m:f"): counters(10**9, 10**9 + 1)}
-    spread = row_of(Metrics(RESOURCE, {}).export(snapshot(transactions=one)).rows, "hookmon.transaction.duration").spread
+    spread = row_of(export(Metrics(RESOURCE, {}), snapshot(transactions=one)), "hookmon.transaction.duration").spread
     assert spread is not None
     assert spread.buckets == {-1: 1, 0: 1}
 
@@ -203,8 +209,8 @@ def test_counts_never_fall():
     """What shrinks for a moment keeps its largest value, and each bucket its own."""
     metrics = Metrics(RESOURCE, {})
     key = ("job", "task", "m:f")
-    metrics.export(snapshot({key: counters(MS, 2 * MS, errors=2)}, {key: counters(MS, 2 * MS)}))
-    rows = metrics.export(snapshot({key: counters(5 * MS, errors=1)}, {key: counters(5 * MS)})).rows
+    export(metrics, snapshot({key: counters(MS, 2 * MS, errors=2)}, {key: counters(MS, 2 * MS)}))
+    rows = export(metrics, snapshot({key: counters(5 * MS, errors=1)}, {key: counters(5 * MS)}))
     spread = row_of(rows, "hookmon.transaction.duration").spread
     assert spread is not None
     assert (spread.count, sum(spread.buckets.values()), spread.min, spread.max) == (3, 3, 0.001, 0.005)
@@ -213,13 +219,41 @@ def test_counts_never_fall():
     assert row_of(rows, "hookmon.call.errors").value == 2
 
 
+def test_a_call_that_was_read_twice_while_it_moved_is_not_exported():
+    """Not even for a moment: a backend would keep it. What both snapshots have is exported, with the moment of the first."""
+    metrics = Metrics(RESOURCE, {})
+    job, redis = ("job", "task", "m:f"), ("redis GET", "cache", "m:g")
+    true = {job: counters(MS, MS), redis: counters(2 * MS)}
+    torn = {job: counters(MS, MS), redis: counters(2 * MS, 3 * MS, 2 * MS)}
+    more = {job: counters(MS, MS, MS), redis: counters(2 * MS, 2 * MS)}
+    found = []
+    for calls in (true, torn, true, more, more):
+        rows = metrics.export(snapshot(calls, {job: calls[job]})).rows
+        counts = [row.value for row in rows if row.instrument.name == "hookmon.call.count"]
+        spreads = [row.spread.count for row in rows if row.spread]
+        found.append((counts, spreads))
+    assert found == [([], []), ([2, 1], [2, 1]), ([2, 1], [2, 1]), ([2, 1], [2, 1]), ([3, 2], [3, 2])]
+    first, second = snapshot(more), snapshot(more)
+    metrics.export(first)
+    second.at_ns = first.at_ns + 10**9
+    at_ns = metrics.export(second).at_ns
+    assert metrics.export(snapshot(more, ended=True)).at_ns > at_ns
+
+
+def test_the_last_state_is_exported_as_it_is():
+    """It is final: a short run has no other one."""
+    job = {("job", "task", "m:f"): counters(MS, MS)}
+    rows = Metrics(RESOURCE, {}).export(snapshot(job, job, ended=True)).rows
+    assert row_of(rows, "hookmon.call.count").value == 2
+
+
 def test_beyond_the_budget_there_is_one_row_for_the_rest():
     """The first ones keep their rows for good; nothing is lost, and the rest has the attribute that says so."""
     metrics = Metrics(RESOURCE, {}, histograms=3, counters=9)
     first = {(f"job {at}", "task", "m:f"): counters(MS) for at in range(3)}
     more = first | {(f"job {at}", "task", "m:f"): counters(MS, MS) for at in range(3, 40)}
-    metrics.export(snapshot(first, first))
-    rows = metrics.export(snapshot(more, more)).rows
+    export(metrics, snapshot(first, first))
+    rows = export(metrics, snapshot(more, more))
     durations = [row for row in rows if row.instrument.name == "hookmon.transaction.duration"]
     assert len(durations) == 4
     assert sum(row.spread.count for row in durations if row.spread) == 3 + 2 * 37
@@ -234,7 +268,7 @@ def test_calls_that_were_not_timed_are_counted_and_not_in_the_histogram():
     """Whose count has to be the sum of its buckets; its sum is that of what was timed."""
     found = counters(MS, MS)
     found.calls, found.untimed, found.spent_ns, found.spent_calls = 128, 126, 128 * MS, 128
-    rows = Metrics(RESOURCE, {}).export(snapshot({("f", "rpc", "m:f"): found})).rows
+    rows = export(Metrics(RESOURCE, {}), snapshot({("f", "rpc", "m:f"): found}))
     spread = row_of(rows, CALL).spread
     assert spread is not None
     assert (spread.count, spread.sum) == (2, pytest.approx(0.002))
@@ -254,16 +288,19 @@ def test_a_process_that_is_gone_is_told_once():
     """So that its memory does not stand for minutes where it is shown."""
     metrics = Metrics(RESOURCE, {})
     processes = [LiveProcess(pid, [], "3.13", pid * 10**9, 5, 1) for pid in (7, 8)]
-    assert row_of(metrics.export(snapshot(processes=processes)).rows, "process.cpu.time", process_pid=7).value == 7
-    rows = metrics.export(snapshot(processes=processes[1:])).rows
+    assert row_of(export(metrics, snapshot(processes=processes)), "process.cpu.time", process_pid=7).value == 7
+    rows = export(metrics, snapshot(processes=processes[1:]))
     assert [row.is_over for row in rows if dict(row.attributes).get("process.pid") == 7] == [True] * 3
-    assert not any(row.is_over for row in metrics.export(snapshot(processes=processes[1:])).rows)
+    assert not any(row.is_over for row in export(metrics, snapshot(processes=processes[1:])))
+    metrics.export(snapshot(processes=processes))
+    ended = metrics.export(snapshot(ended=True)).rows
+    assert {dict(row.attributes)["process.pid"] for row in ended if row.is_over} == {7, 8}
 
 
 def test_of_very_many_processes_the_rest_is_added_up():
     """64 have rows of their own."""
     processes = [LiveProcess(pid, [], "3.13", 10**9, 5, 1) for pid in range(1, 101)]
-    rows = [row for row in Metrics(RESOURCE, {}).export(snapshot(processes=processes)).rows if row.instrument.unit == "By"]
+    rows = [row for row in export(Metrics(RESOURCE, {}), snapshot(processes=processes)) if row.instrument.unit == "By"]
     assert (len(rows), sum(row.value for row in rows)) == (65, 500)
 
 
@@ -273,7 +310,7 @@ def test_signals_are_rows_without_their_places():
     blocked = "loop blocked by f at /home/me/app.py"
     signals = [Signal(f"{blocked}:{line}", "s", "histogram", 0.5, 1, 0.5, 0.5, buckets=half) for line in (1, 2)]
     signals += [Signal("rows", "1", "histogram", 16.0, 1, 16, 16, buckets={64: 1}), Signal("sent", "By", "counter", 7.0, 2, 0, 0)]
-    rows = Metrics(RESOURCE, {}).export(snapshot(signals=signals)).rows
+    rows = export(Metrics(RESOURCE, {}), snapshot(signals=signals))
     pause = row_of(rows, "hookmon.signal.duration", hookmon_signal_name="loop blocked by f").spread
     amount = row_of(rows, "hookmon.signal.amount").spread
     assert pause is not None

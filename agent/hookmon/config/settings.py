@@ -224,7 +224,13 @@ SETTINGS = (
         Setting(
             "listen", TEXT, exports.listen, default="127.0.0.1:9464", help="address to be scraped at; loopback without a host"
         ),
-        Setting("interval", NUMBER, exports.interval, default=0, help="seconds, as old as what is scraped may be; 0: 5"),
+        Setting(
+            "interval",
+            NUMBER,
+            exports.interval,
+            default=0,
+            help="seconds between two states; what is scraped is up to two of them old; 0: 5",
+        ),
         Setting("service", TEXT, checks.anything, default="", help="service.name, after OTEL_SERVICE_NAME; empty: the project"),
         writers=(USER,),
     ),

@@ -112,7 +112,8 @@ class Delivery:
 
     def _post(self, export: Export, rows: list[Row], end: float) -> Failure | None:
         longest_s = end - monotonic() if export.ended else self._settings.timeout_s
-        failure = self._poster.post(encode(export, rows, self._known, self._before_ns), longest_s)
+        known = self._known | self._metrics.found
+        failure = self._poster.post(encode(export, rows, known, self._before_ns), longest_s)
         if failure is None:
             self._known.update(row.key for row in rows if not row.is_over)
             self._known.difference_update([row.key for row in rows if row.is_over])

@@ -1,17 +1,22 @@
 """The rows of a run at one moment: cumulative, and never less than what was exported before.
 
 In: snapshots, in rising time. Out: rows of a bounded number. A series that was exported keeps its place to the end of the run,
-and what is beyond the budget is added up in one row of its instrument. Counters of a snapshot can shrink for a moment, as while a
-transaction gets its name; a backend would take that for a new start, so the largest value stands.
+and what is beyond the budget is added up in one row of its instrument.
+
+A shard is read while its process counts. While a transaction gets its name its calls move, and who reads in between finds one of
+them twice, or not at all. A backend would keep the first for good and take the second for a new start. So what is exported is the
+state of the snapshot before, less what the newest one does not confirm, and never less than before. The last state of a run is
+final and exported as it is.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from time import monotonic_ns, time_ns
 
-from hookmon.collector.counters import CallKey, Counters
+from hookmon.collector.counters import CallKey, Counters, Totals
 from hookmon.collector.feed import LiveProcess, Snapshot
 from hookmon.collector.metrics import Signal
 from hookmon.core import layout
@@ -42,22 +47,62 @@ class _Sum:
 
     def __init__(self) -> None:
         self.buckets: dict[int, int] = {}
-        self.sum: float = 0  # whole nanoseconds, as long as all calls were timed
+        self.sum: float = 0  # whole nanoseconds of durations, as long as all calls were timed
         self.min = float("inf")
         self.max = 0.0
 
     def add(self, counters: Counters) -> None:
         """Add timed calls: durations in nanoseconds."""
-        timed = 0
-        for bucket, count in counters.buckets.items():
-            index = bucket - 1 - SECOND
-            self.buckets[index] = self.buckets.get(index, 0) + count
-            timed += count
+        timed = self._add_buckets(counters.buckets, SECOND)
         if timed:
             every = counters.spent_calls or timed
             self.sum += counters.spent_ns if timed >= every else counters.spent_ns * timed / every
             self.min = min(self.min, counters.min_ns / 1e9)
             self.max = max(self.max, counters.max_ns / 1e9)
+
+    def add_signal(self, signal: Signal, *, is_time: bool) -> None:
+        """Add what a signal has measured: seconds, or amounts of its unit."""
+        self._add_buckets(signal.buckets, SECOND if is_time else 0)
+        self.sum += signal.value * (1e9 if is_time else 1)
+        self.min, self.max = min(self.min, signal.min), max(self.max, signal.max)
+
+    def confirmed_by(self, later: _Sum) -> _Sum:
+        """Return what is in both."""
+        found = _Sum()
+        found.buckets = {
+            index: both for index, count in self.buckets.items() if (both := min(count, later.buckets.get(index, 0))) > 0
+        }
+        found.sum, found.min, found.max = min(self.sum, later.sum), self.min, self.max
+        return found
+
+    def _add_buckets(self, buckets: dict[int, int], first: int) -> int:
+        """Add buckets, by OpenTelemetry's numbers; `first` is the one that ends with one. Return how many values they have."""
+        whole = 0
+        for bucket, count in buckets.items():
+            index = bucket - 1 - first
+            self.buckets[index] = self.buckets.get(index, 0) + count
+            whole += count
+        return whole
+
+
+_Place = tuple[Instrument, Attributes]
+_NOTHING = Spread({}, 0, 0.0, 0.0, 0.0)
+
+
+@dataclass(slots=True)
+class _State:
+    """What a snapshot says of each series. `rows` are those that say how something is, and need no confirmation."""
+
+    at_ns: int
+    sums: dict[_Place, _Sum] = field(default_factory=dict)
+    counts: dict[_Place, float] = field(default_factory=dict)
+    rows: list[Row] = field(default_factory=list)
+
+    def confirmed_by(self, later: _State) -> _State:
+        """Return what is in both, as it was at the earlier moment."""
+        sums = {place: found.confirmed_by(later.sums[place]) for place, found in self.sums.items() if place in later.sums}
+        counts = {place: min(count, later.counts[place]) for place, count in self.counts.items() if place in later.counts}
+        return _State(self.at_ns, sums, counts, self.rows)
 
 
 class Metrics:
@@ -82,34 +127,55 @@ class Metrics:
         self._histograms = histograms
         self._room = {"histogram": histograms, "counter": counters, "gauge": counters}
         self._admitted: set[tuple[str, Attributes]] = set()
-        self._values: dict[tuple[str, Attributes], float] = {}
-        self._spreads: dict[tuple[str, Attributes], Spread] = {}
+        self._values: dict[_Place, float] = {}
+        self._spreads: dict[_Place, Spread] = {}
         self._without_status: dict[CallKey, deque[Counters]] = {}
         self._pids: set[int] = set()
+        self._before: _State | None = None
+        self.found: frozenset[tuple[str, Attributes]] = frozenset()
+        """The series that were there when this began: another exporter may have sent them."""
         self._last_ns = 0
 
     def export(self, snapshot: Snapshot) -> Export:
-        """Return the rows of a snapshot. Those of processes that have ended since the last one are marked as over."""
-        at_ns = time_ns() - (monotonic_ns() - snapshot.at_ns)
-        self._last_ns = max(self._last_ns + 1_000_000, at_ns, self._resource.started_ns + 1_000_000)
-        rows = [*self._durations(snapshot), *self._counts(snapshot), *self._signals(snapshot.signals)]
-        rows += self._processes(snapshot.processes)
-        return Export(self._resource, self._last_ns, self._keep(rows), snapshot.ended)
+        """Return the rows of the snapshot before this one, as far as this one confirms them; of the last one, its own.
 
-    def _durations(self, snapshot: Snapshot) -> Iterable[Row]:
-        """Yield the histograms: of transactions first, then of calls of others."""
-        sums: dict[tuple[Instrument, Attributes], _Sum] = {}
+        Those of processes that have ended are marked as over, once.
+        """
+        now = self._read(snapshot)
+        before, self._before = self._before, now
+        if before is None:
+            rows = [Row(instrument, attributes, spread=_NOTHING) for instrument, attributes in now.sums]
+            rows += [Row(instrument, attributes) for instrument, attributes in now.counts]
+            self.found = frozenset(row.key for row in self._keep(rows))
+        if snapshot.ended:
+            state = now
+            now.rows += [row for row in before.rows if row.is_over] if before is not None else []
+        else:
+            state = before.confirmed_by(now) if before is not None else _State(now.at_ns, rows=now.rows)
+        self._last_ns = max(self._last_ns + 1_000_000, state.at_ns, self._resource.started_ns + 1_000_000)
+        rows = [self._spread(place, found) for place, found in state.sums.items()]
+        rows += [self._count(place, value) for place, value in state.counts.items()]
+        return Export(self._resource, self._last_ns, self._keep(rows + state.rows), snapshot.ended)
+
+    def _read(self, snapshot: Snapshot) -> _State:
+        """Return what a snapshot says. Transactions come first: they get what room there is."""
+        state = _State(time_ns() - (monotonic_ns() - snapshot.at_ns))
+        self._read_durations(snapshot, state)
+        self._read_counts(snapshot.totals, state)
+        self._read_signals(snapshot.signals, state)
+        state.rows += self._processes([] if snapshot.ended else snapshot.processes)
+        return state
+
+    def _read_durations(self, snapshot: Snapshot, state: _State) -> None:
         for key, status, counters in self._transactions(snapshot):
             instrument, attributes = names.name_transaction(key, status)
             if status >= _LEAST_STATUS and not self._has_room_for((instrument.name, attributes)):
                 instrument, attributes = names.name_transaction(key, status // _LEAST_STATUS)
-            sums.setdefault((instrument, self._place(instrument, attributes)), _Sum()).add(counters)
+            state.sums.setdefault((instrument, self._place(instrument, attributes)), _Sum()).add(counters)
         for key, counters in snapshot.totals.by_key.items():
             wanted, attributes = names.name_call(key, self._systems)
             if wanted is not None:
-                sums.setdefault((wanted, self._place(wanted, attributes)), _Sum()).add(counters)
-        for (instrument, attributes), found in sums.items():
-            yield self._spread(instrument, attributes, found.buckets, found.sum / 1e9, found.min, found.max)
+                state.sums.setdefault((wanted, self._place(wanted, attributes)), _Sum()).add(counters)
 
     def _transactions(self, snapshot: Snapshot) -> Iterator[tuple[CallKey, int, Counters]]:
         """Yield transactions, requests by the status of their responses, 0 for those without one.
@@ -135,31 +201,25 @@ class Metrics:
             if rest.calls:
                 yield key, 0, rest
 
-    def _counts(self, snapshot: Snapshot) -> Iterable[Row]:
-        sums: dict[tuple[Instrument, Attributes], float] = {}
-
+    def _read_counts(self, totals: Totals, state: _State) -> None:
         def add(instrument: Instrument, attributes: Attributes, value: float) -> None:
             if value:
                 place = (instrument, self._place(instrument, attributes))
-                sums[place] = sums.get(place, 0) + value
+                state.counts[place] = state.counts.get(place, 0) + value
 
-        for key, counters in snapshot.totals.by_transaction.items():
+        for key, counters in totals.by_transaction.items():
             _, attributes = names.name_transaction(key)
             add(names.TRANSACTIONS, attributes, counters.calls)
             add(names.FAILED, attributes, counters.errors)
-        for key, counters in snapshot.totals.by_key.items():
+        for key, counters in totals.by_key.items():
             wanted, attributes = names.name_call(key, self._systems)
             attributes = names.count_attributes(wanted, key, attributes)
             add(names.CALLS, attributes, counters.calls)
             add(names.ERRORS, attributes, counters.errors)
-            add(names.SELF_TIME, attributes, counters.self_ns)
-        for (instrument, attributes), value in sums.items():
-            yield self._count(instrument, attributes, value / 1e9 if instrument.unit == "s" else value)
+            add(names.SELF_TIME, attributes, counters.self_ns / 1e9)
 
-    def _signals(self, signals: Iterable[Signal]) -> Iterable[Row]:
-        """Yield what is no call. Of a name " at file:line" the place is left out: a path is no attribute."""
-        spreads: dict[tuple[Instrument, Attributes], _Sum] = {}
-        values: dict[tuple[Instrument, Attributes], float] = {}
+    def _read_signals(self, signals: Iterable[Signal], state: _State) -> None:
+        """Read what is no call. Of a name " at file:line" the place is left out: a path is no attribute."""
         for signal in signals:
             name = signal.name.rpartition(" at ")[0] or signal.name
             is_time = signal.unit in layout.METRIC_SCALES
@@ -168,20 +228,13 @@ class Metrics:
                 found = (*found, ("hookmon.signal.unit", names.clean(signal.unit)))
             if signal.kind == "histogram":
                 instrument = PAUSE if is_time else AMOUNT
-                whole = spreads.setdefault((instrument, self._place(instrument, found)), _Sum())
-                for bucket, count in signal.buckets.items():
-                    index = bucket - 1 - (SECOND if is_time else 0)
-                    whole.buckets[index] = whole.buckets.get(index, 0) + count
-                whole.sum += signal.value
-                whole.min, whole.max = min(whole.min, signal.min), max(whole.max, signal.max)
+                whole = state.sums.setdefault((instrument, self._place(instrument, found)), _Sum())
+                whole.add_signal(signal, is_time=is_time)
+            elif signal.kind == "counter":
+                place = (TOTAL, self._place(TOTAL, found))
+                state.counts[place] = state.counts.get(place, 0) + signal.value
             else:
-                instrument = TOTAL if signal.kind == "counter" else VALUE
-                place = (instrument, self._place(instrument, found))
-                values[place] = values.get(place, 0) + signal.value if signal.kind == "counter" else signal.value
-        for (instrument, attributes), whole in spreads.items():
-            yield self._spread(instrument, attributes, whole.buckets, whole.sum, whole.min, whole.max)
-        for (instrument, attributes), value in values.items():
-            yield self._count(instrument, attributes, value)
+                state.rows.append(Row(VALUE, self._place(VALUE, found), signal.value))
 
     def _processes(self, processes: list[LiveProcess]) -> Iterable[Row]:
         """Yield the rows of each process, and once more those of processes that are gone; beyond 64, the rest added up."""
@@ -219,21 +272,19 @@ class Metrics:
         self._admitted.add(key)
         return attributes
 
-    def _count(self, instrument: Instrument, attributes: Attributes, value: float) -> Row:
-        if instrument.kind == "counter":
-            key = (instrument.name, attributes)
-            value = self._values[key] = max(value, self._values.get(key, value))
-        return Row(instrument, attributes, value)
+    def _count(self, place: _Place, value: float) -> Row:
+        value = self._values[place] = max(value, self._values.get(place, value))
+        return Row(*place, value)
 
-    def _spread(
-        self, instrument: Instrument, attributes: Attributes, buckets: dict[int, int], total: float, low: float, high: float
-    ) -> Row:
-        key = (instrument.name, attributes)
-        before = self._spreads.get(key)
+    def _spread(self, place: _Place, found: _Sum) -> Row:
+        buckets, low, high = found.buckets, found.min, found.max
+        total = found.sum / 1e9 if place[0].unit == "s" else found.sum
+        before = self._spreads.get(place)
         if before is not None:
             if any(buckets.get(index, 0) < count for index, count in before.buckets.items()):
                 buckets = {**buckets, **{index: max(count, buckets.get(index, 0)) for index, count in before.buckets.items()}}
-            total, low, high = max(total, before.sum), min(low, before.min), max(high, before.max)
+            total, high = max(total, before.sum), max(high, before.max)
+            low = min(low, before.min) if before.count else low
         count = sum(buckets.values())
-        spread = self._spreads[key] = Spread(buckets, count, total, low if count else 0.0, high)
-        return Row(instrument, attributes, spread=spread)
+        spread = self._spreads[place] = Spread(buckets, count, total, low if count else 0.0, high if count else 0.0)
+        return Row(*place, spread=spread)

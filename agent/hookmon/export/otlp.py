@@ -1,7 +1,8 @@
 """Rows as OTLP: requests of a bounded size, in protobuf. Imports opentelemetry-proto, of the extra `hookmon[export]`.
 
 In: the rows of a moment. Out: the bytes of ExportMetricsServiceRequest messages. Cumulative, exponential histograms of scale 4,
-seconds. A series that is new also has a point of zero at the moment before, without which backends lose its first value.
+seconds. A series that is new also has a point of zero at the moment before, without which backends lose its first value. One that
+was there before its exporter has none: behind the points of an exporter that was killed, zero would be a new start.
 """
 
 from __future__ import annotations
