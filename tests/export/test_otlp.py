@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not installed")
 
 from support import known, sinks
-from support.runs import PYTHON, bare_run, hookmon, hookmon_run, hookmon_start, write
+from support.backends import answers, free_port, get
+from support.runs import PYTHON, bare_run, hookmon, hookmon_run, hookmon_start, wait_until, write
 from support.sinks import Sink, attributes, points_of, serve
 
 from hookmon.collector.counters import CallKey, Counters, Totals
@@ -204,6 +205,7 @@ def test_a_missing_library_is_one_error_before_the_start(tmp_path: Path):
         assert "pip install 'hookmon[export]'" in result.stderr
 
 
+PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 SECRETS = """
 import sqlite3, sys, urllib.request
 def pay(card): raise ValueError(card)
@@ -220,16 +222,23 @@ except OSError: pass
 
 
 def test_no_secret_is_in_an_exported_byte(tmp_path: Path, sink: Sink):
-    """Planted in arguments, headers, URLs, statements, errors and the command line."""
-    write(tmp_path, {"app.py": SECRETS})
-    config = '[[watch]]\nmodule = "__main__"\ncalls = ["pay"]\n'
+    """Planted in arguments, headers, URLs, statements, errors and the command line; sent or scraped."""
+    pytest.importorskip("prometheus_client")
+    write(tmp_path, {"app.py": SECRETS + "import os, time\nwhile not os.path.exists('done'): time.sleep(0.05)\n"})
+    port = free_port()
+    config = f'[[watch]]\nmodule = "__main__"\ncalls = ["pay"]\n[export.prometheus]\nlisten = ":{port}"\ninterval = 0.2\n'
     with serve() as other:
         other.answer = sinks.status(404)
         args = [PYTHON, "app.py", other.url.replace("http://", "http://user:sesame-77@"), "--token=sesame-77"]
-        hookmon_run(args, cwd=tmp_path, config=config, env=variables(sink), options=["--export", "otlp"])
+        started = hookmon_start(args, cwd=tmp_path, config=config, env=variables(sink), options=["--export", "otlp"])
+        wait_until(lambda: answers(port) and b'collection_name="cards"' in get(port, "/metrics")[2], "the calls")
+        scraped = [get(port, "/metrics", Accept=accept)[2] for accept in ("", PROTOBUF)]
+        (tmp_path / "done").touch()
+        assert started.finish().exit_code == 0
     names = {name for request in sink.taken for name in request.metrics()}
     assert {"db.client.operation.duration", "hookmon.call.count"} <= names
     assert sink.last("db.client.operation.duration", db_operation_name="SELECT", db_collection_name="cards").count == 1
+    assert not [body for body in scraped if b"sesame" in body]
     for request in sink.taken:
         assert b"sesame" not in request.raw
         assert b"sesame" not in str(request.headers).encode() + request.path.encode()
