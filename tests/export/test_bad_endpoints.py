@@ -78,6 +78,17 @@ def test_what_an_endpoint_refuses_for_a_while_arrives_later(tmp_path: Path, sink
     assert "nor the last one" not in line
 
 
+def test_the_last_state_is_tried_for_a_while(tmp_path: Path, sink: Sink):
+    """A short run has no other one: it waits a little between two attempts."""
+    answers = [sinks.ok, sinks.status(503), sinks.status(503)]
+    sink.answer = lambda request: (answers.pop(0) if answers else sinks.ok)(request)
+    result = run(tmp_path, sink, steps=1, OTEL_METRIC_EXPORT_INTERVAL="60000")
+    assert sink.last("http.server.request.duration", **known.OK).count == 100, result.stderr
+    assert (len(sink.requests), lost(result)) == (4, [])
+    first, second, third = (request.at for request in sink.requests[1:])
+    assert min(second - first, third - second) > 0.1
+
+
 def test_an_endpoint_that_never_takes_anything_is_told_once_and_delays_nothing_but_the_end(tmp_path: Path, sink: Sink):
     """By a few seconds; the exit code is the program's."""
     sink.answer = sinks.status(503)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from threading import Event
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from hookmon.export.metrics import Metrics
@@ -26,6 +26,7 @@ PATIENCE_S = 3.0
 """How long the last state of a run is tried: the end of the program waits for it."""
 
 _FIRST_PAUSE_S = 1.0
+_LAST_PAUSE_S = 0.3  # after the last state has failed
 _LONGEST_PAUSE_S = 60.0
 _TOLD_EVERY_S = 60.0
 _HELD_S = 600.0  # how long a series that was refused is left out
@@ -60,14 +61,14 @@ class Delivery:
         export = self._metrics.export(snapshot)
         self.ticks += 1
         end = monotonic() + (PATIENCE_S if export.ended else self._settings.interval_s * 0.8)
-        pause_s = _FIRST_PAUSE_S
+        pause_s = _LAST_PAUSE_S if export.ended else _FIRST_PAUSE_S
         if export.ended and self._rest_until > end:
-            self._lose(Failure("it wants to be left alone for longer"))
+            self._lose(export, Failure("it wants to be left alone for longer"))
             return
         wait_s = self._rest_until - monotonic()
         while True:
-            if wait_s > 0 and (monotonic() + wait_s > end or (self.hurry.wait(wait_s) and not export.ended)):
-                self._lose(Failure(self.reason or "it wants to be left alone"))
+            if wait_s > 0 and (monotonic() + wait_s > end or not self._wait(wait_s, export)):
+                self._lose(export, Failure(self.reason or "it wants to be left alone"))
                 return
             failure = self._send(export, end)
             if failure is None:
@@ -78,8 +79,15 @@ class Delivery:
             self._rest_until = monotonic() + failure.wait_s
             pause_s = min(_LONGEST_PAUSE_S, pause_s * 2)
             if not failure.is_passing or (self.hurry.is_set() and not export.ended):
-                self._lose(failure)
+                self._lose(export, failure)
                 return
+
+    def _wait(self, wait_s: float, export: Export) -> bool:
+        """Wait; say whether it is still worth to try this state: not when the last one is there."""
+        if export.ended:
+            sleep(wait_s)
+            return True
+        return not self.hurry.wait(wait_s)
 
     def end(self, _run: Run) -> str:
         """Say nothing: `loss` has what went wrong."""
@@ -156,13 +164,14 @@ class Delivery:
         if self._poster.refused and self._poster.said:
             self._say(f"{self._poster.refused} points were refused ({self._poster.said})")
 
-    def _lose(self, failure: Failure) -> None:
+    def _lose(self, export: Export, failure: Failure) -> None:
         self.lost += 1
         self._lost_since += 1
         self.is_taken = False
         self.reason = failure.line
         states = "a state" if self._lost_since == 1 else f"{self._lost_since} states in a row"
-        self._say(f"{states} could not be delivered ({failure.line}); the next one has all counts")
+        ahead = "it was the last one" if export.ended else "the next one has all counts"
+        self._say(f"{states} could not be delivered ({failure.line}); {ahead}")
 
     def _say(self, line: str) -> None:
         """Tell the user, once a minute."""
