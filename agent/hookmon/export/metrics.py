@@ -131,6 +131,7 @@ class Metrics:
         self._spreads: dict[_Place, Spread] = {}
         self._without_status: dict[CallKey, deque[Counters]] = {}
         self._pids: set[int] = set()
+        self._names: dict[CallKey, tuple[Instrument | None, Attributes]] = {}
         self._before: _State | None = None
         self.found: frozenset[tuple[str, Attributes]] = frozenset()
         """The series that were there when this began: another exporter may have sent them."""
@@ -173,7 +174,7 @@ class Metrics:
                 instrument, attributes = names.name_transaction(key, status // _LEAST_STATUS)
             state.sums.setdefault((instrument, self._place(instrument, attributes)), _Sum()).add(counters)
         for key, counters in snapshot.totals.by_key.items():
-            wanted, attributes = names.name_call(key, self._systems)
+            wanted, attributes = self._name(key)
             if wanted is not None:
                 state.sums.setdefault((wanted, self._place(wanted, attributes)), _Sum()).add(counters)
 
@@ -212,7 +213,7 @@ class Metrics:
             add(names.TRANSACTIONS, attributes, counters.calls)
             add(names.FAILED, attributes, counters.errors)
         for key, counters in totals.by_key.items():
-            wanted, attributes = names.name_call(key, self._systems)
+            wanted, attributes = self._name(key)
             attributes = names.count_attributes(wanted, key, attributes)
             add(names.CALLS, attributes, counters.calls)
             add(names.ERRORS, attributes, counters.errors)
@@ -256,6 +257,13 @@ class Metrics:
         for instrument, value in zip((MEMORY, THREADS), rest[1:], strict=True):
             if value:
                 yield Row(instrument, OVERFLOW, value)
+
+    def _name(self, key: CallKey) -> tuple[Instrument | None, Attributes]:
+        """Return under what calls are exported; it is found out once."""
+        found = self._names.get(key)
+        if found is None:
+            found = self._names[key] = names.name_call(key, self._systems)
+        return found
 
     def _has_room_for(self, key: tuple[str, Attributes]) -> bool:
         """Say whether a status has a series of its own: while a quarter of the budget is left. Others are counted by class."""
