@@ -10,6 +10,7 @@ from types import CodeType, FunctionType, GeneratorType
 from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span
 from hookmon.probe.recording.control import map_control as map_control
+from hookmon.probe.recording.control import unmap_control as unmap_control
 from hookmon.probe.recording.control import window_length_ns as window_length_ns
 from hookmon.probe.recording.tree import CurrentLane as CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane

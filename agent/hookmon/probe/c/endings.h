@@ -164,7 +164,19 @@ offer(Transaction *self, Node *node, const Event *last, long status, int64_t com
     return 0;
 }
 
-/* Map the launcher's page, which stays. */
+/* Map the launcher's page no more. Who reads it holds the GIL from the look at the pointer on. */
+static PyObject *
+unmap_control(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    const uint64_t *page = state.control;
+    state.control = NULL;
+    if (page) {
+        munmap((void *)page, PAGE_BYTES);
+    }
+    Py_RETURN_NONE;
+}
+
+/* Map the launcher's page, which stays to the end of recording. */
 static PyObject *
 map_control(PyObject *Py_UNUSED(module), PyObject *descriptor)
 {

@@ -51,6 +51,13 @@ def map_control(descriptor: int, /) -> None:
         _words = page
 
 
+@choose
+def unmap_control() -> None:
+    """Map the page no more."""
+    global _words
+    _words = None
+
+
 def window_of(end_ns: int) -> int:
     """Return the window in which a transaction ends, 0 where examples are kept of the run as a whole. For the pure engine."""
     if _words is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hookmon.probe.base.private import mmap
 from hookmon.probe.engine import NAME
-from hookmon.probe.recording import recorder, tree
+from hookmon.probe.recording import control, recorder, tree
 
 
 def stop() -> None:
@@ -26,6 +26,7 @@ def stop() -> None:
     else:
         memory = memoryview(mmap.mmap(-1, 8 * len(memory))).cast("Q")
     recorder.forget_all(memory)
+    control.unmap_control()
     for gone in (arena, place):
         if gone is not None:
             gone.let_go()
