@@ -60,12 +60,12 @@ def test_each_window_has_its_slowest_and_its_first_failure(tmp_path: Path):
     try:
         wait_until(lambda: find_running(Store.of_project(tmp_path)) and (tmp_path / "ready").exists(), "the run")
         run_file, found = find_running(Store.of_project(tmp_path))[0]
-        live, control = LiveRun(run_file, found), Control(Path(found.run_folder))
+        live = LiveRun(run_file, found, with_examples=True)
         seen: dict[str, LiveExample] = {}
         end = time.monotonic() + 60
         while len({example.row.window for example in seen.values()}) < 5:
             assert time.monotonic() < end, seen
-            control.ask_for_windows(time.monotonic_ns(), WINDOW_NS)
+            live.ask_for_windows(time.monotonic_ns(), WINDOW_NS)
             for example in live.look(time.monotonic_ns()).examples:
                 if example.row.window:
                     seen[example.row.span_id] = example
@@ -91,6 +91,46 @@ def test_each_window_has_its_slowest_and_its_first_failure(tmp_path: Path):
     kept = [example for example in row["examples"] if example["window_ns"]]
     assert {example["span_id"] for example in kept} & set(seen)
     assert sum(example["duration_ns"] >= 40_000_000 for example in row["examples"]) == 3
+
+
+FORKING = """
+import os, time
+def query(number): pass
+def page(number, status): return status
+for _ in range(3):
+    if os.fork() == 0:
+        page(1, 503)
+        os._exit(0)
+    os.wait()
+page(1, 200)
+open("ready", "w")
+while not os.path.exists("end"): time.sleep(0.01)
+"""
+
+
+@pytest.mark.process
+def test_examples_of_processes_that_have_ended_are_seen(tmp_path: Path):
+    """By who looks on from outside and wants them, also when the run is over; each once."""
+    write(tmp_path, {"app.py": FORKING})
+    (tmp_path / ".git").mkdir()
+    run = hookmon_start([sys.executable, "app.py"], cwd=tmp_path, config=CONFIG)
+    try:
+        wait_until(lambda: find_running(Store.of_project(tmp_path)) and (tmp_path / "ready").exists(), "the run")
+        run_file, found = find_running(Store.of_project(tmp_path))[0]
+        live = LiveRun(run_file, found, with_examples=True)
+
+        def statuses() -> list[int]:
+            examples = live.look(time.monotonic_ns()).examples
+            return sorted({example.row.span_id: example.row.status for example in examples}.values())
+
+        wait_until(lambda: statuses() == [200, 503, 503, 503], "all examples")
+        (tmp_path / "end").touch()
+        run.finish()
+        assert 3 <= len(statuses()) <= 4  # the three slowest of the run, and the first that failed
+        live.close()
+    finally:
+        if run.process.poll() is None:
+            run.kill()
 
 
 def test_the_shorter_windows_hold(tmp_path: Path):

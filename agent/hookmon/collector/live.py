@@ -17,7 +17,9 @@ from pathlib import Path
 
 from hookmon.collector import run_folder
 from hookmon.collector.births import read_birth
+from hookmon.collector.control import WINDOW_NS, Control
 from hookmon.collector.counters import sum_of, totals_of
+from hookmon.collector.examples import LiveExample
 from hookmon.collector.feed import Snapshot
 from hookmon.collector.identity import Identity, own_namespace
 from hookmon.collector.processes import Processes
@@ -39,26 +41,37 @@ class LiveRun:
     REST = 2
     """A look may take a third of the time: reading a run of many processes and names costs what it costs."""
 
-    def __init__(self, run_file: RunFile, run: Run) -> None:
-        """Begin with a run that `is_running`; its rows need not be loaded."""
+    def __init__(self, run_file: RunFile, run: Run, *, with_examples: bool = False) -> None:
+        """Begin with a run that `is_running`; its rows need not be loaded.
+
+        With examples, its snapshots have those of processes that have ended as well, which takes long to read.
+        """
         self.run = run
         self._run_file = run_file
         self._folder = Path(run.run_folder)
         self._shards = ShardSet(self._folder)
         self._version = (0, 0)  # of the run file, as far as the file system tells
         self._processes = Processes.of_run(run, are_visible=run_folder.shares_pids(self._folder))
+        self._tables = ("nodes", "statuses", "signals", *(("examples",) if with_examples else ()))
+        self._control = Control(self._folder)
 
     def look(self, now_ns: int) -> Snapshot:
         """Return the run as it is now, `now_ns` on CLOCK_MONOTONIC."""
         is_saved = self._settle()
         if self.run.state != "running" or not is_saved:
-            return Snapshot(now_ns, sum_of([self._shards.ended]), signals=self._shards.ended_signals, ended=True)
+            shards = self._shards
+            examples = [*shards.ended_examples]
+            return Snapshot(now_ns, sum_of([shards.ended]), signals=shards.ended_signals, examples=examples, ended=True)
         self._shards.refresh(now_ns)
         self._sample(now_ns)
         snapshot = self._shards.snapshot(self._processes, now_ns)
         snapshot.processes = [process for process in snapshot.processes if process.pid != self.run.launcher_pid]
         snapshot.ended = not snapshot.processes and not launcher_is_alive(self.run)
         return snapshot
+
+    def ask_for_windows(self, now_ns: int, window_ns: int = WINDOW_NS) -> None:
+        """Have the run keep examples by windows of such a length, for three of them: ask again. The one thing that is written."""
+        self._control.ask_for_windows(now_ns, window_ns)
 
     def close(self) -> None:
         """Close all files."""
@@ -98,9 +111,11 @@ class LiveRun:
             version = (status.st_mtime_ns, status.st_size)
             if version != self._version:
                 is_settled = time.time() - status.st_mtime >= _JUST_S  # before it is read: later says nothing of then
-                run = self._run_file.load_tables(("nodes", "statuses", "signals"))
+                run = self._run_file.load_tables(self._tables)
                 self._shards.ended, self._shards.ended_signals = totals_of(run.nodes, run.statuses), run.signals
-                run.nodes, run.statuses, run.signals = [], [], []
+                self._shards.ended_examples.clear()
+                self._shards.ended_examples += (LiveExample(row, run.nodes) for row in run.examples)
+                run.nodes, run.statuses, run.signals, run.examples = [], [], [], []
                 self.run = run
                 self._version = version if is_settled else (0, 0)
         except (OSError, RunFileError):
