@@ -52,7 +52,7 @@ static PyMethodDef module_methods[] = {
     {"join_from_now_on", join_from_now_on, METH_NOARGS, "join_from_now_on()\n--\n\nLet calls at the root of their lane ask for a transaction."},
     {"set_words", set_words, METH_VARARGS, "set_words(view, shared, /)\n--\n\nWrite into this memoryview from now on; say whether a shard is behind it."},
     {"map_control", map_control, METH_O, "map_control(descriptor, /)\n--\n\nMap the launcher's page for reading."},
-    {"unmap_control", unmap_control, METH_NOARGS, "unmap_control()\n--\n\nMap the launcher's page no more."},
+    {"unmap_control", unmap_control, METH_NOARGS, "unmap_control()\n--\n\nLet go of the launcher's page."},
     {"window_length_ns", window_length, METH_NOARGS, "window_length_ns()\n--\n\nReturn how long windows are now, 0 where there are none."},
     {"cover_words", cover_words, METH_NOARGS, "cover_words()\n--\n\nPut memory of our own over the shard, for good."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, "Say where the rare things are done."},

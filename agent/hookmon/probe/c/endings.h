@@ -164,19 +164,24 @@ offer(Transaction *self, Node *node, const Event *last, long status, int64_t com
     return 0;
 }
 
-/* Map the launcher's page no more. Who reads it holds the GIL from the look at the pointer on. */
-static PyObject *
-unmap_control(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+static void
+forget_control(void)
 {
     const uint64_t *page = state.control;
     state.control = NULL;
     if (page) {
         munmap((void *)page, PAGE_BYTES);
     }
+}
+
+static PyObject *
+unmap_control(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    forget_control(); /* nobody reads it without the GIL */
     Py_RETURN_NONE;
 }
 
-/* Map the launcher's page, which stays to the end of recording. */
+/* Map the launcher's page. */
 static PyObject *
 map_control(PyObject *Py_UNUSED(module), PyObject *descriptor)
 {
@@ -189,6 +194,7 @@ map_control(PyObject *Py_UNUSED(module), PyObject *descriptor)
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     if (page[CONTROL_MAGIC] == CONTROL_IS_OURS) {
+        forget_control(); /* of a run before */
         state.control = page;
     }
     else {

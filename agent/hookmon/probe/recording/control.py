@@ -53,20 +53,22 @@ def map_control(descriptor: int, /) -> None:
 
 @choose
 def unmap_control() -> None:
-    """Map the page no more."""
+    """Let go of the page: hookmon is detached."""
     global _words
     _words = None
 
 
 def window_of(end_ns: int) -> int:
     """Return the window in which a transaction ends, 0 where examples are kept of the run as a whole. For the pure engine."""
-    if _words is None:
+    words = _words
+    if words is None:
         return 0
-    window_ns = _words[layout.CONTROL_WINDOW_NS]
-    return end_ns // window_ns if window_ns and end_ns < _words[layout.CONTROL_UNTIL_NS] else 0
+    window_ns = words[layout.CONTROL_WINDOW_NS]
+    return end_ns // window_ns if window_ns and end_ns < words[layout.CONTROL_UNTIL_NS] else 0
 
 
 @choose
 def window_length_ns() -> int:
     """Return how long windows are now, 0 where there are none."""
-    return _words[layout.CONTROL_WINDOW_NS] if _words is not None else 0
+    words = _words
+    return words[layout.CONTROL_WINDOW_NS] if words is not None else 0
