@@ -37,7 +37,9 @@ _REJECTED = Instrument("hookmon.export.rejected", "{series}", "counter", "Series
 class Delivery:
     """An observer of one run, for a thread of its own. `hurry` ends its waits; `tell` takes a line for the user."""
 
-    def __init__(self, settings: OtlpSettings, metrics: Metrics, tell: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: OtlpSettings, metrics: Metrics, tell: Callable[[str], None], patience_s: float = PATIENCE_S
+    ) -> None:
         self.every_ns = round(settings.interval_s * 1e9)
         self.hurry = Event()
         self.ticks = 0
@@ -45,6 +47,7 @@ class Delivery:
         self.is_taken = True  # the last state
         self.reason = ""
         self._settings = settings
+        self._patience_s = patience_s
         self._metrics = metrics
         self._tell = tell
         self._poster = Poster(settings)
@@ -60,7 +63,7 @@ class Delivery:
         """Deliver a snapshot; while that fails, try again until the next one is near."""
         export = self._metrics.export(snapshot)
         self.ticks += 1
-        end = monotonic() + (PATIENCE_S if export.ended else self._settings.interval_s * 0.8)
+        end = monotonic() + (self._patience_s if export.ended else self._settings.interval_s * 0.8)
         pause_s = _LAST_PAUSE_S if export.ended else _FIRST_PAUSE_S
         if export.ended and self._rest_until > end:
             self._lose(export, Failure("it wants to be left alone for longer"))
