@@ -90,7 +90,7 @@ def test_each_window_has_its_slowest_and_its_first_failure(tmp_path: Path):
     (row,) = [row for row in done.report["transactions"] if row["kind"] == "request"]
     kept = [example for example in row["examples"] if example["window_ns"]]
     assert {example["span_id"] for example in kept} & set(seen)
-    assert sum(example["duration_ns"] >= 40_000_000 for example in row["examples"]) == 3
+    assert sum(example["duration_ns"] >= 40_000_000 for example in row["examples"]) >= 3
 
 
 FORKING = """
