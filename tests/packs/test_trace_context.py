@@ -12,7 +12,9 @@ from support.engines import ENGINES
 from support.servers import Valkey
 from support.web import GUNICORN, SECRET, Served, serve_app
 
-from .conftest import Compared
+from hookmon.testing import run
+
+from .conftest import ENGINE, PYTHON, Compared, _has
 
 EACH_ENGINE = pytest.mark.parametrize("engine", ENGINES)
 
@@ -176,3 +178,44 @@ def test_a_job_of_celery_has_the_trace_of_its_message(compared: Compared, valkey
     (job,) = [row for row in under.report["transactions"] if row["kind"] == "task"]
     found = sorted((row["trace_id"] == TRACE, row["parent_id"], row["is_sampled"]) for row in job["examples"])
     assert found == [(False, "", False), (False, "", False), (True, SPAN, True)]
+
+
+PIKA = """
+    from pika.spec import Basic, BasicProperties
+    def on_message(channel, method, properties, body): pass
+    for headers in ({"traceparent": TRACE, "secret": SECRET}, {"traceparent": SECRET}, None):
+        on_message(None, Basic.Deliver(), BasicProperties(headers=headers), b"body")
+"""
+AWAITED = """
+    import asyncio
+    from pika.spec import BasicProperties
+    async def on_message(message): await asyncio.sleep(0)
+    async def main():
+        for headers in ({"traceparent": TRACE, "secret": SECRET}, {"traceparent": SECRET}, None):
+            await on_message(BasicProperties(headers=headers))
+    asyncio.run(main())
+"""
+ENTRY = """
+[[watch]]
+module = "__main__"
+calls = ["on_message"]
+kind = "task"
+entry = true
+"""
+
+
+@EACH_ENGINE
+@pytest.mark.parametrize("code", [PIKA, AWAITED], ids=["function", "coroutine"])
+@pytest.mark.parametrize("via", ["auto", "code", "name"])
+def test_a_message_of_pika_brings_its_trace_along(via: str, code: str, engine: str) -> None:
+    """Where the function that takes it is an entry, with the library's own properties."""
+    if missing := _has(("pika",)):
+        pytest.skip(f"not installed for {PYTHON}: {missing}")
+    program = f"SECRET, TRACE = {SECRET!r}, '00-{TRACE}-{SPAN}-01'\n{dedent(code)}"
+    config = f"{ENTRY}via = {via!r}\n"
+    under = run(program, config=config, packs=[], env=ENGINE | {"HOOKMON_ENGINE": engine}, python=PYTHON)
+    assert under.exit_code == 0, under.stderr
+    (job,) = [row for row in under.report["transactions"] if row["kind"] == "task"]
+    found = sorted((row["trace_id"] == TRACE, row["parent_id"]) for row in job["examples"])
+    assert found == [(False, ""), (False, ""), (True, SPAN)]
+    assert under.leaks(SECRET) == []

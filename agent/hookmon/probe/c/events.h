@@ -17,6 +17,7 @@
 #include "names.h"
 #include "runs.h"
 #include "state.h"
+#include "origins.h"
 #include "types.h"
 #include "watched_codes.h"
 
@@ -61,6 +62,23 @@ put_named_run(Timed *timed, void *key, PyObject *code, PyObject *const *args, Py
     return run;
 }
 
+/* Find the header that the call of an entry, a coroutine, comes with. */
+static RARE void
+read_origin(Coroutine *record, PyObject *kind, PyObject *code, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *read[MOST_EVENT_ARGUMENTS];
+    Py_ssize_t held = 0;
+    if (!count) {
+        held = count = frame_arguments(code, read);
+        args = read;
+    }
+    record->origin = find_origin(kind, args, count, 1);
+    while (held) {
+        Py_DECREF(read[--held]);
+    }
+    PyErr_Clear();
+}
+
 static inline int
 resume_generator(Run *run)
 {
@@ -91,14 +109,22 @@ begin_run(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
         }
         return must_reach ? -1 : 0;
     }
-    return LIKELY(Py_IS_TYPE(run->record, CoroutineType)) ? begin_step((Coroutine *)run->record, thread) : resume_generator(run);
+    if (!LIKELY(Py_IS_TYPE(run->record, CoroutineType))) {
+        return resume_generator(run);
+    }
+    Coroutine *record = (Coroutine *)run->record;
+    if (!record->lane && !record->origin && entry_kind_of(timed, record->span) != Py_None) {
+        read_origin(record, timed->entry_kind, code, args, count);
+    }
+    return begin_step(record, thread);
 }
 
 /* A frame of a watched function begins. -1 with an error that must reach the program. */
 static HOT int
 begin_call(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
 {
-    if (LIKELY(timed->span || args)) {
+    int is_entry = timed->span && !count && entry_kind_of(timed, timed->span) != Py_None;
+    if (LIKELY((timed->span || args) && !is_entry)) {
         return enter_call(timed, code, args, count);
     }
     PyObject *read[MOST_EVENT_ARGUMENTS];

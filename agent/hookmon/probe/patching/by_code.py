@@ -124,7 +124,7 @@ def _watch(
 
     timer = make_timer(function.is_method)
     if not monitoring.HAS_EVENTS:
-        injected[id(code)] = injector(code, timer, takes_arguments(watch["span"]))
+        injected[id(code)] = injector(code, timer, watch["entry"] or takes_arguments(watch["span"]))
         return _mark(target, monitoring.CODE)
     way = monitoring.watch(code, timer, by_events=may_be_getter or watch.get("via") == monitoring.CODE)
     if takes_arguments(watch["span"]):
@@ -321,7 +321,7 @@ def watch_function(function: FunctionType, target: Target, watch: WatchPlan, *, 
         return monitoring.CODE
     timer = code_timer(code, target, watch["span"], is_method=is_method)
     if not monitoring.HAS_EVENTS:
-        function.__code__ = injector(code, timer, takes_arguments(watch["span"]))(code)
+        function.__code__ = injector(code, timer, watch["entry"] or takes_arguments(watch["span"]))(code)
         return _mark(target, monitoring.CODE)
     way = monitoring.watch(code, timer, by_events=is_getter or watch.get("via") == monitoring.CODE)
     if way:

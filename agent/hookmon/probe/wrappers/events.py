@@ -16,6 +16,7 @@ from hookmon.probe.recording import recorder
 from hookmon.probe.recording.overhead import charge_sample
 from hookmon.probe.transactions.context import join
 from hookmon.probe.transactions.nested import enter
+from hookmon.probe.transactions.origins import find_origin
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import UNTIMED, outcome_of
 from hookmon.probe.wrappers.coroutines import Frame, end_frame
@@ -147,11 +148,13 @@ class CodeTimer:
             span = self.find(_arguments(frame) if args is None else args, {})
         flags = self.code.co_flags
         if not flags & RUNS:
-            _enter_call(self.code, span)
+            _enter_call(self.code, span, (args or _arguments(frame)) if span.target.entry else ())
             return
         run: Any
         if flags & _AWAITED:
             run = Run(span)
+            if span.target.entry:
+                run.origin = find_origin(span.target.kind, args or _arguments(frame))
             run.begin()
         elif flags & CO_ASYNC_GENERATOR:
             run = Run(span), Body(span)
@@ -224,7 +227,7 @@ def _arguments(frame: FrameType) -> tuple[object, ...]:
     return tuple([values[name] for name in code.co_varnames[: code.co_argcount] if name in values])
 
 
-def _enter_call(code: CodeType, span: Span) -> None:
+def _enter_call(code: CodeType, span: Span, arguments: tuple[object, ...]) -> None:
     try:
         lane: Lane = recorder.current.lane
     except AttributeError:
@@ -241,7 +244,7 @@ def _enter_call(code: CodeType, span: Span) -> None:
         opened.close()
         opened = None
     if node is not None and node.entry:
-        opened = enter(lane, node, opened)
+        opened = enter(lane, node, opened, arguments)
     call = OpenCall(code, parent if opened is not None else outer, node, opened)
     lane.open.append(call)
     if node is None:
