@@ -130,9 +130,48 @@ def _set_self_times(nodes: list[RawNode]) -> None:
     for node in nodes:
         if node.parent >= 0:
             own[node.parent] -= node.total_ns + node.in_flight_ns
+    folded = _outer_of_folded(nodes)
+    for index, outer in folded.items():
+        own[outer] += own[index]
+        own[index] = 0
     flat = layout.FLAG_FLAT
     for node, own_ns in zip(nodes, own, strict=True):
         node.self_ns = 0 if node.flags & flat else max(0, min(own_ns, node.total_ns))
+    _set_totals_in_recursions(nodes, folded)
+
+
+def _outer_of_folded(nodes: list[RawNode]) -> dict[int, int]:
+    """Return {index of a node that is a call within a call of the same function: index of the outer one}."""
+    found: dict[int, int] = {}
+    for index, node in enumerate(nodes):
+        if node.flags & layout.FLAG_FOLDED:
+            outer = node.parent
+            while outer >= 0 and (nodes[outer].name, nodes[outer].target) != (node.name, node.target):
+                outer = nodes[outer].parent
+            if outer >= 0:
+                found[index] = outer
+    return found
+
+
+def _set_totals_in_recursions(nodes: list[RawNode], folded: dict[int, int]) -> None:
+    """Set the totals of calls between an outer call and one within it, which ran within each other and have been added up.
+
+    What they call within the recursion stands below the outer call, so they have what is left: their own and what is below them.
+    """
+    between: set[int] = set()
+    for index, outer in folded.items():
+        above = nodes[index].parent
+        while above != outer:
+            between.add(above)
+            above = nodes[above].parent
+    if not between:
+        return
+    totals = {index: nodes[index].self_ns for index in between}
+    for index in range(len(nodes) - 1, -1, -1):  # each after those below it
+        if nodes[index].parent in between and index not in folded:
+            totals[nodes[index].parent] += totals.get(index, nodes[index].total_ns)
+    for index, total_ns in totals.items():
+        nodes[index].total_ns = total_ns
 
 
 def _add(node: Node, raw: RawNode) -> None:
@@ -148,6 +187,7 @@ def _add(node: Node, raw: RawNode) -> None:
     node.active_ns += raw.active_ns
     node.steps += raw.steps
     node.untimed += raw.untimed
+    node.given_up = node.given_up or bool(raw.flags & layout.FLAG_GIVEN_UP)
     transactions, most, repeated, repeated_calls, repeated_ns, most_repeated = raw.per
     node.transactions += transactions
     node.most = max(node.most, most)

@@ -29,6 +29,7 @@ class Node:
     entry: bool = False  # a transaction, unless there is one above it
     waits: bool = False  # for a pool or an executor
     part: bool = False  # of a call that is counted: its time counts, it does not
+    given_up: bool = False  # of all own functions one that was not worth it: later calls are not counted
     detached: str = ""  # "concurrent", "after": stands for what runs beside or after the transaction above it
     transactions: int = 0  # in which it was called
     most: int = 0  # calls in one transaction

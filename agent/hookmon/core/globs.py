@@ -40,6 +40,8 @@ class Glob:
 
     def takes(self, name: str) -> bool:
         """Say whether a name is one of those that this glob stands for."""
+        if self.text == EVERYTHING:
+            return True
         return _fits_run(name.split(self.separator), self._parts, EVERYTHING, _fits_part)
 
     @property

@@ -22,7 +22,8 @@ reserved and is still being filled.
     METRIC      see METRIC_…        a counter, gauge or histogram; it is numbered among the nodes and has BUCKETS as they have
 
 A node's self time is not kept: within one lane it is the node's total less the totals of its children, and a reader can
-take the difference. Neither are its calls: each completed call is in one bucket, or in NODE_UNTIMED.
+take the difference. What a node with FLAG_FOLDED calls stands below the nearest node above it with the same name and target: the
+two together have the self time of both. Neither are its calls: each completed call is in one bucket, or in NODE_UNTIMED.
 
 A node with FLAG_STATUS is none of the tree: it counts those requests of its parent whose responses had one status, its name, or
 a status of one class, "5" for 5xx; "0" where none was told. Each request is in one of them, as long as there is space.
@@ -40,7 +41,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x23CBF461
+NUMBERS = 0x753A7D01
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -111,6 +112,9 @@ FLAG_COROUTINE = 128  # its steps are those of coroutines, else of generators
 FLAG_BY_EVENTS = 256  # its function is known by the events of its code
 FLAG_BY_SLOT = 512  # its function is called by way of us; of neither of these two, a wrapper is
 FLAG_STATUS = 1024  # counts the requests of its parent with one status
+
+FLAG_GIVEN_UP = 2048  # calls after those that it has are not recorded: watching them would have cost more than they did
+FLAG_FOLDED = 4096  # a call within a call of the same function: what it calls stands below the outer one
 
 PER_TRANSACTIONS = 1  # with at least one call
 PER_MOST = 2  # calls in one transaction

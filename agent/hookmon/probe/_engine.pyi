@@ -19,6 +19,7 @@ from hookmon.probe.recording.tree import after_fork as after_fork
 from hookmon.probe.recording.tree import cover_words as cover_words
 from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
 from hookmon.probe.recording.tree import set_words as set_words
+from hookmon.probe.recording.tree import untrack as untrack
 from hookmon.probe.recording.tree import use_greenlets as use_greenlets
 from hookmon.probe.transactions.computing import Part as Part
 from hookmon.probe.transactions.context import Member as Member
@@ -45,6 +46,7 @@ from hookmon.probe.wrappers.event_sources import span_of_function as span_of_fun
 from hookmon.probe.wrappers.event_sources import take_function as take_function
 from hookmon.probe.wrappers.event_sources import time_function as time_function
 from hookmon.probe.wrappers.event_sources import watch_code as watch_code
+from hookmon.probe.wrappers.event_sources import watch_file as watch_file
 from hookmon.probe.wrappers.event_sources import watched_by as watched_by
 
 NUMBERS: int
@@ -62,6 +64,7 @@ def configure(
     follow_awaitable: Callable[[object, Span, int], object],
     follow_code: Callable[[FunctionType, CodeType], None],
     free_lane: Callable[[Lane], None],
+    give_back: Callable[[FunctionType], None],
     is_own: Callable[[str], bool],
     join: Callable[[Lane, Span], Visit | None],
     join_from_now_on: Callable[[], None],
@@ -82,6 +85,7 @@ def configure(
     status_node: Callable[[Node, int], Node | None],
     tail: Callable[[Node], Node | None],
     timed_generator: Callable[[object, Span], object],
+    weigh: Callable[[CodeType, Span, int], int],
     wrap_awaitable: Callable[[object], object],
 ) -> None:
     """Say where the rare things are done. Raises TypeError where one of them is missing, or there is one more."""

@@ -104,7 +104,7 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
             patch_module(module, name, watches, _patches)
     if _lazy is not None:
         _lazy.arrive(name)
-    overhead.note_pace()
+    overhead.note_pace_now_and_then()
 
 
 def prepare(code: CodeType, name: str) -> CodeType:

@@ -54,6 +54,12 @@ BLIND_SPOTS = (
         "--py-call-osafterfork.",
     ),
     (
+        "given-up",
+        "With --own all functions are watched. Those that are called very often and do little in a call were given up once all "
+        "together cost more than three times max_overhead: the report has their first calls. Their time since is their callers'.",
+        'To have all calls of one, name it in a [[watch]]; max_overhead = "off" gives none up.',
+    ),
+    (
         "glob-full",
         "A glob in module or file stands for more than 2,000 modules. The first of them are watched, the others are not.",
         'Name the package whose functions you want to see: "shop.orders.**" and not "shop.**".',

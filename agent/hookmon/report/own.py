@@ -9,12 +9,13 @@ joined with it. What is below a hundredth of the time, or has no room, is added 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import Node, Run
 from hookmon.core.plan import OWN_OPTION
-from hookmon.report.texts import location
+from hookmon.report.texts import count, location
 
 MOST_ROWS = 19
 MOST_FUNCTIONS = 5
@@ -30,7 +31,8 @@ class OwnRow:
     """One row of the tree: a function of the program's own, what a pack counts of one kind, or, with `hidden`, all smaller ones.
 
     `depth` is 0 for the outermost. `names` are the functions that are joined, the last of which `self_ns` and `calls` are
-    of. Shares are of the time of all watched calls. `hidden` is how many rows are added up in it, 0 for any other.
+    of. Shares are of the time of all watched calls. `given_up` says that only the first calls were counted.
+    `hidden` is how many rows are added up in it, 0 for any other.
     """
 
     depth: int
@@ -44,11 +46,15 @@ class OwnRow:
     share: float
     is_recursive: bool = False
     hidden: int = 0
+    given_up: bool = False
 
 
 @dataclass(slots=True)
 class OwnFunction:
-    """One function with what it did itself, wherever it was called. Shares are of the time of all watched calls."""
+    """One function with what it did itself, wherever it was called. Shares are of the time of all watched calls.
+
+    `given_up` says that only its first calls were counted: later ones are in the time of their callers.
+    """
 
     name: str
     target: str
@@ -59,6 +65,7 @@ class OwnFunction:
     self_share: float
     total_share: float
     untimed: int = 0
+    given_up: bool = False
 
 
 @dataclass(slots=True)
@@ -73,7 +80,19 @@ class Own:
 class _Entry:
     """A place in the folded tree."""
 
-    __slots__ = ("calls", "children", "is_known", "is_recursive", "kind", "name", "parent", "self_ns", "target", "total_ns")
+    __slots__ = (
+        "calls",
+        "children",
+        "given_up",
+        "is_known",
+        "is_recursive",
+        "kind",
+        "name",
+        "parent",
+        "self_ns",
+        "target",
+        "total_ns",
+    )
 
     def __init__(self, parent: _Entry | None, name: str, kind: str, target: str) -> None:
         self.parent = parent
@@ -82,7 +101,7 @@ class _Entry:
         self.target = target
         self.children: dict[tuple[str, str], _Entry] = {}
         self.calls = self.total_ns = self.self_ns = 0
-        self.is_recursive = self.is_known = False
+        self.is_recursive = self.is_known = self.given_up = False
 
     def child(self, name: str, kind: str, target: str) -> _Entry:
         found = self.children.get((name, target))
@@ -116,6 +135,7 @@ def own_functions(run: Run, walk: Walk | None = None) -> list[OwnFunction]:
             row = found[node.name, node.target] = OwnFunction(node.name, node.target, place, 0, 0, 0, 0.0, 0.0)
         row.calls += node.calls
         row.untimed += node.untimed
+        row.given_up = row.given_up or node.given_up
         row.self_ns += node.self_ns
         if is_outermost:
             row.total_ns += node.total_ns
@@ -143,6 +163,7 @@ def _fold(run: Run, walk: Walk) -> _Entry:
             outer = None if is_outermost else _around(above, node)
             entry = outer or above.child(node.name, node.kind, node.target)
             entry.is_recursive = entry.is_recursive or outer is not None
+            entry.given_up = entry.given_up or node.given_up
             entry.calls += node.calls
         elif above.target or above is root:
             entry = above.child(node.kind, node.kind, "")
@@ -193,7 +214,7 @@ def _rows_from(above: _Entry, depth: int, least_ns: float, whole_ns: int, run: R
             names.append(entry.name)
         place = location(run.places.get(entry.target, ""), run.project)
         figures = (entry.calls, entry.total_ns, entry.self_ns, entry.total_ns / whole_ns)
-        rows.append(OwnRow(depth, names, entry.kind, entry.target, place, *figures, entry.is_recursive))
+        rows.append(OwnRow(depth, names, entry.kind, entry.target, place, *figures, entry.is_recursive, given_up=entry.given_up))
         rows += _rows_from(entry, depth + 1, least_ns, whole_ns, run)
     return rows + _rest(small, depth, whole_ns)
 
@@ -225,6 +246,17 @@ def name_of(row: OwnRow) -> str:
     """Return the name of a row for a reader: of joined functions the first and the last ones."""
     names = row.names if len(row.names) < 3 else [row.names[0], "…", row.names[-1]]
     return " > ".join(names) + " (recursive)" * row.is_recursive
+
+
+def calls_of(row: OwnRow | OwnFunction) -> str:
+    """Return how often a function was called for a reader; of one that was given up, that those are the first."""
+    return f"first {count(row.calls)}" if row.given_up else count(row.calls)
+
+
+def explain_first(rows: Iterable[OwnRow | OwnFunction]) -> str:
+    """Return what "first" means where there is one of these, else ""."""
+    given_up = any(row.given_up for row in rows)
+    return "; after its first calls a function was given up, and is its callers' time" if given_up else ""
 
 
 def short_location(place: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hookmon.report.own import MOST_FUNCTIONS, Own, name_of, short_location
+from hookmon.report.own import MOST_FUNCTIONS, Own, calls_of, explain_first, name_of, short_location
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.texts import count, duration, percent
 
@@ -16,9 +16,9 @@ def write_own(screen: Screen, own: Own, *, everything: bool) -> int:
     columns = [Column("self"), Column("share"), Column("calls"), Column("function", least=24), Column("where", rank=1, least=24)]
     rows: list[list[Piece]] = []
     for row in shown:
-        figures: list[Piece] = [(duration(row.self_ns), ""), (percent(row.self_share), "bold"), (count(row.calls), "")]
+        figures: list[Piece] = [(duration(row.self_ns), ""), (percent(row.self_share), "bold"), (calls_of(row), "")]
         rows.append([*figures, (row.name, ""), (short_location(row.location), "cyan")])
-    screen.title("Own functions", "most time of their own first; what libraries do for them is in it")
+    screen.title("Own functions", f"most time of their own first; what libraries do for them is in it{explain_first(shown)}")
     screen.table(columns, rows)
     columns = [
         Column("total"),
@@ -30,7 +30,7 @@ def write_own(screen: Screen, own: Own, *, everything: bool) -> int:
     rows = []
     for place in own.tree:
         name = f"… {count(place.hidden)} more" if place.hidden else name_of(place)
-        figures = [(duration(place.total_ns), ""), (percent(place.share), "bold"), (count(place.calls), "")]
+        figures = [(duration(place.total_ns), ""), (percent(place.share), "bold"), (calls_of(place), "")]
         rows.append(
             [*figures, ("  " * place.depth + name, "dim" if place.hidden else ""), (short_location(place.location), "cyan")]
         )

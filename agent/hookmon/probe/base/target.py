@@ -17,6 +17,7 @@ from hookmon.probe.base.guard import shielded
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
+    from typing import Any
 
 _PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
 
@@ -30,13 +31,16 @@ class Target:
         "entry",
         "flags",
         "has_sites",
+        "is_all_own",
         "is_sampled",
         "kind",
         "nested",
+        "nodes",
         "pack",
         "package",
         "path",
         "place",
+        "recursions",
         "sited",
         "templates",
     )
@@ -72,7 +76,22 @@ class Target:
         self.templates = templates
         self.cost_ns = 0  # as far as `overhead` knows
         self.is_sampled = False
+        self.is_all_own = False  # it is watched because all of a program's own functions are
+        self.nodes: list[Any] = []  # of such a one,
+        self.recursions: list[Any] = []  # and those of calls in itself: what they call is called by the outer one
         self._spans: dict[tuple[str, str], Span] = {}
+
+    def keep(self, node: Any, flags: int) -> None:
+        """Know a node, as long as it is there."""
+        if self.is_all_own:
+            (self.recursions if flags & layout.FLAG_FOLDED else self.nodes).append(node)
+
+    def forget_nodes(self) -> None:
+        """Have none yet, as in a forked child."""
+        if self.is_all_own:
+            self.nodes.clear()
+            self.recursions.clear()
+            self.cost_ns = 0
 
     def span(self, name: str, site: str = "") -> Span:
         """Return the span of a name, and of a call site where that counts. Beyond the limit of names it is "(other)"."""

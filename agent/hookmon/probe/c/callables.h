@@ -20,11 +20,12 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     Py_ssize_t position;
     PyObject *detail = Py_None;
     int sited = 0;
+    unsigned short until_weighed = 0;
     if (kwargs && PyDict_GET_SIZE(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "a stand-in takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OOOn|pO", &function, &span, &name, &position, &sited, &detail)) {
+    if (!PyArg_ParseTuple(args, "OOOn|pOH", &function, &span, &name, &position, &sited, &detail, &until_weighed)) {
         return NULL;
     }
     Timed *self = (Timed *)type->tp_alloc(type, 0);
@@ -36,7 +37,9 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->name = name == Py_None ? NULL : Py_NewRef(name);
     self->position = position;
     self->detail = detail == Py_None ? NULL : Py_NewRef(detail);
-    self->sited = sited;
+    self->sited = (char)sited;
+    self->until_weighed = until_weighed;
+    self->events = until_weighed;
     self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
                        : PyType_IsSubtype(type, GeneratorFunctionType) ? generator_function_call
                        : PyType_IsSubtype(type, CallbackSourceType)           ? callback_source_call

@@ -20,6 +20,7 @@
 #include "origins.h"
 #include "types.h"
 #include "watched_codes.h"
+#include "weighing.h"
 
 #define MOST_EVENT_ARGUMENTS 16
 
@@ -232,20 +233,36 @@ answer_event(int failed)
     Py_RETURN_NONE;
 }
 
+/* Return what times the code of an event that begins or resumes a frame; NULL where nothing does any more (E_ASK). */
+static inline Timed *
+timer_of_event(PyObject *const *args, Py_ssize_t count)
+{
+    Watched *watched = count > 0 ? watched_of(args[0]) : NULL;
+    Timed *timed = watched ? watched->events : NULL;
+    if (timed && !LIKELY(!is_due(timed))) {
+        if (weigh(timed, args[0], 1)) {
+            return NULL;
+        }
+        watched = watched_of(args[0]); /* the table may have grown */
+        timed = watched ? watched->events : NULL;
+    }
+    return timed;
+}
+
 /* What sys.monitoring calls: (code, offset), (code, offset, value) or (code, offset, exception). The events of unwinding and throwing
  * come for all code up to 3.14. */
 static HOT PyObject *
 monitor_start(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    Watched *watched = count > 0 ? watched_of(args[0]) : NULL;
-    return answer_event(watched && watched->events && on_start(watched->events, args[0], NULL, 0) < 0);
+    Timed *timed = timer_of_event(args, count);
+    return answer_event(timed ? on_start(timed, args[0], NULL, 0) < 0 : PyErr_Occurred() != NULL);
 }
 
 static HOT PyObject *
 monitor_resume(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
 {
-    Watched *watched = count > 0 ? watched_of(args[0]) : NULL;
-    return answer_event(watched && watched->events && on_resume() < 0);
+    Timed *timed = timer_of_event(args, count);
+    return answer_event(timed ? on_resume() < 0 : PyErr_Occurred() != NULL);
 }
 
 static HOT PyObject *

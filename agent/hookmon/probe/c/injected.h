@@ -5,6 +5,7 @@
 #include "events.h"
 #include "interned.h"
 #include "state.h"
+#include "compat.h"
 #include "types.h"
 
 typedef struct {
@@ -18,14 +19,34 @@ typedef struct {
 
 enum { START, RETURNED, UNWOUND, YIELDED, WAITED, RESUMED, EVENTS };
 
+/* Let the function whose frame begins be as it is without calls in it, the next time. -1 with an error. */
+static RARE int
+give_back(void)
+{
+#ifdef HAS_LOOPS /* 3.11, which alone has calls in bytecode; its frames know their functions */
+    Frame *frame = running_frame();
+    PyObject *function = frame ? (PyObject *)frame->function : NULL;
+    if (function && PyFunction_Check(function) && code_of_function(function) == frame->code) {
+        PyObject *answer = PyObject_CallOneArg(state.callbacks.give_back, function);
+        Py_XDECREF(answer);
+        return answer ? 0 : -1;
+    }
+#endif
+    return 0;
+}
+
 static HOT PyObject *
 code_event_call(PyObject *object, PyObject *const *args, size_t nargsf, PyObject *Py_UNUSED(kwnames))
 {
     CodeEvent *self = (CodeEvent *)object;
+    Timed *timed = self->timed;
     int failed = 0;
+    if ((self->event == START || self->event == RESUMED) && !LIKELY(!is_due(timed)) && weigh(timed, self->code, 1) < 0) {
+        return NULL;
+    }
     switch (self->event) {
     case START:
-        failed = on_start(self->timed, self->code, args, PyVectorcall_NARGS(nargsf)) < 0;
+        failed = LIKELY(!timed->is_given_up) ? on_start(timed, self->code, args, PyVectorcall_NARGS(nargsf)) < 0 : give_back() < 0;
         break;
     case RETURNED:
         failed = on_end(self->code, NULL) < 0;

@@ -11,6 +11,7 @@
 #include "taken_functions.h"
 #include "types.h"
 #include "watched_codes.h"
+#include "weighing.h"
 
 #define MOST_NESTED_SLOTS 64
 
@@ -55,11 +56,56 @@ follow_code(PyObject *function, PyObject *code)
     return answer ? 0 : -1;
 }
 
+/* {file: function of a code object}, of the program's own modules: each of their functions comes to us at its first call, when that
+ * has it watched, or not. Most functions of a program are never called. NULL: there are none. */
+static PyObject *own_files;
+
+/* Return what begins to watch a function's code, borrowed, or NULL: it is not own, or there is an error, which no signal handler's is. */
+static inline PyObject *
+beginner_of(PyObject *code)
+{
+    PyObject *begin = own_files ? PyDict_GetItemWithError(own_files, ((PyCodeObject *)code)->co_filename) : NULL;
+    if (!begin) {
+        PyErr_Clear();
+    }
+    return begin;
+}
+
+static PyObject *function_called(PyObject *, PyObject *const *, size_t, PyObject *);
+
+/* An own function is called for the first time, or one of the same code was before. */
+static RARE PyObject *
+own_function_called(PyObject *function, PyObject *code, PyObject *begin, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Py_INCREF(code);
+    Py_INCREF(begin);
+    PyObject *answer = PyObject_CallOneArg(begin, code);
+    Py_DECREF(begin);
+    Watched *watched = answer ? watched_of(code) : NULL;
+    if (answer && !watched) {
+        watched = add_watched(code); /* it is not asked for again */
+    }
+    PyObject *result = NULL;
+    if (watched) {
+        if (!watched->slot) {
+            set_slot(function, function_called, state.plain);
+        }
+        result = (watched->slot ? function_called : state.plain)(function, args, nargsf, kwnames);
+    }
+    Py_XDECREF(answer);
+    Py_DECREF(code);
+    return result;
+}
+
 /* A function is called whose code is not watched, or no more: it is timed itself, or the program has given it other code. */
 static __attribute__((noinline)) PyObject *
 taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *timed = watched && watched->events ? NULL : timer_of_function(function); /* the events count its calls */
+    PyObject *begin = watched || timed ? NULL : beginner_of(code);
+    if (begin) {
+        return own_function_called(function, code, begin, args, nargsf, kwnames);
+    }
     if (timed && !(((PyCodeObject *)code)->co_flags & RUNS)) {
         Py_INCREF(timed);
         PyObject *result = time_call(timed, function, args, nargsf, kwnames);
@@ -105,6 +151,17 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
         if (is_switched) {
             set_slot(function, function_called, state.plain);
             return state.plain(function, args, nargsf, kwnames);
+        }
+    }
+    if (!LIKELY(!is_due(timed))) {
+        int is_given_up = weigh(timed, code, 0);
+        if (is_given_up) {
+            return is_given_up < 0 ? NULL : taken_function_called(function, code, watched_of(code), args, nargsf, kwnames);
+        }
+        watched = watched_of(code); /* the table may have grown */
+        timed = watched ? watched->slot : NULL;
+        if (!timed) {
+            return taken_function_called(function, code, watched, args, nargsf, kwnames);
         }
     }
     Py_INCREF(timed);
@@ -156,6 +213,10 @@ on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *val
                 }
                 watched = watched_of(value);
             }
+        }
+        else if (!watched && beginner_of(code)) {
+            forget_version(code);
+            set_slot((PyObject *)function, state.plain, function_called);
         }
         if (watched && watched->slot) {
             set_slot((PyObject *)function, state.plain, function_called);
@@ -213,6 +274,24 @@ watch_code(PyObject *Py_UNUSED(module), PyObject *args)
     Py_XDECREF((PyObject *)before[0]);
     Py_XDECREF((PyObject *)before[1]);
     Py_RETURN_NONE;
+}
+
+/* watch_file(file, begin, /): have `begin` called with the code of each function of a file, at its first call. */
+static PyObject *
+watch_file(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *file, *begin;
+    if (!PyArg_ParseTuple(args, "UO", &file, &begin)) {
+        return NULL;
+    }
+#ifdef HAS_SLOTS
+    if (watch_functions() < 0 || (!own_files && !(own_files = PyDict_New())) || PyDict_SetItem(own_files, file, begin) < 0) {
+        return NULL;
+    }
+    Py_RETURN_TRUE;
+#else
+    Py_RETURN_FALSE;
+#endif
 }
 
 /* Return (slot, events) of a code object: what times it, or None. */
@@ -286,6 +365,7 @@ forget_functions(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         }
     }
     PyMem_Free(taken_functions.entries);
+    Py_CLEAR(own_files);
     taken_functions.entries = NULL;
     taken_functions.size = taken_functions.used = 0;
     if (function_watcher >= 0) {

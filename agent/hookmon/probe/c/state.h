@@ -13,6 +13,7 @@
     X(follow_awaitable) \
     X(follow_code) \
     X(free_lane) \
+    X(give_back) \
     X(is_own) \
     X(join) \
     X(join_from_now_on) \
@@ -33,6 +34,7 @@
     X(status_node) \
     X(tail) \
     X(timed_generator) \
+    X(weigh) \
     X(wrap_awaitable)
 
 #define DECLARE_CALLBACK(name) PyObject *name;

@@ -175,7 +175,9 @@ typedef struct {
     Node *last_parent; /* where the last call found its node */
     Node *last_node;
     unsigned last_epoch;
-    int sited; /* the calling line tells spans apart */
+    char sited;   /* the calling line tells spans apart */
+    char is_given_up; /* its calls are not recorded any more: see weighing.h */
+    unsigned short until_weighed; /* events, 0 = it never is */
     /* a line of 64 bytes ends here */
     PyObject *last_span;
     Known *known; /* by the hash of that argument, or the address of an instance */
@@ -186,7 +188,9 @@ typedef struct {
     PyObject *detail;    /* the one key in that argument, a dict, or NULL */
     PyObject *weakrefs;
     PyObject *entry_kind; /* kind of its transactions, of a coroutine function; None: its calls are none; NULL: not known */
-    uint64_t unused[6];
+    uint32_t events; /* since it was weighed last */
+    uint32_t unused_half;
+    uint64_t unused[5];
 } Timed;
 _Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
 

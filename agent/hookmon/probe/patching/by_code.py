@@ -17,15 +17,15 @@ from types import (
     WrapperDescriptorType,
 )
 
-from hookmon.core import layout
 from hookmon.core.span import fixed_name
 from hookmon.probe.patching import codes
 from hookmon.probe.patching.codes import LOCALS, CodeOfFunction, functions_in, plainly_defined, stands_for
 from hookmon.probe.patching.entries import MISSING, find_targets, is_glob, owner_of, raw_attribute
 from hookmon.probe.patching.injected import beats_wrappers, injector, is_copy, original_of, rebuild
+from hookmon.probe.patching.own_modules import OwnModule
 from hookmon.probe.recording import notes
-from hookmon.probe.wrappers import monitoring
-from hookmon.probe.wrappers.code_timers import code_timer, own_timer
+from hookmon.probe.wrappers import monitoring, weighing
+from hookmon.probe.wrappers.code_timers import code_timer, mark, own_timer
 from hookmon.probe.wrappers.make import RefusedError
 
 TYPE_CHECKING = False
@@ -84,8 +84,11 @@ def prepare(
         if not applies(watch) or (watch.get("via") == monitoring.FUNCTION and not monitoring.HAS_SLOTS):
             continue
         if watch.get("own"):
-            found = {_watch_own(own, module, injected) for own in codes.find_own(code) if id(own) not in done}
-            _served[watch["id"], module, call] = found - {""}
+            if monitoring.watch_file(code.co_filename, OwnModule(module, code)):
+                ways = {monitoring.FUNCTION, monitoring.CODE}
+            else:
+                ways = {_watch_own(own, module, injected) for own in codes.find_own(code) if id(own) not in done}
+            _served[watch["id"], module, call] = ways - {""}
             continue
         for function in functions:
             if id(function.code) in done or id(function.code) in plain or not stands_for(call, function.name):
@@ -101,11 +104,23 @@ def prepare(
 
 def _watch_own(code: CodeType, module: str, injected: dict[int, Callable[[CodeType], CodeType]]) -> str:
     """Watch one of all of a program's own functions by its code; return the way."""
-    timer = own_timer(code, module)
+    timer, target = own_timer(code, module)
     if monitoring.HAS_EVENTS:
-        return monitoring.watch(code, timer)
-    injected[id(code)] = injector(code, timer, False)
+        return mark(target, monitoring.watch(code, timer))
+    mark(target, monitoring.CODE)
+    injected[id(code)] = _may_be_given_up(injector(code, timer, False))
     return monitoring.CODE
+
+
+def _may_be_given_up(make: Callable[[CodeType], CodeType]) -> Callable[[CodeType], CodeType]:
+    """Have it known of what code the one with calls in it was made."""
+
+    def make_and_remember(present: CodeType) -> CodeType:
+        made = make(present)
+        weighing.remember_unwatched(made, present)
+        return made
+
+    return make_and_remember
 
 
 def _watch(
@@ -125,17 +140,11 @@ def _watch(
     timer = make_timer(function.is_method)
     if not monitoring.HAS_EVENTS:
         injected[id(code)] = injector(code, timer, watch["entry"] or takes_arguments(watch["span"]))
-        return _mark(target, monitoring.CODE)
+        return mark(target, monitoring.CODE)
     way = monitoring.watch(code, timer, by_events=may_be_getter or watch.get("via") == monitoring.CODE)
     if takes_arguments(watch["span"]):
         _with_arguments[id(code)] = make_timer, way
-    return _mark(target, way)
-
-
-def _mark(target: Target, way: str) -> str:
-    """Let a target know how its function is watched; return that."""
-    target.flags |= {monitoring.CODE: layout.FLAG_BY_EVENTS, monitoring.FUNCTION: layout.FLAG_BY_SLOT}.get(way, 0)
-    return way
+    return mark(target, way)
 
 
 def takes_arguments(span: str) -> bool:
@@ -322,11 +331,11 @@ def watch_function(function: FunctionType, target: Target, watch: WatchPlan, *, 
     timer = code_timer(code, target, watch["span"], is_method=is_method)
     if not monitoring.HAS_EVENTS:
         function.__code__ = injector(code, timer, watch["entry"] or takes_arguments(watch["span"]))(code)
-        return _mark(target, monitoring.CODE)
+        return mark(target, monitoring.CODE)
     way = monitoring.watch(code, timer, by_events=is_getter or watch.get("via") == monitoring.CODE)
     if way:
         monitoring.take(function)
-    return _mark(target, way)
+    return mark(target, way)
 
 
 def inject(raw: object, target: Target, watch: WatchPlan, is_in_class: bool) -> str:

@@ -21,6 +21,7 @@ _OPTIMIZED = 0x01  # of a function's body, and not of a module's or a class's: i
 _PARTS_OF_A_FUNCTION = ("<listcomp>", "<setcomp>", "<dictcomp>", "<genexpr>")
 _GETTERS = frozenset(("property", "abstractproperty"))
 LOCALS = "<locals>"
+_SCOPE = "<generic parameters"  # around what has type parameters, from 3.12 on
 
 
 _MOST_CALLBACKS = 10_000
@@ -67,7 +68,7 @@ def _functions_in(code: CodeType, is_class: bool) -> Iterator[CodeOfFunction]:
     for constant in code.co_consts:
         if type(constant) is not CodeType:
             continue
-        is_scope = constant.co_name.startswith("<generic parameters")  # around what has type parameters, from 3.12 on
+        is_scope = constant.co_name.startswith(_SCOPE)
         is_function = bool(constant.co_flags & _OPTIMIZED)
         if is_function and not is_scope and constant.co_name not in _PARTS_OF_A_FUNCTION:
             yield CodeOfFunction(constant, is_class)
@@ -92,6 +93,18 @@ def _find_own(code: CodeType, is_class: bool, found: list[CodeType]) -> None:
             if is_function and (not getters or id(constant) not in getters) and is_worth_it(constant):
                 found.append(constant)
             _find_own(constant, not is_function, found)
+
+
+def getters_of_class(module: CodeType, name: str) -> set[int]:
+    """Return the ids of the getters of properties in the body of a class, by the qualified name of that."""
+    found: set[int] = set()
+    for constant in module.co_consts:
+        if type(constant) is CodeType:
+            if constant.co_qualname == name:
+                found |= _getters(constant) if not _GETTERS.isdisjoint(constant.co_names) else set()
+            elif name.startswith(constant.co_qualname) or constant.co_name.startswith(_SCOPE):
+                found |= getters_of_class(constant, name)
+    return found
 
 
 def is_worth_it(code: CodeType) -> bool:

@@ -32,7 +32,7 @@ def renew(module: str, name: str, code: CodeType) -> CodeType:
         if watch.get("own"):
             if not codes.is_worth_it(code):
                 continue
-            timer, span = own_timer(code, module, name), ""
+            (timer, _), span = own_timer(code, module, name), ""
         elif applies(watch) and stands_for(call, name) and (watch.get("via") != monitoring.FUNCTION or monitoring.HAS_SLOTS):
             assert make_target is not None
             span = watch["span"]

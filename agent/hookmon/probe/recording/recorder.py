@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 
     from hookmon.probe.recording.arena import Arena
 
-root = Node(None, None, 0, 0, -1)
-"""Parent of each lane's outermost spans."""
+root = Node(None, None, 0, 0, -1)  # parent of each lane's outermost spans
 
 current: Any = tree.CurrentLane()
 """`current.lane` is the Lane of the running thread, task or greenlet; AttributeError until the first span."""
@@ -52,11 +51,10 @@ _opened = False  # one try a process: a run folder that is gone or full stays so
 _place: Place | None = None
 _nodes: list[Node] = []
 _flat: dict[Span, Node | None] = {}
-forks = 0
-"""How often this process is a fork of one that recorded: what was begun before belongs to the parent."""
-joining = False
-"""Whether a call at the root of its lane may belong to a transaction: from the first transaction on."""
+forks = 0  # how often this process is a fork of one that recorded: what was begun before belongs to the parent
+joining = False  # a call at the root of its lane may belong to a transaction: from the first transaction on
 _lanes: list[Lane] = []
+all_lanes = _lanes.copy
 _spares = Spares(root)
 
 
@@ -165,6 +163,7 @@ def forget_all(memory: memoryview) -> None:
     global current
     _write_to(memory, is_shared=False)
     for node in all_nodes():
+        node.span.target.forget_nodes()
         node.retire()
     for lane in _lanes:
         lane.base = layout.SCRATCH_LANE
@@ -201,12 +200,13 @@ def _new_node(parent: Node, span: Span) -> Node | None:
         return None
     if len(_nodes) >= layout.MOST_NODES or parent.children is _flat:
         return flat_node(span)
-    node = _record_node(parent, span, 0)
+    parent, outer = tree.fold(parent, span)
+    node = _record_node(parent, span, 0 if outer is None else layout.FLAG_FOLDED)
     if node is None:
         return flat_node(span)
     if not node.number and _arena is not None:  # retired: a signal handler has forked in between, the next call finds its own
         return node
-    return parent.children.setdefault(span, node)
+    return tree.add_child(parent, span, node, outer)
 
 
 @shielded(None)
@@ -236,9 +236,9 @@ def _record_node(parent: Node, span: Span, flags: int) -> Node | None:
     if not at:
         return None
     node = Node(parent, span, number, at, parent.depth + 1)
-    if span.target.is_sampled:
-        node.skip = 1
+    node.skip = int(span.target.is_sampled)
     _nodes.append(node)
+    span.target.keep(node, flags)
     if arena is not _arena:  # a signal handler has forked in between
         node.retire()
     return node

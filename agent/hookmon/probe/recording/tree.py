@@ -208,6 +208,42 @@ def is_covered(parent: Node, span: Span) -> bool:
     return False
 
 
+def fold(parent: Node, span: Span) -> tuple[Node, Node | None]:
+    """Return (node below which a span's node is made, node of a call around it that it is a recursion of or None).
+
+    Where all own functions are watched a recursion is one place: what is called in an inner call is called in the outer one.
+    """
+    if parent.span is not None and parent.parent is not None:
+        parent = _find_outer(parent.parent, parent.span) or parent
+    return parent, _find_outer(parent, span)
+
+
+def _find_outer(above: Node, span: Span) -> Node | None:
+    """Return the node of an own function's span that is `above` or further up.
+
+    None in a transaction: when it gets its name, its open calls are found by what is above them.
+    """
+    outer: Node | None = None
+    if span.target.is_all_own:
+        node: Node | None = above
+        while node is not None and node.span is not None:
+            if node.entry:
+                return None
+            if node.span is span and outer is None:
+                outer = node
+            node = node.parent
+    return outer
+
+
+def add_child(parent: Node, span: Span, node: Node, outer: Node | None) -> Node | None:
+    """Make a node its parent's child, and what is called in it a child of `outer`, where it is a recursion; return the child."""
+    if outer is not None:
+        node.children = outer.children
+    child = parent.children.setdefault(span, node)
+    untrack(node, parent.children)
+    return child
+
+
 def allow_depth_of(parent: Node, span: Span) -> None:
     """Let the program recurse as deep as without us, where a node is made for a span under a parent."""
     if span.target.flags & _BY_CODE:
@@ -236,6 +272,11 @@ def set_words(view: memoryview, shared: bool, /) -> None:
 @choose
 def cover_words() -> None:
     """Put memory of our own over the shard, for good: it is read by nobody any more, and takes no room."""
+
+
+@choose
+def untrack(*objects: object) -> None:
+    """Keep objects of ours from the garbage collector: thousands of them, which stay, would slow each collection."""
 
 
 @choose

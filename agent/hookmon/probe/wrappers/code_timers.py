@@ -10,7 +10,7 @@ from hookmon.probe.base.introspect import CO_COROUTINE
 from hookmon.probe.base.target import Span, Target
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME
-from hookmon.probe.wrappers import events
+from hookmon.probe.wrappers import events, monitoring, weighing
 from hookmon.probe.wrappers.make import naming
 
 TYPE_CHECKING = False
@@ -34,16 +34,27 @@ def code_timer(code: CodeType, target: Target, template: str, *, is_method: bool
     return make(code, span, name, position, target.sited, key)
 
 
-def own_timer(code: CodeType, module: str, name: str = "") -> Any:
-    """Return what times the calls of a code object under its own name: what `code_timer` does, for thousands of functions."""
+def own_timer(code: CodeType, module: str, name: str = "") -> tuple[Any, Target]:
+    """Return what times the calls of a code object under its own name, as `code_timer` does for one function; and its target."""
     name = name or code.co_qualname
     target = Target(f"{module}:{name}", "function", "", "", False)
     target.place = f"{code.co_filename}:{code.co_firstlineno}"
     target.has_sites = False  # a call comes from the function above it in the tree
+    target.is_all_own = True
     if code.co_flags & CO_COROUTINE:
         target.flags |= layout.FLAG_COROUTINE
-    make = compiled.TimedCallable if compiled else events.CodeTimer
-    return make(code, Span(target, name[:LONGEST_NAME]), None, -1, False, None)
+    span = Span(target, name[:LONGEST_NAME])
+    if compiled:
+        timer = compiled.TimedCallable(code, span, None, -1, False, None, weighing.EVENTS)
+        compiled.untrack(timer, target, target.nodes, target.recursions, span)
+        return timer, target
+    return events.CodeTimer(code, span, None, -1, weigh=weighing.weigh, weighed_after=weighing.EVENTS), target
+
+
+def mark(target: Target, way: str) -> str:
+    """Let a target know how its function is watched; return that."""
+    target.flags |= {monitoring.CODE: layout.FLAG_BY_EVENTS, monitoring.FUNCTION: layout.FLAG_BY_SLOT}.get(way, 0)
+    return way
 
 
 class _CodeOnly:

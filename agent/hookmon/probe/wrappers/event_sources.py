@@ -38,6 +38,12 @@ def watch_code(code: CodeType, slot: CodeTimer | None, events: CodeTimer | None,
 
 
 @choose
+def watch_file(file: str, begin: Callable[[CodeType], object], /) -> bool:
+    """Have `begin` called with the code of each function of a file, at its first call; False: this engine has no way."""
+    return False
+
+
+@choose
 def watched_by(code: CodeType, /) -> tuple[CodeTimer | None, CodeTimer | None]:
     """Return (slot, events): what times a code object."""
     return None, _timers.get(id(code))

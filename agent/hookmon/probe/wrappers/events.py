@@ -24,6 +24,7 @@ from hookmon.probe.wrappers.generators import Body, end_run_of_body, enter_body,
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import CodeType, FrameType
     from typing import Any
 
@@ -108,9 +109,10 @@ class Run(Frame):
 class GeneratorRun:
     """The steps of a generator."""
 
-    __slots__ = ("body", "entered")
+    __slots__ = ("body", "entered", "timer")
 
-    def __init__(self, span: Span) -> None:
+    def __init__(self, timer: CodeTimer, span: Span) -> None:
+        self.timer = timer
         self.body = Body(span)
         self.entered: Any = None
 
@@ -121,7 +123,7 @@ class CodeTimer:
     Give either a fixed `span` or `name`, which finds it from the arguments: as a TimedCallable does.
     """
 
-    __slots__ = ("code", "find", "span")
+    __slots__ = ("_events", "_until_weighed", "_weigh", "code", "find", "span")
 
     def __init__(
         self,
@@ -131,8 +133,14 @@ class CodeTimer:
         position: int,
         sited: bool = False,
         key: str | None = None,
+        *,
+        weigh: Callable[[CodeType, Span, int], int] | None = None,
+        weighed_after: int = 0,
     ) -> None:
         self.code = code
+        self._weigh = weigh
+        self._events = 0  # since it was weighed last,
+        self._until_weighed = weighed_after  # and how many there are to be; -1: it is given up
         find: Any = remember_spans(charge_sample(name), position, key) if name is not None else None
         if sited:
             fixed: Any = span
@@ -143,6 +151,8 @@ class CodeTimer:
 
     def start(self, frame: FrameType, args: tuple[object, ...] | None) -> None:
         """A frame of the code begins. `args` are its positional arguments, None where they are to be read off the frame."""
+        if self.is_given_up():
+            return
         span = self.span
         if span is None:
             span = self.find(_arguments(frame) if args is None else args, {})
@@ -160,9 +170,18 @@ class CodeTimer:
             run = Run(span), Body(span)
             run[0].begin()
         else:
-            run = GeneratorRun(span)
+            run = GeneratorRun(self, span)
             run.entered = enter_body(run.body)
         _runs[id(frame)] = run
+
+    def is_given_up(self) -> bool:
+        """Say, at a call or step, whether it is not to be recorded: see wrappers/weighing.py."""
+        if self._until_weighed > 0:
+            self._events += 1
+            if self._events >= self._until_weighed and self._weigh is not None and self.span is not None:
+                events, self._events = self._events, 0
+                self._until_weighed = self._weigh(self.code, self.span, events)
+        return self._until_weighed < 0
 
     def end(self, frame: FrameType, error: BaseException | None) -> None:
         """A frame of the code ends."""
@@ -188,6 +207,13 @@ class CodeTimer:
             end_frame(run, error or StopIteration())
 
 
+def is_open(lane: Lane | None, code: CodeType) -> bool:
+    """Say whether a call of a code object is open in a lane; or, of a generator, a step of one in any."""
+    if code.co_flags & RUNS:
+        return any(type(run) is GeneratorRun and run.entered is not None and run.timer.code is code for run in _runs.values())
+    return lane is not None and any(call.code is code for call in lane.open)
+
+
 _runs: dict[int, Any] = {}
 """{id of a frame: what is open of its generator or coroutine}. The frame is there as long as the generator."""
 
@@ -196,7 +222,7 @@ def resume(frame: FrameType) -> None:
     """A frame goes on: it was sent a value, or an exception was thrown into it."""
     run = _runs.get(id(frame))
     if type(run) is GeneratorRun:
-        if run.entered is None:
+        if run.entered is None and not run.timer.is_given_up():
             run.entered = enter_body(run.body)
     elif type(run) is tuple:
         run[0].begin()

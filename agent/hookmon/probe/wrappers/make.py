@@ -33,7 +33,7 @@ from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import recorder, tree
 from hookmon.probe.transactions import computing, context, examples, nested, paired_spans, renaming, response, statuses, traces
-from hookmon.probe.wrappers import coroutines, generators, monitoring
+from hookmon.probe.wrappers import coroutines, generators, monitoring, weighing
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
 from hookmon.probe.wrappers.proxy import copy_of, deep_copy_of, is_called_in_c, look_like
 
@@ -77,6 +77,7 @@ if compiled:
         follow_awaitable=coroutines.follow_awaitable,
         follow_code=monitoring.follow_code,
         free_lane=recorder.free_lane,
+        give_back=weighing.give_back,
         is_own=is_own,
         join=context.join,
         join_from_now_on=recorder.join_from_now_on,
@@ -97,6 +98,7 @@ if compiled:
         status_node=statuses.status_node,
         tail=response.tail,
         timed_generator=generators.timed_generator,
+        weigh=weighing.weigh,
         wrap_awaitable=coroutines.wrap_awaitable,
     )
 

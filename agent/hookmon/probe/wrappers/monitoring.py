@@ -48,6 +48,8 @@ renew: Callable[[FunctionType, CodeType], object] | None = None
 
 _monitoring: Any = getattr(sys, "monitoring", None)
 _watched: list[CodeType] = []
+_files: set[str] = set()
+"""Those whose functions come to us at their first call."""
 _tool: int | None = None
 _failed = False
 _local = 0  # what is asked for of each code object
@@ -71,6 +73,17 @@ def watch(code: CodeType, timer: Any, *, by_events: bool = False) -> str:
             return ""
     event_sources.watch_code(code, timer, None)
     return FUNCTION
+
+
+def watch_file(file: str, begin: Callable[[CodeType], object]) -> bool:
+    """Have `begin` called with the code of each function of a file that is made from now on, at its first call.
+
+    Return whether this interpreter has a way for that.
+    """
+    if not HAS_SLOTS or not event_sources.watch_file(file, begin):
+        return False
+    _files.add(file)
+    return True
 
 
 def take(function: FunctionType) -> None:
@@ -110,12 +123,13 @@ def leave_all() -> None:
     codes = set(map(id, _watched))
     for code in _watched:
         leave(code)
-    for function in get_objects() if codes and HAS_SLOTS else ():
-        if type(function) is FunctionType and id(function.__code__) in codes:
+    for function in get_objects() if (codes or _files) and HAS_SLOTS else ():
+        if type(function) is FunctionType and (id(function.__code__) in codes or function.__code__.co_filename in _files):
             release(function)
     if HAS_SLOTS:
         compiled.forget_functions()
     _watched.clear()
+    _files.clear()
     _end()
 
 

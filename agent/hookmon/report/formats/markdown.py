@@ -12,7 +12,7 @@ from hookmon.report.computing import sentence
 from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
-from hookmon.report.own import MOST_FUNCTIONS, name_of
+from hookmon.report.own import MOST_FUNCTIONS, calls_of, name_of
 from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
 from hookmon.report.signals import quantity
 from hookmon.report.statuses import says_something, summary
@@ -96,11 +96,11 @@ def _own(report: Report) -> list[str]:
         return []
     lines = ["", "| Self | Share | Calls | Own function | Where |", "|--:|--:|--:|:--|:--|"]
     for function in report.own.functions[:MOST_FUNCTIONS]:
-        cells = [duration(function.self_ns), percent(function.self_share), count(function.calls)]
+        cells = [duration(function.self_ns), percent(function.self_share), calls_of(function)]
         lines.append(f"| {' | '.join(cells)} | {code(function.name, in_table=True)} | {code(function.location, in_table=True)} |")
     lines += ["", "| Total | Share | Calls | Call tree | Where |", "|--:|--:|--:|:--|:--|"]
     for row in report.own.tree:
-        cells = [duration(row.total_ns), percent(row.share), count(row.calls)]
+        cells = [duration(row.total_ns), percent(row.share), calls_of(row)]
         name = f"… {count(row.hidden)} more" if row.hidden else code(name_of(row), in_table=True)
         where = code(row.location, in_table=True) if row.location else ""
         lines.append(f"| {' | '.join(cells)} | {'&nbsp;&nbsp;' * row.depth}{name} | {where} |")
