@@ -150,3 +150,24 @@ def test_cpu_time_adds_up_over_processes():
     other = raw(-1, "GET /", [100] * 2, computing=(2, 2, 200, 201, 0))  # read while one was being added
     (node,) = tree(data(one), data(other), data(raw(-1, "GET /", [100]))).nodes
     assert (node.measured, node.measured_for, node.measured_ns, node.computed_ns, node.beside_ns) == (4, 10, 1_000, 500, 40)
+
+
+def test_a_recursion_that_is_one_place_has_the_self_time_of_all_its_calls():
+    """A takes 2 and calls B, which takes 3 and calls A again, which takes 1 and calls B, which takes 2."""
+    tree = Tree()
+    shard = data(raw(-1, "A", [8]), raw(0, "B", [6, 2]), raw(1, "A", [3], flags=layout.FLAG_FOLDED))
+
+    tree.add(shard, 0)
+
+    assert [(node.name, node.calls, node.self_ns) for node in tree.nodes] == [("A", 1, 3), ("B", 2, 5), ("A", 1, 0)]
+    assert [node.total_ns for node in tree.nodes] == [8, 5, 3]  # what B calls in the inner A stands below the outer one
+
+
+def test_a_direct_recursion_that_is_one_place():
+    """It adds no total."""
+    tree = Tree()
+
+    tree.add(data(raw(-1, "A", [8]), raw(0, "A", [3, 2], flags=layout.FLAG_FOLDED), raw(0, "C", [1])), 0)
+
+    assert [(node.self_ns, node.total_ns) for node in tree.nodes] == [(7, 8), (0, 5), (1, 1)]
+    assert sum(node.self_ns for node in tree.nodes) == 8

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pstats
+import re
 import shutil
 import sys
 import tomllib
@@ -271,3 +272,111 @@ def test_a_run_that_watched_some_functions_suggests_nothing(tmp_path: Path) -> N
 
     assert result.exit_code != 0
     assert "[no-suggestion]" in result.stderr
+
+
+RECURSIVE = """
+    class Node:
+        def __init__(self, depth):
+            self.children = [Node(depth - 1) for _ in range(3)] if depth else []
+        def walk(self):
+            yield self
+            for child in self.children:
+                yield from child.walk()
+        def count(self):
+            return 1 + sum([child.counted() for child in self.children])
+        def counted(self):
+            number = self.count()
+            return number
+    def main():
+        root = Node(5)
+        print(root.count(), len(list(root.walk())))
+    main()
+    """
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pure"])
+def test_a_recursion_is_one_place_of_the_tree(tmp_path: Path, engine: str) -> None:
+    """However deep it is, also through another function and of generators. Its calls are all counted."""
+    write(tmp_path, {"app.py": RECURSIVE, "hookmon.toml": 'max_overhead = "off"\n'})
+
+    result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, options=["--own", "--no-pack", "*"], env={"HOOKMON_ENGINE": engine})
+
+    report = result.report
+    counted = {row["target"]: row["calls"] for row in report["calls"]}
+    assert result.stdout == "364 364\n"
+    assert counted == {
+        "__main__:main": 1,
+        "__main__:Node.__init__": 364,
+        "__main__:Node.count": 364,
+        "__main__:Node.counted": 363,
+        "__main__:Node.walk": 364,
+    }
+    assert len(report["tree"]) == 8  # main; of three functions the outer and the inner call; counted
+    whole_ns = next(row["total_ns"] for row in report["tree"] if row["name"] == "main")
+    assert sum(row["self_ns"] for row in report["tree"]) == pytest.approx(whole_ns, rel=0.02)
+
+
+OFTEN = """
+    class Node:
+        def __init__(self, depth):
+            self.children = [Node(depth - 1) for _ in range(3)] if depth else []
+        def walk(self):
+            yield self
+            for child in self.children:
+                yield from child.walk()
+        def height(self):
+            heights = [child.height() for child in self.children]
+            return 1 + max(heights, default=0)
+    def add(a, b):
+        c = a + b
+        return c
+    def summed(numbers):
+        total = 0
+        for number in numbers:
+            total = add(total, number)
+        return total
+    def main():
+        root = Node(7)
+        found = [summed(range(60000)) for _ in range(10)]
+        print(sum(found), sum([len(list(root.walk())) for _ in range(20)]), sum([root.height() for _ in range(20)]))
+    main()
+    """
+
+
+@pytest.mark.parametrize("engine", ["compiled", "pure"])
+def test_functions_that_are_not_worth_it_are_given_up(tmp_path: Path, engine: str) -> None:
+    """Plain ones, recursive ones, generators: their first calls are counted, and the program notices nothing."""
+    write(tmp_path, {"app.py": OFTEN})
+    options = ["--own", "--no-pack", "*"]
+
+    result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, options=options, env={"HOOKMON_ENGINE": engine})
+
+    functions = {row["name"]: row for row in result.report["own"]["functions"]}
+    assert result.stdout == bare_run([PYTHON, "app.py"], cwd=tmp_path).stdout
+    assert functions["add"]["given_up"]
+    assert 2000 < functions["add"]["calls"] < 600_000
+    assert functions["summed"]["calls"] == 10
+    assert not functions["summed"]["given_up"]
+    assert [spot.partition(":")[0] for spot in blind_spots(result.report)] == ["given up"]
+
+
+def test_a_function_that_was_given_up_says_so(tmp_path: Path) -> None:
+    """In its row, and below the table."""
+    write(tmp_path, {"app.py": OFTEN})
+
+    text = hookmon(["run", "--own", "--no-pack", "*", PYTHON, "app.py"], cwd=tmp_path).stderr
+
+    assert re.search(r"first [\d,]+ +(Node\.)?\w+ ", text)
+    assert "first: of a function that is not worth its cost" in text
+
+
+def test_a_function_that_was_named_is_never_given_up(tmp_path: Path) -> None:
+    """Nor is any where max_overhead is off."""
+    write(tmp_path, {"app.py": OFTEN})
+    named = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, options=["--own", "--no-pack", "*", "--watch", "__main__:add"])
+    write(tmp_path, {"hookmon.toml": 'max_overhead = "off"\n'})
+    off = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, options=["--own", "--no-pack", "*"])
+
+    assert calls(named.report, "add") == 600_000
+    assert calls(off.report, "add") == 600_000
+    assert not blind_spots(off.report)

@@ -9,7 +9,6 @@ joined with it. What is below a hundredth of the time, or has no room, is added 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from hookmon.collector.counters import Walk, walk_of
@@ -19,6 +18,7 @@ from hookmon.report.texts import count, location
 
 MOST_ROWS = 19
 MOST_FUNCTIONS = 5
+FIRST = "first: of a function that is not worth its cost; later calls are in the time of their callers"
 
 _LEAST_SHARE = 0.01
 _LEAST_REST = 0.02
@@ -251,12 +251,6 @@ def name_of(row: OwnRow) -> str:
 def calls_of(row: OwnRow | OwnFunction) -> str:
     """Return how often a function was called for a reader; of one that was given up, that those are the first."""
     return f"first {count(row.calls)}" if row.given_up else count(row.calls)
-
-
-def explain_first(rows: Iterable[OwnRow | OwnFunction]) -> str:
-    """Return what "first" means where there is one of these, else ""."""
-    given_up = any(row.given_up for row in rows)
-    return "; after its first calls a function was given up, and is its callers' time" if given_up else ""
 
 
 def short_location(place: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hookmon.report.own import MOST_FUNCTIONS, Own, calls_of, explain_first, name_of, short_location
+from hookmon.report.own import FIRST, MOST_FUNCTIONS, Own, calls_of, name_of, short_location
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.texts import count, duration, percent
 
@@ -18,8 +18,10 @@ def write_own(screen: Screen, own: Own, *, everything: bool) -> int:
     for row in shown:
         figures: list[Piece] = [(duration(row.self_ns), ""), (percent(row.self_share), "bold"), (calls_of(row), "")]
         rows.append([*figures, (row.name, ""), (short_location(row.location), "cyan")])
-    screen.title("Own functions", f"most time of their own first; what libraries do for them is in it{explain_first(shown)}")
+    screen.title("Own functions", "most time of their own first; what libraries do for them is in it")
     screen.table(columns, rows)
+    if any(row.given_up for row in shown) or any(row.given_up for row in own.tree):
+        screen.line((FIRST, "dim"))
     columns = [
         Column("total"),
         Column("share"),

@@ -213,7 +213,7 @@ def fold(parent: Node, span: Span) -> tuple[Node, Node | None]:
 
     Where all own functions are watched a recursion is one place: what is called in an inner call is called in the outer one.
     """
-    if parent.span is not None and parent.parent is not None:
+    if parent.span is not None and parent.parent is not None and parent.span.target.recursions:
         parent = _find_outer(parent.parent, parent.span) or parent
     return parent, _find_outer(parent, span)
 
@@ -224,7 +224,7 @@ def _find_outer(above: Node, span: Span) -> Node | None:
     None in a transaction: when it gets its name, its open calls are found by what is above them.
     """
     outer: Node | None = None
-    if span.target.is_all_own:
+    if span.target.nodes:
         node: Node | None = above
         while node is not None and node.span is not None:
             if node.entry:
