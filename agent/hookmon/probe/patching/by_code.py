@@ -85,10 +85,10 @@ def prepare(
             continue
         if watch.get("own"):
             if monitoring.watch_file(code.co_filename, OwnModule(module, code)):
-                ways = {monitoring.FUNCTION, monitoring.CODE}
+                found = {monitoring.FUNCTION, monitoring.CODE}
             else:
-                ways = {_watch_own(own, module, injected) for own in codes.find_own(code) if id(own) not in done}
-            _served[watch["id"], module, call] = ways - {""}
+                found = {_watch_own(own, module, injected) for own in codes.find_own(code) if id(own) not in done}
+            _served[watch["id"], module, call] = found - {""}
             continue
         for function in functions:
             if id(function.code) in done or id(function.code) in plain or not stands_for(call, function.name):

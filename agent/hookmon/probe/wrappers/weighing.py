@@ -66,8 +66,11 @@ def weigh(code: CodeType, span: Span, times: int) -> int:
     excess = (_spent_ns + recorder.words[layout.HEADER_OWN_NS]) / (limit * (overhead.process_ns() or 1)) if limit else 0.0
     if excess < 1.0:
         return EVENTS
-    own_ns = _own_ns(target) * _computing() - _WITHIN * target.cost_ns
-    if own_ns > target.cost_ns * min(_MOST_WORK, _LEAST_WORK + _STEEPNESS * (excess - 1.0)):
+    own_ns = _own_ns(target) + _in_flight_ns(span)
+    if own_ns < 0:  # some call that is open was not found, and is not in it yet, but what it has called is
+        return EVENTS
+    worth_ns = target.cost_ns * min(_MOST_WORK, _LEAST_WORK + _STEEPNESS * (excess - 1.0))
+    if own_ns * _computing() - _WITHIN * target.cost_ns > worth_ns:
         return _LONGER
     if code.co_flags & events.RUNS & ~CO_GENERATOR or (not by_slot and _is_open(code, span)):
         return EVENTS
@@ -91,6 +94,23 @@ def _own_ns(target: Target) -> int:
             if child is not None:
                 own_ns -= words[child.total]
     return own_ns
+
+
+def _in_flight_ns(span: Span) -> int:
+    """Return what the calls of a span that are open have taken so far themselves."""
+    now_ns = monotonic_ns()
+    found_ns = 0
+    for lane in recorder.all_lanes():
+        node: Node | None = lane.node
+        inner_ns = 0
+        while node is not None:
+            at = lane.base + node.slot
+            open_ns = now_ns - recorder.words[at + 1] if node.number and recorder.words[at] == node.number else 0
+            if node.span is span:
+                found_ns += open_ns - inner_ns
+            inner_ns = open_ns
+            node = node.parent
+    return found_ns
 
 
 def _is_open(code: CodeType, span: Span) -> bool:
