@@ -4,8 +4,8 @@ The libraries are installed into a folder that is no site-packages, so all of th
 bare and watched runs take turns. Printed are: CPU time of the watched program by that of the bare one (the least of each);
 the same until all is imported; the report's own cost by what it was (the difference of the least); at which place of the
 report stands the function that cProfile puts first; and which share of the work the suggested watches explain on the next
-run. Exits with 1 where a bound is not held. Of cProfile's times is taken off what cProfile itself adds to each call, and the
-time of what is not watched, or was given up, is its callers', as in the report.
+run. Exits with 1 where a bound is not held. The time of what is not watched, or was given up, is its callers' for cProfile,
+too; first by its times as they are counts as well as first by those less what it adds itself to each call.
 """
 
 from __future__ import annotations
@@ -89,18 +89,19 @@ def _measure(name: str, folder: Path, libraries: Path, rounds: int) -> dict[str,
             own.append(figures[1][0])
             report = figures[1][1]
     least = [[min(run[at] for run in some) for at in (0, 1)] for some in (bare, own)]
-    first = runs.first_of_profile({row["location"] for row in report["own"]["functions"] if not row["given_up"]}, least[0][1])
+    firsts = runs.first_of_profile({row["location"] for row in report["own"]["functions"] if not row["given_up"]}, least[0][1])
     places = [row["location"] for row in report["own"]["functions"]]
-    runs.hookmon("suggest", "--write")
+    place, first = min((places.index(f"{file}:{line}") + 1, f"{of} ({Path(file).name}:{line})") for file, line, of in firsts)
+    runs.hookmon("suggest", "--write", str(report["run"]["id"]))
     (_, _, work_s), again = runs.watched()
     explained_ns = sum(row["total_ns"] for row in again["tree"] if row["parent"] < 0)
     return {
         "cpu": least[1][1] / least[0][1],
         "start": least[1][0] / least[0][0],
         "claimed": report["run"]["overhead_ns"] / 1e9 / (least[1][1] - least[0][1]),
-        "place": places.index(f"{first[0]}:{first[1]}") + 1,
+        "place": place,
         "explained": min(1.0, explained_ns / 1e9 / work_s),
-        "first": f"{first[2]} ({Path(first[0]).name}:{first[1]})",
+        "first": first,
     }
 
 
@@ -133,28 +134,33 @@ class _Runs:
         figures = self.hookmon("run", *options, *where, sys.executable, "program.py")
         return figures, json.loads((self._folder / "report.json").read_text("utf-8"))
 
-    def first_of_profile(self, watched: set[str], bare_s: float) -> Place:
-        """Return the watched function that cProfile puts first, where the time of all others is their callers'.
+    def first_of_profile(self, watched: set[str], bare_s: float) -> list[Place]:
+        """Return the watched functions that cProfile puts first, where the time of all others is their callers'.
 
-        `bare_s` is the CPU time of the program without cProfile.
+        That is by its times as they are, and by those less what it adds itself to each call: `bare_s` is the CPU time of the
+        program without it.
         """
         self._run("-m", "cProfile", "-o", "out.prof", "program.py")
         stats: dict[Place, Any] = pstats.Stats(str(self._folder / "out.prof")).stats  # type: ignore[attr-defined]
-        own_cost_s = (sum(figures[2] for figures in stats.values()) - bare_s) / sum(figures[1] for figures in stats.values())
-        time_of = {place: max(0.0, figures[2] - figures[1] * own_cost_s) for place, figures in stats.items()}
-        own = dict.fromkeys((place for place in stats if f"{place[0]}:{place[1]}" in watched), 0.0)
-        for _ in range(60):  # callers of callers; what runs in a circle fades
-            passed: dict[Place, float] = {}
-            for place, some in time_of.items():
-                if place in own:
-                    own[place] += some
-                    continue
-                callers = stats[place][4]
-                whole = sum(figures[3] for figures in callers.values())
-                for caller, figures in callers.items() if whole else ():
-                    passed[caller] = passed.get(caller, 0.0) + some * figures[3] / whole
-            time_of = passed
-        return max(own, key=own.__getitem__)
+        added_s = (sum(figures[2] for figures in stats.values()) - bare_s) / sum(figures[1] for figures in stats.values())
+        return [_first(stats, watched, off_s) for off_s in (0.0, max(0.0, added_s))]
+
+
+def _first(stats: dict[Place, Any], watched: set[str], off_s: float) -> Place:
+    time_of = {place: max(0.0, figures[2] - figures[1] * off_s) for place, figures in stats.items()}
+    own = dict.fromkeys((place for place in stats if f"{place[0]}:{place[1]}" in watched), 0.0)
+    for _ in range(60):  # callers of callers; what runs in a circle fades
+        passed: dict[Place, float] = {}
+        for place, some in time_of.items():
+            if place in own:
+                own[place] += some
+                continue
+            callers = stats[place][4]
+            whole = sum(figures[3] for figures in callers.values())
+            for caller, figures in callers.items() if whole else ():
+                passed[caller] = passed.get(caller, 0.0) + some * figures[3] / whole
+        time_of = passed
+    return max(own, key=own.__getitem__)
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ BLIND_SPOTS = (
     (
         "given-up",
         "With --own all functions are watched. Those that are called very often and do little in a call were given up once all "
-        "together cost more than three times max_overhead: the report has their first calls. Their time since is their callers'.",
+        "together cost more than twice max_overhead: the report has their first calls. Their time since is their callers'.",
         'To have all calls of one, name it in a [[watch]]; max_overhead = "off" gives none up.',
     ),
     (

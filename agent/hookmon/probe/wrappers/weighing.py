@@ -1,7 +1,7 @@
 """The contract about cost of a program's own functions, all of which are watched (`--own`): some are given up.
 
 In: a function that was called a few thousand times more. Out: when it is weighed again, or that it is left alone from now on.
-Runs in the watched process. As long as all own functions together cost less than three times `max_overhead` of the process's
+Runs in the watched process. As long as all own functions together cost less than twice `max_overhead` of the process's
 time, nothing is given up. Beyond that those are whose own work is not many times what it costs to watch them, the more so the
 more all cost: mostly tiny functions that are called all the time. What they do counts as done by their caller from then on, as
 if they were not watched. The calls and times until then stay, and the report says so. A function that the user named is never
@@ -29,7 +29,7 @@ EVENTS = 2_048
 """After so many calls, or steps of a generator, a function is weighed."""
 
 _LONGER = 4 * EVENTS
-_SHARES = 3.0
+_SHARES = 2.0
 """All own functions together may cost so many times what a single one may, with what it took to set all up."""
 _LEAST_WORK = 2.0
 """A function whose own work is less than so many times its cost is given up first,"""
