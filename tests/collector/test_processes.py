@@ -88,6 +88,7 @@ def test_what_other_programs_are_told_is_not_kept():
     assert cat is not None
     processes = Processes(0)
     with start([cat, "-u", "-"], OURS) as process:
+        wait_until(lambda: psutil.Process(process.pid).cmdline(), "its command line")  # Linux sets it a moment after the start
         processes.add(process.pid, SECOND_NS)
     assert processes.watchers[process.pid].row.command == [cat]
 

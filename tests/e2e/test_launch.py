@@ -598,7 +598,7 @@ def test_exit_is_not_delayed(tmp_path: Path) -> None:
     ("line", "said"),
     [
         (["--quite", "true"], "No such option '--quite'. Did you mean '--quiet'?"),
-        (["--export=x", "true"], "No such option '--export'."),
+        (["--expert=x", "true"], "No such option '--expert'."),
         (["--quiet", "-q", "true"], "No such option '-q'."),
     ],
 )

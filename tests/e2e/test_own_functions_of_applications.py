@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.applications import APPLICATIONS, COUNT, TELL
 from support.engines import ENGINES
-from support.interpreters import need_with
+from support.interpreters import need_engine, need_with
 from support.runs import Report, bare_run, hookmon_run, watch, write
 
 pytestmark = [pytest.mark.usefixtures("warm_launcher"), pytest.mark.process]
@@ -27,12 +27,18 @@ def own_counts(report: Report, module: str) -> dict[str, int]:
     return counts
 
 
+NEEDS = {"fastapi": ["httpx"], "flask": ["asgiref"], "starlette": ["httpx"]}
+"""What else an application imports: clients, and what calls coroutine views."""
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("version", PYTHONS)
 @pytest.mark.parametrize("library", list(APPLICATIONS))
 def test_own_functions_are_counted_as_they_count_themselves(tmp_path: Path, library: str, version: str, engine: str):
     """With the library's pack, and without. The application answers as without us: help, schema, tracebacks and all."""
-    python = need_with(version, library, *(["httpx"] if library in ("fastapi", "starlette") else []))
+    python = need_with(version, library, *NEEDS.get(library, ()))
+    if engine == "compiled":
+        need_engine(python)
     module, program = APPLICATIONS[library]
     write(tmp_path, {"counts.py": COUNT, "shop.py": module, "main.py": program})
     write(tmp_path, {"tell.py": TELL})

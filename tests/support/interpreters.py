@@ -62,11 +62,15 @@ def need_with(version: str, *modules: str) -> str:
 
 def need_compiled(version: str) -> str:
     """Return the interpreter of a version that the compiled engine is built for, or skip the test and say what is missing."""
-    python = need(version)
-    code = "import _imp, sys; sys.stdout.write(_imp.extension_suffixes()[0])"
-    suffix = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
+    return need_engine(need(version))
+
+
+def need_engine(python: str) -> str:
+    """Return an interpreter that the compiled engine is built for, or skip the test and say what is missing."""
+    code = "import _imp, sys; print(_imp.extension_suffixes()[0], *sys.version_info[:2])"
+    suffix, *version = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     if not Path(engine.__file__).with_name(f"_engine{suffix}").exists():
-        pytest.skip(f"the compiled engine is not built for Python {version}; .ci/interpreters builds it")
+        pytest.skip(f"the compiled engine is not built for Python {'.'.join(version)}; .ci/interpreters builds it")
     return python
 
 
