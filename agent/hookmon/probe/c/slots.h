@@ -6,6 +6,7 @@
 #include "compat.h"
 #include "coroutines.h"
 #include "names.h"
+#include "own_files.h"
 #include "runs.h"
 #include "state.h"
 #include "taken_functions.h"
@@ -55,23 +56,6 @@ follow_code(PyObject *function, PyObject *code)
     Py_XDECREF(answer);
     return answer ? 0 : -1;
 }
-
-/* {file: function of a code object}, of the program's own modules: each of their functions comes to us at its first call, when that
- * has it watched, or not. Most functions of a program are never called. NULL: there are none. */
-static PyObject *own_files;
-
-/* Return what begins to watch a function's code, borrowed, or NULL: it is not own, or there is an error, which no signal handler's is. */
-static inline PyObject *
-beginner_of(PyObject *code)
-{
-    PyObject *begin = own_files ? PyDict_GetItemWithError(own_files, ((PyCodeObject *)code)->co_filename) : NULL;
-    if (!begin) {
-        PyErr_Clear();
-    }
-    return begin;
-}
-
-static PyObject *function_called(PyObject *, PyObject *const *, size_t, PyObject *);
 
 /* An own function is called for the first time, or one of the same code was before. */
 static RARE PyObject *
