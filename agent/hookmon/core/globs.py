@@ -23,6 +23,10 @@ def is_glob(text: str) -> bool:
     return "*" in text or "?" in text or "[" in text
 
 
+_known: dict[str, list[str]] = {}
+"""{pattern: its signs} of those that were asked for."""
+
+
 class Glob:
     """One glob, ready to be asked.
 
@@ -54,6 +58,14 @@ class Glob:
     def literal_length(self) -> int:
         """The number of its characters that stand for themselves: of two globs, the one with more is the narrower."""
         return sum(sign not in ("*", "?") and len(sign) == 1 for part in self._parts if part != EVERYTHING for sign in part)
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Say what `fnmatch.fnmatchcase` says of a name without a separator."""
+    signs = _known.get(pattern)
+    if signs is None:
+        signs = _known[pattern] = _signs(pattern)
+    return _fits_part(name, signs)
 
 
 def _signs(part: str) -> list[str]:

@@ -17,10 +17,11 @@ from types import (
     WrapperDescriptorType,
 )
 
+from hookmon.core.globs import is_glob
 from hookmon.core.span import fixed_name
 from hookmon.probe.patching import codes
 from hookmon.probe.patching.codes import LOCALS, CodeOfFunction, functions_in, plainly_defined, stands_for
-from hookmon.probe.patching.entries import MISSING, find_targets, is_glob, owner_of, raw_attribute
+from hookmon.probe.patching.entries import MISSING, find_targets, owner_of, raw_attribute
 from hookmon.probe.patching.injected import beats_wrappers, injector, is_copy, original_of, rebuild
 from hookmon.probe.patching.own_modules import OwnModule
 from hookmon.probe.recording import notes

@@ -16,6 +16,7 @@ from __future__ import annotations
 from _weakref import CallableProxyType, ReferenceType, ref
 from types import FunctionType, MethodType, ModuleType
 
+from hookmon.core.globs import matches
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import (
     DEEPEST,
@@ -32,7 +33,6 @@ from hookmon.probe.base.introspect import (
 from hookmon.probe.naming.names import span_finder
 from hookmon.probe.patching import by_code, instances, lifetimes
 from hookmon.probe.patching.codes import remember_callback
-from hookmon.probe.patching.entries import matches
 from hookmon.probe.patching.unchanged import Unchanged, id_in_partial
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers.make import RefusedError, can_stand_in, is_timed, stand_in

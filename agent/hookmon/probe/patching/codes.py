@@ -9,8 +9,8 @@ from __future__ import annotations
 from _weakref import ref
 from types import CodeType, FunctionType
 
+from hookmon.core.globs import is_glob, matches
 from hookmon.probe.base.frames import asks_for_frames
-from hookmon.probe.patching.entries import is_glob, matches
 from hookmon.probe.wrappers.events import RUNS
 
 TYPE_CHECKING = False

@@ -8,6 +8,8 @@ from __future__ import annotations
 from os.path import commonprefix
 from types import FunctionType
 
+from hookmon.core.globs import is_glob, matches
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,11 +88,6 @@ def written_name(owner: Owner, name: str) -> str:
     return name.removeprefix(prefix) if name.startswith(f"{prefix}__") else name
 
 
-def is_glob(call: str) -> bool:
-    """Say whether an entry of `calls`, or its last part, stands for several names."""
-    return any(char in call for char in "*?[")
-
-
 def matching_names(owner: Owner, module_name: str, pattern: str) -> Iterator[str]:
     """Yield the names that the last part of a call stands for.
 
@@ -106,54 +103,6 @@ def matching_names(owner: Owner, module_name: str, pattern: str) -> Iterator[str
         function = value.__func__ if isinstance(value, classmethod | staticmethod) else value
         if isinstance(function, FunctionType) and (isinstance(owner, type) or function.__module__ == module_name):
             yield name
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Say what `fnmatch.fnmatchcase` says: `*`, `?`, `[a-z]` and `[!a-z]`.
-
-    Without an import: the module that is being patched may be one that fnmatch imports, in the midst of which the program is.
-    """
-    at = place = 0
-    behind_star, tried_at = 0, 0  # where the pattern goes on behind its last `*`, and the first character that is left to it
-    while at < len(name):
-        after = _after(name[at], pattern, place)
-        if place < len(pattern) and pattern[place] == "*":
-            place += 1
-            behind_star, tried_at = place, at
-        elif after:
-            at, place = at + 1, after
-        elif behind_star:
-            tried_at += 1
-            at, place = tried_at, behind_star
-        else:
-            return False
-    return not pattern[place:].strip("*")
-
-
-def _after(char: str, pattern: str, place: int) -> int:
-    """Return where a pattern goes on after its sign at `place`, if that matches a character; 0 if it does not."""
-    sign = pattern[place : place + 1]
-    end = -1
-    if sign == "[":
-        is_negated = pattern[place + 1 : place + 2] == "!"
-        end = pattern.find("]", place + 2 + is_negated)
-    if end >= 0:
-        return end + 1 if _is_among(char, pattern[place + 1 + is_negated : end]) != is_negated else 0
-    return place + 1 if sign and sign in ("?", char) else 0
-
-
-def _is_among(char: str, chars: str) -> bool:
-    at = 0
-    while at < len(chars):
-        if chars[at + 1 : at + 2] == "-" and at + 2 < len(chars):
-            if chars[at] <= char <= chars[at + 2]:
-                return True
-            at += 3
-        elif chars[at] == char:
-            return True
-        else:
-            at += 1
-    return False
 
 
 def empty_class(module: ModuleType, module_name: str, call: str) -> str:

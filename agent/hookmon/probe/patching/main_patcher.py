@@ -7,11 +7,12 @@ each target. Runs in the watched process, where the script's own functions are w
 from __future__ import annotations
 
 from hookmon.core import layout
+from hookmon.core.globs import is_glob
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.target import is_own
 from hookmon.probe.patching import by_code
 from hookmon.probe.patching.codes import functions_in, stands_for
-from hookmon.probe.patching.entries import is_glob, sort_by_likeness
+from hookmon.probe.patching.entries import sort_by_likeness
 from hookmon.probe.patching.patcher import explain_empty_class, pairs_of, target_of, wrap_endpoint_attribute, wrap_registration
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers.make import RefusedError, stand_in

@@ -11,6 +11,7 @@ import sys
 from types import ClassMethodDescriptorType, CodeType, FunctionType, ModuleType
 
 from hookmon.core import layout
+from hookmon.core.globs import is_glob
 from hookmon.probe.base.guard import failures, shielded
 from hookmon.probe.base.private import os, read
 from hookmon.probe.base.target import Target
@@ -20,7 +21,6 @@ from hookmon.probe.patching.entries import (
     callable_names,
     empty_class,
     find_targets,
-    is_glob,
     owners,
     raw_attribute,
     sort_by_likeness,

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 import pytest
 
-from hookmon.probe.patching.entries import matches
+from hookmon.core.globs import matches
 
 PATTERNS = {
     "": ["", "a"],
