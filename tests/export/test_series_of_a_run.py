@@ -70,6 +70,8 @@ def row_of(rows: list[Row], name: str, **attributes: object) -> Row:
 TRANSACTIONS = {
     ("GET /users/<id>", "request"): ("http.server.request.duration", {"http.request.method": "GET", "http.route": "/users/<id>"}),
     ("POST (no route)", "request"): ("http.server.request.duration", {"http.request.method": "POST"}),
+    ("OTHER (no route)", "request"): ("http.server.request.duration", {"http.request.method": "_OTHER"}),
+    ("PROPFIND /dav", "request"): ("http.server.request.duration", {"http.request.method": "_OTHER", "http.route": "/dav"}),
     ("WEBSOCKET /chat", "request"): (
         "hookmon.transaction.duration",
         {"hookmon.transaction.name": "WEBSOCKET /chat", "hookmon.transaction.kind": "request"},

@@ -26,6 +26,7 @@ FAILED = Instrument("hookmon.transaction.errors", "{transaction}", "counter", "T
 
 LONGEST = 250  # characters of a value, so that it has at most 1,000 bytes: VictoriaMetrics drops points with more than 4,096
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"))
+_OTHER_METHODS = frozenset(("OTHER", "PROPFIND", "PROPPATCH", "MKCOL", "COPY", "MOVE", "LOCK", "UNLOCK", "REPORT", "SEARCH"))
 _NO_ROUTE = "(no route)"
 _LEAST_STATUS = 100
 _FAILED = 500
@@ -52,8 +53,9 @@ def name_transaction(key: CallKey, status: int = 0) -> tuple[Instrument, Attribu
     `status` is 1 to 9 for those of a class that are not told apart, "5xx", which panels that ask for `5..` take too; 0 for none.
     """
     method, _, route = key.name.partition(" ")
-    if key.kind == "request" and route and method in _METHODS:
-        found: dict[str, str | int | bool] = {"http.request.method": method, "http.route": "" if route == _NO_ROUTE else route}
+    if key.kind == "request" and route and method in _METHODS | _OTHER_METHODS:
+        found: dict[str, str | int | bool] = {"http.request.method": method if method in _METHODS else "_OTHER"}
+        found["http.route"] = "" if route == _NO_ROUTE else route
         if status:
             found["http.response.status_code"] = status if status >= _LEAST_STATUS else f"{status}xx"
         if status >= _FAILED or status == _FAILED // _LEAST_STATUS:
