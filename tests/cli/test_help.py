@@ -32,7 +32,7 @@ def constants(node: ast.AST) -> Iterator[str]:
 def codes_in(path: Path) -> Iterator[str]:
     """Yield every code that a module can print: `code=` of errors and mistakes, and the kinds of notes and blind spots."""
     source = path.read_bytes()
-    if path.name != "collect.py" and not any(word in source for word in (b"code=", b"BlindSpot(", b"note(")):
+    if path.name != "collect.py" and not any(word in source for word in (b"code=", b"BlindSpot(", b"note(", b"note_once(")):
         return  # to parse all modules takes every worker half a second
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from support.runs import PYTHON, Report, blind_spots, calls, errors, hookmon_run, row, watch, write
+
+import hookmon
+
+AGENT = str(Path(hookmon.__file__).parents[1])
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
@@ -156,6 +163,17 @@ def test_the_report_says_what_hookmon_costs_the_program(tmp_path: Path, engine: 
     while sum(map(is_near, found)) < 2 and len(found) < 7:
         found.append(said_of_measured())
     assert sum(map(is_near, found)) >= 2, found
+
+
+def test_each_way_has_a_price(engine: str) -> None:
+    """Where prices cannot be measured, fallbacks stand in for them; and prices are kept, so that nobody would see."""
+    env = {**os.environ, "HOOKMON_ENGINE": engine, "PYTHONPATH": AGENT}
+    done = subprocess.run([PYTHON, "-m", "hookmon.probe.calibrate"], env=env, capture_output=True, text=True, check=True)
+    assert {name for name, price in json.loads(done.stdout).items() if 0 < price < 100_000} >= {
+        "call_ns",
+        "event_call_ns",
+        "pace_ns",
+    }
 
 
 def is_near(ratio: float) -> bool:

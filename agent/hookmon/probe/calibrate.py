@@ -151,7 +151,7 @@ def _by_code(function: Any, by: str) -> Any:
         return None
     copy = FunctionType(function.__code__.replace(co_name=f"{by}_{function.__name__}"), function.__globals__)
     target = Target(f"calibration:{copy.__code__.co_name}", "function", "", "", False)
-    way = by_code.watch_function(copy, target, {"span": "", "via": by}, is_method=False)  # type: ignore[typeddict-item]
+    way = by_code.watch_function(copy, target, {"span": "", "via": by, "entry": False}, is_method=False)  # type: ignore[typeddict-item]
     return copy if way else None
 
 
