@@ -81,6 +81,7 @@ ROOMS = {  # room: (rooms of ours, libraries of others)
 OPTIONAL = {
     "hookmon/cli/_live_app.py": {"rich", "textual"},
     "hookmon/export/otlp.py": {"opentelemetry", "google"},
+    "hookmon/export/otlp_traces.py": {"opentelemetry"},
     "hookmon/export/prometheus.py": {"prometheus_client"},
     "hookmon/export/stream.py": {"redis"},
 }

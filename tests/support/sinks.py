@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest, ExportMetricsServiceResponse
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 Point = Any
 Answer = Callable[["Request"], tuple[int, dict[str, str], bytes]]
@@ -28,7 +29,7 @@ class Request:
     headers: dict[str, str]
     wire: bytes
     raw: bytes
-    message: ExportMetricsServiceRequest
+    message: Any  # an ExportMetricsServiceRequest, or an ExportTraceServiceRequest
     at: float = field(default_factory=time.monotonic)
 
     def metrics(self) -> dict[str, Any]:
@@ -40,9 +41,18 @@ class Request:
             for metric in scope.metrics
         }
 
+    def spans(self) -> list[Any]:
+        """Return the spans, of a request with traces."""
+        return [span for resource in self.message.resource_spans for scope in resource.scope_spans for span in scope.spans]
+
     def resource(self) -> dict[str, Any]:
         """Return the attributes of the resource."""
-        return attributes(self.message.resource_metrics[0].resource)
+        return attributes((self.message.resource_spans if self.is_of_traces else self.message.resource_metrics)[0].resource)
+
+    @property
+    def is_of_traces(self) -> bool:
+        """Whether it was sent to where traces are sent to."""
+        return self.path.endswith("/traces")
 
 
 def attributes(point: Point) -> dict[str, Any]:
@@ -76,13 +86,19 @@ def garbage(_request: Request) -> tuple[int, dict[str, str], bytes]:
 
 
 class Sink:
-    """The endpoint. `answer` may be changed while it runs; `taken` are the requests that it has taken."""
+    """The endpoint. `answer` and `answer_traces` may be changed while it runs; the requests are those with metrics.
+
+    `taken` are those of them that it has taken. `requests_with_traces` and `taken_traces` are the same for traces.
+    """
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self.url = f"http://127.0.0.1:{server.server_address[1]}"
         self.answer: Answer = ok
         self.requests: list[Request] = []
         self.taken: list[Request] = []
+        self.answer_traces: Answer = ok
+        self.requests_with_traces: list[Request] = []
+        self.taken_traces: list[Request] = []
         self.is_silent = False
 
     def last(self, name: str, **wanted: Any) -> Point:
@@ -100,6 +116,10 @@ class Sink:
             for point in points_of(request.metrics()[name])
             if wanted.items() <= {name.replace(".", "_"): value for name, value in attributes(point).items()}.items()
         ]
+
+    def spans(self) -> list[Any]:
+        """Return all spans that were taken, as they came."""
+        return [span for request in list(self.taken_traces) for span in request.spans()]
 
     def wait_for(self, claim: Callable[[], object], what: str, timeout: float = 60.0) -> None:
         """Wait until something is so. Raises AssertionError naming `what`."""
@@ -121,12 +141,13 @@ def serve() -> Iterator[Sink]:
                 return
             coding = self.headers.get("Content-Encoding", "")
             raw = gzip.decompress(wire) if coding == "gzip" else zlib.decompress(wire) if coding == "deflate" else wire
-            message = ExportMetricsServiceRequest.FromString(raw)
-            request = Request(self.path, {name.lower(): value for name, value in self.headers.items()}, wire, raw, message)
-            code, headers, body = sink.answer(request)
-            sink.requests.append(request)
+            request = Request(self.path, {name.lower(): value for name, value in self.headers.items()}, wire, raw, None)
+            is_of_traces = request.is_of_traces
+            request.message = (ExportTraceServiceRequest if is_of_traces else ExportMetricsServiceRequest).FromString(raw)
+            code, headers, body = (sink.answer_traces if is_of_traces else sink.answer)(request)
+            (sink.requests_with_traces if is_of_traces else sink.requests).append(request)
             if code == 200 and not body.startswith(b"<"):
-                sink.taken.append(request)
+                (sink.taken_traces if is_of_traces else sink.taken).append(request)
             self.send_response(code)
             for name, value in headers.items():
                 self.send_header(name, value)

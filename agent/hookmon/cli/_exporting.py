@@ -25,11 +25,12 @@ def prepared(tables: Mapping[str, Mapping[str, Any]], config: Config) -> Iterato
     if not tables:
         yield None
         return
-    from hookmon.config.exports import systems
+    from hookmon.config.exports import consumers, systems
     from hookmon.export.exporters import targets
 
     folder = str(config.path.absolute().parent) if config.path else ""
-    found = targets(tables, os.environ, systems(pack for pack, _ in config.offered), (config.export_filter, folder))
+    packs = [pack for pack, _ in config.offered]
+    found = targets(tables, os.environ, systems(packs), consumers(packs), (config.export_filter, folder))
     try:
         yield found
     finally:

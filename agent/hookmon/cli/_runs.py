@@ -92,8 +92,8 @@ def _describe_kept(numbers: list[int]) -> str:
     return f"run {listed} is kept" if len(numbers) == 1 else f"runs {listed} are kept"
 
 
-def open_live(which: str) -> LiveRun:
-    """Return the running run that is meant. Raises NotRunningError when there is none."""
+def open_live(which: str, *, with_examples: bool = False) -> LiveRun:
+    """Return the running run that is meant, with_examples as LiveRun has it. Raises NotRunningError when there is none."""
     from hookmon.collector.live import LiveRun, file_to_follow, find_running, has_process, is_running
 
     store = store_here()
@@ -101,7 +101,7 @@ def open_live(which: str) -> LiveRun:
         found = find_running(store)
         if not found:
             raise NotRunningError(f"nothing runs in {store.folder.parent}; hookmon run COMMAND starts a run")
-        return LiveRun(*found[0])
+        return LiveRun(*found[0], with_examples=with_examples)
     if which.isdecimal() and which.isascii():
         number = int(which)
         if number in store.numbers():
@@ -109,18 +109,18 @@ def open_live(which: str) -> LiveRun:
             with suppress(RunFileError):
                 run_file, run = file_to_follow(run_file, run_file.head())
                 if is_running(run):
-                    return LiveRun(run_file, run)
+                    return LiveRun(run_file, run, with_examples=with_examples)
         for candidate in (store, *_stores_above(number)):
             for run_file, run in find_running(candidate):
                 if has_process(run, number):
-                    return LiveRun(run_file, run)
+                    return LiveRun(run_file, run, with_examples=with_examples)
         what = "run" if number in store.numbers() else "run or process of one"
         raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
     run_file = find_file(store, which)
     run_file, run = file_to_follow(run_file, run_file.head())
     if not is_running(run):
         raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
-    return LiveRun(run_file, run)
+    return LiveRun(run_file, run, with_examples=with_examples)
 
 
 def _stores_above(pid: int) -> list[Store]:

@@ -73,7 +73,7 @@ def command(
         if is_all:
             _follow_all(targets, is_stopped)
         else:
-            _follow(_runs.open_live(run), targets, is_stopped)
+            _follow(_runs.open_live(run, with_examples=targets.traces is not None), targets, is_stopped)
 
 
 class _Following:
@@ -140,7 +140,7 @@ def _follow_all(targets: Targets, is_stopped: list[bool]) -> None:
             next_look = time.monotonic() + _LOOK_FOR_RUNS_S
             for run_file, run in find_running(store):
                 if run.run_key not in known:
-                    known[run.run_key] = _Following(LiveRun(run_file, run), targets)
+                    known[run.run_key] = _Following(LiveRun(run_file, run, with_examples=targets.traces is not None), targets)
                     click.echo(f"hookmon: exporting run {run.id}", err=True)
         waits = [following.tick() for following in known.values() if not following.is_over]
         ended += [following for following in known.values() if following.is_over and following not in ended]

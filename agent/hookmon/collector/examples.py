@@ -78,6 +78,11 @@ def select(examples: Iterable[Example], nodes: Sequence[Node]) -> list[Example]:
     return sorted((example for _, example in ranked[:_MOST]), key=lambda example: -example.duration_ns)
 
 
+def recent(examples: Iterable[Example]) -> list[Example]:
+    """Return examples by when they ended, the oldest first: who keeps some of them keeps the last ones."""
+    return sorted(examples, key=lambda example: example.started_ns + example.duration_ns)
+
+
 def _unify(examples: Iterable[Example]) -> list[Example]:
     found: dict[tuple[int, int, str], Example] = {}
     for example in examples:

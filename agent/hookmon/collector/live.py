@@ -19,7 +19,7 @@ from hookmon.collector import run_folder
 from hookmon.collector.births import read_birth
 from hookmon.collector.control import WINDOW_NS, Control
 from hookmon.collector.counters import sum_of, totals_of
-from hookmon.collector.examples import LiveExample
+from hookmon.collector.examples import LiveExample, recent
 from hookmon.collector.feed import Snapshot
 from hookmon.collector.identity import Identity, own_namespace
 from hookmon.collector.processes import Processes
@@ -114,7 +114,7 @@ class LiveRun:
                 run = self._run_file.load_tables(self._tables)
                 self._shards.ended, self._shards.ended_signals = totals_of(run.nodes, run.statuses), run.signals
                 self._shards.ended_examples.clear()
-                self._shards.ended_examples += (LiveExample(row, run.nodes) for row in run.examples)
+                self._shards.ended_examples += (LiveExample(row, run.nodes) for row in recent(run.examples))
                 run.nodes, run.statuses, run.signals, run.examples = [], [], [], []
                 self.run = run
                 self._version = version if is_settled else (0, 0)

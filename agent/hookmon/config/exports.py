@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 EXPORTERS = ("otlp", "prometheus", "stream")
 
-SECRET = frozenset((("export.otlp", "headers"), ("export.otlp", "endpoint"), ("export.stream", "url")))
+SECRET = frozenset(
+    (("export.otlp", "headers"), ("export.otlp", "endpoint"), ("export.otlp", "traces_endpoint"), ("export.stream", "url"))
+)
 """Tables and keys whose values are kept and shown without what is secret in them."""
 
 LONGEST_INTERVAL_S = 3_600
+LEAST_WINDOW_S = 1
 MOST_ENTRIES = 10_000_000
 
 
@@ -86,14 +89,37 @@ def systems(packs: Iterable[Pack]) -> dict[str, str]:
     return {watch.module.partition(".")[0]: pack.database for pack in packs if pack.database for watch in pack.content.watches}
 
 
+def consumers(packs: Iterable[Pack]) -> frozenset[str]:
+    """Return the packages, by the first part of their modules, whose jobs come by a message: they put them in a queue, too."""
+    found: set[str] = set()
+    for pack in packs:
+        watches = pack.content.watches
+        if any(watch.kind == "queue" for watch in watches):
+            found.update(watch.module.partition(".")[0] for watch in watches if watch.entry and watch.kind == "task")
+    return frozenset(found)
+
+
+def window(value: float) -> Iterator[Mistake]:
+    """Seconds; 0 for the default."""
+    if value and not LEAST_WINDOW_S <= value <= LONGEST_INTERVAL_S:
+        yield Mistake(f"{value} is no window", f"seconds from {LEAST_WINDOW_S} to {LONGEST_INTERVAL_S}", code="not-an-amount")
+
+
 def chosen(tables: Mapping[str, Sequence[Any]], exports: Sequence[str], *, is_off: bool) -> dict[str, dict[str, Any]]:
-    """Return the values of the exporters that are on, by name: those with a table, and those that options name."""
+    """Return the values of the exporters that are on, by name: those with a table, and those that options name.
+
+    Only what is written: variables stand before the defaults.
+    """
     if is_off:
         return {}
     if not tables:
         return {name: {} for name in exports}
     written = {"otlp": tables["export.otlp"], "prometheus": tables["export.prometheus"], "stream": tables["export.stream"]}
-    found = {name: dict(table[0].values) for name, table in written.items() if table}
+    found = {
+        name: {key: value for key, value in own[0].values.items() if key in own[0].written}
+        for name, own in written.items()
+        if own
+    }
     return found | {name: found.get(name, {}) for name in exports}
 
 

@@ -217,6 +217,21 @@ SETTINGS = (
         Setting("headers", TEXTS, exports.headers, default=[], help='"name=value"; empty: OTEL_EXPORTER_OTLP_HEADERS'),
         Setting("interval", NUMBER, exports.interval, default=0, help="seconds between two states; 0: 15, or the variable's"),
         Setting("service", TEXT, checks.anything, default="", help="service.name, after OTEL_SERVICE_NAME; empty: the project"),
+        Setting(
+            "traces",
+            FLAG,
+            checks.anything,
+            default=True,
+            help="send the slowest and first failed requests; else OTEL_TRACES_EXPORTER",
+        ),
+        Setting(
+            "traces_endpoint",
+            TEXT,
+            exports.endpoint,
+            default="",
+            help="URL to send traces to, /v1/traces where it has no path; empty: beside the metrics",
+        ),
+        Setting("window", NUMBER, exports.window, default=0, help="seconds, each with its slowest and first failed; 0: 60"),
         writers=(USER,),
     ),
     *_table(

@@ -5,21 +5,24 @@ In: settings. Out: observers for a feed, in the launcher or in `hookmon export`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hookmon.collector.worker import Worker
+from hookmon.export.exemplars import Exemplars
 from hookmon.export.metrics import Metrics
 from hookmon.export.rows import Resource
 from hookmon.export.settings import (
     OtlpSettings,
     PrometheusSettings,
     StreamSettings,
+    TracesSettings,
     otlp_settings,
     prometheus_settings,
     resource_of,
     stream_settings,
+    traces_settings,
     written_attributes,
 )
 
@@ -37,6 +40,7 @@ class Targets:
     """Where to export to. An address to listen at is taken already."""
 
     otlp: OtlpSettings | None
+    traces: TracesSettings | None
     prometheus: PrometheusSettings | None
     endpoint: Endpoint | None
     stream: StreamSettings | None
@@ -45,6 +49,7 @@ class Targets:
     table: Mapping[str, Any]  # of the first exporter: the name of the service
     environ: Mapping[str, str]
     systems: Mapping[str, str]  # of names.name_call
+    consumers: Collection[str]  # packages whose jobs come by a message
 
     def close(self) -> None:
         """Free the address."""
@@ -56,13 +61,17 @@ def targets(
     tables: Mapping[str, Mapping[str, Any]],
     environ: Mapping[str, str],
     systems: Mapping[str, str],
+    consumers: Collection[str] = (),
     row_filter: tuple[str, str] = ("", ""),
 ) -> Targets:
     """Return where to export to; `tables` are those of the exporters that are on, by name. Raises ExportError.
 
-    `row_filter` is "module:function", "" for none, and a folder to search for it.
+    `row_filter` is "module:function", "" for none, and a folder to search for it. It sees no traces: with one they are sent only
+    where that is written.
     """
     otlp = otlp_settings(tables["otlp"], environ) if "otlp" in tables else None
+    has_traces = "otlp" in tables and (not row_filter[0] or tables["otlp"].get("traces"))
+    traces = traces_settings(tables["otlp"], environ) if has_traces else None
     prometheus = prometheus_settings(tables["prometheus"]) if "prometheus" in tables else None
     stream = stream_settings(tables["stream"], environ) if "stream" in tables else None
     written_attributes(environ)
@@ -77,7 +86,9 @@ def targets(
 
         endpoint = Endpoint(prometheus)
     table = next((table for table in tables.values() if table.get("service")), {})
-    return Targets(otlp, prometheus, endpoint, stream, function, row_filter[0], table, environ, systems)
+    return Targets(
+        otlp, traces, prometheus, endpoint, stream, function, row_filter[0], table, environ, systems, consumers=consumers
+    )
 
 
 class Exporters:
@@ -90,6 +101,7 @@ class Exporters:
         self.observers: list[Observer] = []
         self._sending: list[_Sending] = []
         self._endpoint = where.endpoint
+        exemplars = Exemplars()
         self._filter = None
         if where.filter is not None:
             from hookmon.export.filtering import RowFilter
@@ -97,8 +109,13 @@ class Exporters:
             self._filter = RowFilter(where.filter, where.filter_name, tell)
 
         def metrics() -> Metrics:
-            return Metrics(resource, where.systems, keep=self._filter or list)
+            return Metrics(resource, where.systems, keep=self._filter or list, exemplars=exemplars)
 
+        if where.traces is not None:
+            from hookmon.export import traces
+
+            found = traces.Traces(where.traces, run, resource, where.systems, where.consumers, exemplars, tell)
+            self._sending.append(_Sending(found, traces.PATIENCE_S))
         if where.otlp is not None:
             from hookmon.export.delivery import PATIENCE_S, Delivery
 

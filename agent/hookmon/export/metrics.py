@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic_ns, time_ns
 
 from hookmon.collector.counters import CallKey, Counters, Totals
@@ -22,7 +22,8 @@ from hookmon.collector.metrics import Signal
 from hookmon.core import layout
 from hookmon.core.histogram import SECOND
 from hookmon.export import names
-from hookmon.export.rows import OVERFLOW, Attributes, Export, Instrument, Resource, Row, Spread
+from hookmon.export.exemplars import Exemplars
+from hookmon.export.rows import OVERFLOW, Attributes, Exemplar, Export, Instrument, Resource, Row, Spread
 
 MOST_HISTOGRAMS = 200
 MOST_COUNTERS = 2_000
@@ -97,12 +98,13 @@ class _State:
     sums: dict[_Place, _Sum] = field(default_factory=dict)
     counts: dict[_Place, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
+    exemplars: dict[_Place, Exemplar] = field(default_factory=dict)
 
     def confirmed_by(self, later: _State) -> _State:
         """Return what is in both, as it was at the earlier moment."""
         sums = {place: found.confirmed_by(later.sums[place]) for place, found in self.sums.items() if place in later.sums}
         counts = {place: min(count, later.counts[place]) for place, count in self.counts.items() if place in later.counts}
-        return _State(self.at_ns, sums, counts, self.rows)
+        return _State(self.at_ns, sums, counts, self.rows, self.exemplars)
 
 
 class Metrics:
@@ -114,6 +116,7 @@ class Metrics:
         systems: Mapping[str, str],
         *,
         keep: Callable[[list[Row]], list[Row]] = list,
+        exemplars: Exemplars | None = None,
         histograms: int = MOST_HISTOGRAMS,
         counters: int = MOST_COUNTERS,
     ) -> None:
@@ -122,6 +125,7 @@ class Metrics:
         `systems` are those of `names.name_call`. `keep` is what the user's filter makes of rows.
         """
         self._keep = keep
+        self._exemplars = exemplars or Exemplars()
         self._resource = resource
         self._systems = systems
         self._histograms = histograms
@@ -154,7 +158,12 @@ class Metrics:
         else:
             state = before.confirmed_by(now) if before is not None else _State(now.at_ns, rows=now.rows)
         self._last_ns = max(self._last_ns + 1_000_000, state.at_ns, self._resource.started_ns + 1_000_000)
-        rows = [self._spread(place, found) for place, found in state.sums.items()]
+        rows = [
+            replace(self._spread(place, found), exemplars=(state.exemplars[place],))
+            if place in state.exemplars
+            else self._spread(place, found)
+            for place, found in state.sums.items()
+        ]
         rows += [self._count(place, value) for place, value in state.counts.items()]
         return Export(self._resource, self._last_ns, self._keep(rows + state.rows), snapshot.ended)
 
@@ -172,7 +181,11 @@ class Metrics:
             instrument, attributes = names.name_transaction(key, status)
             if status >= _LEAST_STATUS and not self._has_room_for((instrument.name, attributes)):
                 instrument, attributes = names.name_transaction(key, status // _LEAST_STATUS)
-            state.sums.setdefault((instrument, self._place(instrument, attributes)), _Sum()).add(counters)
+            place = (instrument, self._place(instrument, attributes))
+            state.sums.setdefault(place, _Sum()).add(counters)
+            exemplar = self._exemplars.of(key, status)
+            if exemplar is not None and (place not in state.exemplars or exemplar.at_ns > state.exemplars[place].at_ns):
+                state.exemplars[place] = exemplar
         for key, counters in snapshot.totals.by_key.items():
             wanted, attributes = self._name(key)
             if wanted is not None:

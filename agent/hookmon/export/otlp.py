@@ -38,7 +38,7 @@ def encode(export: Export, rows: list[Row], known: Collection[tuple[str, Attribu
     """Return a request with these rows; those whose key is not `known` get a point of zero at `before_ns` as well."""
     request = ExportMetricsServiceRequest()
     resource = request.resource_metrics.add()
-    _add_attributes(resource.resource.attributes, export.resource.attributes)
+    add_attributes(resource.resource.attributes, export.resource.attributes)
     scope = resource.scope_metrics.add()
     scope.scope.name, scope.scope.version = "hookmon", __version__
     zero_ns = before_ns if export.resource.started_ns <= before_ns < export.at_ns else export.resource.started_ns
@@ -82,7 +82,7 @@ _NOTHING = Spread({}, 0, 0.0, 0.0, 0.0)
 
 
 def _add_number(point: pb.NumberDataPoint, row: Row, resource: Resource, at_ns: int, value: float) -> None:
-    _add_attributes(point.attributes, row.attributes)
+    add_attributes(point.attributes, row.attributes)
     point.time_unix_nano = at_ns
     if row.instrument.kind != "gauge":
         point.start_time_unix_nano = resource.started_ns
@@ -95,7 +95,7 @@ def _add_number(point: pb.NumberDataPoint, row: Row, resource: Resource, at_ns: 
 
 
 def _add_spread(point: pb.ExponentialHistogramDataPoint, row: Row, resource: Resource, at_ns: int, spread: Spread | None) -> None:
-    _add_attributes(point.attributes, row.attributes)
+    add_attributes(point.attributes, row.attributes)
     point.start_time_unix_nano, point.time_unix_nano = resource.started_ns, at_ns
     point.scale = SCALE
     found = spread or _NOTHING
@@ -113,7 +113,8 @@ def _add_spread(point: pb.ExponentialHistogramDataPoint, row: Row, resource: Res
         added.trace_id, added.span_id = exemplar.trace_id, exemplar.span_id
 
 
-def _add_attributes(target: Iterator[KeyValue], attributes: Attributes) -> None:
+def add_attributes(target: Iterator[KeyValue], attributes: Attributes) -> None:
+    """Add names and values to a repeated field of them."""
     for name, value in attributes:
         item = target.add()  # type: ignore[attr-defined]
         item.key = name

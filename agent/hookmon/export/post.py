@@ -32,12 +32,14 @@ class Failure:
     """What went wrong, as one line. `status` is that of HTTP, 0 where there was no answer of it.
 
     `is_of_a_row` says that it may be about one series of many: Prometheus refuses a whole request for one. `wait_s` is how long
-    the endpoint wants to be left alone. `is_passing` says that the same request may be taken a little later.
+    the endpoint wants to be left alone. `has_answered` is false where nobody was there or said anything. `is_passing` says that
+    the same request may be taken a little later.
     """
 
     line: str
     status: int = 0
     wait_s: float = 0.0
+    has_answered: bool = True
 
     @property
     def is_of_a_row(self) -> bool:
@@ -77,7 +79,7 @@ class Poster:
                 return Failure(f"it answered {error.code} {clean(str(error.reason))[:60]}", error.code, wait_s)
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = getattr(error, "reason", None) or error
-            return Failure(f"{type(error).__name__}: {clean(str(reason))[:120]}")
+            return Failure(f"{type(error).__name__}: {clean(str(reason))[:120]}", has_answered=False)
 
     def _take(self, body: bytes, status: int) -> Failure | None:
         answer = read_answer(body)

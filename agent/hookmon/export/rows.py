@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from hookmon.collector.counters import CallKey
 
 Attributes = tuple[tuple[str, str | int | bool], ...]
 """Names and values, by name. A status, once it is counted, is one of them."""
@@ -41,7 +44,7 @@ class Spread:
 class Exemplar(NamedTuple):
     """One measurement of a row that a trace tells more of."""
 
-    value: float
+    value: float  # in the unit of the instrument
     at_ns: int  # since 1970
     trace_id: bytes
     span_id: bytes
@@ -83,3 +86,42 @@ class Export:
     at_ns: int
     rows: list[Row]
     ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One call of a trace. `kind` is OpenTelemetry's: server, client, producer, consumer or internal. Times are since 1970."""
+
+    name: str
+    kind: str
+    span_id: bytes
+    parent_id: bytes  # b"" for none
+    start_ns: int
+    end_ns: int
+    attributes: Attributes
+    has_failed: bool
+
+
+class Link(NamedTuple):
+    """A span of another trace, and the flags that it came with."""
+
+    trace_id: bytes
+    span_id: bytes
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A transaction that is exported whole. Its own span is the first one; the others are below it.
+
+    `flags` are those of W3C trace context. `is_remote` says that the span above the first one is another program's. `subject` is
+    what the transaction is counted under.
+    """
+
+    trace_id: bytes
+    flags: int
+    is_remote: bool
+    spans: tuple[Span, ...]
+    link: Link | None
+    subject: CallKey
+    status: int  # of the response, 0 for none

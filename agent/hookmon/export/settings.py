@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hookmon.collector.store import Run
 
 PATH = "/v1/metrics"
+TRACES_PATH = "/v1/traces"
 _PREFIX = "OTEL_EXPORTER_OTLP_"
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _DEFAULT_LISTEN = "127.0.0.1:9464"
@@ -35,6 +36,7 @@ _DEFAULT_TIMEOUT_S = 10.0
 _SHORTEST_S = 0.05
 _LONGEST_S = 3600.0
 _PROTOCOL = "http/protobuf"
+_DEFAULT_WINDOW_S = 60.0
 _COMPRESSIONS = ("gzip", "deflate", "none")
 _TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 _NAMESPACE = uuid.UUID("6f1c9c58-0d4e-5b6a-9a53-2f4f5b0a7c11")
@@ -51,6 +53,18 @@ class OtlpSettings:
     timeout_s: float = _DEFAULT_TIMEOUT_S
     interval_s: float = _DEFAULT_INTERVAL_S
     compression: str = "gzip"
+
+
+@dataclass(frozen=True)
+class TracesSettings:
+    """How to send traces. `window_s` is how long windows are, of which each has its own slowest and first failed requests.
+
+    `is_beside_metrics` says that metrics go to the same host: who tells that it does not answer has told it for both.
+    """
+
+    otlp: OtlpSettings
+    window_s: float = _DEFAULT_WINDOW_S
+    is_beside_metrics: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,17 +99,38 @@ class ExportError(HookmonError):
 
 
 def otlp_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> OtlpSettings:
-    """Return how to send, from the values of `[export.otlp]` that are written and the variables. Raises ExportError."""
+    """Return how to send metrics, from the values of `[export.otlp]` that are written and the variables. Raises ExportError."""
     _require("otlp", "opentelemetry.proto.collector.metrics.v1.metrics_service_pb2", "opentelemetry-proto")
-    url = _endpoint(table, environ)
-    headers = _pairs(environ, "HEADERS") if not table.get("headers") else _headers_of(table["headers"])
-    compression = (_variable(environ, "COMPRESSION")[1] or "gzip").lower()
+    return _settings_of("METRICS", _endpoint(table, environ), table, environ)
+
+
+def traces_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> TracesSettings | None:
+    """Return how to send traces, None where they are off: by the table, by the variables, or because nobody says where to.
+
+    An endpoint that is one for metrics alone says nothing of traces. Raises ExportError.
+    """
+    if not table.get("traces", environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() != "none"):
+        return None
+    url, is_own = _traces_endpoint(table, environ)
+    if not url:
+        if table.get("traces"):
+            raise ExportError("traces in [export.otlp]: where to? endpoint is one for metrics alone; traces_endpoint says it")
+        return None
+    found = _settings_of("TRACES", url, {**table, "headers": []} if is_own else table, environ)
+    is_beside_metrics = urlsplit(_endpoint(table, environ)).netloc == urlsplit(url).netloc
+    return TracesSettings(found, float(table.get("window") or _DEFAULT_WINDOW_S), is_beside_metrics)
+
+
+def _settings_of(signal: str, url: str, table: Mapping[str, Any], environ: Mapping[str, str]) -> OtlpSettings:
+    headers = _headers_of(table["headers"]) if table.get("headers") else _pairs(environ, signal, "HEADERS")
+    name, compression = _variable(environ, signal, "COMPRESSION")
+    compression = (compression or "gzip").lower()
     if compression not in _COMPRESSIONS:
-        raise ExportError(f"{_variable(environ, 'COMPRESSION')[0]}: {compression!r} is none of {', '.join(_COMPRESSIONS)}")
-    name, protocol = _variable(environ, "PROTOCOL")
+        raise ExportError(f"{name}: {compression!r} is none of {', '.join(_COMPRESSIONS)}")
+    name, protocol = _variable(environ, signal, "PROTOCOL")
     if protocol and protocol != _PROTOCOL and not table.get("endpoint"):
         raise ExportError(
-            f"{name} is {protocol!r}, and hookmon sends {_PROTOCOL}: set {_PREFIX}METRICS_PROTOCOL={_PROTOCOL}, "
+            f"{name} is {protocol!r}, and hookmon sends {_PROTOCOL}: set {_PREFIX}{signal}_PROTOCOL={_PROTOCOL}, "
             "with an endpoint that takes it, or endpoint in [export.otlp]"
         )
     parts = urlsplit(url)
@@ -106,7 +141,7 @@ def otlp_settings(table: Mapping[str, Any], environ: Mapping[str, str]) -> OtlpS
         url=urlunsplit((parts.scheme, place, parts.path, parts.query, "")),
         shown=urlunsplit((parts.scheme, place, parts.path, "", "")),
         headers=headers,
-        timeout_s=_seconds(*_variable(environ, "TIMEOUT"), _DEFAULT_TIMEOUT_S),
+        timeout_s=_seconds(*_variable(environ, signal, "TIMEOUT"), _DEFAULT_TIMEOUT_S),
         interval_s=_interval_s(table, environ),
         compression=compression,
     )
@@ -155,12 +190,37 @@ def _endpoint(table: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     """Return the URL of metrics. That for metrics is used as it is, a general one, or an address without a path, gets a path."""
     if table.get("endpoint"):
         url = _checked(str(table["endpoint"]), str(table.get("source") or "endpoint in [export.otlp]"))
-        return url.rstrip("/") + PATH if urlsplit(url).path in ("", "/") and not urlsplit(url).query else url
+        return url.rstrip("/") + PATH if _is_bare(url) else url
     name = f"{_PREFIX}METRICS_ENDPOINT"
     if environ.get(name):
         return _checked(environ[name], name)
     name = f"{_PREFIX}ENDPOINT"
     return _checked(environ.get(name) or _DEFAULT_ENDPOINT, name).rstrip("/") + PATH
+
+
+def _traces_endpoint(table: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[str, bool]:
+    """Return the URL of traces, "" for none, and whether it is another place than the table's, whose headers are not for it."""
+    if table.get("traces_endpoint"):
+        url = _checked(str(table["traces_endpoint"]), "traces_endpoint in [export.otlp]")
+        url = url.rstrip("/") + TRACES_PATH if _is_bare(url) else url
+        return url, urlsplit(url).netloc != urlsplit(str(table.get("endpoint") or "")).netloc
+    if table.get("endpoint"):
+        url = str(table["endpoint"]).strip()
+        if _is_bare(url):
+            return url.rstrip("/") + TRACES_PATH, False
+        return (url[: -len(PATH)] + TRACES_PATH if urlsplit(url).path == PATH and url.endswith(PATH) else ""), False
+    name = f"{_PREFIX}TRACES_ENDPOINT"
+    if environ.get(name):
+        return _checked(environ[name], name), False
+    name = f"{_PREFIX}ENDPOINT"
+    if not environ.get(name) and environ.get(f"{_PREFIX}METRICS_ENDPOINT"):
+        return "", False
+    return _checked(environ.get(name) or _DEFAULT_ENDPOINT, name).rstrip("/") + TRACES_PATH, False
+
+
+def _is_bare(url: str) -> bool:
+    """Say whether a URL names a host and no more."""
+    return urlsplit(url).path in ("", "/") and not urlsplit(url).query
 
 
 def _checked(url: str, source: str, schemes: tuple[str, ...] = WEB) -> str:
@@ -170,16 +230,16 @@ def _checked(url: str, source: str, schemes: tuple[str, ...] = WEB) -> str:
     return url.strip()
 
 
-def _variable(environ: Mapping[str, str], name: str) -> tuple[str, str]:
-    """Return the name and value of a variable, that for metrics before the general one."""
-    for full in (f"{_PREFIX}METRICS_{name}", f"{_PREFIX}{name}"):
+def _variable(environ: Mapping[str, str], signal: str, name: str) -> tuple[str, str]:
+    """Return the name and value of a variable, that for METRICS or TRACES before the general one."""
+    for full in (f"{_PREFIX}{signal}_{name}", f"{_PREFIX}{name}"):
         if environ.get(full, "").strip():
             return full, environ[full].strip()
     return f"{_PREFIX}{name}", ""
 
 
-def _pairs(environ: Mapping[str, str], name: str) -> dict[str, str]:
-    source, text = _variable(environ, name)
+def _pairs(environ: Mapping[str, str], signal: str, name: str) -> dict[str, str]:
+    source, text = _variable(environ, signal, name)
     return _check_headers({key.lower(): value for key, value in _parse_pairs(text, source).items()}, source)
 
 
