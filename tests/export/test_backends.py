@@ -24,6 +24,7 @@ from support.backends import (
     victoria_metrics,
 )
 from support.runs import HOOKMON, PYTHON, Started, hookmon_start, wait_until, write
+from support.sinks import serve
 
 pytestmark = pytest.mark.process
 
@@ -230,3 +231,31 @@ def test_a_collector_passes_on_what_was_recorded(tmp_path: Path):
                 buckets = f'sum({{__name__="{OTLP_NAME}_bucket",{VM_OK}}}) by (vmrange)'
                 found = backend.value(f"histogram_quantile({share}, {buckets})")
                 assert found == pytest.approx(known.quantile_s(TRUTH, share), rel=0.015)
+
+
+@needs_collector
+def test_a_collector_passes_on_traces(tmp_path: Path):
+    """With the configuration of the how-to: each span as it was sent, ids, parents, kinds and flags."""
+    config = HOWTO.read_text("utf-8").partition("```yaml\nreceivers:")[2].partition("```")[0]
+    port = free_port()
+    app = known.PROGRAM + "for _ in range(50): known.handle()\n"
+    write(tmp_path, {"known.py": known.MODULE, "app.py": app})
+    with serve() as behind:
+        config = "receivers:" + config.replace("127.0.0.1:4318", f"127.0.0.1:{port}").replace("http://127.0.0.1:4328", behind.url)
+        config = config.replace("http://127.0.0.1:8428/opentelemetry", behind.url)
+        config = config.replace("service:\n", "service:\n  telemetry: {metrics: {level: none}}\n")
+        with collector(tmp_path, config, port) as url:
+            started = hookmon_start(
+                [PYTHON, "app.py"],
+                cwd=tmp_path,
+                config=known.CONFIG,
+                env={"OTEL_EXPORTER_OTLP_ENDPOINT": url},
+                options=["--export", "otlp"],
+            )
+            result = started.finish()
+            assert "hookmon: export" not in result.stderr
+            behind.wait_for(behind.spans, "a trace behind the Collector")
+    (span,) = behind.spans()
+    (row,) = result.report["transactions"]
+    assert span.trace_id.hex() in {example["trace_id"] for example in row["examples"]}
+    assert (span.name, span.kind, span.flags) == ("GET /known", 2, 0x103)

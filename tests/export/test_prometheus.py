@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from support.runs import PYTHON, hookmon_run, hookmon_start, wait_until, write
 from hookmon.collector.counters import CallKey
 from hookmon.export import names
 from hookmon.export.prometheus import PROTOBUF, render
-from hookmon.export.rows import OVERFLOW, Export, Instrument, Resource, Row, Spread
+from hookmon.export.rows import OVERFLOW, Exemplar, Export, Instrument, Resource, Row, Spread
 from hookmon.export.server import Endpoint
 from hookmon.export.settings import ExportError, PrometheusSettings
 
@@ -92,11 +93,13 @@ def message_of_a_family() -> Any:
         "Value": ["value 1 double"],
         "Stamp": ["seconds 1 int64", "nanos 2 int32"],
         "Counter": ["value 1 double", "created 3 Stamp"],
-        "Bucket": ["cumulative_count 1 uint64", "upper_bound 2 double"],
+        "Exemplar": ["label* 1 LabelPair", "value 2 double", "timestamp 3 Stamp"],
+        "Bucket": ["cumulative_count 1 uint64", "upper_bound 2 double", "exemplar 3 Exemplar"],
         "Span": ["offset 1 sint32", "length 2 uint32"],
         "Histogram": [
             *("sample_count 1 uint64", "sample_sum 2 double", "bucket* 3 Bucket", "schema 5 sint32", "zero_threshold 6 double"),
             *("zero_count 7 uint64", "positive_span* 12 Span", "positive_delta* 13 sint64", "created 15 Stamp"),
+            "exemplars* 16 Exemplar",
         ],
         "Metric": ["label* 1 LabelPair", "gauge 2 Value", "counter 3 Counter", "histogram 7 Histogram"],
         "MetricFamily": ["name 1 string", "help 2 string", "type 3 enum", "metric* 4 Metric"],
@@ -156,6 +159,25 @@ def test_protobuf_has_native_histograms_and_the_same_classic_ones():
     assert [(span.offset, span.length) for span in empty.histogram.positive_span] == [(0, 0)]
     assert families["hookmon_call_count_total"].type == 0
     assert families["process_memory_usage_bytes"].metric[0].gauge.value == 5.0
+
+
+def test_exemplars_stand_in_the_buckets_of_their_values():
+    """In OpenMetrics, and in protobuf for classic and native histograms; the plain text has none."""
+    exemplar = Exemplar(0.07, 1_700_000_123_250_000_000, bytes(range(16)), bytes(range(8)))
+    row = replace(rows()[0], exemplars=(exemplar,))
+    ids = {"trace_id": exemplar.trace_id.hex(), "span_id": exemplar.span_id.hex()}
+    text = render([export_of(row)], ACCEPTS_OPENMETRICS)[0].decode()
+    family = next(family for family in read_openmetrics(text) if family.name == DURATION)
+    (sample,) = [sample for sample in family.samples if sample.exemplar]
+    assert (sample.labels["le"], sample.exemplar.labels, sample.exemplar.value) == ("0.075", ids, 0.07)
+    assert float(sample.exemplar.timestamp) == 1_700_000_123.25
+    native = read_protobuf(render([export_of(row)], ACCEPTS_PROTOBUF)[0])[DURATION].metric[0].histogram
+    (bucket,) = [bucket for bucket in native.bucket if bucket.exemplar.label]
+    assert bucket.upper_bound == 0.075
+    for found in (bucket.exemplar, native.exemplars[0]):
+        assert {label.name: label.value for label in found.label} == ids
+        assert (found.value, found.timestamp.seconds, found.timestamp.nanos) == (0.07, 1_700_000_123, 250_000_000)
+    assert b"trace_id" not in render([export_of(row)], "")[0]
 
 
 @pytest.mark.parametrize(

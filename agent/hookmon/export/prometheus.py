@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client import Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.samples import Exemplar as Shown
+from prometheus_client.samples import Timestamp
 
 from hookmon.export.classic import bounds_of, cumulative
-from hookmon.export.rows import SCALE, Attributes, Export, Instrument, Resource, Row, Spread
+from hookmon.export.rows import SCALE, Attributes, Exemplar, Export, Instrument, Resource, Row, Spread
 
 PROTOBUF = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
 _BARE_PROTOBUF = "application/vnd.google.protobuf"
@@ -81,14 +83,31 @@ def _metrics(families: Families) -> Iterator[Metric]:
         for row, labels, _ in rows:
             if instrument.kind == "histogram" and row.spread is not None:
                 bounds = bounds_of(instrument)
-                for bound, count in zip(bounds, cumulative(row.spread, bounds), strict=True):
-                    metric.add_sample(f"{name}_bucket", {**labels, "le": repr(bound)}, count)
-                metric.add_sample(f"{name}_bucket", {**labels, "le": "+Inf"}, row.spread.count)
+                for bound, count, exemplar in _buckets(row, row.spread, bounds):
+                    shown = None
+                    if exemplar is not None:  # of OpenMetrics: the plain text has none
+                        at = Timestamp(exemplar.at_ns // 1_000_000_000, exemplar.at_ns % 1_000_000_000)
+                        shown = Shown(_labels_of(exemplar), exemplar.value, at)
+                    text = repr(bound) if bound < _INFINITE else "+Inf"
+                    metric.add_sample(f"{name}_bucket", {**labels, "le": text}, count, exemplar=shown)
                 metric.add_sample(f"{name}_count", labels, row.spread.count)
                 metric.add_sample(f"{name}_sum", labels, row.spread.sum)
             else:
                 metric.add_sample(name + ("_total" if instrument.kind == "counter" else ""), labels, row.value)
         yield metric
+
+
+def _buckets(row: Row, spread: Spread, bounds: tuple[float, ...]) -> Iterator[tuple[float, int, Exemplar | None]]:
+    """Yield (upper bound, values below it, the exemplar that lies in the bucket), the infinite bucket last."""
+    left = list(row.exemplars)
+    for bound, count in zip((*bounds, _INFINITE), (*cumulative(spread, bounds), spread.count), strict=True):
+        found = next((exemplar for exemplar in left if exemplar.value <= bound), None)
+        left = [exemplar for exemplar in left if exemplar.value > bound]
+        yield bound, count, found
+
+
+def _labels_of(exemplar: Exemplar) -> dict[str, str]:
+    return {"trace_id": exemplar.trace_id.hex(), "span_id": exemplar.span_id.hex()}
 
 
 def _prefers_protobuf(accept: str) -> bool:
@@ -116,7 +135,7 @@ def _protobuf(families: Families) -> Iterator[bytes]:
             metric = b"".join(_field(1, _text(1, key) + _text(2, value)) for key, value in sorted(labels.items()))
             created = _field(15 if row.spread else 3, _timestamp(resource.started_ns))
             if row.spread is not None:
-                metric += _field(7, _histogram(row.spread, bounds_of(instrument)) + created)
+                metric += _field(7, _histogram(row, row.spread, bounds_of(instrument)) + created)
             elif instrument.kind == "counter":
                 metric += _field(3, _double(1, row.value) + created)
             else:
@@ -125,11 +144,12 @@ def _protobuf(families: Families) -> Iterator[bytes]:
         yield body
 
 
-def _histogram(spread: Spread, bounds: tuple[float, ...]) -> bytes:
+def _histogram(row: Row, spread: Spread, bounds: tuple[float, ...]) -> bytes:
     """Return a histogram, classic and native, without what is created. Its index is one more than OpenTelemetry's."""
     body = _number(1, spread.count) + _double(2, spread.sum)
-    for bound, count in zip((*bounds, _INFINITE), (*cumulative(spread, bounds), spread.count), strict=True):
-        body += _field(3, _number(1, count) + _double(2, bound))
+    for bound, count, exemplar in _buckets(row, spread, bounds):
+        shown = _field(3, _exemplar(exemplar)) if exemplar is not None else b""
+        body += _field(3, _number(1, count) + _double(2, bound) + shown)
     body += _number(5, _zigzag(SCALE)) + _double(6, 0.0) + _number(7, 0)
     spans = b""
     deltas = b""
@@ -145,7 +165,12 @@ def _histogram(spread: Spread, bounds: tuple[float, ...]) -> bytes:
         deltas += _number(13, _zigzag(count - before))
         before = count
     spans += _field(12, _number(1, _zigzag(offset)) + _number(2, length))  # an empty one says that it is a native histogram
-    return body + spans + deltas
+    return body + spans + deltas + b"".join(_field(16, _exemplar(exemplar)) for exemplar in row.exemplars)
+
+
+def _exemplar(exemplar: Exemplar) -> bytes:
+    labels = b"".join(_field(1, _text(1, key) + _text(2, value)) for key, value in _labels_of(exemplar).items())
+    return labels + _double(2, exemplar.value) + _field(3, _timestamp(exemplar.at_ns))
 
 
 def _timestamp(at_ns: int) -> bytes:

@@ -65,7 +65,9 @@ def _kind_of_transaction(example: LiveExample, consumers: Collection[str]) -> st
 def _name_of_transaction(example: LiveExample, instrument: Instrument, attributes: Attributes) -> str:
     found = dict(attributes)
     if instrument == names.SERVER and attributes != OVERFLOW:
-        return " ".join(str(found[name]) for name in ("http.request.method", "http.route") if name in found)
+        return " ".join(str(found[name]) for name in ("http.request.method", "http.route") if name in found).replace(
+            _OTHER, "HTTP", 1
+        )
     return str(found.get("hookmon.transaction.name", example.kind))
 
 

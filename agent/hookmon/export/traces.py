@@ -80,6 +80,11 @@ class Traces:
         self._takes_none = False
         self._control.ask_for_windows(now_ns, self._window_ns)
 
+    @property
+    def waiting(self) -> int:
+        """How many traces were not taken yet."""
+        return len(self._waiting)
+
     def observe(self, snapshot: Snapshot) -> None:
         """Take what is to be exported, and deliver it; while that fails, try again until the next tick is near."""
         if not snapshot.ended:
