@@ -390,6 +390,23 @@ def test_traces_that_were_not_taken_come_again_with_the_same_ids(tmp_path: Path,
     assert re.search(r"\d+ traces could not be delivered .*503.*kept for the next attempt", result.stderr)
 
 
+LOOKS = """
+import os, time
+from pathlib import Path
+page = Path(os.environ["HOOKMON_RUN"], "control")
+end = time.monotonic() + 60
+while not (found := memoryview(page.read_bytes()).cast("Q")[1]) and time.monotonic() < end: time.sleep(0.01)
+print(found)
+"""
+
+
+@pytest.mark.parametrize(("config", "window_ns"), [("", 60_000_000_000), ("[export.otlp]\nwindow = 300\n", 300_000_000_000)])
+def test_the_processes_of_a_run_are_told_its_windows(tmp_path: Path, sink: Sink, config: str, window_ns: int):
+    """From its beginning, though it may be short."""
+    result = run(tmp_path, {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}, config, LOOKS)
+    assert result.stdout == f"{window_ns}\n", result.stderr
+
+
 ANSWERS = {
     "takes none": (sinks.status(404), r"it takes no traces \(it answered 404.*traces = false"),
     "refuses all": (sinks.status(400), r"a trace of job is refused \(it answered 400"),

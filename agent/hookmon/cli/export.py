@@ -1,4 +1,4 @@
-"""`hookmon export`: metrics of a run that goes on, by a process of its own. It only reads what the run writes anyway."""
+"""`hookmon export`: a run that goes on, by a process of its own. It reads what the run writes anyway, and asks for windows."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command(
     config: Path | None,
     no_config: bool,
 ) -> None:
-    """Export the metrics of a run that goes on, as `hookmon run --export` does from within.
+    """Export a run that goes on, metrics and to OTLP traces, as `hookmon run --export` does from within.
 
     RUN is a number, a name, or the path of a run file; PID is any process of a running run; without either it is the newest.
     Without --otlp, --prometheus and --stream, the tables [export.…] of the configuration say where to. It may start late, end

@@ -50,7 +50,12 @@ _GRACE_S = 0.3
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.option("--samples", "is_sampled", is_flag=True, help="Sample what computes, line by line (needs py-spy).")
-@click.option("--export", multiple=True, type=click.Choice(_exporting.EXPORTERS), help="Export the run's metrics while it lasts.")
+@click.option(
+    "--export",
+    multiple=True,
+    type=click.Choice(_exporting.EXPORTERS),
+    help="Export metrics while the run lasts; to otlp traces, too.",
+)
 @click.option("--no-export", is_flag=True, help="Export nothing, whatever the configuration says.")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
 @click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
@@ -170,7 +175,10 @@ class Session:
                 raise
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
-            collector = Collector(run, self._run_file, observers=[*self._start_sampler(run), *self._start_exporters(run)])
+            observers = [*self._start_sampler(run), *self._start_exporters(run)]
+            traces = self._exports.traces if self._exports is not None else None
+            window_ns = round(traces.window_s * 1e9) if traces is not None else 0
+            collector = Collector(run, self._run_file, observers=observers, window_ns=window_ns)
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
         finally:
