@@ -176,14 +176,17 @@ class Session:
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             observers = [*self._start_sampler(run), *self._start_exporters(run)]
-            traces = self._exports.traces if self._exports is not None else None
-            window_ns = round(traces.window_s * 1e9) if traces is not None else 0
-            collector = Collector(run, self._run_file, observers=observers, window_ns=window_ns)
+            collector = Collector(run, self._run_file, observers=observers, window_ns=self._window_ns())
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
         finally:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
+
+    def _window_ns(self) -> int:
+        """Return how long the windows are of which examples are exported as traces, 0 where none are."""
+        traces = self._exports.traces if self._exports is not None else None
+        return round(traces.window_s * 1e9) if traces is not None else 0
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of the program."""
@@ -235,11 +238,13 @@ class Session:
     def _begin(self, store: Store, inherited: signals.Inherited) -> Run | None:
         """Write the plan and reserve a run file; return None when that is not possible: the program runs all the same."""
         from hookmon.collector import signals
+        from hookmon.collector.control import Control
 
         try:
             self._folder, watches = _plan.prepare(self._config, __version__)
             signals.refuse_interrupted(inherited)
             run = self._describe(watches)
+            Control(self._folder, self._window_ns(), run.started_ns).renew(run.started_ns)  # before the program does anything
             self._reserve(store, run)
         except EarlySignal:
             self._withdraw()
