@@ -93,7 +93,7 @@ def test_the_function_that_cprofile_puts_first_is_among_the_first_three(program:
 
 
 def test_what_is_suggested_explains_nine_tenths_on_the_next_run(program: Path) -> None:
-    """Of what the program itself says that its work took, in that very run; of three runs, as a busy machine may stop one anywhere."""
+    """Of what the program itself says that its work took, in that very run: in one of three, which others may disturb."""
     assert hookmon_run([PYTHON, str(program)], cwd=program.parent, options=["--own"]).exit_code == 0
 
     assert hookmon(["suggest", "--write"], cwd=program.parent).exit_code == 0
