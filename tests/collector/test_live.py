@@ -114,7 +114,7 @@ open("done", "w"); until("end")
         assert len(set(seen)) > 10
         folder = Path(live.run.run_folder)
         wait_until(lambda: len(list(folder.glob("*.shard"))) <= 1, "the shards to be folded")
-        assert calls(live.look(time.monotonic_ns()))["work"] == 2400
+        wait_until(lambda: calls(live.look(time.monotonic_ns()))["work"] == 2400, "the last save to be read")
         assert len(live._shards.open) <= 1
         (tmp_path / "end").touch()
         result = run.finish()
