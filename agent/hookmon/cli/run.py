@@ -50,12 +50,7 @@ _GRACE_S = 0.3
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.option("--samples", "is_sampled", is_flag=True, help="Sample what computes, line by line (needs py-spy).")
-@click.option(
-    "--export",
-    multiple=True,
-    type=click.Choice(_exporting.EXPORTERS),
-    help="Export metrics while the run lasts; to otlp traces, too.",
-)
+@click.option("--export", multiple=True, type=click.Choice(_exporting.EXPORTERS), help="Export metrics, to otlp traces too.")
 @click.option("--no-export", is_flag=True, help="Export nothing, whatever the configuration says.")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
 @click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
@@ -146,6 +141,7 @@ class Session:
     ) -> None:
         self._command = command
         self._exports = exports
+        self._window_ns = exports.window_ns if exports is not None else 0
         self._options = options
         self._rate = int(config.root["samples"]) or (_RATE if is_sampled else 0)
         self._name = name
@@ -176,17 +172,12 @@ class Session:
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             observers = [*self._start_sampler(run), *self._start_exporters(run)]
-            collector = Collector(run, self._run_file, observers=observers, window_ns=self._window_ns())
+            collector = Collector(run, self._run_file, observers=observers, window_ns=self._window_ns)
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
         finally:
             signals.release(inherited)
         return code, self._finish(collector, machine, code)
-
-    def _window_ns(self) -> int:
-        """Return how long the windows are of which examples are exported as traces, 0 where none are."""
-        traces = self._exports.traces if self._exports is not None else None
-        return round(traces.window_s * 1e9) if traces is not None else 0
 
     def _environment(self) -> dict[str, str]:
         """Return the environment of the program."""
@@ -244,7 +235,7 @@ class Session:
             self._folder, watches = _plan.prepare(self._config, __version__)
             signals.refuse_interrupted(inherited)
             run = self._describe(watches)
-            Control(self._folder, self._window_ns(), run.started_ns).renew(run.started_ns)  # before the program does anything
+            Control(self._folder, self._window_ns, run.started_ns).renew(run.started_ns)  # before the program does anything
             self._reserve(store, run)
         except EarlySignal:
             self._withdraw()

@@ -51,6 +51,11 @@ class Targets:
     systems: Mapping[str, str]  # of names.name_call
     consumers: Collection[str]  # packages whose jobs come by a message
 
+    @property
+    def window_ns(self) -> int:
+        """How long the windows are of which examples are exported as traces, 0 where none are."""
+        return round(self.traces.window_s * 1e9) if self.traces is not None else 0
+
     def close(self) -> None:
         """Free the address."""
         if self.endpoint is not None:
