@@ -84,6 +84,14 @@ def test_all_observers_get_the_last_snapshot_and_the_run():
     assert (first.seen_ms, second.seen_ms, first.ended, second.ended) == ([7], [7], [run], [run])
 
 
+def test_a_snapshot_of_an_ended_run_is_for_all_observers():
+    """Whoever was not due yet would never see what was counted last: `hookmon export` sees by a look that a run has ended."""
+    often, seldom = Looker(100), Looker(250)
+    feed = Feed(lambda at_ns: Snapshot(at_ns, ended=at_ns >= 300 * MS), [often, seldom], began_ns=0, rest=0)
+    run_until(feed, 310)
+    assert (often.seen_ms[-1], seldom.seen_ms[-1]) == (300, 300)
+
+
 def test_a_timer_is_due_once_in_its_interval():
     """Counted from when it was asked, however late that was."""
     timer = Timer(100, first_ns=50)

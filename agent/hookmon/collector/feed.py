@@ -111,13 +111,13 @@ class Feed:
         self._pace_ns = 0
 
     def tick(self, now_ns: int) -> bool:
-        """Look at the run for those observers for whom that is due; say whether there was one."""
+        """Look at the run for those observers for whom that is due; say whether there was one. The last snapshot is for all."""
         if now_ns < min(self._due_ns):
             return False
         began_ns = thread_time_ns()
         snapshot = self._take(now_ns)
         snapshot.pace_ns = self._pace_ns
-        due = [number for number, due_ns in enumerate(self._due_ns) if due_ns <= now_ns]
+        due = [number for number, due_ns in enumerate(self._due_ns) if due_ns <= now_ns or snapshot.ended]
         for number in due:
             self._observers[number].observe(snapshot)
         cost_ns = thread_time_ns() - began_ns
