@@ -100,6 +100,19 @@ def test_a_closed_pipe_ends_a_verb_quietly(project: Path, verb: str):
         assert stderr.read() == b""
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_full_disk_is_one_line(project: Path, verb: str):
+    """The document is what was asked for, so it is an error; it is none of ours, so there is no traceback."""
+    assert runs.launch_server is not None
+    with open("/dev/full", "wb") as full, open(project / "stderr", "w+b") as stderr, open(os.devnull, "rb") as stdin:
+        streams = (stdin.fileno(), full.fileno(), stderr.fileno())
+        code = runs.launch_server.start(VERBS[verb], cwd=project, env=environment(project), streams=streams).wait(60)
+        stderr.seek(0)
+        told = stderr.read().decode()
+    assert (told, code) == ("hookmon: the output cannot be written: No space left on device [output]\n", 2)
+
+
 @pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "completion"])
 def test_hostile_names_are_inert(project: Path, verb: str):
     """Neither escapes, nor direction marks, nor line ends of theirs reach a terminal."""

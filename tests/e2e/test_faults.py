@@ -205,7 +205,8 @@ def test_limits_of_the_shell_are_survived(limit: str, tmp_path: Path) -> None:
 def test_closed_standard_streams_stay_closed(closed: str, tmp_path: Path) -> None:
     """hookmon and the program run with standard streams closed, and no file of ours takes their numbers in the program."""
     program = """
-    import os, work
+    import os, sys, work
+    print("said")
     for number in range(100): work.other(number)
     links = {}
     for fd in range(3):
@@ -215,6 +216,8 @@ def test_closed_standard_streams_stay_closed(closed: str, tmp_path: Path) -> Non
             pass
     with open("links", "w") as file:
         file.write(repr(sorted(links.values())))
+    with open("closed", "w") as file:
+        file.write("".join("<>2"[fd] for fd in range(3) if (sys.stdin, sys.stdout, sys.stderr)[fd] is None))
     """
     write(tmp_path, {"work.py": WORK, "app.py": program, "hookmon.toml": WATCH})
     command = f"exec {HOOKMON} run --format json --output report.json -- {PYTHON} app.py {closed}"
@@ -222,7 +225,22 @@ def test_closed_standard_streams_stay_closed(closed: str, tmp_path: Path) -> Non
     result = started.finish()
     assert result.exit_code == 0, result.stderr
     assert "shard" not in (tmp_path / "links").read_text()
+    assert (tmp_path / "closed").read_text() == closed.replace("2>", "2").replace("&-", "").replace(" ", "")
     assert calls(result.report, "work:other") == 100
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("options", [[], ["--check"], ["--export", "otlp"]])
+def test_a_full_disk_under_stderr_leaves_the_exit_code(options: list[str], tmp_path: Path) -> None:
+    """The report is lost, and kept in the run; the exit code is the program's."""
+    if "--export" in options:
+        pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not installed")
+    write(tmp_path, {"hookmon.toml": '[budget."*"]\ncalls = 9\n'})
+    nowhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    with open("/dev/full", "wb") as full:
+        command = [HOOKMON, "run", *options, PYTHON, "-c", "raise SystemExit(3)"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path) | nowhere, stderr=full, timeout=60, check=False)
+    assert done.returncode == 3
 
 
 # the run folder

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
-
-import click
 
 from hookmon.config.exports import EXPORTERS as EXPORTERS
 
@@ -35,9 +33,3 @@ def prepared(tables: Mapping[str, Mapping[str, Any]], config: Config) -> Iterato
         yield found
     finally:
         found.close()
-
-
-def tell(line: str) -> None:
-    """Tell the user a line, from any thread; where nobody reads stderr, nobody is told."""
-    with suppress(OSError, ValueError):
-        click.echo(line, err=True)

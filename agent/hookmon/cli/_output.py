@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,6 +38,12 @@ def refuse_binary_without_file(format: str) -> None:
 
     if format != "text" and is_binary(format):
         raise HookmonError(f"--format {format} is binary: it needs --output FILE", code="binary-format")
+
+
+def tell(line: str) -> None:
+    """Write a line to stderr, from any thread. Where nobody reads it, or its disk is full, nobody is told."""
+    with suppress(OSError, ValueError):
+        click.echo(line, err=True)
 
 
 def print_json(document: Any) -> None:

@@ -109,10 +109,10 @@ class _Attachment(Session):
                 self._withdraw()
                 raise
             end = f", for {seconds:g} s" if seconds else ""
-            click.echo(f"hookmon: attached to process {pid}{end}; Ctrl-C or hookmon detach {pid} ends it, run {run.id}", err=True)
+            _output.tell(f"hookmon: attached to process {pid}{end}; Ctrl-C or hookmon detach {pid} ends it, run {run.id}")
             self._collect(collector, seconds)
             for line in leave(collector, self._target.sender, lambda: signals.next_arrival().number not in _ENDING):
-                click.echo(f"hookmon: {line}", err=True)
+                _output.tell(f"hookmon: {line}")
         finally:
             signals.release(inherited)
         return self._finish(collector, machine, None)
@@ -152,7 +152,7 @@ class _Attachment(Session):
             if waited > _QUIET_S and not is_told:
                 is_told = True
                 text = f"hookmon: process {pid}: {attachment.waits_for(pid)}; waiting for its next safe point, up to {wait:g} s"
-                click.echo(text, err=True)
+                _output.tell(text)
             number = signals.next_arrival().number
         if answer is None:
             text = f"process {pid}: {attachment.waits_for(pid)}; nothing came of it in {wait:g} s, and the request was taken back"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hookmon.cli import _output
 from hookmon.core.errors import AttachError, NotRunningError, RunFileError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _end_launcher(folder: Path, note: Note) -> None:
         if time.monotonic() > end:
             raise AttachError(f"hookmon attach (process {run.launcher_pid}) has not ended in {_LONGEST_S:g} s")
         time.sleep(0.05)
-    click.echo(f"hookmon: detached; hookmon report {run.id} shows the run", err=True)
+    _output.tell(f"hookmon: detached; hookmon report {run.id} shows the run")
 
 
 def _end_alone(folder: Path, note: Note, pid: int) -> None:
@@ -96,11 +97,11 @@ def _end_alone(folder: Path, note: Note, pid: int) -> None:
         collector = Collector(run_file.load(), run_file)
         collector.add_processes_of_folder()
         for line in leave(collector, target.sender):
-            click.echo(f"hookmon: {line}", err=True)
+            _output.tell(f"hookmon: {line}")
         run = collector.look(state="recovered", unattended=True)
         run.blind_spots.append(
             BlindSpot("launcher killed", "hookmon attach itself was killed: memory and CPU time are not known")
         )
         run.duration_ns = time.monotonic_ns() - run.started_ns
         collector.end()
-    click.echo(f"hookmon: detached; hookmon report {run.id} shows the run", err=True)
+    _output.tell(f"hookmon: detached; hookmon report {run.id} shows the run")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hookmon.cli import _exporting, _runs
+from hookmon.cli import _exporting, _output, _runs
 from hookmon.core.errors import HookmonError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Following:
         from hookmon.export.exporters import Exporters
 
         self._live = live
-        self._exporters = Exporters(targets, live.run, _exporting.tell)
+        self._exporters = Exporters(targets, live.run, _output.tell)
         self._feed = Feed(self._look, self._exporters.observers, time.monotonic_ns(), live.REST)
         self.is_over = False
         self.ended_at = 0.0
@@ -107,7 +107,7 @@ class _Following:
         self._live.close()
         loss = self._exporters.loss()
         if loss:
-            _exporting.tell(f"hookmon: export of run {self.number}: {loss} [export-lost]")
+            _output.tell(f"hookmon: export of run {self.number}: {loss} [export-lost]")
 
     def forget(self) -> None:
         """Show it no more."""
@@ -121,7 +121,7 @@ class _Following:
 
 def _follow(live: LiveRun, targets: Targets, is_stopped: list[bool]) -> None:
     following = _Following(live, targets)
-    click.echo(f"hookmon: exporting run {following.number}", err=True)
+    _output.tell(f"hookmon: exporting run {following.number}")
     while not following.is_over and not is_stopped:
         _wait(following.tick(), is_stopped)
     if not following.is_over:
@@ -141,7 +141,7 @@ def _follow_all(targets: Targets, is_stopped: list[bool]) -> None:
             for run_file, run in find_running(store):
                 if run.run_key not in known:
                     known[run.run_key] = _Following(LiveRun(run_file, run, with_examples=targets.traces is not None), targets)
-                    click.echo(f"hookmon: exporting run {run.id}", err=True)
+                    _output.tell(f"hookmon: exporting run {run.id}")
         waits = [following.tick() for following in known.values() if not following.is_over]
         ended += [following for following in known.values() if following.is_over and following not in ended]
         for following in [old for old in ended if time.monotonic() - old.ended_at > _SHOWN_AFTER_S]:

@@ -6,26 +6,35 @@ program's prompt. Only the standard library is imported before `_stand_back` has
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 _OWN_FAILURE = 125
+_STDERR = 2  # its descriptor
+
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a write to stdout fails with that nobody of ours is to blame for: it names no file."""
 
 
 def main() -> None:
     """Run the command line and leave with its exit code.
 
     A HookmonError becomes one line on stderr for each of its problems. A closed pipe ends quietly (click sees to it). After an
-    interrupt, and when a verb answers with -N, this process dies by that signal, which shells show as 128 + N.
+    interrupt, and when a verb answers with -N, this process dies by that signal, which shells show as 128 + N. A full disk under
+    stdout is one line, too; one under stderr changes nothing, least of all the exit code of a program.
     """
     if sys.platform == "win32":
         sys.stderr.write("hookmon: Windows is not supported yet\n")
         sys.exit(2)
+    _fill_standard_descriptors()
     _stand_back()
     try:
         import click
 
+        from hookmon.cli import _output
         from hookmon.cli._verbs import hookmon as verbs
         from hookmon.core.errors import EarlySignal, HookmonError
     except (ImportError, SyntaxError, AttributeError) as error:
@@ -39,15 +48,32 @@ def main() -> None:
         from hookmon.report.texts import inert
 
         for line, code in error.lines():
-            click.echo(f"hookmon: {inert(line)}" + (f" [{code}]" if code else ""), err=True)
+            _output.tell(f"hookmon: {inert(line)}" + (f" [{code}]" if code else ""))
         answer = error.exit_code
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         answer = error.exit_code
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        _output.tell(f"hookmon: the output cannot be written: {error.strerror} [output]")
+        answer = HookmonError.exit_code
     except (click.Abort, KeyboardInterrupt):
         answer = -2  # SIGINT
     if isinstance(answer, int) or sys.flags.inspect:
         _leave(answer if isinstance(answer, int) else 0)
+
+
+def _fill_standard_descriptors() -> None:
+    """Occupy what is closed of 0 to 2, in this process only.
+
+    SQLite does it otherwise, by descriptors that the program would inherit: one for reading in the place of its stdout.
+    """
+    with suppress(OSError):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+            pass
+        os.close(descriptor)
 
 
 def _stand_back() -> None:

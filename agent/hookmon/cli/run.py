@@ -84,7 +84,7 @@ def command(
     try:
         here = Path.cwd()
     except OSError as error:
-        click.echo(f"hookmon: the working folder is gone: {error}; the program runs unwatched [no-run-folder]", err=True)
+        _output.tell(f"hookmon: the working folder is gone: {error}; the program runs unwatched [no-run-folder]")
         return _run_unwatched(list(command), is_checked=is_checked)
     checked = load(here, export=export, no_export=no_export, **configuration)
     if against and not is_checked:
@@ -206,7 +206,7 @@ class Session:
             return []
         from hookmon.export.exporters import Exporters
 
-        self._exporters = Exporters(self._exports, run, _exporting.tell)
+        self._exporters = Exporters(self._exports, run, _output.tell)
         return self._exporters.observers
 
     def _sweep_store(self) -> Store:
@@ -223,7 +223,7 @@ class Session:
             try:
                 sweep(store)
             except Exception as error:  # noqa: BLE001  # it is about other runs, and this one begins all the same
-                click.echo(f"hookmon: what earlier runs left cannot be looked through: {error!r}", err=True)
+                _output.tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")
         return store
 
     def _begin(self, store: Store, inherited: signals.Inherited) -> Run | None:
@@ -243,7 +243,7 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a full disk or a mistake of ours: neither keeps the program from running
             self._withdraw()
             text = error if isinstance(error, OSError) else repr(error)
-            click.echo(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]", err=True)
+            _output.tell(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]")
             return None
         return run
 
@@ -287,7 +287,7 @@ class Session:
             run_folder.name_run_file(self._folder, self._run_file.path)
             return
         except RunFileError as error:
-            click.echo(f"hookmon: {error}; this run is reported and not kept", err=True)
+            _output.tell(f"hookmon: {error}; this run is reported and not kept")
         self._unlink_run_file()
         run.id = 0
         self._run_file = RunFile(self._folder / run_folder.UNKEPT_FILE_NAME)
@@ -333,7 +333,7 @@ class Session:
         try:
             collector.end()
         except RunFileError as error:
-            click.echo(f"hookmon: {error}", err=True)
+            _output.tell(f"hookmon: {error}")
             if not self._is_kept and not run.still_running:
                 discard(self._folder)  # nobody could find it any more
         return run
@@ -355,7 +355,7 @@ def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
         return code
     from hookmon.cli._check import NothingToJudgeError
 
-    click.echo("hookmon: nothing could be judged, as the program was not watched [no-budget]", err=True)
+    _output.tell("hookmon: nothing could be judged, as the program was not watched [no-budget]")
     return code or NothingToJudgeError.exit_code
 
 
@@ -376,7 +376,7 @@ def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
     from hookmon.report.check import render
 
     check = _check.judge(run, config, base)
-    with contextlib.suppress(BrokenPipeError):
+    with contextlib.suppress(OSError):  # nobody reads it, or its disk is full: the exit code says it all the same
         render(check, "text", file=sys.stderr)
     return code or check.exit_code()
 
@@ -393,4 +393,4 @@ def write_report(run: Run, format: str, output: Path | None) -> None:
             with output.open("w", encoding="utf-8", newline="\n") as file:
                 render(run, format, file=file)
     except Exception as error:  # noqa: BLE001  # the run is kept, and the exit code is to be that of the program
-        click.echo(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run", err=True)
+        _output.tell(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run")

@@ -93,7 +93,7 @@ class _Printer:
 
     def end(self, run: Run) -> str:
         """Say where the run can be seen from now on."""
-        click.echo(f"hookmon: run {run.id} has ended; hookmon report {run.id} shows it", err=True)
+        _output.tell(f"hookmon: run {run.id} has ended; hookmon report {run.id} shows it")
         return ""
 
 
