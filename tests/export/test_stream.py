@@ -154,6 +154,13 @@ BAD = {
     "no such module": ('[export]\nfilter = "polcy:decide"\n', "polcy cannot be imported (ModuleNotFoundError"),
     "no such function": ('[export]\nfilter = "policy:decide"\n', "there is no 'decide' in policy.py"),
     "no function": ('[export]\nfilter = "policy:LIMIT"\n', "policy:LIMIT is int, and no function"),
+    "a name that is near": ('[export]\nfilter = "policy:decde"\n', "there is no 'decde' in policy.py; did you mean 'decided'?"),
+    "two arguments": ('[export]\nfilter = "policy:decided"\n', "policy:decided cannot be called with a row (missing a required"),
+    "a coroutine function": (
+        '[export]\nfilter = "policy:later"\n',
+        "policy:later is a coroutine function, and nothing",
+    ),
+    "a script that ends": ('[export]\nfilter = "script:decide"\n', "script cannot be imported (SystemExit: 0)"),
     "no name": ('[export]\nfilter = "policy"\n', "'policy' names no function"),
     "no key": ("[export]\nfiltr = 'a:b'\n", 'there is no key "filtr" in export'),
 }
@@ -163,7 +170,9 @@ BAD = {
 def test_a_filter_that_cannot_be_had_is_told_before_the_start(tmp_path: Path, kind: str):
     """Where it stands, and what is wrong."""
     text, line = BAD[kind]
-    write(tmp_path, {"policy.py": "LIMIT = 3\n", "app.py": "print('started')\n", "hookmon.toml": config("redis://h", top=text)})
+    policy = "LIMIT = 3\ndef decided(row, more): pass\nasync def later(row): pass\n"
+    write(tmp_path, {"policy.py": policy, "script.py": "raise SystemExit(0)\n", "app.py": "print('started')\n"})
+    write(tmp_path, {"hookmon.toml": config("redis://h", top=text)})
     result = hookmon(["run", PYTHON, "app.py"], cwd=tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
     assert line in result.stderr

@@ -9,7 +9,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from difflib import get_close_matches
 from importlib import import_module
+from inspect import iscoroutinefunction, signature
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -32,17 +34,37 @@ def load_filter(text: str, folder: str) -> Callable[[Document], object]:
         sys.path.append(folder)
     try:
         found: Any = import_module(module_name)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script, perhaps, that ends itself
         line = f"filter in [export]: {module_name} cannot be imported ({type(error).__name__}: {error})"
         raise ExportError(line[:300], code="export-filter") from error
     for name in path.split("."):
         if not hasattr(found, name):
             where = getattr(found, "__file__", None) or module_name
-            raise ExportError(f"filter in [export]: there is no {path!r} in {Path(where).name}", code="export-filter")
+            near = get_close_matches(name, [known for known in dir(found) if not known.startswith("__")], n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise ExportError(f"filter in [export]: there is no {path!r} in {Path(where).name}{meant}", code="export-filter")
         found = getattr(found, name)
     if not callable(found):
         raise ExportError(f"filter in [export]: {text} is {type(found).__name__}, and no function", code="export-filter")
+    fault = _fault_of_call(found)
+    if fault:
+        raise ExportError(
+            f"filter in [export]: {text} {fault}; allowed: a function of one argument, the row", code="export-filter"
+        )
     return found  # type: ignore[no-any-return]
+
+
+def _fault_of_call(function: Callable[..., object]) -> str:
+    """Return why a function cannot be called with a row, "" where it can, or where nobody knows."""
+    if iscoroutinefunction(function):
+        return "is a coroutine function, and nothing awaits it"
+    try:
+        signature(function).bind({})
+    except TypeError as error:
+        return f"cannot be called with a row ({error})"
+    except ValueError:  # of a function in C that does not tell
+        pass
+    return ""
 
 
 class RowFilter:
@@ -73,7 +95,8 @@ class RowFilter:
 
     def loss(self) -> str:
         """Return how often it has failed, as one line, "" for never."""
-        return f"filter {self._name} failed for {self.failures} rows, which are missing ({self._last})" if self.failures else ""
+        rows = "1 row, which is" if self.failures == 1 else f"{self.failures} rows, which are"
+        return f"filter {self._name} failed for {rows} missing ({self._last})" if self.failures else ""
 
     def _apply(self, row: Row) -> Row | None:
         try:
@@ -81,7 +104,7 @@ class RowFilter:
             found = None if document is None else renamed(row, document)
             if found is not None:
                 self._check(found)
-        except Exception as error:  # noqa: BLE001  # whatever a filter does, the run goes on
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever a filter does, the run goes on
             self.failures += 1
             self._last = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
             if monotonic() - self._told_at >= _TOLD_EVERY_S:
