@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.runs import Result, hookmon, write
 
+from hookmon.collector.store import Example, Node, Run, Store
 from hookmon.report.diff import FORMATS
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
@@ -238,6 +239,18 @@ def test_a_finding_is_explained(project: Path):
     assert steps["select a from t where a = ?"] == (12, True)
     assert steps["sqlite3 fetch"] == (12, False)  # in between, and a part of each
     assert len(document["steps"]) == 4  # two statements, and the rows of each
+
+
+def test_an_example_without_watched_calls_has_no_table(tmp_path: Path):
+    """Not the titles of one, either."""
+    failed = {"calls": 20, "errors": 20, "total_ns": 20, "self_ns": 20, "buckets": {38: 20}}
+    nodes = [Node(-1, "GET /boom", "request", "app:view", "", entry=True, **failed)]
+    run_file = Store.of_project(tmp_path).reserve()
+    examples = [Example(0, 0, 2_000_000, 500, 0, 4711, [])]
+    run_file.save(Run(1, "", ["python", "app.py"], "", "0.1.0", state="finished", nodes=nodes, examples=examples))
+    done = hookmon(["explain", "1"], cwd=tmp_path)
+    assert "The slowest example" in done.stdout, done
+    assert "took" not in done.stdout
 
 
 def test_an_unknown_finding_has_a_near_one(project: Path):

@@ -206,6 +206,14 @@ def test_nothing_that_runs_is_told_in_one_line(tmp_path: Path):
         assert done.stderr == f"hookmon: nothing runs in {tmp_path}; hookmon run COMMAND starts a run [not-running]\n"
 
 
+def test_a_number_of_nothing_is_told_in_one_line(tmp_path: Path):
+    """What it is not, of a number that may be a run's or a process's."""
+    (tmp_path / ".git").mkdir()
+    done = hookmon(["top", "99999999"], cwd=tmp_path)
+    told = "hookmon: 99999999 is neither a run of this project nor a process of one that is running [not-running]\n"
+    assert (done.exit_code, done.stdout, done.stderr) == (1, "", told)
+
+
 def test_hostile_names_are_inert(tmp_path: Path):
     """In a line and in JSON."""
     program = SERVER.replace("def hang()", "def hang(name)").replace(

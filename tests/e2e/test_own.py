@@ -229,6 +229,25 @@ def test_a_program_without_own_functions_is_told_so(tmp_path: Path) -> None:
     assert not blind_spots(report)
 
 
+def test_a_run_whose_time_packs_count_needs_no_watches(tmp_path: Path) -> None:
+    """And is told so: it did call functions of its own."""
+    code = """
+    import subprocess, sys
+
+    def start():
+        for _ in range(3):
+            subprocess.run([sys.executable, "-c", "pass"])
+
+    start()
+    """
+    write(tmp_path, {"app.py": code})
+
+    result = hookmon(["suggest", PYTHON, "app.py"], cwd=tmp_path)
+
+    assert result.exit_code == 2
+    assert "needs no watches: packs count nearly all of its time" in result.stderr
+
+
 def test_suggest_runs_a_command(tmp_path: Path) -> None:
     """Its tables go to stdout, what the program prints before them."""
     write(tmp_path, {"app.py": LEFT_OUT, "shop.py": SHOP})

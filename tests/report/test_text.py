@@ -11,7 +11,7 @@ import runs
 from rich.cells import cell_len
 from runs import MS, S, node
 
-from hookmon.collector.store import Run, Watched
+from hookmon.collector.store import Run, Status, Watched
 from hookmon.report import render
 
 
@@ -41,6 +41,17 @@ def test_a_screen_is_the_one_that_was_looked_at(name: str, width: int, snapshot:
     screen = screen_of(SCREENS[name](), width)
     assert max(cell_len(line) for line in screen.splitlines()) <= width
     snapshot(f"{name}-{width}", screen)
+
+
+def test_the_status_of_requests_has_room_on_a_screen_of_100():
+    """It says more of what fails than CPU time and p99."""
+    of = {"kind": "request", "target": "flask", "entry": True}
+    nodes = [node(-1, "GET /users/<int:id>", [261_000, 14_600_000], **of), node(-1, "GET /boom", [521_000] * 2, errors=2, **of)]
+    query = node(0, "SELECT 1", [100_000] * 12, kind="sql", sited=True, call_site="/srv/app.py:3", transactions=2, most=6)
+    run = runs.run(nodes=[*nodes, query], statuses=[Status(0, 200, 2), Status(1, 500, 2, 2)])
+    (titles,) = [line for line in screen_of(run, 100).splitlines() if "spent on" in line]
+    assert "status" in titles
+    assert "p95" in titles
 
 
 NOTHING = {

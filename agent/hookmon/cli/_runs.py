@@ -114,8 +114,9 @@ def open_live(which: str, *, with_examples: bool = False) -> LiveRun:
             for run_file, run in find_running(candidate):
                 if has_process(run, number):
                     return LiveRun(run_file, run, with_examples=with_examples)
-        what = "run" if number in store.numbers() else "run or process of one"
-        raise NotRunningError(f"{what} {number} is not running; hookmon runs lists what is kept")
+        if number in store.numbers():
+            raise NotRunningError(f"run {number} is not running; hookmon report {number} shows it")
+        raise NotRunningError(f"{number} is neither a run of this project nor a process of one that is running")
     run_file = find_file(store, which)
     run_file, run = file_to_follow(run_file, run_file.head())
     if not is_running(run):

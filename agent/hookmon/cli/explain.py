@@ -72,7 +72,8 @@ def _show(explanation: Explanation) -> None:
             cells: list[Piece] = [(duration(step.start_ns), "dim"), (duration(step.duration_ns), style), (name, style)]
             rows.append([*cells, (lane, "dim"), (step.location, "cyan")])
         columns = [Column("at", rank=2), Column("took"), Column("call", least=24), Column("", rank=1), Column("from", least=16)]
-        screen.table(columns, rows)
+        if rows:
+            screen.table(columns, rows)
         left = len(explanation.steps) - len(shown)
         if left or example.left_out:
             hidden = [f"{count(left, 'more row')}" if left else "", f"{count(example.left_out)} shorter calls were not kept"]

@@ -36,6 +36,9 @@ def command(write: bool, as_json: bool, words: tuple[str, ...]) -> None:
     if suggestion is None or not suggestion.functions:
         from hookmon.report.own import is_own_run
 
+        if is_own_run(run) and any(run.places.get(node.target) and node.calls for node in run.nodes):
+            why = "needs no watches: packs count nearly all of its time, and no function of its own holds much of the rest"
+            raise HookmonError(f"run {run.id} {why}", code="no-suggestion")
         why = "called no function of the program's own" if is_own_run(run) else "watched some functions only"
         raise HookmonError(f"run {run.id} {why}; hookmon suggest COMMAND watches all of a program's own", code="no-suggestion")
     path = _write(suggestion) if write else None

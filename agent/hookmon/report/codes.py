@@ -96,7 +96,8 @@ _ERRORS = (
     ),
     (
         "no-suggestion",
-        "Nothing can be suggested: the run watched some functions only and was not sampled, or called none of its own.",
+        "Nothing can be suggested: the run watched some functions only and was not sampled, it called none of its own, or packs "
+        "count nearly all of its time.",
         "Run hookmon suggest COMMAND, or hookmon run --own COMMAND and then hookmon suggest.",
     ),
     (

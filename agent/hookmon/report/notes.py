@@ -93,7 +93,7 @@ def remarks(run: Run, calls: list[CallRow], names: list[CallRow]) -> list[Note]:
     failing = [row for row in raised if row.kind != "hook" or row.figures.errors > inner]  # hooks pass on what a test raised
     failing.sort(key=lambda row: -row.figures.errors)
     found += [
-        Note(row.name, f"{count(row.figures.errors)} of {count(row.figures.calls, 'call')} raised.")
+        Note(row.name, f"{count(row.figures.errors)} of {count(row.figures.calls, 'call')} {_failed(row.kind)}.")
         for row in failing[:_MOST_FAILING]
     ]
     if len(failing) > _MOST_FAILING:
@@ -101,9 +101,14 @@ def remarks(run: Run, calls: list[CallRow], names: list[CallRow]) -> list[Note]:
     return found
 
 
+def _failed(kind: str) -> str:
+    """Return what errors are: of a request also a status from 500 on, which nothing needs to have raised."""
+    return "failed" if kind == "request" else "raised"
+
+
 def in_flight_text(call: InFlight, state: str) -> str:
     """Return how long a call in flight had been running, and when that was."""
-    when = "when it was killed" if call.killed else "so far" if state == "running" else "when the run ended"
+    when = "when its process ended" if call.killed else "so far" if state == "running" else "when the run ended"
     return f"for {duration(call.since_ns)} {when}"
 
 

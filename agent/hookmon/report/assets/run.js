@@ -120,7 +120,7 @@ function drawUnseen() {
   const parts = [];
   const list = (title, items) => items.length && parts.push(el("h3", {}, title), el("ul", { class: "plain" }, items.slice(0, 200).map((item) => el("li", {}, item))));
   list("Calls that had not returned", data.in_flight.map((call) => [
-    el("b", {}, call.stack.length ? call.stack[call.stack.length - 1].name : "a call"), ` for ${duration(call.since_ns)}${call.killed ? ", when it was killed" : ""} `,
+    el("b", {}, call.stack.length ? call.stack[call.stack.length - 1].name : "a call"), ` for ${duration(call.since_ns)}${call.killed ? ", when its process ended" : ""} `,
     el("span", { class: "dim" }, `process ${call.pid}, ${call.lane}: ${call.stack.map((each) => each.name).join(" \u203a ")}`)]));
   list("Still running after the command", data.still_running);
   list("Blind spots", data.blind_spots.map((spot) => [el("b", {}, spot.kind), `: ${spot.detail}`]));
