@@ -112,7 +112,7 @@ def _serve(program: str, redis_port: int, engine: str, options: list[str]) -> It
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,
+                process_group=0,  # no session of its own: Linux shares a processor out among sessions (autogroup)
             )
         try:
             deadline = time.monotonic() + START_S
