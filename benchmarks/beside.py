@@ -16,6 +16,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import statistics
 import subprocess
 import sys
@@ -249,6 +250,8 @@ def _endpoint() -> Iterator[str]:
 
 def _count(scripts: Path, url: str, requests: int) -> dict[str, float]:
     """Return by subject the instructions of a request in the program's process: the difference of N and 2 N of them."""
+    if shutil.which("valgrind") is None:
+        raise limits.Unavailable("valgrind is not installed")
     found = {}
     for name in SUBJECTS:
         counts = []

@@ -183,3 +183,21 @@ def test_all_of_it_ends_without_wrk(tmp_path: Path):
     assert result["missing"] == {}
     assert set(result["medians"]["flask rate"]) == {"bare", "hookmon"}
     assert set(result["medians"]["fastapi rate"]) == {"bare", "hookmon"}
+
+
+@pytest.mark.parametrize("peer", ["", os.environ.get("HOOKMON_OPENTELEMETRY", "")], ids=["without", "with"])
+def test_what_stands_beside_opentelemetry_is_measured_where_that_is_installed(
+    peer: str, request: pytest.FixtureRequest, tmp_path: Path
+):
+    """A line for each subject that is served; else the reason."""
+    if not peer and "[with]" in request.node.name:
+        pytest.skip("HOOKMON_OPENTELEMETRY is not set: .ci/backends makes the environment")
+    command = [sys.executable, "-m", "benchmarks.beside", "--rounds", "1", "--laps", "4"]
+    done = bare_run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "HOOKMON_OPENTELEMETRY": peer or None})
+    if not peer:
+        assert (done.exit_code, done.stderr.split()[0]) == (1, "HOOKMON_OPENTELEMETRY")
+        return
+    assert done.exit_code == 0, done.stderr
+    from benchmarks.beside import PAIRS
+
+    assert [line[:24].strip() for line in done.stdout.splitlines()] == list(PAIRS)
