@@ -15,7 +15,7 @@ pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not instal
 
 from support import known, sinks
 from support.backends import answers, free_port, get
-from support.runs import PYTHON, bare_run, hookmon, hookmon_run, hookmon_start, wait_until, write
+from support.runs import PYTHON, bare_run, blind_spots, hookmon, hookmon_run, hookmon_start, wait_until, write
 from support.sinks import Sink, attributes, points_of, serve
 
 from hookmon.collector.counters import CallKey, Counters, Totals
@@ -340,3 +340,28 @@ def test_requests_of_a_framework_are_counted_by_route_and_status(tmp_path: Path,
     assert found == expected
     assert {attributes(point).get("error.type") for point in points_of(last)} == {None, "503"}
     assert all(b"sesame" not in request.raw for request in sink.taken)
+
+
+ROUTES = """
+[[watch]]
+module = "routes"
+calls = ["view"]
+span = "GET /{number}"
+kind = "request"
+entry = true
+"""
+
+
+def test_names_without_a_series_are_told_once(tmp_path: Path, sink: Sink):
+    """On stderr and in the report; all of them together are exact."""
+    write(
+        tmp_path,
+        {"routes.py": "def view(number): pass\n", "app.py": "import routes\nfor number in range(500): routes.view(number)\n"},
+    )
+    result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=ROUTES, env=variables(sink), options=["--export", "otlp"])
+    points = points_of(sink.taken[-1].metrics()["http.server.request.duration"])
+    assert sum(point.count for point in points) == 500
+    assert sink.last("http.server.request.duration", otel_metric_overflow=True).count == 300
+    assert result.stderr.count("[export-full]") == 1
+    (told,) = [text for text in blind_spots(result.report) if "otel.metric.overflow" in text]
+    assert told.startswith("export full: 200 histograms or 2,000 counters are in use")

@@ -206,7 +206,7 @@ class Session:
             return []
         from hookmon.export.exporters import Exporters
 
-        self._exporters = Exporters(self._exports, run, _output.tell)
+        self._exporters = Exporters(self._exports, run, _output.tell, is_first=True)
         return self._exporters.observers
 
     def _sweep_store(self) -> Store:
@@ -325,8 +325,9 @@ class Session:
         run = collector.look(state="finished")
         machine.describe(run)
         run.blind_spots += [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
-        loss = self._exporters.loss() if self._exporters else ""
-        run.blind_spots += [BlindSpot("export lost", loss)] if loss else []
+        if self._exporters:
+            run.blind_spots += [BlindSpot("export lost", loss) for loss in [self._exporters.loss()] if loss]
+            run.blind_spots += [BlindSpot("export full", text) for text in [self._exporters.shortage()] if text]
         add_cost(run, collector.work, collector.interpreter)
         run.launcher_cpu_ns = time.process_time_ns() + (self._sampler.cpu_ns if self._sampler else 0)
         name_versions(run, self._config, collector.interpreter)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hookmon.collector.worker import Worker
 from hookmon.export.exemplars import Exemplars
-from hookmon.export.metrics import Metrics
+from hookmon.export.metrics import MOST_COUNTERS, MOST_HISTOGRAMS, Metrics
 from hookmon.export.rows import Resource
 from hookmon.export.settings import (
     OtlpSettings,
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from hookmon.collector.store import Run
     from hookmon.export.filtering import Document
     from hookmon.export.server import Endpoint
+
+
+FULL = (
+    f"{MOST_HISTOGRAMS} histograms or {MOST_COUNTERS:,} counters are in use; names that came later are added up in one series of "
+    'each metric, otel.metric.overflow="true"'
+)
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,11 @@ def targets(
 class Exporters:
     """The exporters of one run."""
 
-    def __init__(self, where: Targets, run: Run, tell: Callable[[str], None]) -> None:
-        """Prepare them; a thread starts with the first snapshot. `tell` takes a line for the user, in any thread."""
+    def __init__(self, where: Targets, run: Run, tell: Callable[[str], None], *, is_first: bool = False) -> None:
+        """Prepare them; a thread starts with the first snapshot. `tell` takes a line for the user, in any thread.
+
+        `is_first` says that nobody can have exported the run before.
+        """
         resource = resource_of(run, where.table, where.environ)
         self.resource: Resource = resource
         self.observers: list[Observer] = []
@@ -108,13 +117,22 @@ class Exporters:
         self._endpoint = where.endpoint
         exemplars = Exemplars()
         self._filter = None
+        self._tell = tell
+        self._is_full = False
         if where.filter is not None:
             from hookmon.export.filtering import RowFilter
 
             self._filter = RowFilter(where.filter, where.filter_name, tell)
 
         def metrics() -> Metrics:
-            return Metrics(resource, where.systems, keep=self._filter or list, exemplars=exemplars)
+            return Metrics(
+                resource,
+                where.systems,
+                keep=self._filter or list,
+                exemplars=exemplars,
+                is_first=is_first,
+                tell_full=self._tell_full,
+            )
 
         if where.traces is not None:
             from hookmon.export import traces
@@ -139,6 +157,15 @@ class Exporters:
         """Return what was not delivered, as one line, "" for nothing."""
         found = [sending.loss() for sending in self._sending] + ([self._filter.loss()] if self._filter is not None else [])
         return "; ".join(line for line in found if line)
+
+    def shortage(self) -> str:
+        """Return that series have been added up, as one line, "" where there was room for all."""
+        return FULL if self._is_full else ""
+
+    def _tell_full(self) -> None:
+        if not self._is_full:
+            self._is_full = True
+            self._tell(f"hookmon: export: {FULL} [export-full]")
 
     def forget(self) -> None:
         """Show the run no more: it has ended, and other runs go on."""

@@ -117,14 +117,19 @@ class Metrics:
         *,
         keep: Callable[[list[Row]], list[Row]] = list,
         exemplars: Exemplars | None = None,
+        is_first: bool = False,
+        tell_full: Callable[[], None] = lambda: None,
         histograms: int = MOST_HISTOGRAMS,
         counters: int = MOST_COUNTERS,
     ) -> None:
         """Begin with a run of which nothing was exported; `histograms` and `counters` are how many series there may be.
 
-        `systems` are those of `names.name_call`. `keep` is what the user's filter makes of rows.
+        `systems` are those of `names.name_call`. `keep` is what the user's filter makes of rows. `is_first` says that nobody can
+        have exported the run before. `tell_full` is called when there is no room for a series.
         """
         self._keep = keep
+        self._is_first = is_first
+        self._tell_full = tell_full
         self._exemplars = exemplars or Exemplars()
         self._resource = resource
         self._systems = systems
@@ -148,7 +153,7 @@ class Metrics:
         """
         now = self._read(snapshot)
         before, self._before = self._before, now
-        if before is None:
+        if before is None and not self._is_first:
             rows = [Row(instrument, attributes, spread=_NOTHING) for instrument, attributes in now.sums]
             rows += [Row(instrument, attributes) for instrument, attributes in now.counts]
             self.found = frozenset(row.key for row in self._keep(rows))
@@ -288,6 +293,7 @@ class Metrics:
         if attributes == OVERFLOW or key in self._admitted:
             return attributes
         if self._room[instrument.kind] <= 0:
+            self._tell_full()
             return OVERFLOW
         self._room[instrument.kind] -= 1
         self._admitted.add(key)

@@ -41,6 +41,12 @@ BLIND_SPOTS = (
         'function of the started script, watch it in the module "__main__".',
     ),
     (
+        "export-full",
+        "A run has more series than are exported. The first ones keep theirs; what came later is in the overflow of its metric, "
+        "so that all sums are right. Mostly it is a route or name with a value in it.",
+        "Give requests routes, not paths (hookmon report shows the names); a [export] filter can take attributes away.",
+    ),
+    (
         "export-lost",
         "A backend did not take some of the states that were sent to it. Counters are cumulative: the next state that it takes "
         "has all counts. What was counted after the last one that it took is missing there.",
