@@ -136,7 +136,7 @@ _ERRORS = (
     (
         "export-address",
         "The address of [export.prometheus] cannot be listened at: another process has it, or it is none of this machine.",
-        "Choose another port, or end the process that has it.",
+        "Choose another port, or end the process that has it; hookmon run --no-export runs a second program without one.",
     ),
     (
         "no-textual",
