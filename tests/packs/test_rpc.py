@@ -100,9 +100,6 @@ GRPC_PROGRAMS = {  # program, calls that return at once and have messages to wai
     """,
 }
 GRPC_CALLS = {"grpc /shop.Till/One": 5, **{f"grpc /shop.Till/{name}": 1 for name in ("Fail", "Many", "Less", "Sum", "Chat")}}
-GRPC_WAITS = {"grpc stream wait": 4 + 2 + 2}
-"""For three messages and the end, one and the failure, one and the end."""
-
 
 QUIET = {"GRPC_VERBOSITY": "NONE"}
 """Some releases say on stderr when a connection ended before its server did."""
@@ -124,7 +121,10 @@ def test_grpc_calls_are_as_many_as_the_server_had(compared: Compared) -> None:
 def test_grpc_calls_of_asyncio_are_as_many_as_the_server_had(compared: Compared) -> None:
     """Up to the end of the call, and the messages of streams up to their ends."""
     under = compared(with_calls("asyncio"), needs=["grpc"], env=QUIET, packs=["grpc"])
-    assert under.calls() == GRPC_CALLS | GRPC_WAITS
+    waits = under.calls()["grpc stream wait"]
+    # three messages and the end, one and the failure, one and the end, which `read` does not wait for when it has come by then
+    assert waits in (4 + 2 + 2, 4 + 2 + 1)
+    assert under.calls() == GRPC_CALLS | {"grpc stream wait": waits}
     assert under.errors() == {"grpc /shop.Till/Fail": 1, "grpc stream wait": 1}
     assert dict(eval(under.stdout.splitlines()[-1])) == {name.partition(" ")[2]: count for name, count in GRPC_CALLS.items()}
 
