@@ -9,7 +9,6 @@ item was made: `submit` copies no context. What the item computes is CPU time of
 from __future__ import annotations
 
 from hookmon.adapter import (
-    attribute,
     drop_frame,
     hide_frames,
     join,
@@ -62,9 +61,9 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
     lengths = signal("executor queue length at submit", "1", "histogram")
 
     def measure_queue(args: Any, _kwargs: Any, _result: None) -> None:
-        queue = attribute(args[0], "_work_queue")
+        queue = object.__getattribute__(args[0], "__dict__").get("_work_queue")
         if type(queue).__name__ == "SimpleQueue":  # what somebody has put in its place may be code of the program
-            lengths.record(queue.qsize())
+            lengths.record_unshielded(queue.qsize())
 
     pool: Any = vars(module)["ThreadPoolExecutor"]
     patches.replace(pool, "submit", observe_before(vars(pool)["submit"], measure_queue))
