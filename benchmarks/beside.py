@@ -18,8 +18,6 @@ import random
 import re
 import shutil
 import statistics
-import subprocess
-import sys
 import sysconfig
 import tempfile
 import time
@@ -29,14 +27,11 @@ from pathlib import Path
 
 from benchmarks import limits
 from benchmarks.client import Client
+from benchmarks.servers import OTHERS_RUN_ON, run_endpoint, run_server
 
 PROGRAM = Path(__file__).resolve().parent / "programs" / "flask_plain.py"
 BLOCK = 20
 WARM_UP = 200
-START_S = 60
-PROCESSORS = sorted(os.sched_getaffinity(0))
-SERVERS_RUN_ON = {PROCESSORS[0]}
-OTHERS_RUN_ON = set(PROCESSORS[1:] or PROCESSORS)
 
 _HOOKMON = (str(Path(sysconfig.get_path("scripts")) / "hookmon"), "run", "--quiet", "--no-config")
 _PEER = ("opentelemetry-instrument",)
@@ -63,20 +58,6 @@ _VARIABLES = {
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http",
     "OTEL_SERVICE_NAME": "plain",
 }
-_ENDPOINT = """
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-    def log_message(self, *_):
-        pass
-server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_address[1], flush=True)
-server.serve_forever()
-"""
 
 
 @dataclass
@@ -124,7 +105,7 @@ def main() -> None:
         raise limits.Unavailable("HOOKMON_OPENTELEMETRY is not set: .ci/backends makes the environment")
     scripts = Path(folder).absolute() / "bin"
     os.sched_setaffinity(0, OTHERS_RUN_ON)
-    with _endpoint() as url:
+    with run_endpoint() as url:
         for name, count in _count(scripts, url, options.instructions).items() if options.instructions else ():
             print(f"{name:24} {count:10,.0f} instructions", flush=True)
         rounds = [_measure(scripts, url, options.laps) for _ in range(options.rounds)]
@@ -207,45 +188,11 @@ def _launcher(scripts: Path, name: str) -> list[str]:
 def _serve(scripts: Path, url: str, name: str) -> Iterator[Server]:
     """Run the server of a subject."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        ready, log = Path(folder) / "ready", Path(folder) / "log"
-        command = [*_launcher(scripts, name), str(scripts / "python"), str(PROGRAM), "serve", str(ready)]
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=_environment(url, name),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                process_group=0,  # no session of its own: Linux shares a processor out among sessions (autogroup)
-            )
-        try:
-            deadline = time.monotonic() + START_S
-            while not ready.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    lines = log.read_text("utf-8", "replace").splitlines()
-                    raise limits.Unavailable(f"{name} did not start: {lines[-1] if lines else ''}")
-                time.sleep(0.05)
-            port, pid = map(int, ready.read_text("utf-8").split())
-            for task in os.listdir(f"/proc/{pid}/task"):
-                os.sched_setaffinity(int(task), SERVERS_RUN_ON)
-            is_launched = _parent(pid) != process.pid  # gunicorn's master stands between them
+        command = [*_launcher(scripts, name), str(scripts / "python"), str(PROGRAM), "serve", str(Path(folder) / "ready")]
+        with run_server(command, _environment(url, name), folder, name) as (launched, port, pid):
+            is_launched = _parent(pid) != launched  # gunicorn's master stands between them
             with contextlib.closing(Client(port)) as client:
-                yield Server(pid, process.pid if is_launched else pid, client)
-        finally:
-            limits.stop(process)
-
-
-@contextlib.contextmanager
-def _endpoint() -> Iterator[str]:
-    """Run an OTLP endpoint that takes everything."""
-    process = subprocess.Popen([sys.executable, "-c", _ENDPOINT], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-    finally:
-        process.kill()
-        process.wait()
+                yield Server(pid, launched if is_launched else pid, client)
 
 
 def _count(scripts: Path, url: str, requests: int) -> dict[str, float]:

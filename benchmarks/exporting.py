@@ -8,10 +8,9 @@ Prints milliseconds of CPU time, the share of a core at 15 seconds, and bytes. N
 from __future__ import annotations
 
 import random
-import subprocess
-import sys
 from time import monotonic_ns, process_time_ns, time_ns
 
+from benchmarks.servers import run_endpoint
 from hookmon.collector.counters import CallKey, Counters, Totals
 from hookmon.collector.feed import Snapshot
 from hookmon.core.histogram import bucket_of
@@ -23,20 +22,6 @@ from hookmon.export.settings import OtlpSettings
 
 _TICKS = 30
 _INTERVAL_S = 15
-_ENDPOINT = """
-from http.server import BaseHTTPRequestHandler, HTTPServer
-class Handler(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-    def log_message(self, *_):
-        pass
-server = HTTPServer(("127.0.0.1", 0), Handler)
-print(server.server_address[1], flush=True)
-server.serve_forever()
-"""
 
 
 def counters(chance: random.Random, calls: int = 2_000) -> Counters:
@@ -56,18 +41,15 @@ def main() -> None:
     chance = random.Random(1)
     routes = {CallKey(f"GET /r{number}", "request", "m:f"): counters(chance) for number in range(200)}
     calls = routes | {CallKey(f"f{number}", "function", f"m:f{number}"): counters(chance) for number in range(600)}
-    endpoint = subprocess.Popen([sys.executable, "-c", _ENDPOINT], stdout=subprocess.PIPE, text=True)
-    assert endpoint.stdout is not None
-    url = f"http://127.0.0.1:{endpoint.stdout.readline().strip()}/v1/metrics"
-    resource = Resource((("service.instance.id", "i"), ("service.name", "s")), time_ns() - 10**9)
-    metrics = Metrics(resource, {})
-    delivery = Delivery(OtlpSettings(url, url), metrics, print)
+    with run_endpoint() as url:
+        resource = Resource((("service.instance.id", "i"), ("service.name", "s")), time_ns() - 10**9)
+        metrics = Metrics(resource, {})
+        delivery = Delivery(OtlpSettings(f"{url}/v1/metrics", url), metrics, print)
 
-    def snapshot() -> Snapshot:
-        by_status = {(key, 200): found for key, found in routes.items()}
-        return Snapshot(monotonic_ns(), Totals(dict(calls), Counters(), dict(routes), by_status))
+        def snapshot() -> Snapshot:
+            by_status = {(key, 200): found for key, found in routes.items()}
+            return Snapshot(monotonic_ns(), Totals(dict(calls), Counters(), dict(routes), by_status))
 
-    try:
         delivery.observe(snapshot())
         began_ns = process_time_ns()
         for _ in range(_TICKS):
@@ -79,9 +61,6 @@ def main() -> None:
             began_ns = process_time_ns()
             body, _ = render([export], accept)
             print(f"a scrape of {name}: {(process_time_ns() - began_ns) / 1e6:.1f} ms, {len(body):,} bytes")
-    finally:
-        endpoint.kill()
-        endpoint.wait()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ import argparse
 import contextlib
 import os
 import random
-import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -24,21 +23,17 @@ from pathlib import Path
 
 from benchmarks import limits
 from benchmarks.client import Client
+from benchmarks.servers import OTHERS_RUN_ON, run_server
 from benchmarks.shares import HUNDRED, Hundred, estimate, format_estimate, hundred
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 APPS = {"flask": ("flask_app.py", ("flask", "gunicorn")), "fastapi": ("fastapi_app.py", ("fastapi", "uvicorn"))}
 """By name: the program, and what it needs."""
 
-START_S = 60
 BLOCK = 20
 WARM_UP = 40
 SUBJECTS = {"compiled": ("compiled", ""), "pure": ("pure", ""), "both bare": ("", "")}
 """By name: the engines of the two servers, "" for a bare one."""
-
-PROCESSORS = sorted(os.sched_getaffinity(0))
-SERVERS_RUN_ON = {PROCESSORS[0]}
-OTHERS_RUN_ON = set(PROCESSORS[1:] or PROCESSORS)
 
 Spent = tuple[int, int]
 """Nanoseconds that passed, and of the server's CPU time."""
@@ -97,36 +92,13 @@ def _compare(program: str, port: int, engines: tuple[str, str], hundreds: int, o
 def _serve(program: str, redis_port: int, engine: str, options: list[str]) -> Iterator[tuple[str, int, int]]:
     """Run a server; give its engine, its port and its process."""
     with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-        ready = Path(folder) / "ready"
-        command = [sys.executable, str(PROGRAMS / program), str(redis_port), str(ready)]
+        command = [sys.executable, str(PROGRAMS / program), str(redis_port), str(Path(folder) / "ready")]
         if engine:
             hookmon = Path(sysconfig.get_path("scripts")) / "hookmon"
             command = [str(hookmon), "run", "--quiet", "--no-config", *options, *command]
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "HOOKMON"))}
-        log = Path(folder) / "log"
-        with log.open("w") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=kept | {"HOOKMON_ENGINE": engine},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                process_group=0,  # no session of its own: Linux shares a processor out among sessions (autogroup)
-            )
-        try:
-            deadline = time.monotonic() + START_S
-            while not ready.exists():
-                if process.poll() is not None or time.monotonic() > deadline:
-                    lines = log.read_text("utf-8", "replace").splitlines()
-                    raise limits.Unavailable(f"{program} did not start: {lines[-1] if lines else ''}")
-                time.sleep(0.05)
-            port, pid = map(int, ready.read_text("utf-8").split())
-            for task in os.listdir(f"/proc/{pid}/task"):
-                os.sched_setaffinity(int(task), SERVERS_RUN_ON)
+        with run_server(command, kept | {"HOOKMON_ENGINE": engine}, folder, program) as (_, port, pid):
             yield engine, port, pid
-        finally:
-            limits.stop(process)
 
 
 def _ask(client: Client, pid: int) -> Spent:

@@ -75,7 +75,7 @@ def test_a_protocol_of_the_programs_own_exporter_is_no_hindrance_where_an_endpoi
 
 def test_a_run_is_one_instance_whoever_exports_it():
     """Its identity comes from its key, its name from whoever says one."""
-    run = Run(7, "", ["python", "--token=sesame"], "2026-11-30T18:00:00.123+01:00", "0.1.0", "/home/me/shop", run_key="k")
+    run = Run(7, "", ["python", "--token=sesame"], "2026-11-30T18:00:00.123+01:00", "0.1.0", "/srv/app/shop", run_key="k")
     found = resource_of(run, {}, {})
     assert found == resource_of(run, {}, {})
     assert dict(found.attributes)["service.name"] == "shop"

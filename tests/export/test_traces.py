@@ -43,7 +43,7 @@ def query(number):
     db.execute("SELECT * FROM cards WHERE number = 'sesame-77' AND number = ?", ("sesame-77",)).fetchall()
     db.close()
 
-@app.get("/work/<int:number>")
+@app.get("/sleep/<int:number>")
 def work(number):
     query(number)
     time.sleep(number / 1000)
@@ -165,7 +165,7 @@ def test_each_window_has_the_slowest_and_the_first_failed_of_each_route(tmp_path
     while time.monotonic() < end:
         number += 1
         slept_ms = 10 + (number * 37) % 90
-        client.get(f"/work/{slept_ms}", slept_ms=slept_ms)
+        client.get(f"/sleep/{slept_ms}", slept_ms=slept_ms)
         if number % 5 == 0:
             client.get("/fail")
             client.get("/busy")
@@ -188,10 +188,10 @@ def test_each_window_has_the_slowest_and_the_first_failed_of_each_route(tmp_path
     assert len(by_window) >= 2, result.stderr
     for window, kept in by_window.items():
         slow = [root for root in kept if attributes(root)["hookmon.trace.reason"] == "slowest"]
-        inside = [sent for sent in client.sent.values() if window_of(sent) == window and sent.path.startswith("/work/")]
+        inside = [sent for sent in client.sent.values() if window_of(sent) == window and sent.path.startswith("/sleep/")]
         for root in slow:
-            if attributes(root)["http.route"] == "/work/<int:number>":
-                assert root.name == "GET /work/<int:number>"
+            if attributes(root)["http.route"] == "/sleep/<int:number>":
+                assert root.name == "GET /sleep/<int:number>"
                 assert root.end_time_unix_nano - root.start_time_unix_nano >= max(sent.slept_ns for sent in inside)
         each = Counter((attributes(root)["http.route"], attributes(root)["hookmon.trace.reason"]) for root in kept)
         assert set(each.values()) == {1}, each
@@ -231,7 +231,7 @@ def assert_trees(spans: list[Any]) -> None:
             assert above.start_time_unix_nano <= span.start_time_unix_nano
             assert span.end_time_unix_nano <= above.end_time_unix_nano
             assert span.flags == root.flags & ~REMOTE
-        if attributes(root).get("http.route") == "/work/<int:number>":
+        if attributes(root).get("http.route") == "/sleep/<int:number>":
             (select,) = [span for span in own if span.name == "SELECT cards"]
             assert select.kind == CLIENT
             known = {"db.system.name": "sqlite", "db.operation.name": "SELECT", "db.collection.name": "cards"}
@@ -243,9 +243,9 @@ def test_a_decision_of_the_caller_not_to_keep_a_trace_is_honoured(tmp_path: Path
     port = free_port()
     started = serve_shop(begun, tmp_path, port, sink, workers=1)
     client = Client(port)
-    sent = client.get("/work/80", slept_ms=80, flags="00")
+    sent = client.get("/sleep/80", slept_ms=80, flags="00")
     result = stop(started)
-    (root,) = [root for root in roots(sink.spans()) if attributes(root)["http.route"] == "/work/<int:number>"]
+    (root,) = [root for root in roots(sink.spans()) if attributes(root)["http.route"] == "/sleep/<int:number>"]
     assert root.trace_id.hex() != sent.trace_id, result.stderr
     assert (root.parent_span_id, root.flags) == (b"", 3 | KNOWN)
     (link,) = root.links
@@ -263,7 +263,7 @@ def test_histograms_have_exemplars_of_traces_that_were_taken(tmp_path: Path, sin
         return [(point, exemplar) for point in points for exemplar in point.exemplars]
 
     def both() -> bool:
-        client.get("/work/20", slept_ms=20)
+        client.get("/sleep/20", slept_ms=20)
         client.get("/busy")
         return {attributes(point)["http.response.status_code"] for point, _ in exemplars()} >= {200, 503}
 
@@ -373,7 +373,7 @@ def test_traces_that_were_not_taken_come_again_with_the_same_ids(tmp_path: Path,
     sink.answer_traces = sinks.status(503)
     started = serve_shop(begun, tmp_path, port, sink, workers=1)
     client = Client(port)
-    sent = client.get("/work/30", slept_ms=30)
+    sent = client.get("/sleep/30", slept_ms=30)
 
     def tries() -> list[Any]:
         requests = list(sink.requests_with_traces)

@@ -124,17 +124,12 @@ def _on_metadata(plain: Any) -> Any:
 
     def augment(metadata: Any = None, *args: Any, **kwargs: Any) -> Any:
         try:
-            return plain(_with_pair(metadata), *args, **kwargs)
+            return plain(_added_pair(metadata) or metadata, *args, **kwargs)
         except BaseException as error:
             drop_frame(error)
             raise
 
     return augment
-
-
-def _with_pair(metadata: Any) -> Any:
-    added = _added_pair(metadata)
-    return metadata if added is None else added
 
 
 @shielded(None)
@@ -152,7 +147,7 @@ _HEADERS = 4  # their place among the arguments of kombu's Producer._publish, be
 @hide_frames
 def _on_kombu(plain: Any) -> Any:
     def publish(self: Any, *args: Any, **kwargs: Any) -> Any:
-        args = _with_headers(args)
+        args = _added_headers(args) or args
         try:
             return plain(self, *args, **kwargs)
         except BaseException as error:
@@ -160,11 +155,6 @@ def _on_kombu(plain: Any) -> Any:
             raise
 
     return publish
-
-
-def _with_headers(args: Any) -> Any:
-    added = _added_headers(args)
-    return args if added is None else added
 
 
 @shielded(None)
@@ -178,7 +168,7 @@ def _added_headers(args: Any) -> Any:
 def _on_pika(plain: Any) -> Any:
     def send_method(self: Any, method: Any, content: Any = None) -> Any:
         if type(method).__name__ == "Publish" and type(content) is tuple:
-            content = (_with_property(content[0]), *content[1:])
+            content = (_added_property(content[0]) or content[0], *content[1:])
         try:
             return plain(self, method, content)
         except BaseException as error:
@@ -186,11 +176,6 @@ def _on_pika(plain: Any) -> Any:
             raise
 
     return send_method
-
-
-def _with_property(properties: Any) -> Any:
-    added = _added_property(properties)
-    return properties if added is None else added
 
 
 @shielded(None)
