@@ -129,7 +129,7 @@ def fitted_title(finding: Finding, room: int) -> str:
 
 def write_details(screen: Screen, rows: list[TransactionRow], project: str, *, everything: bool) -> None:
     """Write what is called inside of transactions: of all, or of the one that takes most time."""
-    own = [row for row in rows if row.name != MAIN and (row.children or row.computing or row.statuses)]
+    own = [row for row in rows if row.name != MAIN and (row.children or row.computing or says_something(row.statuses))]
     for row in own if everything else own[:1]:
         children = merge_alike(row.children)
         shown = children if everything else children[:MOST_CHILDREN]

@@ -43,8 +43,9 @@ def _order(status: int) -> tuple[bool, float]:
 
 
 def says_something(rows: Iterable[StatusRow]) -> bool:
-    """Say whether there is more than success."""
-    return any(row.status[0] not in "23" for row in rows)
+    """Say whether there is more than success. Where no request has a status, nobody has asked for one."""
+    statuses = {row.status for row in rows}
+    return statuses != {NO_STATUS} and any(status[0] not in "23" for status in statuses)
 
 
 def summary(rows: list[StatusRow]) -> str:

@@ -40,7 +40,7 @@ function transactionDetail(row) {
     made.append(bar(kinds.map(([kind, ns]) => [kind, ns / whole])), legend(kinds.map(([kind, ns]) => [kind, duration(ns / (row.calls || 1)) + " each"])));
   }
   if (row.computing) made.append(el("p", { class: "note" }, computingText(row)));
-  if (row.statuses && row.statuses.length) made.append(statusTable(row));
+  if (row.statuses && row.statuses.some((own) => own.status !== "none")) made.append(statusTable(row));
   const children = el("div");
   children.append(el("h3", {}, "Inside, most self time first"));
   table(children, [
