@@ -78,14 +78,6 @@ def open_for_writing(path: Path, timeout_s: float = 10.0) -> Iterator[sqlite3.Co
         yield connection
 
 
-def keep_out_of_git(folder: Path) -> None:
-    """Write a `.gitignore` into a folder of run files; one that is there stays, and a link is not followed."""
-    with suppress(FileExistsError):
-        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-        with open(os.open(folder / ".gitignore", flags, 0o600), "w", encoding="utf-8") as file:
-            file.write("*\n")
-
-
 def roll_back(path: Path) -> None:
     """Undo what a killed writer has begun. Raises as `open_for_reading`, also while somebody writes."""
     if os.path.lexists(f"{path}-journal"):
