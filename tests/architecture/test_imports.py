@@ -65,7 +65,8 @@ def room_of(name: str) -> str:
 
 ROOMS = {  # room: (rooms of ours, libraries of others)
     "": ({"cli"}, set()),  # python -m hookmon
-    "cli": ({"cli", "report", "export", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
+    "cli": ({"cli", "report", "export", "services", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
+    "services": ({"services", "collector", "core"}, set()),
     "export": ({"export", "collector", "core"}, set()),
     "report": ({"report", "collector", "core"}, {"rich"}),
     "collector": ({"collector", "core"}, {"psutil"}),

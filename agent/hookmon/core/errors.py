@@ -61,6 +61,12 @@ class RunFileError(HookmonError):
     code = "run-file"
 
 
+class StoreError(HookmonError):
+    """The store of services cannot be read or written, or there is no such service in it."""
+
+    code = "store"
+
+
 class LaunchError(HookmonError):
     """The program could not be started. `exit_code` follows the shells: 127 not found, 126 not executable, 125 our own."""
 

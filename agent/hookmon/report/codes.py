@@ -166,6 +166,16 @@ _ERRORS = (
     ),
     ("run-file", "A run file cannot be found, read or written.", "hookmon runs lists those that can be read."),
     (
+        "store",
+        "The store of services cannot be read or written, is damaged, or was made by another version of hookmon.",
+        "The line names the file. A damaged one was set aside beside it, and a new one begun; it may be deleted.",
+    ),
+    (
+        "no-such-service",
+        "There is no service of that name yet.",
+        "hookmon history lists them; hookmon run --service NAME makes one.",
+    ),
+    (
         "shard",
         "A file into which a process counted is damaged, or of another version.",
         "What other processes counted is in the report; this one's counts are lost.",

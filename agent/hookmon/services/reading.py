@@ -1,0 +1,323 @@
+"""What the store knows of services: names, starts, curves, and the counts of a window.
+
+In: a ServiceStore, the name of a service, moments in seconds since 1970. Out: plain values. Nothing is written. What of the
+running minute is not in the store yet, `windows` adds. A piece of the store that cannot be read is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hookmon.collector.counters import CallKey, Counters
+from hookmon.core.errors import StoreError
+from hookmon.services.clock import HOUR_S, MINUTE_S, MINUTES, hour_of, minute_of
+from hookmon.services.packing import unpack, unpack_one, unpack_some
+from hookmon.services.places import Counts, Place
+from hookmon.services.store import ServiceStore
+
+T = TypeVar("T")
+
+RUNNING, ENDED, RECOVERED, LOST = "running", "ended", "recovered", "lost"
+"""States of a start. A start that says it is running may have a launcher that was killed: see `recovery`."""
+
+_NO_COUNTS: dict[int, Counts] = {}
+_FINE_S = 6 * HOUR_S
+"""Windows up to so long are added up from minutes, as far as there are any; of longer ones whole hours are taken."""
+
+
+@dataclass(slots=True)
+class Service:
+    """One service. `first_s` and `last_s` are the first and the last moment that is known of it."""
+
+    name: str
+    starts: int
+    running: int  # starts that have not ended, as far as they have said
+    first_s: float
+    last_s: float
+    limits: list[str]  # what was dropped or put together for want of room, a sentence each
+
+
+@dataclass(slots=True)
+class Start:
+    """One `hookmon run` of a service: a mark in its history. `ended_s` is None while it runs, or where nobody saw the end."""
+
+    id: int
+    key: str  # the run's `run_key`
+    run_file: Path
+    command: list[str]
+    version: str  # as the configuration says it, "" where it says none
+    project: str
+    started_s: float
+    ended_s: float | None
+    seen_s: float  # when it was last added to
+    state: str
+
+
+@dataclass(slots=True)
+class Point:
+    """What was counted in one minute or hour, `length_s` seconds from `at_s` on."""
+
+    at_s: int
+    length_s: int
+    counters: Counters
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a service used in one minute or hour. Sizes are those at the end of the minute; of an hour, the most of any minute."""
+
+    at_s: int
+    length_s: int
+    cpu_ns: int  # of its processes, in that time
+    rss_bytes: int
+    processes: int
+    launcher_cpu_ns: int
+    launcher_rss_bytes: int
+
+
+@dataclass(slots=True)
+class Stretch:
+    """What the store has of a window: counts by the ids of places, for all starts together.
+
+    `since_s` and `until_s` are where it begins and ends really: at whole minutes, or at whole hours where there are no minutes.
+    """
+
+    since_s: int
+    until_s: int
+    counts: dict[int, Counts] = field(default_factory=dict)
+    places: dict[int, Place] = field(default_factory=dict)  # `parent` is an id; those with counts, and those above
+    cpu_ns: dict[int, int] = field(default_factory=dict)  # by start, 0 for hours
+    rss_bytes: dict[int, int] = field(default_factory=dict)  # the same, the most
+    calls: dict[int, int] = field(default_factory=dict)  # of transactions, by start
+    launcher_cpu_ns: int = 0
+    processes: int = 0  # the most at one time
+
+
+def services(store: ServiceStore) -> list[Service]:
+    """Return all services, by name. Raises StoreError."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT name, count(starts.id), coalesce(sum(state = ?), 0), coalesce(min(started_s), 0), coalesce(max(seen_s), 0),"
+            " minutes_from, hours_from, places_left_out FROM services LEFT JOIN starts ON starts.service = services.id"
+            " GROUP BY services.id ORDER BY name",
+            [RUNNING],
+        ).fetchall()
+    return [
+        Service(name, count, running, first_s, last_s, _limits(minutes_from, hours_from, left_out))
+        for name, count, running, first_s, last_s, minutes_from, hours_from, left_out in rows
+    ]
+
+
+def starts(store: ServiceStore, service: str, since_s: float = 0, until_s: float = float("inf")) -> list[Start]:
+    """Return the starts that lived in a window, the oldest first. Raises StoreError, also where there is no such service."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT id, key, run_file, command, version, project, started_s, ended_s, seen_s, state FROM starts"
+            " WHERE service = ? AND started_s < ? AND (ended_s IS NULL OR ended_s >= ?) ORDER BY started_s, id",
+            [_id_of(connection, service), min(until_s, 2**62), since_s],
+        ).fetchall()
+    return [Start(number, key, Path(run_file), json.loads(command), *rest) for number, key, run_file, command, *rest in rows]
+
+
+def transactions(store: ServiceStore, service: str, since_s: float, until_s: float) -> dict[CallKey, Counters]:
+    """Return what was counted of each transaction in a window, by whole hours where it is longer. Raises as `starts`."""
+    found: dict[CallKey, Counts] = {}
+    with store.reading() as connection:
+        number = _id_of(connection, service)
+        keys = _own_places(connection, number)
+        hours, minutes = _pieces(connection, number, since_s, until_s)
+        for _, _, _, content in _rows(connection, "own", number, hours, minutes):
+            for place, counts in _read(unpack, content, _NO_COUNTS).items():
+                if place in keys:
+                    found.setdefault(keys[place], Counts()).add(counts)
+    return {key: counts.counters() for key, counts in found.items()}
+
+
+def curve(
+    store: ServiceStore,
+    service: str,
+    since_s: float,
+    until_s: float,
+    *,
+    transaction: CallKey | str | None = None,
+    by_hour: bool = False,
+) -> list[Point]:
+    """Return what was counted in each minute, or hour, of a window: of all transactions together, or of one.
+
+    A transaction is meant by its key, or by its name, whatever its kind and target are. Where the minutes were dropped already,
+    and where `by_hour` is set, a point is an hour. There is no point where the service did not run, and one without calls where
+    it had none. Raises as `starts`.
+    """
+    found: dict[tuple[int, int], Counts] = {}
+    with store.reading() as connection:
+        number = _id_of(connection, service)
+        numbers: set[int] = set()
+        if transaction is not None:
+            own = _own_places(connection, number)
+            numbers = {place for place, key in own.items() if transaction in (key, key.name)}
+        hours, minutes = _pieces(connection, number, since_s, until_s, hours_only=by_hour, minutes_only=not by_hour)
+        column = "whole" if transaction is None else "own"
+        for _, at_s, length_s, content in _rows(connection, column, number, hours, minutes):
+            counts = found.setdefault((at_s, length_s), Counts())
+            if transaction is None:
+                counts.add(_read(unpack_one, content, Counts()))
+            else:
+                for more in _read(lambda packed: unpack_some(packed, numbers), content, _NO_COUNTS).values():
+                    counts.add(more)
+    return [Point(at_s, length_s, counts.counters()) for (at_s, length_s), counts in sorted(found.items())]
+
+
+def usage(store: ServiceStore, service: str, since_s: float, until_s: float, *, by_hour: bool = False) -> list[Usage]:
+    """Return what the service used in each minute, or hour, as `curve` has them. Raises as `starts`."""
+    found: dict[tuple[int, int], Usage] = {}
+    columns = "cpu_ns, rss_bytes, processes, launcher_cpu_ns, launcher_rss_bytes"
+    with store.reading() as connection:
+        number = _id_of(connection, service)
+        hours, minutes = _pieces(connection, number, since_s, until_s, hours_only=by_hour, minutes_only=not by_hour)
+        for _, at_s, length_s, *values in _rows(connection, columns, number, hours, minutes):
+            row = found.setdefault((at_s, length_s), Usage(at_s, length_s, 0, 0, 0, 0, 0))
+            row.cpu_ns += values[0]
+            row.rss_bytes += values[1]
+            row.processes += values[2]
+            row.launcher_cpu_ns += values[3]
+            row.launcher_rss_bytes += values[4]
+    return [found[key] for key in sorted(found)]
+
+
+def stretch(store: ServiceStore, service: str, since_s: float, until_s: float) -> Stretch:
+    """Return all that the store has of a window: what `windows.window` makes a Run of. Raises as `starts`."""
+    with store.reading() as connection:
+        number = _id_of(connection, service)
+        hours, minutes = _pieces(connection, number, since_s, until_s)
+        bounds = [(at * HOUR_S, (at + 1) * HOUR_S) for at in hours] + [(at * MINUTE_S, (at + 1) * MINUTE_S) for at in minutes]
+        whole = Stretch(min((at for at, _ in bounds), default=int(since_s)), max((at for _, at in bounds), default=int(until_s)))
+        columns = "own, calls, whole, cpu_ns, rss_bytes, processes, launcher_cpu_ns"
+        at_once: dict[int, int] = {}
+        for start, at_s, _, own, calls, of_all, cpu_ns, rss_bytes, processes, launcher_ns in _rows(
+            connection, columns, number, hours, minutes
+        ):
+            for content in (own, calls):
+                for place, counts in _read(unpack, content, _NO_COUNTS).items():
+                    whole.counts.setdefault(place, Counts()).add(counts)
+            whole.cpu_ns[start] = whole.cpu_ns.get(start, 0) + cpu_ns
+            whole.rss_bytes[start] = max(whole.rss_bytes.get(start, 0), rss_bytes)
+            whole.calls[start] = whole.calls.get(start, 0) + _read(unpack_one, of_all, Counts()).sums[0]
+            whole.launcher_cpu_ns += launcher_ns
+            at_once[at_s] = at_once.get(at_s, 0) + processes
+        whole.processes = max(at_once.values(), default=0)
+        whole.places = _places(connection, number, whole.counts)
+    return whole
+
+
+def _id_of(connection: sqlite3.Connection, service: str) -> int:
+    row = connection.execute("SELECT id FROM services WHERE name = ?", [service]).fetchone()
+    if row is None:
+        names = [name for (name,) in connection.execute("SELECT name FROM services ORDER BY name")]
+        near = get_close_matches(service, names, n=1)
+        known = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names[:20])}" if names else ""
+        raise StoreError(f"there is no service {service}{known}", code="no-such-service")
+    return int(row[0])
+
+
+def _pieces(
+    connection: sqlite3.Connection,
+    service: int,
+    since_s: float,
+    until_s: float,
+    *,
+    hours_only: bool = False,
+    minutes_only: bool = False,
+) -> tuple[range, Iterable[int]]:
+    """Return (hours, minutes) that a window is made of. The minutes are two ranges at most: before the hours, and after them."""
+    first, end = minute_of(since_s), -int(-min(until_s, 2**40) // MINUTE_S)
+    (fine_from,) = connection.execute("SELECT minutes_from FROM services WHERE id = ?", [service]).fetchone()
+    if hours_only:
+        return range(hour_of(first), hour_of(end - 1) + 1), range(0)
+    fine = max(first, min(end, fine_from))  # from here on there are minutes
+    if fine > first and fine % MINUTES:
+        fine += MINUTES - fine % MINUTES  # the hour in which they begin is there as a whole
+    if minutes_only or (end - fine) * MINUTE_S <= _FINE_S:
+        return range(hour_of(first), hour_of(min(fine, end) - 1) + 1) if fine > first else range(0), range(fine, end)
+    from_hour, to_hour = -(-fine // MINUTES), end // MINUTES
+    hours = range(hour_of(first) if fine > first else from_hour, to_hour)
+    return hours, (*range(fine, min(end, from_hour * MINUTES)), *range(max(fine, to_hour * MINUTES), end))
+
+
+def _rows(
+    connection: sqlite3.Connection, columns: str, service: int, hours: range, minutes: Iterable[int]
+) -> Iterator[tuple[Any, ...]]:
+    """Yield (start, at_s, length_s, columns …) of each row of a window; the start is 0 for hours, which are of all together."""
+    if hours:
+        for at, *values in connection.execute(
+            f"SELECT hour, {columns} FROM hours WHERE service = ? AND hour BETWEEN ? AND ?", [service, hours[0], hours[-1]]
+        ):
+            yield 0, at * HOUR_S, HOUR_S, *values
+    for first, last in _ranges(minutes):
+        for at, start, *values in connection.execute(
+            f"SELECT minute, start, {columns} FROM minutes WHERE service = ? AND minute BETWEEN ? AND ?", [service, first, last]
+        ):
+            yield start, at * MINUTE_S, MINUTE_S, *values
+
+
+def _ranges(minutes: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield (first, last) of each row of minutes without a gap."""
+    first = last = None
+    for minute in minutes:
+        if last is None or minute != last + 1:
+            if first is not None and last is not None:
+                yield first, last
+            first = minute
+        last = minute
+    if first is not None and last is not None:
+        yield first, last
+
+
+def _own_places(connection: sqlite3.Connection, service: int) -> dict[int, CallKey]:
+    """Return the places that are transactions."""
+    rows = connection.execute("SELECT id, name, kind, target FROM places WHERE service = ? AND own = 1", [service])
+    return {number: CallKey(*key) for number, *key in rows}
+
+
+def _places(connection: sqlite3.Connection, service: int, wanted: Iterable[int]) -> dict[int, Place]:
+    """Return places and all above them, each after the one above it."""
+    rows = connection.execute(
+        "SELECT id, parent, name, kind, target, site, flags FROM places WHERE service = ? ORDER BY id", [service]
+    )
+    known = {number: Place(*row) for number, *row in rows}
+    found: set[int] = set()
+    for number in wanted:
+        while number in known and number not in found:
+            found.add(number)
+            number = known[number].parent
+    return {number: known[number] for number in sorted(found)}
+
+
+def _read(reader: Callable[[Any], T], content: Any, nothing: T) -> T:
+    """Return what a reader makes of a piece of the store, nothing where it cannot be read."""
+    try:
+        return reader(content)
+    except (ValueError, TypeError):
+        return nothing
+
+
+def _limits(minutes_from: int, hours_from: int, places_left_out: int) -> list[str]:
+    """Return what a service has lost to the limits, as sentences."""
+    found = []
+    if minutes_from:
+        found.append(f"minutes before {_wall(minutes_from * MINUTE_S)} were dropped: before that there are hours")
+    if hours_from:
+        found.append(f"hours before {_wall(hours_from * HOUR_S)} were dropped")
+    if places_left_out:
+        found.append(f"{places_left_out} names and lines found no room; they are counted together as (other)")
+    return found
+
+
+def _wall(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s).astimezone().strftime("%Y-%m-%d %H:%M")

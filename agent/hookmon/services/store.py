@@ -1,0 +1,235 @@
+"""The store of services: one SQLite database of a user, to which the launchers of all services write at once.
+
+In: a path. Out: connections with the tables below. It lies in the user's state folder and not in the project, for a deployment
+changes that. Nothing in it stops a program: who cannot write says so once, at the end of the run. A store that is damaged is set
+aside by the next who writes, and a new one begun.
+
+The tables, with moments in seconds since 1970, and minutes and hours as `clock` numbers them in UTC:
+
+- `services`: a name each. `minutes_from` and `hours_from` are the first that may be there: the rest was dropped.
+- `starts`: one for each `hookmon run` of a service. `totals` is what of it is in minutes and hours already.
+- `places`: of a service, see `places.Place`; `own` is 1 for transactions, `entry` the id of the transaction that a place is in.
+- `minutes`: by service, minute and start. `whole` are all transactions together, `own` the transactions by place, `calls`
+  the places inside them and outside; `packing` has the form.
+- `hours`: by service and hour, all starts together: the same columns, added to in the same transaction as the minute.
+- `examples`: transactions that were kept whole, a few of each name and ten minutes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+from hookmon.collector.database import keep_from_git
+from hookmon.core.errors import StoreError
+
+FILE_NAME = "services.sqlite"
+APPLICATION_ID = 0x686B7376  # "hksv"
+SCHEMA = 1
+
+_BUSY_S = 10.0
+_PAGE_BYTES = 4096
+_LARGEST_BYTES = 512 * 1024 * 1024  # beyond what limits.py leaves: SQLite itself refuses more
+_MOST_DAMAGED = 9
+_LARGEST_VALUE = 32 * 1024 * 1024
+
+_USAGE = "cpu_ns INTEGER, rss_bytes INTEGER, processes INTEGER, launcher_cpu_ns INTEGER, launcher_rss_bytes INTEGER"
+_TABLES = f"""
+CREATE TABLE services (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, minutes_from INTEGER NOT NULL DEFAULT 0,
+    hours_from INTEGER NOT NULL DEFAULT 0, places_left_out INTEGER NOT NULL DEFAULT 0, trimmed_s REAL NOT NULL DEFAULT 0);
+CREATE TABLE starts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, service INTEGER NOT NULL, key TEXT UNIQUE NOT NULL, run_file TEXT NOT NULL,
+    command TEXT NOT NULL, version TEXT NOT NULL, project TEXT NOT NULL, hookmon TEXT NOT NULL, machine TEXT NOT NULL,
+    started_s REAL NOT NULL, seen_s REAL NOT NULL, ended_s REAL, state TEXT NOT NULL, writes INTEGER NOT NULL DEFAULT 0,
+    cpu_ns INTEGER NOT NULL DEFAULT 0, launcher_cpu_ns INTEGER NOT NULL DEFAULT 0, totals BLOB);
+CREATE INDEX starts_of_service ON starts (service, started_s);
+CREATE TABLE places (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, service INTEGER NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,
+    kind TEXT NOT NULL, target TEXT NOT NULL, site TEXT NOT NULL, flags INTEGER NOT NULL, own INTEGER NOT NULL,
+    entry INTEGER NOT NULL, seen INTEGER NOT NULL);
+CREATE INDEX places_of_service ON places (service);
+CREATE TABLE minutes (
+    service INTEGER NOT NULL, minute INTEGER NOT NULL, start INTEGER NOT NULL, whole TEXT, own BLOB, calls BLOB, {_USAGE},
+    PRIMARY KEY (service, minute, start));
+CREATE TABLE hours (
+    service INTEGER NOT NULL, hour INTEGER NOT NULL, whole TEXT, own BLOB, calls BLOB, {_USAGE},
+    PRIMARY KEY (service, hour));
+CREATE TABLE examples (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, service INTEGER NOT NULL, start INTEGER NOT NULL, minute INTEGER NOT NULL,
+    name TEXT NOT NULL, kind TEXT NOT NULL, duration_ns INTEGER NOT NULL, is_failed INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX examples_of_service ON examples (service, minute);
+"""
+
+
+class ServiceStore:
+    """The store at one path, which need not exist. `tell` takes a line for the user when a damaged one was set aside."""
+
+    def __init__(self, path: Path, tell: Callable[[str], None] = lambda line: None) -> None:
+        self.path = path
+        self._tell = tell
+
+    @classmethod
+    def of_user(cls, project: Path, tell: Callable[[str], None] = lambda line: None) -> ServiceStore:
+        """Return the user's store, or that of the project where the user's state folder cannot be written."""
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser())
+        folder = state / "hookmon"
+        path = folder / FILE_NAME
+        above = folder
+        while not above.exists() and above != above.parent:
+            above = above.parent
+        if path.exists() or (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
+            return cls(path, tell)
+        return cls(project / ".hookmon" / FILE_NAME, tell)
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection for one look: nobody's writing is seen by halves. Raises StoreError.
+
+        Where there is no store yet, it is an empty one in memory.
+        """
+        if not self.path.exists():
+            with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+                connection.executescript(_TABLES)
+                yield connection
+            return
+        try:
+            with closing(self._connect("ro")) as connection:
+                self._check(connection)
+                connection.execute("BEGIN")
+                yield connection
+        except StoreError:
+            raise
+        except (sqlite3.Error, OSError, ValueError) as error:
+            raise StoreError(f"{self.path}: the store of services cannot be read: {error}") from error
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection in one transaction, committed at the end; others who write wait meanwhile. Raises StoreError.
+
+        Of a damaged store that is found here, a new one takes the place; what only shows later is set aside by whoever
+        calls `set_aside`.
+        """
+        try:
+            connection = self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{self.path}: services cannot be kept here: {error}") from error
+        with closing(connection):
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except StoreError:
+                raise
+            except sqlite3.DatabaseError as error:
+                if is_damage(error):
+                    with suppress(sqlite3.Error):
+                        connection.close()
+                    self.set_aside(str(error))
+                raise StoreError(f"{self.path}: the service is not kept: {error}") from error
+
+    def _open(self) -> sqlite3.Connection:
+        """Open the store for one transaction; make it where there is none, or the one there is is damaged."""
+        folder = self.path.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.name == ".hookmon":
+            keep_from_git(folder)
+        try:
+            return self._begin()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            self.set_aside(str(error))
+            return self._begin()
+
+    def _begin(self) -> sqlite3.Connection:
+        if not self.path.exists() or not self.path.stat().st_size:
+            self._create()
+        connection = self._connect("rw")
+        try:
+            self._check(connection)
+            connection.execute("PRAGMA synchronous = OFF")  # what the machine loses with its power, a run file loses, too
+            connection.execute(f"PRAGMA max_page_count = {_LARGEST_BYTES // _PAGE_BYTES}")
+            connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _create(self) -> None:
+        """Make an empty store, unless somebody else just does."""
+        with self._lock():
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            if self.path.stat().st_size:
+                return
+            with closing(self._connect("rw")) as connection:
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
+                connection.execute("PRAGMA journal_mode = WAL")
+                connection.execute("BEGIN IMMEDIATE")
+                for statement in _TABLES.split(";"):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                connection.execute(f"PRAGMA user_version = {SCHEMA}")
+                connection.execute("COMMIT")
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        status = os.stat(self.path)
+        if not stat.S_ISREG(status.st_mode):
+            raise StoreError(f"{self.path}: not a regular file")
+        quoted = str(self.path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+        uri = f"file:{quoted}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
+        try:
+            connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+            connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("PRAGMA temp_store = MEMORY")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _check(self, connection: sqlite3.Connection) -> None:
+        """Raise StoreError where this is another application's database, or that of a newer hookmon."""
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION_ID:
+            raise StoreError(f"{self.path}: not a store of services of hookmon")
+        if version != SCHEMA:
+            raise StoreError(f"{self.path}: a store of version {version}; this hookmon reads and writes version {SCHEMA}")
+
+    def set_aside(self, reason: str) -> None:
+        """Move a damaged store away, unless somebody else has done so meanwhile. Raises OSError."""
+        with self._lock():
+            with suppress(sqlite3.Error, StoreError, OSError), closing(self._connect("rw")) as connection:
+                if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
+                    return  # another launcher has begun a new one
+            for number in range(1, _MOST_DAMAGED + 1):
+                aside = Path(f"{self.path}.damaged-{number}")
+                if not aside.exists() or number == _MOST_DAMAGED:
+                    break
+            for end in ("-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    os.replace(f"{self.path}{end}", f"{aside}{end}")
+            os.replace(self.path, aside)
+        self._tell(f"hookmon: {self.path} is damaged ({reason}); it is now {aside.name}, and a new one is begun [store]")
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(f"{self.path}.lock", flags, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Say whether an error means that the store itself is damaged, and not that a disk is full or somebody else writes."""
+    code = getattr(error, "sqlite_errorcode", 0) or 0
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
