@@ -31,7 +31,8 @@ from support.runs import (
     write,
 )
 
-from hookmon.collector.run_folder import PREFIX, places
+from hookmon.collector import places
+from hookmon.collector.run_folder import PREFIX
 from hookmon.core import attachment
 
 pytestmark = pytest.mark.process
@@ -200,7 +201,7 @@ class Attached:
 def folders(pid: int) -> list[Path]:
     """Return the run folders in which a process has answered."""
     name = attachment.answer_name(pid, attachment.ATTACH)
-    return [folder for place in places() for folder in place.glob(f"{PREFIX}*") if (folder / name).exists()]
+    return [folder for place in places.for_run_folders() for folder in place.glob(f"{PREFIX}*") if (folder / name).exists()]
 
 
 def answered(pid: int) -> bool:

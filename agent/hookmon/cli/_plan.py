@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hookmon.collector import control, run_folder
+from hookmon.collector import control, places, run_folder
 from hookmon.core.errors import LaunchError
 
 _ROOM_BYTES = 256 * 1024 * 1024  # a container's /dev/shm has 64 MiB, which its program may need
+
+_NOWHERE = "/dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written"
 
 if TYPE_CHECKING:
     from hookmon.config.load import Config
@@ -61,7 +63,7 @@ def prepare(config: Config, version: str) -> tuple[Path, list[WatchPlan]]:
 
     Raises OSError when no place does.
     """
-    problem = OSError("/dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written")
+    problem = OSError(_NOWHERE)
     for folder in _run_folders():
         try:
             return folder, write(folder, config, version)
@@ -73,21 +75,25 @@ def prepare(config: Config, version: str) -> tuple[Path, list[WatchPlan]]:
 
 def make_run_folder() -> Path:
     """Make the private folder for plan and shards, in memory where the system has a place for that, and take its lock."""
-    for folder in _run_folders():
-        return folder
-    raise LaunchError(
-        "no place for the run folder: /dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written",
-        125,
-        code="no-run-folder",
-    )
+    try:
+        for folder in _run_folders():
+            return folder
+    except OSError as error:
+        raise LaunchError(f"no place for the run folder: {error}", 125, code="no-run-folder") from error
+    raise LaunchError(f"no place for the run folder: {_NOWHERE}", 125, code="no-run-folder")
 
 
 def _run_folders() -> Iterator[Path]:
-    """Make a run folder in each place, one at a time, those with the most room first."""
-    for place in sorted(run_folder.places(), key=lambda place: -min(_free_bytes(place), _ROOM_BYTES)):
+    """Make a run folder in each place, one at a time, those with the most room first.
+
+    Raises OSError for a place that the environment names, and that cannot be used.
+    """
+    for place in sorted(places.for_run_folders(), key=lambda place: -min(_free_bytes(place), _ROOM_BYTES)):
         try:
             folder = run_folder.make(place)
-        except OSError:  # it cannot be written
+        except OSError as error:  # it cannot be written
+            if place == places.named():
+                raise OSError(f"{places.VARIABLE}: {place} cannot be used: {error.strerror or error}") from error
             continue
         yield folder
 

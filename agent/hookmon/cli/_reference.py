@@ -31,7 +31,8 @@ _ENVIRONMENT = """\
 | `HOOKMON_ENGINE=pure` | leaves the compiled engine aside |
 | `NO_COLOR`, `FORCE_COLOR`, `TERM=dumb` | colours of all screens, `NO_COLOR` first |
 | `COLUMNS` | how wide a screen is, from 40 to 200 |
-| `XDG_STATE_HOME` | where runs are kept when the project cannot be written |
+| `HOOKMON_FOLDER` | one folder for all files of hookmon, as a volume of containers: of a run while it lasts, and what is kept |
+| `XDG_STATE_HOME` | where runs are kept when the project cannot be written, or `HOOKMON_FOLDER` is set |
 | `XDG_CACHE_HOME` | where the measured cost of a call is remembered |
 | `TMPDIR`, `XDG_RUNTIME_DIR` | where the files of a run are while it lasts, when `/dev/shm` has no 256 MiB left |
 

@@ -43,14 +43,14 @@ def command(pid: int) -> int:
 
 def _find_folder(pid: int) -> tuple[Path, Note] | None:
     """Return the run folder of an attachment that a process counts for, None where there is none."""
-    from hookmon.collector import run_folder
+    from hookmon.collector import places, run_folder
     from hookmon.core import layout
     from hookmon.core.attachment import DETACH, script_name
 
-    for place in run_folder.places():
+    for place in places.for_run_folders():
         for folder in sorted(place.glob(f"{run_folder.PREFIX}*")):
             note = run_folder.note_of(folder)
-            if note is None or not (folder / script_name(DETACH)).is_file():
+            if note is None or note.pids != run_folder.pid_namespace() or not (folder / script_name(DETACH)).is_file():
                 continue
             names = [
                 name.partition("-")[0] for name in os.listdir(folder) if name.endswith((layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX))

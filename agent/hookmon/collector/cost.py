@@ -17,7 +17,7 @@ from contextlib import suppress
 from math import log
 from pathlib import Path
 
-from hookmon.collector import launch
+from hookmon.collector import launch, places
 from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Run
 from hookmon.core import layout
@@ -107,7 +107,7 @@ def add_cost(run: Run, work: Work, interpreter: str) -> None:
 
 
 def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "hookmon" / "cost.json"
+    cache = places.cache() / "cost.json"
     known: dict[str, dict[str, float]] = {}
     try:
         key = _key(interpreter, engine, version)

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from hookmon.collector import places
 from hookmon.core import attachment, layout, plan
 
 PREFIX = "hookmon-"
@@ -74,18 +75,13 @@ _held: dict[Path, tuple[int, Note]] = {}
 """The locks of this process, until it ends."""
 
 
-def places() -> list[Path]:
-    """Return where run folders are made, the best first."""
-    found = [Path("/dev/shm")]
-    if os.environ.get("XDG_RUNTIME_DIR"):
-        found.append(Path(os.environ["XDG_RUNTIME_DIR"]))
-    with suppress(OSError):
-        found.append(Path(tempfile.gettempdir()))  # there may be none
-    return found
-
-
 def make(place: Path) -> Path:
-    """Make a run folder and take its lock. Raises OSError, and leaves nothing, where that cannot be done."""
+    """Make a run folder and take its lock. Raises OSError, and leaves nothing, where that cannot be done.
+
+    A place that the environment names is made as well: a folder of a volume, say.
+    """
+    if place == places.named():
+        place.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC  # the program must not inherit the lock
@@ -181,7 +177,7 @@ def claim(folder: Path, key: str | None) -> Iterator[Note | None]:
     With a key, it has to be the folder of that run.
     """
     note = None
-    if folder.parent in places() and folder.name.startswith(PREFIX) and folder not in _held:
+    if folder.parent in places.for_run_folders() and folder.name.startswith(PREFIX) and folder not in _held:
         with suppress(OSError, ValueError):
             descriptor, found = _open_lock(folder)
             if key in (None, found.key) and _take(descriptor, fcntl.LOCK_EX):
@@ -263,13 +259,17 @@ def _take(descriptor: int, kind: int) -> bool:
 
 
 def _is_own_folder(status: os.stat_result) -> bool:
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and stat.S_IMODE(status.st_mode) == 0o700
+    """Say whether a folder is this user's, and closed to all others.
+
+    One that is made where folders hand their group on, as volumes for a group do (fsGroup of Kubernetes), does that, too.
+    """
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o5777 == 0o700
 
 
 def find_left_behind() -> list[Path]:
     """Return the folders in all places that may be run folders of ours which nobody has deleted."""
     found = []
-    for place in places():
+    for place in places.for_run_folders():
         with suppress(OSError), os.scandir(place) as entries:
             for entry in entries:
                 if entry.name.startswith(PREFIX):

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hookmon.collector import run_folder
+from hookmon.collector import places, run_folder
 from hookmon.collector.columns import no_collection, write_rows
 from hookmon.collector.database import keep_from_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
@@ -213,19 +213,8 @@ class Store:
 
     @classmethod
     def of_project(cls, project: Path) -> Store:
-        """Return the store of a project: `.hookmon/` in it, or a folder of its own in the user's state folder.
-
-        The second serves where the first cannot be written, and where it already holds runs while the first does not. The top of
-        the file system is no project: whoever runs something there (cron, a container) has no use for a folder in it.
-        """
-        own = project / ".hookmon"
-        state = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()) / "hookmon"
-        other = state / "-".join(project.resolve().parts[1:])
-        if project == project.parent and not own.is_dir():
-            return cls(state / "root")
-        if own.is_dir():
-            return cls(own if os.access(own, os.W_OK | os.X_OK) or not other.is_dir() else other)
-        return cls(own if os.access(project, os.W_OK | os.X_OK) else other)
+        """Return the store of a project: where `places` says that its runs are kept."""
+        return cls(places.runs_of(project))
 
     def numbers(self) -> list[int]:
         """Return the numbers of the runs that are kept, oldest first. Raises RunFileError when the folder cannot be read."""

@@ -75,9 +75,9 @@ _ERRORS = (
     ("launch", "The program could not be started.", "The line says why; try the command without hookmon."),
     (
         "no-run-folder",
-        "There is no place for the files of the run: /dev/shm, XDG_RUNTIME_DIR and the temporary folder are full or "
-        "cannot be written. The program runs, and nothing is recorded.",
-        "Free some space, or set TMPDIR to a folder that can be written.",
+        "There is no place for the files of the run: /dev/shm, XDG_RUNTIME_DIR and the temporary folder, or the one that "
+        "HOOKMON_FOLDER names, are full or cannot be written. The program runs, and nothing is recorded.",
+        "Free some space, or set HOOKMON_FOLDER to a folder that can be written.",
     ),
     (
         "no-such-command",
