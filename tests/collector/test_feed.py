@@ -93,6 +93,16 @@ def test_a_snapshot_of_an_ended_run_is_for_all_observers():
 
 
 def test_a_timer_is_due_once_in_its_interval():
-    """Counted from when it was asked, however late that was."""
-    timer = Timer(100, first_ns=50)
-    assert [now_ns for now_ns in (0, 49, 50, 149, 150, 400, 499, 500) if timer.is_due(now_ns)] == [50, 150, 400, 500]
+    """However late it was asked; intervals begin together, so that those of several timers end together."""
+    timer = Timer(100, began_ns=50, first_ns=60)
+    asked = (0, 59, 60, 149, 150, 249, 410, 449, 450)
+    assert [now_ns for now_ns in asked if timer.is_due(now_ns)] == [60, 150, 410, 450]
+    assert timer.wait_s(450) == 100 / 1e9
+
+
+def test_a_timer_goes_by_the_interval_that_it_has_now():
+    """Looks come often at first, and seldom when nothing has begun for a while."""
+    timer = Timer(100)
+    assert timer.is_due(0)
+    timer.every_ns = 500
+    assert [now_ns for now_ns in range(100, 1_100, 100) if timer.is_due(now_ns)] == [500, 1_000]

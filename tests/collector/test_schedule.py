@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hookmon.collector.overlap import Overlap
+from hookmon.collector.proc_files import ProcFiles
 from hookmon.collector.schedule import Schedule, Turn
 
 S = 1_000_000_000
@@ -46,10 +47,10 @@ def test_every_thread_is_read_and_stays_counted_when_it_has_ended():
     try:
         assert program.stdin is not None
         assert program.stdout is not None
-        schedule = Schedule()
+        schedule, files = Schedule(), ProcFiles(program.pid)
         program.stdout.readline()
         for _ in range(3):
-            schedule.read(program.pid, 4)
+            schedule.read(files, 4)
         others = [turn.ran_ns for thread, turn in schedule.turns.items() if thread != program.pid]
         assert len(others) == 3
         assert all(ran_ns >= 100_000_000 for ran_ns in others)
@@ -59,7 +60,7 @@ def test_every_thread_is_read_and_stays_counted_when_it_has_ended():
         program.stdin.flush()
         program.stdout.readline()
         for _ in range(3):
-            schedule.read(program.pid, 1)
+            schedule.read(files, 1)
         assert list(schedule.turns) == [program.pid]
         whole_ns = sum(map(int, Path(f"/proc/{program.pid}/stat").read_text().rpartition(")")[2].split()[11:13])) * 10_000_000
         assert before.ran_ns <= schedule.total.ran_ns <= whole_ns + 20_000_000  # ticks of 10 ms
@@ -73,18 +74,18 @@ def test_a_process_that_has_gone_keeps_what_was_read():
     """Nothing more, nothing less."""
     schedule = Schedule()
     schedule.turns = {2**22 - 1: Turn(5, 3)}
-    schedule.read(2**22 - 1, 1)
-    schedule.read(2**22 - 1, 7)
+    schedule.read(ProcFiles(2**22 - 1), 1)
+    schedule.read(ProcFiles(2**22 - 1), 7)
     assert schedule.total == Turn(5, 3)
 
 
 def test_another_thread_with_the_number_of_one_that_has_ended_is_another(monkeypatch: pytest.MonkeyPatch):
     """Numbers are given again; what a thread has had only grows."""
-    turns = iter([Turn(50, 5), Turn(10, 1), Turn(30, 2)])
-    monkeypatch.setattr("hookmon.collector.schedule._turn_of", lambda pid, thread: next(turns))
+    said = iter([b"50 5 1\n", b"10 1 2\n", b"30 2 3\n"])
+    monkeypatch.setattr("hookmon.collector.schedule._said_of", lambda files, thread: next(said))
     schedule = Schedule()
     for _ in range(3):
-        schedule.read(7, 1)
+        schedule.read(ProcFiles(7), 1)
     assert schedule.total == Turn(80, 7)
 
 

@@ -167,5 +167,5 @@ class _Attachment(Session):
 
         end = time.monotonic() + seconds if seconds else float("inf")
         while not self._is_over and self._target.is_there() and time.monotonic() < end:
-            collector.tick()
-            self._is_over = signals.next_arrival().number in _ENDING
+            wait = min(collector.tick(), end - time.monotonic())
+            self._is_over = signals.next_arrival(max(0.0, wait)).number in _ENDING

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _RATE = 100
 """Samples a second where --samples stands and the configuration names no rate."""
 
+_UNWATCHED_S = 60.0
+"""How long to sleep beside a program that is not watched: its end and signals wake the launcher."""
+
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
 
@@ -349,7 +352,7 @@ def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
 
     inherited = signals.hold()
     try:
-        code = launch.wait(launch.start(command, os.environ, inherited), lambda: None, lambda: None)
+        code = launch.wait(launch.start(command, os.environ, inherited), lambda: _UNWATCHED_S, lambda: None)
     finally:
         signals.release(inherited)
     if not is_checked:

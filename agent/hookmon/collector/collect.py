@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
 from time import monotonic_ns
 
 from hookmon.collector import run_folder
@@ -21,6 +20,7 @@ from hookmon.collector.cost import Work, add_work
 from hookmon.collector.discard import discard
 from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
 from hookmon.collector.identity import Identity, own_namespace, shown_pid
+from hookmon.collector.looks import Looks
 from hookmon.collector.merge import Tree, calls_of, in_flight
 from hookmon.collector.roster import Roster
 from hookmon.collector.samples import TABLES as SAMPLED
@@ -34,12 +34,9 @@ from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
 _FOLD_NS = 500_000_000
-_WORK_NS = 100_000_000
 _SERIES_NS = 5_000_000_000
-_WORK_REST = 200  # reading what threads have had takes at most a 200th of it
 _SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
 _REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
-_MOST_SAMPLES = 20_000
 
 _BEFORE = (
     "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
@@ -73,26 +70,25 @@ class Collector:
         self._series = Series(run)
         self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
         self._control = Control(self._folder, window_ns, run.started_ns)
+        self._scanned: list[str] = []  # names of the run folder of which no note is left to be read
         self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
         self._statuses = Statuses()
         self._notes: dict[tuple[str, str], int] = {}
-        self._discovery = Timer(100_000_000)
-        self._sampling = Timer(1_000_000_000)
-        self._working = Timer(_WORK_NS)
-        self._folding = Timer(_FOLD_NS)
-        self._saving_births = Timer(_FOLD_NS)
-        self._saving_series = Timer(_SERIES_NS, run.started_ns + _SERIES_NS)
+        began_ns = run.started_ns  # all that is due together is done on being woken once
+        self._looks = Looks(run, self.processes)
+        self._folding = Timer(_FOLD_NS, began_ns)
+        self._saving_births = Timer(_FOLD_NS, began_ns)
+        self._saving_series = Timer(_SERIES_NS, began_ns, began_ns + _SERIES_NS)
         self._save_error = ""
         self.kept_wrappers = 0  # by the program, when hookmon was detached
         self._unattended = False
-        self._children_ns: int | None = None  # CPU time of what the launcher had waited for before; None: the run is another's
         self._engines: list[str] = []
         self.work: Work = {}
         self._interpreters: list[str] = []
 
     def follow(self, pid: int) -> None:
         """Begin to follow the program."""
-        self._children_ns = _time_of_children()
+        self._looks.begin()
         self.run.main_pid = shown_pid(pid)
         watcher = self.processes.add(self.run.main_pid, monotonic_ns())
         if watcher is not None:
@@ -129,18 +125,10 @@ class Collector:
             self.processes.search(now_ns)
         return bool(self.processes.watchers)
 
-    def tick(self) -> None:
-        """Do what is due. Called a few times a second."""
+    def tick(self) -> float:
+        """Do what is due; return the seconds until there is something again."""
         now_ns = monotonic_ns()
-        if self._discovery.is_due(now_ns):
-            self.processes.discover(now_ns)
-        if self._sampling.is_due(now_ns):
-            self.processes.sample(now_ns)
-            if len(self.processes.samples) > _MOST_SAMPLES:
-                self.processes.thin_samples()
-        if self._working.is_due(now_ns):
-            self._note_work(now_ns)
-            self._working.every_ns = max(_WORK_NS, (monotonic_ns() - now_ns) * _WORK_REST)
+        self._looks.tick(now_ns)
         if self._folding.is_due(now_ns):
             self._control.renew(now_ns)
             self._scan(now_ns)
@@ -152,12 +140,8 @@ class Collector:
                 self._save_births(now_ns)
         if self._feed.tick(now_ns) and self._saving_series.is_due(now_ns):
             self._save_series(now_ns)
-
-    def _note_work(self, now_ns: int) -> None:
-        self.processes.note_work(now_ns)
-        if self._children_ns is not None:
-            self.run.beside_ns = self.processes.overlap.ns
-            self.run.used_ns = _time_of_children() - self._children_ns
+        now_ns = monotonic_ns()
+        return min(self._looks.wait_s(now_ns), self._feed.wait_s(now_ns))
 
     def _take_snapshot(self, now_ns: int) -> Snapshot:
         self._scan(now_ns)
@@ -170,11 +154,15 @@ class Collector:
             names = self._shards.discover(now_ns)
         except OSError:
             return
-        for name in names:
-            if name.endswith(layout.BIRTH_SUFFIX) and name not in self._noted:
-                birth = read_birth(self._folder / name)
-                if birth is not None:
-                    self._noted[name] = self.roster.note(birth, now_ns)
+        if names is not self._scanned:
+            self._scanned = names
+            for name in names:
+                if name.endswith(layout.BIRTH_SUFFIX) and name not in self._noted:
+                    birth = read_birth(self._folder / name)
+                    if birth is not None:
+                        self._noted[name] = self.roster.note(birth, now_ns)
+                    else:
+                        self._scanned = []  # it is being written
         for shard in self._shards.open.values():
             self._writer(shard, now_ns)
 
@@ -292,7 +280,7 @@ class Collector:
         self.processes.discover(now_ns)
         self._scan(now_ns)
         self.processes.search(now_ns)
-        self._note_work(now_ns)
+        self._looks.note_work(now_ns)
         self._fold_ended(now_ns)
         whole = self._tree
         if self._shards.open:
@@ -392,9 +380,3 @@ class Collector:
             wrappers = "1 wrapper is" if self.kept_wrappers == 1 else f"{self.kept_wrappers} wrappers are"
             spots.append(BlindSpot("left behind", f"{wrappers} {_KEPT}"))
         return spots + self.roster.blind_spots()
-
-
-def _time_of_children() -> int:
-    """Return the CPU time of all children of this process that have been waited for, and of what those had waited for."""
-    used = getrusage(RUSAGE_CHILDREN)
-    return round((used.ru_utime + used.ru_stime) * 1e9)

@@ -80,18 +80,33 @@ class Observer(Protocol):
 
 
 class Timer:
-    """Says when something is due again."""
+    """Says when something is due: at the end of each interval since `began_ns`, so that what is due together falls together."""
 
-    def __init__(self, every_ns: int, first_ns: int = 0) -> None:
-        self.every_ns = every_ns
-        self._next_ns = first_ns
+    def __init__(self, every_ns: int, began_ns: int = 0, first_ns: int = 0) -> None:
+        self.every_ns = every_ns  # may be changed at any time; 0: always
+        self._began_ns = began_ns
+        self._first_ns = first_ns
+        self._last_ns: int | None = None
+
+    @property
+    def next_ns(self) -> int:
+        """When it is due the next time."""
+        if self._last_ns is None:
+            return self._first_ns
+        if not self.every_ns:
+            return self._last_ns
+        return self._began_ns + ((self._last_ns - self._began_ns) // self.every_ns + 1) * self.every_ns
 
     def is_due(self, now_ns: int) -> bool:
-        """Say whether it is due; when it is, it is due again after its interval."""
-        if now_ns < self._next_ns:
+        """Say whether it is due; when it is, it is due again at the end of the interval."""
+        if now_ns < self.next_ns:
             return False
-        self._next_ns = now_ns + self.every_ns
+        self._last_ns = now_ns
         return True
+
+    def wait_s(self, now_ns: int) -> float:
+        """Return the seconds until it is due."""
+        return max(0, self.next_ns - now_ns) / 1e9
 
 
 class Feed:

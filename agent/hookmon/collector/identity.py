@@ -12,17 +12,21 @@ import os
 import sys
 import time
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
 
-_HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")
-TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if _HAS_PROC else 100)
+HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")
+TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if HAS_PROC else 100)
 
 # fields of /proc/PID/stat behind the name, counted from 0, see proc_pid_stat(5)
-_STATE, _PARENT, _USER, _SYSTEM, _THREADS, _STARTED = 0, 1, 11, 12, 17, 19
+_STATE, _PARENT, _FAULTS, _WAITED, _HARD_FAULTS, _USER, _SYSTEM, _THREADS, _STARTED, _PAGES = 0, 1, 7, 8, 9, 11, 12, 17, 19, 21
 _IMAGE = 45  # arg_start: where the arguments lie. Another place for each exec; a title written over them does not move them
+
+_FIELDS = itemgetter(_PARENT, _FAULTS, _WAITED, _HARD_FAULTS, _USER, _SYSTEM, _THREADS, _STARTED, _PAGES, _IMAGE)
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 _ANOTHER = 1  # no inode of a namespace, those are numbers above 2**31
 _MOST_PIDS = 1 << 22  # what Linux gives at most: pid_max in proc_sys_kernel(5)
@@ -56,7 +60,10 @@ class Stat(NamedTuple):
     has_ended: bool  # it is a zombie: nobody has waited for it yet
     image: int  # 0 where it is not known
     cpu_ns: int
-    threads: int = 1  # where that is told
+    threads: int = 1  # where that is told; so are the next three
+    faults: int = 0  # of pages, of which each new one takes one
+    waited: int = 0  # the same of the children that it has waited for: it grows with each of them
+    rss_bytes: int = 0
 
 
 class Status(NamedTuple):
@@ -66,15 +73,20 @@ class Status(NamedTuple):
     users: str  # the real, effective, saved and file system's user as Linux writes them
     own_pid: int  # its pid as it sees it itself
     is_nested: bool  # it lives in a PID namespace below the launcher's
+    switches: int = 0  # how often its main thread left a processor
 
 
 def look_at(pid: int) -> Stat | None:
     """Return what the kernel says of a process, None when there is none. Raises OSError when that cannot be told."""
     if not 0 < pid < _MOST_PIDS:
         return None
-    if not _HAS_PROC:
+    if not HAS_PROC:
         return _look_through_psutil(pid)
-    content = _content(f"/proc/{pid}/stat", 2048)
+    return stat_of(_content(f"/proc/{pid}/stat", 2048))
+
+
+def stat_of(content: bytes) -> Stat | None:
+    """Return what a whole `stat` file says; None when it is empty, or none."""
     return parse_stat(content.rpartition(b")")[2]) if content else None
 
 
@@ -82,13 +94,13 @@ def parse_stat(text: bytes | str) -> Stat | None:
     """Return what stands in a `stat` file behind the name of the process; None when it is no such text."""
     fields = text.split()
     try:
-        numbers = [int(fields[at]) for at in (_PARENT, _USER, _SYSTEM, _THREADS, _STARTED, _IMAGE)]
+        parent_pid, faults, waited, hard_faults, user, system, threads, started, pages, image = map(int, _FIELDS(fields))
     except (IndexError, ValueError):
         return None
-    parent_pid, user, system, threads, started, image = numbers
     is_zombie = fields[_STATE] in (b"Z", b"X", "Z", "X")
     has_ended = is_zombie and threads <= 1  # a main thread may end first
-    return Stat(parent_pid, started, has_ended, image, (user + system) * TICK_NS, threads)
+    cpu_ns = (user + system) * TICK_NS
+    return Stat(parent_pid, started, has_ended, image, cpu_ns, threads, faults + hard_faults, waited, pages * _PAGE_BYTES)
 
 
 def _look_through_psutil(pid: int) -> Stat | None:
@@ -107,15 +119,22 @@ def _look_through_psutil(pid: int) -> Stat | None:
 def read_status(pid: int) -> Status | None:
     """Return more of what Linux says of a process, None where it says nothing."""
     try:
-        content = _content(f"/proc/{pid}/status", 8192) if _HAS_PROC else b""
+        content = _content(f"/proc/{pid}/status", 8192) if HAS_PROC else b""
     except OSError:
         return None
+    return status_of(pid, content)
+
+
+def status_of(pid: int, content: bytes) -> Status | None:
+    """Return what a `status` file says; None when it is empty."""
     if not content:
         return None
     peak = _field(content, b"\nVmHWM:").split()
     pids = _field(content, b"\nNSpid:").split()
     own_pid = int(pids[-1]) if pids else pid
-    return Status(int(peak[0]) * 1024 if peak else 0, _field(content, b"\nUid:").decode(), own_pid, len(pids) > 1)
+    switches = sum(int(_field(content, name) or 0) for name in (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:"))
+    users = _field(content, b"\nUid:").decode()
+    return Status(int(peak[0]) * 1024 if peak else 0, users, own_pid, len(pids) > 1, switches)
 
 
 def _field(content: bytes, name: bytes) -> bytes:
@@ -178,7 +197,7 @@ def boot_id() -> str:
 
 def age_ns(stat: Stat) -> int:
     """Return how long ago a process began."""
-    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if _HAS_PROC else time.time_ns()
+    now_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) if HAS_PROC else time.time_ns()
     return max(0, now_ns - stat.started * TICK_NS)
 
 
@@ -218,7 +237,7 @@ def children(pid: int) -> list[int]:
 
 def has_in_environment(pid: int, name: str, value: str) -> bool:
     """Say whether a process was executed with a variable in its environment; False where that cannot be read."""
-    if not _HAS_PROC:
+    if not HAS_PROC:
         try:
             return psutil.Process(pid).environ().get(name) == value
         except (psutil.Error, OSError):

@@ -1,7 +1,7 @@
 """Starts the program, passes signals on and waits for its end.
 
-In: a command and the run folder. Out: how the program ended, and a call of `tick` every tenth of a second meanwhile. Runs in the
-launcher, in its one thread.
+In: a command and the run folder. Out: how the program ended, and calls of `tick` meanwhile, each when the one before has said.
+Runs in the launcher, in its one thread, which sleeps until something is due, a signal comes or the program ends.
 
 The program stays in the launcher's process group, so that Ctrl-C, job control and `os.getpgrp()` are what they are without
 us. A signal from the terminal has reached it already; one that was sent to the launcher alone is passed on. When the program
@@ -208,17 +208,17 @@ class _Program:
             os.waitpid(state.si_pid, 0)
 
 
-def wait(pid: int, tick: Callable[[], None], ended: Callable[[], None]) -> int:
+def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None]) -> int:
     """Wait for the program and return its exit code, -N when signal N killed it.
 
+    `tick` does what is due and returns the seconds until there is something again.
     `ended` is called when it has ended and can still be looked at. Stops when the program stops.
     """
     signals.hold_stops()
     program = _Program(pid)
     try:
         while True:
-            tick()
-            arrival = signals.next_arrival()
+            arrival = signals.next_arrival(tick())
             if arrival.number == signal.SIGCONT:
                 signals.settle()
             news = program.notice()

@@ -16,7 +16,6 @@ from hookmon.collector.identity import (
     Stat,
     age_ns,
     boot_id,
-    children,
     every_pid,
     has_in_environment,
     identify,
@@ -54,6 +53,7 @@ class Processes:
         self.known: dict[Identity, Watcher] = {}  # these, and those that have ended
         self.samples: list[Sample] = []
         self.overlap = Overlap()
+        self.changed_ns = 0  # when a process began, ended or became another one, as far as it was seen
         self.searched_ns = 0  # when `search` was last done
         self._worked_ns = 0  # when `note_work` was last done
         self._zombies: dict[int, int] = {}  # {pid: when it began} of those that nobody has waited for
@@ -85,6 +85,7 @@ class Processes:
         watcher = self.known.get(identity)
         is_new = watcher is None
         if watcher is None:
+            self.changed_ns = now_ns
             began_ns = now_ns - age_ns(stat)
             row = Process(pid, stat.parent_pid, [], started_ns=max(self._started_ns, began_ns))
             watcher = self.known[identity] = Watcher(identity, row)
@@ -155,24 +156,27 @@ class Processes:
         """Find the children of all that is known, and notice what has ended."""
         for pid, watcher in list(self.watchers.items()):
             try:
-                stat = look_at(pid)
+                stat = watcher.look()
             except OSError:
                 continue  # the launcher has no descriptor left, say: it is asked again soon
             if stat is not None and stat.started == watcher.identity.started:
                 if not stat.has_ended:
-                    watcher.notice(stat, now_ns)
+                    if watcher.notice(stat, now_ns):
+                        self.changed_ns = now_ns
                     continue
             else:
                 stat = None
             del self.watchers[pid]
             watcher.end(stat, now_ns)
+            self.changed_ns = now_ns
         self._find_children(now_ns)
 
     def _find_children(self, now_ns: int) -> None:
         zombies: dict[int, int] = {}
         pending = list(self.watchers)
         while pending:
-            for child in children(pending.pop()):
+            watcher = self.watchers.get(pending.pop())
+            for child in watcher.children(now_ns) if watcher is not None else ():
                 if child in self.watchers:
                     continue
                 stat = _look(child)
@@ -198,7 +202,6 @@ class Processes:
     def sample(self, now_ns: int) -> None:
         """Take one sample of every process."""
         for watcher in self.watchers.values():
-            watcher.refresh(now_ns)
             sample = watcher.last_sample = watcher.sample(now_ns)
             if sample is not None:
                 sample.at_ns -= self._started_ns

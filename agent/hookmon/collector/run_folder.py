@@ -57,6 +57,7 @@ _DELETED_SUFFIXES = (
 )
 _DROP_MODE = 0o1733  # anybody may make files in it, and list or delete none but their own
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TICK_NS = 50_000_000  # of the clock that file systems take times from, or longer
 _YOUNG_S = 60  # between its making and its lock a folder cannot be told from one that was left behind
 
 
@@ -286,6 +287,33 @@ def files_of(folder: Path) -> list[str]:
     with suppress(OSError):
         names += [f"{layout.DROP_NAME}/{name}" for name in os.listdir(folder / layout.DROP_NAME)]
     return sorted(names)
+
+
+class Listing:
+    """The names of all files in a run folder, read again where some may have come or gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folders = folder, folder / layout.DROP_NAME
+        self._names: list[str] = []
+        self._state: tuple[int, ...] = ()  # () for one of which it is not certain that it will be another after a change
+
+    def names(self) -> list[str]:
+        """Return the names as `files_of` does, the same list as long as nothing has changed. Raises OSError as that does."""
+        state = tuple(map(_changed_ns, self._folders))
+        if not state[0] or state != self._state:
+            now_ns = time.time_ns()  # before it is read: what comes later says nothing of then
+            is_certain = all(now_ns - changed_ns > _TICK_NS for changed_ns in state)
+            self._names = files_of(self._folders[0])
+            self._state = state if is_certain else ()
+        return self._names
+
+
+def _changed_ns(folder: Path) -> int:
+    """Return when a folder was changed last, 0 where there is none."""
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def shares_mounts(note: Note) -> bool:

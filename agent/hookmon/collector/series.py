@@ -16,6 +16,7 @@ from hookmon.core.histogram import coarsen
 
 SHORTEST_NS = 250_000_000
 MOST_INTERVALS = 240
+_MOST_OF_SHORTEST = 40  # a program of ten seconds has enough of them, and beside a longer one the launcher sleeps for longer
 MOST_NAMES = 128
 OTHER = CallKey("(other)", "", "")
 """The key of all names beyond MOST_NAMES, those with the least time."""
@@ -60,7 +61,7 @@ class Series:
             at_ns = max(self._noted_ns, snapshot.at_ns - self._run.started_ns)
             middle_ns = (self._noted_ns + at_ns) // 2
             self._noted_ns = at_ns
-            while at_ns // self.interval_ns >= MOST_INTERVALS:
+            while at_ns // self.interval_ns >= (MOST_INTERVALS if self.interval_ns > SHORTEST_NS else _MOST_OF_SHORTEST):
                 self._double()
             self._last = middle_ns // self.interval_ns
         for key, now in self._grown(snapshot).items():

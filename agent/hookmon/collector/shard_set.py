@@ -98,6 +98,8 @@ class ShardSet:
     ) -> None:
         """Begin with no shard open; the rows are what is known of those that are `folded`, by their names."""
         self._folder = folder
+        self._listing = run_folder.Listing(folder)
+        self._names: list[str] = []  # of which all that can be opened is
         self.open: dict[str, Shard] = {}
         self.folded = list(folded)
         self.broken: dict[str, str] = {}  # {name: why it cannot be read}
@@ -106,17 +108,18 @@ class ShardSet:
         self.ended_examples: deque[LiveExample] = deque(maxlen=_MOST_ENDED_EXAMPLES)
 
     def discover(self, now_ns: int) -> list[str]:
-        """Open the shards that are new in the run folder; return the names of all its files.
+        """Open the shards that are new in the run folder; return the names of all its files, the same list where none is new.
 
         Raises OSError when there is no folder.
         """
-        names = run_folder.files_of(self._folder)
-        for name in names:
+        names = self._listing.names()
+        for name in names if names is not self._names or self.broken else ():
             if name.endswith(layout.SHARD_SUFFIX) and name not in self.open and name not in self.folded:
                 try:
                     self.open[name] = Shard(self._folder / name, now_ns)
                 except ShardError as error:
                     self.broken[name] = str(error)
+        self._names = names
         return names
 
     def has_new(self) -> bool:

@@ -25,7 +25,7 @@ _HARMLESS = frozenset((signal.SIGCONT, signal.SIGURG, signal.SIGWINCH))  # what 
 _PASSED_ON = frozenset(signal.valid_signals()) - _SYNCHRONOUS - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
 _HELD = _PASSED_ON - _STOPS | {signal.SIGCHLD}
 _SENT_BY_KERNEL = 0x80  # SI_KERNEL in Linux's siginfo.h: keys, hang-up and timers
-_TICK_S = 0.1
+_LONGEST_S = 0.1  # where a signal cannot be waited for
 _WAKE_S = 0.05
 
 
@@ -112,12 +112,12 @@ def pass_on_pending(pid: int) -> None:
             send(pid, arrival.number)
 
 
-def next_arrival() -> Arrival:
-    """Return the next signal, one with the number 0 after a tick without any."""
+def next_arrival(wait_s: float = 0.1) -> Arrival:
+    """Return the next signal, one with the number 0 when none has come for so many seconds. The end of a child is one."""
     if hasattr(signal, "sigtimedwait"):
-        info = signal.sigtimedwait(_PASSED_ON | {signal.SIGCHLD}, _TICK_S)
+        info = signal.sigtimedwait(_PASSED_ON | {signal.SIGCHLD}, wait_s)
         return Arrival(info.si_signo, info.si_pid, info.si_code) if info is not None else Arrival(0)
-    time.sleep(_TICK_S)  # macOS: no siginfo, so a signal from the terminal is passed on a second time
+    time.sleep(min(wait_s, _LONGEST_S))  # macOS: no siginfo, so a signal from the terminal is passed on a second time
     return next(_take_pending(_PASSED_ON | {signal.SIGCHLD}), Arrival(0))
 
 

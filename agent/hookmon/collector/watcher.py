@@ -5,13 +5,14 @@ In: a pid, and what the kernel says of it. Out: its row, samples, and the reason
 
 from __future__ import annotations
 
-import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psutil
 
-from hookmon.collector.identity import Identity, Stat, read_status
-from hookmon.collector.schedule import Schedule
+from hookmon.collector.identity import HAS_PROC, Identity, Stat, children, look_at, stat_of, status_of
+from hookmon.collector.proc_files import ProcFiles
+from hookmon.collector.schedule import Schedule, Turn
 from hookmon.collector.store import Process, Sample
 from hookmon.collector.unwatched import REPLACED, is_python, name_of, other_rights, unwatched_reason
 from hookmon.core.arguments import mask
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hookmon.collector.births import Birth
 
 _YOUNG_NS = 20_000_000  # a process that has just been executed has not even loaded its libraries
+_SECOND_NS = 1_000_000_000  # so often what costs more is asked at least, of a process that has run since
 
 
 class Watcher:
@@ -44,7 +46,18 @@ class Watcher:
         self.ended_ns = row.started_ns
         self.reason = ""  # why this image is not watched, "" when it is or when that is not known
         self.rights = ""  # what keeps it from the run folder, "" for nothing
+        self._files = ProcFiles(row.pid)
+        self._said = b""  # by the kernel when it was looked at last
+        self._stat: Stat | None = None  # what that means
+        self._noticed: Stat | None = None  # the last one that was taken in
         self._threads = 1  # when it was looked at last
+        self._faults = 0  # the same, with its status
+        self._status_ns = 0  # when that was read
+        self._children_ns = 0  # when they were all looked for
+        self._children_of: Stat | None = None  # what was said then
+        self._scheduled: Stat | None = None  # what was said when its threads were read
+        self._sampled: tuple[Stat, Turn] | None = None  # what was said when a sample was taken
+        self._title = b""  # its arguments as they stood there last
         self._schedule = Schedule()
         self._process: psutil.Process | None = None
         self._users = ""
@@ -64,6 +77,7 @@ class Watcher:
     def begin(self, pid: int, stat: Stat, now_ns: int) -> None:
         """Begin to look at a process that lives. Raises psutil.Error when it has just ended."""
         self._process = psutil.Process(pid)
+        self._files = ProcFiles(pid)
         self.row.pid, self.row.parent_pid = pid, stat.parent_pid
         self.row.state = "running"
         self.alive, self.is_saved = True, False
@@ -71,7 +85,7 @@ class Watcher:
         if self.was_before and not self._before:
             self._before = {"cpu_ns": stat.cpu_ns}
             self.sample(now_ns)
-            self._schedule.start_here(pid, stat.threads)
+            self._schedule.start_here(self._files, stat.threads)
             row = self.row
             names = ("switches", "read_bytes", "written_bytes")
             self._before |= {name: getattr(row, name) for name in names}
@@ -107,55 +121,143 @@ class Watcher:
         except (psutil.Error, OSError):
             pass  # it has just ended: what was seen before holds
 
-    def notice(self, stat: Stat, now_ns: int) -> None:
-        """Take in what the kernel says: processor time, the most memory, another image, another user."""
-        self.note_cpu(stat.cpu_ns)
-        self._threads = stat.threads
-        if stat.image and stat.image != self.image:
-            self.image, self.image_ns = stat.image, now_ns
-            self._is_settled = False
-            self.refresh(now_ns)
+    def look(self) -> Stat | None:
+        """Return what the kernel says of it, the same object as long as that is the same; None when it is gone.
+
+        Raises OSError when it cannot be told.
+        """
+        if not HAS_PROC:
+            return look_at(self.row.pid)
+        said = self._files.read("stat", 2048)
+        if said != self._said:
+            self._said, self._stat = said, stat_of(said)
+        return self._stat
+
+    def notice(self, stat: Stat, now_ns: int) -> bool:
+        """Take in what the kernel says: processor time, the most memory, another image, another user.
+
+        Returns whether something has begun or ended with it: another image, or children that it has waited for.
+        """
         self.image_seen_ns = now_ns
-        if now_ns - self.row.started_ns < _YOUNG_NS:
-            return
-        status = read_status(self.row.pid)
-        if status is not None:
-            self.row.rss_max_bytes = max(self.row.rss_max_bytes, status.peak_bytes)
-            if status.users != self._users:
-                self._users = status.users
+        before, self._noticed = self._noticed, stat
+        is_new = stat is not before
+        has_changed = before is not None and stat.waited != before.waited
+        if is_new:
+            self.note_cpu(stat.cpu_ns)
+            self._threads = stat.threads
+            if stat.image and stat.image != self.image:
+                self.image, self.image_ns = stat.image, now_ns
+                self._is_settled, self._title = False, b""
                 self.refresh(now_ns)
+                has_changed = True
+        if now_ns - self.row.started_ns < _YOUNG_NS:
+            return has_changed
+        if HAS_PROC and is_new and (stat.faults != self._faults or now_ns - self._status_ns >= _SECOND_NS):
+            self._note_status(stat, now_ns)
         if not self._is_settled and self.image and now_ns - self.image_ns >= _YOUNG_NS:
             self.refresh(now_ns)
+        return has_changed
+
+    def _note_status(self, stat: Stat, now_ns: int) -> None:
+        """Read its status: a process that has taken no new page has not grown."""
+        self._faults, self._status_ns = stat.faults, now_ns
+        try:
+            status = status_of(self.row.pid, self._files.read("status", 8192))
+        except OSError:
+            return
+        if status is None:
+            return
+        self.row.rss_max_bytes = max(self.row.rss_max_bytes, status.peak_bytes)
+        self.row.switches = max(0, status.switches - self._before.get("switches", 0))
+        if status.users != self._users:
+            self._users = status.users
+            self.refresh(now_ns)
+
+    def children(self, now_ns: int) -> list[int]:
+        """Return its children; some may be left out that were there before while nothing has changed."""
+        if not HAS_PROC:
+            return children(self.row.pid)
+        if self._threads > 1:
+            if self._children_of is self._stat and now_ns - self._children_ns < _SECOND_NS:
+                return []
+            self._children_of, self._children_ns = self._stat, now_ns
+        return self._files.children(self._threads)
 
     def sample(self, now_ns: int) -> Sample | None:
-        """Take a sample, which counts from 0; None when the process has just ended."""
-        process, row = self._process, self.row
-        if process is None:
+        """Take a sample, which counts from 0; None when the process has just ended. One that has not run is as it was."""
+        if self._process is None:
             return None
+        if not HAS_PROC:
+            return self._sample_by_psutil(now_ns)
+        row, before = self.row, self.last_sample
         try:
+            stat = self.look()
+            if stat is None or stat.has_ended:
+                return None
+            mark = stat, self._schedule.total
+            if before is not None and mark == self._sampled and self._threads <= self._schedule.known:
+                row.duration_ns = now_ns - row.started_ns
+                return replace(before, at_ns=now_ns)
+            self._sampled = mark
+            self.note_cpu(stat.cpu_ns)
+            self._note_status(stat, now_ns)
+            files = self._files.count_open()
+        except OSError:
+            return None
+        read, written = self._files.traffic()
+        self._note_title(now_ns)
+        row.duration_ns = now_ns - row.started_ns
+        row.threads_max = max(row.threads_max, stat.threads)
+        row.files_max = max(row.files_max, files)
+        row.read_bytes = read - self._before.get("read_bytes", 0)
+        row.written_bytes = written - self._before.get("written_bytes", 0)
+        return Sample(
+            now_ns,
+            row.pid,
+            row.cpu_ns,
+            stat.rss_bytes,
+            stat.threads,
+            files,
+            row.read_bytes,
+            row.written_bytes,
+            row.switches,
+        )
+
+    def _note_title(self, now_ns: int) -> None:
+        """Look at the command again where other arguments stand there, or something is not as it should be."""
+        try:
+            title = self._files.read("cmdline")
+        except OSError:
+            return
+        if title != self._title or self.rights or not self._is_settled:
+            self._title = title
+            self.refresh(now_ns)
+
+    def _sample_by_psutil(self, now_ns: int) -> Sample | None:
+        process, row = self._process, self.row
+        self.refresh(now_ns)
+        try:
+            assert process is not None
             with process.oneshot():
                 cpu = process.cpu_times()
                 self.note_cpu(round((cpu.user + cpu.system) * 1e9))
                 rss = process.memory_info().rss
                 threads = process.num_threads()
-                switches = sum(process.num_ctx_switches()) - self._before.get("switches", 0)
+                row.switches = sum(process.num_ctx_switches()) - self._before.get("switches", 0)
                 files = process.num_fds()
-                read, written = _traffic(process)
         except (psutil.Error, OSError):
             return None
         row.duration_ns = now_ns - row.started_ns
-        if sys.platform != "linux":
-            row.rss_max_bytes = max(row.rss_max_bytes, rss)
+        row.rss_max_bytes = max(row.rss_max_bytes, rss)
         row.threads_max = max(row.threads_max, threads)
         row.files_max = max(row.files_max, files)
-        row.switches = switches
-        read, written = read - self._before.get("read_bytes", 0), written - self._before.get("written_bytes", 0)
-        row.read_bytes, row.written_bytes = read, written
-        return Sample(now_ns, row.pid, row.cpu_ns, rss, threads, files, read, written, switches)
+        return Sample(now_ns, row.pid, row.cpu_ns, rss, threads, files, 0, 0, row.switches)
 
     def note_schedule(self) -> None:
         """Read how long its threads had a processor, and how long they waited for one. Linux only."""
-        self._schedule.read(self.row.pid, self._threads)
+        is_same = self._stat is not None and self._stat is self._scheduled
+        self._schedule.read(self._files, self._threads, are_same=is_same)
+        self._scheduled = self._stat
         total = self._schedule.total
         self.row.ran_ns, self.row.waited_ns = max(self.row.ran_ns, total.ran_ns), max(self.row.waited_ns, total.waited_ns)
         self.row.cpu_ns = max(self.row.cpu_ns, self.row.ran_ns)  # which comes in ticks of 10 ms
@@ -183,21 +285,12 @@ class Watcher:
                     self.rights = other_rights(psutil.Process(self.row.pid))
                 except psutil.Error:
                     pass
+        self._files.close()
         self._process = None
         self.alive, self.was_seen = False, True
         self.ended_ns = now_ns
         self.row.state = "gone"
         self.row.duration_ns = max(0, now_ns - self.row.started_ns)
-
-
-def _traffic(process: psutil.Process) -> tuple[int, int]:
-    if not hasattr(process, "io_counters"):  # macOS
-        return 0, 0
-    try:
-        counters = process.io_counters()
-    except (psutil.Error, OSError):
-        return 0, 0
-    return counters.read_bytes, counters.write_bytes
 
 
 def _strip_padding(command: list[str]) -> list[str]:

@@ -1,0 +1,70 @@
+"""When the processes of a run are looked at: often while some begin and end, and seldom where all is as it was.
+
+In: the processes. Out: their rows and samples as they grow, and when it is time for the next look. Runs in the launcher. A look
+that is due wakes the launcher, so all that is done at intervals is done together with one.
+"""
+
+from __future__ import annotations
+
+from resource import RUSAGE_CHILDREN, getrusage
+from time import monotonic_ns
+
+from hookmon.collector.feed import Timer
+from hookmon.collector.processes import Processes
+from hookmon.collector.store import Run
+
+LOOK_NS = 500_000_000
+_SHORT_NS = 100_000_000  # between two looks while processes begin and end
+_YOUNG_NS = 4_000_000_000  # so long after one did
+_SAMPLE_NS = 1_000_000_000
+_WORK_REST = 200  # reading what threads have had takes at most a 200th of the time
+_MOST_SAMPLES = 20_000
+
+
+class Looks:
+    """Looks at the processes of one run."""
+
+    def __init__(self, run: Run, processes: Processes) -> None:
+        self._run = run
+        self._processes = processes
+        self._looking = Timer(_SHORT_NS, run.started_ns)
+        self._working = Timer(0, run.started_ns)
+        self._sampling = Timer(_SAMPLE_NS, run.started_ns)
+        self._children_ns: int | None = None  # CPU time of what the launcher had waited for before; None: the run is another's
+
+    def begin(self) -> None:
+        """Begin before the program does anything: what the launcher waits for from now on is of the run."""
+        self._children_ns = _time_of_children()
+
+    def tick(self, now_ns: int) -> None:
+        """Look if it is time for that."""
+        if not self._looking.is_due(now_ns):
+            return
+        processes = self._processes
+        processes.discover(now_ns)
+        if self._working.is_due(now_ns):
+            self.note_work(now_ns)
+            self._working.every_ns = (monotonic_ns() - now_ns) * _WORK_REST
+        if self._sampling.is_due(now_ns):
+            processes.sample(now_ns)
+            if len(processes.samples) > _MOST_SAMPLES:
+                processes.thin_samples()
+        is_young = now_ns - max(processes.changed_ns, self._run.started_ns) < _YOUNG_NS
+        self._looking.every_ns = _SHORT_NS if is_young else LOOK_NS
+
+    def wait_s(self, now_ns: int) -> float:
+        """Return the seconds until the next look."""
+        return self._looking.wait_s(now_ns)
+
+    def note_work(self, now_ns: int) -> None:
+        """Read what the processes have had of processors, side by side too."""
+        self._processes.note_work(now_ns)
+        if self._children_ns is not None:
+            self._run.beside_ns = self._processes.overlap.ns
+            self._run.used_ns = _time_of_children() - self._children_ns
+
+
+def _time_of_children() -> int:
+    """Return the CPU time of all children of this process that have been waited for, and of what those had waited for."""
+    used = getrusage(RUSAGE_CHILDREN)
+    return round((used.ru_utime + used.ru_stime) * 1e9)
