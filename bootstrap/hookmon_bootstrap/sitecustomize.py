@@ -1,4 +1,4 @@
-"""What Python imports at start when `hookmon run` put this folder on PYTHONPATH.
+"""What Python imports at start when `hookmon run` put this folder on PYTHONPATH, or the door did (hookmon_door.py).
 
 Starts the probe, leaves sys.path, and then makes room for the user's own sitecustomize, whose import goes on exactly as if
 this file had never been there. Parses on every Python, prints nothing, raises nothing of its own.
@@ -152,17 +152,18 @@ def _stay_first():
 
 
 _begin()
-_replaced = sys.modules.pop("sitecustomize", None)  # this module, or that of a tool which executes this file in its place
-_was_first = os.environ.get("PYTHONPATH", "").split(os.pathsep)[0] == _HERE
-try:
-    import sitecustomize  # noqa: F401  (the user's own; where there is none, whoever imports expects this very ImportError)
-except BaseException as error:
-    if _is_imported():
-        raise
-    if _replaced is not None:
-        sys.modules["sitecustomize"] = _replaced
-    if getattr(error, "name", "") != "sitecustomize":
-        raise
-finally:
-    if _was_first:
-        _stay_first()
+if __name__ != "hookmon_late_start":  # the door's name for it, where the user's own has been imported long ago
+    _replaced = sys.modules.pop("sitecustomize", None)  # this module, or that of a tool which executes this file in its place
+    _was_first = os.environ.get("PYTHONPATH", "").split(os.pathsep)[0] == _HERE
+    try:
+        import sitecustomize  # noqa: F401  (the user's own; where there is none, whoever imports expects this very ImportError)
+    except BaseException as error:
+        if _is_imported():
+            raise
+        if _replaced is not None:
+            sys.modules["sitecustomize"] = _replaced
+        if getattr(error, "name", "") != "sitecustomize":
+            raise
+    finally:
+        if _was_first:
+            _stay_first()

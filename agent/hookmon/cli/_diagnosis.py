@@ -7,12 +7,13 @@ not started.
 from __future__ import annotations
 
 import os
+import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from glob import iglob
 from pathlib import Path
-from shlex import join
+from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from hookmon import __version__
@@ -81,7 +82,7 @@ def diagnose(command: list[str], found: Origins) -> list[Check]:
     else:
         checks.append(Check("command", YES, trail))
         checks += _interpreter(command, resolved.interpreter, found)
-        if _is_pex(resolved.arguments):
+        if _is_pex(resolved.arguments) and not any(check.what == "door" and check.answer == YES for check in checks):
             checks.append(Check("script", NO, f"{resolved.arguments[0]} is a PEX: it executes Python again with -I (isolated)"))
     checks += _places()
     checks.append(_configuration(found, resolved.interpreter, resolved.arguments))
@@ -125,11 +126,37 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
     yield Check("interpreter", YES if answer.is_supported else NO, f"{answer.name} {answer.version}, {answer.executable}")
     probe = _probe(answer, interpreter, status)
     yield probe
+    if answer.is_supported:
+        yield _door(answer)
     if answer.probe:
         yield Check("engine", YES, answer.engine + _about_engine(answer), is_needed=False)
     yield from _company(command, answer)
     if probe.answer != NO:  # no pack works without it
         yield from _packs(answer, found)
+
+
+def _door(answer: Interpreter) -> Check:
+    """Tell whether `hookmon enable` was here."""
+    from hookmon.collector import door
+    from hookmon.core.errors import DoorError
+
+    major, minor = (int(part) for part in answer.version.split(".")[:2])
+    environment = door.Environment(answer.executable, (major, minor), answer.prefix, Path(answer.site_packages))
+    try:
+        found = door.look(environment)
+    except DoorError as error:
+        return Check("door", NOTE, str(error), is_needed=False)
+    if not found.files:
+        return Check("door", NOTE, f"there is none; {_enabling(answer)} writes one", is_needed=False)
+    if not found.is_current:
+        text = f"{found.files[0]} is of another hookmon, or an older one; {_enabling(answer)} renews it"
+        return Check("door", NOTE, text, is_needed=False)
+    return Check("door", YES, f"{found.files[0]}: HOOKMON=1 watches it without hookmon run", is_needed=False)
+
+
+def _enabling(answer: Interpreter) -> str:
+    """Return the command that gives an environment a door."""
+    return "hookmon enable" if answer.prefix == sys.prefix else f"hookmon enable --venv {quote(answer.prefix)}"
 
 
 def _about_engine(answer: Interpreter) -> str:
@@ -158,7 +185,8 @@ def _probe(answer: Interpreter, interpreter: list[str], status: str | None) -> C
     if answer.probe and not status:
         return Check("probe", YES, "starts with the interpreter")
     if option := excluding_option([*interpreter, "-c"]):
-        return Check("probe", NO, f"the interpreter is started with {option}")
+        remedy = "" if option.startswith("-S") or not answer.is_supported else f"; {_enabling(answer)} mends that"
+        return Check("probe", NO, f"the interpreter is started with {option}{remedy}")
     if is_disabled(os.environ):
         return Check("probe", NO, DISABLED)
     if status:

@@ -36,6 +36,11 @@ if found["probe"]:
     if engine.compiled:
         found["reads"] = engine.compiled.reads()
 found["loaded"] = [name for name in wanted["loaded"] if name in loaded]
+try:
+    import sysconfig
+    found["site_packages"] = sysconfig.get_path("purelib")
+except Exception:  # Python 2.6
+    found["site_packages"] = ""
 found["importable"] = []
 found["libraries"] = {}
 try:
@@ -74,6 +79,7 @@ class Interpreter:
     sitecustomize: str  # its path, "" for none
     probe: bool  # hookmon's probe was started in it
     engine: str  # the recorder that serves in it, "" without the probe
+    site_packages: str = ""  # where pip installs
     why_pure: str = ""  # why it is the pure one, "" where it is not
     reads: dict[str, bool | None] = field(default_factory=dict)  # see _engine.reads
     importable: list[str] = field(default_factory=list)

@@ -84,6 +84,13 @@ class AttachError(HookmonError):
     code = "attach-refused"
 
 
+class DoorError(HookmonError):
+    """An environment gets no door by `hookmon enable`, or does not lose it."""
+
+    exit_code = 1
+    code = "enable-refused"
+
+
 class EarlySignal(HookmonError):  # noqa: N818  # it is no mistake of anybody's
     """A signal that ends processes has come before the program was started. The command line ends by that signal."""
 

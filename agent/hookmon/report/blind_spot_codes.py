@@ -104,7 +104,8 @@ BLIND_SPOTS = (
         "A process of the run was not watched: it is no Python, or its interpreter was told to ignore the environment "
         "(-I, -E, -S, a cleared environment), or is older than 3.11, or runs with the rights of another user, or a watched "
         "process became it by exec.",
-        "The line says which. hookmon doctor COMMAND tells it before the start.",
+        "The line says which. hookmon doctor COMMAND tells it before the start. hookmon enable mends -I, -E and a "
+        "replaced PYTHONPATH.",
     ),
     (
         "no-monitoring",

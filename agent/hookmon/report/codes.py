@@ -57,6 +57,12 @@ _ERRORS = (
         "Name a file with --output FILE, or pipe hookmon report into a program.",
     ),
     (
+        "enable-refused",
+        "hookmon enable or disable cannot write the environment's site-packages, found a file there that is not its own, or the "
+        "environment has no CPython 3.11 or newer.",
+        "The line says which. Name the environment with --venv FOLDER, and be who may write there.",
+    ),
+    (
         "exit-code-lost",
         "Another part of the system waited for the program, so its exit code never reached hookmon.",
         "Start hookmon run without a supervisor that reaps its children (a container's init is fine).",
