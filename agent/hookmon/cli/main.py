@@ -29,6 +29,7 @@ def main() -> None:
     if sys.platform == "win32":
         sys.stderr.write("hookmon: Windows is not supported yet\n")
         sys.exit(2)
+    _heed_signals()
     _fill_standard_descriptors()
     _stand_back()
     try:
@@ -63,6 +64,20 @@ def main() -> None:
         answer = -2  # SIGINT
     if isinstance(answer, int) or sys.flags.inspect:
         _leave(answer if isinstance(answer, int) else 0)
+
+
+def _heed_signals() -> None:
+    """End by a signal as any process does, also as the first one of a container: PID 1 gets none that it has no handler for.
+
+    A container that is just starting, or one in which another verb runs, would have to be killed.
+    """
+    if os.getpid() != 1:
+        return
+    import signal
+
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):  # collector.signals.OF_INIT, which is not imported yet
+        if signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 def _fill_standard_descriptors() -> None:

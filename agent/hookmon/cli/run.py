@@ -271,6 +271,7 @@ class Session:
             launcher_pid=os.getpid(),
             launcher_started=psutil.Process().create_time(),
             boot=identity.boot_id(),
+            pids=run_folder.pid_namespace(),
             oldest=identity.start_of_self(),
             started_ns=time.monotonic_ns(),
             plan=[dict(watch) for watch in watches],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,8 +78,17 @@ def has_processes(folder: Path) -> bool:
     return False
 
 
+def writers_in(folder: Path) -> set[Identity]:
+    """Return the processes that have left something in a run folder which their launcher has not taken away; none without one."""
+    with suppress(OSError):
+        return {found for name in run_folder.files_of(folder) if (found := _writer(folder / name)) is not None}
+    return set()
+
+
 def _writer(path: Path) -> Identity | None:
     """Return who left a file in a run folder, None when it does not say."""
+    if not path.name.endswith((layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX)):
+        return None
     if path.name.endswith(layout.BIRTH_SUFFIX):
         birth = read_birth(path)
         return birth.identity if birth is not None else None

@@ -253,11 +253,12 @@ class Collector:
         self._saving_births.every_ns = max(_FOLD_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def _save_series(self, now_ns: int) -> None:
-        """Save series and samples. A killed launcher would lose them; everything else can be read again from the shards."""
+        """Save series, samples and processes, which a killed launcher would lose; the rest can be read again from the shards."""
         self._series.store()
         self.run.samples = self.processes.samples
+        self.roster.list_into(self.run, now_ns)
         with suppress(RunFileError):
-            self._run_file.save_tables(self.run, ("series", "samples", *SAMPLED))
+            self._run_file.save_tables(self.run, ("processes", "series", "samples", *SAMPLED))
         self._saving_series.every_ns = max(_SERIES_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def add_processes_of_folder(self) -> None:

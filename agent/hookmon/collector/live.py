@@ -19,6 +19,7 @@ from hookmon.collector import run_folder
 from hookmon.collector.births import read_birth
 from hookmon.collector.control import WINDOW_NS, Control
 from hookmon.collector.counters import sum_of, totals_of
+from hookmon.collector.elsewhere import live_processes
 from hookmon.collector.examples import LiveExample, recent
 from hookmon.collector.feed import Snapshot
 from hookmon.collector.identity import Identity, own_namespace
@@ -51,8 +52,10 @@ class LiveRun:
         self._folder = Path(run.run_folder)
         self._shards = ShardSet(self._folder)
         self._version = (0, 0)  # of the run file, as far as the file system tells
-        self._processes = Processes.of_run(run, are_visible=run_folder.shares_pids(self._folder))
+        self._processes = Processes.of_run(run, are_visible=run_folder.shares_pids(self._folder, run.pids))
         self._tables = ("nodes", "statuses", "signals", *(("examples",) if with_examples else ()))
+        if not self._processes.are_visible:
+            self._tables += ("processes", "samples")
         self._control = Control(self._folder)
 
     def look(self, now_ns: int) -> Snapshot:
@@ -65,6 +68,10 @@ class LiveRun:
         self._shards.refresh(now_ns)
         self._sample(now_ns)
         snapshot = self._shards.snapshot(self._processes, now_ns)
+        if not self._processes.are_visible:
+            snapshot.processes = live_processes(self.run, self._shards.open.values())
+            snapshot.ended = not launcher_is_alive(self.run)
+            return snapshot
         snapshot.processes = [process for process in snapshot.processes if process.pid != self.run.launcher_pid]
         snapshot.ended = not snapshot.processes and not launcher_is_alive(self.run)
         return snapshot
@@ -160,7 +167,7 @@ def has_process(run: Run, pid: int) -> bool:
     """Say whether a process belongs to a run that goes on: it is below the launcher, or it counts or was born for it."""
     if pid in _alive(run):
         return True
-    processes = Processes.of_run(run)
+    processes = Processes.of_run(run, are_visible=run_folder.shares_pids(Path(run.run_folder), run.pids))
     if launcher_is_alive(run):
         processes.add(run.launcher_pid, 0)
         processes.discover(0)
@@ -170,8 +177,8 @@ def has_process(run: Run, pid: int) -> bool:
 def _alive(run: Run) -> set[int]:
     """Return the processes that ran when the run was saved or left something in the run folder since, and still run."""
     now_ns = time.monotonic_ns()
-    processes = Processes.of_run(run)
-    for text in run.running:
+    processes = Processes.of_run(run, are_visible=run_folder.shares_pids(Path(run.run_folder), run.pids))
+    for text in run.running if processes.are_visible else ():
         identity = Identity.of_text(text)
         if identity is not None and identity.namespace in (0, own_namespace()):
             processes.revive(identity, now_ns)

@@ -14,8 +14,9 @@ from time import monotonic_ns
 import psutil
 
 from hookmon.collector import run_folder
-from hookmon.collector.births import has_processes
+from hookmon.collector.births import has_processes, writers_in
 from hookmon.collector.collect import Collector
+from hookmon.collector.elsewhere import describe_running
 from hookmon.collector.store import BlindSpot, Run, RunFile, Store
 from hookmon.core.errors import RunFileError
 
@@ -36,7 +37,8 @@ def complete(run_file: RunFile, run: Run) -> Run:
 
 def _collector(run_file: RunFile, run: Run, *, is_attended: bool) -> tuple[Collector, Run]:
     """Return the run, and the collector that has put it together. `is_attended`: its launcher lives."""
-    is_visible = run_folder.shares_pids(Path(run.run_folder))
+    folder = Path(run.run_folder)
+    is_visible = run_folder.shares_pids(folder, run.pids)
     collector = Collector(run, run_file, sees_processes=is_visible)
     collector.add_processes_of_folder()
     whole = collector.look(unattended=not is_attended)
@@ -45,6 +47,8 @@ def _collector(run_file: RunFile, run: Run, *, is_attended: bool) -> tuple[Colle
     if not is_attended and not is_visible:
         elsewhere = "they are of another container, or from before the machine was started: whether one still runs cannot be told"
         whole.blind_spots.append(BlindSpot("processes", elsewhere))
+    if is_attended and not is_visible:
+        describe_running(whole, writers_in(folder), monotonic_ns())
     if is_attended or collector.processes.watchers:
         whole.duration_ns = monotonic_ns() - whole.started_ns
         return collector, whole
@@ -64,6 +68,10 @@ def _without_folder(run: Run, folder: Path) -> Run:
             detail = f"it belongs to {user_name(owner)}: only what had been saved before is here"
             run.blind_spots.append(BlindSpot("run folder", detail))
             return run
+    if run.pids not in ("", run_folder.pid_namespace()):
+        detail = "it is of another container, and not in a volume that is shared: only what had been saved before is here"
+        run.blind_spots.append(BlindSpot("run folder", detail))
+        return run
     if not launcher_is_alive(run):
         run.state = "recovered"
         run.blind_spots.append(_KILLED)
@@ -124,11 +132,14 @@ def _is_abandoned(folder: Path, note: run_folder.Note) -> bool:
 def launcher_is_alive(run: Run) -> bool:
     """Say whether the `hookmon run` that made a run is still there.
 
-    Its lock tells. Where there is none, the folder is gone, or was made by an older hookmon, its pid does.
+    Its lock tells, in every namespace. Where there is none, the folder is gone, or was made by an older hookmon, its pid does
+    where that can be known.
     """
     lives = run_folder.launcher_lives(Path(run.run_folder), run.run_key)
     if lives is not None:
         return lives
+    if run.pids not in ("", run_folder.pid_namespace()):
+        return False  # its number means another process here
     try:
         return abs(psutil.Process(run.launcher_pid).create_time() - run.launcher_started) < 1
     except (psutil.Error, ValueError, OverflowError):

@@ -218,10 +218,10 @@ def note_of(folder: Path) -> Note | None:
     return None
 
 
-def shares_pids(folder: Path) -> bool:
-    """Say whether the pids of a run mean the same processes here, as far as its folder tells."""
+def shares_pids(folder: Path, pids: str = "") -> bool:
+    """Say whether the pids of a run mean the same processes here, as far as its folder tells; without one, `pids` of the run."""
     note = note_of(folder)
-    return note is None or note.pids == pid_namespace()
+    return (pids if note is None else note.pids) in ("", pid_namespace())
 
 
 def _open_lock(folder: Path) -> tuple[int, Note]:

@@ -178,6 +178,8 @@ class ShardSet:
         for shard in self.open.values():
             snapshot.examples += shard.examples
         shards: dict[int, list[Shard]] = {}
+        if not processes.are_visible:  # the launcher takes away those of processes that have ended
+            snapshot.in_flight += [call for shard in self.open.values() for call in shard.in_flight(now_ns)]
         for shard, watcher in self.writers(processes, now_ns):
             snapshot.in_flight += shard.in_flight(now_ns)
             shards.setdefault(watcher.row.pid, []).append(shard)

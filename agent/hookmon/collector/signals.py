@@ -24,6 +24,9 @@ _OF_OUR_OWN = frozenset((signal.SIGPIPE, signal.SIGXFSZ, signal.SIGXCPU))  # the
 _HARMLESS = frozenset((signal.SIGCONT, signal.SIGURG, signal.SIGWINCH))  # what nobody handles does nothing
 _PASSED_ON = frozenset(signal.valid_signals()) - _SYNCHRONOUS - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
 _HELD = _PASSED_ON - _STOPS | {signal.SIGCHLD}
+OF_INIT = (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM)
+"""What ends a process that does not care, but for PID 1, to whom the kernel does not give it: see cli/main."""
+
 _SENT_BY_KERNEL = 0x80  # SI_KERNEL in Linux's siginfo.h: keys, hang-up and timers
 _LONGEST_S = 0.1  # where a signal cannot be waited for
 _WAKE_S = 0.05
@@ -39,13 +42,14 @@ class Inherited:
     def restore(self) -> None:
         """Give a forked child, which is to become the program, the signals that the launcher was started with.
 
-        Python ignores SIGPIPE and SIGXFSZ for itself, and what they were before cannot be asked any more. Its own handler of
-        SIGINT goes first: an interrupt between it and the exec has to end the process.
+        Python ignores SIGPIPE and SIGXFSZ for itself, and what they were before cannot be asked any more. Its own handlers go
+        first: an interrupt between them and the exec has to end the process.
         """
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for number in (signal.SIGINT, *OF_INIT):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
         if self.ignores_children:
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_SETMASK, self.mask)

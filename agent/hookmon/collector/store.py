@@ -55,6 +55,7 @@ class Run:
     launcher_pid: int = 0
     launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
     boot: str = ""  # of the machine
+    pids: str = ""  # the namespace that pids of the run are from, "" where that is not known
     oldest: int = 0  # when the launcher began (collector.identity's Stat.started): no process of the run is older
     running: list[str] = field(default_factory=list)  # the identities of the processes that ran when this was saved
     main_pid: int = 0

@@ -38,7 +38,7 @@ def follow_up(run: Run) -> Run:
         return run
     run_file, final = found
     final.series, final.samples, final.still_running = run.series, run.samples, []
-    collector = Collector(final, run_file, sees_processes=run_folder.shares_pids(Path(run.run_folder)))
+    collector = Collector(final, run_file, sees_processes=run_folder.shares_pids(Path(run.run_folder), run.pids))
     collector.add_processes_of_folder()
     whole = collector.look(unattended=True)
     run.nodes, run.examples, run.signals = whole.nodes, whole.examples, whole.signals
