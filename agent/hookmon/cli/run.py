@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 _RATE = 100
 """Samples a second where --samples stands and the configuration names no rate."""
 
-_UNWATCHED_S = 60.0
-"""How long to sleep beside a program that is not watched: its end and signals wake the launcher."""
+_UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's end and signals wake the launcher
 
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
