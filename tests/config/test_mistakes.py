@@ -13,7 +13,7 @@ HOOK = '[[hook]]\nmodule = "shop"\ncalls = ["Events.on"]\n'
 CALLS = '"name", "Class.name", "Class.*" (a glob only in the last part), "factory.<locals>.name"'
 KINDS = "request, task, sql, cache, http, rpc, process, queue, template, hook, function"
 
-TABLES = "watch, hook, packs, budget, export, max_overhead, redact, propagate, signals, samples"
+TABLES = "watch, hook, packs, service, budget, export, max_overhead, redact, propagate, signals, samples"
 BUDGET_KEYS = (
     "p50, p95, p99, max, mean, total, computing, p50_vs_base, p95_vs_base, mean_vs_base, calls, calls_per_request, "
     "sql_per_request, cache_per_request, http_per_request, rpc_per_request, process_per_request, queue_per_request, "

@@ -19,7 +19,8 @@ from hookmon.core import plan
 KEYS_READ_BY_THE_LAUNCHER = {"samples": "cli/run.py"}
 """The same of keys that stand before all tables."""
 
-READ_BY_THE_LAUNCHER = {"budget": "config/load.py", "packs": "config/load.py", "pack": "config/packs.py"}
+READ_BY_THE_LAUNCHER = {"budget": "config/load.py", "packs": "config/load.py", "service": "config/load.py"}
+READ_BY_THE_LAUNCHER |= {"pack": "config/packs.py"}
 READ_BY_THE_LAUNCHER |= dict.fromkeys(("export", "export.otlp", "export.prometheus", "export.stream"), "config/exports.py")
 """Tables of which the program needs nothing, and the module that reads each."""
 

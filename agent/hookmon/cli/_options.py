@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,17 @@ def configuration(verb: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         verb = option(verb)
     return verb
+
+
+def refuse_option(first: str, verb: click.Command) -> None:
+    """Raise NoSuchOption where what stands in the place of the command looks like an option, and is none of the verb's."""
+    from difflib import get_close_matches
+    from shutil import which
+
+    if first.startswith("-") and len(first) > 1 and which(first) is None and "--" not in sys.argv[: sys.argv.index(first)]:
+        name = first.partition("=")[0]
+        known = [option for parameter in verb.params for option in parameter.opts if option.startswith("-")]
+        raise click.NoSuchOption(name, possibilities=get_close_matches(name, known, cutoff=0.75), ctx=click.get_current_context())
 
 
 def words(configuration: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon import __version__
-from hookmon.cli import _exporting, _options, _output, _plan
+from hookmon.cli import _exporting, _options, _output, _plan, _services
 from hookmon.core import arguments
 from hookmon.core.errors import EarlySignal, HookmonError, RunFileError
 from hookmon.report import FORMATS
@@ -47,6 +47,7 @@ _GRACE_S = 0.3
 )
 @_options.configuration
 @click.option("--name", default="", help="A name by which the report can be found again.")
+@click.option("--service", default="", metavar="NAME", help="The service that the run belongs to: its minutes are kept.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
@@ -59,6 +60,7 @@ _GRACE_S = 0.3
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 def command(
     name: str,
+    service: str,
     format: str,
     output: Path | None,
     as_json: bool,
@@ -81,7 +83,7 @@ def command(
     """
     from hookmon.config.load import load
 
-    _refuse_option(command[0])
+    _options.refuse_option(command[0], click.get_current_context().command)
     format = _output.choose_format(format, as_json)
     try:
         here = Path.cwd()
@@ -91,6 +93,7 @@ def command(
     checked = load(here, export=export, no_export=no_export, **configuration)
     if against and not is_checked:
         raise click.UsageError("--against belongs to --check")
+    service = _services.named(service, checked)
     base = None
     if is_checked:
         from hookmon.cli import _check
@@ -102,24 +105,14 @@ def command(
     elif not quiet:
         _output.refuse_binary_without_file(format)
     with _exporting.prepared(checked.exporters, checked) as targets:
-        session = Session(list(command), name, checked, _options.words(configuration), is_sampled=is_sampled, exports=targets)
+        options = _options.words(configuration)
+        session = Session(list(command), name, checked, options, service=service, is_sampled=is_sampled, exports=targets)
         code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
     if output is not None or not quiet:
         write_report(run, format, output)
     return _judge(run, checked, base, code) if is_checked else code
-
-
-def _refuse_option(first: str) -> None:
-    """Raise NoSuchOption where what stands in the place of the command looks like an option, and is none of ours."""
-    from difflib import get_close_matches
-    from shutil import which
-
-    if first.startswith("-") and len(first) > 1 and which(first) is None and "--" not in sys.argv[: sys.argv.index(first)]:
-        name = first.partition("=")[0]
-        known = [option for parameter in command.params for option in parameter.opts if option.startswith("-")]
-        raise click.NoSuchOption(name, possibilities=get_close_matches(name, known, cutoff=0.75), ctx=click.get_current_context())
 
 
 class Session:
@@ -138,12 +131,16 @@ class Session:
         config: Config,
         options: list[str],
         *,
+        service: str = "",
         is_sampled: bool = False,
         exports: Targets | None = None,
     ) -> None:
+        from hookmon.collector.control import WINDOW_NS
+
         self._command = command
+        self._service = service
         self._exports = exports
-        self._window_ns = exports.window_ns if exports is not None else 0
+        self._window_ns = (exports.window_ns if exports is not None else 0) or (WINDOW_NS if service else 0)
         self._options = options
         self._rate = int(config.root["samples"]) or (_RATE if is_sampled else 0)
         self._name = name
@@ -174,6 +171,7 @@ class Session:
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             observers = [*self._start_sampler(run), *self._start_exporters(run)]
+            observers += _services.recorders(run, self._run_file.path)
             collector = Collector(run, self._run_file, observers=observers, window_ns=self._window_ns)
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
@@ -262,6 +260,8 @@ class Session:
             name=self._name,
             command=arguments.mask(self._command),
             options=arguments.mask(self._options),
+            service=self._service,
+            version=self._config.version if self._service else "",
             started_at=datetime.now().astimezone().isoformat(timespec="milliseconds"),
             hookmon=__version__,
             project=str(self._config.project),

@@ -146,7 +146,7 @@ class Collector:
     def _take_snapshot(self, now_ns: int) -> Snapshot:
         self._scan(now_ns)
         self._shards.refresh(now_ns)
-        return self._shards.snapshot(self.processes, now_ns)
+        return replace(self._shards.snapshot(self.processes, now_ns), trees=lambda: self._shards.trees(self._tree))
 
     def _scan(self, now_ns: int) -> None:
         """Read the birth notes that are new in the run folder, open the shards, and follow those who left them."""

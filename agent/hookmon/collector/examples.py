@@ -124,26 +124,26 @@ class LiveSpan:
 class LiveExample:
     """A transaction that was kept whole, `row`, with the nodes that it refers to."""
 
-    __slots__ = ("_nodes", "row")
+    __slots__ = ("nodes", "row")
 
     def __init__(self, row: Example, nodes: Sequence[Node | RawNode]) -> None:
         self.row = row
-        self._nodes = nodes
+        self.nodes = nodes
 
     @property
     def name(self) -> str:
         """The transaction's: "GET /users/<id>"."""
-        return self._nodes[self.row.node].name
+        return self.nodes[self.row.node].name
 
     @property
     def kind(self) -> str:
         """One of core.plan.KINDS."""
-        return self._nodes[self.row.node].kind
+        return self.nodes[self.row.node].kind
 
     @property
     def target(self) -> str:
         """The function that it is a call of."""
-        return self._nodes[self.row.node].target
+        return self.nodes[self.row.node].target
 
     def spans(self) -> list[LiveSpan]:
         """Return its calls with ids and parents, by their starts. The ids are the same whenever one asks."""
@@ -152,8 +152,8 @@ class LiveExample:
         failed = set(self.row.failed)
         made = []
         for at, (index, lane, start_ns, duration_ns) in enumerate(self.row.spans):
-            node = self._nodes[index]
-            above = parent_of(self.row, at, self._nodes)
+            node = self.nodes[index]
+            above = parent_of(self.row, at, self.nodes)
             parent_id = ids[above] if above >= 0 else self.row.span_id
             made.append(
                 LiveSpan(

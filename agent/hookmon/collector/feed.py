@@ -6,7 +6,7 @@ behind a `worker.Worker`: the launcher's thread forwards signals and reaps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Protocol
@@ -16,7 +16,10 @@ from hookmon.collector.examples import LiveExample
 from hookmon.collector.metrics import Signal
 
 if TYPE_CHECKING:
-    from hookmon.collector.store import Run
+    from hookmon.collector.records import RawNode, RawStatus
+    from hookmon.collector.store import Node, Run, Status
+
+    CallTree = tuple[Sequence[Node | RawNode], Iterable[Status | RawStatus]]
 
 
 @dataclass(slots=True)
@@ -51,7 +54,8 @@ class Snapshot:
 
     All counters are those since the run began. They can shrink, as when a transaction gets its name: whoever needs sums that grow
     keeps the last value. `ended` says that no snapshot will follow. `is_late` says that nobody looked on while the newest calls
-    were made, so that it is not known when that was. The next snapshot comes after `pace_ns` at the earliest.
+    were made, so that it is not known when that was. The next snapshot comes after `pace_ns` at the earliest. `trees` gives the
+    call trees that the totals are of, to those who ask in the thread that hands the snapshot out, and at once.
     """
 
     at_ns: int
@@ -63,10 +67,15 @@ class Snapshot:
     ended: bool = False
     is_late: bool = False
     pace_ns: int = 0
+    trees: Callable[[], Iterable[CallTree]] = tuple
 
 
 class Observer(Protocol):
-    """Somebody who looks on at a run. It neither blocks nor raises, or else stands behind a `worker.Worker`."""
+    """Somebody who looks on at a run. It neither blocks nor raises, or else stands behind a `worker.Worker`.
+
+    One that goes by another clock than that of the run has a method `next_ns`, too: it is asked after each snapshot when it
+    wants the next one, on CLOCK_MONOTONIC.
+    """
 
     @property
     def every_ns(self) -> int:
@@ -139,10 +148,14 @@ class Feed:
         self._pace_ns = min(cost_ns, self._cost_ns) * self._rest  # one long look is chance
         self._cost_ns = cost_ns
         for number in due:
-            every_ns = self._observers[number].every_ns
-            end_ns = self._began_ns + ((now_ns - self._began_ns) // every_ns + 1) * every_ns
-            self._due_ns[number] = max(now_ns + self._pace_ns, end_ns)
+            self._due_ns[number] = max(now_ns + self._pace_ns, self._end_of_interval(self._observers[number], now_ns))
         return True
+
+    def _end_of_interval(self, observer: Observer, now_ns: int) -> int:
+        next_ns: Callable[[int], int] | None = getattr(observer, "next_ns", None)
+        if next_ns is not None:
+            return next_ns(now_ns)
+        return self._began_ns + ((now_ns - self._began_ns) // observer.every_ns + 1) * observer.every_ns
 
     def wait_s(self, now_ns: int) -> float:
         """Return the seconds until the next look is due."""

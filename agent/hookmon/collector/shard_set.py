@@ -10,13 +10,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from hookmon.collector import run_folder
 from hookmon.collector.counters import Totals, sum_of, totals_of
 from hookmon.collector.examples import LiveExample, row_of
 from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
-from hookmon.collector.merge import measure
+from hookmon.collector.merge import Tree, measure
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.processes import Processes
 from hookmon.collector.shards import Owner, ShardData, ShardReader
@@ -24,6 +25,9 @@ from hookmon.collector.store import Node, Status
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
+
+if TYPE_CHECKING:
+    from hookmon.collector.feed import CallTree
 
 _MOST_ENDED_EXAMPLES = 500  # of processes that have ended: whoever looks on sees them in the snapshots that follow
 
@@ -153,6 +157,11 @@ class ShardSet:
     def totals(self) -> Totals:
         """Return what all processes have counted."""
         return sum_of([self.ended, *(shard.totals for shard in self.open.values())])
+
+    def trees(self, ended: Tree) -> list[CallTree]:
+        """Return the call trees of all processes, those that have ended as one: what `totals` are of."""
+        found: list[CallTree] = [(ended.nodes, ended.statuses.values())]
+        return found + [(shard.data.nodes, shard.data.statuses) for shard in self.open.values() if shard.data is not None]
 
     def signals(self) -> list[Signal]:
         """Return what all processes have measured besides calls."""

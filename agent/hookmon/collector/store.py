@@ -49,6 +49,8 @@ class Run:
     command: list[str]
     started_at: str  # ISO 8601 with offset
     hookmon: str
+    service: str = ""  # all runs of which belong together, "" for none
+    version: str = ""  # of the service, as the configuration says
     project: str = ""  # the folder that call sites are told relative to
     run_folder: str = ""
     run_key: str = ""  # also in the run folder: which of the two belongs to which

@@ -192,6 +192,20 @@ def via(name: str) -> Iterator[Mistake]:
         yield Mistake(f"via {quote(name)} is unknown", allowed, closest(name, _WAYS), code="unknown-way")
 
 
+_LONGEST_SERVICE = 100
+
+
+def service(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` can be that of a service, or is empty. A number is one of a run or a process."""
+    if name and (not name.isprintable() or name != name.strip() or name.startswith("-") or len(name) > _LONGEST_SERVICE):
+        allowed = f"printable text of at most {_LONGEST_SERVICE} characters, without blanks at its ends or a hyphen before it"
+        yield Mistake(f"service {quote(name[:_LONGEST_SERVICE])} is not a name", allowed, name.strip(" -"), code="not-a-name")
+    elif name.isdecimal() or name == "last" or "/" in name or name.endswith(".sqlite"):
+        yield Mistake(
+            f"service {quote(name)} would be taken for a run", "a name that is no number, no path and not last", code="not-a-name"
+        )
+
+
 def redact(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's redactions."""
     if name not in REDACTIONS:

@@ -33,7 +33,8 @@ class Config:
     it is timed by samples, 0.0 for any; `redact` says what of SQL is not shown. `offered` are all packs there are, each with who
     switched it on or off, `left_out` those of installed packages that could not be used. `budgets` are what `hookmon check`
     enforces, in the order of the file; `document` is what stood in the file. `signal_options` are the options that have asked for
-    signals. `exporters` are the exporters that are on, by name, with the values of their tables.
+    signals. `exporters` are the exporters that are on, by name, with the values of their tables. `service` is the name of the
+    service that runs belong to, "" for none, `version` what is deployed.
     """
 
     watches: list[Watch]
@@ -50,6 +51,8 @@ class Config:
     signal_options: tuple[str, ...] = ()
     exporters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     export_filter: str = ""
+    service: str = ""
+    version: str = ""
 
 
 def load(
@@ -143,12 +146,18 @@ def load(
         signal_options=tuple(option for _, option in signals),
         exporters=exports.chosen(tables, export, is_off=no_export),
         export_filter=exports.filter_of(tables),
+        service=_text(tables["service"], "name") if document else "",
+        version=_text(tables["service"], "version") if document else "",
     )
 
 
 def label(path: Path, start: Path) -> str:
     """Return the name of a file that was found, as the user would type it from the start folder."""
     return os.path.relpath(path, start.resolve())
+
+
+def _text(tables: Sequence[Table], key: str) -> str:
+    return next((str(written.values[key]) for written in tables), "")
 
 
 def _all_packs(named: Sequence[str], problems: list[Problem]) -> tuple[list[Pack], list[LeftOut]]:

@@ -171,6 +171,18 @@ SETTINGS = (
         writers=(USER,),
     ),
     *_table(
+        "service",
+        Setting(
+            "name",
+            TEXT,
+            checks.service,
+            default="",
+            help="all runs of one name belong together, and their minutes are kept; empty: the run stands for itself",
+        ),
+        Setting("version", TEXT, checks.anything, default="", help="what is deployed: stands beside the start in its history"),
+        writers=(USER,),
+    ),
+    *_table(
         "budget",
         *(Setting(key, TEXT, checks.duration, default="", help=f'{key} of its time, "60ms"') for key in DURATIONS),
         Setting("computing", TEXT, checks.duration, default="", help='CPU time of a transaction, on average, "20ms"'),

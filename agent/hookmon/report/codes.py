@@ -219,6 +219,7 @@ _CONFIGURATION = (
         'Write it as in an import, "shop.pricing", not as a path; the started script itself is "__main__"; the modules in a '
         'package are "shop.*", it and all below "shop.**". A module that is loaded by its path is named by file = "dags/*.py".',
     ),
+    ("not-a-name", "That cannot be the name of a service.", "Write a short name that is no number and no path, as web."),
     (
         "not-a-file",
         "The value of file is not the path of a module, or a glob of such paths.",

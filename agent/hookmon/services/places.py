@@ -193,7 +193,7 @@ class Places:
         is_inside: list[bool] = []  # a transaction
         for node in nodes:
             above = node.parent
-            flags = _flags_of(node)
+            flags = flags_of(node)
             inside = above >= 0 and is_inside[above]
             is_entry = bool(flags & ENTRY) and not inside
             parent = holders[above] if above >= 0 else -1
@@ -228,7 +228,8 @@ class Places:
         return found
 
 
-def _flags_of(node: Node | RawNode) -> int:
+def flags_of(node: Node | RawNode) -> int:
+    """Return the flags of the place that a node stands at."""
     if isinstance(node, RawNode):
         raw = node.flags
         return (

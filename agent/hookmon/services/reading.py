@@ -121,7 +121,7 @@ def starts(store: ServiceStore, service: str, since_s: float = 0, until_s: float
         rows = connection.execute(
             "SELECT id, key, run_file, command, version, project, started_s, ended_s, seen_s, state FROM starts"
             " WHERE service = ? AND started_s < ? AND (ended_s IS NULL OR ended_s >= ?) ORDER BY started_s, id",
-            [_id_of(connection, service), min(until_s, 2**62), since_s],
+            [id_of(connection, service), min(until_s, 2**62), since_s],
         ).fetchall()
     return [Start(number, key, Path(run_file), json.loads(command), *rest) for number, key, run_file, command, *rest in rows]
 
@@ -130,11 +130,11 @@ def transactions(store: ServiceStore, service: str, since_s: float, until_s: flo
     """Return what was counted of each transaction in a window, by whole hours where it is longer. Raises as `starts`."""
     found: dict[CallKey, Counts] = {}
     with store.reading() as connection:
-        number = _id_of(connection, service)
-        keys = _own_places(connection, number)
-        hours, minutes = _pieces(connection, number, since_s, until_s)
-        for _, _, _, content in _rows(connection, "own", number, hours, minutes):
-            for place, counts in _read(unpack, content, _NO_COUNTS).items():
+        number = id_of(connection, service)
+        keys = own_places(connection, number)
+        hours, minutes = pieces(connection, number, since_s, until_s)
+        for _, _, _, content in rows_of(connection, "own", number, hours, minutes):
+            for place, counts in read_piece(unpack, content, _NO_COUNTS).items():
                 if place in keys:
                     found.setdefault(keys[place], Counts()).add(counts)
     return {key: counts.counters() for key, counts in found.items()}
@@ -157,19 +157,19 @@ def curve(
     """
     found: dict[tuple[int, int], Counts] = {}
     with store.reading() as connection:
-        number = _id_of(connection, service)
+        number = id_of(connection, service)
         numbers: set[int] = set()
         if transaction is not None:
-            own = _own_places(connection, number)
+            own = own_places(connection, number)
             numbers = {place for place, key in own.items() if transaction in (key, key.name)}
-        hours, minutes = _pieces(connection, number, since_s, until_s, hours_only=by_hour, minutes_only=not by_hour)
+        hours, minutes = pieces(connection, number, since_s, until_s, hours_only=by_hour, minutes_only=not by_hour)
         column = "whole" if transaction is None else "own"
-        for _, at_s, length_s, content in _rows(connection, column, number, hours, minutes):
+        for _, at_s, length_s, content in rows_of(connection, column, number, hours, minutes):
             counts = found.setdefault((at_s, length_s), Counts())
             if transaction is None:
-                counts.add(_read(unpack_one, content, Counts()))
+                counts.add(read_piece(unpack_one, content, Counts()))
             else:
-                for more in _read(lambda packed: unpack_some(packed, numbers), content, _NO_COUNTS).values():
+                for more in read_piece(lambda packed: unpack_some(packed, numbers), content, _NO_COUNTS).values():
                     counts.add(more)
     return [Point(at_s, length_s, counts.counters()) for (at_s, length_s), counts in sorted(found.items())]
 
@@ -179,9 +179,9 @@ def usage(store: ServiceStore, service: str, since_s: float, until_s: float, *, 
     found: dict[tuple[int, int], Usage] = {}
     columns = "cpu_ns, rss_bytes, processes, launcher_cpu_ns, launcher_rss_bytes"
     with store.reading() as connection:
-        number = _id_of(connection, service)
-        hours, minutes = _pieces(connection, number, since_s, until_s, hours_only=by_hour, minutes_only=not by_hour)
-        for _, at_s, length_s, *values in _rows(connection, columns, number, hours, minutes):
+        number = id_of(connection, service)
+        hours, minutes = pieces(connection, number, since_s, until_s, hours_only=by_hour, minutes_only=not by_hour)
+        for _, at_s, length_s, *values in rows_of(connection, columns, number, hours, minutes):
             row = found.setdefault((at_s, length_s), Usage(at_s, length_s, 0, 0, 0, 0, 0))
             row.cpu_ns += values[0]
             row.rss_bytes += values[1]
@@ -194,29 +194,30 @@ def usage(store: ServiceStore, service: str, since_s: float, until_s: float, *, 
 def stretch(store: ServiceStore, service: str, since_s: float, until_s: float) -> Stretch:
     """Return all that the store has of a window: what `windows.window` makes a Run of. Raises as `starts`."""
     with store.reading() as connection:
-        number = _id_of(connection, service)
-        hours, minutes = _pieces(connection, number, since_s, until_s)
+        number = id_of(connection, service)
+        hours, minutes = pieces(connection, number, since_s, until_s)
         bounds = [(at * HOUR_S, (at + 1) * HOUR_S) for at in hours] + [(at * MINUTE_S, (at + 1) * MINUTE_S) for at in minutes]
         whole = Stretch(min((at for at, _ in bounds), default=int(since_s)), max((at for _, at in bounds), default=int(until_s)))
         columns = "own, calls, whole, cpu_ns, rss_bytes, processes, launcher_cpu_ns"
         at_once: dict[int, int] = {}
-        for start, at_s, _, own, calls, of_all, cpu_ns, rss_bytes, processes, launcher_ns in _rows(
+        for start, at_s, _, own, calls, of_all, cpu_ns, rss_bytes, processes, launcher_ns in rows_of(
             connection, columns, number, hours, minutes
         ):
             for content in (own, calls):
-                for place, counts in _read(unpack, content, _NO_COUNTS).items():
+                for place, counts in read_piece(unpack, content, _NO_COUNTS).items():
                     whole.counts.setdefault(place, Counts()).add(counts)
             whole.cpu_ns[start] = whole.cpu_ns.get(start, 0) + cpu_ns
             whole.rss_bytes[start] = max(whole.rss_bytes.get(start, 0), rss_bytes)
-            whole.calls[start] = whole.calls.get(start, 0) + _read(unpack_one, of_all, Counts()).sums[0]
+            whole.calls[start] = whole.calls.get(start, 0) + read_piece(unpack_one, of_all, Counts()).sums[0]
             whole.launcher_cpu_ns += launcher_ns
             at_once[at_s] = at_once.get(at_s, 0) + processes
         whole.processes = max(at_once.values(), default=0)
-        whole.places = _places(connection, number, whole.counts)
+        whole.places = places_of(connection, number, whole.counts)
     return whole
 
 
-def _id_of(connection: sqlite3.Connection, service: str) -> int:
+def id_of(connection: sqlite3.Connection, service: str) -> int:
+    """Return the id of a service. Raises StoreError with the names there are."""
     row = connection.execute("SELECT id FROM services WHERE name = ?", [service]).fetchone()
     if row is None:
         names = [name for (name,) in connection.execute("SELECT name FROM services ORDER BY name")]
@@ -226,7 +227,7 @@ def _id_of(connection: sqlite3.Connection, service: str) -> int:
     return int(row[0])
 
 
-def _pieces(
+def pieces(
     connection: sqlite3.Connection,
     service: int,
     since_s: float,
@@ -250,7 +251,7 @@ def _pieces(
     return hours, (*range(fine, min(end, from_hour * MINUTES)), *range(max(fine, to_hour * MINUTES), end))
 
 
-def _rows(
+def rows_of(
     connection: sqlite3.Connection, columns: str, service: int, hours: range, minutes: Iterable[int]
 ) -> Iterator[tuple[Any, ...]]:
     """Yield (start, at_s, length_s, columns …) of each row of a window; the start is 0 for hours, which are of all together."""
@@ -279,13 +280,13 @@ def _ranges(minutes: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def _own_places(connection: sqlite3.Connection, service: int) -> dict[int, CallKey]:
+def own_places(connection: sqlite3.Connection, service: int) -> dict[int, CallKey]:
     """Return the places that are transactions."""
     rows = connection.execute("SELECT id, name, kind, target FROM places WHERE service = ? AND own = 1", [service])
     return {number: CallKey(*key) for number, *key in rows}
 
 
-def _places(connection: sqlite3.Connection, service: int, wanted: Iterable[int]) -> dict[int, Place]:
+def places_of(connection: sqlite3.Connection, service: int, wanted: Iterable[int]) -> dict[int, Place]:
     """Return places and all above them, each after the one above it."""
     rows = connection.execute(
         "SELECT id, parent, name, kind, target, site, flags FROM places WHERE service = ? ORDER BY id", [service]
@@ -299,7 +300,7 @@ def _places(connection: sqlite3.Connection, service: int, wanted: Iterable[int])
     return {number: known[number] for number in sorted(found)}
 
 
-def _read(reader: Callable[[Any], T], content: Any, nothing: T) -> T:
+def read_piece(reader: Callable[[Any], T], content: Any, nothing: T) -> T:
     """Return what a reader makes of a piece of the store, nothing where it cannot be read."""
     try:
         return reader(content)

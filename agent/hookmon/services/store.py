@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from hookmon.collector import places
 from hookmon.collector.database import keep_from_git
 from hookmon.core.errors import StoreError
 
@@ -77,8 +78,7 @@ class ServiceStore:
     @classmethod
     def of_user(cls, project: Path, tell: Callable[[str], None] = lambda line: None) -> ServiceStore:
         """Return the user's store, or that of the project where the user's state folder cannot be written."""
-        state = Path(os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser())
-        folder = state / "hookmon"
+        folder = places.state()
         path = folder / FILE_NAME
         above = folder
         while not above.exists() and above != above.parent:
@@ -152,7 +152,7 @@ class ServiceStore:
         connection = self._connect("rw")
         try:
             self._check(connection)
-            connection.execute("PRAGMA synchronous = OFF")  # what the machine loses with its power, a run file loses, too
+            connection.execute("PRAGMA synchronous = NORMAL")  # a loss of power may take the last minutes, and damages nothing
             connection.execute(f"PRAGMA max_page_count = {_LARGEST_BYTES // _PAGE_BYTES}")
             connection.execute("BEGIN IMMEDIATE")
         except BaseException:

@@ -1,0 +1,44 @@
+"""Services for verbs: nothing of the room `services` is imported where a run belongs to none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hookmon.cli import _output
+
+if TYPE_CHECKING:
+    from hookmon.collector.feed import Observer
+    from hookmon.collector.store import Run
+    from hookmon.config.load import Config
+    from hookmon.services.store import ServiceStore
+
+
+def named(option: str, config: Config) -> str:
+    """Return the name of the service that a run belongs to, "" for none: the option's, else the configuration's.
+
+    Raises UsageError where the option has no name of a service.
+    """
+    from hookmon.config.checks import service
+
+    for mistake in service(option):
+        raise click.UsageError(f"--service: {mistake.found}; allowed is {mistake.allowed}")
+    return option or config.service
+
+
+def store_of(project: Path) -> ServiceStore:
+    """Return the store of services, with one line for the user where a damaged one is set aside."""
+    from hookmon.services.store import ServiceStore
+
+    return ServiceStore.of_user(project, _output.tell)
+
+
+def recorders(run: Run, run_file: Path) -> list[Observer]:
+    """Return who keeps the minutes of a run, as observers of it: none where it belongs to no service."""
+    if not run.service:
+        return []
+    from hookmon.services.recorder import Recorder
+
+    return [Recorder(run, run_file, store_of(Path(run.project)), tell=_output.tell)]
