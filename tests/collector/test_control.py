@@ -48,7 +48,7 @@ while not os.path.exists("end"):
 
 
 def words(path: Path) -> tuple[int, ...]:
-    return tuple(memoryview(path.read_bytes()).cast("Q")[: layout.CONTROL_WORDS])
+    return tuple(memoryview(path.read_bytes()).cast("Q")[: layout.CONTROL_UNTIL_NS + 1])
 
 
 @pytest.mark.process

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns
 
-from hookmon.collector import run_folder
+from hookmon.collector import run_folder, switches
 from hookmon.collector.births import has_processes, read_birth
 from hookmon.collector.control import Control
 from hookmon.collector.cost import Work, add_work
@@ -380,4 +380,4 @@ class Collector:
         if self.kept_wrappers:
             wrappers = "1 wrapper is" if self.kept_wrappers == 1 else f"{self.kept_wrappers} wrappers are"
             spots.append(BlindSpot("left behind", f"{wrappers} {_KEPT}"))
-        return spots + self.roster.blind_spots()
+        return spots + switches.blind_spots(self._folder) + self.roster.blind_spots()

@@ -30,6 +30,9 @@ SURVIVORS_FILE_NAME = "survivors.sqlite"
 UNKEPT_FILE_NAME = "run.sqlite"
 """The run file of a run that cannot be kept."""
 
+SWITCHED_NAME = "switched"
+"""When the run was off for what: see collector.switches."""
+
 SAMPLES_SUFFIX = ".samples"
 """What the names of a sampler's files end with."""
 
@@ -41,11 +44,12 @@ _DELETED = frozenset(
         plan.FILE_NAME,
         plan.MODULES_FILE_NAME,
         layout.CONTROL_NAME,
+        SWITCHED_NAME,
         _LOCK_FILE_NAME,
         SURVIVORS_FILE_NAME,
         UNKEPT_FILE_NAME,
     )
-    for more in ("", "-journal")
+    for more in ("", "-journal", ".new")
 )
 _DELETED_SUFFIXES = (
     layout.BIRTH_SUFFIX,

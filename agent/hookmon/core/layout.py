@@ -41,7 +41,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x753A7D01
+NUMBERS = 0x3EEB9CE8
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -176,8 +176,17 @@ CONTROL_NAME = "control"
 CONTROL_MAGIC = 0
 CONTROL_WINDOW_NS = 1  # the length of the windows of which examples are kept, 0 = none
 CONTROL_UNTIL_NS = 2  # of what ends before that, CLOCK_MONOTONIC: who wants windows has to go on saying so
-CONTROL_WORDS = 3
+CONTROL_SWITCH = 3  # 0: all is on; else a number that is new each time, times SWITCH_STEP, and what follows
+CONTROL_SWITCHED = 4  # how often it was switched
+CONTROL_OFF_BYTES = 5  # of what is off, from the word CONTROL_OFF on: lines of UTF-8, see core.switches
+CONTROL_OFF = 8
+CONTROL_WORDS = 6
 CONTROL_IS_OURS = 0x314C54434D4B4F48  # the bytes HOKMCTL1
+
+SWITCH_ALL_OFF = 1  # nothing is recorded that begins now
+SWITCH_CHANGING = 2  # what is off is being written: until then nothing is
+SWITCH_STEP = 4
+MOST_OFF_BYTES = PAGE_BYTES - 8 * CONTROL_OFF
 
 BUCKETS_OCTAVE = 1
 BUCKETS_FIRST = 2

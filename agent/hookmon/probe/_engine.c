@@ -15,6 +15,7 @@
 #include "c/asgi.h"
 #include "c/callables.h"
 #include "c/chained.h"
+#include "c/control.h"
 #include "c/coroutines.h"
 #include "c/counting.h"
 #include "c/current_lane.h"
@@ -53,6 +54,8 @@ static PyMethodDef module_methods[] = {
     {"set_words", set_words, METH_VARARGS, "set_words(view, shared, /)\n--\n\nWrite into this memoryview from now on; say whether a shard is behind it."},
     {"map_control", map_control, METH_O, "map_control(descriptor, /)\n--\n\nMap the launcher's page for reading."},
     {"unmap_control", unmap_control, METH_NOARGS, "unmap_control()\n--\n\nLet go of the launcher's page."},
+    {"switch_now", switch_for_python, METH_NOARGS, "switch_now()\n--\n\nReturn the switch as it is now, 0 while nothing is off."},
+    {"control_page", control_page, METH_NOARGS, "control_page()\n--\n\nReturn a copy of the launcher's page."},
     {"window_length_ns", window_length, METH_NOARGS, "window_length_ns()\n--\n\nReturn how long windows are now, 0 where there are none."},
     {"cover_words", cover_words, METH_NOARGS, "cover_words()\n--\n\nPut memory of our own over the shard, for good."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, "Say where the rare things are done."},

@@ -8,8 +8,10 @@ from contextvars import ContextVar
 from types import CodeType, FunctionType, GeneratorType
 
 from hookmon.probe.base.shapes import Closable
-from hookmon.probe.base.target import Span
+from hookmon.probe.base.target import Span, Target
+from hookmon.probe.recording.control import control_page as control_page
 from hookmon.probe.recording.control import map_control as map_control
+from hookmon.probe.recording.control import switch_now as switch_now
 from hookmon.probe.recording.control import unmap_control as unmap_control
 from hookmon.probe.recording.control import window_length_ns as window_length_ns
 from hookmon.probe.recording.tree import CurrentLane as CurrentLane
@@ -66,6 +68,7 @@ def configure(
     free_lane: Callable[[Lane], None],
     give_back: Callable[[FunctionType], None],
     is_own: Callable[[str], bool],
+    is_target_off: Callable[[Target], bool],
     join: Callable[[Lane, Span], Visit | None],
     join_from_now_on: Callable[[], None],
     keep_example: Callable[[Transaction, Node, int, int, int, int, int, list[Trace]], None],

@@ -41,6 +41,12 @@ BLIND_SPOTS = (
         'function of the started script, watch it in the module "__main__".',
     ),
     (
+        "off",
+        "Somebody has switched everything off while the run went on, or some targets (hookmon off). What began then is not "
+        "counted; what had begun before was counted when it ended. A name that was off has fewer calls than there were.",
+        "hookmon on switches on what is off.",
+    ),
+    (
         "export-full",
         "A run has more series than are exported. The first ones keep theirs; what came later is in the overflow of its metric, "
         "so that all sums are right. Mostly it is a route or name with a value in it.",

@@ -111,6 +111,16 @@ _ERRORS = (
         "The run has no finding of that id, of that beginning of one, or of that rank.",
         "hookmon report RUN --all shows its findings; the id stands below each.",
     ),
+    (
+        "not-off",
+        "What was to be switched on is not off by that name, or everything is off.",
+        "The line says what is off. hookmon on without --watch switches all of it on.",
+    ),
+    (
+        "not-switched",
+        "The run cannot be switched: it was started by an older hookmon, it has just ended, or so many names do not fit.",
+        "The line says which. Globs, as --watch 'shop.**:*', and names of packs take less room than many functions.",
+    ),
     ("not-a-name", "A run cannot be called that: a number, last, or a path means another run.", "Choose a word."),
     ("not-a-run-file", "The file is damaged, or not a run file of hookmon.", "hookmon runs lists the runs that can be read."),
     (

@@ -32,6 +32,7 @@ class Target:
         "flags",
         "has_sites",
         "is_all_own",
+        "is_off",
         "is_sampled",
         "kind",
         "nested",
@@ -42,6 +43,7 @@ class Target:
         "place",
         "recursions",
         "sited",
+        "switched_at",
         "templates",
     )
 
@@ -76,6 +78,8 @@ class Target:
         self.templates = templates
         self.cost_ns = 0  # as far as `overhead` knows
         self.is_sampled = False
+        self.is_off = False  # at that value of the switch: see recording/control.py
+        self.switched_at = 0
         self.is_all_own = False  # it is watched because all of a program's own functions are
         self.nodes: list[Any] = []  # of such a one,
         self.recursions: list[Any] = []  # and those of calls in itself: what they call is called by the outer one

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "control.h"
 #include "coroutines.h"
 #include "errors.h"
 #include "freelist.h"
@@ -115,6 +116,9 @@ application_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObj
     Timed *self = (Timed *)callable;
     Py_ssize_t count = PyVectorcall_NARGS(nargsf);
     Py_ssize_t send = self->position + 2;
+    if (is_off(self)) {
+        return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
+    }
     if (kwnames || count <= send || count > MOST_ARGUMENTS || !begins_request(args[self->position])) {
         return PyErr_Occurred() ? NULL : PyObject_Vectorcall(self->function, args, nargsf, kwnames);
     }

@@ -18,14 +18,14 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     PyObject *function, *span, *name;
     Py_ssize_t position;
-    PyObject *detail = Py_None;
+    PyObject *detail = Py_None, *target = Py_None;
     int sited = 0;
     unsigned short until_weighed = 0;
     if (kwargs && PyDict_GET_SIZE(kwargs)) {
         PyErr_SetString(PyExc_TypeError, "a stand-in takes no keyword arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OOOn|pOH", &function, &span, &name, &position, &sited, &detail, &until_weighed)) {
+    if (!PyArg_ParseTuple(args, "OOOn|pOHO", &function, &span, &name, &position, &sited, &detail, &until_weighed, &target)) {
         return NULL;
     }
     Timed *self = (Timed *)type->tp_alloc(type, 0);
@@ -38,6 +38,8 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->position = position;
     self->detail = detail == Py_None ? NULL : Py_NewRef(detail);
     self->sited = (char)sited;
+    self->target = target != Py_None ? Py_NewRef(target) : self->span ? PyObject_GetAttr(self->span, name_target) : NULL;
+    PyErr_Clear(); /* a span of the tests' own */
     self->until_weighed = until_weighed;
     self->events = until_weighed;
     self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
@@ -57,6 +59,7 @@ timed_traverse(Timed *self, visitproc visit, void *arg)
     Py_VISIT(self->span);
     Py_VISIT(self->name);
     Py_VISIT(self->detail);
+    Py_VISIT(self->target);
     Py_VISIT(self->last_parent);
     Py_VISIT(self->last_span);
     Py_VISIT(self->last_node);
@@ -90,6 +93,7 @@ timed_dealloc(Timed *self)
     Py_CLEAR(self->span);
     Py_CLEAR(self->name);
     Py_CLEAR(self->detail);
+    Py_CLEAR(self->target);
     type->tp_free(self);
     Py_DECREF(type);
 }

@@ -5,6 +5,7 @@
 #include "checks.h"
 #include "clock.h"
 #include "contexts.h"
+#include "control.h"
 #include "counting.h"
 #include "finding.h"
 #include "interned.h"
@@ -17,13 +18,6 @@
 #include "origins.h"
 #include "transactions.h"
 #include "types.h"
-
-/* Call without recording, where there is no lane. An error that is set is a signal handler's and is the answer. */
-static RARE PyObject *
-call_unrecorded(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
-{
-    return PyErr_Occurred() ? NULL : call(function, args, nargsf, kwnames);
-}
 
 /* Return the node of a call, a new reference, and remember it for the next one; NULL where it is not recorded (E_ASK). */
 static HOT __attribute__((noinline)) Node *
@@ -212,5 +206,7 @@ done:
 static __attribute__((hot)) PyObject *
 timed_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
-    return time_call((Timed *)callable, ((Timed *)callable)->function, args, nargsf, kwnames);
+    Timed *self = (Timed *)callable;
+    return is_off(self) ? call_unrecorded(self->function, args, nargsf, kwnames)
+                        : time_call(self, self->function, args, nargsf, kwnames);
 }

@@ -5,6 +5,7 @@
 #include "checks.h"
 #include "clock.h"
 #include "compat.h"
+#include "control.h"
 #include "coroutine_lanes.h"
 #include "counting.h"
 #include "errors.h"
@@ -43,6 +44,12 @@ static inline __attribute__((always_inline)) int
 coroutine_enter(Coroutine *self, uint64_t *step_ns)
 {
     if (!self->lane) {
+        if (!self->ended && is_span_off(self->span)) {
+            self->ended = 1; /* it is not recorded */
+            if (PyErr_Occurred()) {
+                return -1;
+            }
+        }
         if (!self->ended && coroutine_open(self, PyThreadState_Get()) < 0) {
             if (self->duties & OWNS_LANE && self->outer) {
                 coroutine_leave_lane(self);
@@ -370,6 +377,9 @@ static HOT PyObject *
 coroutine_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
+    if (is_off(self)) {
+        return call_unrecorded(self->function, args, nargsf, kwnames);
+    }
     PyObject *made = call(self->function, args, nargsf, kwnames);
     if (!made) {
         return NULL;

@@ -4,6 +4,7 @@
 
 #include "base.h"
 #include "computing.h"
+#include "control.h"
 #include "counting.h"
 #include "interned.h"
 #include "nodes.h"
@@ -11,8 +12,6 @@
 #include "state.h"
 #include "traces.h"
 #include "types.h"
-
-#include <sys/mman.h>
 
 /* Return the status by which a request counts: one that has raised before it had one gets that with which servers answer. */
 static inline long
@@ -111,15 +110,6 @@ count_status(Transaction *self, Node *node, const Event *last, long status)
     return count_call(counted_in, last->duration_ns) && PyErr_Occurred() ? -1 : 0;
 }
 
-/* Return the window in which a moment lies, 0 where examples are kept of the run as a whole. */
-static inline uint64_t
-window_of(uint64_t end_ns)
-{
-    const uint64_t *control = state.control;
-    uint64_t window_ns = control ? control[CONTROL_WINDOW_NS] : 0;
-    return window_ns && end_ns < control[CONTROL_UNTIL_NS] ? end_ns / window_ns : 0;
-}
-
 /* Say whether a transaction that has failed like this one was offered to be kept in this window. */
 static int
 was_offered(Transaction *self, Node *node, long status, uint64_t window)
@@ -162,51 +152,6 @@ offer(Transaction *self, Node *node, const Event *last, long status, int64_t com
         ending->error = (void *)self->error;
     }
     return 0;
-}
-
-static void
-forget_control(void)
-{
-    const uint64_t *page = state.control;
-    state.control = NULL;
-    if (page) {
-        munmap((void *)page, PAGE_BYTES);
-    }
-}
-
-static PyObject *
-unmap_control(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    forget_control(); /* nobody reads it without the GIL */
-    Py_RETURN_NONE;
-}
-
-/* Map the launcher's page. */
-static PyObject *
-map_control(PyObject *Py_UNUSED(module), PyObject *descriptor)
-{
-    int number = (int)PyLong_AsLong(descriptor);
-    if (PyErr_Occurred()) {
-        return NULL;
-    }
-    const uint64_t *page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, number, 0);
-    if (page == MAP_FAILED) {
-        return PyErr_SetFromErrno(PyExc_OSError);
-    }
-    if (page[CONTROL_MAGIC] == CONTROL_IS_OURS) {
-        forget_control(); /* of a run before */
-        state.control = page;
-    }
-    else {
-        munmap((void *)page, PAGE_BYTES);
-    }
-    Py_RETURN_NONE;
-}
-
-static PyObject *
-window_length(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    return PyLong_FromUnsignedLongLong(state.control ? state.control[CONTROL_WINDOW_NS] : 0);
 }
 
 /* Write down what was counted. `last` is the entry's call; the calls without it are in one trace, or in a list of those of all

@@ -9,6 +9,7 @@
 #include "base.h"
 #include "clock.h"
 #include "compat.h"
+#include "control.h"
 #include "coroutines.h"
 #include "errors.h"
 #include "event_calls.h"
@@ -137,9 +138,35 @@ begin_call(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count
     return answer;
 }
 
+/* A frame begins that is not recorded. What was begun or named under its key has gone without an event, and must not be taken for it;
+ * a call inside one of the same code ends with an event of its own. -1 with an error that must reach the program. */
+static RARE int
+leave_out_frame(PyObject *code)
+{
+    if (PyErr_Occurred()) {
+        return -1;
+    }
+    if (((PyCodeObject *)code)->co_flags & RUNS) {
+        Run *run = find_run(run_key());
+        if (run) {
+            drop_run(take_run(run));
+        }
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    Lane *lane = present_lane();
+    OpenCall *call = lane && is_open_by_code(lane, code) ? push_open_call(lane) : NULL;
+    if (call) {
+        *call = (OpenCall){code, NULL, NULL, NULL, 0};
+    }
+    return 0;
+}
+
 static inline int
 on_start(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
 {
+    if (is_off(timed)) {
+        return leave_out_frame(code);
+    }
     is_beginning = 1;
     int runs_on = ((PyCodeObject *)code)->co_flags & RUNS;
     int answer = runs_on ? begin_run(timed, code, args, count) : begin_call(timed, code, args, count);

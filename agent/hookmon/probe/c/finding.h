@@ -129,3 +129,10 @@ call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames
     }
     return PyObject_Vectorcall(function, args, nargsf, kwnames);
 }
+
+/* Call without recording, where there is no lane, or it is switched off. An error that is set is a signal handler's and is the answer. */
+static RARE PyObject *
+call_unrecorded(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    return PyErr_Occurred() ? NULL : call(function, args, nargsf, kwnames);
+}

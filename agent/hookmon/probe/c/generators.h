@@ -5,6 +5,7 @@
 #include "checks.h"
 #include "clock.h"
 #include "compat.h"
+#include "control.h"
 #include "counting.h"
 #include "errors.h"
 #include "finding.h"
@@ -61,6 +62,17 @@ generator_enter(Generator *self, Step *step)
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->node));
     }
     return 0;
+}
+
+/* Begin a step of a wrapper's generator. Its first one decides whether it is recorded. -1 with an error. */
+static inline int
+generator_begin(Generator *self, Step *step)
+{
+    if (!self->started && is_span_off(self->span)) {
+        self->stepping = 1; /* for good: nothing is done for its steps any more */
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    return generator_enter(self, step);
 }
 
 /* Count the call, once. E_KEEP. */
@@ -135,8 +147,11 @@ generator_am_send(PyObject *object, PyObject *value, PyObject **result)
     if (self->stepping) { /* a mistake of the program, which the generator answers */
         return PyIter_Send(self->inner, value, result);
     }
-    if (generator_enter(self, &step) < 0) {
+    if (generator_begin(self, &step) < 0) {
         return PYGEN_ERROR;
+    }
+    if (!self->started) {
+        return PyIter_Send(self->inner, value, result);
     }
     PyThreadState *thread = lend_c_recursion();
     PySendResult outcome = PyIter_Send(self->inner, value, result);
@@ -182,9 +197,14 @@ generator_throw(Generator *self, PyObject *args)
         return answer;
     }
     Step step;
-    if (generator_enter(self, &step) < 0) {
+    if (generator_begin(self, &step) < 0) {
         Py_DECREF(method);
         return NULL;
+    }
+    if (!self->started) {
+        PyObject *answer = PyObject_CallObject(method, args);
+        Py_DECREF(method);
+        return answer;
     }
     PyObject *result = PyObject_CallObject(method, args);
     Py_DECREF(method);
@@ -306,6 +326,9 @@ static PyObject *
 generator_function_call(PyObject *callable, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     Timed *self = (Timed *)callable;
+    if (is_off(self)) {
+        return call_unrecorded(self->function, args, nargsf, kwnames);
+    }
     PyObject *made = call(self->function, args, nargsf, kwnames);
     if (!made) {
         return NULL;

@@ -4,6 +4,7 @@
 #include "base.h"
 #include "calls.h"
 #include "compat.h"
+#include "control.h"
 #include "coroutines.h"
 #include "names.h"
 #include "own_files.h"
@@ -91,6 +92,9 @@ taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyOb
         return own_function_called(function, code, begin, args, nargsf, kwnames);
     }
     if (timed && !(((PyCodeObject *)code)->co_flags & RUNS)) {
+        if (is_off(timed)) {
+            return PyErr_Occurred() ? NULL : state.plain(function, args, nargsf, kwnames);
+        }
         Py_INCREF(timed);
         PyObject *result = time_call(timed, function, args, nargsf, kwnames);
         Py_DECREF(timed);
@@ -124,6 +128,9 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
     Timed *timed = watched ? watched->slot : NULL;
     if (!LIKELY(timed)) {
         return taken_function_called(function, code, watched, args, nargsf, kwnames);
+    }
+    if (is_off(timed)) {
+        return PyErr_Occurred() ? NULL : state.plain(function, args, nargsf, kwnames);
     }
     if (!LIKELY(nested_slots < MOST_NESTED_SLOTS)) { /* a recursion: events take no C stack, and leave Python's own limit alone */
         PyObject *answer = PyObject_CallOneArg(state.callbacks.prefer_events, code);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base.h"
+#include "numbers.h"
 #include "types.h"
 
 /* What is rare is done in Python. `configure` takes these functions by their names, and no others: a line here is all that one
@@ -15,6 +16,7 @@
     X(free_lane) \
     X(give_back) \
     X(is_own) \
+    X(is_target_off) \
     X(join) \
     X(join_from_now_on) \
     X(keep_example) \
@@ -39,6 +41,9 @@
 
 #define DECLARE_CALLBACK(name) PyObject *name;
 
+/* Where the launcher has no page, it tells nothing. */
+static const uint64_t no_control[PAGE_BYTES / sizeof(uint64_t)];
+
 static struct {
     uint64_t *words;
     PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
@@ -46,6 +51,7 @@ static struct {
     unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
     int joining;          /* there has been a transaction */
     int forked;           /* this process is a fork, and `recorder` does not know of it yet: see forks.h */
+    const uint64_t *control; /* the launcher's page: see control.h */
     /* a line of 64 bytes ends before here */
     int spares;
     int shared; /* the words are those of a shard, and not memory of this process */
@@ -62,9 +68,8 @@ static struct {
     int thread_spares;
     PyObject *no_children;
     vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
-    const uint64_t *control; /* the launcher's page, NULL: there is none; see endings.h */
     PyObject *members; /* context variable: who belongs to which transaction */
-} state __attribute__((aligned(64)));
+} state __attribute__((aligned(64))) = {.control = no_control};
 
 OWN_TO_THREAD Lane *thread_lane;
 OWN_TO_THREAD unsigned thread_epoch;

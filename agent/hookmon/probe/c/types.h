@@ -189,8 +189,10 @@ typedef struct {
     PyObject *weakrefs;
     PyObject *entry_kind; /* kind of its transactions, of a coroutine function; None: its calls are none; NULL: not known */
     uint32_t events; /* since it was weighed last */
-    uint32_t unused_half;
-    uint64_t unused[5];
+    char is_off;     /* at that value of the switch: see control.h */
+    uint64_t switched_at;
+    PyObject *target; /* or NULL */
+    uint64_t unused[3];
 } Timed;
 _Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
 

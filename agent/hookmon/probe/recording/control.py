@@ -1,7 +1,11 @@
 """What the launcher tells the processes of a run: one page of its run folder, which each maps for reading.
 
-In: the run folder. Out: the window in which a moment lies. A page that cannot be read says nothing, and never will. Runs in the
-watched process; a load and a branch for each transaction. Forks have the mapping of their parent.
+In: the run folder. Out: the window in which a moment lies, and what is switched off. A page that cannot be read says nothing, and
+never will. Runs in the watched process; a load and a branch for each call and each transaction. Forks have the mapping of their
+parent.
+
+Off means: a call that begins while it is off is not recorded, and what it calls belongs to its caller. A coroutine or generator
+begins with its first step. What has begun before is counted when it ends.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ from __future__ import annotations
 import sys
 
 from hookmon.core import layout
+from hookmon.core.switches import Off
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import mmap, os
 from hookmon.probe.engine import choose
@@ -18,7 +23,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_words: memoryview | None = None
+    from hookmon.probe.base.target import Target
+
+_BLANK = memoryview(bytes(layout.PAGE_BYTES)).cast("Q")
+_TRIES = 3  # to read what is off; after that it has changed so often that the next call may ask again
+
+SWITCH = layout.CONTROL_SWITCH
+words = _BLANK
+"""The page, for the pure engine: a call asks `words[SWITCH]`, and only where that is not 0 `is_off`."""
+
+_off = Off(())
+_off_at = 0  # the value of the switch at which that was read
 
 
 @shielded(None)
@@ -39,7 +54,7 @@ def begin(folder: str) -> None:
 @choose
 def map_control(descriptor: int, /) -> None:
     """Map the page. Raises OSError where that cannot be done."""
-    global _words
+    global words
     options: dict[str, Any] = {"trackfd": False} if sys.version_info >= (3, 13) else {}  # else it keeps a descriptor
     placeholders = fill_standard_descriptors(descriptor)
     try:
@@ -48,21 +63,24 @@ def map_control(descriptor: int, /) -> None:
         for placeholder in placeholders:
             os.close(placeholder)
     if page[layout.CONTROL_MAGIC] == layout.CONTROL_IS_OURS:
-        _words = page
+        words = page
 
 
 @choose
 def unmap_control() -> None:
     """Let go of the page: hookmon is detached."""
-    global _words
-    _words = None
+    global words
+    words = _BLANK
+
+
+@choose
+def control_page() -> bytes:
+    """Return a copy of the page."""
+    return words.tobytes()
 
 
 def window_of(end_ns: int) -> int:
     """Return the window in which a transaction ends, 0 where examples are kept of the run as a whole. For the pure engine."""
-    words = _words
-    if words is None:
-        return 0
     window_ns = words[layout.CONTROL_WINDOW_NS]
     return end_ns // window_ns if window_ns and end_ns < words[layout.CONTROL_UNTIL_NS] else 0
 
@@ -70,5 +88,45 @@ def window_of(end_ns: int) -> int:
 @choose
 def window_length_ns() -> int:
     """Return how long windows are now, 0 where there are none."""
-    words = _words
-    return words[layout.CONTROL_WINDOW_NS] if words is not None else 0
+    return words[layout.CONTROL_WINDOW_NS]
+
+
+@choose
+def switch_now() -> int:
+    """Return the switch as it is now, 0 while nothing is off."""
+    return words[layout.CONTROL_SWITCH]
+
+
+def is_off(target: Target) -> bool:
+    """Say whether a call of a target that begins now is not to be recorded. In both engines; the compiled one seldom asks."""
+    switch = switch_now()
+    if not switch or switch & layout.SWITCH_ALL_OFF:
+        return bool(switch)
+    if target.switched_at != switch:
+        target.is_off = is_target_off(target)
+        target.switched_at = _off_at
+    return target.is_off
+
+
+@shielded(False)
+def is_target_off(target: Target) -> bool:
+    """Say whether the page has a target among those that are off."""
+    _read()
+    return _off.takes(target.path, target.pack)
+
+
+def _read() -> None:
+    """Read what is off, if that has changed. It may change meanwhile: then it is read again."""
+    global _off, _off_at
+    for _ in range(_TRIES):
+        page = control_page()
+        known = memoryview(page).cast("Q")
+        switch = known[layout.CONTROL_SWITCH]
+        if switch == _off_at:
+            return
+        text = page[8 * layout.CONTROL_OFF :][: known[layout.CONTROL_OFF_BYTES]]
+        is_whole = not switch & layout.SWITCH_CHANGING and switch == switch_now()
+        if is_whole or not switch:
+            _off, _off_at = Off(text.decode("utf-8", "replace").splitlines() if switch else ()), switch
+            return
+    _off, _off_at = Off(()), 0

@@ -13,7 +13,7 @@ from hookmon.core.plan import GC
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns
 from hookmon.probe.base.target import Target
-from hookmon.probe.recording import recorder
+from hookmon.probe.recording import control, recorder
 from hookmon.probe.recording.instruments import instrument
 
 TYPE_CHECKING = False
@@ -65,7 +65,7 @@ class Pauses:
     def _stop_call(self) -> None:
         """Open the pause below the watched call that is open, if there is one."""
         lane = getattr(recorder.current, "lane", None)
-        if lane is None or lane.node is recorder.root:
+        if lane is None or lane.node is recorder.root or control.is_off(self._span.target):
             return
         parent = lane.node
         node = parent.children.get(self._span) or recorder.new_node(parent, self._span)

@@ -19,7 +19,7 @@ from hookmon.probe.base.frames import drop_frame
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns
 from hookmon.probe.base.target import Target
-from hookmon.probe.recording import recorder
+from hookmon.probe.recording import control, recorder
 from hookmon.probe.transactions.paired_spans import PairedSpan
 
 TYPE_CHECKING = False
@@ -37,6 +37,8 @@ _own = Target("hookmon:import", OWN, "", "", False).span(OWN)
 
 @shielded(None)
 def _open(span: Span) -> PairedSpan | None:
+    if control.is_off(span.target):
+        return None
     lane = getattr(recorder.current, "lane", None) or recorder.enter_thread()
     opened = PairedSpan(0, None, lane, owns_lane=False)
     return opened if opened.open(span) else None

@@ -16,7 +16,7 @@ from _weakref import ref
 
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns as clock
-from hookmon.probe.recording import native_forks, recorder
+from hookmon.probe.recording import control, native_forks, recorder
 from hookmon.probe.recording.switching import running_task
 from hookmon.probe.transactions.context import begin, join
 from hookmon.probe.transactions.traces import outcome_of
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from hookmon.probe.base.shapes import Args, Closable, KwArgs
-    from hookmon.probe.base.target import Span
+    from hookmon.probe.base.target import Span, Target
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.recording.tree import Lane, Node
 
@@ -116,8 +116,9 @@ class PairedSpan:
 class Endpoints:
     """The two functions of one watch: `begin_span` observes the calls of the first, `end_span` those of the second."""
 
-    def __init__(self, watch_id: int, find: FindSpan | None, is_method: bool) -> None:
+    def __init__(self, watch_id: int, find: FindSpan | None, is_method: bool, target: Target | None = None) -> None:
         """`watch_id` is the watch's number. `find` names a span by the call that begins it; None for the second function."""
+        self._target = target
         self._watch_id = watch_id
         self._find = find
         self._is_method = is_method
@@ -129,6 +130,8 @@ class Endpoints:
         owner = self._owner(args)
         for _ in range(_count_obsolete(_open.get(key, ()), self._watch_id, owner)):
             _end_innermost(key, clock(), GeneratorExit())
+        if self._target is not None and control.is_off(self._target):
+            return
         open_spans = _open.get(key, [])
         if len(open_spans) >= _MOST_OPEN or len(_open) >= _MOST_PLACES or self._find is None:
             return

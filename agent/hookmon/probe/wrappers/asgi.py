@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.target import note_maker
+from hookmon.probe.recording import control
 from hookmon.probe.transactions import context, response
 from hookmon.probe.transactions.origins import find_origin
 from hookmon.probe.wrappers.calls import TimedCoroutineFunction
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.base.shapes import Function
+    from hookmon.probe.base.target import Target
     from hookmon.probe.naming.names import FindSpan
 
     Send = Callable[[Any], Awaitable[None]]  # of a dictionary, whose `type` says what else it has
@@ -31,15 +33,18 @@ class Application(TimedCoroutineFunction):
 
     __slots__ = ("_self_position",)
 
-    def __init__(self, function: Function, span: None, name: FindSpan, position: int, sited: bool, key: str) -> None:
-        super().__init__(function, span, name, position, sited, key)
+    def __init__(
+        self, function: Function, span: None, name: FindSpan, position: int, sited: bool, key: str, after: int, target: Target
+    ) -> None:
+        super().__init__(function, span, name, position, sited, key, after, target)
         self._self_position = position
 
     @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
         """Call the application. A call that begins a request is a transaction."""
         send = self._self_position + 2
-        is_request = not kwargs and len(args) > send and _begins_request(args[self._self_position])
+        is_on = not control.words[control.SWITCH] or not control.is_off(self._self_target)
+        is_request = is_on and not kwargs and len(args) > send and _begins_request(args[self._self_position])
         try:
             if not is_request:
                 return self._self_function(*args, **kwargs)

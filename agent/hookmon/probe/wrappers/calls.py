@@ -17,7 +17,7 @@ from hookmon.probe.base.guard import FREE_THREADED, serialise
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.base.target import note_maker
 from hookmon.probe.naming.names import locate_spans, remember_spans
-from hookmon.probe.recording import recorder
+from hookmon.probe.recording import control, recorder
 from hookmon.probe.recording.overhead import charge_sample
 from hookmon.probe.transactions.context import join
 from hookmon.probe.transactions.nested import enter
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
     from typing import Any, SupportsIndex
 
     from hookmon.probe.base.shapes import Args, Closable, Function, KwArgs
-    from hookmon.probe.base.target import Span
+    from hookmon.probe.base.target import Span, Target
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.recording.tree import Lane, Node
     from hookmon.probe.wrappers.observers import Observer
 
+_SWITCH = layout.CONTROL_SWITCH
 _UNTIMED = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 
 _PLAIN = frozenset((type(None), bool, int, float, str, bytes, list, dict, tuple, set))
@@ -54,7 +55,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
     A result that can be awaited is followed to its end: `redis.client:Redis.get` serves both kinds of clients.
     """
 
-    __slots__ = ("_self_function", "_self_name", "_self_span")
+    __slots__ = ("_self_function", "_self_name", "_self_span", "_self_target")
 
     def __init__(
         self,
@@ -64,14 +65,17 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
         position: int,
         sited: bool = False,
         key: str | None = None,
+        _weighed_after: int = 0,
+        target: Target | None = None,
     ) -> None:
         """Give either a fixed `span` or `name`, which finds it from the arguments and never raises.
 
         One argument may decide alone about the span: `position` is its position, else -1. Where the argument is a dict, its value
-        for `key` decides. `sited`: the calling line is part of the span.
+        for `key` decides. `sited`: the calling line is part of the span. `target` may be left out where there is a fixed span.
         """
         super().__init__(function)
         self._self_function = function
+        self._self_target: Any = target if target is not None or span is None else span.target
         find: Any = remember_spans(charge_sample(name), position, key) if name is not None else None
         if sited:
             fixed: Any = span
@@ -82,6 +86,12 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
 
     @hide_frames
     def __call__(self, /, *args: object, **kwargs: object) -> object:
+        if control.words[_SWITCH] and control.is_off(self._self_target):
+            try:
+                return self._self_function(*args, **kwargs)
+            except BaseException as error:
+                drop_frame(error)
+                raise
         try:
             lane = recorder.current.lane
         except AttributeError:
@@ -214,7 +224,8 @@ def hide_call(proxy: TimedCallable) -> TimedCallable:
     if is_called_in_c(function):
         twin: Any = _StandInBase.__new__(type(proxy))
         _StandInBase.__init__(twin, function)
-        twin._self_function, twin._self_span, twin._self_name = function, proxy._self_span, proxy._self_name
+        for name in TimedCallable.__slots__:
+            setattr(twin, name, getattr(proxy, name))
         proxy.__call__ = twin  # type: ignore[method-assign]
     return proxy
 
@@ -300,6 +311,8 @@ class TimedCoroutineFunction(Timed):
         except BaseException as error:
             drop_frame(error)
             raise
+        if control.words[_SWITCH] and control.is_off(self._self_target):
+            return coroutine
         span = self._self_span or self._self_name(args, kwargs)
         if not span.made_at:
             note_maker(span)
@@ -321,6 +334,8 @@ class TimedGeneratorFunction(Timed):
         except BaseException as error:
             drop_frame(error)
             raise
+        if control.words[_SWITCH] and control.is_off(self._self_target):
+            return made
         return timed_generator(made, self._self_span or self._self_name(args, kwargs))
 
 

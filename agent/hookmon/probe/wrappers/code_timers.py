@@ -31,7 +31,7 @@ def code_timer(code: CodeType, target: Target, template: str, *, is_method: bool
     if code.co_flags & CO_COROUTINE:
         target.flags |= layout.FLAG_COROUTINE
     make = compiled.TimedCallable if compiled else events.CodeTimer
-    return make(code, span, name, position, target.sited, key)
+    return make(code, span, name, position, target.sited, key, 0, target)
 
 
 def own_timer(code: CodeType, module: str, name: str = "") -> tuple[Any, Target]:
@@ -48,7 +48,7 @@ def own_timer(code: CodeType, module: str, name: str = "") -> tuple[Any, Target]
         timer = compiled.TimedCallable(code, span, None, -1, False, None, weighing.EVENTS)
         compiled.untrack(timer, target, target.nodes, target.recursions, span)
         return timer, target
-    return events.CodeTimer(code, span, None, -1, weigh=weighing.weigh, weighed_after=weighing.EVENTS), target
+    return events.CodeTimer(code, span, None, -1, False, None, weighing.EVENTS, target, weigh=weighing.weigh), target
 
 
 def mark(target: Target, way: str) -> str:

@@ -16,7 +16,7 @@ from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
-from hookmon.probe.recording import recorder
+from hookmon.probe.recording import control, recorder
 from hookmon.probe.recording.switching import running_task
 from hookmon.probe.transactions.context import Transaction, begin_concurrent_call, join, part_of
 from hookmon.probe.transactions.nested import enter
@@ -122,6 +122,12 @@ class Frame:
             if self.owns_lane:
                 recorder.free_lane(lane)
 
+    def leave_out(self) -> bool:
+        """Record nothing of it, where it has not begun and is switched off; say so. Its steps are the program's own then."""
+        if self.lane is None and not self.ended and not self.stepping and control.is_off(self.span.target):
+            self.stepping = True  # for good
+        return self.stepping
+
     def follow(self) -> None:
         """Take the new node, where the transaction has got its name meanwhile."""
         lane = self.lane
@@ -209,8 +215,8 @@ class Awaitable(StandIn):
     @hide_frames
     def _step(self, value: object = None) -> object:
         frame = self._frame
-        if frame.stepping:  # a mistake of the program, which the coroutine answers
-            try:
+        if frame.stepping or (frame.lane is None and self._is_left_out()):  # stepping: a mistake of the program, which the
+            try:  # coroutine answers
                 return self._inner.send(value)
             except BaseException as error:
                 drop_frame(error)
@@ -233,7 +239,7 @@ class Awaitable(StandIn):
     @hide_frames
     def throw(self, *exception: object) -> object:
         frame = self._frame
-        if frame.stepping:
+        if frame.stepping or (frame.lane is None and self._is_left_out()):
             try:
                 return self._inner.throw(*exception)
             except BaseException as error:
@@ -273,6 +279,9 @@ class Awaitable(StandIn):
 
     def _end(self, error: BaseException) -> None:
         end_frame(self._frame, error)
+
+    def _is_left_out(self) -> bool:
+        return self._frame.leave_out()
 
     @shielded(None)
     def _abandon(self) -> None:

@@ -12,7 +12,7 @@ from hookmon.core.plan import ONE_TIMED_OF
 from hookmon.probe.base.introspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR, CO_ITERABLE_COROUTINE
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.naming.names import locate_spans, remember_spans
-from hookmon.probe.recording import recorder
+from hookmon.probe.recording import control, recorder
 from hookmon.probe.recording.overhead import charge_sample
 from hookmon.probe.transactions.context import join
 from hookmon.probe.transactions.nested import enter
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.base.shapes import Closable
-    from hookmon.probe.base.target import Span
+    from hookmon.probe.base.target import Span, Target
     from hookmon.probe.naming.names import FindSpan
     from hookmon.probe.recording.tree import Lane, Node
 
@@ -37,6 +37,7 @@ RUNS = CO_GENERATOR | CO_COROUTINE | CO_ITERABLE_COROUTINE | CO_ASYNC_GENERATOR
 _DEEPEST = layout.DEEPEST // 4 * 3
 """Deeper calls have no place of their own in the tree: here nothing nests in C, and wrappers below keep the rest of DEEPEST."""
 _AWAITED = CO_COROUTINE | CO_ITERABLE_COROUTINE
+_SWITCH = layout.CONTROL_SWITCH
 _UNTIMED_AT = layout.NODE_UNTIMED - layout.NODE_TOTAL_NS
 
 
@@ -123,7 +124,7 @@ class CodeTimer:
     Give either a fixed `span` or `name`, which finds it from the arguments: as a TimedCallable does.
     """
 
-    __slots__ = ("_events", "_until_weighed", "_weigh", "code", "find", "span")
+    __slots__ = ("_events", "_target", "_until_weighed", "_weigh", "code", "find", "span")
 
     def __init__(
         self,
@@ -133,11 +134,13 @@ class CodeTimer:
         position: int,
         sited: bool = False,
         key: str | None = None,
+        weighed_after: int = 0,
+        target: Target | None = None,
         *,
         weigh: Callable[[CodeType, Span, int], int] | None = None,
-        weighed_after: int = 0,
     ) -> None:
         self.code = code
+        self._target = target if target is not None or span is None else span.target
         self._weigh = weigh
         self._events = 0  # since it was weighed last,
         self._until_weighed = weighed_after  # and how many there are to be; -1: it is given up
@@ -151,6 +154,9 @@ class CodeTimer:
 
     def start(self, frame: FrameType, args: tuple[object, ...] | None) -> None:
         """A frame of the code begins. `args` are its positional arguments, None where they are to be read off the frame."""
+        if control.words[_SWITCH] and self._target is not None and control.is_off(self._target):
+            _leave_out(self.code, frame)
+            return
         if self.is_given_up():
             return
         span = self.span
@@ -251,6 +257,19 @@ def _arguments(frame: FrameType) -> tuple[object, ...]:
     code = frame.f_code
     values = frame.f_locals
     return tuple([values[name] for name in code.co_varnames[: code.co_argcount] if name in values])
+
+
+def _leave_out(code: CodeType, frame: FrameType) -> None:
+    """Record nothing of a frame that begins. What its place had before has gone without an event, and is not to be taken for it.
+
+    A call inside one of the same code ends with an event of its own.
+    """
+    if code.co_flags & RUNS:
+        _runs.pop(id(frame), None)
+        return
+    lane: Lane | None = getattr(recorder.current, "lane", None)
+    if is_open(lane, code) and lane is not None:
+        lane.open.append(OpenCall(code, lane.node, None, None))
 
 
 def _enter_call(code: CodeType, span: Span, arguments: tuple[object, ...]) -> None:

@@ -12,7 +12,7 @@ from hookmon.probe.base.frames import drop_frame, hide_frames
 from hookmon.probe.base.guard import serialise, shielded
 from hookmon.probe.base.private import monotonic_ns as clock
 from hookmon.probe.engine import choose
-from hookmon.probe.recording import recorder
+from hookmon.probe.recording import control, recorder
 from hookmon.probe.transactions.context import join
 from hookmon.probe.transactions.paired_spans import close_abandoned
 from hookmon.probe.transactions.traces import outcome_of
@@ -43,6 +43,12 @@ class Body:
         self.started = False
         self.stepping = False
         self.ended = False
+
+    def leave_out(self) -> bool:
+        """Record nothing of it, where it has not begun and is switched off; say so. Its steps are the program's own then."""
+        if not self.started and not self.stepping and control.is_off(self.span.target):
+            self.stepping = True  # for good
+        return self.stepping and not self.started
 
     @shielded(None)
     def end(self, error: BaseException | None) -> None:
@@ -76,7 +82,8 @@ class TimedGenerator(StandIn):
 
     @hide_frames
     def _step(self, value: object = None) -> object:
-        if self._body.stepping:  # a mistake of the program, which the generator answers
+        body = self._body
+        if body.stepping or (not body.started and body.leave_out()):  # stepping: a mistake of the program, which it answers
             try:
                 return self._inner.send(value)
             except BaseException as raised:
@@ -99,7 +106,7 @@ class TimedGenerator(StandIn):
 
     @hide_frames
     def throw(self, *exception: object) -> object:
-        if self._body.stepping:
+        if self._body.stepping or (not self._body.started and self._body.leave_out()):
             try:
                 return self._inner.throw(*exception)
             except BaseException as raised:
@@ -233,6 +240,11 @@ class _AsyncStep(Awaitable):
     def __init__(self, inner: Steps, body: Body) -> None:
         super().__init__(inner, Frame(body.span))
         self._body = body
+
+    def _is_left_out(self) -> bool:
+        if self._body.leave_out():
+            self._frame.stepping = True
+        return self._frame.stepping
 
     def _end(self, error: BaseException) -> None:
         is_value = isinstance(error, StopIteration)  # which is how a step hands its value over

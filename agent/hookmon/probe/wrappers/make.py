@@ -31,7 +31,7 @@ from hookmon.probe.base.introspect import (
 from hookmon.probe.base.target import is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
-from hookmon.probe.recording import recorder, tree
+from hookmon.probe.recording import control, recorder, tree
 from hookmon.probe.transactions import computing, context, examples, nested, paired_spans, renaming, response, statuses, traces
 from hookmon.probe.wrappers import coroutines, generators, monitoring, weighing
 from hookmon.probe.wrappers.observers import ObservedCoroutine, needs_result, quick_reader, route_reader, transaction_observer
@@ -79,6 +79,7 @@ if compiled:
         free_lane=recorder.free_lane,
         give_back=weighing.give_back,
         is_own=is_own,
+        is_target_off=control.is_target_off,
         join=context.join,
         join_from_now_on=recorder.join_from_now_on,
         keep_example=examples.keep_example,
@@ -178,16 +179,17 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
         wrapper_class = wrappers.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         wrapper_class = wrappers.TimedCallable
+    naming_of = (span, name, position, target.sited, key, 0, target)
     if compiled and isinstance(function, MethodDescriptorType):
-        method: Function = compiled.TimedMethod(function, span, name, position, target.sited, key)
+        method: Function = compiled.TimedMethod(function, *naming_of)
         return method
     if isinstance(function, FunctionType | wrappers.Observed):
-        made = wrapper_class(function, span, name, position, target.sited, key)
+        made = wrapper_class(function, *naming_of)
         return made if compiled else wrappers.hide_call(made)
     if compiled and not isinstance(function, _PLAIN_TYPES) and type(function).__name__ not in _PLAIN_NAMES:
-        proxy: Function = _proxy(function, wrapper_class(function, span, name, position, target.sited, key))
+        proxy: Function = _proxy(function, wrapper_class(function, *naming_of))
         return proxy
-    made = _class_like(wrapper_class, function)(function, span, name, position, target.sited, key)
+    made = _class_like(wrapper_class, function)(function, *naming_of)
     return made if compiled else wrappers.hide_call(made)
 
 
@@ -222,7 +224,7 @@ def application(function: Function, target: Target, template: str, scope_at: int
         wrapper_class = Application
     named = _application_method if scope_at else _application
     name, _ = span_finder(template, target, named, bool(scope_at))
-    return wrapper_class(function, None, name, scope_at, False, "method")
+    return wrapper_class(function, None, name, scope_at, False, "method", 0, target)
 
 
 def _application(scope: object, receive: object, send: object) -> None:
@@ -290,7 +292,8 @@ def wrap_endpoint(function: Function, target: Target, watch: WatchPlan, *, is_me
         made = wrappers.Observed(function, None, paired_spans.Endpoints(watch["id"], None, is_method).end_span, -1)
     else:
         find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
-        made = wrappers.ObservedBefore(function, None, paired_spans.Endpoints(watch["id"], find, is_method).begin_span, -1)
+        begin_span = paired_spans.Endpoints(watch["id"], find, is_method, target).begin_span
+        made = wrappers.ObservedBefore(function, None, begin_span, -1)
     _endpoints.append(ref(made, _endpoints.remove))
     return made
 
