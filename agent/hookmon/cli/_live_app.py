@@ -152,6 +152,8 @@ class LiveApp(App[None]):
         run, now = self.live.run, self.history.now
         noun, figures = rows.summary(self.history, self.window, self.wanted)
         state = "ended" if now.ended else "paused" if self.is_paused else "running"
+        off = rows.off_text(self.live.switched)
+        state += f", {off}" if off else ""
         name = f" {run.name}" if run.name else ""
         command = inert(" ".join(run.command))
         cpu = percent(sum(row.cpu_share for row in self.history.processes()))

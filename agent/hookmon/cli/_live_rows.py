@@ -5,6 +5,7 @@ In: a History of the collector. Out: cells, which are inert text, and documents 
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from hookmon.collector.counters import CallKey
 from hookmon.collector.feed import LiveCall
 from hookmon.collector.store import Run
+from hookmon.collector.switches import Switched
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive, SignalLive
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
 from hookmon.report.signals import quantity
@@ -150,10 +152,19 @@ def summary(history: History, window: str, wanted: str = "") -> tuple[str, Figur
     return "calls", history.together(list(history.now.totals.by_key), window)
 
 
-def plain_line(history: History, clock: str, wanted: str = "") -> list[tuple[str, str]]:
+def off_text(switched: Switched) -> str:
+    """Return what is switched off, "" where nothing is."""
+    if not switched.off:
+        return ""
+    since = time.strftime("%H:%M:%S", time.localtime(min(switched.off.values()) / 1e9))
+    names = "everything" if "" in switched.off else ", ".join(switched.off)
+    return f"{shorten(inert(names), LONGEST_NAME)} off since {since}"
+
+
+def plain_line(history: History, clock: str, wanted: str = "", off: str = "") -> list[tuple[str, str]]:
     """Return one line as pieces of text and style, what matters most first: a narrow screen cuts the end."""
     noun, figures = summary(history, "10 s", wanted)
-    pieces = [(f"{clock} ", "dim"), (f"{rate(figures.rate):>7} {noun}/s ", "bold")]
+    pieces = [(f"{clock} ", "dim"), (f"{off}  " if off else "", "yellow"), (f"{rate(figures.rate):>7} {noun}/s ", "bold")]
     for title, value in (("p50", figures.p50_ns), ("p95", figures.p95_ns), ("p99", figures.p99_ns)):
         pieces += [(f" {title} ", "dim"), (f"{time_of(value):>7}", "")]
     pieces.append((f"  {count(figures.errors, 'error')}", "red" if figures.errors else ""))
@@ -169,7 +180,7 @@ def plain_line(history: History, clock: str, wanted: str = "") -> list[tuple[str
     return pieces
 
 
-def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
+def document(run: Run, history: History, wanted: str = "", switched: Switched | None = None) -> dict[str, Any]:
     """Return one moment as plain values, for programs. Durations are integer nanoseconds."""
     now = history.now
     return {
@@ -178,6 +189,7 @@ def document(run: Run, history: History, wanted: str = "") -> dict[str, Any]:
         "name": run.name,
         "elapsed_ns": now.at_ns - run.started_ns,
         "ended": now.ended,
+        "off": [{"what": what, "since_ns": since_ns} for what, since_ns in (switched.off if switched else {}).items()],
         "transactions": {window: _plain(history.transactions(window)) for window in WINDOWS},
         "calls": [
             {"name": row.key.name, "kind": row.key.kind, "target": row.key.target}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from hookmon.config.find import find_project
 from hookmon.core.errors import NotRunningError, RunFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hookmon.collector.live import LiveRun
 
 
@@ -122,6 +124,41 @@ def open_live(which: str, *, with_examples: bool = False) -> LiveRun:
     if not is_running(run):
         raise NotRunningError(f"run {run.id} is not running; hookmon report {which} shows it")
     return LiveRun(run_file, run, with_examples=with_examples)
+
+
+@contextmanager
+def open_running(which: str) -> Iterator[list[LiveRun]]:
+    """Give the running run that is meant, or all running runs of a service, open for looking at.
+
+    A service goes before a run of that name. Raises NotRunningError where nothing runs, and as `find_file` does.
+    """
+    from hookmon.collector.live import LiveRun
+
+    found = [LiveRun(*followed) for followed in _running_starts(which)] if which else []
+    found = found or [open_live(which)]
+    try:
+        yield found
+    finally:
+        for live in found:
+            live.close()
+
+
+def _running_starts(service: str) -> list[tuple[RunFile, Run]]:
+    """Return the runs of a service that go on; none where there is no such service."""
+    from hookmon.collector.live import file_to_follow, is_running
+    from hookmon.core.errors import StoreError
+    from hookmon.services import reading
+    from hookmon.services.store import ServiceStore
+
+    found = []
+    with suppress(StoreError):
+        for start in reading.starts(ServiceStore.of_user(find_project(Path.cwd())), service):
+            with suppress(RunFileError):
+                run_file = RunFile(start.run_file)
+                run_file, run = file_to_follow(run_file, run_file.head())
+                if run.run_key == start.key and is_running(run):
+                    found.append((run_file, run))
+    return found
 
 
 def _stores_above(pid: int) -> list[Store]:

@@ -76,18 +76,18 @@ class _Printer:
 
     def observe(self, snapshot: Snapshot) -> None:  # noqa: ARG002  # the history has got it before
         """Print a line, from the history."""
-        from hookmon.cli._live_rows import document, plain_line
+        from hookmon.cli._live_rows import document, off_text, plain_line
         from hookmon.report.screen import Screen
         from hookmon.report.texts import inert_json
 
         if self._is_first:
             self._is_first = False
         elif self._as_json:
-            line = document(self._live.run, self._history, self._wanted)
+            line = document(self._live.run, self._history, self._wanted, self._live.switched)
             click.echo(inert_json(json.dumps(line, separators=(",", ":"))))
         else:
             screen = Screen(sys.stdout)
-            screen.line(*plain_line(self._history, time.strftime("%H:%M:%S"), self._wanted))
+            screen.line(*plain_line(self._history, time.strftime("%H:%M:%S"), self._wanted, off_text(self._live.switched)))
             screen.write()
             sys.stdout.flush()
 

@@ -15,7 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from hookmon.collector import run_folder
+from hookmon.collector import run_folder, switches
 from hookmon.collector.births import read_birth
 from hookmon.collector.control import WINDOW_NS, Control
 from hookmon.collector.counters import sum_of, totals_of
@@ -29,6 +29,7 @@ from hookmon.collector.shard_set import ShardSet
 from hookmon.collector.shards import ShardReader
 from hookmon.collector.store import Run, RunFile, Store
 from hookmon.collector.survivors import final_part
+from hookmon.collector.switches import Switched
 from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
@@ -75,6 +76,16 @@ class LiveRun:
         snapshot.processes = [process for process in snapshot.processes if process.pid != self.run.launcher_pid]
         snapshot.ended = not snapshot.processes and not launcher_is_alive(self.run)
         return snapshot
+
+    @property
+    def folder(self) -> Path:
+        """The run folder."""
+        return self._folder
+
+    @property
+    def switched(self) -> Switched:
+        """What of the run is switched off."""
+        return switches.read(self._folder)
 
     def ask_for_windows(self, now_ns: int, window_ns: int = WINDOW_NS) -> None:
         """Have the run keep examples by windows of such a length, for three of them: ask again. The one thing that is written."""

@@ -112,6 +112,11 @@ _ERRORS = (
         "hookmon report RUN --all shows its findings; the id stands below each.",
     ),
     (
+        "not-watched-here",
+        "Nothing that the run watches has that name, so it cannot be switched off.",
+        "Give module:call as in --watch, a name of the report, or a pack (hookmon packs). hookmon top shows what is called.",
+    ),
+    (
         "not-off",
         "What was to be switched on is not off by that name, or everything is off.",
         "The line says what is off. hookmon on without --watch switches all of it on.",
