@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from support.backends import free_port
-from support.containers import Container
+from support.containers import Container, init_of
 from support.runs import HOOKMON, PYTHON, Started, blind_spots, calls, wait_until, watch, write
 
 WORK = "import time\n\ndef step(number=0):\n    return number\n\ndef linger():\n    time.sleep(60)\n"
@@ -204,8 +204,7 @@ def test_metrics_are_exported_from_beside(pod: Pod) -> None:
 
 def terminate_init(started: Started, number: int = signal.SIGTERM) -> None:
     """Send a signal to the PID 1 of a container, from outside, as an engine does."""
-    (init,) = Path(f"/proc/{started.process.pid}/task/{started.process.pid}/children").read_text().split()
-    os.kill(int(init), number)
+    os.kill(init_of(started), number)
 
 
 def test_a_container_that_is_killed_leaves_its_counts(pod: Pod) -> None:

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from support.runs import HOOKMON, Started
+from support.runs import HOOKMON, Started, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 UNSHARE = ["unshare", "--pid", "--mount", "--fork", "--kill-child"]
@@ -80,6 +80,7 @@ class Container:
     limits: str = ""
     cwd: str = "/app"
     is_app_writable: bool = False
+    _started: list[Started] = field(default_factory=list)
 
     def start(self, command: list[str], *, env: dict[str, str] | None = None, report_path: Path | None = None) -> Started:
         """Start a command as its PID 1. The process outside is `unshare`, which ends as the command does, and takes it along."""
@@ -103,7 +104,15 @@ class Container:
             gid=self.gid,
             command=_quote(inside),
         )
-        return Started([*UNSHARE, "sh", "-c", script], cwd=self.folder, report_path=report_path)
+        started = Started([*UNSHARE, "sh", "-c", script], cwd=self.folder, report_path=report_path)
+        self._started.append(started)
+        return started
+
+    def end(self) -> None:
+        """End what a test that has failed left running."""
+        for started in self._started:
+            if not started.is_finished:
+                started.kill()
 
     def run(self, command: list[str], **started: Any) -> Any:
         """Start a command and wait for its end."""
@@ -112,6 +121,14 @@ class Container:
     def hookmon(self, *args: str, **started: Any) -> Any:
         """Run a verb of the command line in it to its end."""
         return self.run([HOOKMON, *args], **started)
+
+
+def init_of(started: Started) -> int:
+    """Return the pid, outside, of what runs as PID 1 in a container that was just started."""
+    children = Path(f"/proc/{started.process.pid}/task/{started.process.pid}/children")
+    wait_until(lambda: children.read_text().strip(), "the container")
+    (init,) = children.read_text().split()
+    return int(init)
 
 
 @cache
