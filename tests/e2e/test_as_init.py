@@ -204,7 +204,7 @@ def test_a_storm_of_orphans_is_reaped(container: Container) -> None:
 
 
 def test_orphans_outlive_neither_pid_1_nor_their_counts(container: Container) -> None:
-    """What still runs when the program ends is ended by the kernel with the container: it is named, and what it counted is kept."""
+    """What still runs when the program ends is ended by the kernel with the container: it is named, and its counts are kept."""
     program = """
     import os, time, work
     if not os.fork():
