@@ -36,6 +36,7 @@ _RATE = 100
 
 _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's end and signals wake the launcher
 
+_WINDOW_NS = 60_000_000_000  # of a service
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
 
@@ -105,8 +106,8 @@ def command(
     elif not quiet:
         _output.refuse_binary_without_file(format)
     with _exporting.prepared(checked.exporters, checked) as targets:
-        options = _options.words(configuration)
-        session = Session(list(command), name, checked, options, service=service, is_sampled=is_sampled, exports=targets)
+        given = _options.words(configuration)
+        session = Session(list(command), name, checked, given, service=service, is_sampled=is_sampled, exports=targets)
         code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
@@ -140,7 +141,7 @@ class Session:
         self._command = command
         self._service = service
         self._exports = exports
-        self._window_ns = (exports.window_ns if exports is not None else 0) or (WINDOW_NS if service else 0)
+        self._window_ns = (exports.window_ns if exports is not None else 0) or (_WINDOW_NS if service else 0)
         self._options = options
         self._rate = int(config.root["samples"]) or (_RATE if is_sampled else 0)
         self._name = name
@@ -170,8 +171,8 @@ class Session:
                 raise
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
-            observers = [*self._start_sampler(run), *self._start_exporters(run)]
-            observers += _services.recorders(run, self._run_file.path)
+            kept = _services.recorders(run, self._run_file.path)
+            observers = [*self._start_sampler(run), *self._start_exporters(run), *kept]
             collector = Collector(run, self._run_file, observers=observers, window_ns=self._window_ns)
             collector.follow(pid)
             code = launch.wait(pid, collector.tick, collector.look_at_ended_program)
