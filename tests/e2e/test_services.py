@@ -8,13 +8,17 @@ import sqlite3
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from support.runs import PYTHON, calls, hookmon_run, hookmon_start, row, wait_until, watch, write
 
 from hookmon.collector.counters import CallKey
+from hookmon.report.model import build
 from hookmon.services import reading
 from hookmon.services.places import STATUS
+from hookmon.services.recovery import settle
 from hookmon.services.store import FILE_NAME, ServiceStore
+from hookmon.services.windows import window
 
 PROGRAM = """
     import sys, time
@@ -182,3 +186,155 @@ def test_a_name_that_is_none_is_refused_before_the_start(tmp_path: Path):
         result = hookmon_run([PYTHON, "app.py", "5"], cwd=tmp_path, config=CONFIG + f'[service]\nname = "{name}"\n')
         assert (result.exit_code, result.stdout) == (2, "")
         assert "not-a-name" in result.stderr
+
+
+LASTING = """
+    import sys, time
+
+    def serve(number):
+        ask(number)
+
+    def ask(number):
+        pass
+
+    for number in range(int(sys.argv[1])):
+        serve(number)
+    print("served", flush=True)
+    time.sleep(600)
+"""
+
+
+def in_window(store: ServiceStore, service: str, **more: Any) -> dict[str, int]:
+    """Return {name: calls} of the last hour of a service, as a Run."""
+    now = time.time()
+    run = window(store, service, now - 3_600, now, **more)
+    found: dict[str, int] = {}
+    for node in run.nodes:
+        if node.calls:
+            found[node.name] = found.get(node.name, 0) + node.calls
+    return found
+
+
+def test_the_running_minute_is_in_a_window(tmp_path: Path):
+    """What a start has counted since it last wrote is read from its shards, by somebody who writes nothing."""
+    write(tmp_path, {"app.py": LASTING})
+    started = hookmon_start([PYTHON, "app.py", "300"], cwd=tmp_path, config=CONFIG, options=["--service", "web"])
+    store = store_of(tmp_path)
+    try:
+        wait_until(lambda: b"served" in os.pread(started._stdout.fileno(), 100, 0), "the program")
+        wait_until(store.path.exists, "the store")
+        wait_until(lambda: reading.services(store), "the start")
+        assert in_window(store, "web") == {"serve": 300, "ask": 300}
+        assert [service.running for service in reading.services(store)] == [1]
+    finally:
+        started.kill()
+
+
+def test_a_killed_launcher_loses_nothing(tmp_path: Path):
+    """Who looks sees the rest; the next start of any service writes it, once; the program went on and was ended later."""
+    write(tmp_path, {"app.py": LASTING})
+    options = ["--service", "web"]
+    started = hookmon_start([PYTHON, "app.py", "300"], cwd=tmp_path, config=CONFIG, options=options)
+    store = store_of(tmp_path)
+    wait_until(lambda: b"served" in os.pread(started._stdout.fileno(), 100, 0), "the program")
+    wait_until(lambda: store.path.exists() and reading.services(store), "the start")
+    started.kill()
+    assert in_window(store, "web") == {"serve": 300, "ask": 300}
+    assert in_window(store, "web", with_running=False) == counted_calls(store, "web")
+    others = [
+        hookmon_start([PYTHON, "app.py", "50"], cwd=tmp_path, config=CONFIG, options=["--service", name])
+        for name in ("web", "other")
+    ]
+    for other in others:
+        wait_until(lambda other=other: b"served" in os.pread(other._stdout.fileno(), 100, 0), "the program")
+        os.kill(other.process.pid, signal.SIGTERM)
+        other.finish()
+    assert counted_calls(store, "web") == {"serve": 350, "ask": 350}
+    assert in_window(store, "web") == {"serve": 350, "ask": 350}
+    assert sorted(start.state for start in reading.starts(store, "web")) == [reading.ENDED, reading.RECOVERED]
+    settle(store)
+    assert counted_calls(store, "web") == {"serve": 350, "ask": 350}
+
+
+def counted_calls(store: ServiceStore, service: str) -> dict[str, int]:
+    """Return {name: calls} of what is written."""
+    return {name: calls for name, (calls, _) in counted(store, service).items() if calls}
+
+
+def test_a_program_that_outlives_its_launcher_goes_on_being_counted(tmp_path: Path):
+    """Each who settles adds what came, and the start stays one that runs until its last process has ended."""
+    program = """
+        import os, sys, time
+
+        def serve(number):
+            pass
+
+        for number in range(20):
+            serve(number)
+        print("served", flush=True)
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        for number in range(30):
+            serve(number)
+        print("again", flush=True)
+        while not os.path.exists("end"):
+            time.sleep(0.01)
+    """
+    write(tmp_path, {"app.py": program})
+    config = watch("__main__", "serve", entry=True, kind="request")
+    started = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=config, options=["--service", "web"])
+    store = store_of(tmp_path)
+    try:
+        wait_until(lambda: b"served" in os.pread(started._stdout.fileno(), 100, 0), "the program")
+        wait_until(lambda: store.path.exists() and reading.services(store), "the start")
+        os.kill(started.process.pid, signal.SIGKILL)
+        started.process.wait()
+        settle(store)
+        assert (counted_calls(store, "web"), reading.services(store)[0].running) == ({"serve": 20}, 1)
+        (tmp_path / "go").touch()
+        wait_until(lambda: b"again" in os.pread(started._stdout.fileno(), 100, 0), "the program")
+        settle(store)
+        assert (counted_calls(store, "web"), reading.services(store)[0].running) == ({"serve": 50}, 1)
+        (tmp_path / "end").touch()
+        wait_until(lambda: not settle(store) and not reading.services(store)[0].running, "the end")
+        assert counted_calls(store, "web") == {"serve": 50}
+    finally:
+        (tmp_path / "end").touch()
+        started.kill()
+
+
+def test_a_report_of_a_window_shows_its_slow_requests_whole(tmp_path: Path):
+    """With the calls in them at their depth, and how long after the beginning of the window they began."""
+    program = """
+        import time
+
+        def serve(number):
+            prepare(number)
+
+        def prepare(number):
+            ask(number)
+
+        def ask(number):
+            if number == 7:
+                time.sleep(0.05)
+            if number == 3:
+                raise KeyError(number)
+
+        for number in range(20):
+            try:
+                serve(number)
+            except KeyError:
+                pass
+    """
+    write(tmp_path, {"app.py": program})
+    config = watch("__main__", "serve", entry=True, kind="request") + watch("__main__", "prepare", "ask")
+    assert hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, options=["--service", "web"]).exit_code == 0
+    now = time.time()
+    run = window(store_of(tmp_path), "web", now - 3_600, now)
+    (row,) = [row for row in build(run).transactions if row.name == "serve"]
+    slowest = row.examples[0]
+    assert slowest.duration_ns > 50_000_000
+    assert [(span.name, span.depth) for span in slowest.spans] == [("prepare", 1), ("ask", 2)]
+    assert 0 < slowest.started_ns < run.duration_ns
+    assert [example.error for example in row.examples if "first failed" in example.reasons] == ["KeyError"]
+    assert (row.figures.calls, row.figures.errors, len(row.examples)) == (20, 1, 3)

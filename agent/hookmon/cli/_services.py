@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from hookmon.cli import _output
+from hookmon.core.errors import StoreError
 
 if TYPE_CHECKING:
     from hookmon.collector.feed import Observer
@@ -33,6 +35,18 @@ def store_of(project: Path) -> ServiceStore:
     from hookmon.services.store import ServiceStore
 
     return ServiceStore.of_user(project, _output.tell)
+
+
+def settle(service: str, project: Path) -> None:
+    """Write what starts whose launchers were killed have counted since they last wrote, at the start of another one.
+
+    Nothing happens for a run that belongs to no service. A store that cannot be used is told of by who writes the minutes.
+    """
+    if service:
+        from hookmon.services import recovery
+
+        with suppress(StoreError):
+            recovery.settle(store_of(project))
 
 
 def recorders(run: Run, run_file: Path) -> list[Observer]:

@@ -35,7 +35,6 @@ _RATE = 100
 """Samples a second where --samples stands and the configuration names no rate."""
 
 _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's end and signals wake the launcher
-
 _WINDOW_NS = 60_000_000_000  # of a service
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
@@ -105,9 +104,8 @@ def command(
         check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
-    with _exporting.prepared(checked.exporters, checked) as targets:
-        given = _options.words(configuration)
-        session = Session(list(command), name, checked, given, service=service, is_sampled=is_sampled, exports=targets)
+    with _exporting.prepared(checked.exporters, checked) as to:
+        session = Session([*command], name, checked, _options.words(configuration), service, is_sampled=is_sampled, exports=to)
         code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
@@ -131,13 +129,11 @@ class Session:
         name: str,
         config: Config,
         options: list[str],
-        *,
         service: str = "",
+        *,
         is_sampled: bool = False,
         exports: Targets | None = None,
     ) -> None:
-        from hookmon.collector.control import WINDOW_NS
-
         self._command = command
         self._service = service
         self._exports = exports
@@ -223,6 +219,7 @@ class Session:
         with signals.default_interrupt():
             try:
                 sweep(store)
+                _services.settle(self._service, self._config.project)
             except Exception as error:  # noqa: BLE001  # it is about other runs, and this one begins all the same
                 _output.tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")
         return store

@@ -51,6 +51,8 @@ class Run:
     hookmon: str
     service: str = ""  # all runs of which belong together, "" for none
     version: str = ""  # of the service, as the configuration says
+    since_s: float = 0.0  # of a window of a service: its beginning, in seconds since 1970; 0: a run
+    until_s: float = 0.0
     project: str = ""  # the folder that call sites are told relative to
     run_folder: str = ""
     run_key: str = ""  # also in the run folder: which of the two belongs to which

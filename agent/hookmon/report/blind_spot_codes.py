@@ -22,6 +22,11 @@ BLIND_SPOTS = (
         "Put the functions into a module, or start a file.",
     ),
     (
+        "history",
+        "What a service has counted is kept within limits: minutes for two days, hours for sixty, and only so much of each.",
+        "Nothing needs to be done. The line says what is not there any more, or is counted together.",
+    ),
+    (
         "attached",
         "hookmon came to the program while it ran: calls and registrations of before, and calls under way then, are not counted.",
         "Start the program with hookmon run to see its whole run.",

@@ -8,11 +8,19 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from hookmon.collector.columns import check
 from hookmon.collector.examples import LiveExample
+from hookmon.collector.rows import Example
 from hookmon.services import limits
-from hookmon.services.packing import pack_value
-from hookmon.services.places import flags_of
+from hookmon.services.clock import minute_of
+from hookmon.services.packing import pack_value, unpack_value
+from hookmon.services.places import Place, flags_of, node_of
+
+if TYPE_CHECKING:
+    from hookmon.collector.store import Run
+    from hookmon.services.store import ServiceStore
 
 _TEN = 10  # minutes
 
@@ -111,3 +119,51 @@ def add_examples(connection: sqlite3.Connection, service: int, start: int, minut
             if len(kept) < limits.MOST_EXAMPLES:
                 kept.add(number)
         connection.executemany("DELETE FROM examples WHERE id = ?", [(row[0],) for row in rows if row[0] not in kept])
+
+
+def examples_of(store: ServiceStore, service: str, since_s: float, until_s: float) -> list[ExampleText]:
+    """Return the transactions of a service that were kept whole and were written in a window. Raises StoreError."""
+    with store.reading() as connection:
+        rows = connection.execute(
+            "SELECT examples.name, kind, duration_ns, is_failed, body FROM examples JOIN services ON services.id = service"
+            " WHERE services.name = ? AND minute BETWEEN ? AND ? ORDER BY duration_ns DESC LIMIT ?",
+            [service, minute_of(since_s), minute_of(until_s - 1), limits.ALL_EXAMPLES],
+        ).fetchall()
+    return [ExampleText(name, kind, duration_ns, bool(is_failed), body) for name, kind, duration_ns, is_failed, body in rows]
+
+
+def add_to(run: Run, texts: Iterable[ExampleText]) -> None:
+    """Add examples to a window, with nodes of their own that have counted nothing; such as cannot be read are left out."""
+    indices: dict[Place, int] = {}
+    for text in sorted(texts, key=lambda text: -text.duration_ns):
+        try:
+            body = unpack_value(text.body)
+            found = [Place(*row) for row in body["nodes"]]
+            check(Example, {name: value for name, value in body["row"].items() if name != "failed"})
+            spans = [(int(at), int(lane), int(start), int(length)) for at, lane, start, length in body["spans"]]
+            row = Example(0, 0, spans=spans, **body["row"])
+            if not all(_is_sound(place) for place in found):
+                continue
+            if not all(0 <= at < len(found) for at in (body["node"], *(span[0] for span in spans))):
+                continue
+            if not all(0 <= at < len(spans) for at in row.failed):
+                continue
+        except (ValueError, TypeError, KeyError):
+            continue
+        numbers: list[int] = []
+        for place in found:
+            above = numbers[place.parent] if 0 <= place.parent < len(numbers) else -1
+            key = place._replace(parent=above)
+            if key not in indices:
+                indices[key] = len(run.nodes)
+                run.nodes.append(node_of(above, place))
+            numbers.append(indices[key])
+        row.node = numbers[body["node"]]
+        row.spans = [(numbers[at], lane, start_ns, length_ns) for at, lane, start_ns, length_ns in spans]
+        row.started_ns = row.started_at_ns - round(run.since_s * 1e9)
+        row.is_slow, row.is_first_failed = not text.is_failed, text.is_failed
+        run.examples.append(row)
+
+
+def _is_sound(place: Place) -> bool:
+    return all(isinstance(text, str) for text in place[1:5]) and type(place.parent) is type(place.flags) is int

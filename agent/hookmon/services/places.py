@@ -9,7 +9,7 @@ of thousands of nodes has some hundred places, and sums by name, by transaction 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -163,15 +163,23 @@ class Places:
     def __init__(self) -> None:
         self.rows: list[Place] = []
         self._numbers: dict[tuple[int, str, str, str, str, int], int] = {}
-        self._number(*ALL)
+        self.number(*ALL)
 
-    def _number(self, parent: int, name: str, kind: str, target: str, site: str, flags: int) -> int:
+    def number(self, parent: int, name: str, kind: str, target: str, site: str, flags: int) -> int:
+        """Return the number of a place, whose parent has one."""
         key = (parent, name, kind, target, site if flags & SITED else "", flags)
         number = self._numbers.get(key)
         if number is None:
             number = self._numbers[key] = len(self.rows)
             self.rows.append(Place(parent, name, kind, target, site, flags))
         return number
+
+    def numbers_of(self, places: Mapping[int, Place]) -> dict[int, int]:
+        """Return the numbers of places that have ids, each of which stands after the one above it."""
+        found = {0: 0}  # ALL
+        for number, place in places.items():
+            found[number] = self.number(found.get(place.parent, -1), *place[1:])
+        return found
 
     def count(self, trees: Iterable[tuple[Sequence[Node | RawNode], Iterable[Status | RawStatus]]]) -> list[Counts]:
         """Return the sums of some call trees, by the numbers of places; there may be new ones, all of which are in `rows` then.
@@ -182,7 +190,7 @@ class Places:
         for nodes, statuses in trees:
             numbers = self._add(nodes, found)
             for row in statuses:
-                number = self._number(numbers[row.node], str(row.status), STATUS, "", "", 0)
+                number = self.number(numbers[row.node], str(row.status), STATUS, "", "", 0)
                 found.setdefault(number, Counts()).add(_of_status(row))
         return [found.get(number) or Counts() for number in range(len(self.rows))]
 
@@ -200,7 +208,7 @@ class Places:
             same = -1 if above < 0 or is_entry else self._outermost(nodes, node, numbers, inside, is_inside)
             if same >= 0:
                 parent = same
-            number = self._number(parent, node.name, node.kind, node.target, node.call_site, flags)
+            number = self.number(parent, node.name, node.kind, node.target, node.call_site, flags)
             holds = (
                 above < 0 or is_entry or bool(flags & (CONCURRENT | AFTER)) or (node.kind in _MADE_OF_CALLS and not flags & WAITS)
             )
@@ -226,6 +234,27 @@ class Places:
                 found = numbers[above]
             above = other.parent
         return found
+
+
+_DETACHED = {CONCURRENT: "concurrent", AFTER: "after"}
+
+
+def node_of(parent: int, place: Place) -> Node:
+    """Return a place as a node below another one, at which nothing was counted yet."""
+    flags = place.flags
+    return Node(
+        parent,
+        place.name,
+        place.kind,
+        place.target,
+        place.site,
+        bool(flags & FLAT),
+        sited=bool(flags & SITED),
+        entry=bool(flags & ENTRY),
+        waits=bool(flags & WAITS),
+        part=bool(flags & PART),
+        detached=next((word for flag, word in _DETACHED.items() if flags & flag), ""),
+    )
 
 
 def flags_of(node: Node | RawNode) -> int:

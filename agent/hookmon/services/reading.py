@@ -58,6 +58,11 @@ class Start:
     ended_s: float | None
     seen_s: float  # when it was last added to
     state: str
+    exit_code: int | None  # of its command, -N for signal N
+    pid: int  # of its main process, 0 where it is not known
+    python: str
+    hookmon: str
+    machine: str
 
 
 @dataclass(slots=True)
@@ -98,6 +103,9 @@ class Stretch:
     calls: dict[int, int] = field(default_factory=dict)  # of transactions, by start
     launcher_cpu_ns: int = 0
     processes: int = 0  # the most at one time
+    totals: dict[int, dict[int, Counts]] = field(default_factory=dict)  # by start: what is in the store of those that go on
+    used_ns: dict[int, int] = field(default_factory=dict)  # CPU time of these, the same
+    limits: list[str] = field(default_factory=list)  # what was dropped of the service
 
 
 def services(store: ServiceStore) -> list[Service]:
@@ -119,7 +127,8 @@ def starts(store: ServiceStore, service: str, since_s: float = 0, until_s: float
     """Return the starts that lived in a window, the oldest first. Raises StoreError, also where there is no such service."""
     with store.reading() as connection:
         rows = connection.execute(
-            "SELECT id, key, run_file, command, version, project, started_s, ended_s, seen_s, state FROM starts"
+            "SELECT id, key, run_file, command, version, project, started_s, ended_s, seen_s, state, exit_code, pid, python,"
+            " hookmon, machine FROM starts"
             " WHERE service = ? AND started_s < ? AND (ended_s IS NULL OR ended_s >= ?) ORDER BY started_s, id",
             [id_of(connection, service), min(until_s, 2**62), since_s],
         ).fetchall()
@@ -212,7 +221,14 @@ def stretch(store: ServiceStore, service: str, since_s: float, until_s: float) -
             whole.launcher_cpu_ns += launcher_ns
             at_once[at_s] = at_once.get(at_s, 0) + processes
         whole.processes = max(at_once.values(), default=0)
-        whole.places = places_of(connection, number, whole.counts)
+        dropped = "SELECT minutes_from, hours_from, places_left_out FROM services WHERE id = ?"
+        whole.limits = _limits(*connection.execute(dropped, [number]).fetchone())
+        for start, totals, cpu_ns in connection.execute(
+            "SELECT id, totals, cpu_ns FROM starts WHERE service = ? AND state = ?", [number, RUNNING]
+        ):
+            whole.totals[start] = read_piece(unpack, totals, _NO_COUNTS)
+            whole.used_ns[start] = cpu_ns
+        whole.places = places_of(connection, number, {*whole.counts, *(at for own in whole.totals.values() for at in own)})
     return whole
 
 

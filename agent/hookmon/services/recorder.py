@@ -55,6 +55,7 @@ class Recorder:
         clock: Clock | None = None,
     ) -> None:
         """Begin with a run that has a `service`. `tell` takes a line for the user when the service cannot be kept."""
+        self._run = run
         self._clock = clock or Clock()
         self._places = Places()
         self._cpu = _Cpu()
@@ -76,6 +77,8 @@ class Recorder:
         state.cpu_ns = self._cpu.add(snapshot.processes)
         state.rss_bytes = sum(process.rss_bytes for process in snapshot.processes)
         state.processes = len(snapshot.processes)
+        state.pid = self._run.main_pid
+        state.python = next((process.python for process in snapshot.processes if process.python), "")
         self._lay_ready(state)
         self._worker.observe(snapshot)
 
@@ -85,6 +88,7 @@ class Recorder:
         state = self._state(run.started_ns + run.duration_ns, [(run.nodes, run.statuses)], examples)
         state.cpu_ns = run.total("cpu_ns")
         state.end = "" if run.still_running else ENDED
+        state.exit_code, state.pid, state.python = run.exit_code, run.main_pid, run.python
         self._lay_ready(state)
         return self._worker.end(run)
 

@@ -43,6 +43,7 @@ class State:
     """What a start has counted and used until a moment.
 
     `minute` is the one that what is new belongs to. `end` is the state that the start is in from now on, "" while it runs.
+    CPU time is -1 where it is not known: then none is added.
     """
 
     at_s: float
@@ -56,6 +57,9 @@ class State:
     launcher_rss_bytes: int = 0
     examples: list[ExampleText] = field(default_factory=list)
     end: str = ""
+    exit_code: int | None = None
+    pid: int = 0  # of the main process
+    python: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,16 +99,26 @@ class StartWriter:
         before = _sum_by_id(ids, known.counts) if known.is_of_another_store else known.totals
         now = _sum_by_id(ids, state.counts)
         grown = _growth(before, now)
-        used = state.cpu_ns - known.used[0], state.launcher_cpu_ns - known.used[1]
+        now_used = _or(state.cpu_ns, known.used[0]), _or(state.launcher_cpu_ns, known.used[1])
+        used = now_used[0] - known.used[0], now_used[1] - known.used[1]
         if grown or any(used) or state.examples or not state.end:
             _add_minute(connection, service, start, state, grown, used)
         add_examples(connection, service, start, state.minute, state.examples)
-        fresh = _Known(known.writes + 1, ids, now, (state.cpu_ns, state.launcher_cpu_ns), state.counts)
-        connection.execute(
-            "UPDATE starts SET seen_s = ?, ended_s = ?, state = ?, writes = ?, cpu_ns = ?, launcher_cpu_ns = ?, totals = ?"
-            " WHERE id = ?",
-            [state.at_s, state.at_s if state.end else None, state.end or RUNNING, fresh.writes, *fresh.used, pack(now), start],
-        )
+        fresh = _Known(known.writes + 1, ids, now, now_used, state.counts)
+        values = {
+            "seen_s": state.at_s,
+            "ended_s": state.at_s if state.end else None,
+            "state": state.end or RUNNING,
+            "writes": fresh.writes,
+            "cpu_ns": now_used[0],
+            "launcher_cpu_ns": now_used[1],
+            "totals": pack(now),
+            "exit_code": state.exit_code,
+            "pid": state.pid,
+            "python": state.python,
+        }
+        setting = ", ".join(f"{name} = ?" for name in values)
+        connection.execute(f"UPDATE starts SET {setting} WHERE id = ?", [*values.values(), start])
         limits.trim(connection, service, state.at_s)
         return fresh
 
@@ -162,6 +176,10 @@ def _add_minute(
     add_row(connection, "hours", {"service": service, "hour": hour}, growth, at_once)
     seen = [(hour, place, hour) for place in (*growth.own, *growth.calls)]
     connection.executemany("UPDATE places SET seen = ? WHERE id = ? AND seen < ?", seen)
+
+
+def _or(amount_ns: int, known_ns: int) -> int:
+    return amount_ns if amount_ns >= 0 else known_ns
 
 
 def _sum_by_id(ids: list[int], counts: list[Counts]) -> dict[int, Counts]:
