@@ -174,8 +174,8 @@ def test_a_folder_is_listed_again_where_something_has_come(tmp_path: Path):
     assert known == ["a"]
 
 
-def test_the_launcher_of_a_program_that_rests_is_woken_four_times_a_second_at_most(tmp_path: Path):
-    """Beside the program, and in its own time: a slow machine wakes it less often, not more."""
+def test_the_launcher_of_a_program_that_rests_is_woken_twice_a_second_at_most(tmp_path: Path):
+    """Once, in fact, in the machine's own time: a slow one wakes it less often, not more."""
     program = hookmon_start([PYTHON, "-c", "import time; time.sleep(600)"], cwd=tmp_path)
     try:
         status = Path(f"/proc/{program.process.pid}/status")
@@ -183,7 +183,7 @@ def test_the_launcher_of_a_program_that_rests_is_woken_four_times_a_second_at_mo
         time.sleep(6)
         began, before = time.monotonic(), wakeups(status)
         time.sleep(5)
-        assert wakeups(status) - before <= 4 * (time.monotonic() - began)
+        assert wakeups(status) - before <= 2 * (time.monotonic() - began)
     finally:
         os.kill(program.process.pid, signal.SIGTERM)  # which ends the program
         program.finish()

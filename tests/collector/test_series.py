@@ -228,4 +228,4 @@ def test_an_interval_is_not_shorter_than_the_time_between_two_looks():
     series.observe(Snapshot(250 * MS, pace_ns=3 * SHORTEST_NS))
     assert (series.interval_ns, series.every_ns) == (4 * SHORTEST_NS, 4 * SHORTEST_NS)
     series.observe(Snapshot(251 * MS, pace_ns=9 * SHORTEST_NS))
-    assert (series.interval_ns, series.every_ns) == (16 * SHORTEST_NS, 4 * SHORTEST_NS)
+    assert (series.interval_ns, series.every_ns) == (16 * SHORTEST_NS, 8 * SHORTEST_NS)

@@ -35,8 +35,11 @@ from hookmon.core.errors import RunFileError, ShardError
 
 _FOLD_NS = 500_000_000
 _SERIES_NS = 5_000_000_000
-_SAVE_REST = 50  # saving series takes at most a 50th of the launcher's time
-_REST = 16  # looks may take a 16th of one CPU: a shard of 5,000 places takes 80 ms, so it is read every 1.3 s
+_SAVE_REST = 50  # saving birth notes takes at most a 50th of the launcher's time,
+_SERIES_REST = 2_000  # and saving series a 2,000th,
+_SELDOM_NS = 30_000_000_000  # unless a killed launcher would lose more of them than these
+_REST = 64  # looks may take a 64th of one CPU,
+_LIGHT_REST = 250  # and a 250th where there is one a second all the same
 
 _BEFORE = (
     "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
@@ -68,7 +71,7 @@ class Collector:
         self._tree = Tree(run.nodes, run.examples, run.signals, run.statuses)
         self._shards = ShardSet(self._folder, run.nodes, run.folded, run.signals, run.statuses)
         self._series = Series(run)
-        self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST)
+        self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST, _LIGHT_REST)
         self._control = Control(self._folder, window_ns, run.started_ns)
         self._scanned: list[str] = []  # names of the run folder of which no note is left to be read
         self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
@@ -141,11 +144,12 @@ class Collector:
         if self._feed.tick(now_ns) and self._saving_series.is_due(now_ns):
             self._save_series(now_ns)
         now_ns = monotonic_ns()
-        return min(self._looks.wait_s(now_ns), self._feed.wait_s(now_ns))
+        wait_s = self._looks.wait_s(now_ns)
+        return wait_s if self._looks.is_idle else min(wait_s, self._feed.wait_s(now_ns))
 
     def _take_snapshot(self, now_ns: int) -> Snapshot:
         self._scan(now_ns)
-        self._shards.refresh(now_ns)
+        self._shards.refresh(now_ns, self.processes)
         return replace(self._shards.snapshot(self.processes, now_ns), trees=lambda: self._shards.trees(self._tree))
 
     def _scan(self, now_ns: int) -> None:
@@ -253,13 +257,19 @@ class Collector:
         self._saving_births.every_ns = max(_FOLD_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def _save_series(self, now_ns: int) -> None:
-        """Save series, samples and processes, which a killed launcher would lose; the rest can be read again from the shards."""
+        """Save series, samples and processes, which a killed launcher would lose; the rest can be read again from the shards.
+
+        Where nothing has run, the samples that would be lost are as those before.
+        """
+        if not (self._series.has_grown or self.processes.has_news):
+            return
+        self.processes.has_news = False
         self._series.store()
         self.run.samples = self.processes.samples
         self.roster.list_into(self.run, now_ns)
         with suppress(RunFileError):
             self._run_file.save_tables(self.run, ("processes", "series", "samples", *SAMPLED))
-        self._saving_series.every_ns = max(_SERIES_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
+        self._saving_series.every_ns = max(_SERIES_NS, min((monotonic_ns() - now_ns) * _SERIES_REST, _SELDOM_NS))
 
     def add_processes_of_folder(self) -> None:
         """Follow the processes of a run that another launcher began, those of them that still run."""

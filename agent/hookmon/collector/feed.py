@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     CallTree = tuple[Sequence[Node | RawNode], Iterable[Status | RawStatus]]
 
 
+_SECOND_NS = 1_000_000_000
+
+
 @dataclass(slots=True)
 class LiveCall:
     """A call that has not ended. `within` is the name of the outermost call around it, "" where there is none."""
@@ -122,15 +125,23 @@ class Feed:
     """Hands snapshots of one run to its observers, each at the end of its own intervals, which begin at `began_ns`.
 
     `take` makes a snapshot of the moment that it is given. Of the thread's time at most one part goes into making and handing out
-    snapshots, and `rest` parts are left.
+    snapshots, and `rest` parts are left; `light_rest` parts, where that is for less than a second.
     """
 
-    def __init__(self, take: Callable[[int], Snapshot], observers: Sequence[Observer], began_ns: int, rest: int) -> None:
+    def __init__(
+        self,
+        take: Callable[[int], Snapshot],
+        observers: Sequence[Observer],
+        began_ns: int,
+        rest: int,
+        light_rest: int = 0,
+    ) -> None:
         self._take = take
         self._observers = observers
         self._due_ns = [0] * len(observers)
         self._began_ns = began_ns
         self._rest = rest
+        self._light_rest = light_rest
         self._cost_ns = 0  # of the last look
         self._pace_ns = 0
 
@@ -145,7 +156,8 @@ class Feed:
         for number in due:
             self._observers[number].observe(snapshot)
         cost_ns = thread_time_ns() - began_ns
-        self._pace_ns = min(cost_ns, self._cost_ns) * self._rest  # one long look is chance
+        usual_ns = min(cost_ns, self._cost_ns)  # one long look is chance
+        self._pace_ns = max(usual_ns * self._rest, min(usual_ns * self._light_rest, _SECOND_NS))
         self._cost_ns = cost_ns
         for number in due:
             self._due_ns[number] = max(now_ns + self._pace_ns, self._end_of_interval(self._observers[number], now_ns))

@@ -13,9 +13,11 @@ from hookmon.collector.feed import Timer
 from hookmon.collector.processes import Processes
 from hookmon.collector.store import Run
 
-LOOK_NS = 500_000_000
+_LOOK_NS = 500_000_000
 _SHORT_NS = 100_000_000  # between two looks while processes begin and end
 _YOUNG_NS = 4_000_000_000  # so long after one did
+_LONG_NS = 1_000_000_000  # while all of them together have hardly run,
+_IDLE_NS = 500_000  # not for so long between two looks: to start a process takes longer
 _SAMPLE_NS = 1_000_000_000
 _WORK_REST = 200  # reading what threads have had takes at most a 200th of the time
 _MOST_SAMPLES = 20_000
@@ -30,6 +32,8 @@ class Looks:
         self._looking = Timer(_SHORT_NS, run.started_ns)
         self._working = Timer(0, run.started_ns)
         self._sampling = Timer(_SAMPLE_NS, run.started_ns)
+        self.is_idle = False  # the processes have hardly run since the look before the last one
+        self._ran_ns = 0
         self._children_ns: int | None = None  # CPU time of what the launcher had waited for before; None: the run is another's
 
     def begin(self) -> None:
@@ -49,8 +53,14 @@ class Looks:
             processes.sample(now_ns)
             if len(processes.samples) > _MOST_SAMPLES:
                 processes.thin_samples()
-        is_young = now_ns - max(processes.changed_ns, self._run.started_ns) < _YOUNG_NS
-        self._looking.every_ns = _SHORT_NS if is_young else LOOK_NS
+        ran_ns = processes.ran_ns()
+        self.is_idle = ran_ns - self._ran_ns < _IDLE_NS
+        self._ran_ns = ran_ns
+        if now_ns - max(processes.changed_ns, self._run.started_ns) < _YOUNG_NS:
+            self._looking.every_ns = _SHORT_NS
+            self.is_idle = False
+        else:
+            self._looking.every_ns = _LONG_NS if self.is_idle else _LOOK_NS
 
     def wait_s(self, now_ns: int) -> float:
         """Return the seconds until the next look."""

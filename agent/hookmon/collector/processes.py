@@ -52,6 +52,7 @@ class Processes:
         self.watchers: dict[int, Watcher] = {}  # those that live, by their pid
         self.known: dict[Identity, Watcher] = {}  # these, and those that have ended
         self.samples: list[Sample] = []
+        self.has_news = False  # there is more than samples that are as those before; whoever has dealt with that takes it back
         self.overlap = Overlap()
         self.changed_ns = 0  # when a process began, ended or became another one, as far as it was seen
         self.searched_ns = 0  # when `search` was last done
@@ -85,7 +86,7 @@ class Processes:
         watcher = self.known.get(identity)
         is_new = watcher is None
         if watcher is None:
-            self.changed_ns = now_ns
+            self._note_change(now_ns)
             began_ns = now_ns - age_ns(stat)
             row = Process(pid, stat.parent_pid, [], started_ns=max(self._started_ns, began_ns))
             watcher = self.known[identity] = Watcher(identity, row)
@@ -152,6 +153,9 @@ class Processes:
         watcher.has_shard = bool(row.python)
         self.known[watcher.identity] = watcher
 
+    def _note_change(self, now_ns: int) -> None:
+        self.changed_ns, self.has_news = now_ns, True
+
     def discover(self, now_ns: int) -> None:
         """Find the children of all that is known, and notice what has ended."""
         for pid, watcher in list(self.watchers.items()):
@@ -162,13 +166,13 @@ class Processes:
             if stat is not None and stat.started == watcher.identity.started:
                 if not stat.has_ended:
                     if watcher.notice(stat, now_ns):
-                        self.changed_ns = now_ns
+                        self._note_change(now_ns)
                     continue
             else:
                 stat = None
             del self.watchers[pid]
             watcher.end(stat, now_ns)
-            self.changed_ns = now_ns
+            self._note_change(now_ns)
         self._find_children(now_ns)
 
     def _find_children(self, now_ns: int) -> None:
@@ -202,8 +206,10 @@ class Processes:
     def sample(self, now_ns: int) -> None:
         """Take one sample of every process."""
         for watcher in self.watchers.values():
-            sample = watcher.last_sample = watcher.sample(now_ns)
+            before, sample = watcher.last_sample, watcher.sample(now_ns)
+            watcher.last_sample = sample
             if sample is not None:
+                self.has_news = self.has_news or before is None or before.differs_from(sample)
                 sample.at_ns -= self._started_ns
                 self.samples.append(sample)
 
@@ -215,6 +221,10 @@ class Processes:
                 watcher.note_schedule()
         self.overlap.add({watcher.identity: watcher.time_at_work() for watcher in working}, now_ns - self._started_ns)
         self._worked_ns = now_ns
+
+    def ran_ns(self) -> int:
+        """Return how long all processes together have had a processor, as far as that was read."""
+        return sum(watcher.row.cpu_ns for watcher in self.watchers.values())
 
     def thin_samples(self) -> None:
         """Keep the samples of every second moment, with all processes of that moment."""

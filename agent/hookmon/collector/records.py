@@ -15,7 +15,7 @@ NO_SUMS = {
 """Records of sums that stand beside a node: {type: their words where there is none}."""
 
 
-@dataclass
+@dataclass(slots=True)
 class RawNode:
     """A node as it stands in the shard. `parent` is an index into the shard's nodes, -1 for a root."""
 
@@ -38,11 +38,14 @@ class RawNode:
     computing: tuple[int, ...] = NO_SUMS[layout.COMPUTING]  # layout.COMPUTING_… from COMPUTING_MEASURED on
     in_flight_ns: int = 0  # filled in by `merge.measure`
     self_ns: int = 0  # the same
+    _calls: int = field(default=-1, init=False, repr=False, compare=False)
 
     @property
     def calls(self) -> int:
         """How many calls were completed, timed or not."""
-        return sum(self.buckets.values()) + self.untimed
+        if self._calls < 0:
+            self._calls = sum(self.buckets.values()) + self.untimed
+        return self._calls
 
     @property
     def entry(self) -> bool:
@@ -65,6 +68,7 @@ class RawNode:
     def clear(self) -> None:
         """Take away what was counted; the node stays where it is, for those below it."""
         self.buckets = {}
+        self._calls = 0
         self.total_ns = self.min_ns = self.max_ns = self.active_ns = 0
         self.errors = self.interrupted = self.steps = self.untimed = 0
         self.per, self.computing = NO_SUMS[layout.PER], NO_SUMS[layout.COMPUTING]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass
@@ -168,6 +168,10 @@ class Sample:
     read_bytes: int
     written_bytes: int
     switches: int
+
+    def differs_from(self, other: Sample) -> bool:
+        """Say whether anything but the moment is another."""
+        return replace(self, at_ns=other.at_ns) != other
 
 
 @dataclass

@@ -21,7 +21,7 @@ MOST_NAMES = 128
 OTHER = CallKey("(other)", "", "")
 """The key of all names beyond MOST_NAMES, those with the least time."""
 
-_SLOWEST_LOOK_NS = 1_000_000_000
+_SLOWEST_LOOK_NS = 2_000_000_000
 
 
 class Series:
@@ -37,6 +37,7 @@ class Series:
         self._known: dict[CallKey, Counters] = {}  # the sum of the points
         for key, points in self._points.items():
             self._known[key] = Counters.sum_of(points.values())
+        self.has_grown = False  # since `store`
         self._pooled: set[CallKey] = set()
         self._is_continued = bool(run.series)
         self._takes_names = OTHER not in self._points  # names that an earlier launcher pooled cannot be told from new ones
@@ -45,7 +46,7 @@ class Series:
 
     @property
     def every_ns(self) -> int:
-        """How often a look is worth it: at the end of each interval, or of each second."""
+        """How often a look is worth it: at the end of each interval, or every two seconds."""
         return min(self.interval_ns, _SLOWEST_LOOK_NS)
 
     def observe(self, snapshot: Snapshot) -> None:
@@ -65,6 +66,7 @@ class Series:
                 self._double()
             self._last = middle_ns // self.interval_ns
         for key, now in self._grown(snapshot).items():
+            self.has_grown = True
             growth = now.less(self._known.get(key) or Counters())
             self._known[key] = now
             points = self._points.setdefault(key, {})
@@ -124,6 +126,7 @@ class Series:
 
     def store(self) -> None:
         """Put the series into the run."""
+        self.has_grown = False
         self._run.interval_ns = self.interval_ns
         self._run.series = [CallSeries(*key, _text(points)) for key, points in self._points.items() if self._known[key].calls]
 

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from hookmon.collector import run_folder
 from hookmon.collector.counters import Totals, sum_of, totals_of
@@ -20,7 +19,7 @@ from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
 from hookmon.collector.merge import Tree, measure
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.processes import Processes
-from hookmon.collector.shards import Owner, ShardData, ShardReader
+from hookmon.collector.shards import Owner, Reading, ShardData, ShardReader
 from hookmon.collector.store import Node, Status
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
@@ -39,10 +38,11 @@ class Shard:
         """Open the file. Raises ShardError when that cannot be done."""
         self._reader = ShardReader(path)
         self.opened_ns = now_ns
+        self.ran: tuple[int, int] | None = None  # `Watcher.ran` of its process before it was read last
         self.data: ShardData | None = None
         self.totals = Totals()
         self.examples: list[LiveExample] = []
-        self._check = -1
+        self._reading: Reading | None = None
         self._owner: Owner | None = None
 
     def owner(self) -> Owner | None:
@@ -60,12 +60,13 @@ class Shard:
         """Read it again where it has changed; what cannot be read stays as it was."""
         with suppress(ShardError):
             content = self._reader.content()
-            check = crc32(content.body)
-            if check != self._check:
-                data = content.parse()
-                measure(data, now_ns)
-                self.take(data)
-                self._check = check
+            has_changed = self._reading.read_on(content) if self._reading is not None else None
+            if self._reading is None or has_changed is None:
+                self._reading = Reading(content)
+            elif not has_changed:
+                return
+            measure(self._reading.data, now_ns)
+            self.take(self._reading.data)
 
     def take(self, data: ShardData) -> None:
         """Take over what was read and measured elsewhere."""
@@ -135,10 +136,15 @@ class ShardSet:
         known = {*self.open, *self.folded, *self.broken}
         return any(name.endswith(layout.SHARD_SUFFIX) and name not in known for name in names)
 
-    def refresh(self, now_ns: int) -> None:
-        """Read all that have changed."""
+    def refresh(self, now_ns: int, processes: Processes | None = None) -> None:
+        """Read all that have changed, but for those of processes that have not run since, as `processes` know."""
         for shard in self.open.values():
-            shard.refresh(now_ns)
+            owner = shard.owner() if processes is not None else None
+            watcher = processes.known.get(owner.identity) if processes is not None and owner is not None else None
+            ran = watcher.ran if watcher is not None else None
+            if ran is None or ran != shard.ran:
+                shard.refresh(now_ns)
+                shard.ran = ran
 
     def fold(self, name: str) -> None:
         """Add a shard to those that will not grow any more, as it was read last, and close it."""

@@ -8,17 +8,15 @@ allows. The file stays open, so that it can still be read when somebody deletes 
 from __future__ import annotations
 
 import os
-import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic_ns
 
 from hookmon.collector.identity import Identity
-from hookmon.collector.metrics import Signal, read_metrics
-from hookmon.collector.records import LARGEST, NO_SUMS, RawExample, RawLane, RawNode, RawStatus
+from hookmon.collector.metrics import Signal
+from hookmon.collector.records import LARGEST, RawExample, RawLane, RawNode, RawStatus
+from hookmon.collector.shard_records import Records
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
-from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 
 _LOW = 0xFFFFFFFF
 _LARGEST_PID = 2**31 - 1
@@ -78,9 +76,21 @@ class Content:
     body: bytes
     promised: int
 
-    def parse(self) -> ShardData:
-        """Return what they say."""
-        return _parse(self.head, self.body, self.promised)
+
+class Reading:
+    """What the bytes of a shard say, and later what they say by then."""
+
+    def __init__(self, content: Content) -> None:
+        self.data, self._records = _parse(content.head, content.body, content.promised)
+
+    def read_on(self, content: Content) -> bool | None:
+        """Take in what has changed; say whether anything has. None where another reading has to be made instead of this one."""
+        header = memoryview(content.head).cast("Q")
+        is_full = header[layout.HEADER_STATE] == layout.STATE_FULL
+        if is_full != self.data.full or len(content.body) < content.promised:
+            return None
+        self.data.hidden_lanes = min(header[layout.HEADER_HIDDEN_LANES], LARGEST)
+        return self._records.read_on(content.body)
 
 
 class ShardReader:
@@ -99,7 +109,7 @@ class ShardReader:
 
         Raises ShardError when it is no shard of this version.
         """
-        return self.content().parse()
+        return Reading(self.content()).data
 
     def content(self) -> Content:
         """Return the bytes of the shard as they are now. Raises ShardError as `read` does."""
@@ -146,7 +156,7 @@ class ShardReader:
             self._descriptor = -1
 
 
-def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
+def _parse(head: bytes, content: bytes, promised: int) -> tuple[ShardData, Records]:
     header = memoryview(head).cast("Q")
     text_bytes = min(header[layout.HEADER_TEXT_BYTES], layout.PAGE_BYTES - layout.HEADER_TEXT * 8)
     text = head[layout.HEADER_TEXT * 8 :][:text_bytes].decode("utf-8", "replace").split("\0")
@@ -173,194 +183,6 @@ def _parse(head: bytes, content: bytes, promised: int) -> ShardData:
         started=header[layout.HEADER_STARTED],
         image=header[layout.HEADER_IMAGE],
     )
-    _Records(content, data).read()
-    return data
-
-
-_SIZES = {getattr(layout, name): getattr(layout, f"{name}_WORDS") for name in ("NODE", "LANE", "EXAMPLE", "METRIC")}
-"""Records that are read when all strings, targets and buckets are known, and their words."""
-
-
-_OF_EXAMPLE = tuple(
-    getattr(layout, f"EXAMPLE_{name}")
-    for name in ("STARTED_NS", "DURATION_NS", "STATUS", "LEFT_OUT", "WINDOW", "WINDOW_NS", "WALL_NS")
-)
-
-
-class _Records:
-    """One walk through the records of a shard."""
-
-    def __init__(self, content: bytes, data: ShardData) -> None:
-        self._content = content
-        self._words = memoryview(content).cast("Q")
-        self._data = data
-        self._strings: dict[int, str] = {0: ""}
-        self._targets: dict[int, tuple[str, str]] = {0: ("", "")}  # number: (path, kind)
-        self._nodes: dict[int, int] = {0: -1}  # number: index
-        self._buckets: dict[int, dict[int, int]] = {}
-        self._sums: dict[tuple[int, int], tuple[int, ...]] = {}  # (type of the record, number of its node)
-
-    def read(self) -> None:
-        words, data = self._words, self._data
-        places: dict[int, list[int]] = {record_type: [] for record_type in _SIZES}
-        later: list[tuple[int, int]] = []
-        at, end = layout.SCRATCH, len(words)
-        while at < end:
-            head = words[at]
-            size = head >> 8 & 0xFFFFFF
-            kind = head & 0xFF
-            if size < 2 or at + size > end:
-                data.damaged = True
-                break
-            if kind == layout.STRING:
-                self._read_string(at, size, head >> 32)
-            elif kind == layout.BUCKETS and size == layout.BUCKETS_WORDS:
-                self._read_buckets(at, head >> 32)
-            elif size == _SIZES.get(kind):
-                places[kind].append(at)
-            elif kind in NO_SUMS and size == len(NO_SUMS[kind]) + 1:
-                self._sums[kind, head >> 32] = tuple(min(value, LARGEST) for value in words[at + 1 : at + size])
-            elif kind in (layout.TARGET, layout.WATCH, layout.NOTE) and size >= 3:
-                later.append((kind, at))
-            at += size
-        for kind, at in later:
-            self._read_other(kind, at)
-        for at in places[layout.NODE]:
-            self._read_node(at)
-        age_ns = monotonic_ns() - data.started_ns
-        for node in data.nodes if age_ns > 0 else ():  # else it began before the machine was started again
-            if not node.is_possible(age_ns + _SLACK_NS):
-                data.damaged = True
-                node.clear()
-        if age_ns > 0 and not all(status.is_possible(age_ns + _SLACK_NS) for status in data.statuses):
-            data.damaged = True
-            data.statuses.clear()
-        data.lanes_made = len(places[layout.LANE]) + data.hidden_lanes
-        for at in places[layout.LANE]:
-            self._read_lane(at)
-        for at in places[layout.EXAMPLE]:
-            self._read_example(at)
-        data.signals, are_damaged = read_metrics(self._content, places[layout.METRIC], self._strings, self._buckets)
-        data.damaged = data.damaged or are_damaged
-
-    def _read_string(self, at: int, size: int, number: int) -> None:
-        length = min(self._words[at + 1], (size - 2) * 8)
-        self._strings[number] = self._content[at * 8 + 16 : at * 8 + 16 + length].decode("utf-8", "replace")
-
-    def _read_buckets(self, at: int, number: int) -> None:
-        octave = self._words[at + layout.BUCKETS_OCTAVE]
-        if octave >= OCTAVES:
-            self._data.damaged = True
-            return
-        buckets = self._buckets.setdefault(number, {})
-        first = at + layout.BUCKETS_FIRST
-        for bucket, count in enumerate(self._words[first : first + SUB_BUCKETS], octave * SUB_BUCKETS):
-            if count:
-                buckets[bucket] = min(buckets.get(bucket, 0) + count, LARGEST)
-
-    def _read_other(self, kind: int, at: int) -> None:
-        number, first, second = self._words[at] >> 32, self._words[at + 1], self._words[at + 2]
-        if kind == layout.TARGET:
-            self._targets[number] = (self._text(first), self._text(second & _LOW))
-            if self._words[at] >> 8 & 0xFFFFFF > 3 and self._words[at + 3]:  # from a hookmon that writes it
-                self._data.places[self._text(first)] = self._text(self._words[at + 3])
-        elif kind == layout.WATCH:
-            key = (number, self._text(first & _LOW))
-            if self._data.watches.get(key, (0, ""))[0] != layout.TARGET_ACTIVE:  # two modules may have one name
-                self._data.watches[key] = (first >> 32, self._text(second))
-        else:
-            self._data.notes.append((self._text(first), self._text(second)))
-
-    def _read_node(self, at: int) -> None:
-        row = [
-            min(value, LARGEST) if index >= layout.NODE_TOTAL_NS else value
-            for index, value in enumerate(struct.unpack_from(f"={layout.NODE_WORDS}Q", self._content, at * 8))
-        ]
-        number = row[0] >> 32
-        parent = self._nodes.get(row[layout.NODE_PARENT_NAME] & _LOW)
-        if parent is None:  # can only be in a damaged file: a parent is made before its children
-            self._data.damaged = True
-            parent = -1
-        if row[layout.NODE_FLAGS] & layout.FLAG_STATUS:
-            self._add_status(number, parent, row)
-            return
-        target, kind = self._targets.get(row[layout.NODE_TARGET_SITE] & _LOW, ("", ""))
-        self._nodes[number] = len(self._data.nodes)
-        self._data.nodes.append(
-            RawNode(
-                parent=parent,
-                name=self._text(row[layout.NODE_PARENT_NAME] >> 32) or "(unknown)",
-                kind=kind or "function",
-                target=target,
-                call_site=self._text(row[layout.NODE_TARGET_SITE] >> 32),
-                flags=row[layout.NODE_FLAGS],
-                total_ns=row[layout.NODE_TOTAL_NS],
-                min_ns=row[layout.NODE_MIN_NS],
-                max_ns=row[layout.NODE_MAX_NS],
-                active_ns=row[layout.NODE_ACTIVE_NS],
-                errors=row[layout.NODE_ERRORS],
-                interrupted=row[layout.NODE_INTERRUPTED],
-                steps=row[layout.NODE_STEPS],
-                untimed=row[layout.NODE_UNTIMED],
-                buckets=self._buckets.get(number, {}),
-                per=self._sums.get((layout.PER, number), NO_SUMS[layout.PER]),
-                computing=self._sums.get((layout.COMPUTING, number), NO_SUMS[layout.COMPUTING]),
-            )
-        )
-
-    def _add_status(self, number: int, parent: int, row: list[int]) -> None:
-        name = self._text(row[layout.NODE_PARENT_NAME] >> 32)
-        if parent < 0 or not (name.isascii() and name.isdigit() and len(name) <= 3):
-            self._data.damaged = True
-            return
-        status = RawStatus(
-            parent,
-            int(name),
-            row[layout.NODE_ERRORS],
-            row[layout.NODE_INTERRUPTED],
-            row[layout.NODE_UNTIMED],
-            row[layout.NODE_TOTAL_NS],
-            row[layout.NODE_MIN_NS],
-            row[layout.NODE_MAX_NS],
-            self._buckets.get(number, {}),
-        )
-        self._data.statuses.append(status)
-
-    def _read_lane(self, at: int) -> None:
-        words = self._words
-        first = at + layout.LANE_FIRST
-        stack = []
-        for pair in range(first, first + 2 * layout.LANE_DEPTH, 2):
-            index = self._nodes.get(words[pair], -1) if words[pair] else -1
-            if index >= 0:
-                stack.append((index, min(words[pair + 1], LARGEST)))
-        if stack:
-            self._data.lanes.append(RawLane(words[at + layout.LANE_IDENT], self._text(words[at + layout.LANE_KIND]), stack))
-
-    def _read_example(self, at: int) -> None:
-        words = self._words[at : at + layout.EXAMPLE_WORDS]
-        node = self._nodes.get(words[0] >> 32, -1)
-        turn = words[layout.EXAMPLE_TURN]
-        if node < 0 or not turn or turn & 1:  # nothing there yet, or just being written
-            return
-        spans: list[tuple[int, int, int, int]] = []
-        failed: list[int] = []
-        count = min(words[layout.EXAMPLE_SPANS], layout.EXAMPLE_MOST_SPANS)
-        for place in range(layout.EXAMPLE_FIRST, layout.EXAMPLE_FIRST + 3 * count, 3):
-            index = self._nodes.get(words[place] & _LOW, -1)
-            if index >= 0:
-                if words[place] & layout.EXAMPLE_SPAN_FAILED:
-                    failed.append(len(spans))
-                lane = (words[place] & ~layout.EXAMPLE_SPAN_FAILED) >> 32
-                spans.append((index, lane, min(words[place + 1], LARGEST), min(words[place + 2], LARGEST)))
-        started_ns, duration_ns, status, left_out, window, window_ns, wall_ns = (min(words[at], LARGEST) for at in _OF_EXAMPLE)
-        example = RawExample(node, started_ns, duration_ns, status, left_out, spans)
-        example.computed_ns = min(words[layout.EXAMPLE_COMPUTED_NS], LARGEST) - 1
-        example.failed, example.flags = failed, words[layout.EXAMPLE_FLAGS] & 0xFF
-        example.window, example.window_ns, example.started_at_ns = window, window_ns, wall_ns
-        example.error = self._text(words[layout.EXAMPLE_ERROR])
-        example.ids = tuple(words[layout.EXAMPLE_TRACE_HIGH : layout.EXAMPLE_TRACE_FLAGS + 1])  # type: ignore[assignment]
-        self._data.examples.append(example)
-
-    def _text(self, number: int) -> str:
-        return self._strings.get(number, "")
+    records = Records(data)
+    records.read(content)
+    return data, records

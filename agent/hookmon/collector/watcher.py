@@ -268,6 +268,11 @@ class Watcher:
         self._threads = 1
         self.note_schedule()
 
+    @property
+    def ran(self) -> tuple[int, int] | None:
+        """What tells whether it has run: as long as it is the same it has not, None where that is not known."""
+        return self._schedule.total if self.alive and self._threads <= self._schedule.known else None
+
     def time_at_work(self) -> dict[int, tuple[int, int]]:
         """Return how long each thread has had a processor or waited for one: {thread: (nanoseconds, how many threads they are)}.
 
