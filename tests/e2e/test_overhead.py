@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from support import runs
 from support.runs import PYTHON, Report, blind_spots, calls, errors, hookmon_run, row, watch, write
 
 import hookmon
@@ -182,8 +184,12 @@ def is_near(ratio: float) -> bool:
 
 
 def test_what_the_launcher_uses_beside_the_program_is_told(tmp_path: Path) -> None:
-    """Its CPU time is nobody's else, and no part of the program's."""
+    """Its CPU time and its memory are nobody's else, and no part of the program's."""
     write(tmp_path, {"app.py": "pass\n"})
-    report = hookmon_run([PYTHON, "app.py"], cwd=tmp_path).report["run"]
+    result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path)
+    report = result.report["run"]
+    assert 10_000_000 < report["launcher_rss_max_bytes"] < 500_000_000
+    said = runs.hookmon(["report"], cwd=tmp_path).stdout
+    assert re.search(r"beside it hookmon run used [\d.]+ m?s and [\d.]+ MB", said)
     assert 10_000_000 < report["launcher_cpu_ns"] < 60_000_000_000
     assert report["overhead_ns"] < report["launcher_cpu_ns"] + report["cpu_ns"]

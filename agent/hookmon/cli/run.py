@@ -315,6 +315,7 @@ class Session:
         from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
         from hookmon.collector.discard import discard
+        from hookmon.collector.identity import own_peak_bytes
         from hookmon.collector.store import BlindSpot
 
         run = collector.run
@@ -331,6 +332,7 @@ class Session:
             run.blind_spots += [BlindSpot("export full", text) for text in [self._exporters.shortage()] if text]
         add_cost(run, collector.work, collector.interpreter)
         run.launcher_cpu_ns = time.process_time_ns() + (self._sampler.cpu_ns if self._sampler else 0)
+        run.launcher_rss_max_bytes = own_peak_bytes()
         name_versions(run, self._config, collector.interpreter)
         try:
             collector.end()

@@ -14,6 +14,7 @@ import time
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import NamedTuple
 
 import psutil
@@ -123,6 +124,15 @@ def read_status(pid: int) -> Status | None:
     except OSError:
         return None
     return status_of(pid, content)
+
+
+def own_peak_bytes() -> int:
+    """Return the most memory that this process ever had."""
+    status = read_status(_own_pid())
+    if status is not None and status.peak_bytes:
+        return status.peak_bytes
+    peak = getrusage(RUSAGE_SELF).ru_maxrss  # of what was executed before in this process, too
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def status_of(pid: int, content: bytes) -> Status | None:

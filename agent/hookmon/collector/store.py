@@ -80,6 +80,7 @@ class Run:
     options: list[str] = field(default_factory=list)  # of `hookmon run`, those that choose the configuration
     overhead_ns: int = 0
     launcher_cpu_ns: int = 0  # of `hookmon run` itself, which works beside the program
+    launcher_rss_max_bytes: int = 0  # the most memory that it had
     call_cost_ns: float = 0.0
     step_cost_ns: float = 0.0
     places: dict[str, str] = field(default_factory=dict)  # "file:line" of the targets that the user has named

@@ -51,6 +51,7 @@ class Header:
     call_cost_ns: float
     step_cost_ns: float
     unnamed_calls: int
+    launcher_rss_max_bytes: int = 0  # of `hookmon run` itself; 0: not known, as in the run files of 0.1
     attached_after_ns: int = 0  # how long the program had run when hookmon was attached to it, 0 where that started it
 
     @property
@@ -221,6 +222,7 @@ def _header(run: Run) -> Header:
         cpu_ns=used_ns,
         overhead_ns=run.overhead_ns,
         launcher_cpu_ns=run.launcher_cpu_ns,
+        launcher_rss_max_bytes=run.launcher_rss_max_bytes,
         overhead_share=run.overhead_ns / whole_ns if whole_ns else 0.0,
         call_cost_ns=run.call_cost_ns,
         step_cost_ns=run.step_cost_ns,

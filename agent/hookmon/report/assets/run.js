@@ -141,6 +141,7 @@ function drawEnvironment() {
     ["Python", run.python],
     ["hookmon", `${run.hookmon}, ${run.engine || "no"} engine`],
     ["overhead", `${duration(run.overhead_ns)}: ${duration(run.call_cost_ns)} a call, measured on this machine, ${finePercent(run.overhead_share)} of the ${run.cpu_ns ? "CPU" : "run"} time`],
+    ["beside it", run.launcher_cpu_ns ? `hookmon run used ${duration(run.launcher_cpu_ns)}${run.launcher_rss_max_bytes ? ` and ${size(run.launcher_rss_max_bytes)}` : ""}` : ""],
     ["not placed", run.unnamed_calls ? `${count(run.unnamed_calls, "call")}: the call tree was full` : ""],
   ].filter(([, value]) => value);
   const box = section("environment");

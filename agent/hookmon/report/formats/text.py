@@ -99,7 +99,8 @@ def _cost(screen: Screen, report: Report) -> None:
         cost = f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}"
         pieces.append((cost, ""))
     if header.launcher_cpu_ns:
-        pieces.append((f"beside it hookmon run used {duration(header.launcher_cpu_ns)}", ""))
+        memory = f" and {size(header.launcher_rss_max_bytes)}" if header.launcher_rss_max_bytes else ""
+        pieces.append((f"beside it hookmon run used {duration(header.launcher_cpu_ns)}{memory}", ""))
     if pieces:
         screen.flow(pieces, between=" · ", indent=2)
 
