@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import Started, hookmon, hookmon_start, wait_until, watch, write
+from support.runs import HOOKMON, Started, environment, hookmon, hookmon_start, wait_until, watch, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
@@ -46,6 +48,15 @@ class Program:
         done = hookmon(list(words), cwd=self.folder)
         assert done.exit_code == code, done.stderr
         return done.stderr
+
+    def top(self) -> dict[str, Any]:
+        words = [HOOKMON, "top", "--json"]
+        process = subprocess.Popen(words, cwd=self.folder, env=environment(self.folder), stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process, process.stdout:
+            line: dict[str, Any] = json.loads(process.stdout.readline())
+            process.terminate()
+        return line
 
     def end(self) -> dict[str, Any]:
         (self.folder / "end").touch()
@@ -100,6 +111,27 @@ def test_a_run_is_off_as_a_whole_or_in_parts(tmp_path: Path):
     assert calls(report) == {"ask": 80 - 10 - 10 - 10, "quote": 80 - 10 - 10 - 10 - 10, "SELECT ?": 80 - 10 - 10 - 10}
     assert len(spots(report)) == 6
     assert {"everything was off", "sqlite3 was off", "__main__:* was off"} <= set(spots(report))
+    assert any(spot.startswith("__main__:quote was off 2 times") for spot in spots(report))
+
+
+@pytest.mark.process
+def test_what_is_off_stands_in_top_and_what_is_not_known_is_refused(tmp_path: Path):
+    """With what may have been meant; a part of what is off can be switched on, and not while everything is off."""
+    with started(tmp_path, 2) as program:
+        assert "did you mean quote?" in program.tell("off", "--watch", "quot", code=2)
+        assert "module:call" in program.tell("off", "--watch", "nowhere:nothing_like_it", code=2)
+        program.tell("off", "--watch", "quote", "--watch", "sqlite3")
+        live = program.top()
+        assert [row["what"] for row in live["off"]] == ["__main__:quote", "sqlite3"]
+        program.step()
+        assert "not off; off is: __main__:quote, sqlite3" in program.tell("on", "--watch", "ask", code=2)
+        assert "sqlite3 is off still" in program.tell("on", "--watch", "quote")
+        shown = hookmon(["on", "--watch", "sqlite3", "--json"], cwd=tmp_path)
+        assert json.loads(shown.stdout) == [{"run": 1, "name": "", "all_off": False, "off": []}]
+        program.tell("off")
+        assert "as a whole" in program.tell("on", "--watch", "quote", code=2)
+        report = program.end()
+    assert calls(report) == {"ask": 20, "quote": 10, "SELECT ?": 10}
     assert "everything was off" in spots(report)
     assert "nothing runs" in program.tell("off", code=1)
     assert "run 1 is not running" in program.tell("off", "1", code=1)
