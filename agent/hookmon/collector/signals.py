@@ -150,8 +150,11 @@ def drop_continue() -> None:
 def stop_by(number: int, pid: int) -> None:
     """Stop the launcher by the signal that has stopped the program; come back when somebody lets either of them go on.
 
-    Comes back at once where the kernel does not let us stop: as PID 1, or by a key where no shell could let us go on.
+    Comes back at once where the kernel does not let us stop: as PID 1, or by a key where no shell could let us go on; also where
+    we are to go on by now. A signal that stops a process throws away a SIGCONT that waits for it, PID 1's too.
     """
+    if os.getpid() == 1 or signal.SIGCONT in signal.sigpending():
+        return
     waker = _start_waker(os.getpid(), pid)
     if number != signal.SIGSTOP:
         signal.signal(number, signal.SIG_DFL)
