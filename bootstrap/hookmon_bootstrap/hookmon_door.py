@@ -11,7 +11,7 @@ import sys
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def enter(agent_folder, interpreter):  # noqa: ARG001
+def enter(agent_folder, interpreter):
     """Have the probe started in this process where its environment asks for it.
 
     `agent_folder` is what hookmon is imported from, `interpreter` the Python that hookmon was installed in.
@@ -19,15 +19,41 @@ def enter(agent_folder, interpreter):  # noqa: ARG001
     environ = os.environ
     if environ.get("HOOKMON_DISABLE", "0") not in ("", "0"):
         return
-    if not environ.get("HOOKMON_RUN"):
+    if not _is_there(environ.get("HOOKMON_RUN")) and not _begin_run(agent_folder, interpreter):
         return
-    if not environ.get("HOOKMON_AGENT"):
-        environ["HOOKMON_AGENT"] = agent_folder
     bootstrap = _bootstrap_folder(environ.get("PYTHONPATH", ""))
     if _comes_later():
         _put_first(bootstrap)
     elif getattr(sys.modules.get("hookmon.probe"), "arrivals", None) is None:
         _start_late(bootstrap)
+
+
+def _is_there(run_folder):
+    """Say whether there is a run to belong to: the variable outlives it, in shells and daemons."""
+    return bool(run_folder) and os.path.isdir(run_folder)
+
+
+def _begin_run(agent_folder, interpreter):
+    """Begin a run where HOOKMON asks for one; say whether there is one now. Children find it as those of `hookmon run` do.
+
+    The kernel shows the environment of a fork as it was at the exec. The collector knows forks by that and by their image.
+    """
+    if os.environ.get("HOOKMON", "0") in ("", "0"):
+        return False
+    sys.path.insert(0, _HERE)
+    try:
+        import hookmon_request
+    finally:
+        sys.path.remove(_HERE)
+        sys.path_importer_cache.pop(_HERE, None)
+    del sys.modules["hookmon_request"]
+    if not hookmon_request.is_wanted():
+        return False
+    run_folder = hookmon_request.begin(agent_folder, interpreter)
+    if run_folder:
+        os.environ["HOOKMON_RUN"] = run_folder
+        os.environ["HOOKMON_AGENT"] = agent_folder
+    return bool(run_folder)
 
 
 def _bootstrap_folder(path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,17 @@ def refuse_binary_without_file(format: str) -> None:
 
     if format != "text" and is_binary(format):
         raise HookmonError(f"--format {format} is binary: it needs --output FILE", code="binary-format")
+
+
+def check_output(output: Path) -> None:
+    """Refuse now what could not be written after the run."""
+    folder = output.parent
+    if output.is_dir():
+        raise HookmonError(f"--output {output}: that is a folder", code="output")
+    if not folder.is_dir():
+        raise HookmonError(f"--output {output}: there is no folder {folder}", code="output")
+    if not os.access(output if output.exists() else folder, os.W_OK):
+        raise HookmonError(f"--output {output}: it cannot be written", code="output")
 
 
 def tell(line: str) -> None:

@@ -28,6 +28,8 @@ _ENVIRONMENT = """\
 | variable | does |
 |---|---|
 | `HOOKMON_DISABLE=1` | the program runs bare; hookmon only looks on |
+| `HOOKMON=1` | where `hookmon enable` was: the program is watched without `hookmon run` |
+| `HOOKMON_WAIT` | how many seconds such a program waits for its plan, 1.5 by default |
 | `HOOKMON_ENGINE=pure` | leaves the compiled engine aside |
 | `NO_COLOR`, `FORCE_COLOR`, `TERM=dumb` | colours of all screens, `NO_COLOR` first |
 | `COLUMNS` | how wide a screen is, from 40 to 200 |

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon.cli import _options, _output
-from hookmon.cli.run import Session, check_output, write_report
+from hookmon.cli.run import Session, write_report
 from hookmon.core.errors import AttachError, EarlySignal
 from hookmon.report import FORMATS
 
@@ -69,7 +69,7 @@ def command(
     target = find_target(pid)
     checked = load(Path.cwd(), **configuration)
     if output is not None:
-        check_output(output)
+        _output.check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
     run = _Attachment(target, name, checked, _options.words(configuration)).watch(seconds, wait)

@@ -15,7 +15,7 @@ import click
 from hookmon import __version__
 from hookmon.cli import _exporting, _options, _output, _plan, _services
 from hookmon.core import arguments
-from hookmon.core.errors import EarlySignal, HookmonError, RunFileError
+from hookmon.core.errors import EarlySignal, RunFileError
 from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hookmon.collector.feed import Observer
     from hookmon.collector.machine import Machine
     from hookmon.collector.sampler import Sampler
-    from hookmon.collector.store import Run, RunFile, Store
+    from hookmon.collector.store import BlindSpot, Run, RunFile, Store
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
     from hookmon.export.exporters import Exporters, Targets
@@ -101,7 +101,7 @@ def command(
         _check.refuse_without_budgets(checked)
         base = _check.base_of(against)
     if output is not None:
-        check_output(output)
+        _output.check_output(output)
     elif not quiet:
         _output.refuse_binary_without_file(format)
     with _exporting.prepared(checked.exporters, checked) as to:
@@ -305,33 +305,41 @@ class Session:
             run_folder.remove(self._folder)
         self._unlink_run_file()
 
+    def _blind_spots(self) -> list[BlindSpot]:
+        from hookmon.collector.store import BlindSpot
+
+        spots = [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
+        if self._exporters:
+            spots += [BlindSpot("export lost", loss) for loss in [self._exporters.loss()] if loss]
+            spots += [BlindSpot("export full", text) for text in [self._exporters.shortage()] if text]
+        return spots
+
+    def _own_cpu_ns(self) -> int:
+        return time.process_time_ns()
+
     def _unlink_run_file(self) -> None:
         if hasattr(self, "_run_file"):
             with contextlib.suppress(OSError):
                 self._run_file.path.unlink(missing_ok=True)
 
-    def _finish(self, collector: Collector, machine: Machine, code: int | None) -> Run:
-        """Wait a moment for children that are just ending, and save the run."""
+    def _finish(self, collector: Collector, machine: Machine, code: int | None, ended_ns: int = 0) -> Run:
+        """Wait a moment for children that are just ending, and save the run, which ended just now where `ended_ns` is 0."""
         from hookmon.cli._versions import name_versions
         from hookmon.collector.cost import add_cost
         from hookmon.collector.discard import discard
         from hookmon.collector.identity import own_peak_bytes
-        from hookmon.collector.store import BlindSpot
 
         run = collector.run
-        run.duration_ns = time.monotonic_ns() - run.started_ns
+        run.duration_ns = (ended_ns or time.monotonic_ns()) - run.started_ns
         run.exit_code = code
         deadline = time.monotonic() + _GRACE_S
         while collector.is_anything_running() and time.monotonic() < deadline:
             time.sleep(0.02)
         run = collector.look(state="finished")
         machine.describe(run)
-        run.blind_spots += [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
-        if self._exporters:
-            run.blind_spots += [BlindSpot("export lost", loss) for loss in [self._exporters.loss()] if loss]
-            run.blind_spots += [BlindSpot("export full", text) for text in [self._exporters.shortage()] if text]
+        run.blind_spots += self._blind_spots()
         add_cost(run, collector.work, collector.interpreter)
-        run.launcher_cpu_ns = time.process_time_ns() + (self._sampler.cpu_ns if self._sampler else 0)
+        run.launcher_cpu_ns = self._own_cpu_ns() + (self._sampler.cpu_ns if self._sampler else 0)
         run.launcher_rss_max_bytes = own_peak_bytes()
         name_versions(run, self._config, collector.interpreter)
         try:
@@ -361,17 +369,6 @@ def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
 
     _output.tell("hookmon: nothing could be judged, as the program was not watched [no-budget]")
     return code or NothingToJudgeError.exit_code
-
-
-def check_output(output: Path) -> None:
-    """Refuse now what could not be written after the run."""
-    folder = output.parent
-    if output.is_dir():
-        raise HookmonError(f"--output {output}: that is a folder", code="output")
-    if not folder.is_dir():
-        raise HookmonError(f"--output {output}: there is no folder {folder}", code="output")
-    if not os.access(output if output.exists() else folder, os.W_OK):
-        raise HookmonError(f"--output {output}: it cannot be written", code="output")
 
 
 def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:

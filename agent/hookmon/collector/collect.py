@@ -89,10 +89,11 @@ class Collector:
         self.work: Work = {}
         self._interpreters: list[str] = []
 
-    def follow(self, pid: int) -> None:
-        """Begin to follow the program."""
-        self._looks.begin()
-        self.run.main_pid = shown_pid(pid)
+    def follow(self, pid: int, *, is_child: bool = True) -> None:
+        """Begin to follow the program. Where it is no child of this process, what its children use cannot be asked here."""
+        if is_child:
+            self._looks.begin()
+        self.run.main_pid = shown_pid(pid) if is_child else pid
         watcher = self.processes.add(self.run.main_pid, monotonic_ns())
         if watcher is not None:
             watcher.is_main = True

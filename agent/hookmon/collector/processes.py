@@ -27,6 +27,9 @@ from hookmon.collector.store import Process, Run, Sample
 from hookmon.collector.watcher import Watcher
 
 _OUR_VARIABLE = "HOOKMON_RUN"
+DOOR_VARIABLE = "HOOKMON"
+"""What opens the door of `hookmon enable`. The main process of such a run was executed with it, and has no other mark of ours."""
+
 _CLOCKS_APART_NS = 2_000_000_000  # what two ways to tell when a process began may differ by
 _SLACK_NS = 1_000_000_000
 _SEARCH_NS = 1_000_000_000
@@ -37,13 +40,21 @@ class Processes:
     """The process tree of a run."""
 
     def __init__(
-        self, started_ns: int, oldest: int = 0, folder: str = "", *, are_visible: bool = True, is_attached: bool = False
+        self,
+        started_ns: int,
+        oldest: int = 0,
+        folder: str = "",
+        *,
+        are_visible: bool = True,
+        is_attached: bool = False,
+        served: str = "",
     ) -> None:
         """Begin with none. What began before `oldest` (Stat.started) is no process of this run, whatever pid it has.
 
         `are_visible`: the run's pids mean the same processes here. Where not, there is nothing to be seen of them. `is_attached`:
-        some of them began before the run, and what they had used by then is none of its business.
+        some of them began before the run, and what they had used by then is none of its business. `served` is a run's field.
         """
+        self._served = served
         self._is_attached = is_attached
         self.are_visible = are_visible
         self._started_ns = started_ns
@@ -65,7 +76,7 @@ class Processes:
         is_of_now = run.boot in ("", boot_id())
         oldest = run.oldest if is_of_now else _NEVER
         is_attached = run.attached_after_ns > 0
-        return cls(run.started_ns, oldest, run.run_folder, are_visible=are_visible, is_attached=is_attached)
+        return cls(run.started_ns, oldest, run.run_folder, are_visible=are_visible, is_attached=is_attached, served=run.served)
 
     def add(self, pid: int, now_ns: int) -> Watcher | None:
         """Begin to watch a process; return None for one that is gone already, or that began before the run did."""
@@ -195,11 +206,13 @@ class Processes:
     def search(self, now_ns: int) -> None:
         """Find the processes that have left the tree, as daemons do when their parents have ended: those with our environment."""
         self.searched_ns = now_ns
+        images = {watcher.birth.image for watcher in self.known.values() if watcher.birth} - {0} if self._served else set()
         for pid in every_pid() if self._folder else ():
             stat = _look(pid) if pid not in self.watchers else None
             if stat is None or stat.has_ended or stat.started < self._oldest:
                 continue
-            if has_in_environment(pid, _OUR_VARIABLE, self._folder):
+            is_fork = stat.image in images and has_in_environment(pid, DOOR_VARIABLE, self._served)
+            if is_fork or has_in_environment(pid, _OUR_VARIABLE, self._folder):
                 self._take_in(pid, stat, now_ns)
         self._find_children(now_ns)
 

@@ -7,6 +7,7 @@ writes and deletes nothing: that is left to `sweep`, at the start of the next `h
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
@@ -18,8 +19,10 @@ from hookmon.collector.births import has_processes, writers_in
 from hookmon.collector.collect import Collector
 from hookmon.collector.elsewhere import describe_running
 from hookmon.collector.store import BlindSpot, Run, RunFile, Store
+from hookmon.core.attachment import DETACH, script_name
 from hookmon.core.errors import RunFileError
 
+_UNSERVED = BlindSpot("not followed", "no hookmon serve was there all the time: CPU time and memory are not known of all of it")
 _KILLED = BlindSpot("launcher killed", "hookmon itself was killed: exit codes, CPU time and memory are not known")
 
 
@@ -43,7 +46,7 @@ def _collector(run_file: RunFile, run: Run, *, is_attended: bool) -> tuple[Colle
     collector.add_processes_of_folder()
     whole = collector.look(unattended=not is_attended)
     if not is_attended:
-        whole.blind_spots.append(_KILLED)
+        whole.blind_spots.append(_loss(whole))
     if not is_attended and not is_visible:
         elsewhere = "they are of another container, or from before the machine was started: whether one still runs cannot be told"
         whole.blind_spots.append(BlindSpot("processes", elsewhere))
@@ -52,10 +55,26 @@ def _collector(run_file: RunFile, run: Run, *, is_attended: bool) -> tuple[Colle
     if is_attended or collector.processes.watchers:
         whole.duration_ns = monotonic_ns() - whole.started_ns
         return collector, whole
+    _recovered(whole)
+    return collector, whole
+
+
+def settle(collector: Collector) -> Run:
+    """Put a run together that was followed after its launcher was killed, and has ended now."""
+    whole = collector.look(unattended=True)
+    whole.blind_spots.append(_loss(whole))
+    _recovered(whole)
+    return whole
+
+
+def _loss(run: Run) -> BlindSpot:
+    return _UNSERVED if run.served else _KILLED
+
+
+def _recovered(whole: Run) -> None:
     whole.state = "recovered"
     ends = (row.started_ns + row.duration_ns for row in whole.processes)
     whole.duration_ns = max(ends, default=whole.started_ns) - whole.started_ns
-    return collector, whole
 
 
 def _without_folder(run: Run, folder: Path) -> Run:
@@ -74,7 +93,7 @@ def _without_folder(run: Run, folder: Path) -> Run:
         return run
     if not launcher_is_alive(run):
         run.state = "recovered"
-        run.blind_spots.append(_KILLED)
+        run.blind_spots.append(_loss(run))
     run.blind_spots.append(BlindSpot("run folder", "it is gone: only what had been saved before is here"))
     return run
 
@@ -113,6 +132,26 @@ def _sweep(run_file: RunFile) -> None:
             if survivors.final_part(run) is not None:
                 run_file.save(survivors.follow_up(run_file.load()))
             run_folder.remove(folder)
+
+
+def find_forsaken() -> Iterator[tuple[Path, run_folder.Note, bool]]:
+    """Yield the run folders that no launcher holds, with their notes, and whether a process of them runs.
+
+    Those of other namespaces are none of ours, and one that hookmon was attached to is left to `hookmon detach`.
+    """
+    for folder in run_folder.find_left_behind(young_s=0):
+        note = run_folder.note_of(folder)
+        if note is None or not note.run_file or note.pids != run_folder.pid_namespace() or not run_folder.shares_mounts(note):
+            continue
+        if run_folder.launcher_lives(folder, note.key) or (folder / script_name(DETACH)).exists():
+            continue
+        with suppress(OSError):
+            yield folder, note, has_processes(folder)
+
+
+def save_forsaken(note: run_folder.Note) -> None:
+    """Save a run without a launcher that has no process any more. Raises HookmonError and OSError."""
+    _sweep(RunFile(Path(note.run_file)))
 
 
 def _is_abandoned(folder: Path, note: run_folder.Note) -> bool:

@@ -196,6 +196,12 @@ def claim(folder: Path, key: str | None) -> Iterator[Note | None]:
             os.close(_held.pop(folder)[0])
 
 
+def let_go(folder: Path) -> None:
+    """Hold a folder no more, and leave it as it is: its run goes on without us."""
+    if folder in _held:
+        os.close(_held.pop(folder)[0])
+
+
 def is_readable(folder: Path, key: str) -> bool:
     """Say whether a folder is the run folder of a run, as far as one may look into it.
 
@@ -271,8 +277,8 @@ def _is_own_folder(status: os.stat_result) -> bool:
     return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o5777 == 0o700
 
 
-def find_left_behind() -> list[Path]:
-    """Return the folders in all places that may be run folders of ours which nobody has deleted."""
+def find_left_behind(young_s: float = _YOUNG_S) -> list[Path]:
+    """Return the folders in all places that may be run folders of ours which nobody has deleted, but for young ones."""
     found = []
     for place in places.for_run_folders():
         with suppress(OSError), os.scandir(place) as entries:
@@ -280,7 +286,7 @@ def find_left_behind() -> list[Path]:
                 if entry.name.startswith(PREFIX):
                     with suppress(OSError):
                         status = entry.stat(follow_symlinks=False)
-                        if _is_own_folder(status) and time.time() - status.st_mtime > _YOUNG_S:
+                        if _is_own_folder(status) and time.time() - status.st_mtime > young_s:
                             found.append(Path(entry.path))
     return found
 

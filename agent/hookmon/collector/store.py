@@ -64,6 +64,7 @@ class Run:
     running: list[str] = field(default_factory=list)  # the identities of the processes that ran when this was saved
     main_pid: int = 0
     attached_after_ns: int = 0  # how long the main process had run when hookmon was attached to it, 0 where that started it
+    served: str = ""  # the HOOKMON of a program that was started without a launcher, and that hookmon serve follows
     started_ns: int = 0  # CLOCK_MONOTONIC
     state: str = "running"
     duration_ns: int = 0

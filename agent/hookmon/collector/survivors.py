@@ -40,7 +40,11 @@ def follow_up(run: Run) -> Run:
     final.series, final.samples, final.still_running = run.series, run.samples, []
     collector = Collector(final, run_file, sees_processes=run_folder.shares_pids(Path(run.run_folder), run.pids))
     collector.add_processes_of_folder()
-    whole = collector.look(unattended=True)
+    return merge(run, collector.look(unattended=True))
+
+
+def merge(run: Run, whole: Run) -> Run:
+    """Return a run that is over, with what was counted of it until now: all of it, of the survivors what there is."""
     run.nodes, run.examples, run.signals = whole.nodes, whole.examples, whole.signals
     run.statuses = whole.statuses
     run.in_flight, run.unnamed_calls = whole.in_flight, whole.unnamed_calls

@@ -111,6 +111,12 @@ BLIND_SPOTS = (
         "Give the launcher time to end: it ends right after the program.",
     ),
     (
+        "not-followed",
+        "The program was started without a launcher, and hookmon serve was not there all the time: it was ended, or could not be "
+        "started. Calls are whole; exit codes are not known, and CPU time and memory not of all of it.",
+        "Keep hookmon serve running, as a service of its own (docs/howto-enable.md).",
+    ),
+    (
         "not-watched",
         "A process of the run was not watched: it is no Python, or its interpreter was told to ignore the environment "
         "(-I, -E, -S, a cleared environment), or is older than 3.11, or runs with the rights of another user, or a watched "

@@ -165,6 +165,12 @@ _ERRORS = (
         "pip install 'hookmon[top]', or hookmon top --plain, which needs nothing.",
     ),
     (
+        "not-served",
+        "A program with HOOKMON in its environment found no collector in time, or none that could begin a run: it is not watched.",
+        "The line says which. hookmon serve --status shows the collector, the file log in its spool what it said. HOOKMON_WAIT=5 "
+        "has programs wait longer; hookmon serve in the background lets them wait for milliseconds only.",
+    ),
+    (
         "not-running",
         "There is no such run or process that goes on now, so there is nothing to look at live.",
         "Start one with hookmon run COMMAND; hookmon report shows runs that have ended.",
