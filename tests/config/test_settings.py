@@ -16,7 +16,7 @@ from hookmon.config.packs import read_file
 from hookmon.config.settings import FLAG, PACK, ROOT, SETTINGS, TEXT, TEXTS, USER, Setting
 from hookmon.core import plan
 
-KEYS_READ_BY_THE_LAUNCHER = {"samples": "cli/run.py"}
+KEYS_READ_BY_THE_LAUNCHER = {"samples": "cli/_session.py"}
 """The same of keys that stand before all tables."""
 
 READ_BY_THE_LAUNCHER = {"budget": "config/load.py", "packs": "config/load.py", "service": "config/load.py"}

@@ -13,7 +13,7 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
-from hookmon.cli.run import Session
+from hookmon.cli._session import Session
 from hookmon.core import arguments
 from hookmon.core.errors import HookmonError, RunFileError
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon.cli import _options, _output
-from hookmon.cli.run import Session, write_report
+from hookmon.cli._session import Session
+from hookmon.cli.run import write_report
 from hookmon.core.errors import AttachError, EarlySignal
 from hookmon.report import FORMATS
 

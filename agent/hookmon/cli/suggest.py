@@ -62,7 +62,7 @@ def _find(words: tuple[str, ...]) -> Run:
 
             if not words or which(words[0]) is None:
                 raise
-    from hookmon.cli.run import Session
+    from hookmon.cli._session import Session
     from hookmon.config.load import load
 
     configuration: dict[str, Any] = {"own": True}

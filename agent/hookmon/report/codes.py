@@ -166,7 +166,7 @@ _ERRORS = (
     ),
     (
         "not-served",
-        "A program with HOOKMON in its environment found no collector in time, or none that could begin a run: it is not watched.",
+        "A program with HOOKMON in its environment found no collector in time, or none that could begin a run: it is unwatched.",
         "The line says which. hookmon serve --status shows the collector, the file log in its spool what it said. HOOKMON_WAIT=5 "
         "has programs wait longer; hookmon serve in the background lets them wait for milliseconds only.",
     ),
