@@ -17,6 +17,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hookmon.report.local_time import WEEKDAYS, day_name, local, moment_of, wall_of
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _UNIT_WORDS = ("s|sec|secs|second|seconds", "m|min|mins|minute|minutes", "h|hour|hours", "d|day|days", "w|week|weeks")
 _UNIT = {word: words[0] for words in _UNIT_WORDS for word in words.split("|")}
@@ -25,7 +27,6 @@ _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]+)")
 _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _LOOSE_TIME = re.compile(r"(\d{1,2})(?:[.h:]?(\d{2}))?\s*(am|pm|)")
 _LOOSE_DATE = re.compile(r"(\d{1,2})[./](\d{1,2})[./](\d{4})")
-_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _LAST_WEEK = ("last-week", "last week", "lastweek")
 _LONGEST_S = 10 * 366 * 86_400
 _T = TypeVar("_T")
@@ -96,24 +97,6 @@ def day(option: str, text: str, *, now: float, zone: tzinfo | None = None) -> da
     return _of_option(option, text, lambda word: _day(word, local(now, zone).date()))
 
 
-def local(moment: float, zone: tzinfo | None = None) -> datetime:
-    """Return a moment as a local time that knows its zone; that of the machine where `zone` is None."""
-    return datetime.fromtimestamp(moment, zone) if zone else datetime.fromtimestamp(moment).astimezone()
-
-
-def moment_of(wall: datetime, zone: tzinfo | None = None) -> float:
-    """Return the moment of a local time without a zone; `fold` chooses of two. One that no clock showed is that of the jump."""
-    moment = wall.replace(tzinfo=zone).timestamp()
-    if _wall(moment, zone) == wall.replace(fold=0):
-        return moment
-    low, high = sorted((moment, wall.replace(tzinfo=zone, fold=1 - wall.fold).timestamp()))
-    before = local(low, zone).utcoffset()
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if local(middle, zone).utcoffset() == before else (low, middle)
-    return high
-
-
 def describe(given: TimeRange, *, now: float, zone: tzinfo | None = None) -> str:
     """Return a stretch as people say it: `13:05 to 14:05`, `yesterday 23:00 to today 01:00`, `28 November 14:00 to 14:30`.
 
@@ -127,24 +110,9 @@ def describe(given: TimeRange, *, now: float, zone: tzinfo | None = None) -> str
     return f"{day_name(begin.date(), today)} {first} to {day_name(end.date(), today)} {second}"
 
 
-def day_name(which: date, today: date) -> str:
-    """Return `today`, `yesterday`, or the day as `Sat 28 Nov`, with the year where it is another one."""
-    if which == today:
-        return "today"
-    if which == today - timedelta(days=1):
-        return "yesterday"
-    months = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-    year = f" {which.year}" if which.year != today.year else ""
-    return f"{_WEEKDAYS[which.weekday()][:3].capitalize()} {which.day} {months[which.month - 1]}{year}"
-
-
 def _clock(moment: datetime, *, with_zone: bool) -> str:
     text = moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
     return f"{text} {moment.tzname()}" if with_zone else text
-
-
-def _wall(moment: float, zone: tzinfo | None) -> datetime:
-    return local(moment, zone).replace(tzinfo=None, fold=0)
 
 
 def _of_option(option: str, text: str, read: Callable[[str], _T]) -> _T:
@@ -195,7 +163,7 @@ def _begin(text: str, now: float, zone: tzinfo | None) -> float:
         return _passed(exact, now)
     if text == "now":
         raise _UnclearError("nothing has come since; say --last 10m")
-    wall, has_day, _ = _moment(text, _wall(now, zone), None)
+    wall, has_day, _ = _moment(text, wall_of(now, zone), None)
     moment = moment_of(wall, zone)
     if moment >= now and not has_day:
         moment = moment_of(wall - timedelta(days=1), zone)
@@ -207,8 +175,8 @@ def _end(text: str, begin: float | None, now: float, zone: tzinfo | None) -> flo
     exact = _exact(text)
     if exact is not None or text == "now":
         return now if exact is None else exact
-    base = _wall(now if begin is None else begin, zone)
-    wall, has_day, has_time = _moment(text, _wall(now, zone), base.date())
+    base = wall_of(now if begin is None else begin, zone)
+    wall, has_day, has_time = _moment(text, wall_of(now, zone), base.date())
     if has_day and not has_time:
         return moment_of(wall + timedelta(days=1), zone)
     moment = moment_of(wall.replace(fold=1), zone)
@@ -223,16 +191,16 @@ def _earlier(given: TimeRange, text: str, now: float, zone: tzinfo | None) -> Ti
     if _LENGTH.fullmatch(text):
         before_s = _length_s(text)
         return TimeRange(given.since - before_s, given.until - before_s)
-    today = _wall(given.until, zone).date()
+    today = wall_of(given.until, zone).date()
     if text == "yesterday":
         days = 1
     elif text in _LAST_WEEK:
         days = 7
     else:
         try:
-            days = (today - _day(text, _wall(now, zone).date())).days
+            days = (today - _day(text, wall_of(now, zone).date())).days
         except _UnclearError:
-            near = get_close_matches(text, ["yesterday", "last-week", *_WEEKDAYS], n=1)
+            near = get_close_matches(text, ["yesterday", "last-week", *WEEKDAYS], n=1)
             meant = f"did you mean {near[0]}?" if near else "say yesterday, last-week, 2h, 2026-11-28"
             raise _UnclearError(f"that is no earlier time; {meant}") from None
     if days <= 0:
@@ -286,9 +254,9 @@ def _moment(text: str, now: datetime, base: date | None) -> tuple[datetime, bool
 def _day(text: str, today: date) -> date:
     if text in ("today", "yesterday"):
         return today - timedelta(days=text == "yesterday")
-    weekdays = [name for name in _WEEKDAYS if name.startswith(text) and len(text) >= 3]
+    weekdays = [name for name in WEEKDAYS if name.startswith(text) and len(text) >= 3]
     if weekdays:
-        return today - timedelta(days=(today.weekday() - _WEEKDAYS.index(weekdays[0])) % 7)
+        return today - timedelta(days=(today.weekday() - WEEKDAYS.index(weekdays[0])) % 7)
     try:
         return date.fromisoformat(text)
     except ValueError:
@@ -298,7 +266,7 @@ def _day(text: str, today: date) -> date:
     loose = _LOOSE_DATE.fullmatch(text)
     if loose:
         raise _UnclearError(f"that is no date; did you mean {_iso(*map(int, loose.groups()))}?")
-    near = get_close_matches(text, ["today", "yesterday", *_WEEKDAYS], n=1)
+    near = get_close_matches(text, ["today", "yesterday", *WEEKDAYS], n=1)
     raise _UnclearError(
         f"that is no time; did you mean {near[0]}?" if near else "that is no time; say 14:00, yesterday, 2026-11-28"
     )
