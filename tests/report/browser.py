@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from hookmon.collector.store import Run
-from hookmon.report import diff, render
+from hookmon.report import diff, history, render
 from hookmon.report.diff.model import Diff
+from hookmon.report.history.model import Days
 
 QUIET = (
     "--no-sandbox",
@@ -57,18 +58,20 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-def page_of(shown: Run | Diff) -> str:
-    """Return the page of a run or of a diff."""
+def page_of(shown: Run | Diff | Days) -> str:
+    """Return the page of a run, of a diff, or of a service's days."""
     file = io.StringIO()
     if isinstance(shown, Diff):
         diff.render(shown, "html", file=file)
+    elif isinstance(shown, Days):
+        history.render(shown, "html", file=file)
     else:
         render(shown, "html", file=file)
     return file.getvalue()
 
 
 @contextmanager
-def visit(browser: Any, path: Path, shown: Run | Diff, **context: Any) -> Iterator[Visit]:
+def visit(browser: Any, path: Path, shown: Run | Diff | Days, **context: Any) -> Iterator[Visit]:
     """Write a page, open it from its file, and look at it with the given size, colours and medium."""
     path.write_text(page_of(shown), "ascii")
     looking = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"} | context)

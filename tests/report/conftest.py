@@ -9,6 +9,7 @@ from browser import Visit, chromium, visit
 
 from hookmon.collector.store import Run
 from hookmon.report.diff.model import Diff
+from hookmon.report.history.model import Days
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 
@@ -49,7 +50,7 @@ def look(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Visit]]:
     """Open pages; none of them may have said a word on its console or asked for anything."""
     open_now = []
 
-    def open_page(shown: Run | Diff, **context: Any) -> Visit:
+    def open_page(shown: Run | Diff | Days, **context: Any) -> Visit:
         entered = visit(browser, tmp_path / f"page {len(open_now)}.html", shown, **context)
         open_now.append((entered, entered.__enter__()))
         return open_now[-1][1]

@@ -4,70 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from days import GET, MS, SQL, THREE_DAYS, at, counters, days_of, hours
 
-from hookmon.collector.counters import CallKey, Counters
-from hookmon.core.histogram import bucket_of
+from hookmon.collector.counters import CallKey
 from hookmon.report.history import render
-from hookmon.report.history.model import Days, Reading, Start, Step, UsageStep, build
+from hookmon.report.history.model import Days, Start, Step
 from hookmon.report.history.wording import change, verdict
-from hookmon.report.local_time import day_begins
 from hookmon.report.sparkline import spark
-
-BERLIN = ZoneInfo("Europe/Berlin")
-MS = 1_000_000
-GET = CallKey("GET /", "request", "flask:Flask.wsgi_app")
-SQL = CallKey("SELECT", "sql", "sqlite3:execute")
-
-
-def at(text: str, zone: ZoneInfo = BERLIN) -> float:
-    return datetime.fromisoformat(text).replace(tzinfo=zone).timestamp()
-
-
-def counters(calls: int, each_ns: int = 10 * MS, errors: int = 0) -> Counters:
-    """So many calls of one duration."""
-    histograms = [{bucket_of(each_ns): calls}]
-    return Counters(calls, errors, calls * each_ns, calls * each_ns, each_ns, each_ns, histograms=histograms)
-
-
-def hours(
-    day: str, per_hour: list[int | None], key: CallKey = GET, each_ns: int = 10 * MS, zone: ZoneInfo = BERLIN
-) -> list[Step]:
-    """One step for each hour from midnight on, with so many calls; None for an hour in which nothing ran."""
-    begins = day_begins(date.fromisoformat(day), zone)
-    return [
-        Step(begins + 3600 * hour, begins + 3600 * (hour + 1), key, counters(calls, each_ns))
-        for hour, calls in enumerate(per_hour)
-        if calls is not None
-    ]
-
-
-def used(steps: list[Step]) -> list[UsageStep]:
-    """A launcher ran in each step."""
-    spans = sorted({(step.since, step.until) for step in steps})
-    return [UsageStep(*span, cpu_ns=360_000_000_000, rss_bytes=100_000_000, processes=2) for span in spans]
-
-
-def days_of(steps: list[Step], now: str, *, day: str = "", zone: ZoneInfo = BERLIN, **more: object) -> Days:
-    moment = at(now, zone)
-    reading = Reading("web", moment // 60 * 60, steps, steps, used(steps), **more)  # type: ignore[arg-type]
-    return build(reading, date.fromisoformat(day or now[:10]), now=moment, zone=zone)
 
 
 def text_of(days: Days, width: int = 80, *, everything: bool = False) -> str:
     file = io.StringIO()
     render(days, "text", file=file, width=width, everything=everything)
     return file.getvalue()
-
-
-THREE_DAYS = [
-    *hours("2026-11-30", [5, 6, 7]),
-    *hours("2026-11-29", [10] * 24, each_ns=20 * MS),
-    *hours("2026-11-23", [20] * 24),
-]
 
 
 def test_a_day_is_compared_with_others_up_to_the_same_time():

@@ -21,10 +21,10 @@ from typing import Any
 from hookmon.report.texts import inert, inert_json
 
 ASSETS = Path(__file__).parent / "assets"
-RUN, DIFF = "run", "diff"
+RUN, DIFF, HISTORY = "run", "diff", "history"
 """The pages there are."""
 
-_LIBRARIES = {RUN: "uplot.min"}  # in an element of its own, with its style
+_LIBRARIES = dict.fromkeys((RUN, HISTORY), "uplot.min")  # in an element of its own, with its style
 _ESCAPE = re.compile(r"\\u[0-9a-f]{4}(?:(?<=\\ud[89ab]..)\\ud[c-f]..)?|\\.")  # a pair of surrogates is one character
 
 

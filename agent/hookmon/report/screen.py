@@ -23,8 +23,10 @@ WIDEST = 200
 _LEAST_PARTED = 12  # columns: what is shorter is cut at its end
 _GAP = 2  # columns of space between two columns of a table
 _INDENT = 2
-_ASCII = str.maketrans({"µ": "u", "…": "~", "·": "-", "–": "-", "—": "-", "×": "x", "█": "#", "▌": "", "’": "'", "▲": "^"})
-_ASCII |= str.maketrans("▁▂▃▄▅▆▇", "_.:;+*%")  # lines of bars
+_LOWER_BARS = dict(zip("▁▂▃▄▅▆▇", "_.:;+*%", strict=True))
+_ASCII = str.maketrans(
+    {"µ": "u", "…": "~", "·": "-", "–": "-", "—": "-", "×": "x", "█": "#", "▌": "", "’": "'", "▲": "^", **_LOWER_BARS}
+)
 
 _STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}  # ECMA-48, select graphic rendition
 
