@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.core.histogram import bucket_of
-from hookmon.report.history.model import Days, Reading, Step, UsageStep, build
+from hookmon.report.history.model import Days, build
+from hookmon.report.history.reading import Reading, Step, UsageStep
 from hookmon.report.local_time import day_begins
 
 BERLIN = ZoneInfo("Europe/Berlin")

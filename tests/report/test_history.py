@@ -12,7 +12,8 @@ from days import GET, MS, SQL, THREE_DAYS, at, counters, days_of, hours
 
 from hookmon.collector.counters import CallKey
 from hookmon.report.history import render
-from hookmon.report.history.model import Days, Start, Step
+from hookmon.report.history.model import Days
+from hookmon.report.history.reading import Start, Step
 from hookmon.report.history.wording import change, verdict
 from hookmon.report.sparkline import spark
 

@@ -9,7 +9,8 @@ from browser import Visit
 from days import GET, MS, SQL, THREE_DAYS, at, days_of, hours
 
 from hookmon.collector.counters import CallKey
-from hookmon.report.history.model import Days, Start
+from hookmon.report.history.model import Days
+from hookmon.report.history.reading import Start
 from hookmon.report.history.wording import change, verdict
 from hookmon.report.texts import duration
 

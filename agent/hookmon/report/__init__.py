@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from pkgutil import iter_modules
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from hookmon.collector.store import Run
 from hookmon.report import formats
+
+if TYPE_CHECKING:
+    from hookmon.collector.store import Run
 
 FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
 """What `render` can be asked for."""

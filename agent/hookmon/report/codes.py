@@ -203,6 +203,11 @@ _ERRORS = (
         "hookmon history lists them; hookmon run --service NAME makes one.",
     ),
     (
+        "no-such-transaction",
+        "The service has no request, job or test of that name; the line says which are like it.",
+        "hookmon history SERVICE --all lists them.",
+    ),
+    (
         "shard",
         "A file into which a process counted is damaged, or of another version.",
         "What other processes counted is in the report; this one's counts are lost.",

@@ -14,6 +14,7 @@ from typing import Any
 
 from hookmon.services.places import PEAKS, SUMS, Counts
 
+_INTEGERS = {int}
 _LARGEST_BYTES = 32 * 1024 * 1024  # unpacked
 
 
@@ -105,7 +106,7 @@ def _trim(numbers: list[int]) -> list[int]:
 def _counts(entry: Any) -> Counts:
     try:
         sums, peaks, min_ns, packed = entry
-        if not all(type(number) is int for number in chain(sums, peaks, packed, (min_ns,))):
+        if not set(map(type, chain(sums, peaks, packed, (min_ns,)))) <= _INTEGERS:
             raise ValueError("something where a number should be")
         if len(sums) > len(SUMS) or len(peaks) > len(PEAKS):
             raise ValueError("more numbers than there are")

@@ -24,7 +24,7 @@ function change(now, then) {
   if (!then) return now ? "new" : "\u2013";
   const ratio = now / then;
   if (ratio >= 2) return `\u00d7${ratio < 9.95 ? ratio.toFixed(1) : count(ratio)}`;
-  return now === then ? "=" : `${ratio > 1 ? "+" : "-"}${percent(Math.abs(ratio - 1))}`;
+  return Math.abs(ratio - 1) < 0.005 ? "=" : `${ratio > 1 ? "+" : "-"}${percent(Math.abs(ratio - 1))}`;
 }
 
 function drawVerdict() {

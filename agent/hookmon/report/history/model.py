@@ -7,10 +7,11 @@ The days lie over each other by the clock on the wall: 14:00 over 14:00, also wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
-from hookmon.collector.counters import CallKey, Counters
+from hookmon.collector.counters import Counters
+from hookmon.report.history.reading import Reading, Start, Step, UsageStep, sum_of
 from hookmon.report.local_time import day_begins, day_name, local, moment_of, wall_of
 
 HOUR_S = 3_600
@@ -19,58 +20,6 @@ FINE_S = 600
 
 DAYS_BEFORE = (0, 1, 7)
 """The days that are laid over each other: the day itself, the day before, the same day of the week before."""
-
-
-@dataclass(slots=True)
-class Step:
-    """What ended within an hour, a minute or any other stretch: seconds since 1970, without `until` itself."""
-
-    since: float
-    until: float
-    key: CallKey
-    counters: Counters
-
-
-@dataclass(slots=True)
-class UsageStep:
-    """A stretch in which a launcher ran, and what was used in it; of several launchers all together."""
-
-    since: float
-    until: float
-    cpu_ns: int = 0
-    rss_bytes: int = 0  # the most at one moment
-    processes: int = 0  # the most at one moment
-    launcher_cpu_ns: int = 0
-    launcher_rss_bytes: int = 0
-
-
-@dataclass(slots=True)
-class Start:
-    """One start of the service, in seconds since 1970; `ended` is None while it runs."""
-
-    at: float
-    ended: float | None
-    version: str
-    command: list[str]
-
-
-@dataclass(slots=True)
-class Reading:
-    """What a store kept of the days of one service. Steps do not overlap, and none reaches over `until`. One that
-    reaches over a midnight, in a zone whose hours are not those of UTC, belongs to the day in which it begins.
-
-    `whole` is what all figures together are made of, `rows` those that get a row each: the same, where rows are transactions.
-    """
-
-    service: str
-    until: float  # everything that ended before is in it
-    whole: list[Step] = field(default_factory=list)
-    rows: list[Step] = field(default_factory=list)
-    usage: list[UsageStep] = field(default_factory=list)
-    starts: list[Start] = field(default_factory=list)
-    transaction: str = ""  # only what was called in this one
-    has_transactions: bool = True  # else rows are calls
-    notes: list[str] = field(default_factory=list)  # sentences on what was dropped or is missing
 
 
 @dataclass(slots=True)
@@ -95,12 +44,17 @@ class Point:
 
     minute: int
     seconds: float
-    figures: Figures
+    counters: Counters
+
+    @property
+    def figures(self) -> Figures:
+        """What ended in it. Made when somebody asks: most are never shown."""
+        return figures_of(self.counters)
 
     @property
     def rate(self) -> float:
         """Calls a second."""
-        return self.figures.calls / self.seconds if self.seconds else 0.0
+        return self.counters.calls / self.seconds if self.seconds else 0.0
 
 
 @dataclass(slots=True)
@@ -322,14 +276,11 @@ def _curve(steps: list[Step], day: Day, clock: _Clock) -> Curve:
     for step in steps:
         slot = clock.minute(step.since) // day.minutes_apart * day.minutes_apart
         parts.setdefault(slot, []).append(step.counters)
-    points = [Point(slot, seconds, figures_of(_sum(parts.get(slot, [])))) for slot, seconds in sorted(day.parts.items())]
+    points = [Point(slot, seconds, sum_of(parts.get(slot, []))) for slot, seconds in sorted(day.parts.items())]
     until = [step.counters for step in steps if min(step.until, day.ends) <= day.until]
-    whole = _sum([step.counters for step in steps])
-    return Curve(points, figures_of(whole if len(until) == len(steps) else _sum(until)), figures_of(whole))
-
-
-def _sum(parts: list[Counters]) -> Counters:
-    return parts[0] if len(parts) == 1 else Counters.sum_of(parts)
+    rest = [step.counters for step in steps if min(step.until, day.ends) > day.until]
+    compared = sum_of(until)
+    return Curve(points, figures_of(compared), figures_of(sum_of([compared, *rest]) if rest else compared))
 
 
 def _mark(start: Start, clock: _Clock) -> Mark:

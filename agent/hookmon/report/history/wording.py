@@ -8,6 +8,7 @@ from hookmon.report.texts import count, duration, fine_percent, percent, size
 FEW_CALLS = 20
 """Below so many calls nothing is said of how one day's percentiles compare with another's."""
 
+_EQUAL = 0.005  # a share that would be shown as no percent
 _ALIKE = 0.05  # a difference of less than this share is none
 _MOST_LISTED = 4
 
@@ -66,13 +67,13 @@ def _errors(now: Figures, then: Figures | None, before: Day) -> str:
 
 
 def change(now: int, then: int) -> str:
-    """Return how a number differs from an earlier one: `+12 %`, `-5 %`, `×3.4`, `=`, a dash where there was none."""
+    """Return how a number differs from an earlier one: `+12 %`, `×3.4`, `=` for less than half a percent, a dash for nothing."""
     if not then:
         return "–" if not now else "new"
     ratio = now / then
     if ratio >= 2:
         return f"×{_ratio(ratio)}"
-    if now == then:
+    if abs(ratio - 1) < _EQUAL:
         return "="
     return f"{'+' if ratio > 1 else '-'}{percent(abs(ratio - 1))}"
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields, is_dataclass
 from json import JSONEncoder
 from typing import Any, TextIO
 
-from hookmon.report.history.model import Days
+from hookmon.report.history.model import Curve, Days, Row
 from hookmon.report.texts import inert_json
 
 SCHEMA = "hookmon-history/1"
@@ -17,11 +17,28 @@ _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 def write(days: Days, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the document, in ASCII."""
-    document: dict[str, Any] = {"schema": SCHEMA, **asdict(days)}
+    others = {key: _plain(getattr(days, key)) for key in (field.name for field in fields(days)) if key not in ("whole", "rows")}
+    document: dict[str, Any] = {"schema": SCHEMA, **others, "whole": _row(days.whole), "rows": [_row(row) for row in days.rows]}
     for day in document["days"]:
         del day["parts"]  # they are the points of each row
     parts = [f'"{key}": {_value(value)}' for key, value in document.items()]
     file.write(inert_json("{\n" + ",\n".join(parts) + "\n}\n"))
+
+
+def _plain(value: Any) -> Any:
+    """Return rows as plain values."""
+    if isinstance(value, list):
+        return [_plain(element) for element in value]
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _row(row: Row) -> dict[str, Any]:
+    return {"name": row.name, "kind": row.kind, "curves": [_curve(curve) for curve in row.curves]}
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    points = [{"minute": point.minute, "seconds": point.seconds, "figures": asdict(point.figures)} for point in curve.points]
+    return {"points": points, "figures": asdict(curve.figures), "whole": asdict(curve.whole)}
 
 
 def _value(value: Any) -> str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from shlex import join
 from typing import TextIO
 
 from hookmon.report.history.model import Curve, Day, Days, Point, Row
+from hookmon.report.history.reading import sum_of
 from hookmon.report.history.wording import change, gaps, is_slower, reach, state, used, verdict, version_changes
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.sparkline import spark
@@ -107,8 +107,8 @@ def _title(days: Days) -> str:
 
 
 def _hours(curve: Curve, day: Day) -> list[Point]:
-    """Return the points of a day, an hour each, whatever their width: the rates of a finer one are averages."""
-    return curve.points if day.minutes_apart >= 60 else [_widest(group) for group in _by_hour(curve.points).values()]
+    """Return the points of a day, an hour each, whatever their width."""
+    return curve.points if day.minutes_apart >= 60 else [_hour(group) for group in _by_hour(curve.points).values()]
 
 
 def _by_hour(points: list[Point]) -> dict[int, list[Point]]:
@@ -118,11 +118,10 @@ def _by_hour(points: list[Point]) -> dict[int, list[Point]]:
     return groups
 
 
-def _widest(points: list[Point]) -> Point:
-    """Return several points as one: their calls, and the worst of their percentiles."""
-    slow = max(points, key=lambda point: point.figures.p95_ns)
-    figures = replace(slow.figures, calls=sum(point.figures.calls for point in points))
-    return Point(points[0].minute // 60 * 60, sum(point.seconds for point in points), figures)
+def _hour(points: list[Point]) -> Point:
+    """Return several points as one."""
+    seconds = sum(point.seconds for point in points)
+    return Point(points[0].minute // 60 * 60, seconds, sum_of([point.counters for point in points]))
 
 
 def _rate(point: Point) -> float:
