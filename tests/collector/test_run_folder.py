@@ -265,3 +265,31 @@ def test_a_later_process_of_the_same_number_does_not(tmp_path: Path, place: Path
     grow_old(folder)
     sweep_project(tmp_path)
     assert not folder.exists()
+
+
+WRITER = """
+import mmap, os, sys
+descriptor = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT, 0o600)
+os.ftruncate(descriptor, 4096)
+words = mmap.mmap(descriptor, 4096, **({"trackfd": False} if sys.version_info >= (3, 13) else {}))
+if sys.argv[2] == "mapped":
+    os.closerange(3, 100)
+print("ready", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("how", ["open", "mapped"])
+def test_a_shard_that_somebody_writes_is_known_as_one(how: str, place: Path):
+    """Whoever it is, also when nothing but the mapping is left of it; who reads one does not count."""
+    folder = run_folder.make(place)
+    shard = folder / "1-1.shard"
+    command = [sys.executable, "-c", WRITER, str(shard), how]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        with shard.open("rb"):
+            assert run_folder.is_written(folder)
+            writer.communicate("\n")
+            assert not run_folder.is_written(folder)
+    run_folder.remove(folder)

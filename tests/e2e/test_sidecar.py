@@ -244,3 +244,60 @@ def test_a_run_whose_folder_is_not_shared_is_not_called_dead(tmp_path: Path) -> 
         assert any("not in a volume that is shared" in spot for spot in blind_spots(seen))
     finally:
         started.kill()
+
+
+def restart(pod: Pod, command: list[str]) -> None:
+    """Run something in a new container that has the same volume, as when a container is started again."""
+    done = pod.main.run([HOOKMON, "run", "--quiet", "--", *command])
+    assert (done.exit_code, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, None], ids=["killed", "ended before its last process"])
+def test_a_container_that_starts_again_clears_up(number: int | None, pod: Pod) -> None:
+    """The run of before is saved, to the last call, and its folder goes: a volume in memory would fill up by and by."""
+    started = pod.start()
+    wait_until(lambda: calls(pod.look(), "work:step") == 45, "45 calls")
+    namespace = os.open(f"/proc/{init_of(started)}/ns/pid", os.O_RDONLY)  # its number is not given again meanwhile
+    try:
+        if number is None:
+            (launcher,) = pod.volume.glob("hookmon-*/lock")
+            os.kill(program_of(started), signal.SIGKILL)
+            assert started.finish().exit_code == 128 + signal.SIGKILL
+            assert launcher.exists()  # the child outlived its parent for a moment
+        else:
+            terminate_init(started, number)
+            started.finish()
+        restart(pod, [PYTHON, "-c", "pass"])
+    finally:
+        os.close(namespace)
+    assert not list(pod.volume.glob("hookmon-*"))
+    seen = pod.look("1")
+    assert calls(seen, "work:step") == 45
+    assert (seen["run"]["state"], seen["run"]["exit_code"]) == (("finished", -9) if number is None else ("recovered", None))
+    assert not any(spot.startswith("processes") for spot in blind_spots(seen))
+
+
+def program_of(started: Started) -> int:
+    """Return the pid, outside, of the program whose launcher is the PID 1 of a container."""
+    init = init_of(started)
+    (program,) = Path(f"/proc/{init}/task/{init}/children").read_text().split()
+    return int(program)
+
+
+def test_a_program_whose_launcher_was_killed_is_not_cleared_up(pod: Pod) -> None:
+    """Where a shell is PID 1, the program goes on: a container beside it, and one that is new, leave its files to it."""
+    started = pod.start(["sh", "-c", f"{' '.join(RUN)}; wait; while [ ! -e /hookmon/over ]; do sleep 0.1; done"])
+    (shell,) = [init_of(started)]
+    (launcher,) = Path(f"/proc/{shell}/task/{shell}/children").read_text().split()
+    os.kill(int(launcher), signal.SIGKILL)
+    wait_until(lambda: pod.look()["run"]["state"] == "recovered", "the launcher's end")
+    restart(pod, [PYTHON, "-c", "pass"])
+    pod.let("on")
+    wait_until((pod.volume / "child").exists, "the child")
+    seen = pod.look("1")
+    assert calls(seen, "work:step") == 52
+    assert any("whether one still runs cannot be told" in spot for spot in blind_spots(seen))
+    pod.let("end")
+    wait_until(lambda: calls(pod.look("1"), "work:step") == 55, "the last calls")
+    pod.let("over")
+    started.finish()

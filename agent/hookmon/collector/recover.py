@@ -47,7 +47,8 @@ def _collector(run_file: RunFile, run: Run, *, is_attended: bool) -> tuple[Colle
     whole = collector.look(unattended=not is_attended)
     if not is_attended:
         whole.blind_spots.append(_loss(whole))
-    if not is_attended and not is_visible:
+    note = run_folder.note_of(folder)
+    if not is_attended and not is_visible and not (note is not None and _is_over(folder, note, run)):
         elsewhere = "they are of another container, or from before the machine was started: whether one still runs cannot be told"
         whole.blind_spots.append(BlindSpot("processes", elsewhere))
     if is_attended and not is_visible:
@@ -120,7 +121,7 @@ def _sweep(run_file: RunFile) -> None:
     run = run_file.head()
     folder = Path(run.run_folder)
     with run_folder.claim(folder, run.run_key) as note:
-        if note is None or note.pids != run_folder.pid_namespace() or has_processes(folder):
+        if note is None or not _is_over(folder, note, run):
             return
         if run_file.head().state == "running":  # nobody but us writes it from here on
             collector, whole = _collector(run_file, run_file.load(), is_attended=False)
@@ -158,14 +159,27 @@ def _is_abandoned(folder: Path, note: run_folder.Note) -> bool:
     """Say whether nobody will ever read a folder whose launcher is gone: its program never started, or its run is not kept."""
     if not note.run_file:
         return True
-    if note.pids != run_folder.pid_namespace() or not run_folder.shares_mounts(note) or has_processes(folder):
+    is_within = Path(note.run_file).parent == folder
+    if not is_within and not run_folder.shares_mounts(note):
         return False
-    if Path(note.run_file).parent == folder:
-        return True
     try:
-        return RunFile(Path(note.run_file)).head().run_key != note.key
+        run = RunFile(Path(note.run_file)).head()
     except RunFileError as error:
-        return error.code == "no-such-run"
+        is_gone = is_within or error.code == "no-such-run"
+        return is_gone and note.pids == run_folder.pid_namespace() and not has_processes(folder)
+    return (is_within or run.run_key != note.key) and _is_over(folder, note, run)
+
+
+def _is_over(folder: Path, note: run_folder.Note, run: Run) -> bool:
+    """Say whether no process of a run can count any more whose launcher is gone; False where that cannot be known.
+
+    The processes of another namespace cannot be seen. But where the launcher was its PID 1, as in a container, the kernel has
+    ended them all with it; those that are just being ended have their shards open.
+    """
+    if note.pids == run_folder.pid_namespace():
+        return not has_processes(folder)
+    is_of_now = note.pids.split(" ")[0] == run_folder.pid_namespace().split(" ")[0]
+    return is_of_now and run.launcher_pid == 1 and note.pids == run.pids and not run_folder.is_written(folder)
 
 
 def launcher_is_alive(run: Run) -> bool:
