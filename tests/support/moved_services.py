@@ -136,10 +136,12 @@ class MovedStart:
 
 
 def sums_of(nodes: Iterable[Node]) -> Sums:
-    """Return what nodes have counted, by name."""
+    """Return what nodes have counted, by name, those left out that have counted nothing."""
     found: Sums = {}
     for node in nodes:
-        add_to(found, {node.name: [getattr(node, name) for name in SUMS]})
+        values = [int(getattr(node, name)) for name in SUMS]
+        if any(values):
+            add_to(found, {node.name: values})
     return found
 
 

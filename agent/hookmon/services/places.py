@@ -199,21 +199,23 @@ class Places:
         numbers: list[int] = []
         holders: list[int] = []  # below which place the children of a node stand
         is_inside: list[bool] = []  # a transaction
-        for node in nodes:
+        all_flags = [flags_of(node) for node in nodes]
+        for node, flags in zip(nodes, all_flags, strict=True):
             above = node.parent
-            flags = flags_of(node)
             inside = above >= 0 and is_inside[above]
             is_entry = bool(flags & ENTRY) and not inside
             parent = holders[above] if above >= 0 else -1
-            same = -1 if above < 0 or is_entry else self._outermost(nodes, node, numbers, inside, is_inside)
-            if same >= 0:
-                parent = same
+            # in a recursion it is below the outermost call: in the same transaction, and of what runs beside it only there
+            while above >= 0 and not is_entry and is_inside[above] == inside and not all_flags[above] & (CONCURRENT | AFTER):
+                other = nodes[above]
+                if other.name == node.name and other.target == node.target:
+                    parent = numbers[above]
+                above = other.parent
             number = self.number(parent, node.name, node.kind, node.target, node.call_site, flags)
-            holds = (
-                above < 0 or is_entry or bool(flags & (CONCURRENT | AFTER)) or (node.kind in _MADE_OF_CALLS and not flags & WAITS)
-            )
+            is_client = node.kind in _MADE_OF_CALLS and not flags & WAITS
+            holds = node.parent < 0 or is_entry or is_client or bool(flags & (CONCURRENT | AFTER))
             numbers.append(number)
-            holders.append(number if holds else holders[above])
+            holders.append(number if holds else holders[node.parent])
             is_inside.append(inside or is_entry)
             counts = _counts_of(node)
             if not counts.is_nothing():
@@ -221,19 +223,6 @@ class Places:
                 if is_entry:
                     found[0].add(counts)
         return numbers
-
-    def _outermost(
-        self, nodes: Sequence[Node | RawNode], node: Node | RawNode, numbers: list[int], inside: bool, is_inside: list[bool]
-    ) -> int:
-        """Return the place of the outermost call around one of the same name and target, in the same transaction; -1 for none."""
-        found = -1
-        above = node.parent
-        while above >= 0 and is_inside[above] == inside:
-            other = nodes[above]
-            if other.name == node.name and other.target == node.target:
-                found = numbers[above]
-            above = other.parent
-        return found
 
 
 _DETACHED = {CONCURRENT: "concurrent", AFTER: "after"}
