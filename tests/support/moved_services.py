@@ -87,10 +87,14 @@ class MovedStart:
 
     _count = 0
 
-    def __init__(self, store: ServiceStore, service: str, clock: Moved, program: Program, *, version: str = "") -> None:
+    def __init__(
+        self, store: ServiceStore, service: str, clock: Moved, program: Program, *, version: str = "", waits: bool = True
+    ) -> None:
+        """Begin; without `waits` nobody waits for states to be written: the store may be one that takes none."""
         MovedStart._count += 1
         number = MovedStart._count
         self._clock = clock
+        self._waits = waits
         self._program = program
         at = datetime.fromtimestamp(clock.now_s(), UTC)
         self.run = Run(
@@ -114,14 +118,18 @@ class MovedStart:
         nodes = self._program.nodes
         process = LiveProcess(4711, ["python"], "3.11", cpu_ns=sum(node.self_ns for node in nodes), rss_bytes=50_000_000)
         self._recorder.observe(Snapshot(self._clock.monotonic_ns(), processes=[process], trees=lambda: [(nodes, ())]))
-        while self._recorder._waiting:
+        while self._waits and self._recorder._waiting:
             time.sleep(0.0002)
 
     def end(self) -> Sums:
         """End the run as the collector does; return what it has counted."""
-        self._complete("finished")
-        assert self._recorder.end(self.run) == ""
+        assert self.finish() == ""
         return sums_of(self.run.nodes)
+
+    def finish(self) -> str:
+        """End the run; return what the recorder says went wrong."""
+        self._complete("finished")
+        return self._recorder.end(self.run)
 
     def kill(self) -> Sums:
         """Let the launcher die, and the next `hookmon run` of the project save what it left; return what was counted."""

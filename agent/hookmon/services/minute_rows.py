@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hookmon.services.packing import pack, pack_one, unpack, unpack_one
 from hookmon.services.places import Counts
+from hookmon.services.store import numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ def add_row(connection: sqlite3.Connection, table: str, key: dict[str, int], gro
     whole, own, calls = Counts(), growth.own, growth.calls
     cpu_ns, launcher_ns = growth.cpu_ns, growth.launcher_cpu_ns
     if row is not None:
+        numbers(row[3:])
         whole = _unpack_whole(row[0])
         own, calls = _sum(unpack_or_nothing(row[1]), own), _sum(unpack_or_nothing(row[2]), calls)
         cpu_ns, launcher_ns = cpu_ns + row[3], launcher_ns + row[4]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from hookmon.services import limits
 from hookmon.services.places import ENTRY, SITED, STATUS, WHOLE, Place
+from hookmon.services.store import numbers
 
 OTHER = "(other)"
 """The name of what found no room for a place of its own."""
@@ -31,6 +32,7 @@ class _Rows:
             "SELECT id, own, entry, parent, name, kind, target, site, flags FROM places WHERE service = ?", [service]
         )
         for number, own, entry, *place in rows:
+            numbers((own, entry, place[0], place[-1]))
             self._ids[_key(Place(*place))] = number
             self._entries[number] = bool(own), entry
 

@@ -24,6 +24,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hookmon.collector import places
 from hookmon.collector.database import keep_from_git
@@ -36,6 +37,7 @@ SCHEMA = 1
 _BUSY_S = 10.0
 _PAGE_BYTES = 4096
 _LARGEST_BYTES = 512 * 1024 * 1024  # beyond what limits.py leaves: SQLite itself refuses more
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH)
 _MOST_DAMAGED = 9
 _LARGEST_VALUE = 32 * 1024 * 1024
 
@@ -75,6 +77,7 @@ class ServiceStore:
     def __init__(self, path: Path, tell: Callable[[str], None] = lambda line: None) -> None:
         self.path = path
         self._tell = tell
+        self._inode = 0  # of the file that was opened last
 
     @classmethod
     def of_user(cls, project: Path, tell: Callable[[str], None] = lambda line: None) -> ServiceStore:
@@ -113,12 +116,11 @@ class ServiceStore:
     def writing(self) -> Iterator[sqlite3.Connection]:
         """Give a connection in one transaction, committed at the end; others who write wait meanwhile. Raises StoreError.
 
-        Of a damaged store that is found here, a new one takes the place; what only shows later is set aside by whoever
-        calls `set_aside`.
+        A damaged store is set aside: what shows on opening is over with that, what shows later costs this transaction.
         """
         try:
             connection = self._open()
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             raise StoreError(f"{self.path}: services cannot be kept here: {error}") from error
         with closing(connection):
             try:
@@ -126,11 +128,11 @@ class ServiceStore:
                 connection.execute("COMMIT")
             except StoreError:
                 raise
-            except sqlite3.DatabaseError as error:
-                if is_damage(error):
-                    with suppress(sqlite3.Error):
+            except (sqlite3.DatabaseError, DamagedError, UnicodeDecodeError) as error:
+                if self._is_damage(error):
+                    with suppress(sqlite3.Error, OSError):
                         connection.close()
-                    self.set_aside(str(error))
+                        self._set_aside(str(error))
                 raise StoreError(f"{self.path}: the service is not kept: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
@@ -141,10 +143,10 @@ class ServiceStore:
             keep_from_git(folder)
         try:
             return self._begin()
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            if not self._is_damage(error):
                 raise
-            self.set_aside(str(error))
+            self._set_aside(str(error))
             return self._begin()
 
     def _begin(self) -> sqlite3.Connection:
@@ -182,11 +184,13 @@ class ServiceStore:
         status = os.stat(self.path)
         if not stat.S_ISREG(status.st_mode):
             raise StoreError(f"{self.path}: not a regular file")
+        self._inode = status.st_ino
         quoted = str(self.path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
         uri = f"file:{quoted}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_S, isolation_level=None)
         try:
             connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LARGEST_VALUE)
+            connection.text_factory = _text
             connection.execute("PRAGMA trusted_schema = OFF")
             connection.execute("PRAGMA temp_store = MEMORY")
         except BaseException:
@@ -203,12 +207,11 @@ class ServiceStore:
         if version != SCHEMA:
             raise StoreError(f"{self.path}: a store of version {version}; this hookmon reads and writes version {SCHEMA}")
 
-    def set_aside(self, reason: str) -> None:
-        """Move a damaged store away, unless somebody else has done so meanwhile. Raises OSError."""
+    def _set_aside(self, reason: str) -> None:
+        """Move the store that was opened last away, unless somebody else has done so. Raises OSError."""
         with self._lock():
-            with suppress(sqlite3.Error, StoreError, OSError), closing(self._connect("rw")) as connection:
-                if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-                    return  # another launcher has begun a new one
+            if os.stat(self.path).st_ino != self._inode:
+                return  # another launcher has begun a new one
             for number in range(1, _MOST_DAMAGED + 1):
                 aside = Path(f"{self.path}.damaged-{number}")
                 if not aside.exists() or number == _MOST_DAMAGED:
@@ -218,6 +221,19 @@ class ServiceStore:
                     os.replace(f"{self.path}{end}", f"{aside}{end}")
             os.replace(self.path, aside)
         self._tell(f"hookmon: {self.path} is damaged ({reason}); it is now {aside.name}, and a new one is begun [store]")
+
+    def _is_damage(self, error: BaseException) -> bool:
+        """Say whether an error means that the store itself is damaged, and not that a disk is full or somebody else writes."""
+        code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+        if code == sqlite3.SQLITE_READONLY:  # as a header says that means nothing
+            return os.access(self.path, os.W_OK)
+        if code == sqlite3.SQLITE_ERROR and isinstance(error, sqlite3.OperationalError):  # a table or column is not there
+            return True
+        return isinstance(error, DamagedError | UnicodeDecodeError) or code in (
+            sqlite3.SQLITE_CORRUPT,
+            sqlite3.SQLITE_NOTADB,
+            sqlite3.SQLITE_MISMATCH,
+        )
 
     @contextmanager
     def _lock(self) -> Iterator[None]:
@@ -230,7 +246,17 @@ class ServiceStore:
             os.close(descriptor)
 
 
-def is_damage(error: BaseException) -> bool:
-    """Say whether an error means that the store itself is damaged, and not that a disk is full or somebody else writes."""
-    code = getattr(error, "sqlite_errorcode", 0) or 0
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+class DamagedError(Exception):
+    """Something in the store is not what was written there."""
+
+
+def _text(content: bytes) -> str:
+    """Return a text of the store: damage is not to be an error of its own."""
+    return content.decode("utf-8", "replace")
+
+
+def numbers(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a row of numbers. Raises DamagedError where it has something else."""
+    if not all(type(value) in (int, float) for value in row):
+        raise DamagedError("a number is none")
+    return row

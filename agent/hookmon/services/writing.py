@@ -18,7 +18,7 @@ from hookmon.services.packing import pack
 from hookmon.services.place_rows import place_ids
 from hookmon.services.places import Counts, Place
 from hookmon.services.reading import RUNNING
-from hookmon.services.store import ServiceStore
+from hookmon.services.store import ServiceStore, numbers
 
 _WHOLE = 0  # the id of places.ALL, which has no row
 
@@ -129,7 +129,8 @@ class StartWriter:
             "SELECT service, id, writes, cpu_ns, launcher_cpu_ns, totals FROM starts WHERE key = ?", [about.key]
         ).fetchone()
         if row is not None:
-            service, start, writes, cpu_ns, launcher_ns, totals = row
+            *known_numbers, totals = row
+            service, start, writes, cpu_ns, launcher_ns = numbers(tuple(known_numbers))
             if writes != known.writes:  # somebody else has written, or this process begins where another one was killed
                 known = _Known(writes, [], unpack_or_nothing(totals), (cpu_ns, launcher_ns))
             return service, start, known
