@@ -225,6 +225,9 @@ def test_the_running_minute_is_in_a_window(tmp_path: Path):
         wait_until(store.path.exists, "the store")
         wait_until(lambda: reading.services(store), "the start")
         assert in_window(store, "web") == {"serve": 300, "ask": 300}
+        now = time.time()
+        (process,) = window(store, "web", now - 3_600, now).processes
+        assert (process.calls, process.state, process.python[:1]) == (300, "running", "3")
         assert [service.running for service in reading.services(store)] == [1]
     finally:
         started.kill()

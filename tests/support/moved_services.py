@@ -103,6 +103,7 @@ class MovedStart:
             command=["python", "-m", service],
             started_at=at.isoformat(timespec="milliseconds"),
             hookmon="test",
+            main_pid=number,
             service=service,
             version=version,
             run_key=f"{number:032x}",

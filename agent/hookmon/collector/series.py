@@ -128,7 +128,9 @@ class Series:
         """Put the series into the run."""
         self.has_grown = False
         self._run.interval_ns = self.interval_ns
-        self._run.series = [CallSeries(*key, _text(points)) for key, points in self._points.items() if self._known[key].calls]
+        self._run.series = [
+            CallSeries(*key, points_text(points)) for key, points in self._points.items() if self._known[key].calls
+        ]
 
 
 def _coarse_sum(parts: list[Counters]) -> Counters:
@@ -136,7 +138,8 @@ def _coarse_sum(parts: list[Counters]) -> Counters:
     return Counters(whole.calls, whole.errors, whole.total_ns, histograms=[coarsen(whole.buckets)])
 
 
-def _text(points: dict[int, Counters]) -> str:
+def points_text(points: dict[int, Counters]) -> str:
+    """Return points by their interval, with coarse histograms, as a CallSeries has them."""
     rows = []
     for index, point in sorted(points.items()):
         buckets = [value for pair in sorted(point.buckets.items()) if pair[1] for value in pair]

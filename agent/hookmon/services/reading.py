@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.core.errors import StoreError
 from hookmon.services.clock import HOUR_S, MINUTE_S, MINUTES, hour_of, minute_of
+from hookmon.services.courses import Piece
 from hookmon.services.packing import unpack, unpack_one, unpack_some
 from hookmon.services.places import Counts, Place
 from hookmon.services.store import ServiceStore
@@ -106,6 +107,7 @@ class Stretch:
     totals: dict[int, dict[int, Counts]] = field(default_factory=dict)  # by start: what is in the store of those that go on
     used_ns: dict[int, int] = field(default_factory=dict)  # CPU time of these, the same
     limits: list[str] = field(default_factory=list)  # what was dropped of the service
+    pieces: list[Piece] = field(default_factory=list)  # the same, by minute and start, or by hour
 
 
 def services(store: ServiceStore) -> list[Service]:
@@ -209,12 +211,13 @@ def stretch(store: ServiceStore, service: str, since_s: float, until_s: float) -
         whole = Stretch(min((at for at, _ in bounds), default=int(since_s)), max((at for _, at in bounds), default=int(until_s)))
         columns = "own, calls, whole, cpu_ns, rss_bytes, processes, launcher_cpu_ns"
         at_once: dict[int, int] = {}
-        for start, at_s, _, own, calls, of_all, cpu_ns, rss_bytes, processes, launcher_ns in rows_of(
+        for start, at_s, length_s, own, calls, of_all, cpu_ns, rss_bytes, processes, launcher_ns in rows_of(
             connection, columns, number, hours, minutes
         ):
-            for content in (own, calls):
-                for place, counts in read_piece(unpack, content, _NO_COUNTS).items():
-                    whole.counts.setdefault(place, Counts()).add(counts)
+            found = read_piece(unpack, own, _NO_COUNTS) | read_piece(unpack, calls, _NO_COUNTS)
+            for place, counts in found.items():
+                whole.counts.setdefault(place, Counts()).add(counts)
+            whole.pieces.append(Piece(at_s, length_s, start, found, cpu_ns, rss_bytes, processes))
             whole.cpu_ns[start] = whole.cpu_ns.get(start, 0) + cpu_ns
             whole.rss_bytes[start] = max(whole.rss_bytes.get(start, 0), rss_bytes)
             whole.calls[start] = whole.calls.get(start, 0) + read_piece(unpack_one, of_all, Counts()).sums[0]

@@ -86,7 +86,7 @@ class Recorder:
         """Write the whole run, which is final unless processes outlive it; return what went wrong, as one line."""
         examples = [LiveExample(row, run.nodes) for row in run.examples]
         state = self._state(run.started_ns + run.duration_ns, [(run.nodes, run.statuses)], examples)
-        state.cpu_ns = run.total("cpu_ns")
+        state.cpu_ns = max(run.total("cpu_ns"), self._cpu.ns)
         state.end = "" if run.still_running else ENDED
         state.exit_code, state.pid, state.python = run.exit_code, run.main_pid, run.python
         self._lay_ready(state)
@@ -154,6 +154,7 @@ class _Cpu:
     def __init__(self) -> None:
         self._seen: dict[int, int] = {}  # {pid: CPU time}
         self._ended_ns = 0
+        self.ns = 0
 
     def add(self, processes: list[LiveProcess]) -> int:
         """Take what the living processes have used; return what all have."""
@@ -162,7 +163,8 @@ class _Cpu:
             if now.get(pid, -1) < cpu_ns:  # it is gone, and another one may have its pid
                 self._ended_ns += cpu_ns
         self._seen = now
-        return self._ended_ns + sum(now.values())
+        self.ns = self._ended_ns + sum(now.values())
+        return self.ns
 
 
 def about(run: Run, run_file: Path) -> About:

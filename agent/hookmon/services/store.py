@@ -229,11 +229,7 @@ class ServiceStore:
             return os.access(self.path, os.W_OK)
         if code == sqlite3.SQLITE_ERROR and isinstance(error, sqlite3.OperationalError):  # a table or column is not there
             return True
-        return isinstance(error, DamagedError | UnicodeDecodeError) or code in (
-            sqlite3.SQLITE_CORRUPT,
-            sqlite3.SQLITE_NOTADB,
-            sqlite3.SQLITE_MISMATCH,
-        )
+        return isinstance(error, DamagedError | UnicodeDecodeError) or code in _DAMAGED
 
     @contextmanager
     def _lock(self) -> Iterator[None]:

@@ -15,6 +15,7 @@ from hookmon.collector.store import Run, RunFile
 from hookmon.core.errors import RunFileError
 from hookmon.services import places
 from hookmon.services.clock import MINUTE_S, Clock
+from hookmon.services.courses import interval_s, samples_of, series_of
 from hookmon.services.examples import ExampleText, add_to, examples_of, pick
 from hookmon.services.places import PEAKS, SUMS, Counts, Places
 from hookmon.services.reading import Start, Stretch, starts, stretch
@@ -40,7 +41,7 @@ def window(
     the minutes were dropped, and never more than until now. `name` and `service` are the service's; `command` and `version`
     those of its last start in the window. There is a row of `processes` for each start. `started_ns` is 0: examples count
     from `started_at` on. `state` is "finished", `exit_code` None, and `id` 0, for no run file is meant. What was dropped of
-    the service is a blind spot of the kind "history".
+    the service is a blind spot of the kind "history". Series and samples are by minute, or by hour, as far as they are written.
 
     With `with_running`, what starts that have not ended have counted since they last wrote is added, where it falls into the
     window; that takes a look at their processes. Raises StoreError where there is no such service, or the store cannot be read.
@@ -61,7 +62,10 @@ def window(
         if found is None or not whole.since_s <= found.at_s < max(until_s, whole.until_s) + MINUTE_S:
             continue
         ends_s.append(found.at_s)
-        _add_rest(counts, tree, found, {numbers[at]: own for at, own in whole.totals.get(start.id, {}).items() if at in numbers})
+        start.python = start.python or found.run.python
+        totals = {numbers[at]: own for at, own in whole.totals.get(start.id, {}).items() if at in numbers}
+        calls = _add_rest(counts, tree, found, totals)
+        whole.calls[start.id] = whole.calls.get(start.id, 0) + calls
         cpu_ns = found.run.total("cpu_ns") - whole.used_ns.get(start.id, 0)
         whole.cpu_ns[start.id] = whole.cpu_ns.get(start.id, 0) + max(0, cpu_ns)
         kept += _examples_of_rest(found, start, whole.since_s)
@@ -70,6 +74,10 @@ def window(
     _set_tree(run, tree, counts)
     add_to(run, kept)
     run.processes = [_process_of(start, whole, end_s) for start in known]
+    every_s = interval_s(whole.since_s, whole.until_s, whole.pieces)
+    run.interval_ns = every_s * 10**9
+    run.series = series_of(whole.since_s, every_s, whole.pieces, whole.places)
+    run.samples = samples_of(whole.since_s, whole.pieces, {start.id: start.pid for start in known})
     run.more = {"cpu_ns": whole.cpu_ns.get(0, 0)}
     run.launcher_cpu_ns = whole.launcher_cpu_ns
     run.blind_spots = [BlindSpot("history", line) for line in whole.limits]
@@ -107,13 +115,15 @@ def _rest(service: str, start: Start, whole: Stretch, until_s: float, now_s: flo
     return look(about)
 
 
-def _add_rest(counts: dict[int, Counts], tree: Places, found: Whole, totals: dict[int, Counts]) -> None:
-    """Add what a start has counted since it last wrote."""
+def _add_rest(counts: dict[int, Counts], tree: Places, found: Whole, totals: dict[int, Counts]) -> int:
+    """Add what a start has counted since it last wrote; return how many transactions that are."""
     now = dict(enumerate(tree.count([(found.run.nodes, found.run.statuses)])))
     for number in now.keys() | totals.keys():
         new = now.get(number, Counts()).since(totals.get(number, Counts()))
         if not new.is_nothing():
             counts.setdefault(number, Counts()).add(new)
+    of_all = now[0].since(totals.get(0, Counts()))
+    return max(0, of_all.sums[0])
 
 
 def _examples_of_rest(found: Whole, start: Start, since_s: float) -> list[ExampleText]:
