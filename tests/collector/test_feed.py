@@ -54,6 +54,24 @@ def test_an_interval_that_becomes_longer_is_asked_for_each_time():
     assert looker.seen_ms == [0, 100, 200, 400, 800]
 
 
+def test_an_observer_may_go_by_another_clock():
+    """It says itself when it wants the next snapshot: services look when a minute on the wall is over, 17 seconds off here."""
+
+    class OnTheWall(Looker):
+        def next_ns(self, now_ns: int) -> int:
+            return ((now_ns - 17_000 * MS) // (60_000 * MS) + 1) * 60_000 * MS + 17_000 * MS
+
+    looker, other = OnTheWall(60_000), Looker(100_000)
+    feed = Feed(Snapshot, [looker, other], began_ns=0, rest=0)
+    waits = []
+    for at_ms in range(0, 200_000, 500):
+        feed.tick(at_ms * MS)
+        waits.append(feed.wait_s(at_ms * MS))
+    assert looker.seen_ms == [0, 17_000, 77_000, 137_000, 197_000]
+    assert other.seen_ms == [0, 100_000]
+    assert max(waits) <= 60
+
+
 def test_a_look_that_takes_long_is_followed_by_rest():
     """The thread has its time for other things; one long look alone is chance."""
     cost_s = 0.02

@@ -341,3 +341,14 @@ def test_a_report_of_a_window_shows_its_slow_requests_whole(tmp_path: Path):
     assert 0 < slowest.started_ns < run.duration_ns
     assert [example.error for example in row.examples if "first failed" in example.reasons] == ["KeyError"]
     assert (row.figures.calls, row.figures.errors, len(row.examples)) == (20, 1, 3)
+
+
+def test_without_a_folder_for_state_the_project_has_the_store(tmp_path: Path):
+    """A container with a read-only home, a user without one."""
+    write(tmp_path, {"app.py": PROGRAM})
+    env = {"XDG_STATE_HOME": "/proc/none"}
+    result = hookmon_run([PYTHON, "app.py", "5"], cwd=tmp_path, config=CONFIG, options=["--service", "web"], env=env)
+    assert (result.exit_code, result.stderr) == (0, "")
+    store = ServiceStore(tmp_path / ".hookmon" / FILE_NAME)
+    assert counted(store, "web")["serve"] == (5, 1)
+    assert store.path.stat().st_mode & 0o777 == 0o600

@@ -74,22 +74,20 @@ CREATE INDEX examples_of_service ON examples (service, minute);
 class ServiceStore:
     """The store at one path, which need not exist. `tell` takes a line for the user when a damaged one was set aside."""
 
-    def __init__(self, path: Path, tell: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(self, path: Path, tell: Callable[[str], None] = lambda line: None, other: Path | None = None) -> None:
+        """Take a path, and another one that serves where the folder of the first cannot be made."""
         self.path = path
+        self._other = other
         self._tell = tell
         self._inode = 0  # of the file that was opened last
 
     @classmethod
     def of_user(cls, project: Path, tell: Callable[[str], None] = lambda line: None) -> ServiceStore:
         """Return the user's store, or that of the project where the user's state folder cannot be written."""
-        folder = places.state()
-        path = folder / FILE_NAME
-        above = folder
-        while not above.exists() and above != above.parent:
-            above = above.parent
-        if path.exists() or (above.is_dir() and os.access(above, os.W_OK | os.X_OK)):
-            return cls(path, tell)
-        return cls(project / ".hookmon" / FILE_NAME, tell)
+        path, other = places.state() / FILE_NAME, project / ".hookmon" / FILE_NAME
+        if other.exists() and not path.exists():
+            path = other
+        return cls(path, tell, other)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -137,10 +135,13 @@ class ServiceStore:
 
     def _open(self) -> sqlite3.Connection:
         """Open the store for one transaction; make it where there is none, or the one there is is damaged."""
-        folder = self.path.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.name == ".hookmon":
-            keep_from_git(folder)
+        try:
+            self._make_folder()
+        except OSError:
+            if self._other is None or self.path == self._other:
+                raise
+            self.path = self._other
+            self._make_folder()
         try:
             return self._begin()
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
@@ -148,6 +149,14 @@ class ServiceStore:
                 raise
             self._set_aside(str(error))
             return self._begin()
+
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self.path.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(f"{folder} cannot be written")
+        if folder.name == ".hookmon":
+            keep_from_git(folder)
 
     def _begin(self) -> sqlite3.Connection:
         if not self.path.exists() or not self.path.stat().st_size:
