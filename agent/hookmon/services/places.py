@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import add, attrgetter, sub
 from typing import TYPE_CHECKING, NamedTuple
 
 from hookmon.collector.counters import Counters
@@ -55,6 +56,7 @@ STATUS = "status"
 WHOLE = "all"
 """The kind of the place that stands for all transactions together."""
 
+_sums_of, _peaks_of = attrgetter(*SUMS), attrgetter(*PEAKS)
 _MADE_OF_CALLS = CLIENT_KINDS - {"template"}
 _CALLS, _TOTAL_NS, _UNTIMED = SUMS.index("calls"), SUMS.index("total_ns"), SUMS.index("untimed")
 _OF_STATUS = tuple(SUMS.index(name) for name in ("calls", "errors", "interrupted", "untimed", "total_ns"))
@@ -96,8 +98,8 @@ class Counts:
         """Add what was counted of other calls."""
         if other.timed > 0:
             self.min_ns = min(self.min_ns, other.min_ns) if self.timed > 0 else other.min_ns
-        self.sums = [own + more for own, more in zip(self.sums, other.sums, strict=True)]
-        self.peaks = [max(own, more) for own, more in zip(self.peaks, other.peaks, strict=True)]
+        self.sums = [*map(add, self.sums, other.sums)]
+        self.peaks = [*map(max, self.peaks, other.peaks)]
         histogram.add(self.buckets, other.buckets)
 
     def since(self, before: Counts) -> Counts:
@@ -106,7 +108,7 @@ class Counts:
         Peaks and the minimum are those of what came, where they can be known: a peak that has grown did so now. Otherwise they
         are as near as the histogram and the averages say.
         """
-        sums = [now - then for now, then in zip(self.sums, before.sums, strict=True)]
+        sums = [*map(sub, self.sums, before.sums)]
         buckets = {
             bucket: calls
             for bucket in self.buckets.keys() | before.buckets.keys()
@@ -219,9 +221,13 @@ class Places:
             is_inside.append(inside or is_entry)
             counts = _counts_of(node)
             if not counts.is_nothing():
-                found.setdefault(number, Counts()).add(counts)
                 if is_entry:
                     found[0].add(counts)
+                known = found.get(number)
+                if known is None:
+                    found[number] = counts
+                else:
+                    known.add(counts)
         return numbers
 
 
@@ -270,8 +276,7 @@ def flags_of(node: Node | RawNode) -> int:
 
 def _counts_of(node: Node | RawNode) -> Counts:
     if not isinstance(node, RawNode):
-        sums = [getattr(node, name) for name in SUMS]
-        return Counts(sums, [int(getattr(node, name)) for name in PEAKS], node.min_ns, dict(node.buckets))
+        return Counts([*_sums_of(node)], [*map(int, _peaks_of(node))], node.min_ns, dict(node.buckets))
     transactions, most, repeated, repeated_calls, repeated_ns, most_repeated = node.per
     measured, stands_for, duration_ns, own_ns, beside_ns = node.computing
     sums = [
