@@ -65,9 +65,9 @@ class Recorder:
             _Writing(StartWriter(store, about(run, run_file)), self._waiting, tell), "services", patience_s=_PATIENCE_S
         )
 
-    def next_ns(self, now_ns: int) -> int:
+    def next_ns(self, now_ns: int) -> int:  # noqa: ARG002  # that was before the last look, which may have taken long
         """Return when the next look is due: when the minute on the wall is over."""
-        return now_ns + self._clock.to_next_minute_ns() + _SLACK_NS
+        return self._clock.monotonic_ns() + self._clock.to_next_minute_ns() + _SLACK_NS
 
     def observe(self, snapshot: Snapshot) -> None:
         """Add up what the run has counted, and lay it ready to be written."""
