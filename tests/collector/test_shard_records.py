@@ -111,9 +111,9 @@ def test_a_shard_whose_process_has_not_run_is_not_read(tmp_path: Path, monkeypat
         assert process.stdout is not None
         process.stdout.readline()
         processes, shards = Processes(0), ShardSet(tmp_path)
-        read: list[int] = []
-        refresh = Shard.refresh
-        monkeypatch.setattr(Shard, "refresh", lambda shard, now_ns: (read.append(now_ns), refresh(shard, now_ns))[1])
+        read: list[Shard] = []
+        read_on = Shard.read_on
+        monkeypatch.setattr(Shard, "read_on", lambda shard: (read.append(shard), read_on(shard))[1])
 
         def look(at: int) -> int:
             shards.discover(at)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic_ns
+from time import monotonic_ns, thread_time_ns
 
 from hookmon.collector import run_folder, switches
 from hookmon.collector.births import has_processes, read_birth
@@ -34,6 +34,7 @@ from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
 
 _FOLD_NS = 500_000_000
+_SLICE_NS = 100_000_000  # of folding, before signals are passed on
 _SERIES_NS = 5_000_000_000
 _SAVE_REST = 50  # saving birth notes takes at most a 50th of the launcher's time,
 _SERIES_REST = 2_000  # and saving series a 2,000th,
@@ -80,6 +81,8 @@ class Collector:
         began_ns = run.started_ns  # all that is due together is done on being woken once
         self._looks = Looks(run, self.processes)
         self._folding = Timer(_FOLD_NS, began_ns)
+        self._is_folded = True  # but for what has ended since
+        self._saving = Timer(_SERIES_NS, began_ns)
         self._saving_births = Timer(_FOLD_NS, began_ns)
         self._saving_series = Timer(_SERIES_NS, began_ns, began_ns + _SERIES_NS)
         self._save_error = ""
@@ -133,17 +136,19 @@ class Collector:
         """Do what is due; return the seconds until there is something again."""
         now_ns = monotonic_ns()
         self._looks.tick(now_ns)
-        if self._folding.is_due(now_ns):
+        if self._folding.is_due(now_ns) or not self._is_folded:
             self._control.renew(now_ns)
             self._scan(now_ns)
-            self._fold_ended(now_ns)
+            self._is_folded = self._fold_ended(now_ns, _SLICE_NS)
             self.roster.forget_ended(now_ns)
-            if self._shards.folded:
+            if self._shards.folded and (self._is_folded or self._saving.is_due(now_ns)):
                 self._save_progress()
             elif self._has_old_notes() and self._saving_births.is_due(now_ns):
                 self._save_births(now_ns)
         if self._feed.tick(now_ns) and self._saving_series.is_due(now_ns):
             self._save_series(now_ns)
+        if not self._is_folded:
+            return 0.0
         now_ns = monotonic_ns()
         wait_s = self._looks.wait_s(now_ns)
         return wait_s if self._looks.is_idle else min(wait_s, self._feed.wait_s(now_ns))
@@ -177,10 +182,16 @@ class Collector:
         None as well while the shard is just being made, or when it is none.
         """
         owner = shard.owner()
-        return self.processes.follow(owner.identity, owner.started_ns, now_ns) if owner is not None else None
+        if owner is None or shard.watcher is not None:
+            return shard.watcher
+        watcher = self.processes.follow(owner.identity, owner.started_ns, now_ns)
+        if owner.identity.started:  # else a later look may know better
+            shard.watcher = watcher
+        return watcher
 
-    def _fold_ended(self, now_ns: int) -> None:
-        """Add the shards of processes that have ended."""
+    def _fold_ended(self, now_ns: int, most_ns: int = 1 << 62) -> bool:
+        """Add the shards of processes that have ended; say whether that is done, for which there is so much CPU time."""
+        end_ns = thread_time_ns() + most_ns
         for name, shard in list(self._shards.open.items()) if self.processes.are_visible else ():
             watcher, owner = self._writer(shard, now_ns), shard.owner()
             if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(shard, owner.identity):
@@ -188,6 +199,9 @@ class Collector:
             with suppress(ShardError):
                 self._take(name, shard, now_ns, self._tree, alive=watcher is not None and watcher.is_left)
                 self._shards.fold(name)
+            if thread_time_ns() > end_ns:
+                return False
+        return True
 
     def _may_be_elsewhere(self, shard: Shard, identity: Identity) -> bool:
         """Say whether a process of another PID namespace may live without having been found yet."""
@@ -203,7 +217,7 @@ class Collector:
         watcher = self.roster.writer(data, now_ns)
         end_ns = now_ns if alive else self._end_of(watcher, data, now_ns)
         tree.add(data, end_ns)
-        shard.take(data)
+        self._shards.take(name, data)
         is_replaced = watcher.birth is not None and watcher.birth.started_ns > data.started_ns
         if not is_replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
@@ -218,14 +232,7 @@ class Collector:
         if data.executable not in self._interpreters:
             self._interpreters.append(data.executable)
         self._statuses.add(data.watches)
-        notes = list(data.notes)
-        if data.full:
-            notes.append(("shard full", f"process {data.pid} found no more space; new names were counted together"))
-        if data.damaged:
-            notes.append(("shard damaged", f"{name}: a part of what process {data.pid} recorded cannot be read"))
-        if data.hidden_lanes:
-            notes.append(("lanes", f"process {data.pid}: {data.hidden_lanes} lanes were recorded but are not shown in flight"))
-        for note in notes:
+        for note in data.notes_of(name):
             self._notes[note] = self._notes.get(note, 0) + 1
 
     def _end_of(self, watcher: Watcher, data: ShardData, now_ns: int) -> int:

@@ -7,7 +7,7 @@ that is due wakes the launcher, so all that is done at intervals is done togethe
 from __future__ import annotations
 
 from resource import RUSAGE_CHILDREN, getrusage
-from time import monotonic_ns
+from time import monotonic_ns, thread_time_ns
 
 from hookmon.collector.feed import Timer
 from hookmon.collector.processes import Processes
@@ -19,6 +19,8 @@ _YOUNG_NS = 4_000_000_000  # so long after one did
 _LONG_NS = 1_000_000_000  # while all of them together have hardly run,
 _IDLE_NS = 500_000  # not for so long between two looks: to start a process takes longer
 _SAMPLE_NS = 1_000_000_000
+_REST = 64  # looks take at most a 64th of the time, as where there are hundreds of processes,
+_LONGEST_NS = 10_000_000_000  # but are no further apart than this
 _WORK_REST = 200  # reading what threads have had takes at most a 200th of the time
 _MOST_SAMPLES = 20_000
 
@@ -34,6 +36,7 @@ class Looks:
         self._sampling = Timer(_SAMPLE_NS, run.started_ns)
         self.is_idle = False  # the processes have hardly run since the look before the last one
         self._ran_ns = 0
+        self._cost_ns = 0  # of the last look
         self._children_ns: int | None = None  # CPU time of what the launcher had waited for before; None: the run is another's
 
     def begin(self) -> None:
@@ -44,7 +47,7 @@ class Looks:
         """Look if it is time for that."""
         if not self._looking.is_due(now_ns):
             return
-        processes = self._processes
+        processes, began_ns = self._processes, thread_time_ns()
         processes.discover(now_ns)
         if self._working.is_due(now_ns):
             self.note_work(now_ns)
@@ -61,6 +64,9 @@ class Looks:
             self.is_idle = False
         else:
             self._looking.every_ns = _LONG_NS if self.is_idle else _LOOK_NS
+        cost_ns = thread_time_ns() - began_ns
+        usual_ns, self._cost_ns = min(cost_ns, self._cost_ns), cost_ns  # one long look is chance
+        self._looking.every_ns = max(self._looking.every_ns, min(usual_ns * _REST, _LONGEST_NS))
 
     def wait_s(self, now_ns: int) -> float:
         """Return the seconds until the next look."""

@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from operator import itemgetter
 from pathlib import Path
+from time import thread_time_ns
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from hookmon.collector import run_folder
 from hookmon.collector.counters import Totals, sum_of, totals_of
@@ -18,6 +22,7 @@ from hookmon.collector.examples import LiveExample, row_of
 from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
 from hookmon.collector.merge import Tree, measure
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
+from hookmon.collector.pile import Pile
 from hookmon.collector.processes import Processes
 from hookmon.collector.shards import Owner, Reading, ShardData, ShardReader
 from hookmon.collector.store import Node, Status
@@ -28,6 +33,10 @@ from hookmon.core.errors import ShardError
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree
 
+_MOST_KEPT = 50_000
+"""Nodes that are kept to be read on, at a kilobyte each. Of shards beyond that only totals are kept between two readings."""
+
+_TURN_NS = 200_000_000  # so long shards are read as a whole in one look
 _MOST_ENDED_EXAMPLES = 500  # of processes that have ended: whoever looks on sees them in the snapshots that follow
 
 
@@ -38,11 +47,18 @@ class Shard:
         """Open the file. Raises ShardError when that cannot be done."""
         self._reader = ShardReader(path)
         self.opened_ns = now_ns
+        self.read_ns = -1  # when it was read last
         self.ran: tuple[int, int] | None = None  # `Watcher.ran` of its process before it was read last
-        self.data: ShardData | None = None
+        self.watcher: Watcher | None = None  # its process, where that is known for certain
+        self.data: ShardData | None = None  # None as well where there is no room for it
         self.totals = Totals()
         self.examples: list[LiveExample] = []
+        self.signals: list[Signal] = []
+        self.python = ""
+        self.calls = self.errors = 0
+        self._lanes: list[LiveCall] = []  # what its process does, the duration being when that began
         self._reading: Reading | None = None
+        self._check = -1
         self._owner: Owner | None = None
 
     def owner(self) -> Owner | None:
@@ -56,34 +72,48 @@ class Shard:
         """Return what it holds now. Raises ShardError when it is no shard of this version."""
         return self._reader.read()
 
-    def refresh(self, now_ns: int) -> None:
-        """Read it again where it has changed; what cannot be read stays as it was."""
-        with suppress(ShardError):
-            content = self._reader.content()
-            has_changed = self._reading.read_on(content) if self._reading is not None else None
-            if self._reading is None or has_changed is None:
-                self._reading = Reading(content)
-            elif not has_changed:
-                return
-            measure(self._reading.data, now_ns)
-            self.take(self._reading.data)
+    def read_on(self) -> ShardData | None:
+        """Return what it holds now, to be measured; None where that has not changed. Raises ShardError as `read` does."""
+        content = self._reader.content()
+        if self._reading is None:  # it was not read, or not kept
+            check = crc32(content.body)
+            if check == self._check:
+                return None
+            self._check = check
+        has_changed = self._reading.read_on(content) if self._reading is not None else None
+        if self._reading is None or has_changed is None:
+            self._reading = Reading(content)
+        elif not has_changed:
+            return None
+        return self._reading.data
 
     def take(self, data: ShardData) -> None:
-        """Take over what was read and measured elsewhere."""
+        """Take over what was read and measured."""
         self.data = data
         self.totals = totals_of(data.nodes, data.statuses)
         places = range(len(data.nodes))
         self.examples = [LiveExample(row_of(raw, places, data.pid), data.nodes) for raw in data.examples]
+        self.signals, self.python = data.signals, data.python
+        self.calls = sum(counters.calls for counters in self.totals.by_key.values())
+        self.errors = sum(counters.errors for counters in self.totals.by_key.values())
+        self._lanes.clear()
+        for lane in data.lanes:
+            index, since_ns = lane.stack[-1]
+            node = data.nodes[index]
+            within = data.nodes[lane.stack[0][0]].name if len(lane.stack) > 1 else ""
+            self._lanes.append(LiveCall(data.pid, node.name, node.kind, node.call_site, within, since_ns))
+
+    def let_go(self) -> Totals:
+        """Keep no call tree, no examples and no totals, which are returned: the next time all of it is read."""
+        totals, self.totals = self.totals, Totals()
+        self.data = self._reading = None
+        self.examples = []
+        return totals
 
     def in_flight(self, now_ns: int) -> Iterator[LiveCall]:
         """Yield what its process is doing: the innermost call of each lane."""
-        if self.data is None:
-            return
-        for lane in self.data.lanes:
-            index, since_ns = lane.stack[-1]
-            node = self.data.nodes[index]
-            within = self.data.nodes[lane.stack[0][0]].name if len(lane.stack) > 1 else ""
-            yield LiveCall(self.data.pid, node.name, node.kind, node.call_site, within, max(0, now_ns - since_ns))
+        for call in self._lanes:
+            yield replace(call, duration_ns=max(0, now_ns - call.duration_ns))
 
     def close(self) -> None:
         """Close the file."""
@@ -107,6 +137,8 @@ class ShardSet:
         self._names: list[str] = []  # of which all that can be opened is
         self.open: dict[str, Shard] = {}
         self.folded = list(folded)
+        self._pile = Pile()  # of those for whose call trees there is no room
+        self._kept: dict[str, int] = {}  # {name: how many nodes are kept}
         self.broken: dict[str, str] = {}  # {name: why it cannot be read}
         self.ended = totals_of(nodes, statuses)
         self.ended_signals = [copy_signal(signal) for signal in signals]
@@ -137,35 +169,74 @@ class ShardSet:
         return any(name.endswith(layout.SHARD_SUFFIX) and name not in known for name in names)
 
     def refresh(self, now_ns: int, processes: Processes | None = None) -> None:
-        """Read all that have changed, but for those of processes that have not run since, as `processes` know."""
-        for shard in self.open.values():
+        """Read all that have changed, but for those of processes that have not run since, as `processes` know.
+
+        Those that have to be read as a whole are read for some time only, first those that were never read, then those whose
+        processes have run most since, or that were read longest ago: what is left has its turn the next time.
+        """
+        waiting: list[tuple[tuple[bool, int, int], str, Shard, tuple[int, int] | None]] = []
+        for name, shard in self.open.items():
             owner = shard.owner() if processes is not None else None
             watcher = processes.known.get(owner.identity) if processes is not None and owner is not None else None
             ran = watcher.ran if watcher is not None else None
-            if ran is None or ran != shard.ran:
-                shard.refresh(now_ns)
-                shard.ran = ran
+            if ran is not None and ran == shard.ran:
+                continue
+            if shard.data is not None:
+                self._read_on(name, shard, ran, now_ns)
+            else:
+                grown_ns = ran[0] - shard.ran[0] if ran is not None and shard.ran is not None else 0
+                waiting.append(((shard.read_ns >= 0, -grown_ns, shard.read_ns), name, shard, ran))
+        end_ns = thread_time_ns() + _TURN_NS
+        for _, name, shard, ran in sorted(waiting, key=itemgetter(0)):
+            self._read_on(name, shard, ran, now_ns)
+            if thread_time_ns() > end_ns:
+                break
+
+    def _read_on(self, name: str, shard: Shard, ran: tuple[int, int] | None, now_ns: int) -> None:
+        """Read one; what cannot be read stays as it was."""
+        shard.read_ns = now_ns
+        with suppress(ShardError):
+            data = shard.read_on()
+            shard.ran = ran
+            if data is not None:
+                measure(data, now_ns)
+                self.take(name, data)
+
+    def take(self, name: str, data: ShardData) -> None:
+        """Take over what was read of a shard and measured."""
+        shard = self.open[name]
+        shard.take(data)
+        self._kept[name] = len(data.nodes)
+        if sum(self._kept.values()) <= _MOST_KEPT:
+            self._pile.remove(name)
+        else:
+            del self._kept[name]
+            self._pile.put(name, shard.let_go())
 
     def fold(self, name: str) -> None:
         """Add a shard to those that will not grow any more, as it was read last, and close it."""
         shard = self.open[name]
-        self.ended.add(shard.totals)
+        self.ended.add(self._pile.get(name) if name in self._pile else shard.totals)
         self.ended_examples += shard.examples
-        if shard.data is not None:
-            add_signals(self.ended_signals, shard.data.signals)
+        add_signals(self.ended_signals, shard.signals)
         self.drop(name)
         self.folded.append(name)
 
     def drop(self, name: str) -> None:
         """Close a shard and forget it."""
+        self._pile.remove(name)
+        self._kept.pop(name, None)
         self.open.pop(name).close()
 
     def totals(self) -> Totals:
         """Return what all processes have counted."""
-        return sum_of([self.ended, *(shard.totals for shard in self.open.values())])
+        return sum_of([self.ended, self._pile.totals, *(shard.totals for shard in self.open.values())])
 
     def trees(self, ended: Tree) -> list[CallTree]:
-        """Return the call trees of all processes, those that have ended as one: what `totals` are of."""
+        """Return the call trees of all processes, those that have ended as one: what `totals` are of.
+
+        Those for which there is no room are left out until they have ended.
+        """
         found: list[CallTree] = [(ended.nodes, ended.statuses.values())]
         return found + [(shard.data.nodes, shard.data.statuses) for shard in self.open.values() if shard.data is not None]
 
@@ -173,8 +244,7 @@ class ShardSet:
         """Return what all processes have measured besides calls."""
         whole = [copy_signal(signal) for signal in self.ended_signals]
         for shard in self.open.values():
-            if shard.data is not None:
-                add_signals(whole, shard.data.signals)
+            add_signals(whole, shard.signals)
         return whole
 
     def writers(self, processes: Processes, now_ns: int) -> list[tuple[Shard, Watcher]]:
@@ -213,8 +283,7 @@ class ShardSet:
 def _live_process(watcher: Watcher, shards: list[Shard]) -> LiveProcess:
     sample = watcher.last_sample
     assert sample is not None
-    python = next((shard.data.python for shard in shards if shard.data is not None), "")
-    counters = [counters for shard in shards for counters in shard.totals.by_key.values()]
+    python = next((shard.python for shard in shards if shard.python), "")
     return LiveProcess(
         sample.pid,
         watcher.row.command,
@@ -222,6 +291,6 @@ def _live_process(watcher: Watcher, shards: list[Shard]) -> LiveProcess:
         sample.cpu_ns,
         sample.rss_bytes,
         sample.threads,
-        calls=sum(own.calls for own in counters),
-        errors=sum(own.errors for own in counters),
+        calls=sum(shard.calls for shard in shards),
+        errors=sum(shard.errors for shard in shards),
     )

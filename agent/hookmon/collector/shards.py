@@ -59,6 +59,17 @@ class ShardData:
         """Who wrote it."""
         return Identity(self.namespace, self.pid, self.started)
 
+    def notes_of(self, name: str) -> list[tuple[str, str]]:
+        """Return its notes and what it is itself a note of, (kind, detail); `name` is that of its file."""
+        notes = list(self.notes)
+        if self.full:
+            notes.append(("shard full", f"process {self.pid} found no more space; new names were counted together"))
+        if self.damaged:
+            notes.append(("shard damaged", f"{name}: a part of what process {self.pid} recorded cannot be read"))
+        if self.hidden_lanes:
+            notes.append(("lanes", f"process {self.pid}: {self.hidden_lanes} lanes were recorded but are not shown in flight"))
+        return notes
+
 
 @dataclass(frozen=True)
 class Owner:
