@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hookmon.report.local_time import WEEKDAYS, day_name, local, moment_of, wall_of
+from hookmon.report.local_time import WEEKDAYS, local, moment_of, wall_of
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _UNIT_WORDS = ("s|sec|secs|second|seconds", "m|min|mins|minute|minutes", "h|hour|hours", "d|day|days", "w|week|weeks")
@@ -95,24 +95,6 @@ def length_s(option: str, text: str) -> float:
 def day(option: str, text: str, *, now: float, zone: tzinfo | None = None) -> date:
     """Return the day that is meant: today, yesterday, a day of the week (the last one), 2026-11-28. Raises UsageError."""
     return _of_option(option, text, lambda word: _day(word, local(now, zone).date()))
-
-
-def describe(given: TimeRange, *, now: float, zone: tzinfo | None = None) -> str:
-    """Return a stretch as people say it: `13:05 to 14:05`, `yesterday 23:00 to today 01:00`, `28 November 14:00 to 14:30`.
-
-    Where the clocks were changed within it, the names of both times are added.
-    """
-    begin, end, today = local(given.since, zone), local(given.until, zone), local(now, zone).date()
-    is_changed = begin.utcoffset() != end.utcoffset()
-    first, second = (_clock(moment, with_zone=is_changed) for moment in (begin, end))
-    if begin.date() == end.date():
-        return f"{first} to {second}" if begin.date() == today else f"{day_name(begin.date(), today)} {first} to {second}"
-    return f"{day_name(begin.date(), today)} {first} to {day_name(end.date(), today)} {second}"
-
-
-def _clock(moment: datetime, *, with_zone: bool) -> str:
-    text = moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
-    return f"{text} {moment.tzname()}" if with_zone else text
 
 
 def _of_option(option: str, text: str, read: Callable[[str], _T]) -> _T:

@@ -124,6 +124,8 @@ def _fit(times: dict[str, int], whole_ns: int) -> dict[str, int]:
 
 def _beside_ns(run: Run, computing_ns: int) -> int | None:
     """Return the most that threads were at work side by side; None where that is not known."""
+    if run.since_s:
+        return None  # a row is a start of the service, with all its processes
     seen_ns = cpu_ns(run, of_rows=True)
     unseen_ns = computing_ns - seen_ns if computing_ns - seen_ns > _UNSEEN_NS else 0  # of processes that came and went unseen
     if run.beside_ns is not None:

@@ -203,6 +203,21 @@ _ERRORS = (
         "hookmon history lists them; hookmon run --service NAME makes one.",
     ),
     (
+        "no-series",
+        "Of the time that was asked for, nothing is kept of this run.",
+        "The line says when it was. hookmon report RUN shows it as a whole.",
+    ),
+    (
+        "whole-service",
+        "A service has no end, so it is told which stretch of it is meant.",
+        "Say --last 1h, or --since 14:00 --until 14:30; and for a diff --against yesterday.",
+    ),
+    (
+        "whole-run",
+        "A part of a run was asked for, as --last 1h, and of a run only how often each name was called is kept by time.",
+        "hookmon run --service NAME keeps minutes and hours; then it is hookmon diff NAME --last 1h --against yesterday.",
+    ),
+    (
         "no-such-transaction",
         "The service has no request, job or test of that name; the line says which are like it.",
         "hookmon history SERVICE --all lists them.",

@@ -39,6 +39,24 @@ def day_begins(which: date, zone: tzinfo | None = None) -> float:
     return moment_of(datetime(which.year, which.month, which.day), zone)
 
 
+def stretch(since: float, until: float, zone: tzinfo | None = None) -> str:
+    """Return a stretch of time: `2026-11-30 13:05 to 14:05`, `2026-11-29 23:00 to 2026-11-30 01:00`.
+
+    Where the clocks were changed within it, the names of both times are added.
+    """
+    begin, end = local(since, zone), local(until, zone)
+    is_changed = begin.utcoffset() != end.utcoffset()
+    first, second = (clock(moment, with_zone=is_changed) for moment in (begin, end))
+    day = "" if begin.date() == end.date() else f"{end.date().isoformat()} "
+    return f"{begin.date().isoformat()} {first} to {day}{second}"
+
+
+def clock(moment: datetime, *, with_zone: bool = False) -> str:
+    """Return a time of day as `14:05`, with seconds where it has some, and the name of its zone where that is wanted."""
+    text = moment.strftime("%H:%M:%S" if moment.second else "%H:%M")
+    return f"{text} {moment.tzname()}" if with_zone else text
+
+
 def day_name(which: date, today: date) -> str:
     """Return `today`, `yesterday`, or the day as `Sat 28 Nov`, with the year where it is another one."""
     if which == today:

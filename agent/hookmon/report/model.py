@@ -21,6 +21,7 @@ from hookmon.report.samples import Branch, Sampling, branches, sampling
 from hookmon.report.signals import SignalRow, signal_rows
 from hookmon.report.statuses import by_name as by_name_and_status
 from hookmon.report.texts import location
+from hookmon.report.titles import window_of
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
 
@@ -53,11 +54,14 @@ class Header:
     unnamed_calls: int
     launcher_rss_max_bytes: int = 0  # of `hookmon run` itself; 0: not known, as in the run files of 0.1
     attached_after_ns: int = 0  # how long the program had run when hookmon was attached to it, 0 where that started it
+    service: str = ""  # of which this is a run, or a window
+    version: str = ""
+    window: str = ""  # of a window of a service: the time that it covers, local; "" for a run
 
     @property
     def overhead_is_known(self) -> bool:
         """Say whether there was a launcher at the end that could find out."""
-        return self.state == "finished"
+        return self.state == "finished" and not self.window
 
     @property
     def ending(self) -> str:
@@ -228,4 +232,7 @@ def _header(run: Run) -> Header:
         step_cost_ns=run.step_cost_ns,
         unnamed_calls=run.unnamed_calls,
         attached_after_ns=run.attached_after_ns,
+        service=run.service,
+        version=run.version,
+        window=window_of(run),
     )

@@ -29,6 +29,8 @@ def reasons_for_nothing(run: Run, groups: list[WatchGroup]) -> list[str]:
     """Return why a run recorded no call, and what to do about it."""
     if run.in_flight:
         return [f"No watched call ended: {count(len(run.in_flight), 'call')} had begun and not returned, see below."]
+    if run.since_s:
+        return ["No watched call ended in that time." if run.processes else f"Nothing of {run.service} ran in that time."]
     if run.processes and not any(process.python for process in run.processes):
         reason = "the reason stands under blind spots" if run.blind_spots else "it may not be a Python program"
         return [f"No process of this run was watched: {reason}."]
@@ -120,6 +122,8 @@ def next_commands(run: Run, *, recorded: bool, finding: str) -> list[tuple[str, 
         if any(watch.get("own") for watch in run.plan):
             return [(f"hookmon run --watch 'NAME.**:**' -- {command}", "watch all functions of a library")]
         return [(f"hookmon run --own -- {command}", "watch all functions of your own")]
+    if run.since_s:
+        return [(f"hookmon history {run.service}", "the same service over the day, beside other days")]
     if not run.id:
         return []  # it is not kept
     worst = [(f"hookmon explain {finding} {run.id}", "the worst finding, an example, what to change")] if finding else []

@@ -23,6 +23,7 @@ const signed = (ns) => (ns > 0 ? "+" : "") + duration(ns);
 const tone = (verdict) => `verdict-${CHANGED.includes(verdict) ? verdict : "noise"}`;
 
 function sideName(side) {
+  if (side.window) return `${side.service} \u00b7 ${side.window}`;
   return [side.id ? `run ${side.id}` : "", side.name].filter(Boolean).join(" \u00b7 ") || "a run";
 }
 

@@ -15,17 +15,17 @@ function drawVerdict() {
   const peak = Math.max(0, ...data.usage.map((row) => row.rss_bytes)) || Math.max(0, ...data.processes.map((row) => row.rss_max_bytes));
   const errors = sum(named.length ? named : data.calls, "errors");
   const tiles = [
-    [run.duration_ns ? duration(run.duration_ns) : null, "run time"],
-    [run.ending, run.state === "finished" ? "ending" : run.state, run.exit_code ? "bad" : ""],
+    [run.duration_ns ? duration(run.duration_ns) : null, run.window ? "length" : "run time"],
+    run.window ? null : [run.ending, run.state === "finished" ? "ending" : run.state, run.exit_code ? "bad" : ""],
     named.length ? [count(sum(named, "calls")), "transactions"] : [count(sum(data.kinds, "calls")), "calls"],
     [count(errors), named.length ? "failed transactions" : "calls that raised", errors ? "bad" : ""],
     slowest ? [duration(slowest.p95_ns), `${slowest.calls > 1 ? "p95" : "the only call"} of ${slowest.name}`] : null,
     run.cpu_ns ? [duration(run.cpu_ns), "CPU time"] : null,
     peak ? [size(peak), "memory at most"] : null,
-    [count(run.processes), run.processes === 1 ? "process" : "processes"],
-    [finePercent(run.overhead_share), "overhead of watching"],
+    run.window ? [count(run.processes), run.processes === 1 ? "start" : "starts"] : [count(run.processes), run.processes === 1 ? "process" : "processes"],
+    run.window ? null : [finePercent(run.overhead_share), "overhead of watching"],
   ];
-  const name = run.name ? `${run.name} \u00b7 ` : run.id ? `run ${run.id} \u00b7 ` : "";
+  const name = run.window ? `${run.service} \u00b7 ${run.window} \u00b7 ` : run.name ? `${run.name} \u00b7 ` : run.id ? `run ${run.id} \u00b7 ` : "";
   showVerdict(`${name}${run.command.join(" ")}`, data.verdict, tiles);
 }
 
@@ -140,7 +140,7 @@ function drawEnvironment() {
     ["machine", [data.cpu, data.cores ? count(data.cores, "core") : ""].filter(Boolean).join(", ")],
     ["Python", run.python],
     ["hookmon", `${run.hookmon}, ${run.engine || "no"} engine`],
-    ["overhead", `${duration(run.overhead_ns)}: ${duration(run.call_cost_ns)} a call, measured on this machine, ${finePercent(run.overhead_share)} of the ${run.cpu_ns ? "CPU" : "run"} time`],
+    ["overhead", run.window ? "" : `${duration(run.overhead_ns)}: ${duration(run.call_cost_ns)} a call, measured on this machine, ${finePercent(run.overhead_share)} of the ${run.cpu_ns ? "CPU" : "run"} time`],
     ["beside it", run.launcher_cpu_ns ? `hookmon run used ${duration(run.launcher_cpu_ns)}${run.launcher_rss_max_bytes ? ` and ${size(run.launcher_rss_max_bytes)}` : ""}` : ""],
     ["not placed", run.unnamed_calls ? `${count(run.unnamed_calls, "call")}: the call tree was full` : ""],
   ].filter(([, value]) => value);

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 from hookmon.collector.counters import CallKey, Counters, Walk, by_key, walk_of
 from hookmon.collector.store import Run
-from hookmon.report.account import account_of, sentence
 from hookmon.report.diff import intervals
 from hookmon.report.diff.computing import ComputingRow, compare
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
 from hookmon.report.diff.machine import machine_between
+from hookmon.report.diff.sides import Side, notes_on, side_of
+from hookmon.report.diff.traffic import keep_beyond_traffic, traffic_note
 from hookmon.report.diff.watches import WHOLE_RUN, Unshared, find_unshared, whole_run
 from hookmon.report.findings import Finding, findings
-from hookmon.report.load import waits
 from hookmon.report.model import time_at_work, watched_processes
 from hookmon.report.transactions import MAIN, TransactionRow, transactions
 
@@ -29,31 +29,6 @@ GONE, NEW = "only in A", "only in B"
 
 CHANGED = frozenset((SLOWER, FASTER, MIXED))
 """Verdicts on a time that say that it changed."""
-
-
-@dataclass(slots=True)
-class Side:
-    """One of the two runs.
-
-    `waits` is how long its processes were ready and had no processor, for each second that they had one, None where that is not
-    known; `others` the share of all processors that other processes used; `account` says what its time was, "" for not known.
-    """
-
-    id: int
-    name: str
-    command: list[str]
-    started_at: str
-    duration_ns: int
-    exit_code: int | None
-    python: str
-    engine: str
-    hookmon: str
-    host: str
-    cpu: str
-    cores: int
-    waits: float | None
-    others: float
-    account: str
 
 
 @dataclass(slots=True)
@@ -148,7 +123,7 @@ class Diff:
 
 def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
     """Compare two runs; `noise` is the share by which the calls of one name may differ by themselves."""
-    sides = (_side(a), _side(b))
+    sides = (side_of(a), side_of(b))
     apart = differences(a, b)
     walks = (walk_of(a.nodes), walk_of(b.nodes))
     rows_a, rows_b = (transactions(run.nodes, [], watched_processes(run), walk) for run, walk in zip((a, b), walks, strict=True))
@@ -164,12 +139,17 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
         found_a, found_b = (
             {key: finding for key, finding in found.items() if _is_of(finding, *known)} for found in (found_a, found_b)
         )
+    counts = _counts_of_runs(a, b, watches) if watches.moves else _counts(rows_a, rows_b, watches)
+    notes = notes_on(a, b)
+    if a.since_s and b.since_s:
+        keep_beyond_traffic(counts)
+        notes += filter(None, [traffic_note(counts)])
     return Diff(
         *sides,
         apart=apart,
-        notes=_notes(a, b),
+        notes=notes,
         common=common,
-        counts=_counts_of_runs(a, b, watches) if watches.moves else _counts(rows_a, rows_b, watches),
+        counts=counts,
         times=times,
         new_findings=[finding for key, finding in found_b.items() if key not in found_a],
         gone_findings=[finding for key, finding in found_a.items() if key not in found_b],
@@ -180,7 +160,9 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
 def differences(a: Run, b: Run) -> list[str]:
     """Return why the times of two runs cannot be compared, one reason for each sentence."""
     reasons = []
-    if not a.host or not b.host:
+    if a.since_s and b.since_s and not (a.host and b.host):
+        pass  # one store is of one machine; that of a start is not known any more when its run file is gone
+    elif not a.host or not b.host:
         reasons.append("it is not known on which machines the runs were made")
     else:
         for what, of_a, of_b in (("machine", a.host, b.host), ("processor", a.cpu, b.cpu), ("number of cores", a.cores, b.cores)):
@@ -191,44 +173,6 @@ def differences(a: Run, b: Run) -> list[str]:
             reasons.append(f"the {what} differs: {of_a or 'none'} and {of_b or 'none'}")
     watches = find_unshared(a, b)
     return [*reasons, watches.sentence] if watches else reasons
-
-
-def _side(run: Run) -> Side:
-    capacity_ns = run.duration_ns * run.cores
-    account = account_of(run)
-    return Side(
-        run.id,
-        run.name,
-        run.command,
-        run.started_at,
-        run.duration_ns,
-        run.exit_code,
-        run.python,
-        run.engine,
-        run.hookmon,
-        run.host,
-        run.cpu,
-        run.cores,
-        waits(run),
-        min(1.0, run.others_ns / capacity_ns) if capacity_ns > 0 else 0.0,
-        sentence(account) if account is not None else "",
-    )
-
-
-def _notes(a: Run, b: Run) -> list[str]:
-    found = []
-    for letter, run in (("A", a), ("B", b)):
-        if run.state == "running":
-            found.append(f"{letter} still goes on: these are its figures so far")
-        elif run.state == "recovered":
-            found.append(f"{letter} was cut short: hookmon itself was killed")
-        if run.unnamed_calls:
-            found.append(f"the call tree of {letter} was full: some calls are counted without the place they came from")
-    if a.command != b.command:
-        found.append("the commands differ")
-    if a.hookmon != b.hookmon:
-        found.append(f"the runs were made by hookmon {a.hookmon} and {b.hookmon}")
-    return found
 
 
 _ChildKey = tuple[str, str, str, str]  # name, kind, target, place

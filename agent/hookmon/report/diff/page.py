@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from hookmon.report.diff.model import FASTER, MIXED, SLOWER, Diff, Side, TimeRow
+from hookmon.report.diff.model import FASTER, MIXED, SLOWER, Diff, TimeRow
+from hookmon.report.diff.sides import Side
 from hookmon.report.diff.wording import ratio_text, reach, verdict
 from hookmon.report.texts import ending
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hookmon.report.diff.intervals import Ratio
-from hookmon.report.diff.model import APART, CHANGED, FEW, GONE, NEW, NOISE, CountRow, Diff, Side, TimeRow
+from hookmon.report.diff.model import APART, CHANGED, FEW, GONE, NEW, NOISE, CountRow, Diff, TimeRow
+from hookmon.report.diff.sides import Side
 from hookmon.report.texts import count, duration
 
 ONLY = {GONE: "only in A", NEW: "only in B"}
@@ -55,7 +56,8 @@ def summarize_unchanged(diff: Diff) -> list[str]:
     parts = [f"{count(times[verdict])} {verdict}" for verdict in (NOISE, FEW, APART) if verdict in times]
     same = len(diff.counts) - len(diff.changed_counts)
     lines = [f"Times: {', '.join(parts)}."] if parts else []
-    return [*lines, f"Counts: {count(same)} the same."] if same else lines
+    alike = "the same, or as traffic differs" if diff.b.window else "the same"
+    return [*lines, f"Counts: {count(same)} {alike}."] if same else lines
 
 
 def verdict(diff: Diff) -> str:
@@ -63,7 +65,8 @@ def verdict(diff: Diff) -> str:
     slower = sum(row.verdict == "slower" for row in diff.times)
     faster = sum(row.verdict == "faster" for row in diff.times)
     mixed = len(diff.changed_times) - slower - faster
-    parts = [f"{count(len(diff.changed_counts), 'count')} changed" if diff.changed_counts else "all counts are the same"]
+    same = "no count changed beyond what traffic does" if diff.b.window else "all counts are the same"
+    parts = [f"{count(len(diff.changed_counts), 'count')} changed" if diff.changed_counts else same]
     if diff.apart:
         parts.append("times are not comparable")
     elif diff.changed_times:

@@ -13,5 +13,7 @@ from hookmon.report.page import document
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the page."""
     header = report.header
-    title = header.name or (f"run {header.id}" if header.id else "a run")
+    title = (
+        f"{header.service} {header.window}" if header.window else header.name or (f"run {header.id}" if header.id else "a run")
+    )
     file.write(offline.page(offline.RUN, f"{title} - {join(header.command)}", document(report)))

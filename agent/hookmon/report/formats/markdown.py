@@ -70,6 +70,16 @@ def _head(report: Report) -> list[str]:
     if header.overhead_is_known:
         cost = f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}"
         parts.append(cost)
+    if header.window:
+        version = [f"version {plain(header.version)}"] if header.version else []
+        parts = [
+            header.window,
+            duration(header.duration_ns),
+            count(header.processes, "start"),
+            *version,
+            code(join(header.command)),
+        ]
+        return [f"**{code(header.service)}** · " + " · ".join(parts)]
     return [f"**{code(join(header.command))}** · " + " · ".join(parts)]
 
 

@@ -8,8 +8,8 @@ from typing import TextIO
 from rich.cells import cell_len
 
 from hookmon.collector.store import Process
-from hookmon.report.account import Account, sentence, warning
 from hookmon.report.calls import KindRow
+from hookmon.report.head import write_head
 from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
@@ -18,7 +18,7 @@ from hookmon.report.requests import write_details, write_findings, write_request
 from hookmon.report.sampled import write_samples
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.signals import quantity
-from hookmon.report.texts import count, duration, ending, fine_percent, listing, on_one_line, percent, short_place, size
+from hookmon.report.texts import count, duration, ending, listing, on_one_line, percent, short_place, size
 from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
 
@@ -42,7 +42,7 @@ UNREAD = ("samples",)
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:
     """Write the whole screen."""
     screen = Screen(file, width)
-    _header(screen, report)
+    write_head(screen, report)
     if report.nothing:
         screen.line()
     for line in report.nothing:
@@ -72,56 +72,15 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
 
 def _more(screen: Screen, report: Report, hidden: int) -> None:
     if hidden > 0:
-        screen.line((f"… and {count(hidden)} more: hookmon report {report.header.id} --all", _QUIET))
-
-
-def _header(screen: Screen, report: Report) -> None:
-    header = report.header
-    failed = header.exit_code not in (0, None)
-    command = screen.cut(screen.clean(join(header.command)), max(20, screen.width // 2))
-    pieces: list[Piece] = [
-        (command, "bold"),
-        (duration(header.duration_ns), ""),
-        (ending(header.exit_code, header.ending), _BAD if failed else _ODD if header.exit_code is None else ""),
-        (count(header.processes, "process"), ""),
-        (f"run {header.id} {screen.cut(screen.clean(header.name), 30)}".rstrip(), ""),
-    ]
-    screen.flow(pieces, between=" · ", indent=2)
-    _account(screen, report.account)
-    _cost(screen, report)
-
-
-def _cost(screen: Screen, report: Report) -> None:
-    header = report.header
-    share_of = "CPU time" if header.cpu_ns else "the duration"
-    pieces: list[Piece] = []
-    if header.overhead_is_known:
-        cost = f"hookmon's own cost {duration(header.overhead_ns)}, {fine_percent(header.overhead_share)} of {share_of}"
-        pieces.append((cost, ""))
-    if header.launcher_cpu_ns:
-        memory = f" and {size(header.launcher_rss_max_bytes)}" if header.launcher_rss_max_bytes else ""
-        pieces.append((f"beside it hookmon run used {duration(header.launcher_cpu_ns)}{memory}", ""))
-    if pieces:
-        screen.flow(pieces, between=" · ", indent=2)
-
-
-def _account(screen: Screen, account: Account | None) -> None:
-    if account is None:
-        return
-    screen.paragraph(sentence(account), indent=2)
-    if account.command:
-        screen.command("To see the rest: ", account.command)
-    if text := warning(account):
-        screen.paragraph(text, _ODD, indent=2)
+        how = f"hookmon report {report.header.id} --all" if report.header.id else "--all shows them"
+        screen.line((f"… and {count(hidden)} more: {how}", _QUIET))
 
 
 def _kinds(screen: Screen, report: Report) -> None:
     whole_ns = sum(max(0, row.self_ns) for row in report.kinds)
     longest = max(10, min(60, screen.width - max(50, *(28 + len(_calls_and_waits(row)) for row in report.kinds))))
-    ran = duration(report.header.duration_ns)
-    screen.title(
-        "Time in watched calls", f"{duration(whole_ns)} of self time, all threads and tasks together; the run took {ran}"
-    )
+    ran, what = duration(report.header.duration_ns), "in" if report.header.window else "the run took"
+    screen.title("Time in watched calls", f"{duration(whole_ns)} of self time, all threads and tasks together; {what} {ran}")
     rows: list[list[Piece]] = []
     for row in report.kinds:
         halves = round(row.share * longest * 2)
@@ -274,7 +233,10 @@ def _processes(screen: Screen, report: Report, everything: bool) -> None:
         Column("calls", rank=3),
         Column("errors", rank=4),
     ]
-    screen.title("Processes", "memory, threads and files at their highest")
+    if report.header.window:
+        screen.title("Starts", "each with all its processes; memory at its highest")
+    else:
+        screen.title("Processes", "memory, threads and files at their highest")
     screen.table(columns, [_process(process) for process in shown])
     _more(screen, report, len(report.processes) - len(shown))
     for line in report.still_running:

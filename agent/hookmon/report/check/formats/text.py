@@ -27,8 +27,8 @@ def verdict_of(check: Check) -> str:
     broken, unjudged, kept = (len(check.of(verdict)) for verdict in (BROKEN, UNJUDGED, KEPT))
     if not check.rows:
         return "There is nothing to judge: no budget is configured."
-    base = f" against run {check.base}" if check.base is not None else ""
+    base = f" against {check.base_title}" if check.base is not None else ""
     parts = [f"{count(broken)} broken"] if broken else []
     parts += [f"{count(kept)} kept"] if kept else []
     parts += [f"{count(unjudged)} not judged"] if unjudged else []
-    return f"Budgets of run {check.run}{base}: {', '.join(parts)}."
+    return f"Budgets of {check.title}{base}: {', '.join(parts)}."

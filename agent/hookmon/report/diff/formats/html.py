@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TextIO
 
 from hookmon.report import offline
-from hookmon.report.diff.model import Diff, Side
+from hookmon.report.diff.model import Diff
 from hookmon.report.diff.page import document
+from hookmon.report.diff.sides import Side
 
 
 def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
@@ -15,4 +16,4 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
 
 
 def _name(side: Side) -> str:
-    return side.name or f"run {side.id}"
+    return f"{side.service} {side.window}" if side.window else side.name or f"run {side.id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TextIO
 
 from hookmon.report.diff.model import CHANGED, Diff
+from hookmon.report.diff.sides import Side
 from hookmon.report.diff.wording import (
     ONLY,
     change,
@@ -25,7 +26,7 @@ MOST_ROWS = 25
 
 def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # no screen
     """Write the verdict, the counts and times that changed, and how many did not."""
-    sides = [f"run {side.id}" + (f" {code(side.name)}" if side.name else "") for side in (diff.a, diff.b)]
+    sides = [_name(side) for side in (diff.a, diff.b)]
     lines = [f"**{sides[0]} → {sides[1]}**: {verdict(diff)}", ""]
     lines += [f"- {name}: {plain(side.account)}" for name, side in zip(sides, (diff.a, diff.b), strict=True) if side.account]
     lines += [f"- Not comparable: {code(reason)}" for reason in diff.apart]
@@ -86,3 +87,9 @@ def _computing(diff: Diff, everything: bool) -> list[str]:
 
 def _more(hidden: int) -> list[str]:
     return ["", f"… and {count(hidden)} more."] if hidden else []
+
+
+def _name(side: Side) -> str:
+    if side.window:
+        return f"{code(side.service)} {side.window}"
+    return f"run {side.id}" + (f" {code(side.name)}" if side.name else "")

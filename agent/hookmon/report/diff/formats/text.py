@@ -7,7 +7,8 @@ from typing import TextIO
 
 from rich.cells import cell_len
 
-from hookmon.report.diff.model import CHANGED, FASTER, SLOWER, CountRow, Diff, Side, TimeRow
+from hookmon.report.diff.model import CHANGED, FASTER, SLOWER, CountRow, Diff, TimeRow
+from hookmon.report.diff.sides import Side
 from hookmon.report.diff.wording import ONLY, count_cells, durations, interval, ratio_text, reach, summarize_unchanged, verdict
 from hookmon.report.diff.wording import change as said
 from hookmon.report.findings import Finding
@@ -47,6 +48,11 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
 
 
 def _head(screen: Screen, letter: str, side: Side) -> None:
+    if side.window:
+        version = [(f"version {side.version}", "dim")] if side.version else []
+        head: list[Piece] = [(f"{letter}  {side.service}", "bold"), (side.window, ""), (duration(side.duration_ns), ""), *version]
+        screen.flow([*head, (join(side.command), "dim")], between=" · ", indent=3)
+        return
     name = f" {side.name}" if side.name else ""
     end = ending(side.exit_code, "exit code unknown")
     screen.flow(
