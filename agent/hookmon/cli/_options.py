@@ -49,3 +49,10 @@ def words(configuration: dict[str, Any]) -> list[str]:
         elif value:
             found += [word for one in (value if isinstance(value, tuple) else (value,)) for word in (option, str(one))]
     return found
+
+
+def parse(words: list[str]) -> dict[str, Any]:
+    """Return the configuration that words of a command line stand for: what `words` has made them of."""
+    verb: Any = configuration(click.Command("run"))
+    parsed: dict[str, Any] = dict(verb.make_context("run", list(words)).params)
+    return parsed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hookmon.collector import control, places, run_folder
 from hookmon.core.errors import LaunchError
@@ -34,12 +34,20 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
         "max_overhead": config.max_overhead,
         "watches": watches,
     }
-    lines = module_lines(watches, is_at_once=bool(config.root["signals"]))
-    lines += sorted({name for signal in config.root["signals"] for name in plan.SIGNAL_MODULES.get(signal, ())} - set(lines))
+    whole = {**config.root, **content}
+    lines = lines_of_plan(whole)
     _write_privately(folder / layout.CONTROL_NAME, control.page())
-    _write_privately(folder / plan.FILE_NAME, plan.encode({**config.root, **content}))
+    _write_privately(folder / plan.FILE_NAME, plan.encode(whole))
     _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(lines).encode("utf-8", "surrogateescape"))
     return watches
+
+
+def lines_of_plan(whole: dict[str, Any]) -> list[str]:
+    """Return the lines of the file of modules of a whole plan."""
+    from hookmon.core import plan
+
+    lines = module_lines(whole["watches"], is_at_once=bool(whole["signals"]))
+    return lines + sorted({name for signal in whole["signals"] for name in plan.SIGNAL_MODULES.get(signal, ())} - set(lines))
 
 
 def module_lines(watches: list[WatchPlan], *, is_at_once: bool) -> list[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from hookmon.cli import _output, _runs
 from hookmon.core.errors import HookmonError
 from hookmon.core.globs import Glob, is_glob
-from hookmon.core.switches import Off
+from hookmon.core.switches import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,8 +53,10 @@ def lines_of(names: Iterable[str], live: LiveRun) -> list[str]:
         return []
     from time import monotonic_ns
 
+    from hookmon.collector.additions import plan_of
+
     keys = list(live.look(monotonic_ns()).totals.by_key)
-    plan = live.run.plan
+    plan = plan_of(live.run)
     return list(dict.fromkeys(line for name in wanted for line in _lines(name, keys, plan)))
 
 
@@ -76,7 +78,7 @@ def _split(word: str) -> list[str]:
 
 
 def _lines(name: str, keys: list[CallKey], plan: list[dict[str, Any]]) -> list[str]:
-    off = Off([name])
+    off = Lines([name])
     paths = {key.target for key in keys}
     if ":" in name and (any(off.takes(path, "") for path in paths) or any(_may_take(watch, name) for watch in plan)):
         return [name]

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns, thread_time_ns
 
-from hookmon.collector import run_folder, switches
+from hookmon.collector import additions, run_folder, switches
 from hookmon.collector.births import has_processes, read_birth
 from hookmon.collector.control import Control
 from hookmon.collector.cost import Work, add_work
@@ -46,6 +46,9 @@ _BEFORE = (
     "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
 )
 _KEPT = "still held by the program, in tables, closures or calls that go on: which call through and count for nobody"
+
+_NO_SPOTS = (layout.NOTE_COMPILER, layout.NOTE_PLAN)
+"""Kinds of notes that are no blind spots."""
 
 
 class Collector:
@@ -316,6 +319,7 @@ class Collector:
         whole.write_to(run)
         run.samples = self.processes.samples or run.samples
         self._describe_processes(now_ns)
+        run.plan = additions.plan_of(run)
         compilers = {detail for kind, detail in self._notes if kind == layout.NOTE_COMPILER}
         run.watched = self._statuses.rows(run, Path.cwd(), compilers)
         run.blind_spots = self._blind_spots() + incomplete_packs(run.watched)
@@ -384,7 +388,7 @@ class Collector:
         run.python = (main.python if main else "") or (watched[0].python if watched else run.python)
 
     def _blind_spots(self) -> list[BlindSpot]:
-        spots = [BlindSpot(kind, detail) for kind, detail in self._notes if kind not in ("hookmon", layout.NOTE_COMPILER)]
+        spots = [BlindSpot(kind, detail) for kind, detail in self._notes if kind not in ("hookmon", *_NO_SPOTS)]
         spots += [BlindSpot("own failure", detail) for kind, detail in self._notes if kind == "hookmon"]
         spots += [BlindSpot("shard unreadable", text) for text in self._shards.broken.values()]
         if self._save_error:

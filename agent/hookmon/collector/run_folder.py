@@ -34,6 +34,9 @@ UNKEPT_FILE_NAME = "run.sqlite"
 SWITCHED_NAME = "switched"
 """When the run was off for what: see collector.switches."""
 
+ADDITIONS_NAME = "additions"
+"""What was added to the plan while the run went on: see collector.additions."""
+
 SAMPLES_SUFFIX = ".samples"
 """What the names of a sampler's files end with."""
 
@@ -46,6 +49,7 @@ _DELETED = frozenset(
         plan.MODULES_FILE_NAME,
         layout.CONTROL_NAME,
         SWITCHED_NAME,
+        ADDITIONS_NAME,
         _LOCK_FILE_NAME,
         SURVIVORS_FILE_NAME,
         UNKEPT_FILE_NAME,
@@ -55,6 +59,7 @@ _DELETED = frozenset(
 _DELETED_SUFFIXES = (
     layout.BIRTH_SUFFIX,
     layout.SHARD_SUFFIX,
+    plan.ADDITION_SUFFIX,
     attachment.SCRIPT_SUFFIX,
     attachment.ANSWER_SUFFIX,
     attachment.UNFINISHED_SUFFIX,

@@ -14,7 +14,7 @@ import struct
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,11 @@ from hookmon.collector import run_folder
 from hookmon.collector.rows import BlindSpot
 from hookmon.core import layout
 from hookmon.core.errors import HookmonError
+from hookmon.core.switches import KEPT, OUT
 
 FILE_NAME = run_folder.SWITCHED_NAME
-"""JSON: {"off": {what: since when}, "stretches": [[what, from, until]], "earlier": {what: [times, ns, first from, last until]}}.
+"""JSON: {"off": {what: since when}, "stretches": [[what, from, until]], "earlier": {what: [times, ns, first from, last until]},
+"out": {what: since when}, "kept": [what]}. The last two are what `hookmon reload` has taken out, and what stays of it.
 
 `what` is a line of the page, "" for everything; moments are nanoseconds since 1970. Of many stretches the last are kept one by
 one."""
@@ -43,6 +45,13 @@ class Switched:
     off: dict[str, int] = field(default_factory=dict)
     stretches: list[tuple[str, int, int]] = field(default_factory=list)
     earlier: dict[str, list[int]] = field(default_factory=dict)
+    out: dict[str, int] = field(default_factory=dict)  # what was taken out
+    kept: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """Return the lines of the page."""
+        taken_out = [*(OUT + line for line in self.out), *(KEPT + line for line in self.kept if self.out)]
+        return [*filter(None, self.off), *taken_out]
 
     def begin(self, what: str, now_ns: int) -> None:
         """Note that something is off from now on."""
@@ -107,17 +116,40 @@ class Switch:
                 switched.end(what, now_ns)
             for what in (lines or [""]) if is_off else ():
                 switched.begin(what, now_ns)
-            text = "\n".join(what for what in switched.off if what).encode()
-            if len(text) > layout.MOST_OFF_BYTES:
-                raise HookmonError(
-                    "so many names cannot be off at once: name fewer, by globs, or switch everything off", code="not-switched"
-                )
-            if is_off:  # first, so that who finds less finds why
-                self._write(switched)
-            _set(descriptor, text, is_all="" in switched.off)
-            if not is_off:
-                self._write(switched)
+            self._put(descriptor, switched, is_first_written=is_off)
             return switched
+
+    def take_out(self, lines: Iterable[str], kept: Iterable[str]) -> None:
+        """Have targets off for good, but for those that `kept` takes; what was taken out before and is no more comes back.
+
+        Raises HookmonError as `off` does.
+        """
+        with self._open() as descriptor:
+            switched = read(self._folder)
+            now_ns = time.time_ns()
+            switched.out = {line: switched.out.get(line, now_ns) for line in lines}
+            switched.kept = list(kept)
+            self._put(descriptor, switched, is_first_written=True)
+
+    def tell_plan(self, number: int) -> None:
+        """Tell the processes that there is an addition to the plan, until `end_telling`. Raises HookmonError as `off` does."""
+        with self._open() as descriptor:
+            _put(descriptor, layout.CONTROL_PLAN, number)
+            _set(descriptor, read(self._folder), has_plan=True)
+
+    def end_telling(self) -> None:
+        """Let calls ask no more for an addition that all processes have taken. Raises HookmonError as `off` does."""
+        with self._open() as descriptor:
+            _set(descriptor, read(self._folder), has_plan=False)
+
+    def _put(self, descriptor: int, switched: Switched, *, is_first_written: bool) -> None:
+        if sum(len(line.encode()) + 1 for line in switched.lines()) > layout.MOST_OFF_BYTES:
+            raise HookmonError("so many names cannot be off at once: name fewer, or switch everything off", code="not-switched")
+        if is_first_written:  # so that who finds less finds why
+            self._write(switched)
+        _set(descriptor, switched)
+        if not is_first_written:
+            self._write(switched)
 
     @contextmanager
     def _open(self) -> Iterator[int]:
@@ -139,7 +171,7 @@ class Switch:
     def _write(self, switched: Switched) -> None:
         """Write down when it was off for what. Raises HookmonError."""
         unfinished = self._folder / f"{FILE_NAME}.new"
-        content = {"off": switched.off, "stretches": switched.stretches, "earlier": switched.earlier}
+        content = asdict(switched)
         try:
             with suppress(FileNotFoundError):
                 unfinished.unlink()  # of one who was killed
@@ -151,19 +183,25 @@ class Switch:
             raise HookmonError(f"the run cannot be switched: {error.strerror}: {unfinished}", code="not-switched") from error
 
 
-def _set(descriptor: int, text: bytes, *, is_all: bool) -> None:
-    """Write the page. Meanwhile nothing is off, and a process reads nothing half."""
+def _set(descriptor: int, switched: Switched, *, has_plan: bool | None = None) -> None:
+    """Write the page. Meanwhile nothing is off, and a process reads nothing half. `has_plan`: None leaves that as it is."""
+    if has_plan is None:
+        has_plan = bool(_word(descriptor, layout.CONTROL_SWITCH) & layout.SWITCH_PLAN)
     number = _word(descriptor, layout.CONTROL_SWITCHED) + 1
     _put(descriptor, layout.CONTROL_SWITCHED, number)
-    if is_all:  # the rest is of no account then
-        _put(descriptor, layout.CONTROL_SWITCH, number * layout.SWITCH_STEP | layout.SWITCH_ALL_OFF)
-    elif not text:
-        _put(descriptor, layout.CONTROL_SWITCH, 0)
-    else:
-        _put(descriptor, layout.CONTROL_SWITCH, number * layout.SWITCH_STEP | layout.SWITCH_CHANGING)
+    state = number * layout.SWITCH_STEP | (layout.SWITCH_PLAN if has_plan else 0)
+    text = "\n".join(switched.lines()).encode()
+    if "" in switched.off:  # the rest is of no account then
+        state |= layout.SWITCH_ALL_OFF
+    elif text:
+        _put(descriptor, layout.CONTROL_SWITCH, state | layout.SWITCH_CHANGING)
         os.pwrite(descriptor, text, 8 * layout.CONTROL_OFF)
         _put(descriptor, layout.CONTROL_OFF_BYTES, len(text))
-        _put(descriptor, layout.CONTROL_SWITCH, number * layout.SWITCH_STEP)
+    elif has_plan:
+        _put(descriptor, layout.CONTROL_OFF_BYTES, 0)
+    else:
+        state = 0
+    _put(descriptor, layout.CONTROL_SWITCH, state)
 
 
 def _put(descriptor: int, word: int, value: int) -> None:
@@ -184,13 +222,17 @@ def read(folder: Path) -> Switched:
         off = {str(what): int(since) for what, since in content["off"].items()}
         stretches = [(str(what), int(begun), int(ended)) for what, begun, ended in content["stretches"]]
         earlier = {str(what): [int(times), int(ns), int(a), int(b)] for what, (times, ns, a, b) in content["earlier"].items()}
-        return Switched(off, stretches, earlier)
+        out = {str(what): int(since) for what, since in content.get("out", {}).items()}
+        return Switched(off, stretches, earlier, out, [str(line) for line in content.get("kept", [])])
     return Switched()
 
 
 def blind_spots(folder: Path) -> list[BlindSpot]:
     """Return what a report has to say of it: a name that was off has fewer calls than there were."""
-    return [BlindSpot("off", _describe(what, *known)) for what, known in read(folder).sums(time.time_ns()).items()]
+    switched = read(folder)
+    spots = [BlindSpot("off", _describe(what, *known)) for what, known in switched.sums(time.time_ns()).items()]
+    left = "hookmon reload has taken it out of the running program, and what began later is not counted"
+    return spots + [BlindSpot("reloaded", f"{what}: at {moment(ns)} {left}") for what, ns in switched.out.items()]
 
 
 def _describe(what: str, times: int, ns: int, first_ns: int, last_ns: int) -> str:

@@ -41,7 +41,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x3EEB9CE8
+NUMBERS = 0x631A35FA
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -179,13 +179,15 @@ CONTROL_UNTIL_NS = 2  # of what ends before that, CLOCK_MONOTONIC: who wants win
 CONTROL_SWITCH = 3  # 0: all is on; else a number that is new each time, times SWITCH_STEP, and what follows
 CONTROL_SWITCHED = 4  # how often it was switched
 CONTROL_OFF_BYTES = 5  # of what is off, from the word CONTROL_OFF on: lines of UTF-8, see core.switches
+CONTROL_PLAN = 6  # the number of the newest addition to the plan, 0 = none: see core.plan.addition_name
 CONTROL_OFF = 8
-CONTROL_WORDS = 6
+CONTROL_WORDS = 7
 CONTROL_IS_OURS = 0x314C54434D4B4F48  # the bytes HOKMCTL1
 
 SWITCH_ALL_OFF = 1  # nothing is recorded that begins now
 SWITCH_CHANGING = 2  # what is off is being written: until then nothing is
-SWITCH_STEP = 4
+SWITCH_PLAN = 4  # there is an addition to the plan
+SWITCH_STEP = 8
 MOST_OFF_BYTES = PAGE_BYTES - 8 * CONTROL_OFF
 
 BUCKETS_OCTAVE = 1
@@ -221,6 +223,7 @@ TARGET_NOT_FOUND = 2  # the detail lists the names that are there, one a line
 TARGET_REFUSED = 3  # found, and cannot be patched: the detail says why
 TARGET_ELSEWHERE = 4  # not found where it was looked for: the detail says where that was
 
+NOTE_PLAN = "plan"  # kind of a note that is no blind spot: the detail is the number of an addition to the plan that was taken
 NOTE_COMPILER = "compiler"  # kind of a note that is no blind spot: the detail is a module that makes machine code of functions
 
 FIRST_BYTES = 64 * 1024

@@ -63,6 +63,12 @@ if TYPE_CHECKING:
         watches: list[WatchPlan]
         signals: NotRequired[list[str]]  # modules of probe.signals
 
+    class AdditionData(TypedDict):
+        """What the probe reads when it is told of an addition to the plan."""
+
+        number: int
+        watches: list[WatchPlan]  # of this addition and of those before
+
 
 OWN_OPTION = "--own"
 """The `source` of the watches of the option of this name."""
@@ -86,6 +92,8 @@ ONE_TIMED_OF = 64
 """Of the calls of a target that costs too much."""
 
 FILE_NAME = "plan"
+ADDITION_SUFFIX = ".plan"
+"""How the names of what `hookmon reload` adds to the plan of a run end; core.plan.AdditionData."""
 MODULES_FILE_NAME = "modules"
 """Beside the plan: what is watched, one a line: the names of modules, those of HEARD_OF, and globs of modules and of files.
 
@@ -136,6 +144,11 @@ def encode(plan: Mapping[str, Any]) -> bytes:
     """Return the bytes of a plan file; `plan` is a PlanData, and may have more."""
     body = marshal.dumps(dict(plan), _MARSHAL_VERSION)
     return _MAGIC + b"%d\n" % len(body) + body
+
+
+def addition_name(number: int) -> str:
+    """Return the name of the file of an addition to the plan."""
+    return f"addition-{number}{ADDITION_SUFFIX}"
 
 
 def decode(content: bytes) -> Any:

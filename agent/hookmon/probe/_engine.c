@@ -55,6 +55,7 @@ static PyMethodDef module_methods[] = {
     {"map_control", map_control, METH_O, "map_control(descriptor, /)\n--\n\nMap the launcher's page for reading."},
     {"unmap_control", unmap_control, METH_NOARGS, "unmap_control()\n--\n\nLet go of the launcher's page."},
     {"switch_now", switch_for_python, METH_NOARGS, "switch_now()\n--\n\nReturn the switch as it is now, 0 while nothing is off."},
+    {"plan_number", plan_for_python, METH_NOARGS, "plan_number()\n--\n\nReturn the number of the newest addition to the plan, 0 where there is none."},
     {"control_page", control_page, METH_NOARGS, "control_page()\n--\n\nReturn a copy of the launcher's page."},
     {"window_length_ns", window_length, METH_NOARGS, "window_length_ns()\n--\n\nReturn how long windows are now, 0 where there are none."},
     {"cover_words", cover_words, METH_NOARGS, "cover_words()\n--\n\nPut memory of our own over the shard, for good."},

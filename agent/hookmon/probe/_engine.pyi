@@ -11,6 +11,7 @@ from hookmon.probe.base.shapes import Closable
 from hookmon.probe.base.target import Span, Target
 from hookmon.probe.recording.control import control_page as control_page
 from hookmon.probe.recording.control import map_control as map_control
+from hookmon.probe.recording.control import plan_number as plan_number
 from hookmon.probe.recording.control import switch_now as switch_now
 from hookmon.probe.recording.control import unmap_control as unmap_control
 from hookmon.probe.recording.control import window_length_ns as window_length_ns
@@ -87,6 +88,7 @@ def configure(
     runs_alone: Callable[[], bool],
     status_node: Callable[[Node, int], Node | None],
     tail: Callable[[Node], Node | None],
+    take_new_plan: Callable[[], bool],
     timed_generator: Callable[[object, Span], object],
     weigh: Callable[[CodeType, Span, int], int],
     wrap_awaitable: Callable[[object], object],

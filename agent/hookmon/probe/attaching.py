@@ -45,6 +45,7 @@ class Attachment(start.Arrivals):
         names = frozenset(self.read(start._MODULES_FILE).decode().split()) - {start._AT_ONCE}
         self.set_up()
         self._finder = Finder(names, self.patch)
+        self.watch_also = self._finder.watch_also
         self._finder.install()
         self.add_own(begun_ns)
         self.tell_own()

@@ -7,10 +7,12 @@ import raises what the set-up raises; the next import tries again (see `start`).
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 
 from hookmon.core import arguments, layout
-from hookmon.core.plan import FILE_NAME, READS_CODE, decode
+from hookmon.core.plan import FILE_NAME, READS_CODE, addition_name, decode
 from hookmon.probe import engine
+from hookmon.probe.base.private import monotonic_ns
 from hookmon.probe.naming import filters
 from hookmon.probe.recording import control, notes, overhead, recorder
 
@@ -70,8 +72,50 @@ if hasattr(sys, "lazy_modules"):  # CPython 3.15
     )
 
 
+def take_plan(number: int, is_importing: bool) -> bool:
+    """Watch what was added to the plan by `hookmon reload`; say whether that can be done now, else the next call asks again.
+
+    `is_importing`: a module is about to be patched, and this is a part of that.
+    """
+    me = get_ident()
+    if me in _arrivals.work.by_thread and not is_importing:  # a signal handler in the midst of our own work
+        return False
+    begun_ns = monotonic_ns()
+    if not is_importing:
+        _arrivals.work.begin(me, None, "")
+    try:
+        _add(decode(_arrivals.read(addition_name(number)))["watches"])
+        notes.note(layout.NOTE_PLAN, str(number))
+    finally:
+        if not is_importing:
+            _arrivals.work.end(me)
+            add_own(monotonic_ns() - begun_ns)
+    return True
+
+
+def _add(watches: list[WatchPlan]) -> None:
+    """Add watches, each of one module, and apply those whose module is there."""
+    known = {watch["id"] for of_module in _watches.values() for watch in of_module}
+    fresh: dict[str, list[WatchPlan]] = {}
+    for watch in watches:
+        if watch["id"] not in known:
+            fresh.setdefault(watch["module"], []).append(watch)
+    for name, added in fresh.items():
+        _watches.setdefault(name, []).extend(added)
+        module = sys.modules.get(name)
+        if module is None or getattr(getattr(module, "__spec__", None), "_initializing", False):
+            _arrivals.watch_also(name)
+        else:
+            ready = added if _lazy is None else _lazy.keep_back(module, name, added)
+            patch_module(module, name, ready, _patches)
+
+
+control.take_plan = take_plan
+
+
 def patch(module: ModuleType, name: str, is_late: bool) -> None:
     """Patch a watched module. `is_late`: the program may have called it already, and these calls are not counted."""
+    control.take_new_plan(True)
     if name == "greenlet":
         recorder.use_greenlets()
         return

@@ -52,6 +52,12 @@ BLIND_SPOTS = (
         "hookmon on switches on what is off.",
     ),
     (
+        "reloaded",
+        "The configuration was read again while the run went on (hookmon reload), and a watch or pack of before is not in it any "
+        "more. What it had counted until then stays in the report.",
+        "Put it back and reload once more, if it is to be counted.",
+    ),
+    (
         "export-full",
         "A run has more series than are exported. The first ones keep theirs; what came later is in the overflow of its metric, "
         "so that all sums are right. Mostly it is a route or name with a value in it.",

@@ -40,6 +40,7 @@ map_control(PyObject *Py_UNUSED(module), PyObject *descriptor)
     if (page[CONTROL_MAGIC] == CONTROL_IS_OURS) {
         forget_control(); /* of a run before */
         state.control = page;
+        state.plan_taken = 0;
     }
     else {
         munmap((void *)page, PAGE_BYTES);
@@ -57,6 +58,12 @@ static PyObject *
 switch_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
     return PyLong_FromUnsignedLongLong(state.control[CONTROL_SWITCH]);
+}
+
+static PyObject *
+plan_for_python(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return PyLong_FromUnsignedLongLong(state.control[CONTROL_PLAN]);
 }
 
 static PyObject *
@@ -80,6 +87,18 @@ switch_now(void)
     return state.control[CONTROL_SWITCH];
 }
 
+/* Have Python take what was added to the plan, once (E_ADD). */
+static RARE void
+take_new_plan(uint64_t number)
+{
+    state.plan_taken = number;
+    PyObject *answer = PyObject_CallNoArgs(state.callbacks.take_new_plan);
+    if (answer == Py_False) { /* not now */
+        state.plan_taken = 0;
+    }
+    Py_XDECREF(answer);
+}
+
 /* Ask Python whether a target is off (E_ADD). */
 static RARE int
 ask_if_off(PyObject *target)
@@ -95,6 +114,14 @@ static RARE int
 find_if_off(Timed *self)
 {
     uint64_t now = switch_now();
+    if (now & SWITCH_PLAN && state.control[CONTROL_PLAN] != state.plan_taken) {
+        Py_INCREF(self);
+        take_new_plan(state.control[CONTROL_PLAN]);
+        Py_DECREF((PyObject *)self);
+        if (PyErr_Occurred()) {
+            return 1;
+        }
+    }
     if (now & SWITCH_ALL_OFF) {
         return 1;
     }

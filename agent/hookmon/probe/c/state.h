@@ -35,6 +35,7 @@
     X(runs_alone) \
     X(status_node) \
     X(tail) \
+    X(take_new_plan) \
     X(timed_generator) \
     X(weigh) \
     X(wrap_awaitable)
@@ -68,6 +69,7 @@ static struct {
     int thread_spares;
     PyObject *no_children;
     vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
+    uint64_t plan_taken; /* the number of the last addition to the plan: see control.h */
     PyObject *members; /* context variable: who belongs to which transaction */
 } state __attribute__((aligned(64))) = {.control = no_control};
 

@@ -21,6 +21,7 @@ from hookmon.probe.recording.arena import fill_standard_descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from hookmon.probe.base.target import Target
@@ -39,6 +40,8 @@ _off_at = 0  # the value of the switch at which that was read
 @shielded(None)
 def begin(folder: str) -> None:
     """Map the page in a run folder."""
+    global _plan_taken
+    _plan_taken = 0  # of a run before
     try:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         descriptor = os.open(f"{folder}/{layout.CONTROL_NAME}", flags)
@@ -100,12 +103,38 @@ def switch_now() -> int:
 def is_off(target: Target) -> bool:
     """Say whether a call of a target that begins now is not to be recorded. In both engines; the compiled one seldom asks."""
     switch = switch_now()
+    if switch & layout.SWITCH_PLAN:
+        take_new_plan()
     if not switch or switch & layout.SWITCH_ALL_OFF:
         return bool(switch)
     if target.switched_at != switch:
         target.is_off = is_target_off(target)
         target.switched_at = _off_at
     return target.is_off
+
+
+@choose
+def plan_number() -> int:
+    """Return the number of the newest addition to the plan, 0 where there is none."""
+    return words[layout.CONTROL_PLAN]
+
+
+take_plan: Callable[[int, bool], bool] | None = None
+"""Takes an addition to the plan: `session` puts its function here."""
+
+_plan_taken = 0
+
+
+@shielded(True)
+def take_new_plan(is_importing: bool = False) -> bool:
+    """Take what was added to the plan, where this process has not yet; say whether it has now. At a watched call or import."""
+    global _plan_taken
+    number, before = plan_number(), _plan_taken
+    if number != before:
+        _plan_taken = number  # first: taking it may call something watched
+        if take_plan is not None and not take_plan(number, is_importing):
+            _plan_taken = before
+    return _plan_taken == number
 
 
 @shielded(False)

@@ -98,6 +98,7 @@ if compiled:
         runs_alone=computing.runs_alone,
         status_node=statuses.status_node,
         tail=response.tail,
+        take_new_plan=control.take_new_plan,
         timed_generator=generators.timed_generator,
         weigh=weighing.weigh,
         wrap_awaitable=coroutines.wrap_awaitable,
