@@ -9,6 +9,8 @@ import os
 import sys
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
+_refused = []
+"""Whether there was no run for this process. Python up to 3.12 executes the `.pth` files of a virtual environment twice."""
 
 
 def enter(agent_folder, interpreter):
@@ -38,7 +40,7 @@ def _begin_run(agent_folder, interpreter):
 
     The kernel shows the environment of a fork as it was at the exec. The collector knows forks by that and by their image.
     """
-    if os.environ.get("HOOKMON", "0") in ("", "0"):
+    if _refused or os.environ.get("HOOKMON", "0") in ("", "0"):
         return False
     sys.path.insert(0, _HERE)
     try:
@@ -50,6 +52,8 @@ def _begin_run(agent_folder, interpreter):
     if not hookmon_request.is_wanted():
         return False
     run_folder = hookmon_request.begin(agent_folder, interpreter)
+    if not run_folder:
+        _refused.append(True)
     if run_folder:
         os.environ["HOOKMON_RUN"] = run_folder
         os.environ["HOOKMON_AGENT"] = agent_folder

@@ -37,22 +37,27 @@ def begin(agent_folder, interpreter):
     spool = _spool()
     if not spool:
         return _refuse("there is no place for its files: /dev/shm and /tmp cannot be written, or somebody else was first")
-    name = "%d-%d" % (os.getpid(), time.monotonic_ns())
-    path = os.path.join(spool, name)
-    _write(path + ".request", _describe())
-    interpreter = [interpreter, "-I", "-c", _SERVE, agent_folder, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
-    child = 0
-    if not _ring(spool):
-        if os.getpid() == 1:  # whatever it starts stays its child, and it may wait for any: so it waits for this one here
-            child = _spawn([*interpreter, "serve", "--once", name], spool)
-        else:
-            helper = _spawn([interpreter[0], "-I", "-S", "-c", _FORK, *interpreter, "serve", "--idle", "120"], spool)
-            _reap(helper)
+    path = os.path.join(spool, "%d-%d" % (os.getpid(), time.monotonic_ns()))
+    try:
+        _write(path + ".request", _describe())
+        child = _wake(spool, path, agent_folder, interpreter)
+    except OSError as error:
+        return _refuse("hookmon serve cannot be asked: %s" % error)
     answer = _wait(path, child)
     word, _, rest = answer.partition(" ")
     if word == "run":
         return rest
     return _refuse(rest or "hookmon serve did not answer in time (HOOKMON_WAIT=%g)" % _seconds())
+
+
+def _wake(spool, path, agent_folder, interpreter):
+    """Wake the collector, or start one; return the pid of a child that will answer and end, 0 for none."""
+    interpreter = [interpreter, "-I", "-c", _SERVE, agent_folder, os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]
+    if not _ring(spool):
+        if os.getpid() == 1:  # whatever it starts stays its child, and it may wait for any: so it waits for this one here
+            return _spawn([*interpreter, "serve", "--once", os.path.basename(path)], spool)
+        _reap(_spawn([interpreter[0], "-I", "-S", "-c", _FORK, *interpreter, "serve", "--idle", "120"], spool))
+    return 0
 
 
 def _spool():

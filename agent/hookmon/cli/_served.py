@@ -13,6 +13,7 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
+from hookmon.cli import _services
 from hookmon.cli._session import Session
 from hookmon.core import arguments
 from hookmon.core.errors import HookmonError, RunFileError
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
     from hookmon.collector.machine import Machine
     from hookmon.collector.run_folder import Note
     from hookmon.collector.spool import Request
-    from hookmon.collector.store import BlindSpot, Run, RunFile
+    from hookmon.collector.store import BlindSpot, Run
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
     from hookmon.export.exporters import Targets
+
+_JUST_ON = ("1", "on", "true", "yes")
+"""Values of HOOKMON that are no names of services."""
 
 _GONE_NS = 2_000_000_000
 """How long nothing of a run may be seen before it is over: a daemon may be between two of its forks."""
@@ -35,6 +39,17 @@ _GONE_NS = 2_000_000_000
 _ENDING_S = 0.1  # between two looks meanwhile
 _SEEN_S = 5.0  # how often survivors are looked after
 _MOST_SHARDS = 200  # of survivors that have ended; more are folded meanwhile
+
+
+def _service(wanted: str, config: Config) -> str:
+    """Return the service that HOOKMON names, else the configuration's. Raises HookmonError for what cannot be one."""
+    from hookmon.config.checks import service
+
+    if wanted.lower() in _JUST_ON:
+        return config.service
+    for mistake in service(wanted):
+        raise HookmonError(f"HOOKMON={wanted}: {mistake.found}; allowed is 1, or {mistake.allowed}")
+    return wanted
 
 
 class Served(Session):
@@ -48,7 +63,9 @@ class Served(Session):
     def __init__(self, request: Request, config: Config) -> None:
         self._exporting = ExitStack()
         self._trouble: list[BlindSpot] = []
-        super().__init__(request.command or [request.executable], "", config, [], exports=self._prepare_exports(config))
+        command = request.command or [request.executable]
+        service = _service(request.wanted, config)
+        super().__init__(command, "", config, [], service=service, exports=self._prepare_exports(config))
         self._request = request
         self._cpu_ns = 0
         self._gone_ns = 0  # since when nothing of it is seen, CLOCK_MONOTONIC; 0: something is
@@ -84,6 +101,7 @@ class Served(Session):
 
         self._machine = Machine()
         observers = [*self._start_sampler(self._run), *self._start_exporters(self._run)]
+        observers += _services.recorders(self._run, self._run_file.path)
         self._collector = Collector(self._run, self._run_file, observers=observers, window_ns=self._window_ns)
         self._collector.follow(self._request.pid, is_child=False)
 
@@ -172,13 +190,15 @@ class Adopted:
             if head.run_key != note.key:
                 raise RunFileError(f"{folder} is of another run")
             self._is_running = head.state == "running"
-            found: tuple[RunFile, Run] | None = (self._run_file, self._run_file.load()) if self._is_running else None
-            found = found or survivors.final_part(head)
-            if found is None:
-                raise RunFileError(f"{folder} has nothing of survivors")
             self._head = head
-            self._collector = Collector(found[1], found[0])
-            self._collector.add_processes_of_folder()
+            if self._is_running:
+                self._collector = Collector(self._run_file.load(), self._run_file)
+                self._collector.add_processes_of_folder()
+            else:
+                found = survivors.final_part(head)
+                if found is None:
+                    raise RunFileError(f"{folder} has nothing of survivors")
+                self._collector = survivors.follow(self._run_file.load_tables(("series", "samples")), *found)
         except BaseException:
             self._held.close()
             raise

@@ -49,7 +49,7 @@ def command(idle: float | None, is_asked: bool, once: str | None, as_json: bool)
     os.umask(0o077)
     with suppress(OSError):
         os.chdir("/")  # no file system is kept busy
-    collector = _Collector(spool)
+    collector = _Collector(spool, is_only_once=bool(once))
     if once:
         return collector.answer_once(once)
     if not spool.begin():
@@ -65,8 +65,9 @@ def command(idle: float | None, is_asked: bool, once: str | None, as_json: bool)
 class _Collector:
     """All runs that are followed."""
 
-    def __init__(self, spool: Spool) -> None:
+    def __init__(self, spool: Spool, *, is_only_once: bool = False) -> None:
         self._spool = spool
+        self._is_only_once = is_only_once
         self._runs: list[Served | Adopted] = []
         self._is_stopped = False
         self._started_at = _now()
@@ -100,7 +101,8 @@ class _Collector:
         for followed in self._runs:
             followed.leave()
         self._spool.forget_status()
-        _say(f"ends; {len(self._runs)} runs are left to the next one, or to hookmon report" if self._runs else "ends")
+        left = f"{len(self._runs)} runs are" if len(self._runs) > 1 else "1 run is"
+        _say(f"ends; {left} left to the next one, or to hookmon report" if self._runs else "ends")
 
     def answer_once(self, name: str) -> int:
         """Answer one request, and follow nothing: what the program counts is read when somebody asks for the report."""
@@ -117,7 +119,6 @@ class _Collector:
         for request in self._spool.requests():
             served = self._begin(request)
             if served is not None:
-                served.follow()
                 self._runs.append(served)
                 self._say_of(served, "begins")
 
@@ -131,8 +132,13 @@ class _Collector:
         try:
             with seen_by(request):
                 served, answer = _prepare(request)
+                if served is not None and not self._is_only_once:
+                    served.follow()
         except Exception as error:  # noqa: BLE001  # the program waits, and others do
             answer = f"no {error!r}"
+            if served is not None:
+                served.leave()
+                served = None
         if served is None:
             _say(f"process {request.pid} runs unwatched: {answer.removeprefix('no ')} [not-served]")
         with suppress(OSError):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hookmon.collector import run_folder
 from hookmon.collector.identity import Identity, parse_stat
-from hookmon.collector.processes import Processes, exists, was_there
+from hookmon.collector.processes import Processes, exists, has_image, was_there
 from hookmon.collector.shards import ShardReader
 from hookmon.core import layout
 from hookmon.core.arguments import mask
@@ -61,13 +61,20 @@ def read_birth(path: Path) -> Birth | None:
 
 
 def has_processes(folder: Path) -> bool:
-    """Say whether a process that left a note or a shard in a run folder still runs. Raises OSError when there is no folder."""
+    """Say whether a process of a run folder still runs. Raises OSError when there is no folder.
+
+    It has left a note or a shard there, or has done nothing that is watched yet: a daemon whose parents have ended. That one was
+    executed with the folder in its environment, or is a fork of a process whose note is there.
+    """
     processes, now_ns = Processes(0, folder=str(folder)), time.monotonic_ns()
+    images: set[int] = set()
     for name in run_folder.files_of(folder):
         pid, _, started_ns = name.rpartition("/")[2].partition(".")[0].partition("-")
         if not name.endswith((layout.BIRTH_SUFFIX, layout.SHARD_SUFFIX)) or not (pid.isdecimal() and started_ns.isdecimal()):
             continue
-        identity = _writer(folder / name)
+        birth = read_birth(folder / name) if name.endswith(layout.BIRTH_SUFFIX) else None
+        images |= {birth.image} if birth is not None else set()
+        identity = birth.identity if birth is not None else _writer(folder / name)
         if identity is None:
             if was_there(int(pid), int(started_ns)):
                 return True
@@ -75,7 +82,8 @@ def has_processes(folder: Path) -> bool:
             watcher = processes.follow(identity, int(started_ns), now_ns)
             if watcher is not None and watcher.alive:
                 return True
-    return False
+    processes.search(now_ns)
+    return bool(processes.watchers) or has_image(images - {0})
 
 
 def writers_in(folder: Path) -> set[Identity]:

@@ -357,12 +357,16 @@ class Collector:
         self._delete_noted()
 
     def _has_old_notes(self) -> bool:
-        return any(not watcher.alive for watcher in self._noted.values())
+        return any(not self._needs_note(watcher) for watcher in self._noted.values())
+
+    def _needs_note(self, watcher: Watcher) -> bool:
+        """Say whether a note has to stay: of what lives, and of a program without a launcher, by which its forks are known."""
+        return watcher.alive or bool(watcher.is_main and self.run.served)
 
     def _delete_noted(self) -> None:
         """Delete the notes of processes that have ended. The others stay: they say which processes of the folder live."""
         for name, watcher in list(self._noted.items()):
-            if not watcher.alive:
+            if not self._needs_note(watcher):
                 with suppress(OSError):
                     (self._folder / name).unlink()
                 del self._noted[name]

@@ -52,7 +52,6 @@ try:
 finally:
     sys.path.remove({bootstrap})
     sys.path_importer_cache.pop({bootstrap}, None)
-del sys.modules["hookmon_door"]
 hookmon_door.enter({agent}, {python})
 """
 

@@ -281,6 +281,15 @@ def _look(pid: int) -> Stat | None:
         return None
 
 
+def has_image(images: set[int]) -> bool:
+    """Say whether a process runs that has one of these images."""
+    for pid in every_pid() if images else ():
+        stat = _look(pid)
+        if stat is not None and not stat.has_ended and stat.image in images:
+            return True
+    return False
+
+
 def was_there(pid: int, at_ns: int) -> bool:
     """Say whether the process that has a pid now was there at a moment of CLOCK_MONOTONIC, whatever the wall clock did.
 

@@ -36,11 +36,15 @@ def follow_up(run: Run) -> Run:
     found = final_part(run)
     if found is None:
         return run
-    run_file, final = found
+    return merge(run, follow(run, *found).look(unattended=True))
+
+
+def follow(run: Run, run_file: RunFile, final: Run) -> Collector:
+    """Return a collector of what was final, in the run file of that, and of what the survivors of a run have counted since."""
     final.series, final.samples, final.still_running = run.series, run.samples, []
     collector = Collector(final, run_file, sees_processes=run_folder.shares_pids(Path(run.run_folder), run.pids))
     collector.add_processes_of_folder()
-    return merge(run, collector.look(unattended=True))
+    return collector
 
 
 def merge(run: Run, whole: Run) -> Run:
