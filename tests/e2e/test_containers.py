@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.containers import NOBODY_KNOWN, Container
+from support.containers import NOBODY_KNOWN, Container, memory_limit
 from support.runs import HOOKMON, PYTHON, blind_spots, calls, watch, write
 
 WORK = "def step(number=0):\n    return number\n"
@@ -142,3 +142,49 @@ def test_a_named_folder_that_cannot_be_used_is_told(mount: str | None, reason: s
     (line,) = done.stderr.splitlines()
     assert f"HOOKMON_FOLDER: {container.env['HOOKMON_FOLDER']} cannot be used: {reason}" in line
     assert "[no-run-folder]" in line
+
+
+MANY = """
+import os, work
+for number in range(1000): work.step(number)
+for _ in range(2):
+    if not os.fork():
+        for number in range(1000): work.step(number)
+        os._exit(0)
+for _ in range(2): os.wait()
+print("done")
+"""
+
+
+def test_a_launcher_and_a_small_program_live_in_64_mb(container: Container) -> None:
+    """With the files of the run, which lie in memory and count as well: the kernel has nobody to kill."""
+    container.memories["/hookmon"] = "16m"
+    container.env = {"HOOKMON_FOLDER": "/hookmon"}
+    write(container.folder / "app", {"app.py": MANY})
+    with memory_limit(64 << 20) as (container.limits, events):
+        done = container.run([*RUN, "app.py"])
+        killed = dict(line.split() for line in events.read_text().splitlines())["oom_kill"]
+    assert (done.stdout, done.exit_code, killed) == ("done\n", 0, "0"), done.stderr
+    assert calls(saved(container), "work:step") == 3_000
+
+
+@pytest.mark.parametrize("size_bytes", [64_000_000, 48_000_000])
+def test_few_addresses_are_enough(size_bytes: int, container: Container) -> None:
+    """`ulimit -v`, which shards and launcher heed: it was 89 MB when a configuration was read with room for the largest."""
+    container.memories["/hookmon"] = "16m"
+    container.env = {"HOOKMON_FOLDER": "/hookmon"}
+    write(container.folder / "app", {"app.py": MANY})
+    done = container.run(["prlimit", f"--as={size_bytes}", *RUN, "app.py"])
+    assert (done.stdout, done.exit_code, done.stderr) == ("done\n", 0, "")
+    assert calls(saved(container), "work:step") == 3_000
+
+
+def test_too_few_addresses_are_told(container: Container) -> None:
+    """Where the launcher itself cannot live, one line says so, with the exit code for its own failures."""
+    codes = set()
+    for size_bytes in range(20_000_000, 40_000_000, 4_000_000):
+        done = container.run(["prlimit", f"--as={size_bytes}", HOOKMON, "run", "--quiet", "--", PYTHON, "app.py"])
+        codes.add(done.exit_code)
+        if done.exit_code == 125:
+            assert done.stderr.endswith("[memory]\n") or "cannot be imported" in done.stderr, done.stderr
+    assert 0 in codes

@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -121,6 +123,26 @@ class Container:
     def hookmon(self, *args: str, **started: Any) -> Any:
         """Run a verb of the command line in it to its end."""
         return self.run([HOOKMON, *args], **started)
+
+
+@contextmanager
+def memory_limit(size_bytes: int) -> Iterator[tuple[str, Path]]:
+    """Give a line of shell that limits the memory of a container, and the file in which its kernel counts who it has killed."""
+    folders = {"memory.limit_in_bytes": Path("/sys/fs/cgroup/memory"), "memory.max": Path("/sys/fs/cgroup")}
+    group = None
+    for name, above in folders.items():
+        with suppress(OSError):
+            group = Path(tempfile.mkdtemp(prefix="hookmon-", dir=above))
+            (group / name).write_text(str(size_bytes))
+            break
+    if group is None or not (group / "cgroup.procs").exists():
+        pytest.skip("no permission here to limit memory (cgroup)")
+    events = group / ("memory.events" if (group / "memory.events").exists() else "memory.oom_control")
+    try:
+        yield f"echo $$ > {group}/cgroup.procs", events
+    finally:
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), "the container's last process")
+        group.rmdir()
 
 
 def init_of(started: Started) -> int:

@@ -62,6 +62,9 @@ def main() -> None:
         answer = HookmonError.exit_code
     except (click.Abort, KeyboardInterrupt):
         answer = -2  # SIGINT
+    except MemoryError:
+        _output.tell("hookmon: it is allowed too little memory: 40 MB of addresses are enough [memory]")
+        answer = _OWN_FAILURE
     if isinstance(answer, int) or sys.flags.inspect:
         _leave(answer if isinstance(answer, int) else 0)
 

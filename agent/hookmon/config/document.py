@@ -15,6 +15,7 @@ from hookmon.config.problem import KeyPath, Mistake, Place, Problem
 
 _ROOT_IN_PYPROJECT = ("tool", "hookmon")
 _LARGEST_BYTES = 64 * 1024 * 1024
+_CHUNK_BYTES = 256 * 1024
 _MOST_PARTS = 500
 _PART = re.compile(r"""[ \t]*(?:[A-Za-z0-9_-]+|"[^"\\]*"|'[^']*')[ \t]*""")
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
@@ -86,11 +87,13 @@ class _TooLargeError(Exception):
 
 def _content(path: Path) -> bytes:
     """Return the bytes of a file, which may be a pipe when it was named. Raises OSError, or _TooLargeError."""
+    content = bytearray()
     with open(path, "rb") as file:
-        content = file.read(_LARGEST_BYTES + 1)
-    if len(content) > _LARGEST_BYTES:
-        raise _TooLargeError(f"it has more than {_LARGEST_BYTES >> 20} MiB")
-    return content
+        while more := file.read(_CHUNK_BYTES):  # all at once would take memory for the largest
+            content += more
+            if len(content) > _LARGEST_BYTES:
+                raise _TooLargeError(f"it has more than {_LARGEST_BYTES >> 20} MiB")
+    return bytes(content)
 
 
 def _check_keys(text: str) -> None:

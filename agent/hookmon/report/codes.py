@@ -80,6 +80,11 @@ _ERRORS = (
     ),
     ("launch", "The program could not be started.", "The line says why; try the command without hookmon."),
     (
+        "memory",
+        "The process may use too little memory (ulimit -v, prlimit --as) for hookmon itself, before the program was started.",
+        "Allow 40 MB of addresses; the program has the same limit and needs its own.",
+    ),
+    (
         "no-run-folder",
         "There is no place for the files of the run: /dev/shm, XDG_RUNTIME_DIR and the temporary folder, or the one that "
         "HOOKMON_FOLDER names, are full or cannot be written. The program runs, and nothing is recorded.",
