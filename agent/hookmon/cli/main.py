@@ -10,7 +10,10 @@ import errno
 import os
 import sys
 from contextlib import suppress
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from hookmon.core.errors import HookmonError
 
 _OWN_FAILURE = 125
 _STDERR = 2  # its descriptor
@@ -37,7 +40,7 @@ def main() -> None:
 
         from hookmon.cli import _output
         from hookmon.cli._verbs import hookmon as verbs
-        from hookmon.core.errors import EarlySignal, HookmonError
+        from hookmon.core.errors import EarlySignal, HookmonError, LaunchError
     except (ImportError, SyntaxError, AttributeError) as error:
         sys.stderr.write(f"hookmon: a package that it needs cannot be imported: {error} [installation]\n")
         _leave(_OWN_FAILURE)
@@ -46,11 +49,7 @@ def main() -> None:
     except EarlySignal as early:
         answer = -early.number
     except HookmonError as error:
-        from hookmon.report.texts import inert
-
-        for line, code in error.lines():
-            _output.tell(f"hookmon: {inert(line)}" + (f" [{code}]" if code else ""))
-        answer = error.exit_code
+        answer = _tell(error)
     except click.ClickException as error:
         with suppress(OSError):
             error.show()
@@ -63,10 +62,19 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         answer = -2  # SIGINT
     except MemoryError:
-        _output.tell("hookmon: it is allowed too little memory: 40 MB of addresses are enough [memory]")
-        answer = _OWN_FAILURE
+        answer = _tell(LaunchError("it is allowed too little memory: 40 MB of addresses are enough", _OWN_FAILURE, code="memory"))
     if isinstance(answer, int) or sys.flags.inspect:
         _leave(answer if isinstance(answer, int) else 0)
+
+
+def _tell(error: HookmonError) -> int:
+    """Write an error to stderr, a line for each of its problems; return its exit code."""
+    from hookmon.cli import _output
+    from hookmon.report.texts import inert
+
+    for line, code in error.lines():
+        _output.tell(f"hookmon: {inert(line)}" + (f" [{code}]" if code else ""))
+    return error.exit_code
 
 
 def _heed_signals() -> None:
