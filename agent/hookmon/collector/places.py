@@ -45,7 +45,7 @@ def cache() -> Path:
     """Return the folder for what can be measured again."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "hookmon"
-    return named() or _home() / ".cache" / "hookmon"
+    return state() if named() is not None else _home() / ".cache" / "hookmon"
 
 
 def runs_of(project: Path) -> Path:
