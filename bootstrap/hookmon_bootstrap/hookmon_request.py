@@ -64,8 +64,12 @@ def _spool():
     """Return the folder in which this user's collector is asked, "" where none can be used. It is closed to everybody else."""
     user = os.geteuid()
     named = os.environ.get("HOOKMON_FOLDER")
+    try:
+        pids = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        pids = 0
     for place in (named,) if named else ("/dev/shm", "/tmp"):
-        path = os.path.join(os.path.abspath(place), "hookmon.serve.%d" % user)
+        path = os.path.join(os.path.abspath(place), "hookmon.serve.%d.%d" % (user, pids))
         try:
             if named:
                 os.makedirs(place, exist_ok=True)

@@ -81,9 +81,7 @@ def diagnose(command: list[str], found: Origins) -> list[Check]:
         checks.append(Check("command", UNKNOWN if resolved.is_other else NO, f"{trail}: {resolved.reason}{more}"))
     else:
         checks.append(Check("command", YES, trail))
-        checks += _interpreter(command, resolved.interpreter, found)
-        if _is_pex(resolved.arguments) and not any(check.what == "door" and check.answer == YES for check in checks):
-            checks.append(Check("script", NO, f"{resolved.arguments[0]} is a PEX: it executes Python again with -I (isolated)"))
+        checks += _interpreter(command, resolved.interpreter, found, resolved.arguments)
     checks += _places()
     checks.append(_configuration(found, resolved.interpreter, resolved.arguments))
     checks += _globs(found)
@@ -99,7 +97,7 @@ def _is_pex(arguments: list[str]) -> bool:
         return False
 
 
-def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> Iterator[Check]:
+def _interpreter(command: list[str], interpreter: list[str], found: Origins, arguments: list[str]) -> Iterator[Check]:
     from hookmon.cli import _plan
     from hookmon.cli._versions import libraries_of
     from hookmon.collector import run_folder
@@ -133,6 +131,22 @@ def _interpreter(command: list[str], interpreter: list[str], found: Origins) -> 
     yield from _company(command, answer)
     if probe.answer != NO:  # no pack works without it
         yield from _packs(answer, found)
+    if _is_pex(arguments):
+        yield _pex(arguments[0], answer)
+
+
+def _pex(path: str, answer: Interpreter) -> Check:
+    """Tell whether a PEX would be watched: it executes the interpreter again that its environment was made from."""
+    from hookmon.collector import door
+
+    base = answer.base or answer.executable
+    text = f"{path} is a PEX: it executes {base} again, which does not look at PYTHONPATH then"
+    try:
+        if door.look(door.find_environment(Path(base))).is_current:
+            return Check("script", YES, f"{text}, and has a door")
+    except HookmonError as error:
+        return Check("script", NO, f"{text}; {error}")
+    return Check("script", NO, f"{text}; hookmon enable --venv {quote(base)} mends that")
 
 
 def _door(answer: Interpreter) -> Check:

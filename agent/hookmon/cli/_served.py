@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from hookmon.cli import _services
 from hookmon.cli._session import Session
+from hookmon.collector.spool import seen_by
 from hookmon.core import arguments
 from hookmon.core.errors import HookmonError, RunFileError
 
@@ -68,6 +69,7 @@ class Served(Session):
         super().__init__(command, "", config, [], service=service, exports=self._prepare_exports(config))
         self._request = request
         self._cpu_ns = 0
+        self._is_settled = False
         self._gone_ns = 0  # since when nothing of it is seen, CLOCK_MONOTONIC; 0: something is
         self._end: threading.Thread | None = None
 
@@ -118,6 +120,7 @@ class Served(Session):
             return _ENDING_S
         begun_ns, now_ns = time.thread_time_ns(), time.monotonic_ns()
         arguments.redact = self._config.redact
+        self._settle()
         wait = self._collector.tick()
         if self._collector.processes.watchers:
             self._gone_ns = 0
@@ -128,6 +131,13 @@ class Served(Session):
             self._end.start()
         self._cpu_ns += time.thread_time_ns() - begun_ns
         return min(wait, _ENDING_S) if self._gone_ns else wait
+
+    def _settle(self) -> None:
+        """Write, once, what earlier starts of the service have left: when the program has got its answer."""
+        if not self._is_settled:
+            self._is_settled = True
+            with seen_by(self._request):
+                _services.settle(self._service, self._config.project)
 
     def _finish_safely(self) -> None:
         from hookmon.cli import _output
@@ -236,8 +246,9 @@ class Adopted:
         from hookmon.collector import recover, run_folder, survivors
 
         if self._is_running:
-            recover.settle(self._collector)
+            run = recover.settle(self._collector)
             self._collector.end()
+            _services.settle(run.service, Path(run.project))
         else:
             whole = self._collector.look(unattended=True)
             self._run_file.save(survivors.merge(self._run_file.load(), whole))

@@ -24,6 +24,7 @@ if sys.path and sys.path[0] == "":
 import json
 wanted = json.loads(sys.argv[1])
 found = {"version": ".".join(map(str, sys.version_info[:3])), "executable": sys.executable, "prefix": sys.prefix}
+found["base"] = getattr(sys, "_base_executable", None) or ""
 found["name"] = getattr(getattr(sys, "implementation", None), "name", "cpython")
 loaded = sorted(set(name.partition(".")[0] for name in list(sys.modules)))
 found["sitecustomize"] = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
@@ -80,6 +81,7 @@ class Interpreter:
     probe: bool  # hookmon's probe was started in it
     engine: str  # the recorder that serves in it, "" without the probe
     site_packages: str = ""  # where pip installs
+    base: str = ""  # the interpreter that its environment was made from
     why_pure: str = ""  # why it is the pure one, "" where it is not
     reads: dict[str, bool | None] = field(default_factory=dict)  # see _engine.reads
     importable: list[str] = field(default_factory=list)

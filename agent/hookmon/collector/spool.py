@@ -50,7 +50,7 @@ class Request:
 
 
 class Spool:
-    """The spool of this user, which exists."""
+    """The spool of this user in this namespace of pids, which exists."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -65,7 +65,7 @@ class Spool:
             named.mkdir(parents=True, exist_ok=True)
         problem = OSError("/dev/shm and /tmp cannot be written")
         for place in (named,) if named else (Path("/dev/shm"), Path("/tmp")):
-            folder = place / f"hookmon.serve.{os.geteuid()}"
+            folder = place / f"hookmon.serve.{os.geteuid()}.{_pids()}"
             try:
                 with suppress(FileExistsError):
                     folder.mkdir(mode=0o700)
@@ -211,6 +211,14 @@ class Spool:
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600), "wb") as file:
             file.write(text.encode("utf-8", "surrogateescape"))
         os.replace(beside, self.folder / name)
+
+
+def _pids() -> int:
+    """Return the namespace of pids: a volume may be shared with containers, whose pids mean others. 0 where there is none."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return 0
 
 
 @contextmanager

@@ -27,6 +27,7 @@ READERS = (
 """Modules that read the code of functions, those of core.plan.READS_CODE: noticed as the watched ones are."""
 
 _external: "Any" = sys.modules["_frozen_importlib_external"]
+_hookmon = sys.modules["hookmon"]
 
 
 class Finder:
@@ -53,6 +54,17 @@ class Finder:
         """Go first in sys.meta_path, and take care of the watched modules that are there already."""
         sys.meta_path.insert(0, self)
         self._catch_up()
+
+    def _put_back_own(self) -> None:
+        """List hookmon's modules in sys.modules again, where a program has thrown out what it did not bring: a PEX does."""
+        pending = [_hookmon]
+        while pending:
+            module = pending.pop()
+            sys.modules.setdefault(module.__name__, module)
+            kind = type(sys)
+            pending += [
+                part for part in vars(module).values() if type(part) is kind and part.__name__.startswith(f"{module.__name__}.")
+            ]
 
     def follow_loaders(self) -> None:
         """Also notice modules that are loaded by their path."""
@@ -84,6 +96,8 @@ class Finder:
             self._look_ahead()
         if name not in self._names:
             return None
+        if "hookmon.probe.finder" not in sys.modules:
+            self._put_back_own()
         me = (get_ident(), name)
         if me in self._finding:  # another tool's finder, which walks sys.meta_path as well
             return None
