@@ -32,7 +32,7 @@ def constants(node: ast.AST) -> Iterator[str]:
 def codes_in(path: Path) -> Iterator[str]:
     """Yield every code that a module can print: `code=` of errors and mistakes, and the kinds of notes and blind spots."""
     source = path.read_bytes()
-    if path.name != "collect.py" and not any(word in source for word in (b"code=", b"BlindSpot(", b"note(", b"note_once(")):
+    if path.name != "shards.py" and not any(word in source for word in (b"code=", b"BlindSpot(", b"note(", b"note_once(")):
         return  # to parse all modules takes every worker half a second
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
@@ -43,7 +43,7 @@ def codes_in(path: Path) -> Iterator[str]:
         name = ast.unparse(node.func).rpartition(".")[2]
         if name in ("BlindSpot", "note", "note_once") and node.args:
             yield from (slug(kind) for kind in constants(node.args[0]) if kind != "hookmon")  # becomes "own failure"
-        if name in ("append",) and node.args and isinstance(node.args[0], ast.Tuple) and path.name == "collect.py":
+        if name in ("append",) and node.args and isinstance(node.args[0], ast.Tuple) and path.name == "shards.py":
             yield from (slug(kind) for kind in constants(node.args[0].elts[0]))
 
 

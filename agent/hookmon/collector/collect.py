@@ -318,7 +318,7 @@ class Collector:
         run.state = state
         whole.write_to(run)
         run.samples = self.processes.samples or run.samples
-        self._describe_processes(now_ns)
+        self.roster.describe_into(self.run, now_ns)
         run.plan = additions.plan_of(run)
         compilers = {detail for kind, detail in self._notes if kind == layout.NOTE_COMPILER}
         run.watched = self._statuses.rows(run, Path.cwd(), compilers)
@@ -375,21 +375,6 @@ class Collector:
     def interpreter(self) -> str:
         """The Python executable that the run's cost is to be calibrated with, "" when nothing was watched."""
         return self._interpreters[0] if self._interpreters else ""
-
-    def _describe_processes(self, now_ns: int) -> None:
-        run = self.run
-        watchers = list(self.processes.all())
-        for watcher in watchers:
-            if watcher.alive and not watcher.is_main:
-                run.still_running.append(f"{watcher.row.pid} {' '.join(watcher.row.command)}"[:200])
-        main = next((watcher.row for watcher in watchers if watcher.is_main), None)
-        main = main or next((watcher.row for watcher in watchers if watcher.row.pid == run.main_pid), None)
-        if main is not None and run.exit_code is not None:
-            main.exit_code = run.exit_code
-            main.state = "killed" if run.exit_code < 0 else "exited"
-        self.roster.list_into(self.run, now_ns)
-        watched = [row for row in run.processes if row.python]
-        run.python = (main.python if main else "") or (watched[0].python if watched else run.python)
 
     def _blind_spots(self) -> list[BlindSpot]:
         spots = [BlindSpot(kind, detail) for kind, detail in self._notes if kind not in ("hookmon", *_NO_SPOTS)]
