@@ -232,6 +232,49 @@ def test_the_size_of_a_store_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
     assert [bool(service.limits) for service in reading.services(store)] == [False, True]
 
 
+def test_a_full_store_makes_room_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A disk that is full is no damage; what could not be written is written when there is room again."""
+    monkeypatch.setattr("hookmon.services.store._LARGEST_BYTES", 200_000)
+    store, source = store_in(tmp_path), Source(names=20, calls=4)
+    writer = StartWriter(store, about())
+    failed = 0
+    for number in range(60):
+        try:
+            writer.write(source.state(BEGINNING_S + 600 * number))
+        except StoreError as error:
+            assert "full" in str(error)  # noqa: PT017  # of some of them only
+            failed += 1
+    assert failed
+    monkeypatch.setattr(limits, "LARGEST_BYTES", 150_000)
+    for number in range(60, 70):
+        writer.write(source.state(BEGINNING_S + 600 * number))
+    assert sums_of_hours(store, "web") == sums_of(source.program.nodes)
+    assert not list(tmp_path.glob("*.damaged-*"))
+
+
+def test_a_service_that_fails_again_and_again_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its starts and what the store has of each of them; and one that was taken for ended goes on where it was."""
+    monkeypatch.setattr(limits, "MOST_STARTS", 50)
+    store, first = store_in(tmp_path), Source(seed=99)
+    old = StartWriter(store, about(key="old"))
+    old.write(first.state(BEGINNING_S))
+    with store.writing() as connection:
+        connection.execute("UPDATE starts SET state = ?, ended_s = seen_s", [reading.LOST])
+    expected: Sums = {}
+    for number in range(150):
+        source = Source(seed=number)
+        at_s = BEGINNING_S + 60 * number
+        StartWriter(store, about(key=str(number))).write(source.state(at_s, end=reading.ENDED))
+        add_to(expected, sums_of(source.program.nodes))
+    with store.reading() as connection:
+        kept, totals = connection.execute("SELECT count(*), count(totals) FROM starts").fetchone()
+    assert (kept < 50 + 70, totals < 20 + 70) == (True, True)
+    old.write(first.state(BEGINNING_S + 9_100))
+    add_to(expected, sums_of(first.program.nodes))
+    found = sums_of_hours(store, "web")
+    assert {name: sums[0] for name, sums in found.items()} == {name: sums[0] for name, sums in expected.items()}
+
+
 def test_an_empty_place_has_an_empty_store(tmp_path: Path):
     """Whoever looks makes nothing."""
     store = ServiceStore(tmp_path / "none" / "services.sqlite")

@@ -26,6 +26,11 @@ MOST_EXAMPLES = 3
 ALL_EXAMPLES = 2_000
 """Of a service."""
 
+MOST_STARTS = 10_000
+"""Of a service: one that fails and is started again each second has as many in three hours."""
+
+_SPARE_TOTALS = 20  # of starts that have ended: whoever says so may be wrong about the last ones
+
 _TRIM_EVERY_S = HOUR_S
 _TRUSTED_S = 3 * HOUR_S
 _STEP = 6 * MINUTES  # minutes that are dropped at once where there is no room
@@ -53,14 +58,21 @@ def trim(connection: sqlite3.Connection, service: int, now_s: float) -> None:
         " (SELECT id FROM examples WHERE service = ? ORDER BY minute DESC, id DESC LIMIT ?))",
         [service, first_minute, service, ALL_EXAMPLES],
     )
+    ended = "service = ? AND ended_s IS NOT NULL"
+    last = f"SELECT id FROM starts WHERE {ended} ORDER BY id DESC LIMIT ?"
+    connection.execute(f"UPDATE starts SET totals = NULL WHERE {ended} AND id NOT IN ({last})", [service, service, _SPARE_TOTALS])
     connection.execute(
-        "UPDATE starts SET totals = NULL WHERE service = ? AND ended_s IS NOT NULL AND seen_s < ?", [service, now_s - MINUTES_S]
+        f"DELETE FROM starts WHERE {ended} AND (seen_s < ? OR id NOT IN ({last}))",
+        [service, now_s - HOURS_S, service, MOST_STARTS],
     )
-    connection.execute("DELETE FROM starts WHERE service = ? AND ended_s IS NOT NULL AND seen_s < ?", [service, now_s - HOURS_S])
     _drop_places(connection, service, first_hour)
+    connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
+
+
+def make_room(connection: sqlite3.Connection) -> None:
+    """Drop what is oldest where the store has become too large."""
     while _used_bytes(connection) > LARGEST_BYTES and _drop_oldest(connection):
         pass
-    connection.execute(f"PRAGMA incremental_vacuum({_VACUUM_PAGES})").fetchall()
 
 
 def _drop_minutes(connection: sqlite3.Connection, service: int, first: int) -> int:

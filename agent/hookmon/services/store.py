@@ -96,15 +96,19 @@ class ServiceStore:
         Where there is no store yet, it is an empty one in memory.
         """
         if not self.path.exists():
-            with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
-                connection.executescript(_TABLES)
+            with closing(_empty()) as connection:
                 yield connection
             return
         try:
             with closing(self._connect("ro")) as connection:
-                self._check(connection)
-                connection.execute("BEGIN")
-                yield connection
+                is_made = _is_made(connection)
+                if is_made:
+                    self._check(connection)
+                    connection.execute("BEGIN")
+                    yield connection
+            if not is_made:  # somebody is just about to
+                with closing(_empty()) as connection:
+                    yield connection
         except StoreError:
             raise
         except (sqlite3.Error, OSError, ValueError) as error:
@@ -159,10 +163,14 @@ class ServiceStore:
             keep_from_git(folder)
 
     def _begin(self) -> sqlite3.Connection:
-        if not self.path.exists() or not self.path.stat().st_size:
+        if not self.path.exists():
             self._create()
         connection = self._connect("rw")
         try:
+            if not _is_made(connection):
+                connection.close()
+                self._create()
+                connection = self._connect("rw")
             self._check(connection)
             connection.execute("PRAGMA synchronous = NORMAL")  # a loss of power may take the last minutes, and damages nothing
             connection.execute(f"PRAGMA max_page_count = {_LARGEST_BYTES // _PAGE_BYTES}")
@@ -173,13 +181,13 @@ class ServiceStore:
         return connection
 
     def _create(self) -> None:
-        """Make an empty store, unless somebody else just does."""
+        """Make the tables, unless somebody else just does, or has begun to and was killed."""
         with self._lock():
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            if self.path.stat().st_size:
-                return
             with closing(self._connect("rw")) as connection:
+                if _is_made(connection):
+                    return
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN IMMEDIATE")
@@ -253,6 +261,18 @@ class ServiceStore:
 
 class DamagedError(Exception):
     """Something in the store is not what was written there."""
+
+
+def _empty() -> sqlite3.Connection:
+    """Return a store without anything, in memory."""
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.executescript(_TABLES)
+    return connection
+
+
+def _is_made(connection: sqlite3.Connection) -> bool:
+    """Say whether there is any table."""
+    return bool(connection.execute("PRAGMA schema_version").fetchone()[0])
 
 
 def _text(content: bytes) -> str:

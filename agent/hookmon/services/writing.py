@@ -93,6 +93,7 @@ class StartWriter:
 
     def _add(self, connection: sqlite3.Connection, state: State) -> _Known:
         """Add what is new; return what is known of the store then."""
+        limits.make_room(connection)
         service, start, known = self._find_start(connection, state)
         ids = place_ids(connection, service, state.places, hour_of(state.minute), known.ids)
         # what another store had is not added again
@@ -131,7 +132,9 @@ class StartWriter:
         if row is not None:
             *known_numbers, totals = row
             service, start, writes, cpu_ns, launcher_ns = numbers(tuple(known_numbers))
-            if writes != known.writes:  # somebody else has written, or this process begins where another one was killed
+            if writes != known.writes and totals is None:  # somebody has said that it ended, long ago
+                known = _Known(writes, [], {}, known.used, known.counts, is_of_another_store=True)
+            elif writes != known.writes:  # somebody else has written, or this process begins where another one was killed
                 known = _Known(writes, [], unpack_or_nothing(totals), (cpu_ns, launcher_ns))
             return service, start, known
         connection.execute("INSERT OR IGNORE INTO services (name) VALUES (?)", [about.service])
