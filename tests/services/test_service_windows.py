@@ -78,8 +78,9 @@ def test_two_windows_compare(run: tuple[Run, Run]):
     """As two runs do."""
     diff = build_diff(*run)
     file = io.StringIO()
-    render_diff(diff, "text", file=file)
+    render_diff(diff, "text", file=file, everything=True)
     assert "GET /page/" in file.getvalue()
+    assert "version 1" in file.getvalue()
 
 
 def test_a_window_ends_now(tmp_path: Path):
