@@ -25,6 +25,8 @@ from support.runs import (
 from support.served import PROGRAM, Place
 
 from hookmon.collector.store import Store
+from hookmon.services import reading
+from hookmon.services.store import FILE_NAME, ServiceStore
 
 WAITS = "import os, time\nfor _ in range(3_000): os.path.exists('end') or time.sleep(0.02)\n"
 VERSIONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
@@ -310,3 +312,33 @@ def test_a_service_is_named_by_the_variable(place: Place) -> None:
     place.wait_for_end()
     store = Store(place.folder / "state-home" / "hookmon" / "runs")
     assert store.run_file(1).head().service == "web"
+
+
+def test_a_service_goes_on_without_its_launcher(place: Place) -> None:
+    """The collector keeps its minutes from where the killed launcher was, and what has outlived one is added at its end."""
+    write(place.folder, {"waits.py": PROGRAM + "open('ready', 'w').close()\n" + WAITS + "work.step()\n"})
+    env: dict[str, str | None] = {**place.env, "HOOKMON": None}
+    store = ServiceStore(place.folder / "state-home" / "hookmon" / FILE_NAME)
+    serving = Started([HOOKMON, "serve"], cwd=place.folder, env=env)
+    wait_until(lambda: place.status() is not None, "the collector")
+    running = hookmon_start([PYTHON, "waits.py"], cwd=place.folder, env=env, options=["--service", "web"])
+    wait_until((place.folder / "ready").exists, "the calls")
+    wait_until(lambda: reading.services(store), "the start")
+    os.kill(running.process.pid, signal.SIGKILL)
+    wait_until(
+        lambda: [run["kind"] for run in (place.status() or {"runs": []})["runs"]] == ["without its launcher"], "taking over"
+    )
+    wait_until(lambda: steps(store) == 7, "the minute")
+    (place.folder / "end").touch()
+    place.wait_for_end()
+    wait_until(lambda: not reading.services(store)[0].running, "the end")
+    assert (steps(store), reading.services(store)[0].starts) == (8, 1)
+    running.kill()
+    place.stop()
+    assert serving.finish().exit_code == 0
+
+
+def steps(store: ServiceStore) -> int:
+    """Return the calls that are written of a service."""
+    whole = reading.stretch(store, "web", 0, time.time() + 60)
+    return sum(counts.sums[0] for number, counts in whole.counts.items() if whole.places[number].name == "step")

@@ -103,7 +103,7 @@ class Served(Session):
 
         self._machine = Machine()
         observers = [*self._start_sampler(self._run), *self._start_exporters(self._run)]
-        observers += _services.recorders(self._run, self._run_file.path)
+        observers += _services.recorders(self._run, self._run_file.path, lambda: self._cpu_ns)
         self._collector = Collector(self._run, self._run_file, observers=observers, window_ns=self._window_ns)
         self._collector.follow(self._request.pid, is_child=False)
 
@@ -202,7 +202,9 @@ class Adopted:
             self._is_running = head.state == "running"
             self._head = head
             if self._is_running:
-                self._collector = Collector(self._run_file.load(), self._run_file)
+                run = self._run_file.load()
+                observers = _services.recorders(run, self._run_file.path, lambda: -1)
+                self._collector = Collector(run, self._run_file, observers=observers)
                 self._collector.add_processes_of_folder()
             else:
                 found = survivors.final_part(head)
@@ -254,6 +256,7 @@ class Adopted:
             self._run_file.save(survivors.merge(self._run_file.load(), whole))
             run_folder.remove(self._folder)
         self._held.close()
+        _services.settle(self._head.service, Path(self._head.project))
 
     def leave(self) -> None:
         """Follow it no more."""

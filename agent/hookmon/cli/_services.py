@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from time import process_time_ns
 from typing import TYPE_CHECKING
 
 import click
@@ -49,10 +51,13 @@ def settle(service: str, project: Path) -> None:
             recovery.settle(store_of(project))
 
 
-def recorders(run: Run, run_file: Path) -> list[Observer]:
-    """Return who keeps the minutes of a run, as observers of it: none where it belongs to no service."""
+def recorders(run: Run, run_file: Path, own_cpu_ns: Callable[[], int] = process_time_ns) -> list[Observer]:
+    """Return who keeps the minutes of a run, as observers of it: none where it belongs to no service.
+
+    `own_cpu_ns` is as a Recorder has it.
+    """
     if not run.service:
         return []
     from hookmon.services.recorder import Recorder
 
-    return [Recorder(run, run_file, store_of(Path(run.project)), tell=_output.tell)]
+    return [Recorder(run, run_file, store_of(Path(run.project)), tell=_output.tell, own_cpu_ns=own_cpu_ns)]

@@ -53,10 +53,16 @@ class Recorder:
         *,
         tell: Callable[[str], None] = lambda line: None,
         clock: Clock | None = None,
+        own_cpu_ns: Callable[[], int] = process_time_ns,
     ) -> None:
-        """Begin with a run that has a `service`. `tell` takes a line for the user when the service cannot be kept."""
+        """Begin with a run that has a `service`. `tell` takes a line for the user when the service cannot be kept.
+
+        `own_cpu_ns` returns the CPU time that hookmon took for this run, -1 where that is not known. Of a run that another
+        launcher began, the store says what is kept already.
+        """
         self._run = run
         self._clock = clock or Clock()
+        self._own_cpu_ns = own_cpu_ns
         self._places = Places()
         self._cpu = _Cpu()
         self._waiting: deque[State] = deque()
@@ -108,7 +114,7 @@ class Recorder:
             minute_of(middle_s),
             list(self._places.rows),
             counts,
-            launcher_cpu_ns=process_time_ns(),
+            launcher_cpu_ns=self._own_cpu_ns(),
             launcher_rss_bytes=psutil.Process().memory_info().rss,
             examples=pick(new),
         )
