@@ -17,6 +17,7 @@ from hookmon.collector import additions, run_folder, switches
 from hookmon.collector.births import has_processes, read_birth
 from hookmon.collector.control import Control
 from hookmon.collector.cost import Work, add_work
+from hookmon.collector.counters import totals_of
 from hookmon.collector.discard import discard
 from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
 from hookmon.collector.identity import Identity, own_namespace, shown_pid
@@ -40,7 +41,8 @@ _SAVE_REST = 50  # saving birth notes takes at most a 50th of the launcher's tim
 _SERIES_REST = 2_000  # and saving series a 2,000th,
 _SELDOM_NS = 30_000_000_000  # unless a killed launcher would lose more of them than these
 _REST = 64  # looks may take a 64th of one CPU,
-_LIGHT_REST = 250  # and a 250th where there is one a second all the same
+_LIGHT_REST = 250  # a 250th where there is one a second all the same,
+_BEHIND_REST = 16  # and a 16th until each shard was read once
 
 _BEFORE = (
     "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
@@ -159,6 +161,7 @@ class Collector:
     def _take_snapshot(self, now_ns: int) -> Snapshot:
         self._scan(now_ns)
         self._shards.refresh(now_ns, self.processes)
+        self._feed.rest = _BEHIND_REST if self._shards.is_behind else _REST
         return replace(self._shards.snapshot(self.processes, now_ns), trees=lambda: self._shards.trees(self._tree))
 
     def _scan(self, now_ns: int) -> None:
@@ -211,7 +214,7 @@ class Collector:
         is_foreign = identity.namespace not in (0, own_namespace())
         return is_foreign and identity not in self.processes.known and self.processes.searched_ns < shard.opened_ns
 
-    def _take(self, name: str, shard: Shard, now_ns: int, tree: Tree, *, alive: bool) -> None:
+    def _take(self, name: str, shard: Shard, now_ns: int, tree: Tree, *, alive: bool, is_last: bool = False) -> None:
         """Read a shard, add it to a tree, and what it says of its process, targets and blind spots to the run.
 
         Raises ShardError when it cannot be read; then nothing is added.
@@ -220,7 +223,7 @@ class Collector:
         watcher = self.roster.writer(data, now_ns)
         end_ns = now_ns if alive else self._end_of(watcher, data, now_ns)
         tree.add(data, end_ns)
-        self._shards.take(name, data)
+        self._shards.take(name, data, is_last=is_last)
         is_replaced = watcher.birth is not None and watcher.birth.started_ns > data.started_ns
         if not is_replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
@@ -311,14 +314,14 @@ class Collector:
                 watcher = self._writer(shard, now_ns)
                 try:
                     alive = (watcher is not None and watcher.alive) or not (self.processes.are_visible or unattended)
-                    self._take(name, shard, now_ns, whole, alive=alive)
+                    self._take(name, shard, now_ns, whole, alive=alive, is_last=True)
                 except ShardError as error:
                     self._shards.broken[name] = str(error)
         run = self.run
         run.state = state
         whole.write_to(run)
         run.samples = self.processes.samples or run.samples
-        self.roster.describe_into(self.run, now_ns)
+        self.roster.describe(run, now_ns)
         run.plan = additions.plan_of(run)
         compilers = {detail for kind, detail in self._notes if kind == layout.NOTE_COMPILER}
         run.watched = self._statuses.rows(run, Path.cwd(), compilers)
@@ -326,6 +329,8 @@ class Collector:
         run.unnamed_calls = sum(node.calls for node in run.nodes if node.flat)
         run.engine = ", ".join(self._engines) or run.engine
         last = replace(self._shards.snapshot(self.processes, now_ns), ended=True, is_late=unattended)
+        if self._shards.is_left_out:
+            last.totals = totals_of(whole.nodes, whole.statuses.values())
         run.blind_spots += [BlindSpot("own failure", f"observer {line}") for line in self._feed.end(last, run)]
         return run
 

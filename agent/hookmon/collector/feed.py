@@ -125,7 +125,7 @@ class Feed:
     """Hands snapshots of one run to its observers, each at the end of its own intervals, which begin at `began_ns`.
 
     `take` makes a snapshot of the moment that it is given. Of the thread's time at most one part goes into making and handing out
-    snapshots, and `rest` parts are left; `light_rest` parts, where that is for less than a second.
+    snapshots, and `rest` parts are left, which may be changed; `light_rest` parts, where that is for less than a second.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Feed:
         self._observers = observers
         self._due_ns = [0] * len(observers)
         self._began_ns = began_ns
-        self._rest = rest
+        self.rest = rest
         self._light_rest = light_rest
         self._cost_ns = 0  # of the last look
         self._pace_ns = 0
@@ -157,7 +157,7 @@ class Feed:
             self._observers[number].observe(snapshot)
         cost_ns = thread_time_ns() - began_ns
         usual_ns = min(cost_ns, self._cost_ns)  # one long look is chance
-        self._pace_ns = max(usual_ns * self._rest, min(usual_ns * self._light_rest, _SECOND_NS))
+        self._pace_ns = max(usual_ns * self.rest, min(usual_ns * self._light_rest, _SECOND_NS))
         self._cost_ns = cost_ns
         for number in due:
             self._due_ns[number] = max(now_ns + self._pace_ns, self._end_of_interval(self._observers[number], now_ns))

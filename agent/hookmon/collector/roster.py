@@ -67,21 +67,6 @@ class Roster:
             row.engine = ", ".join(sorted(filter(None, (*row.engine.split(", "), data.engine))))
         return watcher
 
-    def describe_into(self, run: Run, now_ns: int) -> None:
-        """List the processes in a run, with what still runs, how the main one ended and its Python."""
-        watchers = list(self.processes.all())
-        for watcher in watchers:
-            if watcher.alive and not watcher.is_main:
-                run.still_running.append(f"{watcher.row.pid} {' '.join(watcher.row.command)}"[:200])
-        main = next((watcher.row for watcher in watchers if watcher.is_main), None)
-        main = main or next((watcher.row for watcher in watchers if watcher.row.pid == run.main_pid), None)
-        if main is not None and run.exit_code is not None:
-            main.exit_code = run.exit_code
-            main.state = "killed" if run.exit_code < 0 else "exited"
-        self.list_into(run, now_ns)
-        watched = [row for row in run.processes if row.python]
-        run.python = (main.python if main else "") or (watched[0].python if watched else run.python)
-
     def list_into(self, run: Run, now_ns: int) -> None:
         """Put the rows of all processes into the run; of very many, those with the most calls, and the rest as sums."""
         watchers = list(self.processes.all())
@@ -94,6 +79,21 @@ class Roster:
         rest = [watcher.row for watcher in watchers if watcher.identity not in identities]
         run.more = _add_to_sums(self._forgotten, rest)
         run.running = [watcher.identity.text() for watcher in self.processes.watchers.values()]
+
+    def describe(self, run: Run, now_ns: int) -> None:
+        """Put the rows of all processes into a run that is over, how it ended, and which of them still run."""
+        watchers = list(self.processes.all())
+        for watcher in watchers:
+            if watcher.alive and not watcher.is_main:
+                run.still_running.append(f"{watcher.row.pid} {' '.join(watcher.row.command)}"[:200])
+        main = next((watcher.row for watcher in watchers if watcher.is_main), None)
+        main = main or next((watcher.row for watcher in watchers if watcher.row.pid == run.main_pid), None)
+        if main is not None and run.exit_code is not None:
+            main.exit_code = run.exit_code
+            main.state = "killed" if run.exit_code < 0 else "exited"
+        self.list_into(run, now_ns)
+        watched = [row for row in run.processes if row.python]
+        run.python = (main.python if main else "") or (watched[0].python if watched else run.python)
 
     def _complete_row(self, watcher: Watcher, now_ns: int) -> Process:
         row, birth = watcher.row, watcher.birth

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _LOW = 0xFFFFFFFF
 _SLACK_NS = 1_000_000_000  # between our clock and the stamps of a process
 _NODE = struct.Struct(f"={layout.NODE_WORDS}Q")
+_OCTAVE = struct.Struct(f"={1 + SUB_BUCKETS}Q")  # BUCKETS_OCTAVE and what follows from BUCKETS_FIRST on
 _SUMS_WORDS = {kind: len(sums) + 1 for kind, sums in NO_SUMS.items()}
 _SIZES = {getattr(layout, name): getattr(layout, f"{name}_WORDS") for name in ("NODE", "LANE", "EXAMPLE", "METRIC")}
 """Records that are read when all strings, targets and buckets are known, and their words."""
@@ -210,11 +211,13 @@ class Records:
         self._sums[kind, words[at] >> 32] = tuple(min(value, LARGEST) for value in words[at + 1 : at + _SUMS_WORDS[kind]])
 
     def _read_buckets(self, at: int, number: int) -> None:
-        octave = self._words[at + layout.BUCKETS_OCTAVE]
+        octave, *counts = _OCTAVE.unpack_from(self._content, at * 8 + 8 * layout.BUCKETS_OCTAVE)
         if octave >= OCTAVES:
             self._data.damaged = True
             return
-        part = {bucket: count for bucket, count in self._counts(at) if count}
+        if max(counts) > LARGEST:
+            counts = [min(count, LARGEST) for count in counts]
+        part = {bucket: count for bucket, count in enumerate(counts, octave * SUB_BUCKETS) if count}
         buckets = self._buckets.setdefault(number, part)
         if buckets is not part:
             if not buckets.keys().isdisjoint(part):  # no writer of ours has one twice
@@ -224,19 +227,12 @@ class Records:
 
     def _replace_buckets(self, at: int, buckets: dict[int, int]) -> None:
         """Put what a record says now in the place of what it said. A count may be gone: a transaction has got its name."""
-        for bucket, count in self._counts(at):
+        octave, *counts = _OCTAVE.unpack_from(self._content, at * 8 + 8 * layout.BUCKETS_OCTAVE)
+        for bucket, count in enumerate(counts, octave * SUB_BUCKETS):
             if count:
-                buckets[bucket] = count
+                buckets[bucket] = min(count, LARGEST)
             elif bucket in buckets:
                 del buckets[bucket]
-
-    def _counts(self, at: int) -> Iterable[tuple[int, int]]:
-        """Return the buckets of one record with what is in them."""
-        first = at + layout.BUCKETS_FIRST
-        counts = self._words[first : first + SUB_BUCKETS].tolist()
-        if max(counts) > LARGEST:
-            counts = [min(count, LARGEST) for count in counts]
-        return enumerate(counts, self._words[at + layout.BUCKETS_OCTAVE] * SUB_BUCKETS)
 
     def _read_other(self, kind: int, at: int) -> None:
         number, first, second = self._words[at] >> 32, self._words[at + 1], self._words[at + 2]
@@ -255,7 +251,7 @@ class Records:
         row = self._row(at)
         if row[layout.NODE_FLAGS] & layout.FLAG_STATUS:
             self._status_places[at] = None
-            self._add_status(row[0] >> 32, self._parent(row), row)
+            self._add_status(row[0] >> 32, self._parent(row[layout.NODE_PARENT_NAME]), row)
             return
         node = self._node(row)  # before its number is known: none is its own parent
         self._nodes[row[0] >> 32] = len(self._data.nodes)
@@ -277,39 +273,40 @@ class Records:
     def _row(self, at: int) -> tuple[int, ...]:
         """Return the words of a node, its counters with bounds."""
         row = _NODE.unpack_from(self._content, at * 8)
-        if max(row[layout.NODE_TOTAL_NS :]) > LARGEST:
+        if max(row) > LARGEST:
             first = layout.NODE_TOTAL_NS
             return *row[:first], *(min(value, LARGEST) for value in row[first:])
         return row
 
-    def _parent(self, row: tuple[int, ...]) -> int:
-        parent = self._nodes.get(row[layout.NODE_PARENT_NAME] & _LOW)
+    def _parent(self, word: int) -> int:
+        parent = self._nodes.get(word & _LOW)
         if parent is None:  # can only be in a damaged file: a parent is made before its children
             self._data.damaged = True
             return -1
         return parent
 
     def _node(self, row: tuple[int, ...]) -> RawNode:
-        number = row[0] >> 32
-        target, kind = self._target(row[layout.NODE_TARGET_SITE] & _LOW)
+        head, parent_name, target_site, flags, total_ns, min_ns, max_ns, active_ns, errors, interrupted, steps, untimed = row
+        number = head >> 32
+        target, kind = self._target(target_site & _LOW)
         return RawNode(
-            parent=self._parent(row),
-            name=self._text(row[layout.NODE_PARENT_NAME] >> 32) or "(unknown)",
-            kind=kind or "function",
-            target=target,
-            call_site=self._text(row[layout.NODE_TARGET_SITE] >> 32),
-            flags=row[layout.NODE_FLAGS],
-            total_ns=row[layout.NODE_TOTAL_NS],
-            min_ns=row[layout.NODE_MIN_NS],
-            max_ns=row[layout.NODE_MAX_NS],
-            active_ns=row[layout.NODE_ACTIVE_NS],
-            errors=row[layout.NODE_ERRORS],
-            interrupted=row[layout.NODE_INTERRUPTED],
-            steps=row[layout.NODE_STEPS],
-            untimed=row[layout.NODE_UNTIMED],
-            buckets=self._buckets.get(number, {}),
-            per=self._sums.get((layout.PER, number), NO_SUMS[layout.PER]),
-            computing=self._sums.get((layout.COMPUTING, number), NO_SUMS[layout.COMPUTING]),
+            self._parent(parent_name),
+            self._text(parent_name >> 32) or "(unknown)",
+            kind or "function",
+            target,
+            self._text(target_site >> 32),
+            flags,
+            total_ns,
+            min_ns,
+            max_ns,
+            active_ns,
+            errors,
+            interrupted,
+            steps,
+            untimed,
+            self._buckets.get(number) or {},
+            self._sums.get((layout.PER, number), NO_SUMS[layout.PER]),
+            self._sums.get((layout.COMPUTING, number), NO_SUMS[layout.COMPUTING]),
         )
 
     def _add_status(self, number: int, parent: int, row: tuple[int, ...]) -> None:

@@ -137,6 +137,8 @@ class ShardSet:
         self._names: list[str] = []  # of which all that can be opened is
         self.open: dict[str, Shard] = {}
         self.folded = list(folded)
+        self.is_behind = False  # some were never read
+        self.is_left_out = False  # a shard from `totals`, as it was read for the last time
         self._pile = Pile()  # of those for whose call trees there is no room
         self._kept: dict[str, int] = {}  # {name: how many nodes are kept}
         self.broken: dict[str, str] = {}  # {name: why it cannot be read}
@@ -191,6 +193,7 @@ class ShardSet:
             self._read_on(name, shard, ran, now_ns)
             if thread_time_ns() > end_ns:
                 break
+        self.is_behind = any(shard.read_ns < 0 for _, _, shard, _ in waiting)
 
     def _read_on(self, name: str, shard: Shard, ran: tuple[int, int] | None, now_ns: int) -> None:
         """Read one; what cannot be read stays as it was."""
@@ -202,15 +205,21 @@ class ShardSet:
                 measure(data, now_ns)
                 self.take(name, data)
 
-    def take(self, name: str, data: ShardData) -> None:
-        """Take over what was read of a shard and measured."""
+    def take(self, name: str, data: ShardData, *, is_last: bool = False) -> None:
+        """Take over what was read of a shard and measured. `is_last` says that nobody asks for totals after that."""
         shard = self.open[name]
-        shard.take(data)
         self._kept[name] = len(data.nodes)
         if sum(self._kept.values()) <= _MOST_KEPT:
+            shard.take(data)
             self._pile.remove(name)
+            return
+        del self._kept[name]
+        if is_last:
+            shard.signals = data.signals
+            shard.let_go()
+            self.is_left_out = True
         else:
-            del self._kept[name]
+            shard.take(data)
             self._pile.put(name, shard.let_go())
 
     def fold(self, name: str) -> None:
