@@ -310,3 +310,42 @@ def test_the_program_does_not_feel_it(tmp_path: Path):
             break
     assert told[True] == told[False]
     assert fastest[True] <= fastest[False] * 1.3
+
+
+def test_a_service_is_all_its_launchers_together(tmp_path: Path):
+    """Two at once; one of them ends and a third one comes: counts never shrink, and are those of all in the end."""
+    folders = [tmp_path / name for name in "abc"]
+    for folder in folders:
+        folder.mkdir()
+    env: dict[str, str | None] = {"XDG_STATE_HOME": str(tmp_path / "state")}
+    options = ["--service", "web"]
+    with serve(folders[0], options=options, env=env) as first, serve(folders[1], options=options, env=env) as second:
+        wait_until(lambda: _running(tmp_path, env) == 2, "both to be in the store")
+        with top(tmp_path, "web", "--json", "--interval", "0.5", env=env) as shown:
+            lines = iter(lambda: json.loads(shown.stdout.readline()), None)  # type: ignore[union-attr]
+            line = next(lines)
+            assert (line["run"], line["name"], len(line["processes"])) == (0, "web", 2)
+            (folders[1] / "end").touch()
+            served = [int(second.finish().stdout)]
+            with serve(folders[2], options=options, env=env) as third:
+                asked = [_asked(line)]
+                while len(asked) < 12:
+                    asked.append(_asked(next(lines)))
+                assert asked == sorted(asked)
+                for folder in folders[::2]:
+                    (folder / "end").touch()
+                served += [int(run.finish().stdout) for run in (first, third)]
+                for _ in range(20):
+                    if _asked(line := next(lines)) == sum(served):
+                        break
+                assert _asked(line) == sum(served)
+                assert not line["ended"]
+
+
+def _running(folder: Path, env: dict[str, str | None]) -> int:
+    document = json.loads(hookmon(["history", "--json"], cwd=folder, env=env).stdout)
+    return int(document.get("running", 0))
+
+
+def _asked(line: dict[str, Any]) -> int:
+    return sum(row["all"]["calls"] for row in line["calls"] if row["name"] == "ask")

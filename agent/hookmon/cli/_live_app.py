@@ -25,6 +25,7 @@ from hookmon.collector.counters import CallKey
 from hookmon.collector.live import LiveRun
 from hookmon.collector.windows import WINDOWS, History
 from hookmon.report.texts import count, duration, inert, percent
+from hookmon.services.live import LiveService
 
 _MOST_ROWS = 300
 _SHOWN_IN_FLIGHT = 50
@@ -84,7 +85,7 @@ class LiveApp(App[None]):
     #processes { height: 1fr; min-height: 4; }
     """
 
-    def __init__(self, live: LiveRun, history: History, wanted: str = "") -> None:
+    def __init__(self, live: LiveRun | LiveService, history: History, wanted: str = "") -> None:
         """Begin with a run that is open for looking at; whoever opened it closes it."""
         super().__init__()
         self.live = live
@@ -154,7 +155,7 @@ class LiveApp(App[None]):
         state = "ended" if now.ended else "paused" if self.is_paused else "running"
         off = rows.off_text(self.live.switched)
         state += f", {off}" if off else ""
-        name = f" {run.name}" if run.name else ""
+        name = f"run {run.id}" + (f" {run.name}" if run.name else "") if run.id else run.name
         command = inert(" ".join(run.command))
         cpu = percent(sum(row.cpu_share for row in self.history.processes()))
         times = "  ".join(
@@ -164,7 +165,7 @@ class LiveApp(App[None]):
         marked = f"  marked {duration(now.at_ns - self.history.marked_ns)} ago" if self.history.marked_ns else ""
         wanted = f"  only {inert(self.wanted)}" if self.wanted else ""
         return [
-            (f"run {run.id}{inert(name)}  {state}  {duration(max(0, now.at_ns - run.started_ns))}  {command}", "bold"),
+            (f"{inert(name)}  {state}  {duration(max(0, now.at_ns - run.started_ns))}  {command}", "bold"),
             (f"{rows.rate(figures.rate)} {noun}/s  {times}  {count(figures.errors, 'error')}", ""),
             (
                 f"window {self.window}  sorted by {self.sort}{marked}{wanted}  {count(len(now.in_flight))} in flight"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hookmon.collector.live import LiveRun
+    from hookmon.services.live import LiveService
 
 
 def store_here() -> Store:
@@ -143,8 +145,19 @@ def open_running(which: str) -> Iterator[list[LiveRun]]:
             live.close()
 
 
-def _running_starts(service: str) -> list[tuple[RunFile, Run]]:
-    """Return the runs of a service that go on; none where there is no such service."""
+def open_service(which: str) -> LiveService | None:
+    """Return a service of which something runs, all its starts together; None where there is none of that name."""
+    found = _running_starts(which) if which else []
+    if not found:
+        return None
+    from hookmon.services.live import LiveService
+
+    began_s = time.time()
+    return LiveService(which, lambda: _running_starts(which, began_s))
+
+
+def _running_starts(service: str, since_s: float = 0) -> list[tuple[RunFile, Run]]:
+    """Return the runs of a service that go on; none where there is no such service. Those that ended before are not looked at."""
     from hookmon.collector.live import file_to_follow, is_running
     from hookmon.core.errors import StoreError
     from hookmon.services import reading
@@ -152,7 +165,7 @@ def _running_starts(service: str) -> list[tuple[RunFile, Run]]:
 
     found = []
     with suppress(StoreError):
-        for start in reading.starts(ServiceStore.of_user(find_project(Path.cwd())), service):
+        for start in reading.starts(ServiceStore.of_user(find_project(Path.cwd())), service, since_s):
             with suppress(RunFileError):
                 run_file = RunFile(start.run_file)
                 run_file, run = file_to_follow(run_file, run_file.head())

@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from hookmon.collector.live import LiveRun
     from hookmon.collector.store import Run
     from hookmon.collector.windows import History
+    from hookmon.services.live import LiveService
 
 _NICENESS = 10
 _SHORTEST_S = 0.1
 
 
 @click.command("top", short_help="Watch a running run live.")
-@click.argument("run", default="", metavar="[RUN|PID]")
+@click.argument("run", default="", metavar="[RUN|PID|SERVICE]")
 @click.option("--plain", is_flag=True, help="Print a line each second; so it is where there is no terminal.")
 @click.option("--filter", "wanted", default="", metavar="TEXT", help="Only calls whose name, kind or target holds TEXT.")
 @click.option(
@@ -37,16 +38,17 @@ _SHORTEST_S = 0.1
 def command(run: str, plain: bool, wanted: str, interval: float, as_json: bool) -> None:
     """Watch a run while it goes on: rates, percentiles, what is in flight, processes.
 
-    RUN is a number, a name, or the path of a run file; PID is any process of a running run; without either it is the newest that
-    goes on. The program is not touched: only files that it writes are read. --json prints one object a line. Ends with the
-    run, by q or Ctrl-C. Exit code 1 when nothing runs.
+    RUN is a number, a name, or the path of a run file; PID is any process of a running run; SERVICE is a name of hookmon run
+    --service: all starts of it together, through restarts. Without any it is the newest run that goes on. The program is not
+    touched: only files that it writes are read. --json prints one object a line. Ends with the run, by q or Ctrl-C. Exit code 1
+    when nothing runs.
     """
     is_shown = not (plain or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
     if is_shown and find_spec("textual") is None:
         raise HookmonError(
             "the live view needs Textual: pip install 'hookmon[top]'; hookmon top --plain works without", code="no-textual"
         )
-    live = _runs.open_live(run)
+    live = _runs.open_service(run) or _runs.open_live(run)
     from hookmon.collector.windows import History
 
     history = History(live.run.started_ns, round(interval * 1e9))
@@ -66,7 +68,7 @@ def command(run: str, plain: bool, wanted: str, interval: float, as_json: bool) 
 class _Printer:
     """Prints a line for each snapshot but the first, which has nothing to be compared with."""
 
-    def __init__(self, live: LiveRun, history: History, wanted: str, as_json: bool) -> None:
+    def __init__(self, live: LiveRun | LiveService, history: History, wanted: str, as_json: bool) -> None:
         self.every_ns = history.every_ns
         self._live = live
         self._history = history
@@ -93,11 +95,12 @@ class _Printer:
 
     def end(self, run: Run) -> str:
         """Say where the run can be seen from now on."""
-        _output.tell(f"hookmon: run {run.id} has ended; hookmon report {run.id} shows it")
+        shows = f"hookmon report {run.id}" if run.id else f"hookmon history {run.name}"
+        _output.tell(f"hookmon: {f'run {run.id}' if run.id else run.name} has ended; {shows} shows it")
         return ""
 
 
-def _print(live: LiveRun, history: History, wanted: str, as_json: bool) -> None:
+def _print(live: LiveRun | LiveService, history: History, wanted: str, as_json: bool) -> None:
     """Print a line after each interval until the run ends or nobody reads any more."""
     from hookmon.collector.feed import Feed
 
