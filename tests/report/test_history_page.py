@@ -11,7 +11,7 @@ from days import GET, MS, SQL, THREE_DAYS, at, days_of, hours
 from hookmon.collector.counters import CallKey
 from hookmon.report.history.model import Days
 from hookmon.report.history.reading import Start
-from hookmon.report.history.wording import change, verdict
+from hookmon.report.history.wording import change, headline
 from hookmon.report.texts import duration
 
 COMMAND = ["gunicorn", "app:app"]
@@ -56,8 +56,7 @@ def test_a_page_shows_what_there_is(look: Callable[..., Visit], name: str):
     seen = look(days())
     shown = seen.page.evaluate("[...document.querySelectorAll('main section[data-title]')].filter(s => !s.hidden).map(s => s.id)")
     assert set(shown) == sections
-    said = verdict(days())
-    assert seen.texts("#verdict h1") == [said[0].upper() + said[1:]]
+    assert seen.texts("#verdict h1") == [headline(days())]
     body = seen.page.inner_text("body")
     assert not any(word in body for word in ("[object", "undefined", "NaN", "Infinity"))
 

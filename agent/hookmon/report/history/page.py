@@ -10,13 +10,12 @@ from dataclasses import asdict
 from typing import Any
 
 from hookmon.report.history.model import Curve, Days, Row
-from hookmon.report.history.wording import gaps, is_slower, reach, state, used, verdict, version_changes
+from hookmon.report.history.wording import gaps, headline, is_slower, reach, state, used, version_changes
 
 
 def document(days: Days) -> dict[str, Any]:
     """Return the whole document."""
     first = days.days[0]
-    said = verdict(days)
     return {
         "service": days.service,
         "transaction": days.transaction,
@@ -25,7 +24,7 @@ def document(days: Days) -> dict[str, Any]:
         "when": f"{first.date} {days.now_clock} {days.zone}".strip() if days.goes_on else first.date,
         "state": state(days),
         "last_start": asdict(days.last_start) if days.last_start else None,
-        "verdict": {"state": _tone(days), "title": said[0].upper() + said[1:], "detail": reach(days)},
+        "verdict": {"state": _tone(days), "title": headline(days), "detail": reach(days)},
         "days": [
             {key: value for key, value in asdict(day).items() if key not in ("parts", "used", "starts", "gaps")}
             | {

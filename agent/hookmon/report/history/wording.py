@@ -13,6 +13,17 @@ _ALIKE = 0.05  # a difference of less than this share is none
 _MOST_LISTED = 4
 
 
+def sentence(text: str) -> str:
+    """Return a sentence of its own: with a capital and a full stop."""
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def headline(days: Days) -> str:
+    """Return the verdict as a headline. A name keeps its letters."""
+    said = verdict(days)
+    return said if days.transaction else said[0].upper() + said[1:]
+
+
 def verdict(days: Days) -> str:
     """Return how the day compares with the day before, in one sentence."""
     day, before = days.days[0], days.days[1]

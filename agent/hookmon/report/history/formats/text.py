@@ -8,7 +8,7 @@ from typing import TextIO
 
 from hookmon.report.history.model import Curve, Day, Days, Point, Row
 from hookmon.report.history.reading import sum_of
-from hookmon.report.history.wording import change, gaps, is_slower, reach, state, used, verdict, version_changes
+from hookmon.report.history.wording import change, gaps, headline, is_slower, reach, sentence, state, used, version_changes
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.sparkline import spark
 from hookmon.report.texts import count, duration
@@ -50,11 +50,7 @@ def _head(screen: Screen, days: Days) -> None:
         pieces.append((f"last start {day}{last.clock}{version}", ""))
     screen.flow(pieces, between=" · ")
     screen.line()
-    screen.paragraph(_sentence(verdict(days)), "bold")
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}."
+    screen.paragraph(f"{headline(days)}.", "bold")
 
 
 def _day_of(days: Days, moment: float) -> str:
@@ -97,7 +93,7 @@ def _days(screen: Screen, days: Days) -> None:
             rows.append([("started", "dim"), (_marks(day), "yellow"), *[("", "")] * 7])
     screen.table(columns, rows)
     if reach(days):
-        screen.paragraph(_sentence(reach(days)), "dim")
+        screen.paragraph(sentence(reach(days)), "dim")
 
 
 def _title(days: Days) -> str:
@@ -182,8 +178,8 @@ def _rows(screen: Screen, days: Days, everything: bool) -> None:
     more = f", {count(len(rows) - len(shown))} more with --all" if len(shown) < len(rows) else ""
     noun = "call" if days.transaction else days.noun
     where = f"Inside {days.transaction}" if days.transaction else f"Each {noun}"
-    screen.title(where, f"most time first; beside it {days.days[1].name}{more}")
-    has_week = days.days[2].is_kept
+    has_day, has_week = days.days[1].is_kept, days.days[2].is_kept
+    screen.title(where, f"most time first{f'; beside it {days.days[1].name}' if has_day else ''}{more}")
     columns = [
         Column("name", least=16),
         Column(_CLOCKS, rank=2, least=_CELLS),
@@ -195,11 +191,10 @@ def _rows(screen: Screen, days: Days, everything: bool) -> None:
         Column("was", rank=1),
         Column(days.days[2].name, rank=3),
     ]
-    cells = [_row(days, row) for row in shown]
-    if not has_week:
-        del columns[-1]
-        cells = [row[:-1] for row in cells]
-    screen.table(columns, cells)
+    left_out = {3, 7} if not has_day else set()
+    left_out |= {8} if not has_week else set()
+    cells = [[cell for at, cell in enumerate(_row(days, row)) if at not in left_out] for row in shown]
+    screen.table([column for at, column in enumerate(columns) if at not in left_out], cells)
 
 
 def _row(days: Days, row: Row) -> list[Piece]:
@@ -236,4 +231,4 @@ def _notes(screen: Screen, days: Days) -> None:
     if days.notes:
         screen.title("To know")
         for note in days.notes:
-            screen.paragraph(_sentence(note), "dim", indent=2)
+            screen.paragraph(sentence(note), "dim", indent=2)
