@@ -8,6 +8,7 @@ import re
 import socket
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -337,6 +338,26 @@ def test_brushing_with_the_keyboard_filters_the_page(look: Callable[..., Visit])
     assert calls_shown(seen) == {"GET /users/<id>": 12 + 13, "SELECT name": 4}
     seen.page.click("#timeline .range button")
     assert len(calls_shown(seen)) > 2
+
+
+def test_a_window_of_a_service_goes_by_the_clock(look: Callable[..., Visit]):
+    """Its name and time stand in the place of a number, and its rows of processes are starts."""
+    run = busy()
+    run.id, run.name, run.service, run.started_at = 0, "web", "web", "2026-11-30T13:58:00.000+01:00"
+    run.since_s = datetime.fromisoformat(run.started_at).timestamp()
+    run.interval_ns, run.duration_ns = 60 * 10**9, 8 * 60 * 10**9
+    run.until_s = run.since_s + 480
+    for sample in run.samples:
+        sample.at_ns *= 60
+    seen = look(run)
+    assert seen.texts("#verdict .command")[0].startswith("web · ")
+    assert seen.texts("#timeline h2")[0].startswith("By the clock")
+    assert seen.texts("#processes h2")[0].startswith("Starts")
+    assert "overhead of watching" not in " ".join(seen.texts(".tile span"))
+    seen.page.focus("#timeline .charts")
+    for key in ("ArrowRight", "ArrowRight", "Shift+ArrowRight"):
+        seen.page.keyboard.press(key)
+    assert seen.texts("#timeline .range b") == ["Only from 13:59 to 14:01."]
 
 
 def test_a_transaction_opens_with_its_slowest_example(look: Callable[..., Visit]):

@@ -41,8 +41,8 @@ function drawVerdict() {
     of("mixed") ? tile(of("mixed"), "faster and slower", "bad") : null,
     tile(data.new_findings.length, data.new_findings.length === 1 ? "new finding" : "new findings", "bad"),
     tile(data.gone_findings.length, data.gone_findings.length === 1 ? "finding gone" : "findings gone", "good"),
-    [duration(data.a.duration_ns), "run time of A"],
-    [duration(data.b.duration_ns), "run time of B"],
+    [duration(data.a.duration_ns), data.a.window ? "length of A" : "run time of A"],
+    [duration(data.b.duration_ns), data.b.window ? "length of B" : "run time of B"],
   ]);
 }
 
@@ -191,16 +191,16 @@ function intervalKey() {
 
 function drawRuns() {
   const { a, b } = data;
-  const busy = (side) => [side.waits === null ? "" : `waited ${side.waits.toFixed(2)} s for each second of a processor`, `others used ${percent(side.others)}`].filter(Boolean).join(", ");
+  const busy = (side) => [side.waits === null ? "" : `waited ${side.waits.toFixed(2)} s for each second of a processor`, side.window ? "" : `others used ${percent(side.others)}`].filter(Boolean).join(", ");
   const facts = [
     ["run", sideName], ["command", (side) => el("code", {}, side.command.join(" "))], ["started", (side) => side.started_at], ["time", (side) => duration(side.duration_ns)],
     ["its time", (side) => side.account],
-    ["ending", (side) => side.ending], ["machine", (side) => side.host], ["processor", (side) => [side.cpu, side.cores ? count(side.cores, "core") : ""].filter(Boolean).join(", ")],
+    ["version", (side) => side.version], ["ending", (side) => (side.window ? "" : side.ending)], ["machine", (side) => side.host], ["processor", (side) => [side.cpu, side.cores ? count(side.cores, "core") : ""].filter(Boolean).join(", ")],
     ["processors were", busy], ["Python", (side) => side.python], ["engine", (side) => side.engine], ["hookmon", (side) => side.hookmon],
   ];
-  const matters = ["command", "ending", "machine", "processor", "Python", "engine", "hookmon"];
+  const matters = ["command", "version", "ending", "machine", "processor", "Python", "engine", "hookmon"];
   const text = (value) => typeof value === "string" ? value : value.textContent;
-  const lines = facts.map(([name, of]) => {
+  const lines = facts.filter(([name, of]) => !["version", "ending"].includes(name) || of(a) || of(b)).map(([name, of]) => {
     const [one, other] = [of(a), of(b)];
     return el("tr", { class: matters.includes(name) && text(one) !== text(other) ? "differs" : null }, el("td", {}, name), el("td", {}, one || "\u2013"), el("td", {}, other || "\u2013"));
   });

@@ -94,7 +94,8 @@ function drawCalls() {
 
 function drawProcesses() {
   if (!data.processes.length) return;
-  const box = section("processes");
+  const box = section("processes", data.run.window ? "each start with all its processes" : "");
+  if (data.run.window) document.querySelector("#processes h2").firstChild.textContent = "Starts";
   const step = data.run.interval_ns;
   const alive = (row) => {
     if (!isBrushed() || !row.started_ns || !data.run.started_ns) return true;

@@ -98,7 +98,8 @@ function brushed(rows, byName = false) {
 function rangeBar(sticky = false) {
   if (!isBrushed()) return null;
   const step = data.run.interval_ns;
-  const text = `Only from ${duration(range.from * step)} to ${duration((range.to + 1) * step)}. `;
+  const at = (index) => (data.run.window ? clockOf(index * step / 1e9) : duration(index * step));
+  const text = `Only from ${at(range.from)} to ${at(range.to + 1)}. `;
   return el("div", { class: sticky ? "range fixed" : "range" },
     el("b", {}, text),
     sticky ? el("span", { class: "dim" }, "What ended in it; percentiles within 9 %. Self time, findings and the call tree are kept for the whole run only.") : null,

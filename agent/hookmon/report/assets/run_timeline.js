@@ -55,6 +55,27 @@ function usageColumns(intervals) {
   return columns;
 }
 
+const CLOCK_STEPS = [60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400];
+
+/** Seconds since midnight at the beginning of a window of a service, by the clock on the wall there. */
+function clockBegins() {
+  const [, hour, minute, second] = /T(\d+):(\d+):(\d+)/.exec(data.run.started_at) || [0, 0, 0, 0];
+  return Number(hour) * 3600 + Number(minute) * 60 + Number(second);
+}
+
+function clockOf(seconds) {
+  const minutes = Math.floor((clockBegins() + seconds) / 60) % 1440;
+  return `${String(Math.floor(minutes / 60)).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
+}
+
+/** Ticks at whole steps of the clock. */
+function clockSplits(plot, axis, from, to, step) {
+  const begins = clockBegins();
+  const ticks = [];
+  for (let at = Math.ceil((begins + from) / step) * step - begins; at <= to; at += step) ticks.push(at);
+  return ticks;
+}
+
 function drawTimeline() {
   const step = data.run.interval_ns;
   let intervals = 0;
@@ -62,6 +83,7 @@ function drawTimeline() {
   for (const row of data.usage) intervals = Math.max(intervals, Math.round(row.at_ns / step) + 1);
   if (!step || !data.series.length || intervals < 2) return;
   const box = section("timeline", "drag over a chart, or use the arrow keys, to look at a part");
+  if (data.run.window) document.querySelector("#timeline h2").firstChild.textContent = "By the clock";
   const choices = timelineChoices();
   const select = el("select", { "aria-label": "What is drawn", on: { change: draw } }, choices.map((choice, at) => el("option", { value: at }, choice.label)));
   select.style.maxWidth = "100%";
@@ -119,7 +141,7 @@ function drawTimeline() {
       cursor: { sync: { key: "run" }, drag: { x: true, y: false, setScale: false }, points: { size: 5 } },
       scales: { x: { time: false, range: [0, intervals * step / 1e9] }, y: { range: (plot, least, most) => [0, most > 0 ? most * 1.12 : 1] } },
       axes: [
-        { ...axis, size: 24, values: (plot, ticks) => ticks.map((tick) => tick === 0 ? "0" : duration(tick * 1e9).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ")) },
+        { ...axis, size: 24, ...(data.run.window ? { space: 64, incrs: CLOCK_STEPS, splits: clockSplits } : {}), values: (plot, ticks) => data.run.window ? ticks.map(clockOf) : ticks.map((tick) => tick === 0 ? "0" : duration(tick * 1e9).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ")) },
         { ...axis, size: 68, space: 26, values: (plot, ticks) => ticks.map((tick) => tick === 0 ? "0" : write(tick).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ")) },
       ],
       series: [{}, ...series.map((each) => ({ ...each, points: { show: isPoint && !each.fill } }))],
@@ -127,7 +149,7 @@ function drawTimeline() {
         setCursor: [(plot) => {
           const at = plot.cursor.idx;
           readings.textContent = at === null || at === undefined ? "" :
-            `at ${duration(columns[0][at] * 1e9)}: ` + series.map((each, index) => columns[index + 1][at] === null ? null : `${each.label} ${write(columns[index + 1][at])}`).filter(Boolean).join(", ");
+            `at ${data.run.window ? clockOf(columns[0][at]) : duration(columns[0][at] * 1e9)}: ` + series.map((each, index) => columns[index + 1][at] === null ? null : `${each.label} ${write(columns[index + 1][at])}`).filter(Boolean).join(", ");
         }],
         setSelect: [(plot) => {
           if (isSetting || plot.select.width < 3) return;

@@ -53,9 +53,9 @@ def _fails(row: CountRow) -> bool:
 
 
 def traffic_note(rows: list[CountRow]) -> str:
-    """Return how many transactions came in each window, "" where there were none."""
+    """Return how many transactions came in each window, "" where they are as many."""
     a, b = (sum(getattr(row, name) for row in rows if not row.name) for name in ("calls_a", "calls_b"))
-    if not a and not b:
+    if a == b:
         return ""
-    more = f", {percent(abs(b / a - 1))} {'more' if b > a else 'fewer'} than A" if a and a != b else ""
+    more = f", {percent(abs(b / a - 1))} {'more' if b > a else 'fewer'} than A" if a else ""
     return f"A had {count(a, 'transaction')}, B {count(b)}{more}; that alone is no change"
