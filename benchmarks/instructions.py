@@ -4,7 +4,8 @@ Cachegrind runs a loop of N and of 2 N calls, watched and bare. The difference o
 start; the difference of those differences is what watching adds. The clock is one of our own, which takes the same step at each
 look: by a real one every run finds other durations, and each new one of a histogram costs as much as sixty calls. Its
 instructions are in the numbers, some ten for each look; two runs differ by some ten in a hundred million. "request" is a Flask
-request of five GETs and two queries under `hookmon run`, with all packs, by the real clock. Prints
+request of five GETs and two queries under `hookmon run`, with all packs, by the real clock. "off" and the like
+are "function" while it or others are switched off. Prints
 {"added": {scenario: instructions a call}, …} or {"skipped": reason}.
 """
 
@@ -39,7 +40,20 @@ int clock_gettime(clockid_t clock, struct timespec *now)
     return 0;
 }
 """
-SCENARIOS = ("function", "method", "named", "coroutine", "nested", "coded", "numbers", "awaited", "request")
+SCENARIOS = (
+    "function",
+    "method",
+    "named",
+    "coroutine",
+    "nested",
+    "coded",
+    "numbers",
+    "awaited",
+    "off",
+    "off by name",
+    "others off",
+    "request",
+)
 
 
 def _run(scenario: str, calls: int, folder: str, clock: str, *before: str) -> str:

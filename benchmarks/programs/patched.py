@@ -28,3 +28,17 @@ def watched_shop(folder: str, wrapt_folder: str) -> object:
     ):  # or nothing would look like a very good result
         raise RuntimeError("the shop could not be watched")
     return shop
+
+
+def switch_off(folder: str, *lines: str) -> None:
+    """Switch targets off in this process, or everything where none is given, by a control page as a run has it."""
+    from pathlib import Path
+
+    from hookmon.collector.control import page
+    from hookmon.collector.switches import Switch
+    from hookmon.core import layout
+    from hookmon.probe.recording import control
+
+    Path(folder, layout.CONTROL_NAME).write_bytes(page())
+    control.begin(folder)
+    Switch(Path(folder)).off(lines)

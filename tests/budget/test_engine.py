@@ -78,7 +78,7 @@ def test_a_watched_call_adds_a_fraction_of_an_empty_decorator(ratios: dict[str, 
 def instructions() -> dict[str, float]:
     """What watching adds, in instructions. To import Flask under cachegrind, four times, takes minutes."""
     has_time = "HOOKMON_BOTH" in os.environ and all(map(find_spec, ("flask", "redis")))
-    scenarios = ["function", "nested", *(["request"] if has_time else [])]
+    scenarios = ["function", "nested", "off", "others off", *(["request"] if has_time else [])]
     command = [sys.executable, str(ROOT / "benchmarks" / "instructions.py"), *scenarios]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
@@ -97,6 +97,12 @@ def test_a_watched_call_adds_at_most_eight_hundred_instructions(instructions: di
 def test_ten_nested_calls_add_what_ten_single_ones_do(instructions: dict[str, float]):
     """In instructions, within one percent. In time, a wrapper in C that does nothing costs more when ten are nested."""
     assert instructions["nested"] <= 10.1 * instructions["function"]
+
+
+def test_what_is_off_adds_what_the_way_through_c_takes(instructions: dict[str, float]):
+    """Nothing is counted, and nothing asks for more than one word; while another function is off, a call costs little more."""
+    assert instructions["off"] <= 500
+    assert instructions["others off"] <= instructions["function"] + 40
 
 
 def test_a_request_adds_at_most_two_and_a_half_percent_of_its_instructions(instructions: dict[str, float]):
