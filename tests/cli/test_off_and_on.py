@@ -66,11 +66,12 @@ class Program:
 
 
 @contextmanager
-def started(folder: Path, steps: int) -> Iterator[Program]:
+def started(folder: Path, steps: int, *, state: Path | None = None, options: tuple[str, ...] = ()) -> Iterator[Program]:
     write(folder, {"app.py": PROGRAM})
-    (folder / ".git").mkdir()
+    (folder / ".git").mkdir(parents=True)
     config = watch("__main__", "ask", "quote")
-    run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=config, env={"STEPS": str(steps)})
+    env: dict[str, str | None] = {"STEPS": str(steps)} | ({"XDG_STATE_HOME": str(state)} if state else {})
+    run = hookmon_start([sys.executable, "app.py"], cwd=folder, config=config, env=env, options=list(options))
     try:
         program = Program(folder, run)
         program.step()
@@ -150,3 +151,31 @@ def test_a_page_of_an_older_launcher_refuses(tmp_path: Path):
         report = program.end()
     assert calls(report)["ask"] == 20
     assert spots(report) == []
+
+
+@pytest.mark.process
+def test_all_that_runs_of_a_service_is_switched(tmp_path: Path):
+    """From whatever project; a run of another service, and one of none, go on."""
+    state = tmp_path / "state"
+    of_web = ("--service", "web")
+    with (
+        started(tmp_path / "one", 3, state=state, options=of_web) as one,
+        started(tmp_path / "two", 3, state=state, options=of_web) as two,
+        started(tmp_path / "three", 3, state=state, options=("--service", "jobs", "--name", "web")) as three,
+    ):
+        programs = (one, two, three)
+        wait_until(lambda: len(json.loads(switched(one.folder, state, "on"))) == 2, "the starts of the service")
+        assert [row["all_off"] for row in json.loads(switched(one.folder, state, "off"))] == [True, True]
+        for program in programs:
+            program.step()
+        assert [row["all_off"] for row in json.loads(switched(two.folder, state, "on"))] == [False, False]
+        for program in programs:
+            program.step()
+        found = [calls(program.end())["quote"] for program in programs]
+    assert found == [20, 20, 30]
+
+
+def switched(folder: Path, state: Path, verb: str) -> str:
+    done = hookmon([verb, "web", "--json"], cwd=folder, env={"XDG_STATE_HOME": str(state)})
+    assert done.exit_code == 0, done.stderr
+    return done.stdout

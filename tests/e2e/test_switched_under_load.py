@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import Result, Started, hookmon_start, wait_until, watch, write
+from support.runs import Result, Started, hookmon, hookmon_start, wait_until, watch, write
 
 from hookmon.collector.live import LiveRun
 from hookmon.collector.store import Store
@@ -24,6 +24,8 @@ from hookmon.collector.switches import Switch
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("warm_launcher")]
 
 FLIPS = 1_000
+RELOADS = 9
+CONFIG = watch("shop", "helper", "numbers")
 CLIENTS = 4
 PATHS = ("/page", "/page", "/fail", "/page")  # what a client asks for in one stretch, one after the other
 
@@ -121,7 +123,7 @@ class Server:
 
 
 @contextmanager
-def serve(kind: str, folder: Path, **env: str) -> Iterator[Server]:
+def serve(kind: str, folder: Path, config: str = CONFIG, **env: str) -> Iterator[Server]:
     source, command, option, address = SERVERS[kind]
     write(folder, {"shop.py": source})
     (folder / ".git").mkdir()
@@ -129,7 +131,7 @@ def serve(kind: str, folder: Path, **env: str) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     words = [sys.executable, *command, option, address.format(port), "shop:app"]
-    run = hookmon_start(words, cwd=folder, config=watch("shop", "helper", "numbers"), env=dict(env))
+    run = hookmon_start(words, cwd=folder, config=config, env=dict(env))
     try:
 
         def answers() -> bool:
@@ -236,3 +238,42 @@ def test_no_request_fails_whenever_it_is_switched(kind: str, tmp_path: Path):
         assert times <= server.statuses[status]
         assert times >= server.statuses[status] - statuses[status]
     assert done.report["in_flight"] == []
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_no_request_fails_while_watches_come_and_go(kind: str, tmp_path: Path):
+    """By `hookmon reload`, in all processes of the server; what was watched all the time has every call."""
+    if find_spec(kind) is None:
+        pytest.skip(f"{kind} is not installed")
+    with serve(kind, tmp_path, watch("shop", "numbers")) as server:
+        is_done = threading.Event()
+        told: list[str] = []
+
+        def ask_on(client: int) -> None:
+            while not is_done.is_set():
+                server.ask(client)
+
+        def reload_all_the_time() -> None:
+            try:
+                for number in range(RELOADS):
+                    (tmp_path / "hookmon.toml").write_text(watch("shop", "numbers", *(["helper"] if number % 2 == 0 else [])))
+                    done = hookmon(["reload", "--wait", "60"], cwd=tmp_path)
+                    assert done.exit_code == 0, done.stderr
+                    told.append(done.stderr.partition("run 1: ")[2].strip())
+            finally:
+                is_done.set()
+
+        server.together(ask_on, reload_all_the_time)
+        asked = sum(server.statuses.values())
+        (tmp_path / "hookmon.toml").write_text(watch("shop", "numbers", "helper"))
+        assert hookmon(["reload"], cwd=tmp_path).exit_code == 0
+        server.together(lambda client: server.ask(client, 5))
+        server.at_rest()
+        done = server.end()
+    after = CLIENTS * 5 * len(PATHS)
+    processes = 2 if kind == "gunicorn" else 1
+    assert told[0].startswith(f"shop:helper: put in in {processes} process")
+    assert set(told[1:]) == {"taken out: shop:helper", "back again: shop:helper"}
+    requests, by_status, helpers, numbers = counted(done.report)
+    assert requests == numbers == sum(by_status.values()) == asked + after
+    assert after < helpers < asked + after
