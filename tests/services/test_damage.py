@@ -128,3 +128,49 @@ def test_a_piece_that_cannot_be_read_is_left_out(whole: Path, tmp_path: Path):
     start = MovedStart(store, "other", clock, program)
     program.work()
     assert start.end() == sums_of(program.nodes) == sums_of_hours(store, "other")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE VIEW more AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n",
+        "CREATE TRIGGER t AFTER INSERT ON minutes BEGIN DELETE FROM hours; END",
+        "ALTER TABLE hours ADD COLUMN more AS (hex(zeroblob(1000000)))",
+        "DROP TABLE examples",
+    ],
+    ids=["view", "trigger", "computed", "missing"],
+)
+def test_a_store_with_other_tables_is_not_used(whole: Path, tmp_path: Path, statement: str):
+    """It may lie in a project that somebody sent: nobody looks into it, and who writes begins a new one."""
+    shutil.copy(whole, tmp_path / "services.sqlite")
+    with closing(sqlite3.connect(tmp_path / "services.sqlite")) as connection:
+        connection.execute(statement)
+    store = ServiceStore(tmp_path / "services.sqlite")
+    for look in LOOKS:
+        with pytest.raises(StoreError, match="its tables are not those of a store"):
+            look(store)
+    with store.writing():
+        pass
+    assert reading.services(store) == []
+    assert len(list(tmp_path.glob("*.damaged-1"))) == 1
+
+
+@pytest.mark.parametrize("value", ["x'ff'", "NULL", "'text'"])
+def test_a_value_of_another_type_is_left_out(whole: Path, tmp_path: Path, value: str):
+    """Whatever column it stands in."""
+    columns = {
+        "starts": ("command", "run_file", "started_s", "ended_s", "seen_s", "totals", "pid", "version", "exit_code"),
+        "places": ("parent", "name", "kind", "target", "site", "flags"),
+        "minutes": ("whole", "own", "calls", "cpu_ns", "rss_bytes", "processes", "launcher_cpu_ns"),
+        "hours": ("whole", "own", "calls", "cpu_ns"),
+        "examples": ("name", "kind", "duration_ns", "is_failed", "body"),
+    }
+    for table, names in columns.items():
+        for name in names:
+            shutil.copy(whole, tmp_path / "services.sqlite")
+            store = ServiceStore(tmp_path / "services.sqlite")
+            with store.writing() as connection, suppress(sqlite3.IntegrityError):
+                connection.execute(f"UPDATE {table} SET {name} = {value} WHERE rowid % 2")
+            for look in LOOKS:
+                with suppress(StoreError):
+                    look(store)

@@ -16,7 +16,7 @@ from hookmon.collector.rows import Example
 from hookmon.services import limits
 from hookmon.services.clock import minute_of
 from hookmon.services.packing import pack_value, unpack_value
-from hookmon.services.places import Place, flags_of, node_of
+from hookmon.services.places import Place, flags_of, is_sound, node_of
 
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
@@ -142,7 +142,7 @@ def add_to(run: Run, texts: Iterable[ExampleText]) -> None:
             check(Example, {name: value for name, value in body["row"].items() if name != "failed"})
             spans = [(int(at), int(lane), int(start), int(length)) for at, lane, start, length in body["spans"]]
             row = Example(0, 0, spans=spans, **body["row"])
-            if not all(_is_sound(place) for place in found):
+            if not all(is_sound(place) for place in found):
                 continue
             if not all(0 <= at < len(found) for at in (body["node"], *(span[0] for span in spans))):
                 continue
@@ -163,7 +163,3 @@ def add_to(run: Run, texts: Iterable[ExampleText]) -> None:
         row.started_ns = row.started_at_ns - round(run.since_s * 1e9)
         row.is_slow, row.is_first_failed = not text.is_failed, text.is_failed
         run.examples.append(row)
-
-
-def _is_sound(place: Place) -> bool:
-    return all(isinstance(text, str) for text in place[1:5]) and type(place.parent) is type(place.flags) is int

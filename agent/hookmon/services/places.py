@@ -74,6 +74,11 @@ class Place(NamedTuple):
     flags: int
 
 
+def is_sound(place: Place) -> bool:
+    """Say whether a place that was read has texts and numbers where they belong."""
+    return all(isinstance(text, str) for text in place[1:5]) and type(place.parent) is type(place.flags) is int
+
+
 ALL = Place(-1, "", WHOLE, "", "", 0)
 
 

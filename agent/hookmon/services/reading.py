@@ -15,12 +15,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
+from hookmon.collector.columns import check
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.core.errors import StoreError
 from hookmon.services.clock import HOUR_S, MINUTE_S, MINUTES, hour_of, minute_of
 from hookmon.services.courses import Piece
 from hookmon.services.packing import unpack, unpack_one, unpack_some
-from hookmon.services.places import Counts, Place
+from hookmon.services.places import Counts, Place, is_sound
 from hookmon.services.store import ServiceStore
 
 T = TypeVar("T")
@@ -28,6 +29,8 @@ T = TypeVar("T")
 RUNNING, ENDED, RECOVERED, LOST = "running", "ended", "recovered", "lost"
 """States of a start. A start that says it is running may have a launcher that was killed: see `recovery`."""
 
+_CHECKED = ("id", "key", "command", "version", "project", "state", "exit_code", "pid", "python", "hookmon", "machine")
+_NUMBERS = frozenset(("cpu_ns", "rss_bytes", "processes", "launcher_cpu_ns", "launcher_rss_bytes"))
 _NO_COUNTS: dict[int, Counts] = {}
 _FINE_S = 6 * HOUR_S
 """Windows up to so long are added up from minutes, as far as there are any; of longer ones whole hours are taken."""
@@ -134,7 +137,18 @@ def starts(store: ServiceStore, service: str, since_s: float = 0, until_s: float
             " WHERE service = ? AND started_s < ? AND (ended_s IS NULL OR ended_s >= ?) ORDER BY started_s, id",
             [id_of(connection, service), min(until_s, 2**62), since_s],
         ).fetchall()
-    return [Start(number, key, Path(run_file), json.loads(command), *rest) for number, key, run_file, command, *rest in rows]
+    return [start for row in rows if (start := _start_of(row)) is not None]
+
+
+def _start_of(row: tuple[Any, ...]) -> Start | None:
+    """Return a start, None where its row is damaged."""
+    number, key, run_file, command, *rest = row
+    try:
+        start = Start(number, key, Path(run_file), json.loads(command), *rest)
+        check(Start, {name: getattr(start, name) for name in _CHECKED} | {"seen_s": float(start.seen_s)})
+        return start if isinstance(start.started_s, float) and isinstance(start.ended_s, float | None) else None
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def transactions(store: ServiceStore, service: str, since_s: float, until_s: float) -> dict[CallKey, Counters]:
@@ -274,16 +288,17 @@ def rows_of(
     connection: sqlite3.Connection, columns: str, service: int, hours: range, minutes: Iterable[int]
 ) -> Iterator[tuple[Any, ...]]:
     """Yield (start, at_s, length_s, columns …) of each row of a window; the start is 0 for hours, which are of all together."""
-    if hours:
-        for at, *values in connection.execute(
-            f"SELECT hour, {columns} FROM hours WHERE service = ? AND hour BETWEEN ? AND ?", [service, hours[0], hours[-1]]
-        ):
-            yield 0, at * HOUR_S, HOUR_S, *values
-    for first, last in _ranges(minutes):
-        for at, start, *values in connection.execute(
-            f"SELECT minute, start, {columns} FROM minutes WHERE service = ? AND minute BETWEEN ? AND ?", [service, first, last]
-        ):
-            yield start, at * MINUTE_S, MINUTE_S, *values
+    numeric = [at for at, name in enumerate(columns.split(", ")) if name in _NUMBERS]
+    query = f"SELECT hour, 0, {columns} FROM hours WHERE service = ? AND hour BETWEEN ? AND ?"
+    ranges = [(query, HOUR_S, hours[0], hours[-1])] if hours else []
+    query = f"SELECT minute, start, {columns} FROM minutes WHERE service = ? AND minute BETWEEN ? AND ?"
+    ranges += [(query, MINUTE_S, first, last) for first, last in _ranges(minutes)]
+    for query, length_s, first, last in ranges:
+        for at, start, *values in connection.execute(query, [service, first, last]):
+            for column in numeric:
+                if type(values[column]) is not int:
+                    values[column] = 0  # damaged
+            yield start, at * length_s, length_s, *values
 
 
 def _ranges(minutes: Iterable[int]) -> Iterator[tuple[int, int]]:
@@ -302,7 +317,7 @@ def _ranges(minutes: Iterable[int]) -> Iterator[tuple[int, int]]:
 def own_places(connection: sqlite3.Connection, service: int) -> dict[int, CallKey]:
     """Return the places that are transactions."""
     rows = connection.execute("SELECT id, name, kind, target FROM places WHERE service = ? AND own = 1", [service])
-    return {number: CallKey(*key) for number, *key in rows}
+    return {number: CallKey(*key) for number, *key in rows if all(isinstance(text, str) for text in key)}
 
 
 def places_of(connection: sqlite3.Connection, service: int, wanted: Iterable[int]) -> dict[int, Place]:
@@ -310,7 +325,7 @@ def places_of(connection: sqlite3.Connection, service: int, wanted: Iterable[int
     rows = connection.execute(
         "SELECT id, parent, name, kind, target, site, flags FROM places WHERE service = ? ORDER BY id", [service]
     )
-    known = {number: Place(*row) for number, *row in rows}
+    known = {number: place for number, *row in rows if is_sound(place := Place(*row))}
     found: set[int] = set()
     for number in wanted:
         while number in known and number not in found:

@@ -23,6 +23,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,7 @@ class ServiceStore:
                     yield connection
         except StoreError:
             raise
-        except (sqlite3.Error, OSError, ValueError) as error:
+        except (sqlite3.Error, OSError, ValueError, DamagedError) as error:
             raise StoreError(f"{self.path}: the store of services cannot be read: {error}") from error
 
     @contextmanager
@@ -122,7 +123,7 @@ class ServiceStore:
         """
         try:
             connection = self._open()
-        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError, DamagedError) as error:
             raise StoreError(f"{self.path}: services cannot be kept here: {error}") from error
         with closing(connection):
             try:
@@ -148,7 +149,7 @@ class ServiceStore:
             self._make_folder()
         try:
             return self._begin()
-        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError, DamagedError) as error:
             if not self._is_damage(error):
                 raise
             self._set_aside(str(error))
@@ -191,8 +192,7 @@ class ServiceStore:
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
                 connection.execute("PRAGMA journal_mode = WAL")
                 connection.execute("BEGIN IMMEDIATE")
-                for statement in _TABLES.split(";"):
-                    connection.execute(statement)
+                _make_tables(connection)
                 connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
                 connection.execute(f"PRAGMA user_version = {SCHEMA}")
                 connection.execute("COMMIT")
@@ -223,6 +223,8 @@ class ServiceStore:
             raise StoreError(f"{self.path}: not a store of services of hookmon")
         if version != SCHEMA:
             raise StoreError(f"{self.path}: a store of version {version}; this hookmon reads and writes version {SCHEMA}")
+        if _objects(connection) != _own_objects():  # a view can be endless, a trigger do anything with what is written
+            raise DamagedError("its tables are not those of a store")
 
     def _set_aside(self, reason: str) -> None:
         """Move the store that was opened last away, unless somebody else has done so. Raises OSError."""
@@ -266,8 +268,25 @@ class DamagedError(Exception):
 def _empty() -> sqlite3.Connection:
     """Return a store without anything, in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    connection.executescript(_TABLES)
+    _make_tables(connection)
     return connection
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        connection.execute(statement.strip())
+
+
+def _objects(connection: sqlite3.Connection) -> set[tuple[Any, ...]]:
+    """Return what is in a database, as it was written."""
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_stat%' LIMIT 100")
+    return set(found.fetchall())
+
+
+@cache
+def _own_objects() -> set[tuple[Any, ...]]:
+    with closing(_empty()) as connection:
+        return _objects(connection)
 
 
 def _is_made(connection: sqlite3.Connection) -> bool:
