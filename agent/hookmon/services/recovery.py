@@ -26,6 +26,8 @@ from hookmon.services.reading import ENDED, LOST, RECOVERED, RUNNING
 from hookmon.services.store import ServiceStore
 from hookmon.services.writing import About, StartWriter, State
 
+_PATIENCE_S = 2.0  # a program waits for its start
+
 _SILENT_S = 600
 """A start of which nobody here can tell whether it lives writes each minute if it does."""
 
@@ -68,11 +70,14 @@ def is_attended(about: About) -> bool:
 
 
 def settle(store: ServiceStore, now_s: float | None = None) -> None:
-    """Write the rest of all starts whose launchers were killed. Raises StoreError."""
+    """Write the rest of all starts whose launchers were killed; of very many some are left to the next one. Raises StoreError."""
     if not store.path.exists():
         return
     now_s = time.time() if now_s is None else now_s
+    end = time.monotonic() + _PATIENCE_S
     for about, seen_s in _open_starts(store):
+        if time.monotonic() > end:
+            return
         if is_attended(about):
             continue
         whole = look(about)
