@@ -94,6 +94,16 @@ def test_what_belongs_to_no_service_makes_no_store(tmp_path: Path):
     assert not store_of(tmp_path).path.exists()
 
 
+def test_a_run_may_stay_out_of_the_service_of_its_project(tmp_path: Path):
+    """As a test or a shell that is started beside it."""
+    write(tmp_path, {"app.py": PROGRAM})
+    config = CONFIG + '[service]\nname = "web"\n'
+    assert hookmon_run([PYTHON, "app.py", "5"], cwd=tmp_path, config=config, options=["--no-service"]).exit_code == 0
+    assert not store_of(tmp_path).path.exists()
+    both = hookmon_run([PYTHON, "app.py", "5"], cwd=tmp_path, config=config, options=["--no-service", "--service", "a"])
+    assert (both.exit_code, both.stdout) == (2, "")
+
+
 def test_the_store_is_private(tmp_path: Path):
     """Its folder is closed to others, and so is the file."""
     write(tmp_path, {"app.py": PROGRAM})

@@ -20,12 +20,17 @@ if TYPE_CHECKING:
     from hookmon.services.store import ServiceStore
 
 
-def named(option: str, config: Config) -> str:
+def named(option: str, config: Config, *, is_off: bool = False) -> str:
     """Return the name of the service that a run belongs to, "" for none: the option's, else the configuration's.
 
-    Raises UsageError where the option has no name of a service.
+    `is_off` is --no-service. Raises UsageError where the option has no name of a service, or both were given.
     """
     from hookmon.config.checks import service
+
+    if is_off:
+        if option:
+            raise click.UsageError("--service and --no-service say opposite things: give one of them")
+        return ""
 
     for mistake in service(option):
         raise click.UsageError(f"--service: {mistake.found}; allowed is {mistake.allowed}")

@@ -29,6 +29,7 @@ _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's
 @_options.configuration
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--service", default="", metavar="NAME", help="The service that the run belongs to: its minutes are kept.")
+@click.option("--no-service", is_flag=True, help="Belong to no service, whatever the configuration says.")
 @click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
@@ -42,6 +43,7 @@ _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's
 def command(
     name: str,
     service: str,
+    no_service: bool,
     format: str,
     output: Path | None,
     as_json: bool,
@@ -74,7 +76,7 @@ def command(
     checked = load(here, export=export, no_export=no_export, **configuration)
     if against and not is_checked:
         raise click.UsageError("--against belongs to --check")
-    service = _services.named(service, checked)
+    service = _services.named(service, checked, is_off=no_service)
     base = None
     if is_checked:
         from hookmon.cli import _check
