@@ -236,6 +236,7 @@ class ServiceStore:
                 if not aside.exists() or number == _MOST_DAMAGED:
                     break
             for end in ("-wal", "-shm"):
+                Path(f"{aside}{end}").unlink(missing_ok=True)
                 with suppress(FileNotFoundError):
                     os.replace(f"{self.path}{end}", f"{aside}{end}")
             os.replace(self.path, aside)
