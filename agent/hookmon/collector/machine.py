@@ -7,9 +7,7 @@ is kept as a digest only: a run file can be sent to others.
 from __future__ import annotations
 
 import os
-import platform
 from contextlib import suppress
-from hashlib import blake2s
 
 import psutil
 
@@ -25,6 +23,8 @@ class Machine:
 
     def describe(self, run: Run) -> None:
         """Set what identifies the machine, and the CPU time that others than the run's processes took."""
+        from hashlib import blake2s  # brings OpenSSL along, which the launcher needs no memory for while the program runs
+
         run.cpu = _model()
         run.cores = os.cpu_count() or 0
         run.host = blake2s(os.uname().nodename.encode("utf-8", "replace"), digest_size=6).hexdigest()
@@ -45,4 +45,6 @@ def _model() -> str:
             key, _, value = line.partition(":")
             if key.strip() in ("model name", "Model"):
                 return value.strip()
+    import platform  # few machines say nothing in that file
+
     return platform.processor() or platform.machine()

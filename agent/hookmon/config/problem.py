@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +66,9 @@ def sort_by_place(problems: list[Problem]) -> list[Problem]:
 
 def closest(word: str, known: Iterable[str]) -> str:
     """Return the one of `known` that `word` was probably meant to be, "" when none is close."""
-    matches = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
+    from difflib import get_close_matches  # few runs begin with a mistake
+
+    matches = get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return matches[0] if matches else ""
 
 
