@@ -167,6 +167,19 @@ def test_a_service_without_transactions_shows_its_calls(tmp_path: Path):
     assert json.loads(shop.history("--json").stdout)["rows"][0]["curves"][0]["whole"]["calls"] == 30
 
 
+def test_a_start_whose_launcher_was_killed_does_not_run(tmp_path: Path):
+    """It has not written for minutes; what it may have counted since is not in the days, and that is said."""
+    shop = Shop(tmp_path)
+    keeper = Keeper(shop.store, "web", shop.now_s - HOUR_S)
+    fill(keeper, shop.now_s - HOUR_S, shop.now_s - 1800, _count, every_s=600)
+    seen = shop.history()
+    assert " · not running · " in seen.stdout.splitlines()[0]
+    assert "was killed, or is stopped: what came after" in " ".join(seen.stdout.split())
+    keeper = Keeper(shop.store, "other", shop.now_s - HOUR_S)
+    fill(keeper, shop.now_s - HOUR_S, shop.now_s, _count, every_s=600)
+    assert [row["running"] for row in json.loads(shop.history("--json").stdout)["services"]] == [1, 0]
+
+
 def test_a_store_that_cannot_be_read_is_one_line(tmp_path: Path):
     """Nothing is made of it, and nothing is thrown away by whoever only looks."""
     shop = Shop(tmp_path)

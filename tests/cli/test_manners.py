@@ -7,12 +7,14 @@ import os
 import re
 import subprocess
 import sys
+import time
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support import runs
+from support.kept_services import Keeper, fill, store_of
 from support.launcher import LaunchServer
 from support.runs import HOOKMON, environment, hookmon
 
@@ -22,6 +24,8 @@ from hookmon.collector.store import Node, Run, Store
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
 HOSTILE = "\x1b[31mred\u202e<script>\nline\r\x07"
+
+SERVICE = "größe"
 
 VERBS = {
     "runs": ["runs"],
@@ -44,6 +48,11 @@ VERBS = {
     "check for github": ["check", "--format", "github"],
     "check for gitlab": ["check", "--format", "gitlab"],
     "check as json": ["check", "--json"],
+    "history": ["history"],
+    "history of a transaction": ["history", "--transaction", HOSTILE],
+    "history as json": ["history", "--json"],
+    "report of a service": ["report", SERVICE, "--last", "10m"],
+    "diff of a service": ["diff", SERVICE, "--last", "10m", "--against", "10m", "--all"],
     "schema": ["config", "--schema"],
     "codes as json": ["help", "--json"],
     "completion": ["completion", "zsh"],
@@ -72,6 +81,9 @@ def project(tmp_path: Path) -> Path:
     )
     run_file = Store.of_project(tmp_path).reserve()
     nodes = [Node(-1, HOSTILE, "sql", HOSTILE, HOSTILE, calls=1, total_ns=5, self_ns=5000, min_ns=5, max_ns=5, buckets={38: 1})]
+    now_s = time.time() // 60 * 60
+    keeper = Keeper(store_of(tmp_path), SERVICE, now_s - 1_200, HOSTILE, ["python", HOSTILE])
+    fill(keeper, now_s - 1_200, now_s, lambda keeper, at_s: keeper.count(HOSTILE, 30, 5_000), every_s=300)
     run_file.save(Run(1, HOSTILE, ["python", HOSTILE], HOSTILE, "0.1.0", state="finished", nodes=nodes))
     return tmp_path
 
@@ -133,7 +145,9 @@ def test_a_locale_without_unicode_gets_what_it_can_show(
     assert done.stdout.isascii()
 
 
-@pytest.mark.parametrize("verb", ["runs", "config", "doctor", "help", "help of a code", "report", "diff", "check"])
+@pytest.mark.parametrize(
+    "verb", ["runs", "config", "doctor", "help", "help of a code", "report", "diff", "check", "history", "report of a service"]
+)
 def test_a_narrow_screen_is_kept(project: Path, verb: str):
     """60 columns."""
     lines = hookmon(VERBS[verb], cwd=project, env={"COLUMNS": "60"}).stdout.splitlines()

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from hookmon.services.store import ServiceStore
 
 _ALL = CallKey("", "", "")
+_SILENT_S = 300
+"""A launcher writes each minute, or waits for others that do."""
+
 _FINE_DAYS = 2
 """Days, from the first on, that may be had in minutes."""
 
@@ -34,6 +37,7 @@ class DaysReader:
         self._store = store
         self._service = service
         self._now = now
+        self._zone = zone
         self._until = now // MINUTE_S * MINUTE_S  # of the minute that goes on nothing is in the store
         self._days = [
             (day_begins(which, zone), day_begins(which + timedelta(days=1), zone))
@@ -68,11 +72,15 @@ class DaysReader:
             found.whole = found.rows
         found.usage = self._usage()
         first = min(begins for begins, _ in self._days)
-        found.starts = [
-            Start(start.started_s, start.ended_s, start.version, start.command)
-            for start in reading.starts(self._store, self._service, first, max(ends for _, ends in self._days))
-        ]
+        starts = reading.starts(self._store, self._service, first, max(ends for _, ends in self._days))
+        found.starts = [Start(start.started_s, ended_at(start, self._now), start.version, start.command) for start in starts]
         found.notes = next((row.limits for row in reading.services(self._store) if row.name == self._service), [])
+        found.notes += (
+            f"the launcher of the start at {local(start.started_s, self._zone):%H:%M} was killed, or is stopped: what came after "
+            f"{local(start.seen_s, self._zone):%H:%M} is added when hookmon run --service begins again"
+            for start in starts
+            if start.ended_s is None and ended_at(start, self._now) is not None
+        )
         return found
 
     def _read_whole(
@@ -143,6 +151,13 @@ class DaysReader:
                 rows = reading.usage(self._store, self._service, begins, ends, by_hour=at >= _FINE_DAYS)
                 found += _joined([_usage_step(row, ends) for row in rows if begins <= row.at_s < ends])
         return found
+
+
+def ended_at(start: reading.Start, now: float) -> float | None:
+    """Return when a start ended, None while it goes on. One that has not written for some minutes was killed."""
+    if start.ended_s is not None or now - start.seen_s < _SILENT_S:
+        return start.ended_s
+    return start.seen_s
 
 
 def _usage_step(row: reading.Usage, ends: float) -> UsageStep:

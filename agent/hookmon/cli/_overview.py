@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hookmon.cli._days import ended_at
 from hookmon.collector.counters import Counters
 from hookmon.report.history.overview import HOURS, ServiceRow
 from hookmon.services import reading
@@ -22,7 +23,7 @@ def read(store: ServiceStore, now: float) -> list[ServiceRow]:
         curve = reading.curve(store, service.name, first, until, by_hour=True)
         whole = Counters.sum_of(point.counters for point in curve)
         usage = reading.usage(store, service.name, first, until, by_hour=True)
-        started = [start for start in reading.starts(store, service.name, first) if start.started_s >= first]
+        starts = reading.starts(store, service.name, first)
         rates: list[float | None] = [None] * HOURS
         for row in usage:
             rates[int((row.at_s - first) // HOUR_S)] = 0.0
@@ -36,8 +37,8 @@ def read(store: ServiceStore, now: float) -> list[ServiceRow]:
                 errors=whole.errors,
                 p50_ns=whole.p50_ns,
                 p95_ns=whole.p95_ns,
-                starts=len(started),
-                running=service.running,
+                starts=sum(start.started_s >= first for start in starts),
+                running=sum(ended_at(start, now) is None for start in starts),
                 last_s=service.last_s,
             )
         )

@@ -48,6 +48,26 @@ def window(service: str, given: TimeRange) -> Run:
     return windows.window(_which_service.store_here(), service, given.since, given.until)
 
 
+def find(which: str, times: tuple[str | None, str | None, str | None], without: tuple[str, ...] = ()) -> Run:
+    """Return a run, or a stretch of a service where `times` (last, since, until) mean one.
+
+    A service that is named without one is its last hour, unless a run has that name. Tables in `without` may be left out. Raises
+    HookmonError for a stretch of a run, which is kept as a whole.
+    """
+    given = _time_range.parse(*times, now=time.time())
+    if given is not None:
+        service = service_meant(which)
+        if not service:
+            raise refuse_run(which, "--last")
+        return window(service, given)
+    try:
+        return _runs.find(_runs.store_here(), which, without=without)
+    except RunFileError as error:
+        if error.code != "no-such-run" or which == LAST or not is_service(which):
+            raise
+        return last_hour(which)
+
+
 def last_hour(service: str) -> Run:
     """Return the last hour of a service."""
     now = time.time()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hookmon.cli import _output, _runs
+from hookmon.cli import _output, _time_range, _windows
 from hookmon.core.errors import HookmonError
 
 if TYPE_CHECKING:
@@ -17,24 +17,27 @@ if TYPE_CHECKING:
 
 @click.command("explain", short_help="Explain a finding: evidence, an example, what to change.")
 @click.argument("finding", default="1")
-@click.argument("run", default="last")
+@click.argument("run", default="last", metavar="[RUN|SERVICE]")
+@_time_range.options
 @_output.as_json
-def command(finding: str, run: str, as_json: bool) -> None:
+def command(finding: str, run: str, last: str | None, since: str | None, until: str | None, as_json: bool) -> None:
     """Explain FINDING: the id of a finding in a report, its beginning, or its rank: 1 is the worst, and what no FINDING means.
 
-    RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means.
+    RUN is a number, a name, the path of a run file, or "last" for the newest, which is also what no RUN means. Of a SERVICE it is
+    a finding of its last hour, or of the stretch that hookmon report showed: --last 10m, --since 14:00 --until 14:30.
     """
     from hookmon.report.explain import explain, find_near
     from hookmon.report.model import build
+    from hookmon.report.titles import title_of
 
-    found = _runs.find(_runs.store_here(), run)
+    found = _windows.find(run, (last, since, until))
     report = build(found)
     explanation = explain(report, finding)
     if explanation is None:
         meant = find_near(report, finding)
         others = f"it has {len(report.findings)}: hookmon report {run} --all" if report.findings else "it has none at all"
         hint = f"did you mean {meant}?" if meant and report.findings else others
-        raise HookmonError(f"run {found.id} has no finding {finding!r}; {hint}", code="no-such-finding")
+        raise HookmonError(f"{title_of(found)} has no finding {finding!r}; {hint}", code="no-such-finding")
     if as_json:
         _output.print_json(asdict(explanation))
     else:

@@ -5,16 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from hookmon.cli import _output, _runs, _time_range, _windows
-from hookmon.core.errors import RunFileError
+from hookmon.cli import _output, _time_range, _windows
 from hookmon.report import FORMATS, render, unread_tables
-
-if TYPE_CHECKING:
-    from hookmon.collector.store import Run
 
 
 @click.command("report", short_help="Show a run or a part of a service again, or export it.")
@@ -44,25 +39,14 @@ def command(
     if output is None:
         _output.refuse_binary(format, sys.stdout)
     given = _time_range.parse(last, since, until, now=time.time())
-    service = _windows.service_meant(run) if given is not None else ""
-    if given is not None and not service:
+    if given is not None and not _windows.service_meant(run):
         from hookmon.cli import _excerpts
 
         _excerpts.write(run, given, format, output, is_last=since is None and until is None, everything=everything)
         return
-    found = _windows.window(service, given) if given is not None else _find(run, format)
+    found = _windows.find(run, (last, since, until), unread_tables(format))
     if output is None:
         render(found, format, file=sys.stdout, everything=everything)
         return
     with _output.open_output(output, "the report") as file:
         render(found, format, file=file, everything=everything)
-
-
-def _find(which: str, format: str) -> Run:
-    """Return a run; where there is none of that name, the last hour of the service that has it."""
-    try:
-        return _runs.find(_runs.store_here(), which, without=unread_tables(format))
-    except RunFileError as error:
-        if error.code != "no-such-run" or which == _windows.LAST or not _windows.is_service(which):
-            raise
-        return _windows.last_hour(which)
