@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +51,7 @@ while True:
     elif word == "fork":
         if not os.fork(): step(); os._exit(0)
         os.wait()
+    elif word == "setuid": os.setuid(65534)
     elif word == "child": subprocess.run([sys.executable, "-c", "import shop; shop.ask(); shop.price()"], check=True)
     else: step()
     open(f"{name}-done{number}", "w")
@@ -219,3 +222,21 @@ def test_everything_may_be_off_meanwhile(tmp_path: Path):
         report = program.end()
     found = counts(report)
     assert (found["ask"], found["quote"], found["price"]) == (21, 1, 20)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_a_process_that_is_another_user_now_is_named():
+    """It goes on as before: nothing that is new can be read by it. What is taken out is off in it all the same."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        with started(folder, watch("shop", "ask", "quote")) as program:
+            program.step("setuid")
+            told = program.reload(watch("shop", "ask", "price"), code=1)
+            assert told[0] == "taken out: shop:quote"
+            assert told[-1].startswith("process ")
+            assert "takes a restart: " in told[-1]
+            program.step()
+            report = program.end()
+    assert counts(report)["quote"] < counts(report)["ask"]
+    assert "price" not in counts(report)

@@ -327,3 +327,53 @@ shop.inner()
 """
     )
     assert recorded.calls() == {"inner": 3}
+
+
+def test_a_span_from_one_call_to_another_is_whole(on):
+    """One that began while it was on is counted at its end; one that began while it was off has no end."""
+    recorded = on(
+        SWITCH
+        + """
+loop = module('''
+class Loop:
+    def begin(self): pass
+    def end(self): pass
+''', "loop")
+watch(loop, "Loop.begin", until=["Loop.end"], span="epoch", kind="task", entry=True)
+one = loop.Loop()
+one.begin(); one.end()
+one.begin(); off(); one.end(); on()
+off(); one.begin(); on(); one.end()
+off(); one.begin(); one.end(); on()
+off("loop:Loop.begin"); one.begin(); one.end(); on()
+one.begin(); one.end()
+"""
+    )
+    assert recorded.calls() == {"epoch": 3}
+    assert recorded.interrupted() == {}
+
+
+def test_greenlets_are_sane(on):
+    """What is switched in one of them holds for all; what was open in another one is counted at its end."""
+    pytest.importorskip("greenlet")
+    recorded = on(
+        """
+import greenlet
+recorder.use_greenlets()
+"""
+        + SWITCH
+        + SHOP
+        + """
+watch(shop, "outer", "inner")
+main = greenlet.getcurrent()
+one = greenlet.greenlet(lambda: shop.outer(main.switch))
+two = greenlet.greenlet(lambda: shop.outer(main.switch))
+one.switch()
+off(); two.switch(); shop.outer()
+on(); one.switch(); two.switch()
+shop.outer()
+"""
+    )
+    assert recorded.calls() == {"outer": 2, "inner": 2 + 1 + 2}
+    for shard in recorded.shards:
+        assert [lane.stack for lane in shard.lanes if lane.stack] == []

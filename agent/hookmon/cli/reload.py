@@ -53,7 +53,7 @@ def command(run: str, wait: float, as_json: bool) -> int:
         for result in results:
             for line in result.lines():
                 _output.tell(f"hookmon: run {result.run}: {line}")
-    return int(any(result.restarts or result.missing() for result in results))
+    return int(any(result.restarts or result.failed or result.missing() for result in results))
 
 
 @dataclass
@@ -66,6 +66,7 @@ class Result:
     restarts: list[str] = field(default_factory=list)
     put_in: dict[str, dict[str, list[int]]] = field(default_factory=dict)
     late: list[int] = field(default_factory=list)  # processes that have not come to it
+    failed: dict[int, str] = field(default_factory=dict)  # those that could not, and why
 
     def missing(self) -> list[str]:
         """Return the user's targets that could be put in nowhere."""
@@ -82,6 +83,7 @@ class Result:
             told = ", ".join(f"{state} in {_processes(len(pids))}" for state, pids in said.items())
             more = "; a function inside another one takes a restart" if name in self.missing() and "<locals>" in name else ""
             yield f"{name}: {told or 'waits for its module to be imported'}{more}"
+        yield from (f"process {pid} takes a restart: {reason}" for pid, reason in self.failed.items())
         if self.late:
             listed = ", ".join(map(str, self.late[:_MOST_LISTED])) + " …" * (len(self.late) > _MOST_LISTED)
             yield f"{_processes(len(self.late))} will change at the next watched call or import: {listed}"
@@ -161,7 +163,7 @@ def _wait_for_answers(live: LiveRun, number: int, found: Difference, wait_s: flo
     """Wait for the processes, and note what became of what was put in."""
     end = time.monotonic() + wait_s
     while True:
-        there, answered, said = _answers(live, number, {watch["id"] for watch in found.added})
+        there, answered, said = _answers(live, number, {watch["id"] for watch in found.added}, result)
         if not there - answered or time.monotonic() >= end:
             break
         time.sleep(0.05)
@@ -188,7 +190,9 @@ def _processes(count: int) -> str:
     return "1 process" if count == 1 else f"{count} processes"
 
 
-def _answers(live: LiveRun, number: int, ids: set[int]) -> tuple[set[int], set[int], dict[str, dict[str, set[int]]]]:
+def _answers(
+    live: LiveRun, number: int, ids: set[int], result: Result
+) -> tuple[set[int], set[int], dict[str, dict[str, set[int]]]]:
     """Return the processes that record, those that have taken an addition, and {target: {what became of it: processes}}."""
     from hookmon.core import layout
 
@@ -197,8 +201,12 @@ def _answers(live: LiveRun, number: int, ids: set[int]) -> tuple[set[int], set[i
     said: dict[str, dict[str, set[int]]] = {}
     for data in _shards(live):
         there.add(data.pid)
-        if (layout.NOTE_PLAN, str(number)) in data.notes:
-            answered.add(data.pid)
+        for kind, detail in data.notes:
+            taken, _, reason = detail.partition(" ")
+            if kind == layout.NOTE_PLAN and taken == str(number):
+                answered.add(data.pid)
+                if reason:
+                    result.failed[data.pid] = reason
         for (watch, target), (status, detail) in data.watches.items():
             if watch in ids:
                 state = words.get(status, "not found")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hookmon.collector.store import Run
 
 _LARGEST = 16 << 20
+_READ_STILL = 3  # so many additions ago no process reads any more: each has those before in it
 _BESIDES = ("id", "source", "calls")  # keys of a watch that do not say what becomes of a call
 
 Watch = dict[str, Any]
@@ -131,6 +132,8 @@ def write(folder: Path, additions: Additions, whole: dict[str, Any], modules: by
     content = {"number": additions.number, "watches": additions.watches}
     try:
         _replace(folder / plan.addition_name(additions.number), plan.encode(content))
+        with suppress(OSError):
+            (folder / plan.addition_name(additions.number - _READ_STILL)).unlink()
         _replace(folder / run_folder.ADDITIONS_NAME, json.dumps(content).encode())
         _replace(folder / plan.FILE_NAME, plan.encode(whole))
         _replace(folder / plan.MODULES_FILE_NAME, modules)

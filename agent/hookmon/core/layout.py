@@ -223,7 +223,7 @@ TARGET_NOT_FOUND = 2  # the detail lists the names that are there, one a line
 TARGET_REFUSED = 3  # found, and cannot be patched: the detail says why
 TARGET_ELSEWHERE = 4  # not found where it was looked for: the detail says where that was
 
-NOTE_PLAN = "plan"  # kind of a note that is no blind spot: the detail is the number of an addition to the plan that was taken
+NOTE_PLAN = "plan"  # no blind spot: the number of an addition to the plan that was taken; with a blank and why, where it was not
 NOTE_COMPILER = "compiler"  # kind of a note that is no blind spot: the detail is a module that makes machine code of functions
 
 FIRST_BYTES = 64 * 1024

@@ -86,6 +86,8 @@ def take_plan(number: int, is_importing: bool) -> bool:
     try:
         _add(decode(_arrivals.read(addition_name(number)))["watches"])
         notes.note(layout.NOTE_PLAN, str(number))
+    except OSError as error:  # it is another user by now, or has another root
+        notes.note(layout.NOTE_PLAN, f"{number} {error.strerror or error}")
     finally:
         if not is_importing:
             _arrivals.work.end(me)
