@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from pathlib import Path
@@ -122,6 +123,27 @@ def test_an_hour_is_compared_with_that_of_yesterday(web: Web):
     assert document["a"]["duration_ns"] == document["b"]["duration_ns"] == HOUR_S * 10**9
     assert any(note.startswith("A had ") for note in document["notes"])
     assert {row["name"]: row["verdict"] for row in document["times"]}["GET /"] == "slower"
+
+
+def test_ten_bad_minutes_of_an_hour_are_seen_beside_a_good_hour(tmp_path: Path):
+    """A sixth of the requests took three times as long, and some of them failed: p95 says so, whatever all others did."""
+    folder = write(tmp_path, {"hookmon.toml": CONFIG})
+    now_s = time.time() // MINUTE_S * MINUTE_S
+
+    for until_s in (now_s - DAY_S, now_s):
+
+        def count(keeper: Keeper, at_s: float) -> None:
+            is_bad = now_s - 1_200 <= at_s < now_s - 600
+            traffic = 50 + 5 * (at_s > now_s - DAY_S / 2)
+            keeper.count("GET /", traffic, 10 * MS * (3 if is_bad else 1), errors=5 * is_bad)
+            keeper.count("SELECT", traffic, 5 * MS * (3 if is_bad else 1), kind="sql", inside="GET /")
+
+        fill(Keeper(store_of(folder), "web", until_s - HOUR_S), until_s - HOUR_S, until_s, count, end=True)
+    seen = hookmon(["diff", "web", "--last", "1h", "--against", "yesterday"], cwd=folder, env=UTC)
+    assert "1 count changed; 2 slower." in seen.stdout
+    assert re.search(r"GET / +p95 +\S+ ms +\S+ ms .* slower$", seen.stdout, re.M), seen.stdout
+    # a minute may have ended meanwhile
+    assert re.search(r"3,000, 0 errors +\S+, (45|50) errors +changed$", seen.stdout, re.M), seen.stdout
 
 
 def test_an_hour_is_the_same_as_the_hour_before(web: Web):

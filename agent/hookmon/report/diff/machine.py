@@ -137,6 +137,15 @@ def machine_between(a: Run, b: Run, names_a: Mapping[CallKey, Counters], names_b
     return Machine(names, (cpu_ns(a), cpu_ns(b)), (waits(a), waits(b)))
 
 
+def allowance_of_windows(noise: float = NOISE) -> Allowance:
+    """Return what is allowed for the calls of one name in two windows of a service: what it does by itself.
+
+    Who asks what is slower than yesterday wants to know of a machine that slows everything, too.
+    """
+    own = log1p(noise)
+    return Allowance(own, own, _TAIL_SWAYS * own, _TAIL_SWAYS * own)
+
+
 def _change(spent: Spent) -> float | None:
     """Return the logarithm of how many times as long a call took in B, None for what says nothing of it."""
     if min(spent.calls_a, spent.calls_b) < _FEWEST_CALLS or min(spent.self_a_ns, spent.self_b_ns) <= 0:

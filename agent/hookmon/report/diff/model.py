@@ -14,7 +14,7 @@ from hookmon.report.diff import intervals
 from hookmon.report.diff.computing import ComputingRow, compare
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
-from hookmon.report.diff.machine import machine_between
+from hookmon.report.diff.machine import allowance_of_windows, machine_between
 from hookmon.report.diff.sides import Side, notes_on, side_of
 from hookmon.report.diff.traffic import keep_beyond_traffic, traffic_note
 from hookmon.report.diff.watches import WHOLE_RUN, Unshared, find_unshared, whole_run
@@ -272,9 +272,10 @@ def _times(a: Run, b: Run, walks: tuple[Walk, Walk], noise: float | None) -> tup
     pairs = [(_Calls(sums_a.get(key) or Counters()), _Calls(sums_b.get(key) or Counters())) for key in keys]
     tests = sum(_tests(calls_a, calls_b) for calls_a, calls_b in pairs)
     machine = machine_between(a, b, sums_a, sums_b)
+    of_windows = allowance_of_windows(noise or 0) if a.since_s and b.since_s else None
     rows = []
     for key, pair in zip(keys, pairs, strict=True):
-        allowed = None if noise is None else machine.allowance(key, noise)
+        allowed = None if noise is None else of_windows or machine.allowance(key, noise)
         rows.append(_time(key, *pair, key in entries, tests, allowed))
     rows.sort(key=lambda row: (not row.has_changed, -abs(row.total_b_ns - row.total_a_ns), row.name, row.target))
     return machine.common, rows

@@ -42,9 +42,12 @@ def per(number: float) -> str:
 
 def count_cells(row: CountRow) -> tuple[str, str]:
     """Return how often it was called in A and in B, and the errors where those differ."""
+    errors_a, errors_b = count(row.errors_a, "error"), count(row.errors_b, "error")
+    if errors_a == errors_b:
+        return per(row.per_a), per(row.per_b)
     if row.per_a == row.per_b:
-        return tuple(f"{count(errors, 'error')}" for errors in (row.errors_a, row.errors_b))  # type: ignore[return-value]
-    return per(row.per_a), per(row.per_b)
+        return errors_a, errors_b
+    return f"{per(row.per_a)}, {errors_a}", f"{per(row.per_b)}, {errors_b}"
 
 
 def summarize_unchanged(diff: Diff) -> list[str]:
@@ -85,7 +88,8 @@ def reach(diff: Diff) -> str:
     if max(diff.common, 1 / diff.common) >= 1.1:
         reasons.insert(0, f"in the middle of all names B was {change(diff.common)}, as a machine does to all that compute")
     why = f": {'; '.join(reasons)}" if reasons else ""
-    beyond = "what the rest of the program did and the scatter of the calls"
+    of_runs = "what the rest of the program did and the scatter of the calls"
+    beyond = "what a name does by itself and the scatter of the calls" if diff.b.window else of_runs
     return f"Times are called changed beyond {beyond}, at 95 % for all rows together{why}."
 
 
