@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -217,3 +218,32 @@ def test_a_program_that_dies_in_its_only_transaction_has_a_report(tmp_path: Path
     shown = hookmon(["report", "--all"], cwd=tmp_path)
     assert shown.exit_code == 0
     assert "fetch" in shown.stdout
+
+
+MANY = """
+    import os, resource, sys, time
+    import work
+
+    for _ in range(90):
+        if not os.fork():
+            work.step()
+            time.sleep(600)
+            os._exit(0)
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0], flush=True)
+    while len([name for name in os.listdir(os.environ["HOOKMON_RUN"]) if name.endswith(".shard")]) < 90:
+        time.sleep(0.05)
+"""
+
+
+def test_more_processes_than_files_that_may_be_open_are_counted(tmp_path: Path):
+    """The launcher takes what the hard limit lets it have; the program has the soft one that it was started with."""
+    write(tmp_path, {"work.py": WORK, "app.py": MANY})
+    limits = (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    start = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)}
+    program = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=WATCH, **start)
+    try:
+        result = program.finish()
+    finally:
+        os.killpg(program.process.pid, signal.SIGKILL)  # they outlive the program, and are all counted at its end
+    assert result.stdout == "64\n"
+    assert calls(result.report, "work:step") == 90

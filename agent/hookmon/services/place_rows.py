@@ -92,6 +92,10 @@ def place_ids(
             ids.append(0)
         else:
             ids.append(rows.find(place._replace(parent=ids[place.parent] if place.parent >= 0 else -1)))
+    # a start keeps the ids that it has found: none of them may go while it runs
+    connection.executemany(
+        "UPDATE places SET seen = ? WHERE id = ? AND seen < ?", [(hour, number, hour) for number in set(ids[len(known) :])]
+    )
     if rows.left_out:
         connection.execute("UPDATE services SET places_left_out = max(places_left_out, ?) WHERE id = ?", [rows.left_out, service])
     return ids
