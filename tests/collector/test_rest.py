@@ -18,6 +18,7 @@ from support.runs import PYTHON, hookmon_start, wait_until
 from hookmon.collector import proc_files, run_folder
 from hookmon.collector.proc_files import ProcFiles
 from hookmon.collector.processes import Processes
+from hookmon.collector.room import Room
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")]
 
@@ -102,7 +103,7 @@ def test_files_are_closed_with_their_process():
 
 def test_what_cannot_be_kept_open_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch):
     """A launcher of many processes has fewer descriptors than they have files."""
-    monkeypatch.setattr(proc_files, "_most_kept", lambda: 0)
+    monkeypatch.setattr(proc_files, "room", Room(1 << 62))
     with waiting() as process:
         files = ProcFiles(os.getpid())
         before = len(os.listdir("/proc/self/fd"))

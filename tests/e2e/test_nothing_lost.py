@@ -235,11 +235,11 @@ MANY = """
 """
 
 
-def test_more_processes_than_files_that_may_be_open_are_counted(tmp_path: Path):
-    """The launcher takes what the hard limit lets it have; the program has the soft one that it was started with."""
+@pytest.mark.parametrize("most", [64, 4096], ids=["at all", "at first"])
+def test_more_processes_than_files_that_may_be_open_are_counted(tmp_path: Path, most: int):
+    """The launcher takes what the hard limit lets it have, and opens some anew; the program has the soft limit of its start."""
     write(tmp_path, {"work.py": WORK, "app.py": MANY})
-    limits = (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
-    start = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, limits)}
+    start = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, most))}
     program = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=WATCH, **start)
     try:
         result = program.finish()

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from functools import cache
-from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
 
 from hookmon.collector.identity import children
+from hookmon.collector.room import Room
 
-_SHARE = 4  # of the descriptors that this process may have, at most one in so many is for files that stay open
-_MOST = 4_096
 _PAGE = 4_096
 
-_kept = 0
-"""How many files stay open, of all processes."""
-
-
-@cache
-def _most_kept() -> int:
-    limit, _ = getrlimit(RLIMIT_NOFILE)
-    return _MOST if limit == RLIM_INFINITY else min(_MOST, limit // _SHARE)
+room = Room(4)
+"""For all processes: several files of each stay open."""
 
 
 class ProcFiles:
@@ -91,17 +82,14 @@ class ProcFiles:
             return 0, 0
 
     def _keep(self, name: str, descriptor: int) -> None:
-        global _kept  # it is of the process, as the limit is
-        if _kept < _most_kept():
+        if room.take():
             self._open[name] = descriptor
-            _kept += 1
 
     def forget(self, name: str) -> None:
         """Close a file that will not be read again."""
-        global _kept
         descriptor = self._open.pop(name, None)
         if descriptor is not None:
-            _kept -= 1
+            room.give_back()
             os.close(descriptor)
 
     def close(self) -> None:

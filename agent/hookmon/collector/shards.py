@@ -8,12 +8,15 @@ allows. The file stays open, so that it can still be read when somebody deletes 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hookmon.collector.identity import Identity
 from hookmon.collector.metrics import Signal
 from hookmon.collector.records import LARGEST, RawExample, RawLane, RawNode, RawStatus
+from hookmon.collector.room import Room
 from hookmon.collector.shard_records import Records
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
@@ -104,16 +107,39 @@ class Reading:
         return self._records.read_on(content.body)
 
 
+_room = Room(2)
+
+
 class ShardReader:
-    """One shard, open for reading."""
+    """One shard, open for reading as long as there is room for it."""
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises ShardError when that cannot be done."""
         self.path = path
+        self._descriptor = -1  # there is no room for it
+        descriptor = self._open()
+        if _room.take():
+            self._descriptor = descriptor
+        else:
+            os.close(descriptor)
+
+    def _open(self) -> int:
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            return os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
         except OSError as error:
-            raise ShardError(f"{path}: {error.strerror}") from error
+            raise ShardError(f"{self.path}: {error.strerror}") from error
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        """Give a descriptor of the file. Raises ShardError where none can be had, or where something else fails with it."""
+        descriptor = self._descriptor if self._descriptor >= 0 else self._open()
+        try:
+            yield descriptor
+        except OSError as error:
+            raise ShardError(f"{self.path}: {error.strerror}") from error
+        finally:
+            if descriptor != self._descriptor:
+                os.close(descriptor)
 
     def read(self) -> ShardData:
         """Return what the shard holds now.
@@ -124,27 +150,23 @@ class ShardReader:
 
     def content(self) -> Content:
         """Return the bytes of the shard as they are now. Raises ShardError as `read` does."""
-        try:
-            size = min(os.fstat(self._descriptor).st_size, layout.LARGEST_BYTES)
-            head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
+        with self._opened() as descriptor:
+            size = min(os.fstat(descriptor).st_size, layout.LARGEST_BYTES)
+            head = os.pread(descriptor, layout.PAGE_BYTES, 0)
             words = self._check_head(head)
             used = min(words[layout.HEADER_USED] * 8, size // 8 * 8)
             content = b""
             while len(content) < used:
-                chunk = os.pread(self._descriptor, used - len(content), len(content))
+                chunk = os.pread(descriptor, used - len(content), len(content))
                 if not chunk:
                     break
                 content += chunk
-        except OSError as error:
-            raise ShardError(f"{self.path}: {error.strerror}") from error
         return Content(head, content[: len(content) // 8 * 8], words[layout.HEADER_USED] * 8)
 
     def owner(self) -> Owner:
         """Return whose shard it is, from its first page alone. Raises ShardError as `read` does."""
-        try:
-            head = os.pread(self._descriptor, layout.PAGE_BYTES, 0)
-        except OSError as error:
-            raise ShardError(f"{self.path}: {error.strerror}") from error
+        with self._opened() as descriptor:
+            head = os.pread(descriptor, layout.PAGE_BYTES, 0)
         words = self._check_head(head)
         identity = Identity(words[layout.HEADER_NAMESPACE], words[layout.HEADER_PID], words[layout.HEADER_STARTED])
         return Owner(identity, words[layout.HEADER_STARTED_NS])
@@ -165,6 +187,7 @@ class ShardReader:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+            _room.give_back()
 
 
 def _parse(head: bytes, content: bytes, promised: int) -> tuple[ShardData, Records]:
