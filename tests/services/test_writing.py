@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -273,6 +274,31 @@ def test_a_service_that_fails_again_and_again_is_bounded(tmp_path: Path, monkeyp
     add_to(expected, sums_of(first.program.nodes))
     found = sums_of_hours(store, "web")
     assert {name: sums[0] for name, sums in found.items()} == {name: sums[0] for name, sums in expected.items()}
+
+
+def test_a_place_stays_while_a_start_that_knows_it_runs(tmp_path: Path):
+    """It was called by an earlier start, and is called again by one that has run for longer than hours are kept."""
+    store, source = store_in(tmp_path), Source(names=2, calls=0)
+    writer = StartWriter(store, about(key="early"))
+    writer.write(source.state(BEGINNING_S, end=reading.ENDED))
+    begun_s = BEGINNING_S + 50 * DAY_S
+    later = Source(names=2, calls=0)
+    quiet = later.program.nodes[0]
+    writer = StartWriter(store, replace(about(key="late"), started_s=begun_s))
+    for hour in range(0, 40 * 24, 24):
+        state = later.state(begun_s + hour * HOUR_S)
+        quiet.calls, quiet.errors, quiet.total_ns, quiet.self_ns, quiet.buckets = 0, 0, 0, 0, {}
+        state.counts = later.places.count([(later.program.nodes, ())])
+        writer.write(state)
+        StartWriter(store, about(key=f"between {hour}")).write(  # whose trimming must leave it
+            State(begun_s + hour * HOUR_S + 3_600, int((begun_s + hour * HOUR_S + 3_600) // 60), [], [], end=reading.ENDED)
+        )
+    end_s = begun_s + 41 * DAY_S
+    quiet.calls, quiet.total_ns, quiet.self_ns, quiet.buckets = 3, 30, 30, {100: 3}
+    counts = later.places.count([(later.program.nodes, ())])
+    writer.write(State(end_s, int(end_s // 60), list(later.places.rows), counts, end=reading.ENDED))
+    found = reading.transactions(store, "web", end_s - 60, end_s + 60)
+    assert [(key.name, row.calls) for key, row in found.items()] == [(quiet.name, 3)]
 
 
 def test_an_empty_place_has_an_empty_store(tmp_path: Path):
