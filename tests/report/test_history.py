@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from datetime import date, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -216,6 +218,21 @@ def test_the_document_is_for_programs():
     assert document["schema"] == "hookmon-history/1"
     assert [day["date"] for day in document["days"]] == ["2026-11-30", "2026-11-29", "2026-11-23"]
     assert [point["figures"]["calls"] for point in document["rows"][0]["curves"][0]["points"]] == [5, 6, 7]
+
+
+def test_every_key_of_the_document_is_described():
+    """docs/json.md names them, in the part that is about it."""
+    file = io.StringIO()
+    starts = [Start(at("2026-11-30 02:20"), None, "1.5", ["app"])]
+    render(days_of(THREE_DAYS, "2026-11-30 03:00", starts=starts), "json", file=file)
+
+    def keys(value: object) -> set[str]:
+        if isinstance(value, dict):
+            return set(value).union(*map(keys, value.values()))
+        return set().union(*map(keys, value)) if isinstance(value, list) else set()
+
+    text = (Path(__file__).parents[2] / "docs" / "json.md").read_text("utf-8").partition("## Days of a service")[2]
+    assert keys(json.loads(file.getvalue())) - set(re.findall(r"`(\w+)`", text)) == set()
 
 
 def test_bars_are_as_high_as_their_values():

@@ -78,3 +78,13 @@ def test_a_service_that_is_not_there_is_an_error(tmp_path: Path):
     """With the one that was meant."""
     with pytest.raises(StoreError, match="did you mean web"):
         names.by_transaction(filled(tmp_path), "wbe", NOON, NOON + 60)
+
+
+def test_all_who_read_in_one_look_see_the_same(tmp_path: Path):
+    """Whatever is written meanwhile; the next look has it."""
+    store = filled(tmp_path)
+    with store.one_look():
+        before = reading.services(store)
+        Keeper(store, "other", NOON).keep(NOON + 60)
+        assert reading.services(store) == before
+    assert [row.name for row in reading.services(store)] == ["other", "web"]

@@ -53,6 +53,10 @@ class DaysReader:
 
         Raises StoreError where there is no such service or transaction, or the store cannot be read.
         """
+        with self._store.one_look():
+            return self._read(transaction, is_fine=is_fine)
+
+    def _read(self, transaction: str, *, is_fine: bool) -> Reading:
         found = Reading(self._service, self._until, transaction=transaction)
         own = self._steps(names.by_transaction, is_fine=is_fine)
         if transaction:

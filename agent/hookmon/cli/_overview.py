@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 def read(store: ServiceStore, now: float) -> list[ServiceRow]:
     """Return a row for each service, by name. Raises StoreError."""
+    with store.one_look():
+        return _rows(store, now)
+
+
+def _rows(store: ServiceStore, now: float) -> list[ServiceRow]:
     until = now // MINUTE_S * MINUTE_S
     first = (until // HOUR_S - HOURS + 1) * HOUR_S
     rows = []

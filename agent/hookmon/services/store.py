@@ -81,6 +81,7 @@ class ServiceStore:
         self._other = other
         self._tell = tell
         self._inode = 0  # of the file that was opened last
+        self._look: sqlite3.Connection | None = None  # that all who read share for now
 
     @classmethod
     def of_user(cls, project: Path, tell: Callable[[str], None] = lambda line: None) -> ServiceStore:
@@ -96,6 +97,24 @@ class ServiceStore:
 
         Where there is no store yet, it is an empty one in memory.
         """
+        if self._look is not None:
+            yield self._look
+            return
+        with self._opened() as connection:
+            yield connection
+
+    @contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Let all who read within, in this thread, see the store as it is now, through one connection. Raises StoreError."""
+        with self._opened() as connection:
+            self._look = connection
+            try:
+                yield
+            finally:
+                self._look = None
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
         if not self.path.exists():
             with closing(_empty()) as connection:
                 yield connection
