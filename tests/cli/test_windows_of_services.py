@@ -12,6 +12,7 @@ import pytest
 from support.kept_services import MS, Keeper, fill, store_of
 from support.runs import Result, hookmon, hookmon_run, rows, write
 
+from hookmon.collector.store import Run, Store
 from hookmon.report import FORMATS
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
@@ -254,6 +255,24 @@ def test_what_cannot_be_meant_is_told_in_a_line(web: Web, args: list[str], told:
     assert (seen.stdout, seen.exit_code) == ("", 2)
 
 
+def test_a_run_of_a_service_leads_to_that(web: Web):
+    """By its name."""
+    run_file = Store.of_project(web.folder).reserve()
+    run_file.save(Run(1, "", ["app"], "2026-11-30T12:00:00+00:00", "0.1", service="web", state="finished"))
+    seen = web.run("diff", "1", "--last", "1h", "--against", "yesterday")
+    run_file.delete()
+    told = "run 1 is kept as a whole, and its service by time: hookmon diff web --last 1h --against yesterday [whole-run]"
+    assert told in seen.stderr
+
+
+def test_two_stretches_in_which_nothing_ran_say_so(web: Web):
+    """That nothing has changed is no news then."""
+    since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(web.now_s - ago * HOUR_S)) for ago in (30, 29))
+    seen = web.run("diff", "web", "--since", since, "--until", until, "--against", "1h")
+    assert "Nothing of web ran in A." in seen.stdout
+    assert "Nothing of web ran in B." in seen.stdout
+
+
 APP = """
     import sqlite3, time
 
@@ -298,7 +317,10 @@ def test_a_run_tells_by_its_series_what_was_called_in_a_part_of_it(plain_run: Pa
             ["diff", "--last", "1h", "--against", "yesterday"],
             "run 1 is kept as a whole: --last 1h --against yesterday is for a service",
         ),
-        (["check", "--last", "1h"], "run 1 is kept as a whole: --last is for a service, hookmon run --service NAME [whole-run]"),
+        (
+            ["check", "--last", "1h"],
+            "whole: --last 1h is for a service, hookmon run --service NAME [whole-run]",
+        ),
         (["report", "2", "--last", "1h"], "there is no run 2; run 1 is kept [no-such-run]"),
     ],
 )

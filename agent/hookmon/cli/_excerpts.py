@@ -28,7 +28,7 @@ def write(which: str, given: TimeRange, format: str, output: Path | None, *, is_
     try:
         run = _runs.find(_runs.store_here(), which, without=_UNREAD)
     except RunFileError as error:
-        raise _windows.refuse_run(which, "--last") from error
+        raise _windows.refuse_run(which, "report", "--last 10m") from error
     if format not in ("text", "json"):
         raise HookmonError(
             f"run {run.id} is kept as a whole: of a part of it there is text and JSON; hookmon run --service NAME keeps more",

@@ -58,7 +58,7 @@ def find(which: str, times: tuple[str | None, str | None, str | None], without: 
     if given is not None:
         service = service_meant(which)
         if not service:
-            raise refuse_run(which, "--last")
+            raise refuse_run(which, "report", "--last 10m")
         return window(service, given)
     try:
         return _runs.find(_runs.store_here(), which, without=without)
@@ -91,8 +91,8 @@ def pair(service: str, given: TimeRange, against: str, *, now: float) -> tuple[R
     return window(service, _time_range.earlier(hours, against, now=now)), window(service, hours)
 
 
-def refuse_run(which: str, option: str) -> HookmonError:
-    """Return the error for a part of a run where only a service has parts."""
+def refuse_run(which: str, verb: str, options: str) -> HookmonError:
+    """Return the error for a part of a run where only a service has parts: `verb` and `options` are those that were given."""
     try:
         run = _runs.find_file(_runs.store_here(), which).head()
     except RunFileError as error:
@@ -106,7 +106,9 @@ def refuse_run(which: str, option: str) -> HookmonError:
             if near:
                 return StoreError(f"there is no service and no run {which}; did you mean {near[0]}?", code="no-such-service")
         return error
-    meant = f"; its service has: hookmon … {run.service} {option}" if run.service else ""
+    if run.service:
+        whole = f"run {run.id} is kept as a whole, and its service by time: hookmon {verb} {run.service} {options}"
+        return HookmonError(whole, code="whole-run")
     return HookmonError(
-        f"run {run.id} is kept as a whole: {option} is for a service, hookmon run --service NAME{meant}", code="whole-run"
+        f"run {run.id} is kept as a whole: {options} is for a service, hookmon run --service NAME", code="whole-run"
     )

@@ -95,7 +95,7 @@ def _find(
         return _check.run_to_judge(run), config, _check.base_of(against)
     service = _windows.service_meant(run)
     if not service:
-        raise _windows.refuse_run(run, "--last")
+        raise _windows.refuse_run(run, "check", "--last 1h")
     if against is None:
         return _windows.window(service, given), config, None
     base, found = _windows.pair(service, given, against, now=now)

@@ -100,7 +100,7 @@ def _windows_of(
         raise click.UsageError("of a service both are needed: --last 1h --against yesterday")
     service = _windows.service_meant(a)
     if not service:
-        raise _windows.refuse_run(a, "--last 1h --against yesterday")
+        raise _windows.refuse_run(a, "diff", "--last 1h --against yesterday")
     return _windows.pair(service, given, against, now=now)
 
 

@@ -115,6 +115,11 @@ _WORDS = (
     ),
     ("where", "Where a function of your own is defined.", "Calls of packs have none: their name says what they are."),
     (
+        "start",
+        "One hookmon run of a service; each is a mark in hookmon history, with the `[service] version` it had.",
+        "In a report of a service each has a row, with all its processes.",
+    ),
+    (
         "transaction",
         "A request, a job or a test: the outermost call of a watch with `entry = true`, and all that it calls.",
         "A pack makes one of each request, job and test; `entry = true` makes one of your own function.",

@@ -75,6 +75,8 @@ def notes_on(a: Run, b: Run) -> list[str]:
             found.append(f"{letter} still goes on: these are its figures so far")
         elif run.state == "recovered":
             found.append(f"{letter} was cut short: hookmon itself was killed")
+        if run.since_s and not run.processes:
+            found.append(f"nothing of {run.service} ran in {letter}")
         if run.unnamed_calls:
             found.append(f"the call tree of {letter} was full: some calls are counted without the place they came from")
     if a.since_s and b.since_s and abs(a.duration_ns - b.duration_ns) > _MUCH_LONGER_NS:
