@@ -87,6 +87,7 @@ class Server:
                 response = connection.getresponse()
                 assert response.read() == b"ok"
                 answered.append(response.status)
+        connection.close()  # a server may close one that is idle, and how long a stretch lasts nobody knows
         with self._lock:
             self.statuses.update(answered)
 
