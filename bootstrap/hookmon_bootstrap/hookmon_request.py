@@ -25,11 +25,21 @@ _SERVE = "import sys\nsys.path += sys.argv[1:3]\ndel sys.argv[1:3]\nfrom hookmon
 
 
 def is_wanted():
-    """Say whether this process is a program to begin a run for: not hookmon itself."""
-    if os.environ.get("HOOKMON", "0") in _OFF:
+    """Say whether this process is a program to begin a run for.
+
+    Not hookmon itself, nor one that has rights which its starter has not: that one does not trust its environment.
+    """
+    if os.environ.get("HOOKMON", "0") in _OFF or _has_other_rights():
         return False
     words = sys.orig_argv[1:4]
     return not any(os.path.basename(word) == "hookmon" or word.startswith("hookmon.") for word in words)
+
+
+def _has_other_rights():
+    if os.geteuid() != os.getuid() or os.getegid() != os.getgid():
+        return True
+    auxv = "/proc/self/auxv"  # closed to a process with capabilities that its starter has not
+    return os.geteuid() != 0 and os.path.exists(auxv) and not os.access(auxv, os.R_OK)
 
 
 def begin(agent_folder, interpreter):

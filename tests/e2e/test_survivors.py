@@ -10,7 +10,7 @@ import psutil
 import pytest
 from support.runs import PYTHON, Started, calls, hookmon, hookmon_run, run_until_gone, wait_until, watch, watch_row, write
 
-from hookmon.collector.store import Store
+from hookmon.collector.store import KEPT_RUNS, Store
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
@@ -95,3 +95,23 @@ print(os.fdopen(read).readline())
 os.kill(pid, 9)
 os.waitpid(pid, 0)
 """
+
+
+def test_a_run_that_something_outlives_is_kept_however_many_follow(tmp_path: Path) -> None:
+    """The oldest runs are dropped; one whose daemon counts on is not, and loses nothing."""
+    write(tmp_path, {"work.py": WORK, "later.py": "def late():\n    return 1\n", "app.py": DAEMON})
+    assert hookmon_run([PYTHON, "app.py", "0"], cwd=tmp_path, config=WATCH).exit_code == 7
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), "the daemon")
+    for _ in range(KEPT_RUNS + 1):
+        hookmon_run([PYTHON, "-c", "pass"], cwd=tmp_path)
+    assert 1 in Store.of_project(tmp_path).numbers()
+    assert len(Store.of_project(tmp_path).numbers()) == KEPT_RUNS + 1
+    daemon = psutil.Process(int((tmp_path / "pid").read_text()))
+    (tmp_path / "go").touch()
+    (tmp_path / "end").touch()
+    wait_until(lambda: not daemon.is_running() or daemon.status() == psutil.STATUS_ZOMBIE, "the end of the daemon")
+    assert calls(report(tmp_path), "work:step") == 106
+    folder = Path(Store.of_project(tmp_path).run_file(1).head().run_folder)
+    assert folder.exists()
+    hookmon_run([PYTHON, "-c", "pass"], cwd=tmp_path)  # saves it, so that it may go
+    assert not folder.exists()

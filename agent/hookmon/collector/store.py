@@ -264,12 +264,12 @@ class Store:
 
 
 def _goes_on(run_file: RunFile) -> bool:
-    """Say whether the launcher of a run lives: it would save the run again."""
+    """Say whether a run may be added to: its run folder is still there, with what its launcher or survivors have not saved."""
     try:
         run = run_file.head()
     except RunFileError:
         return False
-    return run.state == "running" and run_folder.launcher_lives(Path(run.run_folder), run.run_key) is True
+    return bool(run.run_key) and run_folder.is_readable(Path(run.run_folder), run.run_key)
 
 
 def number_of(run_file: RunFile) -> int:
