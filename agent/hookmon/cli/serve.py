@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from hookmon.cli._served import Adopted, Served
     from hookmon.collector.spool import Request, Spool
 
-_NICENESS = 5
 _SEARCH_S = 5.0
 _REST_S = 30.0  # between two looks when there is nothing to follow
 
@@ -55,8 +54,9 @@ def command(idle: float | None, is_asked: bool, once: str | None, as_json: bool)
     if not spool.begin():
         found = spool.status() or {}
         raise NotRunningError(f"hookmon serve runs already (process {found.get('pid', 'unknown')}); there is one for each user")
-    with suppress(OSError):
-        os.nice(_NICENESS)
+    from hookmon.config.packs import shipped_packs
+
+    shipped_packs([])  # for all programs that will ask
     _say(f"serves {_user()} by {spool.folder}, process {os.getpid()}, hookmon {__version__}")
     collector.run(idle)
     return 0

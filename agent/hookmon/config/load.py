@@ -162,7 +162,7 @@ def _text(tables: Sequence[Table], key: str) -> str:
 
 def _all_packs(named: Sequence[str], problems: list[Problem]) -> tuple[list[Pack], list[LeftOut]]:
     """Return the shipped packs, those of installed packages, and those that are named by their path, which replace others."""
-    found = {pack.name: pack for pack in packs.read_packs(problems)}
+    found = {pack.name: pack for pack in packs.shipped_packs(problems)}
     installed, left_out = read_installed(found)
     found |= {pack.name: pack for pack in installed}
     paths = [Path(text) for text in named if packs.is_path(text)]

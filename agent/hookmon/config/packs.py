@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from hookmon.config.collect import Collected
@@ -49,6 +50,19 @@ def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
     """Return the packs in `folder` by name; what is wrong in one is appended to `problems`, and that pack is left out."""
     packs = (_read(path, f"packs/{path.name}", problems) for path in sorted(folder.glob("*.toml")))
     return [pack for pack in packs if pack]
+
+
+def shipped_packs(problems: list[Problem]) -> list[Pack]:
+    """Return hookmon's own packs as `read_packs` does. They are read once: a collector asks for each program that begins."""
+    packs, found = _shipped_packs()
+    problems += found
+    return list(packs)
+
+
+@cache
+def _shipped_packs() -> tuple[tuple[Pack, ...], tuple[Problem, ...]]:
+    problems: list[Problem] = []
+    return tuple(read_packs(problems)), tuple(problems)
 
 
 def is_path(text: str) -> bool:
