@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import urllib.request
 import zipapp
 from collections.abc import Iterator
@@ -163,6 +164,52 @@ def test_an_archive_of_python(place: Place) -> None:
     done = Started([str(place.folder / "app.pyz")], cwd=place.folder, env=place.env).finish()
     assert done.seen == ("", "", 0)
     assert calls(place.wait_for_end(), "work:step") == 7
+
+
+EMBEDDING = r"""
+#include <Python.h>
+
+int main(int argc, char **argv)
+{
+    PyConfig config;
+    PyConfig_InitPythonConfig(&config);
+    config.install_signal_handlers = 0;
+    PyConfig_SetBytesString(&config, &config.executable, argv[1]);
+    PyConfig_SetBytesString(&config, &config.program_name, argv[1]);
+    if (PyStatus_Exception(Py_InitializeFromConfig(&config)))
+        return 3;
+    PyThreadState *first = PyThreadState_Get();
+    const char *code = "import sys; sys.path.insert(0, '.'); import work\nfor number in range(7): work.step(number)\n";
+    int is_bad = 0;
+    for (int number = 0; number < 2; number++) {
+        PyThreadState *other = Py_NewInterpreter();
+        is_bad |= PyRun_SimpleString(code);
+        Py_EndInterpreter(other);
+        PyThreadState_Swap(first);
+    }
+    is_bad |= PyRun_SimpleString(code);
+    return Py_FinalizeEx() || is_bad;
+}
+"""
+
+
+@pytest.mark.parametrize("launcher", ["HOOKMON=1", "hookmon run"])
+def test_a_program_with_python_inside(launcher: str, place: Place) -> None:
+    """As mod_wsgi is one: its interpreter, and two more in the same process, are of one run."""
+    library, version = sysconfig.get_config_var("LIBDIR"), sysconfig.get_config_var("LDVERSION")
+    compiler = shutil.which("gcc")
+    write(place.folder, {"embedding.c": EMBEDDING})
+    build = [str(compiler), "embedding.c", "-o", "embedding", f"-I{sysconfig.get_path('include')}", f"-L{library}", "-Wl,-E"]
+    build += [f"-Wl,-rpath,{library}", f"-lpython{version}", "-lm", "-ldl", "-lpthread", "-lutil"]
+    if compiler is None or subprocess.run(build, cwd=place.folder, capture_output=True, check=False).returncode:
+        pytest.skip("there is no compiler here, or no library of this Python to be linked with")
+    command = [str(place.folder / "embedding"), str(place.python)]
+    if launcher == "HOOKMON=1":
+        assert Started(command, cwd=place.folder, env=place.env).finish().seen == ("", "", 0)
+        found = place.wait_for_end()
+    else:
+        found = hookmon_run(command, cwd=place.folder, env={**place.env, "HOOKMON": None}).report
+    assert (calls(found, "work:step"), blind_spots(found), len(found["processes"])) == (21, [], 1)
 
 
 def new_base_python(folder: Path) -> Path:
