@@ -20,9 +20,11 @@ from support.runs import (
     hookmon_run,
     hookmon_start,
     wait_until,
+    watch,
+    watch_row,
     write,
 )
-from support.served import PROGRAM, Place
+from support.served import CONFIG, PROGRAM, Place
 
 from hookmon.services import reading
 from hookmon.services.store import FILE_NAME, ServiceStore
@@ -344,3 +346,12 @@ def steps(store: ServiceStore) -> int:
     """Return the calls that are written of a service."""
     whole = reading.stretch(store, "web", 0, time.time() + 60)
     return sum(counts.sums[0] for number, counts in whole.counts.items() if whole.places[number].name == "step")
+
+
+def test_hints_are_about_the_project_of_the_program(place: Place) -> None:
+    """The collector works at the top of the file system, and looks for what was meant where the program's modules are."""
+    write(place.folder, {"hookmon.toml": CONFIG + watch("wrok", "step")})
+    assert place.run("app.py").seen == ("", "", 0)
+    found = place.wait_for_end()
+    assert watch_row(found, "wrok:step")["status"] == "never imported"
+    assert "did you mean work?" in watch_row(found, "wrok:step")["detail"]

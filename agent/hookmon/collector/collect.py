@@ -324,7 +324,7 @@ class Collector:
         self.roster.describe(run, now_ns)
         run.plan = additions.plan_of(run)
         compilers = {detail for kind, detail in self._notes if kind == layout.NOTE_COMPILER}
-        run.watched = self._statuses.rows(run, Path.cwd(), compilers)
+        run.watched = self._statuses.rows(run, Path(run.project), compilers)
         run.blind_spots = self._blind_spots() + incomplete_packs(run.watched)
         run.unnamed_calls = sum(node.calls for node in run.nodes if node.flat)
         run.engine = ", ".join(self._engines) or run.engine

@@ -12,6 +12,7 @@ import json
 import os
 import select
 import stat
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ _STATUS = "status"
 _LOG = "log"
 _LARGEST = 1 << 20
 _LARGEST_LOG = 1 << 20
+_LOOK_S = 0.2
 _ENDING_S = 3.0  # a collector that is just ending holds the lock for so long at most
 _ANSWERED_S = 60.0  # after that nobody fetches an answer any more
 
@@ -124,8 +126,11 @@ class Spool:
     def wait(self, seconds: float, waker: int) -> None:
         """Wait until a program rings or the descriptor `waker` can be read, or so long."""
         poll = select.poll()
-        poll.register(self._bell, select.POLLIN)
         poll.register(waker, select.POLLIN)
+        if sys.platform == "linux":
+            poll.register(self._bell, select.POLLIN)
+        else:  # a bell that nobody has rung rings there as well
+            seconds = min(seconds, _LOOK_S)
         if any(descriptor == self._bell for descriptor, _ in poll.poll(seconds * 1000)):
             old = self._bell
             self._open_bell()  # who has rung has closed it: it would go on ringing
@@ -163,6 +168,8 @@ class Spool:
             now = look_at(int(pid))
         except (OSError, ValueError):
             return None
+        if found is None and not known:  # no /proc
+            found = now
         if version != "1" or found is None or now is None or now.has_ended or now.started != found.started:
             return None
         command = rest[int(number) :]
