@@ -301,3 +301,26 @@ def test_a_program_whose_launcher_was_killed_is_not_cleared_up(pod: Pod) -> None
     wait_until(lambda: calls(pod.look("1"), "work:step") == 55, "the last calls")
     pod.let("over")
     started.finish()
+
+
+def days(pod: Pod) -> list[int]:
+    """Return how many calls `hookmon history` has of today and yesterday in the other container: it may be midnight."""
+    done = pod.side.hookmon("history", "web", "--json")
+    assert done.exit_code == 0, done.stderr
+    curves = json.loads(done.stdout)["whole"]["curves"]
+    return [curve["whole"]["calls"] for curve in curves[:2]]
+
+
+def test_a_service_goes_on_after_its_container_was_killed(pod: Pod) -> None:
+    """What the killed start counted and the next one, in a new container, are the calls of the service: none lost, none twice."""
+    command = [HOOKMON, "run", "--quiet", "--service", "web", "--"]
+    started = pod.start([*command, PYTHON, "app.py"])
+    wait_until(lambda: calls(pod.look(), "work:step") == 45, "45 calls")
+    terminate_init(started, signal.SIGKILL)
+    started.finish()
+    last = pod.look("web", "--last", "10m")
+    assert calls(last, "work:step") == 45
+    done = pod.main.run([*command, PYTHON, "-c", "import work\nfor number in range(5): work.step(number)"])
+    assert (done.exit_code, done.stderr) == (0, "")
+    for _ in range(2):
+        assert sum(days(pod)) == 45 + 5
