@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import struct
 from pathlib import Path
 
 import pytest
 
-from hookmon.collector import shard_set
+from hookmon.collector import collect, shard_set
+from hookmon.collector.collect import Collector
 from hookmon.collector.counters import CallKey, Counters, Totals, sum_of
 from hookmon.collector.pile import Pile
 from hookmon.collector.shard_set import ShardSet
+from hookmon.collector.store import Run, RunFile
 from hookmon.core import layout
 
 
@@ -130,3 +133,28 @@ def test_a_look_reads_large_shards_for_some_time_only(tmp_path: Path, shard: byt
     assert calls == [calls[0] * n for n in (1, 2, 3, 4, 5, 5, 5)]
     assert calls[0] > 0
     shards.close()
+
+
+@pytest.mark.process
+def test_signals_have_their_turn_while_shards_are_folded(tmp_path: Path, shard: bytes, monkeypatch: pytest.MonkeyPatch):
+    """A launcher that has many to fold comes back after a while, and goes on at once."""
+    monkeypatch.setattr(collect, "_SLICE_NS", 0)
+    folder = tmp_path / "run"
+    folder.mkdir()
+    gone = put(put(shard, layout.HEADER_PID, (1 << 22) - 1), layout.HEADER_STARTED, 1)  # beyond the largest pid
+    for number in range(5):
+        (folder / f"{number}-{number}{layout.SHARD_SUFFIX}").write_bytes(put(gone, layout.HEADER_STARTED, number + 1))
+    run = Run(1, "", [], "", "0.1", run_folder=str(folder))
+    collector = Collector(run, RunFile(tmp_path / "run-0001.sqlite"))
+    waits = [collector.tick() for _ in range(6)]
+    assert waits[:5] == [0.0] * 5
+    assert waits[5] > 0
+    assert sum(node.calls for node in run.nodes) == 5 * sum(range(1, 31))
+    assert not list(folder.glob(f"*{layout.SHARD_SUFFIX}"))
+
+
+def put(content: bytes, word: int, value: int) -> bytes:
+    """Return a copy with one word changed."""
+    changed = bytearray(content)
+    struct.pack_into("=Q", changed, word * 8, value)
+    return bytes(changed)
