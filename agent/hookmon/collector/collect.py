@@ -23,6 +23,7 @@ from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
 from hookmon.collector.identity import Identity, own_namespace, shown_pid
 from hookmon.collector.looks import Looks
 from hookmon.collector.merge import Tree, calls_of, in_flight
+from hookmon.collector.not_watched import blind_spots_beside
 from hookmon.collector.roster import Roster
 from hookmon.collector.samples import TABLES as SAMPLED
 from hookmon.collector.series import Series
@@ -44,10 +45,6 @@ _REST = 64  # looks may take a 64th of one CPU,
 _LIGHT_REST = 250  # a 250th where there is one a second all the same,
 _BEHIND_REST = 16  # and a 16th until each shard was read once
 
-_BEFORE = (
-    "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
-)
-_KEPT = "still held by the program, in tables, closures or calls that go on: which call through and count for nobody"
 
 _NO_SPOTS = (layout.NOTE_COMPILER, layout.NOTE_PLAN)
 """Kinds of notes that are no blind spots."""
@@ -203,7 +200,8 @@ class Collector:
             if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(shard, owner.identity):
                 continue
             with suppress(ShardError):
-                self._take(name, shard, now_ns, self._tree, alive=watcher is not None and watcher.is_left)
+                is_left = watcher is not None and watcher.is_left
+                self._take(name, shard, now_ns, self._tree, alive=is_left, is_ended=True)
                 self._shards.fold(name)
             if thread_time_ns() > end_ns:
                 return False
@@ -214,16 +212,16 @@ class Collector:
         is_foreign = identity.namespace not in (0, own_namespace())
         return is_foreign and identity not in self.processes.known and self.processes.searched_ns < shard.opened_ns
 
-    def _take(self, name: str, shard: Shard, now_ns: int, tree: Tree, *, alive: bool, is_last: bool = False) -> None:
+    def _take(self, name: str, shard: Shard, now_ns: int, tree: Tree, *, alive: bool, **what: bool) -> None:
         """Read a shard, add it to a tree, and what it says of its process, targets and blind spots to the run.
 
-        Raises ShardError when it cannot be read; then nothing is added.
+        `what` is for `ShardSet.take`. Raises ShardError when it cannot be read; then nothing is added.
         """
         data = shard.read()
         watcher = self.roster.writer(data, now_ns)
         end_ns = now_ns if alive else self._end_of(watcher, data, now_ns)
         tree.add(data, end_ns)
-        self._shards.take(name, data, is_last=is_last)
+        self._shards.take(name, data, **what)
         is_replaced = watcher.birth is not None and watcher.birth.started_ns > data.started_ns
         if not is_replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
@@ -390,10 +388,5 @@ class Collector:
         main_watches = {watch["id"] for watch in self.run.plan if watch["module"] == "__main__" and not watch.get("own")}
         if main_watches and not any(self._statuses.knows(number) for number in main_watches):
             spots.append(BlindSpot("__main__", "no script was started that could be watched (python -c, stdin, or no Python)"))
-        if self.run.attached_after_ns:
-            detail = f"process {self.run.main_pid} had run for {self.run.attached_after_ns / 1e9:.3g} s before: {_BEFORE}"
-            spots.append(BlindSpot("attached", detail))
-        if self.kept_wrappers:
-            wrappers = "1 wrapper is" if self.kept_wrappers == 1 else f"{self.kept_wrappers} wrappers are"
-            spots.append(BlindSpot("left behind", f"{wrappers} {_KEPT}"))
+        spots += blind_spots_beside(self.run, self.kept_wrappers)
         return spots + switches.blind_spots(self._folder) + self.roster.blind_spots()

@@ -10,12 +10,17 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hookmon.collector.identity import TICK_NS
-from hookmon.collector.store import BlindSpot
+from hookmon.collector.store import BlindSpot, Run
 from hookmon.collector.unwatched import FOREIGN, GONE, REPLACED, SHADOWED
 from hookmon.collector.watcher import Watcher
 
 _TOO_SHORT_NS = 400_000_000
 _MOST_IMAGES = 10_000
+
+_BEFORE = (
+    "what it called until then, calls under way, callbacks it had registered and objects of C types it had made are not counted"
+)
+_KEPT = "still held by the program, in tables, closures or calls that go on: which call through and count for nobody"
 
 
 class Judgement:
@@ -129,6 +134,18 @@ class Judgement:
             if reason and not (is_tool and (watcher.row.pid in above or _is_below_watched(watcher, parents))):
                 found.setdefault(reason, []).append(watcher)
         return found
+
+
+def blind_spots_beside(run: Run, kept_wrappers: int) -> list[BlindSpot]:
+    """Return what was not counted of a run that hookmon was attached to: what was before, and what was left behind."""
+    spots = []
+    if run.attached_after_ns:
+        detail = f"process {run.main_pid} had run for {run.attached_after_ns / 1e9:.3g} s before: {_BEFORE}"
+        spots.append(BlindSpot("attached", detail))
+    if kept_wrappers:
+        wrappers = "1 wrapper is" if kept_wrappers == 1 else f"{kept_wrappers} wrappers are"
+        spots.append(BlindSpot("left behind", f"{wrappers} {_KEPT}"))
+    return spots
 
 
 def _pids_above_watched(watchers: list[Watcher], parents: dict[int, Watcher]) -> set[int]:

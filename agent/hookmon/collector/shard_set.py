@@ -205,9 +205,16 @@ class ShardSet:
                 measure(data, now_ns)
                 self.take(name, data)
 
-    def take(self, name: str, data: ShardData, *, is_last: bool = False) -> None:
-        """Take over what was read of a shard and measured. `is_last` says that nobody asks for totals after that."""
+    def take(self, name: str, data: ShardData, *, is_last: bool = False, is_ended: bool = False) -> None:
+        """Take over what was read of a shard and measured.
+
+        `is_last` says that nobody asks for totals after that, `is_ended` that it is folded next, and needs no room.
+        """
         shard = self.open[name]
+        if is_ended:
+            shard.take(data)
+            self._pile.remove(name)
+            return
         self._kept[name] = len(data.nodes)
         if sum(self._kept.values()) <= _MOST_KEPT:
             shard.take(data)
@@ -225,7 +232,7 @@ class ShardSet:
     def fold(self, name: str) -> None:
         """Add a shard to those that will not grow any more, as it was read last, and close it."""
         shard = self.open[name]
-        self.ended.add(self._pile.get(name) if name in self._pile else shard.totals)
+        self.ended.add(self._pile.get(name) if name in self._pile else shard.totals)  # in the pile as it was read last
         self.ended_examples += shard.examples
         add_signals(self.ended_signals, shard.signals)
         self.drop(name)
