@@ -136,3 +136,24 @@ def test_an_observer_says_itself_what_went_wrong():
             raise ValueError("x" * 1000)
 
     assert len(Worker(Fails(), "fails").end(Run(1, "", [], "", ""))) == 300
+
+
+def test_where_no_thread_can_be_started_nothing_is_observed(monkeypatch: pytest.MonkeyPatch):
+    """The launcher goes on, tries again with the next snapshot, and says so at the end."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    slow = Slow()
+    slow.may_go.set()
+    worker = Worker(slow, "slow")
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", refuse)
+        worker.observe(Snapshot(1))
+        assert Worker(Slow(), "other").end(Run(1, "", [], "", "")) == "other failed: can't start new thread"
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == mask
+    worker.observe(Snapshot(2))
+    assert slow.is_busy.wait(20)
+    worker.end(Run(1, "", [], "", ""))
+    assert slow.seen_ns == [2]

@@ -38,15 +38,17 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name=f"hookmon {name}", daemon=True)
 
     def observe(self, snapshot: Snapshot) -> None:
-        """Lay a snapshot ready in the place of an older one."""
-        self._start()
+        """Lay a snapshot ready in the place of an older one. Where no thread can be started, the next one tries again."""
+        if not self._start():
+            return
         with self._news:
             self._snapshot = snapshot
             self._news.notify()
 
     def end(self, run: Run) -> str:
         """Let the observer end, for a bounded time; return what went wrong, as one line."""
-        self._start()
+        if not self._start():
+            return f"{self._name} failed: {self._line}"
         with self._news:
             self._run = run
             self._news.notify()
@@ -56,14 +58,22 @@ class Worker:
         times = "" if self._failures == 1 else f" {self._failures} times, at last"
         return f"{self._name} failed{times}: {self._line}"[:_LONGEST_LINE] if self._line else ""
 
-    def _start(self) -> None:
-        """Start the thread where there is none: after the launcher has forked, with all signals left to the launcher's thread."""
-        if self._thread.ident is None:
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            try:
-                self._thread.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    def _start(self) -> bool:
+        """Start the thread where there is none: after the launcher has forked, with all signals left to the launcher's thread.
+
+        Says whether there is one: there may be no room for a process or thread more.
+        """
+        if self._thread.ident is not None:
+            return True
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            self._thread.start()
+        except (RuntimeError, MemoryError) as error:
+            self._line = str(error)
+            return False
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        return True
 
     def _work(self) -> None:
         while True:

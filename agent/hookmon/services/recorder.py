@@ -115,7 +115,7 @@ class Recorder:
             list(self._places.rows),
             counts,
             launcher_cpu_ns=self._own_cpu_ns(),
-            launcher_rss_bytes=psutil.Process().memory_info().rss,
+            launcher_rss_bytes=_own_rss_bytes(),
             examples=pick(new),
         )
 
@@ -123,6 +123,14 @@ class Recorder:
         if len(self._waiting) >= _MOST_WAITING:
             state = replace(state, examples=(self._waiting.pop().examples + state.examples)[-100:])
         self._waiting.append(state)
+
+
+def _own_rss_bytes() -> int:
+    """Return the memory of this process, 0 where it cannot be read: there may be no descriptor left."""
+    try:
+        return int(psutil.Process().memory_info().rss)
+    except (psutil.Error, OSError):
+        return 0
 
 
 class _Writing:
