@@ -56,6 +56,9 @@ def test_a_start_of_which_nothing_is_left_is_lost_in_the_end(tmp_path: Path):
     for seconds, state in ((300, reading.RUNNING), (700, reading.LOST)):
         settle(store, clock.now_s() + seconds)
         assert [row.state for row in reading.starts(store, "web")] == [state]
+    assert "of 1 start the last minute is lost" in reading.services(store)[0].limits[0]
+    run = window(store, "web", BEGINNING_S - 60, clock.now_s(), clock=clock)
+    assert [spot.detail for spot in run.blind_spots] == reading.services(store)[0].limits
     assert sums_of_hours(store, "web") == written
     start.look()  # it lives after all
     assert [row.state for row in reading.starts(store, "web")] == [reading.RUNNING]

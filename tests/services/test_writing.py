@@ -210,7 +210,9 @@ def test_windows_of_minutes_and_hours_fit_together(tmp_path: Path):
     assert sum(row.calls for row in rows.values()) == calls
     halves = [reading.transactions(store, "web", *bounds) for bounds in ((0, end - 4 * HOUR_S), (end - 4 * HOUR_S, end))]
     assert 0 < sum(row.calls for row in halves[1].values()) < calls
+    assert reading.stretch(store, "web", end - HOUR_S, end).limits == []  # that minutes of before are gone concerns it not
     whole = reading.stretch(store, "web", 0, end)
+    assert "minutes before" in whole.limits[0]
     assert sum(counts.sums[0] for number, counts in whole.counts.items() if whole.places[number].kind == "request") == calls
 
 

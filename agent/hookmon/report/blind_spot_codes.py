@@ -23,7 +23,7 @@ BLIND_SPOTS = (
     ),
     (
         "history",
-        "What a service has counted is kept within limits: minutes for two days, hours for sixty, and only so much of each.",
+        "What a service has counted is kept within limits, minutes for two days, hours for sixty; or a start was lost.",
         "Nothing needs to be done. The line says what is not there any more, or is counted together.",
     ),
     (

@@ -118,13 +118,13 @@ def services(store: ServiceStore) -> list[Service]:
     with store.reading() as connection:
         rows = connection.execute(
             "SELECT name, count(starts.id), coalesce(sum(state = ?), 0), coalesce(min(started_s), 0), coalesce(max(seen_s), 0),"
-            " minutes_from, hours_from, places_left_out FROM services LEFT JOIN starts ON starts.service = services.id"
-            " GROUP BY services.id ORDER BY name",
-            [RUNNING],
+            " minutes_from, hours_from, places_left_out, coalesce(sum(state = ?), 0)"
+            " FROM services LEFT JOIN starts ON starts.service = services.id GROUP BY services.id ORDER BY name",
+            [RUNNING, LOST],
         ).fetchall()
     return [
-        Service(name, count, running, first_s, last_s, _limits(minutes_from, hours_from, left_out))
-        for name, count, running, first_s, last_s, minutes_from, hours_from, left_out in rows
+        Service(name, count, running, first_s, last_s, _limits(minutes_from, hours_from, left_out, lost))
+        for name, count, running, first_s, last_s, minutes_from, hours_from, left_out, lost in rows
     ]
 
 
@@ -239,7 +239,17 @@ def stretch(store: ServiceStore, service: str, since_s: float, until_s: float) -
             at_once[at_s] = at_once.get(at_s, 0) + processes
         whole.processes = max(at_once.values(), default=0)
         dropped = "SELECT minutes_from, hours_from, places_left_out FROM services WHERE id = ?"
-        whole.limits = _limits(*connection.execute(dropped, [number]).fetchone())
+        minutes_from, hours_from, left_out = connection.execute(dropped, [number]).fetchone()
+        (lost,) = connection.execute(
+            "SELECT count(*) FROM starts WHERE service = ? AND state = ? AND seen_s BETWEEN ? AND ?",
+            [number, LOST, since_s, until_s],
+        ).fetchone()
+        whole.limits = _limits(
+            minutes_from if since_s < minutes_from * MINUTE_S else 0,
+            hours_from if since_s < hours_from * HOUR_S else 0,
+            left_out,
+            lost,
+        )
         for start, totals, cpu_ns in connection.execute(
             "SELECT id, totals, cpu_ns FROM starts WHERE service = ? AND state = ?", [number, RUNNING]
         ):
@@ -342,8 +352,8 @@ def read_piece(reader: Callable[[Any], T], content: Any, nothing: T) -> T:
         return nothing
 
 
-def _limits(minutes_from: int, hours_from: int, places_left_out: int) -> list[str]:
-    """Return what a service has lost to the limits, as sentences."""
+def _limits(minutes_from: int, hours_from: int, places_left_out: int, lost: int) -> list[str]:
+    """Return what a service has lost, as sentences: to the limits, and with starts of which nothing is left."""
     found = []
     if minutes_from:
         found.append(f"minutes before {_wall(minutes_from * MINUTE_S)} were dropped: before that there are hours")
@@ -351,6 +361,9 @@ def _limits(minutes_from: int, hours_from: int, places_left_out: int) -> list[st
         found.append(f"hours before {_wall(hours_from * HOUR_S)} were dropped")
     if places_left_out:
         found.append(f"{places_left_out} names and lines found no room; they are counted together as (other)")
+    if lost:
+        starts = "1 start" if lost == 1 else f"{lost} starts"
+        found.append(f"of {starts} the last minute is lost: killed, and run file or run folder were gone before anybody looked")
     return found
 
 
