@@ -36,6 +36,12 @@ def test_a_module_is_short(path: Path):
     assert len(path.read_text("utf-8").splitlines()) <= 400
 
 
+def test_no_two_files_of_tests_have_one_name():
+    """pytest imports them by their names alone where their folder is no package, and collects nothing where two are the same."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if not (path.parent / "__init__.py").exists()]
+    assert sorted({name for name in names if names.count(name) > 1} - {"conftest.py"}) == []
+
+
 MAY_SWALLOW = {
     "hookmon/cli/_served.py": ["_finish_safely"],
     "hookmon/cli/serve.py": ["_begin", "_tick"],
