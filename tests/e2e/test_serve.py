@@ -228,6 +228,24 @@ def test_a_program_that_cannot_be_served_runs_all_the_same(place: Place) -> None
     assert done.stderr.count("\n") == 1, done.stderr
 
 
+def test_a_collector_that_does_not_answer_holds_nobody_up(place: Place) -> None:
+    """It is stopped: the program takes its request back, says so in one line and goes on; no run is begun for it later."""
+    assert place.run("app.py").seen == ("", "", 0)
+    place.wait_for_end()
+    collector = place.collector()
+    collector.suspend()
+    try:
+        done = place.run("app.py", env={"HOOKMON_WAIT": "0.3"})
+        assert (done.stdout, done.exit_code, done.stderr.count("\n")) == ("", 0, 1)
+        assert "did not answer in time (HOOKMON_WAIT=0.3)" in done.stderr
+        assert not list(place.spool.glob("*.request"))
+    finally:
+        collector.resume()
+    assert place.run("app.py").seen == ("", "", 0)
+    place.wait_for_end(2)
+    assert [run["run"] for run in json.loads(place.verb("runs", "--json").stdout)] == [2, 1]
+
+
 def test_switched_off_is_off(place: Place) -> None:
     """HOOKMON_DISABLE, "", 0; hookmon itself is no program to watch; under `hookmon run` the launcher's run is the one."""
     write(place.folder, {"bin/hookmon": "print('mine')\n"})

@@ -269,4 +269,8 @@ class Session:
             _output.tell(f"hookmon: {error}")
             if not self._is_kept and not run.still_running:
                 discard(self._folder)  # nobody could find it any more
+        if run.still_running:
+            from hookmon.collector.spool import ring
+
+            ring()
         return run

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from hookmon.cli._served import Adopted, Served
     from hookmon.collector.spool import Request, Spool
 
-_SEARCH_S = 5.0
-_REST_S = 30.0  # between two looks when there is nothing to follow
+_SEARCH_S = 5.0  # between two searches for runs without a launcher
+_RUNG_S = 1.0  # after somebody has rung, who may be a launcher that is about to end
+_REST_S = 30.0  # where there is nothing to follow
 
 
 @click.command("serve", short_help="Collect from programs that nobody started by hookmon run.")
@@ -79,25 +80,26 @@ class _Collector:
         signal.set_wakeup_fd(woken, warn_on_full_buffer=False)  # a handler alone would let the wait go on
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
-        next_search = 0.0
-        busy_at = time.monotonic()
+        next_search, rung_at, busy_at = 0.0, 0.0, time.monotonic()
         self._tell_status()
         while not self._is_stopped:
             self._answer()
             now = time.monotonic()
             if now >= next_search:
-                next_search = now + _SEARCH_S
                 self._adopt()
-            waits = [self._tick(followed) for followed in list(self._runs)]
+                next_search = now + (_RUNG_S if now - rung_at < _SEARCH_S else _SEARCH_S if self._runs else _REST_S)
+            waits = [self._tick(followed) for followed in list(self._runs)] or [_REST_S]
+            now = time.monotonic()
             if self._runs:
-                busy_at = time.monotonic()
-            elif idle_s is not None and time.monotonic() - busy_at >= idle_s and self._spool.end():
-                _say("ends: there is nothing to follow")
-                return
-            rest = min(_REST_S, idle_s or _REST_S)
-            self._spool.wait(min([*waits, max(0.0, next_search - time.monotonic()) if self._runs else rest]), waker)
-            if not self._runs:
-                next_search = min(next_search, time.monotonic() + _SEARCH_S)
+                busy_at = now
+            elif idle_s is not None:
+                if now - busy_at >= idle_s and self._spool.end():
+                    _say("ends: there is nothing to follow")
+                    return
+                waits.append(max(0.1, busy_at + idle_s - now))
+            if self._spool.wait(max(0.0, min(*waits, next_search - now)), waker):
+                rung_at = time.monotonic()
+                next_search = min(next_search, rung_at + _RUNG_S)
         for followed in self._runs:
             followed.leave()
         self._spool.forget_status()

@@ -60,17 +60,18 @@ class Spool:
         self._bell = -1
 
     @classmethod
-    def of_user(cls) -> Spool:
-        """Return the spool of this user, made where it is missing. Raises OSError where no place can be used."""
+    def of_user(cls, *, is_made: bool = True) -> Spool:
+        """Return the spool of this user, made where it is missing and `is_made`. Raises OSError where no place can be used."""
         named = places.named()
-        if named is not None:
+        if named is not None and is_made:
             named.mkdir(parents=True, exist_ok=True)
         problem = OSError("/dev/shm and /tmp cannot be written")
         for place in (named,) if named else (Path("/dev/shm"), Path("/tmp")):
             folder = place / f"hookmon.serve.{os.geteuid()}.{_pids()}"
             try:
-                with suppress(FileExistsError):
-                    folder.mkdir(mode=0o700)
+                if is_made:
+                    with suppress(FileExistsError):
+                        folder.mkdir(mode=0o700)
                 status = os.lstat(folder)
             except OSError as error:
                 problem = error
@@ -123,8 +124,8 @@ class Spool:
             return False
         return True
 
-    def wait(self, seconds: float, waker: int) -> None:
-        """Wait until a program rings or the descriptor `waker` can be read, or so long."""
+    def wait(self, seconds: float, waker: int) -> bool:
+        """Wait until somebody rings or the descriptor `waker` can be read, or so long; say whether it was the bell."""
         poll = select.poll()
         poll.register(waker, select.POLLIN)
         if sys.platform == "linux":
@@ -135,6 +136,8 @@ class Spool:
             old = self._bell
             self._open_bell()  # who has rung has closed it: it would go on ringing
             os.close(old)
+            return True
+        return False
 
     def _open_bell(self) -> None:
         self._bell = os.open(self.folder / _BELL, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -226,6 +229,12 @@ def _pids() -> int:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:
         return 0
+
+
+def ring() -> None:
+    """Wake the collector of this user, where there is one: a run is about to lose its launcher."""
+    with suppress(OSError):
+        Spool.of_user(is_made=False).is_served()
 
 
 @contextmanager
