@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.users import ALICE, need_root
 
-from hookmon.collector import run_folder
+from hookmon.collector import leases, run_folder
 from hookmon.collector.recover import sweep
 from hookmon.collector.store import Run, RunFile, Store
 
@@ -25,7 +25,7 @@ AGENT = Path(__file__).resolve().parents[2] / "agent"
 MAKE = """
 import os, sys
 from pathlib import Path
-from hookmon.collector import run_folder
+from hookmon.collector import leases, run_folder
 folder = run_folder.make(Path(sys.argv[1]))
 if sys.argv[2]:
     run_folder.name_run_file(folder, Path(sys.argv[2]))
@@ -289,7 +289,7 @@ def test_a_shard_that_somebody_writes_is_known_as_one(how: str, place: Path):
         assert writer.stdout is not None
         writer.stdout.readline()
         with shard.open("rb"):
-            assert run_folder.is_written(folder)
+            assert leases.is_written(folder)
             writer.communicate("\n")
-            assert not run_folder.is_written(folder)
+            assert not leases.is_written(folder)
     run_folder.remove(folder)

@@ -188,3 +188,46 @@ def test_too_few_addresses_are_told(container: Container) -> None:
         if done.exit_code == 125:
             assert done.stderr.endswith("[memory]\n") or "cannot be imported" in done.stderr, done.stderr
     assert 0 in codes
+
+
+FILLING = """
+import os, work
+def fill():
+    with open("/hookmon/of the program", "ab", buffering=0) as file:
+        while True:
+            try:
+                file.write(bytes(4096))
+            except OSError:
+                return
+
+for number in range(100): work.step(number)
+fill()
+for number in range(3000): work.step(number)
+for _ in range(3):
+    if not os.fork():
+        for number in range(10): work.step(number)
+        os._exit(0)
+    os.wait()
+print("done", os.statvfs("/hookmon").f_bavail)
+"""
+
+
+@pytest.mark.parametrize("span", ["step", "step {number}"], ids=["one name", "three thousand names"])
+@pytest.mark.parametrize("kept", ["/hookmon/state", "/out/state"], ids=["runs in it", "runs elsewhere"])
+def test_a_volume_that_becomes_full_ends_nothing(kept: str, span: str, container: Container) -> None:
+    """By the program itself, to the last page: it goes on, what was counted before is there, and what was not is said."""
+    container.memories["/hookmon"] = "4m"
+    container.env = {"HOOKMON_FOLDER": "/hookmon", "XDG_STATE_HOME": kept}
+    write(container.folder / "app", {"app.py": FILLING, "hookmon.toml": watch("work", "step", span=span)})
+    done = container.run([*RUN, "app.py"])
+    assert (done.stdout, done.exit_code) == ("done 0\n", 0), done.stderr
+    assert "Traceback" not in done.stderr
+    report = saved(container)
+    counted = sum(row["calls"] for row in report["calls"] if row["target"] == "work:step")
+    spots = dict(spot.split(": ", 1) for spot in blind_spots(report))
+    assert "/hookmon was too full for another process" in spots["no room"]
+    if span == "step":
+        assert (counted, "shard full" in spots) == (3_100, False)
+    else:
+        lost = int(spots["shard full"].partition("but for ")[2].split()[0].replace(",", ""))
+        assert counted + lost == 3_100

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from hookmon.collector import places
 from hookmon.collector.identity import TICK_NS
 from hookmon.collector.store import BlindSpot, Run
 from hookmon.collector.unwatched import FOREIGN, GONE, REPLACED, SHADOWED
@@ -37,7 +38,12 @@ class Judgement:
         self._images: dict[
             int, None
         ] = {}  # those that left a note at their start: what has one of them is such a process, or its fork
+        self._had_room = True
         self._forgotten: dict[str, tuple[str, int]] = {}  # {reason: (the first process, how many)}
+
+    def note_room(self) -> None:
+        """Look whether a process that begins now would find room for its counters."""
+        self._had_room = self._had_room and places.has_room(self._folder)
 
     def note_image(self, image: int, watchers: Iterable[Watcher]) -> None:
         """Remember an image that began with the probe; of very many, those of `watchers`."""
@@ -122,6 +128,9 @@ class Judgement:
             more = f" and {number - 1} more" if number > 1 else ""
             called = f" ({command})" if command else ""
             spots.append(BlindSpot("not watched", f"process {pid}{more}{called}: {reason}"))
+        if not self._had_room:
+            detail = f"{self._folder.parent} was too full for another process: the calls of those that made their first ones then"
+            spots.append(BlindSpot("no room", f"{detail} are not counted"))
         return spots
 
     def _by_reason(self, watchers: list[Watcher], everybody: list[Watcher]) -> dict[str, list[Watcher]]:

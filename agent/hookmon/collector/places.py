@@ -12,6 +12,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from hookmon.core import layout
+
 VARIABLE = "HOOKMON_FOLDER"
 
 
@@ -64,6 +66,16 @@ def runs_of(project: Path) -> Path:
     if own.is_dir():
         return own if os.access(own, os.W_OK | os.X_OK) or not other.is_dir() else other
     return own if os.access(project, os.W_OK | os.X_OK) else other
+
+
+def has_room(folder: Path) -> bool:
+    """Say whether another process finds room for a shard: probe/recording/arena leaves a share of the file system alone."""
+    try:
+        status = os.statvfs(folder)
+    except OSError:
+        return True  # it is gone, which is told elsewhere
+    total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
+    return not total or free - layout.FIRST_BYTES >= min(total // layout.LEFT_SHARE, layout.MOST_LEFT_BYTES)
 
 
 def _home() -> Path:

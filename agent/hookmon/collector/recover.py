@@ -14,7 +14,7 @@ from time import monotonic_ns
 
 import psutil
 
-from hookmon.collector import run_folder
+from hookmon.collector import leases, run_folder
 from hookmon.collector.births import has_processes, writers_in
 from hookmon.collector.collect import Collector
 from hookmon.collector.elsewhere import describe_running
@@ -179,7 +179,7 @@ def _is_over(folder: Path, note: run_folder.Note, run: Run) -> bool:
     if note.pids == run_folder.pid_namespace():
         return not has_processes(folder)
     is_of_now = note.pids.split(" ")[0] == run_folder.pid_namespace().split(" ")[0]
-    return is_of_now and run.launcher_pid == 1 and note.pids == run.pids and not run_folder.is_written(folder)
+    return is_of_now and run.launcher_pid == 1 and note.pids == run.pids and not leases.is_written(folder)
 
 
 def launcher_is_alive(run: Run) -> bool:

@@ -47,6 +47,7 @@ class Roster:
 
     def forget_ended(self, now_ns: int) -> None:
         """Keep the list of ended processes short. All that those left which ended before this moment has been read."""
+        self._judgement.note_room()
         if len(self.processes.known) - len(self.processes.watchers) <= _MOST_PROCESS_ROWS + _MOST_SPARE_ROWS:
             return
         forgotten = self.processes.forget_ended(_MOST_PROCESS_ROWS, now_ns)
@@ -69,6 +70,7 @@ class Roster:
 
     def list_into(self, run: Run, now_ns: int) -> None:
         """Put the rows of all processes into the run; of very many, those with the most calls, and the rest as sums."""
+        self._judgement.note_room()
         watchers = list(self.processes.all())
         parents = {watcher.row.pid: watcher for watcher in watchers}
         for watcher in watchers:

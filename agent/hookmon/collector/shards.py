@@ -56,6 +56,7 @@ class ShardData:
     namespace: int = 0  # of its pid
     started: int = 0  # in clock ticks since boot
     image: int = 0
+    left_out: int = 0  # calls that had no room to be counted under a name
 
     @property
     def identity(self) -> Identity:
@@ -66,7 +67,8 @@ class ShardData:
         """Return its notes and what it is itself a note of, (kind, detail); `name` is that of its file."""
         notes = list(self.notes)
         if self.full:
-            notes.append(("shard full", f"process {self.pid} found no more space; new names were counted together"))
+            lost = f", but for {self.left_out:,} calls that had no room even for that" if self.left_out else ""
+            notes.append(("shard full", f"process {self.pid} found no more space; new names were counted together{lost}"))
         if self.damaged:
             notes.append(("shard damaged", f"{name}: a part of what process {self.pid} recorded cannot be read"))
         if self.hidden_lanes:
@@ -101,6 +103,8 @@ class Reading:
         """Take in what has changed; say whether anything has. None where another reading has to be made instead of this one."""
         header = memoryview(content.head).cast("Q")
         is_full = header[layout.HEADER_STATE] == layout.STATE_FULL
+        if is_full:
+            self.data.left_out = _count_left_out(content.body)
         if is_full != self.data.full or len(content.body) < content.promised:
             return None
         self.data.hidden_lanes = min(header[layout.HEADER_HIDDEN_LANES], LARGEST)
@@ -190,6 +194,12 @@ class ShardReader:
             _room.give_back()
 
 
+def _count_left_out(content: bytes) -> int:
+    """Return how many calls were counted in the scratch record: in a full shard, those whose names found no room."""
+    buckets = memoryview(content)[layout.SCRATCH_BUCKET * 8 : (layout.SCRATCH + layout.SCRATCH_WORDS) * 8]
+    return min(sum(buckets[: len(buckets) // 8 * 8].cast("Q")), LARGEST)
+
+
 def _parse(head: bytes, content: bytes, promised: int) -> tuple[ShardData, Records]:
     header = memoryview(head).cast("Q")
     text_bytes = min(header[layout.HEADER_TEXT_BYTES], layout.PAGE_BYTES - layout.HEADER_TEXT * 8)
@@ -209,6 +219,7 @@ def _parse(head: bytes, content: bytes, promised: int) -> tuple[ShardData, Recor
         executable=fields[3],
         argv=text[4:],
         full=header[layout.HEADER_STATE] == layout.STATE_FULL,
+        left_out=_count_left_out(content) if header[layout.HEADER_STATE] == layout.STATE_FULL else 0,
         hidden_lanes=hidden_lanes,
         own_ns=min(header[layout.HEADER_OWN_NS], LARGEST),
         pace_ps=min(header[layout.HEADER_PACE_PS], LARGEST),

@@ -228,6 +228,8 @@ NOTE_COMPILER = "compiler"  # kind of a note that is no blind spot: the detail i
 
 FIRST_BYTES = 64 * 1024
 LARGEST_BYTES = 64 * 1024 * 1024
+LEFT_SHARE = 4  # a fourth of the file system is left to the program
+MOST_LEFT_BYTES = 32 * 1024 * 1024  # but of a large one no more than this
 MOST_NODES = 32_768
 MOST_LANES = 8_192
 MOST_NAMES_OF_A_TARGET = 10_000

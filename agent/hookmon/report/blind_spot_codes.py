@@ -178,8 +178,15 @@ BLIND_SPOTS = (
     ("shard-damaged", "A part of what a process counted cannot be read.", "Its other counts are in the report."),
     (
         "shard-full",
-        "A process found no more space for new names: they are counted together, without the place they came from.",
-        "Choose span templates with fewer values: a route, not a path; a table, not a key.",
+        "A process found no more space for new names: they are counted together, without the place they came from. Where the "
+        "file system had none left even for that, the line says how many calls are counted nowhere.",
+        "Choose span templates with fewer values: a route, not a path; a table, not a key. Or give the run folder more room.",
+    ),
+    (
+        "no-room",
+        "The file system of the run folder was so full that another process would not have found room for its counters. A "
+        "quarter of it, at most 32 MiB, is left to the program. Processes that made their first watched call then are in no figure.",
+        "Make it larger, or name another place with HOOKMON_FOLDER: 64 KB for each process at the same time, and a quarter.",
     ),
     (
         "shard-unreadable",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from hookmon.probe.base.target import Span, Target
 
-_SHARE = 4  # a fourth of the file system is left to the program
-_MOST_LEFT_BYTES = 32 * 1024 * 1024  # but of a large one no more than this
 _OWN_DESCRIPTORS = "/proc/self/fd"
 _FIRST_DESCRIPTOR = 200  # out of the way of programs that count on getting the lowest numbers
 
@@ -241,7 +239,7 @@ def _reserve_storage(descriptor: int, start: int, end: int) -> None:
     """
     status = os.fstatvfs(descriptor)
     total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
-    if total and free - (end - start) < min(total // _SHARE, _MOST_LEFT_BYTES):
+    if total and free - (end - start) < min(total // layout.LEFT_SHARE, layout.MOST_LEFT_BYTES):
         raise OSError("too little room would be left")
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(descriptor, start, end - start)
