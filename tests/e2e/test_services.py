@@ -10,9 +10,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from support.runs import PYTHON, calls, hookmon_run, hookmon_start, row, wait_until, watch, write
+from support.runs import PYTHON, calls, hookmon, hookmon_run, hookmon_start, row, wait_until, watch, write
 
 from hookmon.collector.counters import CallKey
+from hookmon.collector.rows import Process
 from hookmon.report.model import build
 from hookmon.services import reading
 from hookmon.services.places import STATUS
@@ -362,3 +363,37 @@ def test_without_a_folder_for_state_the_project_has_the_store(tmp_path: Path):
     store = ServiceStore(tmp_path / ".hookmon" / FILE_NAME)
     assert counted(store, "web")["serve"] == (5, 1)
     assert store.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_window_says_when_the_service_was_off(tmp_path: Path):
+    """While it runs and when it has ended: no call is not the same as none counted; and how much memory it has."""
+    write(tmp_path, {"app.py": LASTING})
+    started = hookmon_start([PYTHON, "app.py", "30"], cwd=tmp_path, config=CONFIG, options=["--service", "web"])
+    store = store_of(tmp_path)
+    try:
+        wait_until(lambda: b"served" in os.pread(started._stdout.fileno(), 100, 0), "the program")
+        wait_until(lambda: store.path.exists() and reading.services(store), "the start")
+        for verb in ("off", "on"):
+            done = hookmon([verb, "web"], cwd=tmp_path)
+            assert done.exit_code == 0, done.stderr
+            said, process = off_in_window(store)
+            assert said.startswith("everything was off from ")
+            assert process.rss_max_bytes > 5_000_000
+        os.kill(started.process.pid, signal.SIGTERM)
+        started.finish()
+    finally:
+        if not started.is_finished:
+            started.kill()
+    assert off_in_window(store)[0] == said
+    now = time.time()
+    assert window(store, "web", now - 7_200, now - 3_600).blind_spots == []
+
+
+def off_in_window(store: ServiceStore) -> tuple[str, Process]:
+    """Return what the last hour of a service says of having been off, and its one start."""
+    now = time.time()
+    run = window(store, "web", now - 3_600, now)
+    (spot,) = run.blind_spots
+    assert spot.kind == "off"
+    (process,) = run.processes
+    return spot.detail, process

@@ -230,12 +230,13 @@ def read(folder: Path) -> Switched:
 def blind_spots(folder: Path) -> list[BlindSpot]:
     """Return what a report has to say of it: a name that was off has fewer calls than there were."""
     switched = read(folder)
-    spots = [BlindSpot("off", _describe(what, *known)) for what, known in switched.sums(time.time_ns()).items()]
+    spots = [BlindSpot("off", describe(what, *known)) for what, known in switched.sums(time.time_ns()).items()]
     left = "hookmon reload has taken it out of the running program, and what began later is not counted"
     return spots + [BlindSpot("reloaded", f"{what}: at {moment(ns)} {left}") for what, ns in switched.out.items()]
 
 
-def _describe(what: str, times: int, ns: int, first_ns: int, last_ns: int) -> str:
+def describe(what: str, times: int, ns: int, first_ns: int, last_ns: int) -> str:
+    """Return in a sentence that something was off, so often and so long; `last_ns` 0 says that it still is."""
     name = what or "everything"
     until = f"to {moment(last_ns)}" if last_ns else "on"
     if times == 1:

@@ -67,6 +67,7 @@ class Start:
     python: str
     hookmon: str
     machine: str
+    switched: str  # when it was off, as `off` has it
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ def starts(store: ServiceStore, service: str, since_s: float = 0, until_s: float
     with store.reading() as connection:
         rows = connection.execute(
             "SELECT id, key, run_file, command, version, project, started_s, ended_s, seen_s, state, exit_code, pid, python,"
-            " hookmon, machine FROM starts"
+            " hookmon, machine, switched FROM starts"
             " WHERE service = ? AND started_s < ? AND (ended_s IS NULL OR ended_s >= ?) ORDER BY started_s, id",
             [id_of(connection, service), min(until_s, 2**62), since_s],
         ).fetchall()

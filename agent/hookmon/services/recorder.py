@@ -23,6 +23,7 @@ from hookmon.collector.worker import Worker
 from hookmon.core.errors import StoreError
 from hookmon.services.clock import MINUTE_S, Clock, minute_of
 from hookmon.services.examples import pick
+from hookmon.services.off import pack_stretches, stretches_of
 from hookmon.services.places import Places
 from hookmon.services.reading import ENDED
 from hookmon.services.writing import About, StartWriter, State
@@ -117,6 +118,7 @@ class Recorder:
             launcher_cpu_ns=self._own_cpu_ns(),
             launcher_rss_bytes=_own_rss_bytes(),
             examples=pick(new),
+            switched=pack_stretches(stretches_of(Path(self._run.run_folder))),
         )
 
     def _lay_ready(self, state: State) -> None:

@@ -21,6 +21,7 @@ from hookmon.collector.recover import complete, launcher_is_alive
 from hookmon.collector.store import Run, RunFile
 from hookmon.core.errors import RunFileError
 from hookmon.services.clock import minute_of
+from hookmon.services.off import pack_stretches, stretches_of
 from hookmon.services.places import Places
 from hookmon.services.reading import ENDED, LOST, RECOVERED, RUNNING
 from hookmon.services.store import ServiceStore
@@ -40,6 +41,7 @@ class Whole:
     at_s: float  # its last moment, or now
     end: str
     is_attended: bool  # its launcher lives, and writes the minutes itself
+    is_local: bool = False  # its pids mean the same processes here
 
 
 def look(about: About) -> Whole | None:
@@ -56,7 +58,7 @@ def look(about: About) -> Whole | None:
     except (RunFileError, OSError):
         return None
     if run.state == "running" or run.still_running:
-        return Whole(run, time.time(), "", is_attended)
+        return Whole(run, time.time(), "", is_attended, run_folder.shares_pids(Path(run.run_folder)))
     at_s = datetime.fromisoformat(run.started_at).timestamp() + run.duration_ns / 1e9
     return Whole(run, at_s, RECOVERED if run.state == "recovered" else ENDED, is_attended=False)
 
@@ -87,6 +89,7 @@ def settle(store: ServiceStore, now_s: float | None = None) -> None:
             state = State(whole.at_s, minute_of(whole.at_s), places.rows, counts, end=whole.end)
             state.cpu_ns, state.launcher_cpu_ns = whole.run.total("cpu_ns"), -1
             state.exit_code, state.pid, state.python = whole.run.exit_code, whole.run.main_pid, whole.run.python
+            state.switched = pack_stretches(stretches_of(Path(whole.run.run_folder))) or None
             StartWriter(store, about).write(state)
         elif whole is None and not 0 <= now_s - seen_s < _SILENT_S:
             with store.writing() as connection:

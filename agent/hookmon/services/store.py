@@ -52,7 +52,8 @@ CREATE TABLE starts (
     command TEXT NOT NULL, version TEXT NOT NULL, project TEXT NOT NULL, hookmon TEXT NOT NULL, machine TEXT NOT NULL,
     started_s REAL NOT NULL, seen_s REAL NOT NULL, ended_s REAL, state TEXT NOT NULL, writes INTEGER NOT NULL DEFAULT 0,
     cpu_ns INTEGER NOT NULL DEFAULT 0, launcher_cpu_ns INTEGER NOT NULL DEFAULT 0, totals BLOB,
-    exit_code INTEGER, pid INTEGER NOT NULL DEFAULT 0, python TEXT NOT NULL DEFAULT '');
+    exit_code INTEGER, pid INTEGER NOT NULL DEFAULT 0, python TEXT NOT NULL DEFAULT '',
+    switched TEXT NOT NULL DEFAULT '');
 CREATE INDEX starts_of_service ON starts (service, started_s);
 CREATE TABLE places (
     id INTEGER PRIMARY KEY AUTOINCREMENT, service INTEGER NOT NULL, parent INTEGER NOT NULL, name TEXT NOT NULL,

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
+
+import psutil
 
 from hookmon.collector.examples import LiveExample
 from hookmon.collector.rows import BlindSpot, Process, Status
@@ -17,6 +20,8 @@ from hookmon.services import places
 from hookmon.services.clock import MINUTE_S, Clock
 from hookmon.services.courses import interval_s, samples_of, series_of
 from hookmon.services.examples import ExampleText, add_to, examples_of, pick
+from hookmon.services.off import Stretch as Switching
+from hookmon.services.off import blind_spots, stretches_of, unpack_stretches
 from hookmon.services.places import PEAKS, SUMS, Counts, Places
 from hookmon.services.reading import Start, Stretch, starts, stretch
 from hookmon.services.recovery import Whole, is_attended, look
@@ -57,12 +62,15 @@ def window(
             counts.setdefault(numbers[number], Counts()).add(own)
     kept = examples_of(store, service, whole.since_s, min(whole.until_s, until_s))
     ends_s = [float(whole.until_s)]
+    switched: dict[int, list[Switching]] = {}
     for start in known if with_running else ():
         found = _rest(service, start, whole, until_s, now_s)
         if found is None or not whole.since_s <= found.at_s < max(until_s, whole.until_s) + MINUTE_S:
             continue
         ends_s.append(found.at_s)
         start.python = start.python or found.run.python
+        switched[start.id] = stretches_of(Path(found.run.run_folder)) or unpack_stretches(start.switched)
+        whole.rss_bytes[start.id] = max(whole.rss_bytes.get(start.id, 0), _rss_bytes(found))
         totals = {numbers[at]: own for at, own in whole.totals.get(start.id, {}).items() if at in numbers}
         calls = _add_rest(counts, tree, found, totals)
         whole.calls[start.id] = whole.calls.get(start.id, 0) + calls
@@ -81,6 +89,8 @@ def window(
     run.more = {"cpu_ns": whole.cpu_ns.get(0, 0)}
     run.launcher_cpu_ns = whole.launcher_cpu_ns
     run.blind_spots = [BlindSpot("history", line) for line in whole.limits]
+    stretches = [row for start in known for row in switched.get(start.id, unpack_stretches(start.switched))]
+    run.blind_spots += blind_spots(stretches, whole.since_s, end_s, now_s)
     if known:
         _describe_machine(run, known[-1])
     return run
@@ -124,6 +134,16 @@ def _add_rest(counts: dict[int, Counts], tree: Places, found: Whole, totals: dic
             counts.setdefault(number, Counts()).add(new)
     of_all = now[0].since(totals.get(0, Counts()))
     return max(0, of_all.sums[0])
+
+
+def _rss_bytes(found: Whole) -> int:
+    """Return the memory of the processes of a start that run, 0 where they are not to be seen."""
+    rss_bytes = 0
+    for row in found.run.processes if found.is_local else ():
+        if row.state == "running":
+            with suppress(psutil.Error, ValueError, OverflowError):
+                rss_bytes += psutil.Process(row.pid).memory_info().rss
+    return rss_bytes
 
 
 def _examples_of_rest(found: Whole, start: Start, since_s: float) -> list[ExampleText]:

@@ -60,6 +60,7 @@ class State:
     exit_code: int | None = None
     pid: int = 0  # of the main process
     python: str = ""
+    switched: str | None = None  # when it was off, as `off` has it; None: nobody can tell any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,8 @@ class StartWriter:
             "pid": state.pid,
             "python": state.python,
         }
+        if state.switched is not None:
+            values["switched"] = state.switched
         setting = ", ".join(f"{name} = ?" for name in values)
         connection.execute(f"UPDATE starts SET {setting} WHERE id = ?", [*values.values(), start])
         limits.trim(connection, service, state.at_s)
