@@ -160,6 +160,8 @@ def test_without_a_day_before_the_sentence_says_so():
     assert "yesterday nothing ran, or nothing is kept of it" in verdict(days_of(hours("2026-11-30", [5]), "2026-11-30 01:00"))
     nothing = days_of(hours("2026-11-29", [5]), "2026-11-30 01:00")
     assert verdict(nothing) == "today to 01:00 nothing ran, or nothing is kept of it"
+    begun = days_of([], "2026-11-30 01:00", starts=[Start(at("2026-11-30 00:59"), None, "", ["python"])])
+    assert verdict(begun) == "today it runs, but its first minute is not over: hookmon report web --last 10m shows it"
     assert "Nothing ran" not in text_of(nothing)
 
 
