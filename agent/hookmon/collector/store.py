@@ -49,13 +49,13 @@ class Run:
     command: list[str]
     started_at: str  # ISO 8601 with offset
     hookmon: str
+    project: str = ""  # the folder that call sites are told relative to
+    run_folder: str = ""
+    run_key: str = ""  # also in the run folder: which of the two belongs to which
     service: str = ""  # all runs of which belong together, "" for none
     version: str = ""  # of the service, as the configuration says
     since_s: float = 0.0  # of a window of a service: its beginning, in seconds since 1970; 0: a run
     until_s: float = 0.0
-    project: str = ""  # the folder that call sites are told relative to
-    run_folder: str = ""
-    run_key: str = ""  # also in the run folder: which of the two belongs to which
     launcher_pid: int = 0
     launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
     boot: str = ""  # of the machine
