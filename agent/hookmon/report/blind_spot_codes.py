@@ -184,8 +184,9 @@ BLIND_SPOTS = (
     ),
     (
         "no-room",
-        "The file system of the run folder was so full that another process would not have found room for its counters. A "
-        "quarter of it, at most 32 MiB, is left to the program. Processes that made their first watched call then are in no figure.",
+        "The file system of the run folder was so full that another process would not have found room for its counters: a "
+        "quarter of it, at most 32 MiB, is left to the program. Processes that made their first watched call then are in none "
+        "of the figures.",
         "Make it larger, or name another place with HOOKMON_FOLDER: 64 KB for each process at the same time, and a quarter.",
     ),
     (
