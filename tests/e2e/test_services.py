@@ -385,6 +385,7 @@ def test_a_window_says_when_the_service_was_off(tmp_path: Path):
         if not started.is_finished:
             started.kill()
     assert off_in_window(store)[0] == said
+    assert said[1:] in " ".join(hookmon(["history", "web"], cwd=tmp_path).stdout.split())
     now = time.time()
     assert window(store, "web", now - 7_200, now - 3_600).blind_spots == []
 

@@ -17,6 +17,7 @@ from hookmon.report.history.reading import Reading, Start, Step, UsageStep, sum_
 from hookmon.report.local_time import day_begins, local, moment_of
 from hookmon.services import names, reading
 from hookmon.services.clock import MINUTE_S
+from hookmon.services.off import blind_spots, unpack_stretches
 
 if TYPE_CHECKING:
     from hookmon.services.names import Names
@@ -79,6 +80,9 @@ class DaysReader:
         starts = reading.starts(self._store, self._service, first, max(ends for _, ends in self._days))
         found.starts = [Start(start.started_s, ended_at(start, self._now), start.version, start.command) for start in starts]
         found.notes = next((row.limits for row in reading.services(self._store) if row.name == self._service), [])
+        switched = [row for start in starts for row in unpack_stretches(start.switched)]
+        begins, ends = self._days[0][0], min(self._days[0][1], self._now)
+        found.notes += (spot.detail for spot in blind_spots(switched, begins, ends, self._now))
         found.notes += (
             f"the launcher of the start at {local(start.started_s, self._zone):%H:%M} was killed, or is stopped: what came after "
             f"{local(start.seen_s, self._zone):%H:%M} is added when hookmon run --service begins again"
