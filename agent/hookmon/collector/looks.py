@@ -23,6 +23,8 @@ _REST = 64  # looks take at most a 64th of the time, as where there are hundreds
 _LONGEST_NS = 10_000_000_000  # but are no further apart than this
 _WORK_REST = 200  # reading what threads have had takes at most a 200th of the time
 _MOST_SAMPLES = 20_000
+_FEW_SAMPLES = 4_000  # one and a half megabytes, which are enough for curves of
+_FEW_PROCESSES = 40  # so many processes
 
 
 class Looks:
@@ -54,7 +56,7 @@ class Looks:
             self._working.every_ns = (monotonic_ns() - now_ns) * _WORK_REST
         if self._sampling.is_due(now_ns):
             processes.sample(now_ns)
-            if len(processes.samples) > _MOST_SAMPLES:
+            if len(processes.samples) > (_FEW_SAMPLES if len(processes.watchers) <= _FEW_PROCESSES else _MOST_SAMPLES):
                 processes.thin_samples()
         ran_ns = processes.ran_ns()
         self.is_idle = ran_ns - self._ran_ns < _IDLE_NS

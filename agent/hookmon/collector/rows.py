@@ -155,7 +155,7 @@ class InFlight:
     killed: bool = False  # the process was gone when this was read
 
 
-@dataclass
+@dataclass(slots=True)
 class Sample:
     """What psutil said of one process at one moment. `at_ns` counts from the start of the run."""
 
