@@ -18,11 +18,13 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
 from typing import NoReturn
 
 from hookmon.collector import signals
 from hookmon.core.errors import LaunchError
 
+_MOST_FILES = 65_536
 _ADDRESSEES = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
 """Where systemd writes the pid of the service: who has another pid leaves sockets and watchdog alone (sd_listen_fds(3))."""
 
@@ -95,6 +97,7 @@ def start(command: list[str], environment: Mapping[str, str], inherited: signals
         _become(path, command, environment, inherited, launcher, may_go, failed)
     os.close(may_go)
     os.close(failed)
+    _raise_limit()
     signals.pass_on_pending(pid)
     os.write(go, b".")
     os.close(go)
@@ -104,6 +107,14 @@ def start(command: list[str], environment: Mapping[str, str], inherited: signals
         os.waitpid(pid, 0)
         raise _refusal(command[0], int(answer))
     return pid
+
+
+def _raise_limit() -> None:
+    """Let the launcher open as many files as it may: each process has a shard, which stays open. The program's limit stands."""
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    if soft != RLIM_INFINITY:
+        with suppress(ValueError, OSError):
+            setrlimit(RLIMIT_NOFILE, (max(soft, _MOST_FILES if hard == RLIM_INFINITY else min(hard, _MOST_FILES)), hard))
 
 
 def _find(name: str, environment: Mapping[str, str]) -> str:
