@@ -185,7 +185,7 @@ function intervalKey() {
   return el("div", { class: "key" },
     el("span", {}, sample(["dot", "50%", null]), "B \u00f7 A, on a logarithmic scale"),
     el("span", {}, sample(["scatter", "10%", "80%"]), "scatter of the calls"),
-    el("span", {}, sample(["band", "10%", "80%"]), "what the name may differ by with nothing changed: noise, and what the rest of the program did"),
+    el("span", {}, sample(["band", "10%", "80%"]), `what the name may differ by with nothing changed: noise${data.b.window ? "" : ", and what the rest of the program did"}`),
     el("span", {}, sample(["line", "5%", "90%"]), "both together: a line that does not reach \u201csame\u201d is a change, with 95 % certainty for all rows together"));
 }
 
