@@ -101,6 +101,10 @@ def test_an_example_has_ids_parents_and_a_time(pages):
     parents = [(span.name, by_id[span.parent_id].name if span.parent_id in by_id else span.parent_id) for span in spans]
     assert parents == [("query", good.span_id), ("inner", "query")] * 2
     assert [span.has_failed for span in LiveExample(bad, recorded.nodes).spans()] == [False] * 4 + [True] * 2
+    for example in (LiveExample(good, recorded.nodes), LiveExample(bad, recorded.nodes)):
+        alone = example.alone()  # of what ended long ago, other places are forgotten
+        assert (alone.spans(), alone.name, alone.kind) == (example.spans(), example.name, example.kind)
+        assert [node.name for node in alone.nodes] == ["GET /a", "query", "inner"]
     assert bad.error == "KeyError"
 
 

@@ -7,7 +7,7 @@ has them. Pure computation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hookmon.collector.rows import Example
@@ -144,6 +144,21 @@ class LiveExample:
     def target(self) -> str:
         """The function that it is a call of."""
         return self.nodes[self.row.node].target
+
+    def alone(self) -> LiveExample:
+        """Return the same with those nodes only that it needs, without counts: those of its process may be many."""
+        row, nodes = self.row, self.nodes
+        needed: set[int] = set()
+        for index in (row.node, *(span[0] for span in row.spans)):
+            while index not in needed and index >= 0:
+                needed.add(index)
+                index = nodes[index].parent if index != row.node else -1
+        order = {index: at for at, index in enumerate(sorted(needed))}  # a parent stands before its children
+        spans = [(order[index], lane, start_ns, length_ns) for index, lane, start_ns, length_ns in row.spans]
+        return LiveExample(
+            replace(row, node=order[row.node], spans=spans),
+            [replace(nodes[index], parent=order.get(nodes[index].parent, -1), buckets={}) for index in order],
+        )
 
     def spans(self) -> list[LiveSpan]:
         """Return its calls with ids and parents, by their starts. The ids are the same whenever one asks."""

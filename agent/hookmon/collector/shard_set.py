@@ -233,7 +233,7 @@ class ShardSet:
         """Add a shard to those that will not grow any more, as it was read last, and close it."""
         shard = self.open[name]
         self.ended.add(self._pile.get(name) if name in self._pile else shard.totals)  # in the pile as it was read last
-        self.ended_examples += shard.examples
+        self.ended_examples += (example.alone() for example in shard.examples)
         add_signals(self.ended_signals, shard.signals)
         self.drop(name)
         self.folded.append(name)

@@ -76,21 +76,13 @@ def pick(examples: Iterable[LiveExample]) -> list[ExampleText]:
 
 def _body(example: LiveExample) -> bytes:
     """Return an example with the places that it needs, each after the one above it."""
-    row, nodes = example.row, example.nodes
-    needed: set[int] = set()
-    for index in (row.node, *(span[0] for span in row.spans)):
-        while index not in needed and index >= 0:
-            needed.add(index)
-            index = nodes[index].parent if index != row.node else -1
-    order = {index: at for at, index in enumerate(sorted(needed))}
+    alone = example.alone()
+    row = alone.row
     return pack_value(
         {
-            "nodes": [
-                [order.get(node.parent, -1), node.name, node.kind, node.target, node.call_site, flags_of(node)]
-                for node in (nodes[index] for index in sorted(needed))
-            ],
-            "node": order[row.node],
-            "spans": [[order[index], *more] for index, *more in row.spans],
+            "nodes": [[node.parent, node.name, node.kind, node.target, node.call_site, flags_of(node)] for node in alone.nodes],
+            "node": row.node,
+            "spans": row.spans,
             "row": {name: getattr(row, name) for name in _KEPT},
         }
     )
