@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -271,6 +272,29 @@ def test_two_stretches_in_which_nothing_ran_say_so(web: Web):
     seen = web.run("diff", "web", "--since", since, "--until", until, "--against", "1h")
     assert "Nothing of web ran in A." in seen.stdout
     assert "Nothing of web ran in B." in seen.stdout
+
+
+def test_a_stretch_in_which_nothing_ran_differs_in_nothing_else(web: Web):
+    """It has no interpreter, no command and no version that could be another one; no line ends with what is not there."""
+    since, until = (time.strftime("%Y-%m-%d %H:%M", time.gmtime(web.now_s - ago * HOUR_S)) for ago in (1.9, 0.9))
+    seen = web.run("diff", "web", "--since", since, "--until", until, "--against", "2h")
+    assert "Nothing of web ran in A." in seen.stdout
+    assert "differ" not in seen.stdout
+    assert "were made by" not in seen.stdout
+    empty = web.run("report", "web", "--since", since[:10] + " 00:00", "--until", since[:10] + " 00:01")
+    for line in (seen.stdout + empty.stdout).splitlines():
+        assert not line.rstrip().endswith("·"), line
+
+
+def test_a_name_of_a_service_is_quoted_in_a_command(tmp_path: Path):
+    """As a shell takes it: the report of such a service names a command that can be pasted."""
+    name = "it's \"ours\"; echo"
+    now_s = time.time() // MINUTE_S * MINUTE_S
+    keeper = Keeper(store_of(tmp_path), name, now_s - 600, "1")
+    fill(keeper, now_s - 600, now_s, lambda keeper, at_s: keeper.count("GET /", 3, MS), end=True)
+    seen = hookmon(["report", name, "--last", "1h"], cwd=tmp_path, env=UTC)
+    assert (seen.stderr, seen.exit_code) == ("", 0)
+    assert shlex.split(next(line for line in seen.stdout.splitlines() if "hookmon history" in line))[2] == name
 
 
 APP = """

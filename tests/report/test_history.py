@@ -162,7 +162,19 @@ def test_without_a_day_before_the_sentence_says_so():
     assert verdict(nothing) == "today to 01:00 nothing ran, or nothing is kept of it"
     begun = days_of([], "2026-11-30 01:00", starts=[Start(at("2026-11-30 00:59"), None, "", ["python"])])
     assert verdict(begun) == "today it runs, but its first minute is not over: hookmon report web --last 10m shows it"
+    over = days_of([], "2026-11-30 01:00", starts=[Start(at("2026-11-30 00:59"), at("2026-11-30 00:59"), "", ["python"])])
+    assert verdict(over) == "today it ran, but that minute is not over: hookmon report web --last 10m shows it"
     assert "Nothing ran" not in text_of(nothing)
+
+
+def test_bars_of_times_are_there_with_their_heading_or_not_at_all():
+    """Where the screen is narrow, and where there is no time to show."""
+    busy, quiet = hours("2026-11-30", [5, 7]), hours("2026-11-30", [0, 0])
+    for steps, width, is_there in [(busy, 120, True), (busy, 100, False), (quiet, 120, False), (quiet, 100, False)]:
+        told = text_of(days_of(steps, "2026-11-30 02:00"), width)
+        assert ("p95 by the hour" in told) == is_there
+        (today,) = (line for line in told.splitlines() if line.startswith("  today  "))
+        assert len(re.findall(r"[▁▂▃▄▅▆▇█]+", today)) == 1 + is_there
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.moved_services import Moved, MovedStart, Program, store_in, sums_of
+from support.moved_services import Moved, MovedStart, Program, store_in, sums_of, sums_of_minutes
 
 from hookmon.collector.store import Run
 from hookmon.report import FORMATS, render
@@ -100,3 +100,23 @@ def test_a_window_ends_now(tmp_path: Path):
     assert (nothing.nodes, nothing.processes, nothing.command) == ([], [], [])
     for format in ("text", "json", "html"):
         render(nothing, format, file=io.StringIO())
+
+
+def test_a_window_that_ends_with_a_minute_has_nothing_of_the_next_one(tmp_path: Path):
+    """What was counted since the last minute was written lies behind it; who asks until now has it as well."""
+    store, clock, program = store_in(tmp_path), Moved(BEGINNING_S), Program(1, 1, 1)
+    start = MovedStart(store, "web", clock, program)
+    for _ in range(3):
+        clock.pass_time(60)
+        program.work(1.0)
+        start.look()
+    minutes = sum(sums[0] for sums in sums_of_minutes(store, "web").values())
+    clock.pass_time(20)
+    program.work(1.0)
+    start.kill()
+    clock.pass_time(1)
+    until_minute = window(store, "web", BEGINNING_S, BEGINNING_S + 180, clock=clock)
+    until_now = window(store, "web", BEGINNING_S, clock.now_s(), clock=clock)
+    assert until_minute.duration_ns == 180 * 10**9
+    assert sum(node.calls for node in until_minute.nodes) == minutes
+    assert sum(node.calls for node in until_now.nodes) > minutes

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from hookmon.cli import _runs, _time_range, _which_service
@@ -107,7 +108,7 @@ def refuse_run(which: str, verb: str, options: str) -> HookmonError:
                 return StoreError(f"there is no service and no run {which}; did you mean {near[0]}?", code="no-such-service")
         return error
     if run.service:
-        whole = f"run {run.id} is kept as a whole, and its service by time: hookmon {verb} {run.service} {options}"
+        whole = f"run {run.id} is kept as a whole, and its service by time: hookmon {verb} {quote(run.service)} {options}"
         return HookmonError(whole, code="whole-run")
     return HookmonError(
         f"run {run.id} is kept as a whole: {options} is for a service, hookmon run --service NAME", code="whole-run"

@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import suppress
 from importlib.util import find_spec
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import click
@@ -95,7 +96,7 @@ class _Printer:
 
     def end(self, run: Run) -> str:
         """Say where the run can be seen from now on."""
-        shows = f"hookmon report {run.id}" if run.id else f"hookmon history {run.name}"
+        shows = f"hookmon report {run.id}" if run.id else f"hookmon history {quote(run.name)}"
         _output.tell(f"hookmon: {f'run {run.id}' if run.id else run.name} has ended; {shows} shows it")
         return ""
 

@@ -39,7 +39,7 @@ def _window(report: Report, command: str) -> list[Piece]:
         (duration(header.duration_ns), ""),
         (count(header.processes, "start"), ""),
         *([(f"version {header.version}", "")] if header.version else []),
-        (command, "dim"),
+        *([(command, "dim")] if command else []),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from shlex import join
+from shlex import join, quote
 
 from hookmon.collector.store import InFlight, Run
 from hookmon.core.layout import MOST_NAMES_OF_A_TARGET, OTHER_NAMES
@@ -123,7 +123,7 @@ def next_commands(run: Run, *, recorded: bool, finding: str) -> list[tuple[str, 
             return [(f"hookmon run --watch 'NAME.**:**' -- {command}", "watch all functions of a library")]
         return [(f"hookmon run --own -- {command}", "watch all functions of your own")]
     if run.since_s:
-        return [(f"hookmon history {run.service}", "the same service over the day, beside other days")]
+        return [(f"hookmon history {quote(inert(run.service))}", "the same service over the day, beside other days")]
     if not run.id:
         return []  # it is not kept
     worst = [(f"hookmon explain {finding} {run.id}", "the worst finding, an example, what to change")] if finding else []

@@ -64,6 +64,8 @@ def window(
     ends_s = [float(whole.until_s)]
     switched: dict[int, list[Switching]] = {}
     for start in known if with_running else ():
+        if until_s <= start.seen_s <= now_s:
+            continue  # all that it counted until then is written; what it counts now belongs to a later minute
         found = _rest(service, start, whole, until_s, now_s)
         if found is None or not whole.since_s <= found.at_s < max(until_s, whole.until_s) + MINUTE_S:
             continue

@@ -15,7 +15,7 @@ from hookmon.report.diff.computing import ComputingRow, compare
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
 from hookmon.report.diff.machine import NOISE as NOISE_SHARE
 from hookmon.report.diff.machine import allowance_of_windows, machine_between
-from hookmon.report.diff.sides import Side, notes_on, side_of
+from hookmon.report.diff.sides import Side, is_empty, notes_on, side_of
 from hookmon.report.diff.traffic import keep_beyond_traffic, traffic_note
 from hookmon.report.diff.watches import WHOLE_RUN, Unshared, find_unshared, whole_run
 from hookmon.report.findings import Finding, findings
@@ -159,7 +159,9 @@ def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
 
 def differences(a: Run, b: Run) -> list[str]:
     """Return why the times of two runs cannot be compared, one reason for each sentence."""
-    reasons = []
+    reasons: list[str] = []
+    if is_empty(a) or is_empty(b):
+        return reasons  # that nothing ran in it says all
     if a.since_s and b.since_s and not (a.host and b.host):
         pass  # one store is of one machine; that of a start is not known any more when its run file is gone
     elif not a.host or not b.host:

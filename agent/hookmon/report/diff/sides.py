@@ -67,6 +67,11 @@ def side_of(run: Run) -> Side:
     )
 
 
+def is_empty(run: Run) -> bool:
+    """Say whether this is a window of a service in which nothing ran."""
+    return bool(run.since_s) and not run.processes
+
+
 def notes_on(a: Run, b: Run) -> list[str]:
     """Return what to know when two runs are compared, a sentence each."""
     found = []
@@ -75,7 +80,7 @@ def notes_on(a: Run, b: Run) -> list[str]:
             found.append(f"{letter} still goes on: these are its figures so far")
         elif run.state == "recovered":
             found.append(f"{letter} was cut short: hookmon itself was killed")
-        if run.since_s and not run.processes:
+        if is_empty(run):
             found.append(f"nothing of {run.service} ran in {letter}")
         if run.unnamed_calls:
             found.append(f"the call tree of {letter} was full: some calls are counted without the place they came from")
@@ -83,6 +88,8 @@ def notes_on(a: Run, b: Run) -> list[str]:
         found.append(
             f"A is {duration(a.duration_ns)} long, B {duration(b.duration_ns)}: counts outside transactions differ by that alone"
         )
+    if is_empty(a) or is_empty(b):
+        return found  # what ran in the other one differs from nothing in all that it is
     if a.version != b.version:
         found.append(f"the versions differ: {a.version or 'none'} and {b.version or 'none'}")
     if a.command != b.command:

@@ -72,8 +72,9 @@ def _cells(row: ServiceRow, now: float, zone: tzinfo | None) -> list[Piece]:
 def _state(row: ServiceRow, now: float, zone: tzinfo | None) -> str:
     if row.running:
         return "running" if row.running == 1 else f"{count(row.running)} running"
-    last = wall_of(row.last_s, zone)
-    return f"ended {day_name(last.date(), wall_of(now, zone).date())} {last:%H:%M}"
+    last, today = wall_of(row.last_s, zone), wall_of(now, zone).date()
+    day = "" if last.date() == today else f"{day_name(last.date(), today)} "
+    return f"ended {day}{last:%H:%M}"
 
 
 def write_json(rows: list[ServiceRow], file: TextIO, *, now: float) -> None:

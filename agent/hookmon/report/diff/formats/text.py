@@ -50,8 +50,9 @@ def write(diff: Diff, file: TextIO, *, width: int | None, everything: bool) -> N
 def _head(screen: Screen, letter: str, side: Side) -> None:
     if side.window:
         version = [(f"version {side.version}", "dim")] if side.version else []
+        command: list[Piece] = [(join(side.command), "dim")] if side.command else []
         head: list[Piece] = [(f"{letter}  {side.service}", "bold"), (side.window, ""), (duration(side.duration_ns), ""), *version]
-        screen.flow([*head, (join(side.command), "dim")], between=" · ", indent=3)
+        screen.flow([*head, *command], between=" · ", indent=3)
         return
     name = f" {side.name}" if side.name else ""
     end = ending(side.exit_code, "exit code unknown")

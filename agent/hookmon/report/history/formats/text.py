@@ -78,8 +78,6 @@ def _days(screen: Screen, days: Days) -> None:
         Column("p95 by the hour", rank=1, least=_CELLS),
         Column("all day", rank=4),
     ]
-    if screen.width < _WIDE:
-        columns[7] = Column("", rank=9, least=_CELLS)
     rows: list[list[Piece]] = []
     for at, day in shown:
         of = curves[at].figures
@@ -91,6 +89,9 @@ def _days(screen: Screen, days: Days) -> None:
         rows.append([*cells, (count(curves[at].whole.calls), "dim")])
         if not at and day.starts and has_bars:
             rows.append([("started", "dim"), (_marks(day), "yellow"), *[("", "")] * 7])
+    if screen.width < _WIDE or not tops[1]:
+        del columns[7]
+        rows = [[*row[:7], *row[8:]] for row in rows]
     screen.table(columns, rows)
     if reach(days):
         screen.paragraph(sentence(reach(days)), "dim")
