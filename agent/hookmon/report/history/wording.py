@@ -32,10 +32,11 @@ def verdict(days: Days) -> str:
     now, then = (days.whole.curves[at].figures for at in (0, 1))
     to = "" if day.until >= day.ends else f" to {day.until_clock}"
     what = f"{days.transaction}: " if days.transaction else ""
+    shown = f"hookmon report {quote(days.service)} --last 10m shows it"
     if not day.is_kept and days.goes_on and day.starts and not days.running:
-        return f"{what}{day.name} it ran, but that minute is not over: hookmon report {quote(days.service)} --last 10m shows it"
+        return f"{what}{day.name} it ran, but that minute is not over: {shown}"
     if not day.is_kept and days.goes_on and days.running:
-        return f"{what}{day.name} it runs, but its first minute is not over: hookmon report {quote(days.service)} --last 10m shows it"
+        return f"{what}{day.name} it runs, but its first minute is not over: {shown}"
     if not day.is_kept:
         return f"{what}{day.name}{to} nothing ran, or nothing is kept of it"
     told = f"{what}{day.name}{to} {count(now.calls, days.noun)}"
