@@ -288,7 +288,7 @@ def test_a_stretch_in_which_nothing_ran_differs_in_nothing_else(web: Web):
 
 def test_a_name_of_a_service_is_quoted_in_a_command(tmp_path: Path):
     """As a shell takes it: the report of such a service names a command that can be pasted."""
-    name = "it's \"ours\"; echo"
+    name = 'it\'s "ours"; echo'
     now_s = time.time() // MINUTE_S * MINUTE_S
     keeper = Keeper(store_of(tmp_path), name, now_s - 600, "1")
     fill(keeper, now_s - 600, now_s, lambda keeper, at_s: keeper.count("GET /", 3, MS), end=True)
