@@ -91,11 +91,11 @@ class Container:
         app.mkdir(exist_ok=True)
         root = Path(tempfile.mkdtemp(prefix="root-", dir=self.folder))
         binds = {path: path for path in _needed() if os.path.exists(path)} | {"/app": str(app)}
-        mounts = [_bind(path, source, is_writable=path == "/app" and self.is_app_writable) for path, source in binds.items()]
-        mounts += [_bind(path, str(source), is_writable=True) for path, source in self.volumes.items()]
-        mounts += [
+        mounts = [  # first: what is bound may lie below one, as an environment in /tmp does
             f"mkdir -p .{path} && mount -t tmpfs -o size={size},mode=1777 none .{path}" for path, size in self.memories.items()
         ]
+        mounts += [_bind(path, source, is_writable=path == "/app" and self.is_app_writable) for path, source in binds.items()]
+        mounts += [_bind(path, str(source), is_writable=True) for path, source in self.volumes.items()]
         words = {"PATH": os.path.dirname(sys.executable) + ":/usr/bin:/bin", **self.env, **(env or {})}
         inside = ["env", "-i", "-C", self.cwd, *(f"{name}={value}" for name, value in words.items()), *command]
         script = _SET_UP.format(
