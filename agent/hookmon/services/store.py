@@ -21,6 +21,7 @@ import fcntl
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -39,7 +40,9 @@ _BUSY_S = 10.0
 _PAGE_BYTES = 4096
 _LARGEST_BYTES = 512 * 1024 * 1024  # beyond what limits.py leaves: SQLite itself refuses more
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_MISMATCH)
+_PASSING = (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_DELETE_NOENT)  # of a store that somebody just begins
 _MOST_DAMAGED = 9
+_MOST_TRIES = 20
 _LARGEST_VALUE = 32 * 1024 * 1024
 
 _USAGE = "cpu_ns INTEGER, rss_bytes INTEGER, processes INTEGER, launcher_cpu_ns INTEGER, launcher_rss_bytes INTEGER"
@@ -121,19 +124,23 @@ class ServiceStore:
                 yield connection
             return
         try:
-            with closing(self._connect("ro")) as connection:
-                is_made = _is_made(connection)
-                if is_made:
-                    self._check(connection)
-                    connection.execute("BEGIN")
-                    yield connection
-            if not is_made:  # somebody is just about to
-                with closing(_empty()) as connection:
-                    yield connection
+            with closing(self._retry(self._begin_look)) as connection:
+                yield connection
         except StoreError:
             raise
         except (sqlite3.Error, OSError, ValueError, DamagedError) as error:
             raise StoreError(f"{self.path}: the store of services cannot be read: {error}") from error
+
+    def _begin_look(self) -> sqlite3.Connection:
+        if not self.path.exists():
+            return _empty()
+        with self._connected("ro") as connection:
+            if not _is_made(connection):  # somebody is just about to
+                connection.close()
+                return _empty()
+            self._check(connection)
+            connection.execute("BEGIN")
+        return connection
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
@@ -168,12 +175,20 @@ class ServiceStore:
             self.path = self._other
             self._make_folder()
         try:
-            return self._begin()
+            return self._retry(self._begin)
         except (sqlite3.DatabaseError, UnicodeDecodeError, DamagedError) as error:
             if not self._is_damage(error):
                 raise
             self._set_aside(str(error))
-            return self._begin()
+            return self._retry(self._begin)
+
+    def _retry(self, begin: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
+        """Begin, again where somebody has deleted the store or set it aside meanwhile. Raises what `begin` raises."""
+        for tried in range(_MOST_TRIES):
+            with suppress(_AgainError, FileNotFoundError):
+                return begin()
+            time.sleep(tried / 1000)
+        return begin()
 
     def _make_folder(self) -> None:
         folder = self.path.parent
@@ -186,27 +201,57 @@ class ServiceStore:
     def _begin(self) -> sqlite3.Connection:
         if not self.path.exists():
             self._create()
-        connection = self._connect("rw")
-        try:
+        with self._connected("rw") as connection:
             if not _is_made(connection):
                 connection.close()
                 self._create()
-                connection = self._connect("rw")
+                raise _AgainError("nobody can make it")
             self._check(connection)
             connection.execute("PRAGMA synchronous = NORMAL")  # a loss of power may take the last minutes, and damages nothing
             connection.execute(f"PRAGMA max_page_count = {_LARGEST_BYTES // _PAGE_BYTES}")
             connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    @contextmanager
+    def _connected(self, mode: str) -> Iterator[sqlite3.Connection]:
+        """Give a connection that stays open, unless something goes wrong or the store is no longer at its path.
+
+        Then its -wal, which SQLite opens by name with the first look at a table, may be that of the next store. Raises
+        _AgainError.
+        """
+        try:
+            connection = self._connect(mode)
+        except sqlite3.OperationalError as error:
+            raise _AgainError(str(error)) from error
+        try:
+            yield connection
+            if self._is_moved():
+                raise _AgainError("it was deleted meanwhile")
+        except (sqlite3.Error, DamagedError, StoreError, UnicodeDecodeError) as error:
+            is_moved = self._is_moved()  # asked while it is open: nobody else's file has its number
+            connection.close()
+            if is_moved or getattr(error, "sqlite_errorcode", 0) in _PASSING:
+                raise _AgainError(str(error)) from error
+            raise
         except BaseException:
             connection.close()
             raise
-        return connection
+
+    def _is_moved(self) -> bool:
+        try:
+            return os.stat(self.path).st_ino != self._inode
+        except FileNotFoundError:
+            return True
 
     def _create(self) -> None:
         """Make the tables, unless somebody else just does, or has begun to and was killed."""
         with self._lock():
+            if not self.path.exists():  # what a deleted store has left is not to become a part of this one
+                for end in ("-wal", "-shm"):
+                    Path(f"{self.path}{end}").unlink(missing_ok=True)
             with suppress(FileExistsError):
                 os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-            with closing(self._connect("rw")) as connection:
+            with self._connected("rw") as connection, closing(connection):
                 if _is_made(connection):
                     return
                 connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
@@ -249,7 +294,7 @@ class ServiceStore:
     def _set_aside(self, reason: str) -> None:
         """Move the store that was opened last away, unless somebody else has done so. Raises OSError."""
         with self._lock():
-            if os.stat(self.path).st_ino != self._inode:
+            if self._is_moved():
                 return  # another launcher has begun a new one
             for number in range(1, _MOST_DAMAGED + 1):
                 aside = Path(f"{self.path}.damaged-{number}")
@@ -264,6 +309,8 @@ class ServiceStore:
 
     def _is_damage(self, error: BaseException) -> bool:
         """Say whether an error means that the store itself is damaged, and not that a disk is full or somebody else writes."""
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_READONLY_DBMOVED:
+            return False  # somebody has deleted it: what is there now is another one
         code = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
         if code == sqlite3.SQLITE_READONLY:  # as a header says that means nothing
             return os.access(self.path, os.W_OK)
@@ -280,6 +327,10 @@ class ServiceStore:
             yield
         finally:
             os.close(descriptor)
+
+
+class _AgainError(OSError):
+    """What was opened is not the store, or not any more: open it again."""
 
 
 class DamagedError(Exception):
