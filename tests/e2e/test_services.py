@@ -266,6 +266,7 @@ def test_a_killed_launcher_loses_nothing(tmp_path: Path):
     assert counted_calls(store, "web") == {"serve": 350, "ask": 350}
     assert in_window(store, "web") == {"serve": 350, "ask": 350}
     assert sorted(start.state for start in reading.starts(store, "web")) == [reading.ENDED, reading.RECOVERED]
+    assert all(start.pid > 0 for start in reading.starts(store, "web")), "a launcher that was killed has not saved the pid"
     settle(store)
     assert counted_calls(store, "web") == {"serve": 350, "ask": 350}
 

@@ -82,7 +82,7 @@ def test_the_two_hours_of_a_clock_that_was_put_back_lie_over_one():
     assert [(point.minute, point.seconds) for point in days.whole.curves[0].points[1:4]] == [(60, 3600), (120, 7200), (180, 3600)]
     assert {round(point.rate, 6) for point in days.whole.curves[0].points[:-1]} == {round(60 / 3600, 6)}
     assert [curve.whole.calls for curve in days.whole.curves[:2]] == [1500, 1440]
-    assert "On 2026-10-25 the clocks were put back: that day has 25 hours." in text_of(days, 120)
+    assert "on 2026-10-25 the clocks were put back: that day has 25 hours." in text_of(days, 120)
 
 
 def test_an_hour_that_a_clock_skipped_is_no_gap():
@@ -203,6 +203,12 @@ def test_starts_are_marks_with_their_versions():
         in told
     )
     assert told.startswith("web · 2026-11-30 03:00 CET · 2 starts are running\nlast start 02:50, version 1.5\n")
+
+
+def test_a_note_that_begins_with_a_name_leaves_it_as_it_is():
+    """Nobody watches Pricing:quote."""
+    told = text_of(days_of(THREE_DAYS, "2026-11-30 03:00", notes=["pricing:quote was off for 10 s"]))
+    assert "  pricing:quote was off for 10 s.\n" in told
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

@@ -115,7 +115,7 @@ def test_starts_and_gaps_are_told(look: Callable[..., Visit]):
         ["today 02:20", "version 1.5"],
         ["yesterday 10:00", "version 1.4"],
     ]
-    assert seen.texts("#known li") == ["Names beyond 2 are counted as (other)."]
+    assert seen.texts("#known li") == ["names beyond 2 are counted as (other)."]
     assert look(PAGES["gap"][0]()).texts("#starts li") == ["Nothing ran today from 01:00 to 02:00"]
 
 

@@ -215,7 +215,13 @@ def _show_status(spool: Spool, as_json: bool) -> int:
     screen.line((f"hookmon serve, process {found.get('pid', '?')}, since {str(found.get('started_at', ''))[:16]}", "bold"))
     runs: list[dict[str, Any]] = found.get("runs", [])
     cells: list[list[Piece]] = [
-        [(str(row["run"]), "bold"), (row["kind"], "dim"), (str(row["pid"]), ""), (row["project"], ""), (row["command"], "")]
+        [
+            (str(row["run"]), "bold"),
+            (row["kind"], "dim"),
+            (str(row["pid"] or "–"), ""),
+            (row["project"], ""),
+            (row["command"], ""),
+        ]
         for row in runs
     ]
     if cells:

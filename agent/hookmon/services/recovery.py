@@ -55,6 +55,8 @@ def look(about: About) -> Whole | None:
         if run.state == "running" and not run_folder.is_readable(Path(run.run_folder), run.run_key):
             return None  # what was saved is less than what was seen
         run = complete(run_file, run)
+        if not run.main_pid and run.processes:  # a killed launcher has not saved it
+            run.main_pid = min(run.processes, key=lambda process: process.started_ns).pid
     except (RunFileError, OSError):
         return None
     if run.state == "running" or run.still_running:

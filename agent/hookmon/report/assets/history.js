@@ -233,7 +233,7 @@ function drawUsed() {
 
 function drawNotes() {
   if (!data.notes.length) return;
-  section("known").append(el("div", { class: "panel" }, el("ul", { class: "plain" }, data.notes.map((note) => el("li", {}, `${note[0].toUpperCase()}${note.slice(1)}.`)))));
+  section("known").append(el("div", { class: "panel" }, el("ul", { class: "plain" }, data.notes.map((note) => el("li", {}, `${note}.`)))));
 }
 
 for (const draw of [drawVerdict, drawCurves, drawNames, drawStarts, drawUsed, drawNotes]) draw();

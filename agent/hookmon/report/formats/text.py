@@ -237,7 +237,11 @@ def _processes(screen: Screen, report: Report, everything: bool) -> None:
         screen.title("Starts", "each with all its processes; memory at its highest")
     else:
         screen.title("Processes", "memory, threads and files at their highest")
-    screen.table(columns, [_process(process) for process in shown])
+    rows = [_process(process) for process in shown]
+    if report.header.window and not any(process.calls for process in report.processes):  # of a start: transactions
+        del columns[-2:]
+        rows = [row[:-2] for row in rows]
+    screen.table(columns, rows)
     _more(screen, report, len(report.processes) - len(shown))
     for line in report.still_running:
         screen.line(("still running: ", _ODD), (line, ""))
@@ -253,7 +257,7 @@ def _process(process: Process) -> list[Piece]:
     calls: Piece = (count(process.calls), "") if process.python else ("not watched", _ODD)
     bad = process.exit_code not in (0, None)
     return [
-        (str(process.pid), ""),
+        (str(process.pid or _UNKNOWN), ""),
         _command(process),
         (ending(process.exit_code, _STATES.get(process.state, process.state)), _BAD if bad else ""),
         (duration(process.duration_ns), ""),

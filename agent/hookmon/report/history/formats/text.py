@@ -232,4 +232,4 @@ def _notes(screen: Screen, days: Days) -> None:
     if days.notes:
         screen.title("To know")
         for note in days.notes:
-            screen.paragraph(sentence(note), "dim", indent=2)
+            screen.paragraph(f"{note}.", "dim", indent=2)  # it may begin with a name, which keeps its letters
