@@ -286,8 +286,8 @@ def test_a_stretch_in_which_nothing_ran_differs_in_nothing_else(web: Web):
         assert not line.rstrip().endswith("·"), line
 
 
-def test_starts_without_a_transaction_have_no_count_of_calls(tmp_path: Path):
-    """What is known of one start are its transactions: a nought would say that nothing was called."""
+def test_starts_show_what_is_known_of_them(tmp_path: Path):
+    """Neither threads nor files; of calls the transactions, where there are some: a nought would say that nothing was called."""
     now_s = time.time() // MINUTE_S * MINUTE_S
     for service, kind in (("worker", "function"), ("web", "request")):
         keeper = Keeper(store_of(tmp_path), service, now_s - 600, "1")
@@ -295,6 +295,7 @@ def test_starts_without_a_transaction_have_no_count_of_calls(tmp_path: Path):
         seen = hookmon(["report", service, "--last", "1h"], cwd=tmp_path, env=UTC).stdout
         (heading,) = (line for line in seen[seen.index("\nStarts") :].splitlines() if line.split()[:2] == ["pid", "command"])
         assert ("calls" in heading.split()) == (service == "web"), heading
+        assert not {"threads", "files", "read", "written", "switches"} & {*heading.split()}, heading
 
 
 def test_a_name_of_a_service_is_quoted_in_a_command(tmp_path: Path):

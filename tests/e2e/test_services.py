@@ -254,6 +254,7 @@ def test_a_killed_launcher_loses_nothing(tmp_path: Path):
     wait_until(lambda: store.path.exists() and reading.services(store), "the start")
     started.kill()
     assert in_window(store, "web") == {"serve": 300, "ask": 300}
+    assert window(store, "web", time.time() - 600, time.time()).processes[0].pid > 0
     assert in_window(store, "web", with_running=False) == counted_calls(store, "web")
     others = [
         hookmon_start([PYTHON, "app.py", "50"], cwd=tmp_path, config=CONFIG, options=["--service", name])

@@ -71,6 +71,7 @@ def window(
             continue
         ends_s.append(found.at_s)
         start.python = start.python or found.run.python
+        start.pid = start.pid or found.run.main_pid
         switched[start.id] = stretches_of(Path(found.run.run_folder)) or unpack_stretches(start.switched)
         whole.rss_bytes[start.id] = max(whole.rss_bytes.get(start.id, 0), _rss_bytes(found))
         totals = {numbers[at]: own for at, own in whole.totals.get(start.id, {}).items() if at in numbers}

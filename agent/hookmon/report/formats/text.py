@@ -238,9 +238,11 @@ def _processes(screen: Screen, report: Report, everything: bool) -> None:
     else:
         screen.title("Processes", "memory, threads and files at their highest")
     rows = [_process(process) for process in shown]
-    if report.header.window and not any(process.calls for process in report.processes):  # of a start: transactions
-        del columns[-2:]
-        rows = [row[:-2] for row in rows]
+    if report.header.window:  # of a start nobody keeps threads and files, and of its calls the transactions only
+        unknown = slice(6, 11 if any(process.calls for process in report.processes) else None)
+        del columns[unknown]
+        for row in rows:
+            del row[unknown]
     screen.table(columns, rows)
     _more(screen, report, len(report.processes) - len(shown))
     for line in report.still_running:
