@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import sys
 import threading
@@ -23,7 +24,9 @@ from hookmon.collector.switches import Switch
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("warm_launcher")]
 
-FLIPS = 1_000
+FLIPS = 1_000 if "HOOKMON_BOTH" in os.environ else 200
+"""How often is switched. `.ci/interpreters` has the thousand."""
+
 RELOADS = 9
 CONFIG = watch("shop", "helper", "numbers")
 CLIENTS = 4
@@ -166,7 +169,7 @@ def test_counts_are_the_clients_for_the_stretches_that_were_on(kind: str, engine
     """The client is at rest whenever it switches: everything off, everything on, one function off, everything on …"""
     if find_spec(kind) is None:
         pytest.skip(f"{kind} is not installed")
-    flips = FLIPS if engine == "compiled" else FLIPS // 10
+    flips = FLIPS if engine == "compiled" else 100
     with serve(kind, tmp_path, HOOKMON_ENGINE=engine) as server:
         truth: Counter[str] = Counter()
         asked = Counter(PATHS)
