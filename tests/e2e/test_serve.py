@@ -350,11 +350,14 @@ def test_a_service_goes_on_without_its_launcher(place: Place) -> None:
     wait_until(
         lambda: [run["kind"] for run in (place.status() or {"runs": []})["runs"]] == ["without its launcher"], "taking over"
     )
+    (followed,) = (place.status() or {"runs": []})["runs"]
+    assert followed["pid"] > 0
     wait_until(lambda: steps(store) == 7, "the minute")
     (place.folder / "end").touch()
     place.wait_for_end()
     wait_until(lambda: not reading.services(store)[0].running, "the end")
     assert (steps(store), reading.services(store)[0].starts) == (8, 1)
+    assert [start.pid for start in reading.starts(store, "web")] == [followed["pid"]]
     running.kill()
     place.stop()
     assert serving.finish().exit_code == 0

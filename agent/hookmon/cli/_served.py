@@ -267,7 +267,7 @@ class Adopted:
         return {
             "run": self.number,
             "project": self._head.project,
-            "pid": self._head.main_pid,
+            "pid": self._collector.run.main_pid,
             "command": join(self._head.command),
             "started_at": self._head.started_at,
             "kind": "without its launcher" if self._is_running else "outlived its launcher",

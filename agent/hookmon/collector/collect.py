@@ -292,6 +292,9 @@ class Collector:
                 self.processes.revive(identity, now_ns)
         self._scan(now_ns)
         self.processes.search(now_ns)
+        rows = [watcher.row for watcher in self.processes.watchers.values()]
+        if rows and not self.run.main_pid:  # a launcher saves it at its end
+            self.run.main_pid = min(rows, key=lambda row: row.started_ns).pid
 
     def look(self, *, state: str = "running", unattended: bool = False) -> Run:
         """Put the whole run together as it is now, without saving or deleting anything. Once for each collector.
