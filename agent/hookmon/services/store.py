@@ -222,6 +222,8 @@ class ServiceStore:
         try:
             connection = self._connect(mode)
         except sqlite3.OperationalError as error:
+            if self.path.exists() and not os.access(self.path.parent, os.W_OK):
+                raise  # another try would not help
             raise _AgainError(str(error)) from error
         try:
             yield connection
