@@ -30,7 +30,9 @@ from hookmon.services import reading
 from hookmon.services.store import FILE_NAME, ServiceStore
 
 WAITS = "import os, time\nfor _ in range(3_000): os.path.exists('end') or time.sleep(0.02)\n"
-VERSIONS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+VERSIONS = ["3.11", "3.12", "3.13", "3.14", "3.15"] if "HOOKMON_BOTH" in os.environ else [OWN]
+"""All that there are where `.ci/interpreters` asks for it."""
 
 
 @pytest.fixture
