@@ -18,7 +18,7 @@ AGENT = str(Path(hookmon.__file__).parents[1])
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
-CALLS = 400_000
+CALLS = 600_000  # about 200,000 are timed until they cost 1 % of the CPU time
 
 PROGRAM = {
     "hot.py": """
@@ -69,7 +69,7 @@ def test_counts_stay_exact_when_timing_is_sampled_and_the_report_says_so(tmp_pat
     assert calls(report, "cheap") == CALLS + 500
     assert errors(report, "cheap") == 500
     assert calls(report, "outer") == CALLS // 1000
-    assert cheap["untimed"] > CALLS // 8  # from when on, says the CPU time
+    assert cheap["untimed"] > CALLS // 2
     assert cheap["total_ns"] < row(report, "outer")["total_ns"] * 1.5
     told = [text for text in blind_spots(report) if "hot:cheap" in text]
     assert len(told) == 1

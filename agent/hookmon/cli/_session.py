@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _RATE = 100
 """Samples a second where --samples stands and the configuration names no rate."""
 
-_WINDOW_NS = 60_000_000_000  # of a service
 _GRACE_S = 0.3
 """How long children may outlive the program before the report calls them still running."""
 
@@ -55,10 +54,12 @@ class Session:
         is_sampled: bool = False,
         exports: Targets | None = None,
     ) -> None:
+        from hookmon.collector.control import WINDOW_NS
+
         self._command = command
         self._service = service
         self._exports = exports
-        self._window_ns = (exports.window_ns if exports is not None else 0) or (_WINDOW_NS if service else 0)
+        self._window_ns = (exports.window_ns if exports is not None else 0) or (WINDOW_NS if service else 0)
         self._options = options
         self._rate = int(config.root["samples"]) or (_RATE if is_sampled else 0)
         self._name = name

@@ -155,14 +155,7 @@ function drawCurves() {
     document.getElementById("curves").scrollIntoView();
     select.focus({ preventScroll: true });
   };
-  draw();
-  let width = charts.clientWidth;
-  new ResizeObserver(() => {
-    if (charts.clientWidth === width) return;
-    width = charts.clientWidth;
-    draw();
-  }).observe(charts);
-  whenThemed(draw);
+  keepDrawn(charts, draw);
 }
 
 /** A small curve of each day, by the hour, the first in front. */

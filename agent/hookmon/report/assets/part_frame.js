@@ -7,6 +7,18 @@ function whenThemed(watcher) {
   themed.push(watcher);
 }
 
+/** Draw into a box now, and again when its width or the theme has changed. */
+function keepDrawn(box, draw) {
+  draw();
+  let width = box.clientWidth;
+  new ResizeObserver(() => {
+    if (box.clientWidth === width) return;
+    width = box.clientWidth;
+    draw();
+  }).observe(box);
+  whenThemed(draw);
+}
+
 /** Say it all in one sentence: `above` stands over it, `tiles` below are [figure, label, tone]; without a figure there is none. */
 function showVerdict(above, verdict, tiles) {
   document.getElementById("verdict").append(el("div", { class: `panel verdict tone-${verdict.state}` },

@@ -182,12 +182,5 @@ function drawTimeline() {
     else brush(clamp(range.from + by), clamp(range.from + by));
   });
   whenBrushed(show);
-  draw();
-  let width = charts.clientWidth;
-  new ResizeObserver(() => {
-    if (charts.clientWidth === width) return;
-    width = charts.clientWidth;
-    draw();
-  }).observe(charts);
-  whenThemed(draw);
+  keepDrawn(charts, draw);
 }
