@@ -160,7 +160,8 @@ def test_a_container_that_is_only_just_starting_ends_by_sigterm(delay_s: float, 
 
 def is_hookmon(pid: int) -> bool:
     """Say whether a process has become hookmon by now."""
-    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1].endswith(b"/hookmon")
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")  # none while it executes the next program
+    return len(words) > 1 and words[1].endswith(b"/hookmon")
 
 
 def heeds(pid: int, number: int) -> bool:
