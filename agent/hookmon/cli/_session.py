@@ -169,8 +169,6 @@ class Session:
 
     def _describe(self, watches: Sequence[WatchPlan]) -> Run:
         """Return the run as it is before its start."""
-        import psutil
-
         from hookmon.collector import identity, run_folder
         from hookmon.collector.store import Run
         from hookmon.config.origins import settings
@@ -188,7 +186,7 @@ class Session:
             run_folder=str(self._folder),
             run_key=run_folder.key(self._folder),
             launcher_pid=os.getpid(),
-            launcher_started=psutil.Process().create_time(),
+            launcher_started=identity.created_s(os.getpid()),
             boot=identity.boot_id(),
             pids=run_folder.pid_namespace(),
             oldest=identity.start_of_self(),

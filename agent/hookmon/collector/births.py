@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hookmon.collector import run_folder
-from hookmon.collector.identity import Identity, parse_stat
-from hookmon.collector.processes import Processes, exists, has_image, was_there
+from hookmon.collector.identity import Identity, exists, parse_stat
+from hookmon.collector.processes import Processes, has_image, was_there
 from hookmon.collector.shards import ShardReader
 from hookmon.core import layout
 from hookmon.core.arguments import mask

@@ -157,7 +157,7 @@ class InFlight:
 
 @dataclass(slots=True)
 class Sample:
-    """What psutil said of one process at one moment. `at_ns` counts from the start of the run."""
+    """What the kernel said of one process at one moment. `at_ns` counts from the start of the run."""
 
     at_ns: int
     pid: int

@@ -173,7 +173,7 @@ def _start_waker(launcher: int, pid: int) -> int:
     A stopped launcher could not see either. The process is there only as long as the launcher is stopped. 0: no process could
     be made, and a shell has to let the launcher go on.
     """
-    from psutil import STATUS_STOPPED, STATUS_TRACING_STOP, Error, Process
+    from hookmon.collector.identity import is_stopped
 
     try:
         waker = os.fork()
@@ -181,9 +181,9 @@ def _start_waker(launcher: int, pid: int) -> int:
         return 0
     if not waker:
         try:
-            while os.getppid() == launcher and Process(pid).status() in (STATUS_STOPPED, STATUS_TRACING_STOP):
+            while os.getppid() == launcher and is_stopped(pid):
                 time.sleep(_WAKE_S)
-        except Error:
+        except OSError:
             pass  # it is gone
         finally:
             if os.getppid() == launcher:

@@ -57,7 +57,7 @@ class Run:
     since_s: float = 0.0  # of a window of a service: its beginning, in seconds since 1970; 0: a run
     until_s: float = 0.0
     launcher_pid: int = 0
-    launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
+    launcher_started: float = 0.0  # seconds since 1970: tells a launcher from a later process with its pid
     boot: str = ""  # of the machine
     pids: str = ""  # the namespace that pids of the run are from, "" where that is not known
     oldest: int = 0  # when the launcher began (collector.identity's Stat.started): no process of the run is older

@@ -7,6 +7,7 @@ as it is, to be written after the next minute.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,10 +16,9 @@ from pathlib import Path
 from time import process_time_ns
 from typing import TYPE_CHECKING
 
-import psutil
-
 from hookmon.collector import run_folder
 from hookmon.collector.examples import LiveExample
+from hookmon.collector.identity import memory_of
 from hookmon.collector.worker import Worker
 from hookmon.core.errors import StoreError
 from hookmon.services.clock import MINUTE_S, Clock, minute_of
@@ -130,8 +130,8 @@ class Recorder:
 def _own_rss_bytes() -> int:
     """Return the memory of this process, 0 where it cannot be read: there may be no descriptor left."""
     try:
-        return int(psutil.Process().memory_info().rss)
-    except (psutil.Error, OSError):
+        return memory_of(os.getpid())
+    except OSError:
         return 0
 
 
