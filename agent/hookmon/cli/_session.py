@@ -87,6 +87,7 @@ class Session:
             except BaseException:
                 self._withdraw()
                 raise
+            launch.raise_limit()
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             kept = _services.recorders(run, self._run_file.path)

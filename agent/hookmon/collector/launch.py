@@ -5,45 +5,54 @@ Runs in the launcher, in its one thread, which sleeps until something is due, a 
 
 The program stays in the launcher's process group, so that Ctrl-C, job control and `os.getpgrp()` are what they are without
 us. A signal from the terminal has reached it already; one that was sent to the launcher alone is passed on. When the program
-stops, the launcher does, by the same signal.
+stops, the launcher does, by the same signal. The program waits until this module has been imported, so it imports built-in
+modules only.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
-import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
-from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
-from typing import NoReturn
 
 from hookmon.collector import signals
 from hookmon.core.errors import LaunchError
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping
+    from typing import NoReturn
+else:
+    import _signal as signal  # see `signals`
 
 _MOST_FILES = 65_536
 _ADDRESSEES = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
 """Where systemd writes the pid of the service: who has another pid leaves sockets and watchdog alone (sd_listen_fds(3))."""
 
 
-def environment(base: Mapping[str, str], run_folder: Path, tracer: int = 0) -> dict[str, str]:
-    """Return the program's environment: `base` with the bootstrap folder first on PYTHONPATH.
+def bootstrap_folder() -> str:
+    """Return the folder that Python is to find first. Raises LaunchError where there is none."""
+    from importlib.util import find_spec
+
+    spec = find_spec("hookmon_bootstrap")
+    if spec is None or spec.origin is None:
+        raise LaunchError("the folder hookmon_bootstrap is missing; install hookmon again", 125, code="installation")
+    return os.path.dirname(spec.origin)
+
+
+def environment(
+    base: Mapping[str, str], run_folder: str | os.PathLike[str], tracer: int = 0, bootstrap: str = ""
+) -> dict[str, str]:
+    """Return the program's environment: `base` with the bootstrap folder first on PYTHONPATH, which is looked for where it is "".
 
     `tracer` is the pid of a process whose children are to be allowed to read those of the program, 0 for none.
 
     The folder stands there once, whatever was there before keeps its order, and no empty entry is made, which Python would
     read as the current directory.
     """
-    from importlib.util import find_spec
-
-    spec = find_spec("hookmon_bootstrap")
-    if spec is None or spec.origin is None:
-        raise LaunchError("the folder hookmon_bootstrap is missing; install hookmon again", 125, code="installation")
-    bootstrap = str(Path(spec.origin).parent)
-    agent = str(Path(__file__).resolve().parents[2])
+    bootstrap = bootstrap or bootstrap_folder()
+    agent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     result = dict(base)
     path = result.get("PYTHONPATH", "")
     kept = [entry for entry in path.split(os.pathsep) if entry != bootstrap] if path else []
@@ -59,7 +68,11 @@ def environment(base: Mapping[str, str], run_folder: Path, tracer: int = 0) -> d
 def clock_source() -> str:
     """Return what the kernel keeps time by, "" where it does not tell."""
     try:
-        return Path("/sys/devices/system/clocksource/clocksource0/current_clocksource").read_text("ascii").strip()
+        source = os.open("/sys/devices/system/clocksource/clocksource0/current_clocksource", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(source, 100).decode("ascii").strip()
+        finally:
+            os.close(source)
     except (OSError, ValueError):
         return ""
 
@@ -69,7 +82,7 @@ def wrapt_folder() -> str:
     from importlib.util import find_spec
 
     spec = find_spec("wrapt")
-    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
+    return os.path.dirname(spec.origin) if spec is not None and spec.origin else ""
 
 
 def start(command: list[str], environment: Mapping[str, str], inherited: signals.Inherited) -> int:
@@ -97,7 +110,6 @@ def start(command: list[str], environment: Mapping[str, str], inherited: signals
         _become(path, command, environment, inherited, launcher, may_go, failed)
     os.close(may_go)
     os.close(failed)
-    _raise_limit()
     signals.pass_on_pending(pid)
     os.write(go, b".")
     os.close(go)
@@ -109,24 +121,55 @@ def start(command: list[str], environment: Mapping[str, str], inherited: signals
     return pid
 
 
-def _raise_limit() -> None:
-    """Let the launcher open as many files as it may: each process has a shard, which stays open. The program's limit stands."""
+def raise_limit() -> None:
+    """Let the launcher open as many files as it may: each process has a shard, which stays open. The program's limit stands.
+
+    It is raised once the program has been forked.
+    """
+    from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+
     soft, hard = getrlimit(RLIMIT_NOFILE)
     if soft != RLIM_INFINITY:
-        with suppress(ValueError, OSError):
+        try:
             setrlimit(RLIMIT_NOFILE, (max(soft, _MOST_FILES if hard == RLIM_INFINITY else min(hard, _MOST_FILES)), hard))
+        except (ValueError, OSError):
+            pass
+
+
+def which(name: str, path: str | None) -> str | None:
+    """Return the first file of that name on a path which can be executed, as shutil.which does, which imports compressors.
+
+    A name with a slash is its own path. `path` None is that of this process's environment.
+    """
+    if os.path.dirname(name):
+        folders = [""]
+    else:
+        path = os.environ.get("PATH") if path is None else path
+        if path is None:
+            try:
+                path = os.confstr("CS_PATH")
+            except (AttributeError, ValueError):
+                path = os.defpath
+        if not path:
+            return None
+        folders = list(dict.fromkeys(path.split(os.pathsep)))
+    for folder in folders:
+        found = os.path.join(folder, name)
+        if os.path.exists(found) and os.access(found, os.X_OK) and not os.path.isdir(found):
+            return found
+    return None
 
 
 def _find(name: str, environment: Mapping[str, str]) -> str:
     """Return the path of a command. Raises LaunchError where there is nothing to execute."""
-    path = shutil.which(name, path=environment.get("PATH"))
+    path = which(name, environment.get("PATH"))
     if path is None:
         if os.path.isdir(name):
             raise LaunchError(f"{name}: a folder cannot be run", 126, code="not-executable")
         if os.sep in name and os.path.exists(name):
             raise LaunchError(f"{name}: no permission to execute it", 126, code="not-executable")
         words = name.split()
-        is_line = len(words) > 1 and shutil.which(words[0], path=environment.get("PATH")) is not None
+        is_line = len(words) > 1 and which(words[0], environment.get("PATH")) is not None
         hint = "; write the command without quotes, or sh -c before it" if is_line else _meant(name, environment.get("PATH", ""))
         raise LaunchError(f"{name}: there is no such command{hint}", 127, code="no-such-command")
     return path
@@ -140,9 +183,11 @@ def _meant(name: str, path: str) -> str:
         return f"; did you mean python {name}?"
     known: set[str] = set()
     for folder in path.split(os.pathsep) if os.sep not in name else ():
-        with suppress(OSError):
+        try:
             known.update(os.listdir(folder or "."))
-    near = [word for word in get_close_matches(name, sorted(known), n=3, cutoff=0.75) if shutil.which(word, path=path)]
+        except OSError:
+            pass
+    near = [word for word in get_close_matches(name, sorted(known), n=3, cutoff=0.75) if which(word, path)]
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -182,9 +227,11 @@ def _readdress(environment: Mapping[str, str], launcher: int) -> dict[str, str]:
     own = [name for name in _ADDRESSEES if result.get(name) == str(launcher)]
     result.update(dict.fromkeys(own, str(os.getpid())))
     if "LISTEN_PID" in own and result.pop("LISTEN_PIDFDID", "") and hasattr(os, "pidfd_open"):
-        with suppress(OSError):
+        try:
             descriptor = os.pidfd_open(os.getpid())
             result["LISTEN_PIDFDID"] = str(os.fstat(descriptor).st_ino)  # since systemd 258; without it LISTEN_PID is enough
+        except OSError:
+            pass
     return result
 
 

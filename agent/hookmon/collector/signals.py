@@ -2,19 +2,23 @@
 
 To whoever started it the launcher stands for the program. What is sent to it is meant for the program, and how the program
 stops, goes on and ends is what a shell, a supervisor or a terminal has to see of the launcher. Runs in the launcher, in its one
-thread.
+thread. The program waits until this module has been imported, so it imports built-in modules only.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import NoReturn
 
 from hookmon.core.errors import EarlySignal
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable, Iterator
+    from typing import NoReturn
+else:
+    import _signal as signal  # without the enumerations that `signal` makes of its numbers, which take longer than all else
 
 _SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}  # our own faults
 _STOPS = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
@@ -127,8 +131,10 @@ def next_arrival(wait_s: float = 0.1) -> Arrival:
 
 def send(pid: int, number: int) -> None:
     """Send a signal to a process that may have ended, or changed its user, meanwhile."""
-    with suppress(ProcessLookupError, PermissionError):
+    try:
         os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def settle() -> None:
@@ -136,8 +142,10 @@ def settle() -> None:
 
     Linux sends to a group with its list of processes locked, and setpgid locks that list for itself. The group stays the same.
     """
-    with suppress(OSError):
+    try:
         os.setpgid(0, os.getpgrp())
+    except OSError:
+        pass
 
 
 def drop_continue() -> None:
@@ -201,27 +209,38 @@ def die_by(number: int) -> NoReturn:
     import resource
 
     for limit in (1, 0):
-        with suppress(ValueError, OSError):
+        try:
             resource.setrlimit(resource.RLIMIT_CORE, (limit, resource.getrlimit(resource.RLIMIT_CORE)[1]))
             break
-    with suppress(ValueError, OSError):  # SIGKILL has no handler to be reset
+        except (ValueError, OSError):
+            pass
+    try:
         signal.signal(number, signal.SIG_DFL)
-    with suppress(ValueError, OSError):
+    except (ValueError, OSError):
+        pass  # SIGKILL has no handler to be reset
+    try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    except (ValueError, OSError):
+        pass
     os.kill(os.getpid(), number)
     os._exit(128 + number)
 
 
-@contextmanager
-def default_interrupt() -> Iterator[None]:
+class _DefaultInterrupt:
+    """The time in which Ctrl-C ends the launcher at once."""
+
+    def __enter__(self) -> None:
+        self._before = signal.getsignal(signal.SIGINT)
+        if self._before != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
+def default_interrupt() -> _DefaultInterrupt:
     """Let Ctrl-C end the launcher at once, as SIGTERM does: Python's own handler waits for the end of a call of C."""
-    before = signal.getsignal(signal.SIGINT)
-    if before != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return _DefaultInterrupt()
 
 
 def _take_pending(wanted: frozenset[int] = _PASSED_ON) -> Iterator[Arrival]:
