@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.runs import HOOKMON, PYTHON, Started
 
 import hookmon
 from hookmon.collector.launch import which
-from support.runs import HOOKMON, PYTHON, Started
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,7 +34,7 @@ def test_the_version_needs_three_modules_of_ours_and_none_of_others(tmp_path: Pa
     """Beyond those that every interpreter has imported at its start."""
     done = Started([PYTHON, "-c", COUNT], cwd=tmp_path).finish()
     assert done.stdout == f"hookmon {hookmon.__version__}\n"
-    assert done.stderr.split() == ["__future__", "hookmon", "hookmon.cli", "hookmon.cli.main"]
+    assert done.stderr.split() == ["__future__", "errno", "hookmon", "hookmon.cli", "hookmon.cli.main"]
 
 
 @pytest.mark.process
@@ -53,7 +53,9 @@ def test_the_installed_command_imports_nothing_first():
 
 
 @pytest.mark.parametrize("path", ["a:b", "b:a", "", ":a", "a:", "none:b", None], ids=repr)
-@pytest.mark.parametrize("name", ["tool", "plain", "folder", "absent", "./a/tool", "a/tool", "a/plain", "a/folder", "/absent", "", "."])
+@pytest.mark.parametrize(
+    "name", ["tool", "plain", "folder", "absent", "./a/tool", "a/tool", "a/plain", "a/folder", "/no", "", "."]
+)
 def test_a_command_is_found_as_shutil_finds_it(name: str, path: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The same file, for every name and path."""
     for folder in ("a", "b"):
