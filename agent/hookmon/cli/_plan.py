@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hookmon.collector import control, places, run_folder
+from hookmon.collector import control, places, run_folder, where
 from hookmon.core.errors import LaunchError
 
-_ROOM_BYTES = 256 * 1024 * 1024  # a container's /dev/shm has 64 MiB, which its program may need
+ROOM_BYTES = 256 * 1024 * 1024  # a container's /dev/shm has 64 MiB, which its program may need
 
 _NOWHERE = "/dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written"
 
@@ -96,7 +96,7 @@ def _run_folders() -> Iterator[Path]:
 
     Raises OSError for a place that the environment names, and that cannot be used.
     """
-    for place in sorted(places.for_run_folders(), key=lambda place: -min(_free_bytes(place), _ROOM_BYTES)):
+    for place in sorted(places.for_run_folders(), key=lambda place: -min(where.free_bytes(str(place)), ROOM_BYTES)):
         try:
             folder = run_folder.make(place)
         except OSError as error:  # it cannot be written
@@ -104,15 +104,6 @@ def _run_folders() -> Iterator[Path]:
                 raise OSError(f"{places.VARIABLE}: {place} cannot be used: {error.strerror or error}") from error
             continue
         yield folder
-
-
-def _free_bytes(place: Path) -> int:
-    """Return how much may still be written in a place."""
-    try:
-        status = os.statvfs(place)
-    except OSError:
-        return 0
-    return status.f_bavail * status.f_frsize
 
 
 def _write_privately(path: Path, content: bytes) -> None:
