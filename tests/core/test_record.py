@@ -176,6 +176,7 @@ def test_a_named_tuple_is_one():
 def test_importing_it_compiles_nothing_and_brings_no_heavy_module():
     """Neither dataclasses and what that imports, nor typing."""
     code = f"""
+from __future__ import annotations
 import sys
 sys.path.insert(0, {str(record.__file__).removesuffix("hookmon/core/record.py")!r})
 compiled = []

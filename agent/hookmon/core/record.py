@@ -82,7 +82,8 @@ class _RecordType(type):
         frozen: bool = False,
         eq: bool = True,
     ) -> _RecordType:
-        """Note the fields of a class, those of its bases first."""
+        """Note the fields of a class, those of its bases first. Its module has annotations as text, on CPython 3.14, too."""
+        assert "__annotate_func__" not in namespace, "from __future__ import annotations"
         own: dict[str, str] = namespace.get("__annotations__", {}) if bases else {}
         fields: dict[str, str] = {}
         defaults: dict[str, object] = {}
