@@ -274,13 +274,17 @@ def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None]) -> int:
     """
     signals.hold_stops()
     program = _Program(pid)
+    woken: signals.Arrival | None = None  # what has let the launcher go on, which was stopped
     try:
         while True:
-            arrival = signals.next_arrival(tick())
+            wait_s = tick()
+            arrival = woken or signals.next_arrival(wait_s)
             if arrival.number == signal.SIGCONT:
                 signals.settle()
             news = program.notice()
-            is_done = arrival.number == signal.SIGCONT and news == os.CLD_CONTINUED  # the program has got it, too
+            # The program has got a SIGCONT, too, if it goes on. If it has stopped again since: what is stopped has no news.
+            is_done = arrival.number == signal.SIGCONT and (news == os.CLD_CONTINUED or bool(woken and news))
+            woken = None
             if arrival.sender != pid and arrival.is_for_program and not is_done:
                 signals.send(pid, arrival.number)
             if program.has_ended():
@@ -291,6 +295,6 @@ def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None]) -> int:
                 signals.settle()
                 program.notice()
                 if program.stopped_by:
-                    signals.stop_by(program.stopped_by, pid)
+                    woken = signals.stop_by(program.stopped_by, pid)
     except ChildProcessError:
         raise LaunchError("somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost") from None

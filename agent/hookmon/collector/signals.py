@@ -155,14 +155,16 @@ def drop_continue() -> None:
         pass
 
 
-def stop_by(number: int, pid: int) -> None:
+def stop_by(number: int, pid: int) -> Arrival:
     """Stop the launcher by the signal that has stopped the program; come back when somebody lets either of them go on.
 
+    Returns the SIGCONT that somebody has sent us for that, one with the number 0 where it was the waker's: that one is for us
+    alone, and would undo a stop of the program that has come since.
     Comes back at once where the kernel does not let us stop: as PID 1, or by a key where no shell could let us go on; also where
     we are to go on by now. A signal that stops a process throws away a SIGCONT that waits for it, PID 1's too.
     """
     if os.getpid() == 1 or signal.SIGCONT in signal.sigpending():
-        return
+        return Arrival(0)
     waker = _start_waker(os.getpid(), pid)
     if number != signal.SIGSTOP:
         signal.signal(number, signal.SIG_DFL)
@@ -173,13 +175,15 @@ def stop_by(number: int, pid: int) -> None:
     if waker:
         os.kill(waker, signal.SIGKILL)
         os.waitpid(waker, 0)
+    woken = next(_take_pending(frozenset((signal.SIGCONT,))), Arrival(0))
+    return Arrival(0) if waker and woken.sender == waker else woken
 
 
 def _start_waker(launcher: int, pid: int) -> int:
     """Fork a process that lets the launcher go on when the program was killed, or let go on by itself; return its pid.
 
-    A stopped launcher could not see either. The process is there only as long as the launcher is stopped. 0: no process could
-    be made, and a shell has to let the launcher go on.
+    A stopped launcher could not see either. The process is there only as long as the launcher is stopped, and waits until it is:
+    what comes before a stop is thrown away by it. 0: no process could be made, and a shell has to let the launcher go on.
     """
     from hookmon.collector.identity import is_stopped
 
@@ -189,7 +193,8 @@ def _start_waker(launcher: int, pid: int) -> int:
         return 0
     if not waker:
         try:
-            while os.getppid() == launcher and is_stopped(pid):
+            os.setpgid(0, 0)  # whoever stops the group, and lets the program alone go on, must not stop this process
+            while os.getppid() == launcher and (is_stopped(pid) or not is_stopped(launcher)):
                 time.sleep(_WAKE_S)
         except OSError:
             pass  # it is gone
