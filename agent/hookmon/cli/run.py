@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon.cli import _exporting, _options, _output, _services
+from hookmon.cli._choice import Choice
 from hookmon.cli._session import Session
 from hookmon.report import FORMATS
 
@@ -30,12 +31,12 @@ _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--service", default="", metavar="NAME", help="The service that the run belongs to: its minutes are kept.")
 @click.option("--no-service", is_flag=True, help="Belong to no service, whatever the configuration says.")
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
+@click.option("--format", "format", type=Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.option("--samples", "is_sampled", is_flag=True, help="Sample what computes, line by line (needs py-spy).")
-@click.option("--export", multiple=True, type=click.Choice(_exporting.EXPORTERS), help="Export metrics, to otlp traces too.")
+@click.option("--export", multiple=True, type=Choice(_exporting.EXPORTERS), help="Export metrics, to otlp traces too.")
 @click.option("--no-export", is_flag=True, help="Export nothing, whatever the configuration says.")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
 @click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
