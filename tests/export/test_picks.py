@@ -88,6 +88,22 @@ def test_there_are_no_more_than_fifty_a_minute():
     assert len(picks.take(looked_at(3 * MINUTE + 13 * WAIT, *more, ended=True))) == 10, "twelve seconds' worth"
 
 
+def test_how_many_there_were_too_many_is_told():
+    """Once to the user, and the number in the end."""
+    told: list[str] = []
+    settings = TracesSettings(OtlpSettings("http://127.0.0.1:1/v1/traces", "http://127.0.0.1:1"))
+    traces = Traces(settings, Run(1, "", [], "", "", run_folder="/nowhere"), Resource((), 1), {}, (), Exemplars(), told.append)
+    traces.hurry.set()
+    assert traces.shortage() == ""
+    start = monotonic_ns()
+    for number in (1, 2):
+        window = start // MINUTE + number
+        found = [example(number * 100 + at, f"GET /{at}", window=window) for at in range(MOST_TRACES + 1)]
+        traces.observe(looked_at((window + 1) * MINUTE + WAIT, *found))
+    assert traces.shortage() == "2 traces were left out: there were more than 50 a minute"
+    assert len([line for line in told if line.endswith("of more than 50 traces a minute some are left out [export-full]")]) == 1
+
+
 KINDS = {
     "request": ("request", "flask.app:Flask.wsgi_app", "", "server"),
     "job of a queue": ("task", "celery.app.trace:trace_task", "", "consumer"),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hookmon.collector.store import Run
     from hookmon.export.filtering import Document
     from hookmon.export.server import Endpoint
+    from hookmon.export.traces import Traces
 
 
 FULL = (
@@ -119,6 +120,7 @@ class Exporters:
         self._filter = None
         self._tell = tell
         self._is_full = False
+        self._traces: Traces | None = None
         if where.filter is not None:
             from hookmon.export.filtering import RowFilter
 
@@ -137,8 +139,8 @@ class Exporters:
         if where.traces is not None:
             from hookmon.export import traces
 
-            found = traces.Traces(where.traces, run, resource, where.systems, where.consumers, exemplars, tell)
-            self._sending.append(_Sending(found, traces.PATIENCE_S))
+            self._traces = traces.Traces(where.traces, run, resource, where.systems, where.consumers, exemplars, tell)
+            self._sending.append(_Sending(self._traces, traces.PATIENCE_S))
         if where.otlp is not None:
             from hookmon.export.delivery import PATIENCE_S, Delivery
 
@@ -159,8 +161,9 @@ class Exporters:
         return "; ".join(line for line in found if line)
 
     def shortage(self) -> str:
-        """Return that series have been added up, as one line, "" where there was room for all."""
-        return FULL if self._is_full else ""
+        """Return what there was no room for, as one line: series that were added up, and traces. "" where there was for all."""
+        found = (FULL if self._is_full else "", self._traces.shortage() if self._traces is not None else "")
+        return "; ".join(line for line in found if line)
 
     def _tell_full(self) -> None:
         if not self._is_full:

@@ -60,7 +60,8 @@ BLIND_SPOTS = (
     (
         "export-full",
         "A run has more series than are exported. The first ones keep theirs; what came later is in the overflow of its metric, "
-        "so that all sums are right. Mostly it is a route or name with a value in it.",
+        "so that all sums are right. Mostly it is a route or name with a value in it. Or it had more than 50 traces a minute: "
+        "those that were less slow, or failed later, are left out.",
         "Give requests routes, not paths (hookmon report shows the names); a [export] filter can take attributes away.",
     ),
     (
