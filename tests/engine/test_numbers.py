@@ -21,8 +21,9 @@ PROBE = ROOT / "agent" / "hookmon" / "probe"
 HEADER = PROBE / "c" / "numbers.h"
 C_FILES = [PROBE / "_engine.c", *sorted(path for path in (PROBE / "c").glob("*.h") if path != HEADER)]
 DEFINES = {name: int(value, 0) for name, value in re.findall(r"^#define (\w+) (\w+)", HEADER.read_text("utf-8"), re.MULTILINE)}
-TELLING = {value for value in DEFINES.values() if value >= 20} - {64, 1_000} | {layout.LANE_DEPTH - 1}
-"""Values by which a number that was typed once more is found; 64 is also a line of the cache, 1,000 are also nanoseconds."""
+TELLING = {value for value in DEFINES.values() if value >= 20} - {32, 64, 256, 1_000} | {layout.LANE_DEPTH - 1}
+"""Values by which a number that was typed once more is found. Others mean something else as well: 64 is a line of the cache,
+1,000 are nanoseconds, 32 is half a word, and 256 are as many as a byte tells."""
 
 PROGRAM = """
 def deep(levels):

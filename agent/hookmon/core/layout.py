@@ -41,7 +41,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x631A35FA
+NUMBERS = 0x254768F9
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 # header words
@@ -86,6 +86,9 @@ PER = 8
 EXAMPLE = 9
 METRIC = 10
 COMPUTING = 11
+
+STRING_BYTES = 1
+STRING_FIRST = 2
 
 # words of a node
 NODE_PARENT_NAME = 1  # parent node | string << 32; parent 0 = a root of its lane
@@ -236,6 +239,7 @@ MOST_NAMES_OF_A_TARGET = 10_000
 OTHER_NAMES = "(other)"  # of a target beyond those
 DEEPEST = 4_000
 MOST_KNOWN = 10_000  # spans that a stand-in remembers before it begins anew
+LONGEST_STRING = 4_000  # in bytes: what is longer is cut
 MOST_FRAMES = 100  # so far up the stack the program's own code is looked for: an ORM takes 20 to 40 frames
 MOST_EVENTS = 4_096  # calls of a lane in a transaction that are known one by one; beyond that they are added up by node
 MOST_TRACES = 1_000  # lanes of a transaction whose calls are known

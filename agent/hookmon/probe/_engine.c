@@ -4,8 +4,8 @@
  *
  * What happens at each call is here: find the node under the one that the lane is at, publish it, call, and add to the counters
  * straight in the mapped file. No Python frame of ours is on the stack, and no lock is needed: CPython does not switch threads inside
- * a C function that calls nothing. What happens rarely stays in Python and serves both engines: new nodes, lanes and octaves, names
- * that were not seen yet, forks (recording/recorder.py), asynchronous generators and what else `configure` is given as callbacks.
+ * a C function that calls nothing. What happens rarely stays in Python and serves both engines: new lanes, names that were not
+ * seen yet, forks (recording/recorder.py), asynchronous generators and what else `configure` is given as callbacks.
  *
  * It is one translation unit. Its parts are the headers in `c`, each of which includes what it uses; docs/architecture.md has a map of
  * them, and c/types.h says what must hold in all of them. Here are the types and the module.
@@ -15,6 +15,7 @@
 #include "c/asgi.h"
 #include "c/callables.h"
 #include "c/chained.h"
+#include "c/children.h"
 #include "c/control.h"
 #include "c/coroutines.h"
 #include "c/counting.h"
@@ -33,7 +34,10 @@
 #include "c/module_functions.h"
 #include "c/nodes.h"
 #include "c/numbers.h"
+#include "c/places.h"
+#include "c/records.h"
 #include "c/response.h"
+#include "c/spans.h"
 #include "c/stand_ins.h"
 #include "c/state.h"
 #include "c/traces.h"
@@ -59,6 +63,7 @@ static PyMethodDef module_methods[] = {
     {"control_page", control_page, METH_NOARGS, "control_page()\n--\n\nReturn a copy of the launcher's page."},
     {"window_length_ns", window_length, METH_NOARGS, "window_length_ns()\n--\n\nReturn how long windows are now, 0 where there are none."},
     {"cover_words", cover_words, METH_NOARGS, "cover_words()\n--\n\nPut memory of our own over the shard, for good."},
+    {"use_records", use_records, METH_VARARGS, "use_records(records, nodes, flat, /)\n--\n\nWrite new places of the call tree there, from now on."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "use_greenlets(getcurrent, lanes, /)\n--\n\nKeep lanes by greenlet."},
     {"after_fork", after_fork, METH_NOARGS, "after_fork()\n--\n\nForget the lanes of the parent process."},
@@ -88,9 +93,37 @@ static PyMethodDef module_methods[] = {
 
 #define SLOT(id, function) {id, (void *)(function)}
 
+static PyType_Slot records_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, records_init), SLOT(Py_tp_dealloc, records_dealloc),
+    SLOT(Py_tp_members, records_members), SLOT(Py_tp_methods, records_methods),
+    SLOT(Py_tp_doc, "Records(words, capacity, /)\n--\n\n"),
+    {0, NULL},
+};
+static PyType_Slot children_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),           SLOT(Py_tp_dealloc, children_dealloc), SLOT(Py_tp_methods, children_methods),
+    SLOT(Py_mp_length, children_length),          SLOT(Py_mp_subscript, children_item),
+    SLOT(Py_mp_ass_subscript, children_set_item), SLOT(Py_sq_contains, children_contains),
+    SLOT(Py_tp_doc, "Children()\n--\n\n"),
+    {0, NULL},
+};
+static PyType_Slot span_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),   SLOT(Py_tp_init, span_init),       SLOT(Py_tp_dealloc, span_dealloc),
+    SLOT(Py_tp_traverse, span_traverse),  SLOT(Py_tp_members, span_members),
+    SLOT(Py_tp_doc, "Span(target, name, site='', /)\n--\n\n"),
+    {0, NULL},
+};
+static PyType_Slot target_fields_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),
+    SLOT(Py_tp_dealloc, target_fields_dealloc),
+    SLOT(Py_tp_traverse, target_fields_traverse),
+    SLOT(Py_tp_members, target_fields_members),
+    SLOT(Py_tp_doc, "TargetFields()\n--\n\n"),
+    {0, NULL},
+};
 static PyType_Slot node_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, node_init),       SLOT(Py_tp_dealloc, node_dealloc),
     SLOT(Py_tp_traverse, node_traverse), SLOT(Py_tp_members, node_members), SLOT(Py_tp_methods, node_methods),
+    SLOT(Py_tp_getset, node_getset),
     SLOT(Py_tp_doc, "Node(parent, span, number, at, depth, /)\n--\n\n"),
     {0, NULL},
 };
@@ -200,6 +233,12 @@ static PyType_Slot generator_slots[] = {
 /* Immutable: only then does the interpreter specialise the look-up of a method for its class, as it does for functions. */
 #define TIMED_FLAGS (PLAIN_FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE)
 
+static PyType_Spec records_spec = {
+    "hookmon.probe._engine.Records", sizeof(Records), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, records_slots};
+static PyType_Spec children_spec = {"hookmon.probe._engine.Children", sizeof(Children), 0, Py_TPFLAGS_DEFAULT, children_slots};
+static PyType_Spec span_spec = {"hookmon.probe._engine.Span", sizeof(Span), 0, PLAIN_FLAGS, span_slots};
+static PyType_Spec target_fields_spec = {
+    "hookmon.probe._engine.TargetFields", sizeof(TargetFields), 0, PLAIN_FLAGS | Py_TPFLAGS_BASETYPE, target_fields_slots};
 static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, PLAIN_FLAGS, node_slots};
 static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};
 static PyType_Spec trace_spec = {"hookmon.probe._engine.Trace", sizeof(Trace), 0, Py_TPFLAGS_DEFAULT, trace_slots};
@@ -286,7 +325,11 @@ fill_module(PyObject *module)
     }
     INTERNED(FILL_TEXT)
     PyTypeObject *current_lane_type;
-    if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
+    if (add_type(module, &RecordsType, &records_spec, NULL, "Records") < 0 ||
+        add_type(module, &ChildrenType, &children_spec, NULL, "Children") < 0 ||
+        add_type(module, &TargetFieldsType, &target_fields_spec, NULL, "TargetFields") < 0 ||
+        add_type(module, &SpanType, &span_spec, NULL, "Span") < 0 ||
+        add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
         add_type(module, &TraceType, &trace_spec, NULL, "Trace") < 0 ||
         add_type(module, &MemberType, &member_spec, NULL, "Member") < 0 ||

@@ -8,13 +8,16 @@ from contextvars import ContextVar
 from types import CodeType, FunctionType, GeneratorType
 
 from hookmon.probe.base.shapes import Closable
-from hookmon.probe.base.target import Span, Target
+from hookmon.probe.base.target import Span as Span
+from hookmon.probe.base.target import Target
+from hookmon.probe.base.target import TargetFields as TargetFields
 from hookmon.probe.recording.control import control_page as control_page
 from hookmon.probe.recording.control import map_control as map_control
 from hookmon.probe.recording.control import plan_number as plan_number
 from hookmon.probe.recording.control import switch_now as switch_now
 from hookmon.probe.recording.control import unmap_control as unmap_control
 from hookmon.probe.recording.control import window_length_ns as window_length_ns
+from hookmon.probe.recording.records import Records as Records
 from hookmon.probe.recording.tree import CurrentLane as CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane
 from hookmon.probe.recording.tree import Node as Node
@@ -24,6 +27,7 @@ from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
 from hookmon.probe.recording.tree import set_words as set_words
 from hookmon.probe.recording.tree import untrack as untrack
 from hookmon.probe.recording.tree import use_greenlets as use_greenlets
+from hookmon.probe.recording.tree import use_records as use_records
 from hookmon.probe.transactions.computing import Part as Part
 from hookmon.probe.transactions.context import Member as Member
 from hookmon.probe.transactions.context import Transaction as Transaction
@@ -61,6 +65,7 @@ def configure(
     members: ContextVar[Member | None],
     /,
     *,
+    call_site: Callable[[Span], str],
     close_abandoned: Callable[[Lane, Node, type[BaseException] | None], None],
     enter_thread: Callable[[], Lane],
     flat_node: Callable[[Span], Node | None],

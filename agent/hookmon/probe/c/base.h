@@ -19,6 +19,7 @@
 #define Py_T_ULONGLONG T_ULONGLONG
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_T_INT T_INT
+#define Py_T_UINT T_UINT
 #define Py_T_LONG T_LONG
 #define Py_T_SHORT T_SHORT
 #define Py_T_BOOL T_BOOL

@@ -7,6 +7,7 @@
 #include "histogram.h"
 #include "interned.h"
 #include "numbers.h"
+#include "places.h"
 #include "state.h"
 #include "types.h"
 
@@ -14,9 +15,16 @@
 static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
+    Py_ssize_t at = 0;
+#ifndef Py_GIL_DISABLED
+    int bucket = bucket_of(duration_ns);
+    at = make_octave(node, bucket / SUB_BUCKETS);
+    if (LIKELY(at)) {
+        return at + bucket % SUB_BUCKETS;
+    }
+#endif
     SavedException saved;
     exception_save(&saved);
-    Py_ssize_t at = 0;
     unsigned epoch = state.epoch;
     PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
     PyObject *answer =
@@ -48,7 +56,7 @@ count_call(Node *node, uint64_t duration_ns)
 {
     int bucket = bucket_of(duration_ns);
     int32_t octave = bucket / SUB_BUCKETS;
-    int32_t first = node->octave[octave];
+    int32_t first = first_of(node, octave);
     Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
     uint64_t *words = state.words; /* only now: I2 */
     Py_ssize_t total = node->total;
@@ -103,7 +111,7 @@ move_call(PyObject *Py_UNUSED(module), PyObject *args)
     }
     if (!(outcome & OUTCOME_UNTIMED)) {
         int bucket = bucket_of(duration_ns);
-        Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
+        Py_ssize_t first = first_of(node, bucket / SUB_BUCKETS);
         words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
         words[node->total] -= duration_ns;
         words[other->total] += duration_ns;

@@ -8,9 +8,11 @@
     X(name_close, "close") \
     X(name_current_task, "current_task") \
     X(name_current_tasks, "_current_tasks") \
+    X(name_dunder_name, "__name__") \
     X(name_entry, "entry") \
     X(name_function, "_self_function") \
     X(name_environ_traceparent, "HTTP_TRACEPARENT") \
+    X(name_grow, "grow") \
     X(name_get_running_loop, "_get_running_loop") \
     X(name_headers, "headers") \
     X(name_kind, "kind") \
@@ -27,6 +29,7 @@
     X(name_type, "type") \
     X(no_text, "") \
     X(text_body, "http.response.body") \
+    X(text_gc, "gc") \
     X(text_http, "http") \
     X(text_pathsend, "http.response.pathsend") \
     X(text_request, "request") \

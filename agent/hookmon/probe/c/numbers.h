@@ -1,7 +1,7 @@
 /* The numbers that C and Python share. Made by .ci/numbers; do not edit it by hand. */
 #pragma once
 
-#define NUMBERS 0x631A35FA /* the digest of all below */
+#define NUMBERS 0x254768F9 /* the digest of all below */
 
 #define HEADER_MAGIC 0
 #define HEADER_VERSION 1
@@ -21,6 +21,8 @@
 #define HEADER_TEXT_BYTES 15
 #define HEADER_TEXT 16
 #define SCRATCH_WORDS 96
+#define STRING_BYTES 1
+#define STRING_FIRST 2
 #define NODE_PARENT_NAME 1
 #define NODE_TARGET_SITE 2
 #define NODE_FLAGS 3
@@ -64,6 +66,9 @@
 #define SWITCH_CHANGING 2
 #define SWITCH_PLAN 4
 #define SWITCH_STEP 8
+#define BUCKETS_OCTAVE 1
+#define BUCKETS_FIRST 2
+#define BUCKETS_WORDS 18
 #define LANE_IDENT 1
 #define LANE_KIND 2
 #define LANE_FIRST 4
@@ -83,6 +88,15 @@
 #define MOST_FRAMES 100
 #define MOST_KNOWN 10000
 #define LONGEST_OWN_NS 200000
+#define STRING 1
+#define NODE 3
+#define BUCKETS 4
+#define FLAG_SITED 16
+#define FLAG_WAITS 32
+#define FLAG_BY_EVENTS 256
+#define FLAG_FOLDED 4096
+#define MOST_NODES 32768
+#define LONGEST_STRING 4000
 #define MOST_COMPUTING_SHARE 500
 #define FIRST_MEASURED 16
 #define MOST_STANDS_FOR 1000

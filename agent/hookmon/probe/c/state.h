@@ -8,6 +8,7 @@
 /* What is rare is done in Python. `configure` takes these functions by their names, and no others: a line here is all that one
    more needs. Their types are those of `configure` in _engine.pyi. */
 #define CALLBACKS(X) \
+    X(call_site) \
     X(close_abandoned) \
     X(enter_thread) \
     X(flat_node) \
@@ -67,7 +68,11 @@ static struct {
     Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
     Lane *spare_of_thread[MOST_SPARE];
     int thread_spares;
-    PyObject *no_children;
+    Children *no_children;
+    struct Records *records; /* of the shard of this process: see records.h; NULL: there is none yet */
+    PyObject *nodes;         /* list of all that have a place in the tree */
+    Children *flat;          /* the nodes that stand for all callers, once the tree is full */
+    unsigned last_serial;    /* of Records */
     vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
     uint64_t plan_taken; /* the number of the last addition to the plan: see control.h */
     PyObject *members; /* context variable: who belongs to which transaction */
@@ -87,6 +92,7 @@ thread_ident(void)
     return own_ident;
 }
 
+static PyTypeObject *RecordsType, *ChildrenType, *SpanType, *TargetFieldsType;
 static PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType, *PartType;
 static PyTypeObject *TimedCallableType, *TimedType, *TimedMethodType, *CoroutineFunctionType, *GeneratorFunctionType, *SelectiveType;
 static PyTypeObject *ObservedType, *ObservedBeforeType, *ObservedCoroutineType, *ApplicationType, *ObservedSendType;

@@ -1,0 +1,188 @@
+/* The children of a node: its spans, and the node of each. A dictionary takes four times the memory where there is one child. */
+#pragma once
+
+#include "base.h"
+#include "state.h"
+#include "types.h"
+
+typedef struct {
+    PyObject *span; /* NULL: free */
+    PyObject *node; /* Node, or None where the span is not recorded there */
+} Child;
+
+struct Children {
+    PyObject_HEAD
+    Child *entries; /* an open table by the addresses of spans, at most three quarters full */
+    uint32_t size;
+    uint32_t used;
+};
+
+static inline size_t
+span_hash(PyObject *span)
+{
+    return (size_t)(((uint64_t)(uintptr_t)span >> 4) * 0x9E3779B97F4A7C15ull >> 32);
+}
+
+/* Return the place of a span in a table that is not full, or the free one where it would be. */
+static inline Child *
+find_child(Child *entries, uint32_t size, PyObject *span)
+{
+    size_t mask = size - 1;
+    size_t i = span_hash(span) & mask;
+    while (entries[i].span && entries[i].span != span) {
+        i = (i + 1) & mask;
+    }
+    return &entries[i];
+}
+
+/* Return the child of a span, borrowed; NULL where there is none. */
+static inline PyObject *
+child_of(Children *self, PyObject *span)
+{
+    return self && self->size ? find_child(self->entries, self->size, span)->node : NULL;
+}
+
+/* Have room for one more child. -1 without memory (no error). */
+static int
+make_room_for_child(Children *self)
+{
+    if (LIKELY(4 * (self->used + 1) <= 3 * self->size)) {
+        return 0;
+    }
+    uint32_t size = self->size ? 2 * self->size : 2;
+    Child *entries = PyMem_Calloc(size, sizeof *entries);
+    if (!entries) {
+        return -1;
+    }
+    for (uint32_t i = 0; i < self->size; i++) {
+        if (self->entries[i].span) {
+            *find_child(entries, size, self->entries[i].span) = self->entries[i];
+        }
+    }
+    PyMem_Free(self->entries);
+    self->entries = entries;
+    self->size = size;
+    return 0;
+}
+
+/* Let a span have a child, where there is room. */
+static void
+set_child(Children *self, PyObject *span, PyObject *node)
+{
+    Child *place = find_child(self->entries, self->size, span);
+    if (place->span) {
+        Py_SETREF(place->node, Py_NewRef(node));
+        return;
+    }
+    *place = (Child){Py_NewRef(span), Py_NewRef(node)};
+    self->used++;
+}
+
+static Children *
+new_children(void)
+{
+    return (Children *)ChildrenType->tp_alloc(ChildrenType, 0);
+}
+
+static PyObject *
+children_clear(Children *self, PyObject *Py_UNUSED(ignored))
+{
+    Child *entries = self->entries;
+    uint32_t size = self->size;
+    self->entries = NULL; /* first: what goes may call us */
+    self->size = self->used = 0;
+    for (uint32_t i = 0; i < size; i++) {
+        Py_XDECREF(entries[i].span);
+        Py_XDECREF(entries[i].node);
+    }
+    PyMem_Free(entries);
+    Py_RETURN_NONE;
+}
+
+static void
+children_dealloc(Children *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    Py_XDECREF(children_clear(self, NULL));
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static Py_ssize_t
+children_length(Children *self)
+{
+    return self->used;
+}
+
+static int
+children_contains(Children *self, PyObject *span)
+{
+    return child_of(self, span) != NULL;
+}
+
+static PyObject *
+children_item(Children *self, PyObject *span)
+{
+    PyObject *node = child_of(self, span);
+    if (!node) {
+        PyErr_SetObject(PyExc_KeyError, span);
+    }
+    return Py_XNewRef(node);
+}
+
+static int
+children_set_item(Children *self, PyObject *span, PyObject *node)
+{
+    if (!node || make_room_for_child(self) < 0) {
+        PyErr_SetString(node ? PyExc_MemoryError : PyExc_TypeError, "a child stays");
+        return -1;
+    }
+    set_child(self, span, node);
+    return 0;
+}
+
+static PyObject *
+children_get(Children *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count < 1 || count > 2) {
+        PyErr_SetString(PyExc_TypeError, "get(span, default=None)");
+        return NULL;
+    }
+    PyObject *node = child_of(self, args[0]);
+    return Py_NewRef(node ? node : count > 1 ? args[1] : Py_None);
+}
+
+static PyObject *
+children_setdefault(Children *self, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "setdefault(span, node)");
+        return NULL;
+    }
+    PyObject *node = child_of(self, args[0]);
+    if (!node && children_set_item(self, args[0], node = args[1]) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(node);
+}
+
+static PyObject *
+children_values(Children *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *values = PyList_New(0);
+    for (uint32_t i = 0; values && i < self->size; i++) {
+        if (self->entries[i].span && PyList_Append(values, self->entries[i].node) < 0) {
+            Py_CLEAR(values);
+        }
+    }
+    return values;
+}
+
+static PyMethodDef children_methods[] = {
+    {"get", (PyCFunction)(void (*)(void))children_get, METH_FASTCALL, "get($self, span, default=None, /)\n--\n\nReturn the child of a span."},
+    {"setdefault", (PyCFunction)(void (*)(void))children_setdefault, METH_FASTCALL,
+     "setdefault($self, span, node, /)\n--\n\nReturn the child of a span, which is this node where there was none."},
+    {"values", (PyCFunction)children_values, METH_NOARGS, "values($self, /)\n--\n\nReturn a list of all children."},
+    {"clear", (PyCFunction)children_clear, METH_NOARGS, "clear($self, /)\n--\n\nForget all children."},
+    {NULL, NULL, 0, NULL},
+};
