@@ -13,7 +13,7 @@ import pytest
 from support.runs import hookmon
 
 from hookmon.cli._verbs import hookmon as command_line
-from hookmon.core import errors
+from hookmon.core import errors, layout
 from hookmon.report import words
 from hookmon.report.codes import CODES, find, slug
 from hookmon.report.watches import ABSENT, ACTIVE
@@ -49,7 +49,7 @@ def codes_in(path: Path) -> Iterator[str]:
             yield from (slug(kind) for kind in constants(node.args[0].elts[0]))
 
 
-USED = sorted({code for path in AGENT.rglob("*.py") for code in codes_in(path)})
+USED = sorted({code for path in AGENT.rglob("*.py") for code in codes_in(path)} | set(map(slug, layout.ENGINE_NOTES)))
 
 
 def test_the_codes_of_the_source_were_found():

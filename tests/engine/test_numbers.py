@@ -108,10 +108,9 @@ def test_an_engine_that_was_built_for_other_numbers_is_refused_and_the_reason_is
     tree = tree_with(tmp_path, f"NUMBERS = 0x{layout.NUMBERS:08X}", "NUMBERS = 0x1")
     report = run_in(tree, "compiled")
     assert sum(calls for name, calls in counts(report) if name == "deep") == 260
-    assert spots(report) == [
-        ("stale engine", "the pure engine counts: the compiled one was built from other sources; build it again")
-    ]
-    assert version_in(tree, "compiled") == "engine pure (the compiled one was built from other sources; build it again)"
+    told = f"the pure engine counted in {sys.executable}: the compiled one was built from other sources"
+    assert spots(report) == [("stale engine", f"{told}; hookmon engine build --python {sys.executable}")]
+    assert version_in(tree, "compiled") == "engine pure (the compiled one was built from other sources)"
 
 
 def test_an_engine_that_is_missing_was_not_built(tmp_path: Path):

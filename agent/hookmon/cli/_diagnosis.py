@@ -17,6 +17,7 @@ from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from hookmon import __version__
+from hookmon.core.engine_notes import build_command
 from hookmon.core.errors import HookmonError
 from hookmon.core.globs import Glob, is_glob
 from hookmon.core.plan import MOST_MODULES
@@ -176,7 +177,8 @@ def _enabling(answer: Interpreter) -> str:
 def _about_engine(answer: Interpreter) -> str:
     """Return why the pure engine serves, or what the compiled one asks CPython for because it is not laid out as expected."""
     if answer.engine != "compiled":
-        return f": {answer.why_pure}; a call costs 1 µs, not 0.1"
+        remedy = f"; {build_command(answer.executable)} builds it" if answer.can_be_built else ""
+        return f": {answer.why_pure}; a call costs 1 µs, not 0.1{remedy}"
     if not answer.reads:
         return "; it reads nothing past CPython's interface"
     read = ", ".join(name for name, is_read in answer.reads.items() if is_read) or "nothing"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hookmon.collector import control, places, run_folder, where
+from hookmon.collector import control, engines, places, run_folder, where
 from hookmon.core.errors import LaunchError
 
 ROOM_BYTES = 256 * 1024 * 1024  # a container's /dev/shm has 64 MiB, which its program may need
@@ -38,6 +38,7 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
     lines = lines_of_plan(whole)
     _write_privately(folder / layout.CONTROL_NAME, control.page())
     _write_privately(folder / plan.FILE_NAME, plan.encode(whole))
+    engines.write_for_probe(folder)
     _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(lines).encode("utf-8", "surrogateescape"))
     return watches
 

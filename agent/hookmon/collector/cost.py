@@ -17,7 +17,7 @@ from contextlib import suppress
 from math import log
 from pathlib import Path
 
-from hookmon.collector import launch, places
+from hookmon.collector import engines, launch, places
 from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Run
 from hookmon.core import layout
@@ -143,7 +143,8 @@ def _measure(interpreter: str, engine: str) -> dict[str, float] | None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
     environment["PYTHONPATH"] = agent
     environment["HOOKMON_ENGINE"] = engine
-    command = [interpreter, "-m", "hookmon.probe.calibrate", launch.wrapt_folder(), launch.clock_source()]
+    built = [f"{engine.suffix}={engine.size_bytes}={engine.path}" for engine in engines.built() if not engine.problem]
+    command = [interpreter, "-m", "hookmon.probe.calibrate", launch.wrapt_folder(), launch.clock_source(), *built]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=True, cwd=agent)
         price = json.loads(done.stdout)

@@ -19,6 +19,7 @@ from hookmon.collector.records import LARGEST, RawExample, RawLane, RawNode, Raw
 from hookmon.collector.room import Room
 from hookmon.collector.shard_records import Records
 from hookmon.core import layout
+from hookmon.core.engine_notes import why_pure
 from hookmon.core.errors import ShardError
 
 _LOW = 0xFFFFFFFF
@@ -65,7 +66,7 @@ class ShardData:
 
     def notes_of(self, name: str) -> list[tuple[str, str]]:
         """Return its notes and what it is itself a note of, (kind, detail); `name` is that of its file."""
-        notes = list(self.notes)
+        notes = [(kind, self._detail_of(kind, detail)) for kind, detail in self.notes]
         if self.full:
             lost = f", but for {self.left_out:,} calls that had no room even for that" if self.left_out else ""
             notes.append(("shard full", f"process {self.pid} found no more space; new names were counted together{lost}"))
@@ -74,6 +75,9 @@ class ShardData:
         if self.hidden_lanes:
             notes.append(("lanes", f"process {self.pid}: {self.hidden_lanes} lanes were recorded but are not shown in flight"))
         return notes
+
+    def _detail_of(self, kind: str, detail: str) -> str:
+        return why_pure(kind, detail, self.executable) if kind in layout.ENGINE_NOTES else detail
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,11 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x254768F9
+NUMBERS = 0x60BE1AD4
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
+
+NEWEST_MINOR = 15
+"""The newest CPython that this hookmon knows is 3 and this: no compiled engine is built for a newer one, or loaded by it."""
 
 # header words
 HEADER_MAGIC = 0
@@ -227,6 +230,10 @@ TARGET_REFUSED = 3  # found, and cannot be patched: the detail says why
 TARGET_ELSEWHERE = 4  # not found where it was looked for: the detail says where that was
 
 NOTE_PLAN = "plan"  # no blind spot: the number of an addition to the plan that was taken; with a blank and why, where it was not
+NOTE_NO_ENGINE = "no engine"  # kinds of notes about the engine; the detail is why the pure one serves
+NOTE_STALE_ENGINE = "stale engine"  # one is there and is refused
+NOTE_UNKNOWN_PYTHON = "unknown python"
+ENGINE_NOTES = (NOTE_NO_ENGINE, NOTE_STALE_ENGINE, NOTE_UNKNOWN_PYTHON)
 NOTE_COMPILER = "compiler"  # kind of a note that is no blind spot: the detail is a module that makes machine code of functions
 
 FIRST_BYTES = 64 * 1024

@@ -94,6 +94,11 @@ ONE_TIMED_OF = 64
 FILE_NAME = "plan"
 ADDITION_SUFFIX = ".plan"
 """How the names of what `hookmon reload` adds to the plan of a run end; core.plan.AdditionData."""
+ENGINES_FILE_NAME = "engines"
+"""Beside the plan, where `hookmon engine build` has built some: {ending of extension modules: (path, size in bytes, problem)}.
+
+The problem is why the engine is refused, "" where it may be loaded.
+"""
 MODULES_FILE_NAME = "modules"
 """Beside the plan: what is watched, one a line: the names of modules, those of HEARD_OF, and globs of modules and of files.
 

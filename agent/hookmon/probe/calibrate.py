@@ -1,4 +1,6 @@
-"""Measures what hookmon costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE` prints it as JSON.
+"""Measures what hookmon costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE ENGINE...` prints it as JSON.
+
+An ENGINE is one that was built into the user's cache: ending of extension modules, size and path, with "=" between them.
 
 Runs in a process of its own, with the interpreter that the program ran on. The shortest of several rounds counts: noise only
 adds. Rounds of all kinds take turns for a tenth of a second and more: a processor has slow moments that last longer than a round.
@@ -11,9 +13,12 @@ import sys
 import tempfile
 from time import perf_counter_ns
 
-from hookmon.probe import engine
-from hookmon.probe.base.target import Target
-from hookmon.probe.recording import recorder
+vars(sys.modules["hookmon.probe"])["built_engines"] = {
+    suffix: (path, int(size), "") for suffix, size, path in (word.split("=", 2) for word in sys.argv[3:])
+}
+from hookmon.probe import engine  # noqa: E402  (which asks for those)
+from hookmon.probe.base.target import Target  # noqa: E402
+from hookmon.probe.recording import recorder  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -63,6 +63,11 @@ _ERRORS = (
         "The line says which. Name the environment with --venv FOLDER, and be who may write there.",
     ),
     (
+        "engine",
+        "The compiled engine cannot be built: no C compiler, no headers of the interpreter, or one that hookmon does not know.",
+        "The line says which, and what brings what is missing. The pure engine counts meanwhile.",
+    ),
+    (
         "exit-code-lost",
         "Another part of the system waited for the program, so its exit code never reached hookmon.",
         "Start hookmon run without a supervisor that reaps its children (a container's init is fine).",

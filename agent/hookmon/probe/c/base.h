@@ -9,6 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "numbers.h"
+#if PY_MAJOR_VERSION != 3 || PY_MINOR_VERSION > NEWEST_MINOR
+#error "this CPython is newer than those that hookmon knows (core/layout.NEWEST_MINOR); the pure engine serves there"
+#endif
+
 #ifdef Py_GIL_DISABLED
 #error "counters are plain additions under the GIL; free-threaded builds use the pure engine"
 #endif

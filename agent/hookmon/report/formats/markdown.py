@@ -13,6 +13,7 @@ from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.own import MOST_FUNCTIONS, calls_of, name_of
+from hookmon.report.pure_engine import remark_of
 from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
 from hookmon.report.signals import quantity
 from hookmon.report.statuses import says_something, summary
@@ -38,7 +39,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         *_imports(report, everything),
         *_signals(report, everything),
     ]
-    head = [*_head(report), *_account(report), *_kinds(report), *_own(report)]
+    head = [*_head(report), *_account(report), *_engine(report), *_kinds(report), *_own(report)]
     text = "\n".join([*head, *tables, *_notes(report, everything), ""])
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -93,6 +94,14 @@ def _account(report: Report) -> list[str]:
     if text := warning(account):
         lines += ["", f"**{plain(text)}**"]
     return lines
+
+
+def _engine(report: Report) -> list[str]:
+    remark = remark_of(report)
+    if remark is None:
+        return []
+    commands = f"{plain(remark.text)} {', '.join(map(code, remark.commands))}" if remark.commands else ""
+    return [line for text in (commands, *map(plain, remark.more)) if text for line in ("", text)]
 
 
 def _kinds(report: Report) -> list[str]:
