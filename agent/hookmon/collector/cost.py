@@ -13,11 +13,14 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from math import log
 from pathlib import Path
 
 from hookmon.collector import engines, launch, places
+from hookmon.collector.node_rows import NodeRows
+from hookmon.collector.records import RawNode
 from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Run
 from hookmon.core import layout
@@ -60,12 +63,22 @@ def add_work(work: Work, data: ShardData) -> None:
     done = work.setdefault(data.engine or "pure", Counter())
     done["own_ns"] += data.own_ns
     before = sum(done[event] for event in _EVENTS)
+    by_node = _add_compiled(done, data.nodes) if isinstance(data.nodes, NodeRows) else _add_nodes(done, data.nodes)
+    events = sum(done[event] for event in _EVENTS) - before
+    done["spread"] += round(events * _spread(by_node))
+    if data.pace_ps:
+        done["looks"] += events
+        done["paces_ps"] += events * data.pace_ps
+
+
+def _add_nodes(done: Counter[str], nodes: Sequence[RawNode]) -> list[int]:
+    """Add the events of some nodes; return how many each had."""
     traced: list[bool] = []
-    for node in data.nodes:
+    for node in nodes:
         inside = node.parent >= 0 and traced[node.parent] and not node.flags & layout.FLAG_AFTER
         is_transaction = bool(node.flags & layout.FLAG_ENTRY) and not inside
         traced.append(inside or is_transaction)
-        calls = sum(node.buckets.values()) + node.untimed
+        calls = node.calls
         way = _BY_EVENTS if node.flags & layout.FLAG_BY_EVENTS else _BY_SLOT if node.flags & layout.FLAG_BY_SLOT else ""
         done[f"{way}step"] += node.steps
         done["transaction"] += calls * is_transaction
@@ -75,11 +88,16 @@ def add_work(work: Work, data: ShardData) -> None:
             done[f"{way}call"] += round(calls - node.untimed * _UNTIMED_SAVES)
         else:
             done[way + ("coroutine" if node.flags & layout.FLAG_COROUTINE else "generator")] += calls
-    events = sum(done[event] for event in _EVENTS) - before
-    done["spread"] += round(events * _spread([sum(node.buckets.values()) + node.untimed + node.steps for node in data.nodes]))
-    if data.pace_ps:
-        done["looks"] += events
-        done["paces_ps"] += events * data.pace_ps
+    return [node.calls + node.steps for node in nodes]
+
+
+def _add_compiled(done: Counter[str], nodes: NodeRows) -> list[int]:
+    """Do the same with compiled nodes."""
+    counts, transactions, traced, sited, by_node = nodes.compiled.events()
+    names = [way + event for way in ("", _BY_EVENTS, _BY_SLOT) for event in _OF_CALLS]
+    for event, count in zip((*names, "transaction", "traced", "sited"), (*counts, transactions, traced, sited), strict=True):
+        done[event] += count
+    return by_node
 
 
 def _spread(events: list[int]) -> float:

@@ -7,7 +7,7 @@ launcher.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import isfinite
 
@@ -36,11 +36,14 @@ class Signal:
 
 
 def read_metrics(
-    content: bytes, places: Iterable[int], strings: dict[int, str], buckets: dict[int, dict[int, int]]
+    content: bytes, places: Iterable[int], strings: dict[int, str], buckets: Callable[[int], dict[int, int]]
 ) -> tuple[list[Signal], bool]:
-    """Return the signals of the records at these words of a shard, and whether there are some that cannot be read."""
+    """Return the signals of the records at these words of a shard, and whether there are some that cannot be read.
+
+    `buckets` returns the histogram of a number.
+    """
     words = memoryview(content).cast("Q")
-    found = [_read_metric(content, at, strings, buckets.get(words[at] >> 32, {})) for at in places]
+    found = [_read_metric(content, at, strings, buckets(words[at] >> 32)) for at in places]
     return [signal for signal in found if signal is not None], None in found
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 
 from hookmon.core import layout
 
-LARGEST = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
-_SHORTEST_CALL_NS = 8  # a call that is only counted takes more with either engine
+LARGEST = layout.LARGEST_COUNT
 
 NO_SUMS = {
     kind: (0,) * (words - 1) for kind, words in ((layout.PER, layout.PER_WORDS), (layout.COMPUTING, layout.COMPUTING_WORDS))
@@ -59,7 +58,7 @@ class RawNode:
         """
         calls = self.calls
         return (
-            calls * _SHORTEST_CALL_NS <= age_ns
+            calls * layout.SHORTEST_CALL_NS <= age_ns
             and self.errors + self.interrupted <= calls + layout.MOST_LANES
             and self.max_ns <= age_ns
             and self.total_ns <= (calls + layout.MOST_LANES) * age_ns
@@ -99,7 +98,7 @@ class RawStatus:
     def is_possible(self, age_ns: int) -> bool:
         """Say whether a process of that age can have counted this."""
         calls = self.calls
-        return calls * _SHORTEST_CALL_NS <= age_ns and self.max_ns <= age_ns and self.total_ns <= calls * age_ns
+        return calls * layout.SHORTEST_CALL_NS <= age_ns and self.max_ns <= age_ns and self.total_ns <= calls * age_ns
 
 
 @dataclass

@@ -41,7 +41,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x60BE1AD4
+NUMBERS = 0x0E4C6CE2
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 NEWEST_MINOR = 15
@@ -255,6 +255,9 @@ NO_ANSWER = 500  # what servers answer where an application raises before it has
 MOST_STATUSES = 16  # of a name of requests that are counted one by one; those beyond by their class
 MOST_STATUS_NODES = 4_096  # of a process
 LONGEST_OWN_NS = 200_000  # what is charged to HEADER_OWN_NS at once: what takes longer was interrupted
+
+LARGEST_COUNT = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
+SHORTEST_CALL_NS = 8  # a call that is only counted takes more with either engine
 
 SHARD_SUFFIX = ".shard"
 BIRTH_SUFFIX = ".born"

@@ -17,6 +17,7 @@
 #include "c/chained.h"
 #include "c/children.h"
 #include "c/control.h"
+#include "c/collector_types.h"
 #include "c/coroutines.h"
 #include "c/counting.h"
 #include "c/current_lane.h"
@@ -320,7 +321,7 @@ fill_module(PyObject *module)
         PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
         return -1;
     }
-    if (PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0) {
+    if (PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0 || add_collector_types(module) < 0) {
         return -1;
     }
     INTERNED(FILL_TEXT)

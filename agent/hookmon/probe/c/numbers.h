@@ -1,7 +1,7 @@
 /* The numbers that C and Python share. Made by .ci/numbers; do not edit it by hand. */
 #pragma once
 
-#define NUMBERS 0x60BE1AD4 /* the digest of all below */
+#define NUMBERS 0x0E4C6CE2 /* the digest of all below */
 
 #define HEADER_MAGIC 0
 #define HEADER_VERSION 1
@@ -35,6 +35,19 @@
 #define NODE_STEPS 10
 #define NODE_UNTIMED 11
 #define NODE_WORDS 12
+#define FLAG_FLAT 1
+#define FLAG_ENTRY 2
+#define FLAG_CONCURRENT 4
+#define FLAG_AFTER 8
+#define FLAG_SITED 16
+#define FLAG_WAITS 32
+#define FLAG_PART 64
+#define FLAG_COROUTINE 128
+#define FLAG_BY_EVENTS 256
+#define FLAG_BY_SLOT 512
+#define FLAG_STATUS 1024
+#define FLAG_GIVEN_UP 2048
+#define FLAG_FOLDED 4096
 #define PER_TRANSACTIONS 1
 #define PER_MOST 2
 #define PER_REPEATED 3
@@ -52,6 +65,30 @@
 #define OUTCOME_RAISED 1
 #define OUTCOME_INTERRUPTED 2
 #define OUTCOME_UNTIMED 4
+#define EXAMPLE_TURN 1
+#define EXAMPLE_STARTED_NS 2
+#define EXAMPLE_DURATION_NS 3
+#define EXAMPLE_STATUS 4
+#define EXAMPLE_SPANS 5
+#define EXAMPLE_LEFT_OUT 6
+#define EXAMPLE_COMPUTED_NS 7
+#define EXAMPLE_WINDOW 8
+#define EXAMPLE_WINDOW_NS 9
+#define EXAMPLE_FLAGS 10
+#define EXAMPLE_ERROR 11
+#define EXAMPLE_WALL_NS 12
+#define EXAMPLE_TRACE_HIGH 13
+#define EXAMPLE_TRACE_LOW 14
+#define EXAMPLE_SPAN_ID 15
+#define EXAMPLE_PARENT_ID 16
+#define EXAMPLE_TRACE_FLAGS 17
+#define EXAMPLE_FIRST 18
+#define EXAMPLE_SPAN_FAILED 9223372036854775808
+#define EXAMPLE_MOST_SPANS 100
+#define EXAMPLE_WORDS 318
+#define EXAMPLE_IS_SLOW 1
+#define EXAMPLE_IS_FIRST_FAILED 2
+#define EXAMPLE_HAS_FAILED 4
 #define CONTROL_MAGIC 0
 #define CONTROL_WINDOW_NS 1
 #define CONTROL_UNTIL_NS 2
@@ -69,6 +106,14 @@
 #define BUCKETS_OCTAVE 1
 #define BUCKETS_FIRST 2
 #define BUCKETS_WORDS 18
+#define METRIC_NAME_UNIT 1
+#define METRIC_KIND 2
+#define METRIC_VALUE 3
+#define METRIC_COUNT 4
+#define METRIC_MIN 5
+#define METRIC_MAX 6
+#define METRIC_AT_NS 7
+#define METRIC_WORDS 8
 #define LANE_IDENT 1
 #define LANE_KIND 2
 #define LANE_FIRST 4
@@ -77,6 +122,17 @@
 #define SCRATCH_LANE 513
 #define SCRATCH_TOTAL 578
 #define SCRATCH_BUCKET 590
+#define RECORD_STRING 1
+#define RECORD_TARGET 2
+#define RECORD_NODE 3
+#define RECORD_BUCKETS 4
+#define RECORD_LANE 5
+#define RECORD_WATCH 6
+#define RECORD_NOTE 7
+#define RECORD_PER 8
+#define RECORD_EXAMPLE 9
+#define RECORD_METRIC 10
+#define RECORD_COMPUTING 11
 #define DEEPEST 4000
 #define REPEATED 5
 #define FAILED_FROM 500
@@ -88,19 +144,16 @@
 #define MOST_FRAMES 100
 #define MOST_KNOWN 10000
 #define LONGEST_OWN_NS 200000
-#define STRING 1
-#define NODE 3
-#define BUCKETS 4
-#define FLAG_SITED 16
-#define FLAG_WAITS 32
-#define FLAG_BY_EVENTS 256
-#define FLAG_FOLDED 4096
 #define MOST_NODES 32768
 #define LONGEST_STRING 4000
 #define NEWEST_MINOR 15
 #define MOST_COMPUTING_SHARE 500
 #define FIRST_MEASURED 16
 #define MOST_STANDS_FOR 1000
+#define SCRATCH 512
+#define LARGEST_COUNT 4611686018427387904
+#define SHORTEST_CALL_NS 8
+#define MOST_LANES 8192
 #define CALLS_A_LOOK 4096
 #define ONE_TIMED_OF 64
 #define OCTAVES 48

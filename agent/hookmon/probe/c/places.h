@@ -152,7 +152,7 @@ make_place(Node *parent, PyObject *given, Node **node)
     records->memory[at + NODE_PARENT_NAME] = parent->number | (uint64_t)span->name_number << 32;
     records->memory[at + NODE_TARGET_SITE] = target->number | (uint64_t)site << 32;
     records->memory[at + NODE_FLAGS] = (uint64_t)flags;
-    publish_record(records, at, NODE, number);
+    publish_record(records, at, RECORD_NODE, number);
     fill_node(fresh, (PyObject *)parent, given, (uint32_t)number, at, parent->depth + 1);
     fresh->skip = target->is_sampled;
     fresh->children = below ? (Children *)Py_NewRef(below) : NULL;
@@ -180,7 +180,7 @@ make_octave(Node *node, int octave)
     }
     Py_ssize_t at = take_words(records, BUCKETS_WORDS);
     records->memory[at + BUCKETS_OCTAVE] = (uint64_t)octave;
-    publish_record(records, at, BUCKETS, node->number);
+    publish_record(records, at, RECORD_BUCKETS, node->number);
     set_octave(node, octave, (int32_t)(at + BUCKETS_FIRST));
     return at + BUCKETS_FIRST;
 }

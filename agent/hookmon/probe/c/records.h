@@ -187,7 +187,7 @@ string_number(Records *self, const char *bytes, size_t size)
     memcpy(&self->memory[at + STRING_FIRST], bytes, size);
     self->memory[at + STRING_BYTES] = size;
     *found = (StoredString){hash, ++self->strings_used, (uint32_t)at};
-    publish_record(self, at, STRING, found->number);
+    publish_record(self, at, RECORD_STRING, found->number);
     return found->number;
 }
 
