@@ -45,6 +45,20 @@ class Item(Record):
         return 2 * self.price
 
 
+class Sum(Record, slots=True):
+    """What keeps a figure that it has worked out."""
+
+    parts: list[int]
+    _found: int = field(default=-1, init=False)
+
+    @property
+    def found(self) -> int:
+        """The sum of the parts."""
+        if self._found < 0:
+            self._found = sum(self.parts)
+        return self._found
+
+
 class Slim(Record, slots=True):
     """One field and no room for others."""
 
@@ -140,6 +154,17 @@ def test_slots_keep_other_attributes_out():
     with pytest.raises(AttributeError):
         Slim(1).other = 2  # type: ignore[attr-defined]
     assert not hasattr(Slim(1), "__dict__")
+
+
+def test_what_a_record_keeps_is_no_part_of_it():
+    """It is neither given, shown, compared nor copied."""
+    full = Sum([1, 2])
+    assert full.found == 3
+    assert full == Sum([1, 2])
+    assert (repr(full), asdict(full), list(fields(Sum))) == ("Sum(parts=[1, 2])", {"parts": [1, 2]}, ["parts"])
+    assert replace(full, parts=[4]).found == 4
+    with pytest.raises(TypeError):
+        Sum([1], 2)  # type: ignore[call-arg]
 
 
 def test_fields_are_told_with_their_types_as_written():

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import monotonic_ns
 
 import pytest
+
+from hookmon.core.record import replace
 
 pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not installed")
 

@@ -10,7 +10,6 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from glob import iglob
 from pathlib import Path
 from shlex import join, quote
@@ -21,6 +20,7 @@ from hookmon.core.engine_notes import build_command
 from hookmon.core.errors import HookmonError
 from hookmon.core.globs import Glob, is_glob
 from hookmon.core.plan import MOST_MODULES
+from hookmon.core.record import Record
 from hookmon.core.switch import DISABLED, is_disabled
 
 if TYPE_CHECKING:
@@ -55,8 +55,7 @@ _MOST_SHOWN = 4
 """Modules or files that a glob stands for, by name."""
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record, frozen=True):
     """One answer: yes, no, note or unknown. Where `is_needed`, "no" means that the program would not be watched.
 
     "unknown" means that it depends on what the command starts.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import click
 from hookmon import __version__
 from hookmon.cli import _options, _output, _runs
 from hookmon.core.errors import HookmonError
+from hookmon.core.record import Record, asdict, field
 
 if TYPE_CHECKING:
     from hookmon.collector.additions import Additions, Watch
@@ -56,8 +56,7 @@ def command(run: str, wait: float, as_json: bool) -> int:
     return int(any(result.restarts or result.failed or result.missing() for result in results))
 
 
-@dataclass
-class Result:
+class Result(Record):
     """What became of one run. `put_in` has by name what its processes have said: {"put in", "not found", "refused …": pids}."""
 
     run: int

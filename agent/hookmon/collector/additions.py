@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from hookmon.collector import run_folder
 from hookmon.core import plan
 from hookmon.core.errors import HookmonError
 from hookmon.core.globs import is_glob
+from hookmon.core.record import Record, field
 from hookmon.core.switches import Lines
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ _BESIDES = ("id", "source", "calls")  # keys of a watch that do not say what bec
 Watch = dict[str, Any]
 
 
-@dataclass
-class Difference:
+class Difference(Record):
     """What a configuration has that a run has not, and the other way round.
 
     `added` are watches that are put in, with ids of their own; `out` lines of targets that are taken out (core.switches), but for
@@ -93,8 +92,7 @@ def _add(added: list[Watch], watch: Watch, call: str, first_id: int) -> None:
     added.append({**watch, "id": first_id + len(added), "calls": [call]})
 
 
-@dataclass
-class Additions:
+class Additions(Record):
     """What was added to the plan of a run until now, and how often."""
 
     number: int = 0

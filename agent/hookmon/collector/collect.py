@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns, thread_time_ns
 
@@ -34,6 +33,7 @@ from hookmon.collector.store import FINAL, BlindSpot, Run, RunFile
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
+from hookmon.core.record import replace
 
 _FOLD_NS = 500_000_000
 _SLICE_NS = 100_000_000  # of folding, before signals are passed on

@@ -10,13 +10,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from itertools import chain
 from math import isfinite
 from operator import attrgetter
 from typing import Any
 
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
+from hookmon.core.record import fields
 
 _LARGEST = 2**63 - 1
 _MOST_ELEMENTS = 8_000_000  # of JSON in one column: half a gigabyte of objects; 6,000 whole examples have 3 million
@@ -25,7 +25,7 @@ _MOST_BUCKETS = OCTAVES * SUB_BUCKETS
 
 def columns_of(row_type: type) -> list[str]:
     """Return the columns of a table: the fields of its rows."""
-    return [column.name for column in fields(row_type)]
+    return list(fields(row_type))
 
 
 _AS_THEY_ARE = ("int", "int | None", "float")  # types of fields that SQLite keeps without our doing: most of them
@@ -41,7 +41,7 @@ def write_rows(connection: sqlite3.Connection, table: str, row_type: type, rows:
     connection.execute(f"DELETE FROM {table}")
     of = attrgetter(*columns)
     values = [list(of(row)) for row in rows]
-    packed = [at for at, column in enumerate(fields(row_type)) if column.type not in _AS_THEY_ARE]
+    packed = [at for at, kind in enumerate(fields(row_type).values()) if kind not in _AS_THEY_ARE]
     for row in values:
         for at in packed:
             row[at] = pack(row[at])
@@ -69,9 +69,9 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
     `names` are the columns that the file has; what an older one has not is at its default. Raises ValueError for what is not of
     the type of its field.
     """
-    types = {column.name: column.type for column in fields(row_type)}
+    types = fields(row_type)
     found: Iterable[tuple[Any, ...]] = zip(*rows, strict=True)
-    columns = [_column(str(types[name]), values) for name, values in zip(names if rows else (), found, strict=True)]
+    columns = [_column(types[name], values) for name, values in zip(names if rows else (), found, strict=True)]
     if names == columns_of(row_type):
         return [row_type(*values) for values in zip(*columns, strict=True)]
     return [row_type(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
@@ -79,7 +79,7 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
 
 def check(row_type: type, values: dict[str, Any]) -> None:
     """Raise ValueError when a single value is not of the type of its field; a name that is no field is not looked at."""
-    types = {column.name: str(column.type) for column in fields(row_type)}
+    types = fields(row_type)
     for name, value in values.items():
         kind = types.get(name, "")
         if kind == "list[str]":

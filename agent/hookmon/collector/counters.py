@@ -7,10 +7,10 @@ collector adds up what it reads, the report what it shows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hookmon.core import histogram
+from hookmon.core.record import Record, field
 
 if TYPE_CHECKING:
     from hookmon.collector.records import RawNode, RawStatus
@@ -35,8 +35,7 @@ class CallKey(NamedTuple):
     target: str
 
 
-@dataclass(slots=True, eq=False)
-class Counters:
+class Counters(Record, slots=True, eq=False):
     """What was counted of some calls. Only who has made Counters changes them: snapshots in other threads may hold the same ones.
 
     `total_ns` counts a recursion once, so it can be less than `mean_ns` times `calls`. `spent_ns` is the duration of all calls,
@@ -250,8 +249,7 @@ def by_key(nodes: Sequence[Node | RawNode], walk: Walk | None = None) -> dict[Ca
     return found  # type: ignore[return-value]  # all keys were made above
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(Record, slots=True):
     """The counters of each name that was called, those of each transaction, and those of all transactions together.
 
     `by_status` are those of requests by the status of their response: 1 to 9 for those of a class that are not counted one by

@@ -7,13 +7,13 @@ behind a `worker.Worker`: the launcher's thread forwards signals and reaps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from time import thread_time_ns
 from typing import TYPE_CHECKING, Protocol
 
 from hookmon.collector.counters import Totals
 from hookmon.collector.examples import LiveExample
 from hookmon.collector.metrics import Signal
+from hookmon.core.record import Record, field
 
 if TYPE_CHECKING:
     from hookmon.collector.records import RawNode, RawStatus
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _SECOND_NS = 1_000_000_000
 
 
-@dataclass(slots=True)
-class LiveCall:
+class LiveCall(Record, slots=True):
     """A call that has not ended. `within` is the name of the outermost call around it, "" where there is none."""
 
     pid: int
@@ -37,8 +36,7 @@ class LiveCall:
     duration_ns: int  # so far
 
 
-@dataclass(slots=True)
-class LiveProcess:
+class LiveProcess(Record, slots=True):
     """A process that runs. `calls` and `errors` are what it counted itself, `cpu_ns` all that it ever used."""
 
     pid: int
@@ -51,8 +49,7 @@ class LiveProcess:
     errors: int = 0
 
 
-@dataclass(slots=True)
-class Snapshot:
+class Snapshot(Record, slots=True):
     """A run at one moment, `at_ns` on CLOCK_MONOTONIC. Nobody changes one: several observers and threads may hold it.
 
     All counters are those since the run began. They can shrink, as when a transaction gets its name: whoever needs sums that grow

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from hookmon.collector.engines import for_probe
 from hookmon.core import layout
 from hookmon.core.errors import HookmonError
+from hookmon.core.record import Record, field
 
 _TIMEOUT_S = 30
 _MARK = "hookmon says: "  # whatever a sitecustomize prints stands elsewhere
@@ -71,8 +71,7 @@ sys.stdout.write("\\n" + sys.argv[2] + json.dumps(found) + "\\n")
 """
 
 
-@dataclass
-class Interpreter:
+class Interpreter(Record):
     """One interpreter as it starts. `importable`, `loaded` and `libraries` are those of the modules and libraries asked about."""
 
     version: str

@@ -7,7 +7,6 @@ each target. Runs in the launcher; pure computation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 from hookmon.collector.compiled import call_tree
 from hookmon.collector.examples import row_of, select
@@ -17,6 +16,7 @@ from hookmon.collector.records import NO_SUMS, RawExample, RawNode, RawStatus
 from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Example, InFlight, Node, Run, Status
 from hookmon.core import histogram, layout
+from hookmon.core.record import replace
 
 _NO_PER, _NO_COMPUTING = NO_SUMS[layout.PER], NO_SUMS[layout.COMPUTING]
 _Key = tuple[int, str, str, bool, str]  # parent, name, target, flat, call site where that tells nodes apart

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
 from math import isfinite
 
 from hookmon.core import histogram, layout
+from hookmon.core.record import Record, field, replace
 
 _LARGEST = 2**62  # as in shards
 _LOW = 0xFFFFFFFF
 _RECORD = struct.Struct(f"=3Qd1Q2d{layout.METRIC_WORDS - 7}Q")
 
 
-@dataclass
-class Signal:
+class Signal(Record):
     """A counter, gauge or histogram. `value` is the sum, of a gauge what was set last in any process."""
 
     name: str

@@ -16,7 +16,6 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from hookmon.collector import new_folder, places
@@ -24,6 +23,7 @@ from hookmon.collector.new_folder import FOLDER_FLAGS, LOCK_FILE_NAME, is_own_fo
 from hookmon.collector.new_folder import PREFIX as PREFIX
 from hookmon.collector.new_folder import pid_namespace as pid_namespace
 from hookmon.core import attachment, layout, plan
+from hookmon.core.record import Record, asdict, replace
 
 SURVIVORS_FILE_NAME = "survivors.sqlite"
 """A run file of all that is final, where processes outlive their launcher: what it left out is in their shards."""
@@ -68,8 +68,7 @@ _TICK_NS = 50_000_000  # of the clock that file systems take times from, or long
 _YOUNG_S = 60  # between its making and its lock a folder cannot be told from one that was left behind
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(Record, frozen=True):
     """What a launcher writes into its lock. `run_file` is "" until there is one, which is before the program starts.
 
     `begun` is what the launcher of a short program knows of the run and has not saved: see `beginnings`.

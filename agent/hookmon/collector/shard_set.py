@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from time import thread_time_ns
@@ -29,6 +28,7 @@ from hookmon.collector.store import Node, Status
 from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
+from hookmon.core.record import replace
 
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree

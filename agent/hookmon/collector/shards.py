@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +25,7 @@ from hookmon.collector.shard_records import Records
 from hookmon.core import layout
 from hookmon.core.engine_notes import why_pure
 from hookmon.core.errors import ShardError
+from hookmon.core.record import Record, field
 
 if TYPE_CHECKING:
     from hookmon.collector.compiled import ShardNodes
@@ -33,8 +33,7 @@ if TYPE_CHECKING:
 _LARGEST_PID = 2**31 - 1
 
 
-@dataclass
-class ShardData:
+class ShardData(Record):
     """All that one process recorded."""
 
     pid: int
@@ -86,16 +85,14 @@ class ShardData:
         return why_pure(kind, detail, self.executable) if kind in layout.ENGINE_NOTES else detail
 
 
-@dataclass(frozen=True)
-class Owner:
+class Owner(Record, frozen=True):
     """Who writes a shard."""
 
     identity: Identity
     started_ns: int  # the shard, on CLOCK_MONOTONIC
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(Record, frozen=True):
     """A shard's bytes: `head` is its first page, `body` all of it, `promised` how many bytes there should be."""
 
     head: bytes

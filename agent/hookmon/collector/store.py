@@ -11,9 +11,8 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +33,14 @@ from hookmon.collector.rows import Watched as Watched
 from hookmon.collector.samples import SampledFrame as SampledFrame
 from hookmon.collector.samples import SampledProcess, SampledStack
 from hookmon.core.errors import RunFileError
+from hookmon.core.record import Record, field
 
 KEPT_RUNS = 20
 _NAME = re.compile(r"run-(\d{4}|[1-9]\d{4,8})\.sqlite", re.ASCII)
 _LAST_NUMBER = 999_999_999
 
 
-@dataclass
-class Run:
+class Run(Record):
     """One `hookmon run` with all its processes. `state` is running, finished or recovered (its launcher was killed)."""
 
     id: int
@@ -166,7 +165,7 @@ class RunFile:
         """Write the run's single values and some of its tables. Raises RunFileError as `save` does."""
         self._save(run, {name: _TABLES[name] for name in names})
 
-    def _save(self, run: Run, tables: dict[str, type]) -> None:
+    def _save(self, run: Run, tables: Mapping[str, type]) -> None:
         with self._saving(), open_for_writing(self.path) as connection:
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
             connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")

@@ -5,7 +5,6 @@ In: a pid, and what the kernel says of it. Out: its row, samples, and the reason
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hookmon.collector.facts import Facts
@@ -15,6 +14,7 @@ from hookmon.collector.schedule import Schedule, Turn
 from hookmon.collector.store import Process, Sample
 from hookmon.collector.unwatched import REPLACED, is_python, name_of, other_rights, unwatched_reason
 from hookmon.core.arguments import mask
+from hookmon.core.record import replace
 
 if TYPE_CHECKING:
     from hookmon.collector.births import Birth

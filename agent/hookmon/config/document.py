@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from hookmon.config.find import PYPROJECT, hookmon_table
 from hookmon.config.lines import line_numbers
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem
+from hookmon.core.record import Record
 
 _ROOT_IN_PYPROJECT = ("tool", "hookmon")
 _LARGEST_BYTES = 64 * 1024 * 1024
@@ -21,8 +21,7 @@ _PART = re.compile(r"""[ \t]*(?:[A-Za-z0-9_-]+|"[^"\\]*"|'[^']*')[ \t]*""")
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Record, frozen=True):
     """The part of a file that is hookmon's. `root` is where it begins: () or ("tool", "hookmon"); `text` is the whole file."""
 
     label: str

@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from hookmon.config.packs import Pack, read_file
 from hookmon.config.problem import Mistake, Place, Problem
 from hookmon.config.targets import Target, duplicates
+from hookmon.core.record import Record
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 GROUP = "hookmon.packs"
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Record, frozen=True):
     """A pack of an installed package that cannot be used, and why."""
 
     name: str

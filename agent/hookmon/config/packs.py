@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -17,13 +16,13 @@ from hookmon.config.document import read_document
 from hookmon.config.problem import Mistake, Place, Problem, closest, quote
 from hookmon.config.settings import PACK
 from hookmon.config.validate import check_document
+from hookmon.core.record import Record, replace
 
 FOLDER = Path(__file__).resolve().parent.parent / "packs"
 ALL = "*"
 
 
-@dataclass(frozen=True)
-class Pack:
+class Pack(Record, frozen=True):
     """The watches for one library.
 
     `library` is what pip calls it, "" for the standard library; `tested` are versions of it. `origin` is who brings the
@@ -118,8 +117,7 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     )
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Record, frozen=True):
     """What one writer says about packs, each name with where it was said."""
 
     enable: Sequence[tuple[str, Place]]
@@ -134,8 +132,7 @@ class Choice:
         return None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Record, frozen=True):
     """Whether a pack is on, and who said so; `place` is None when nobody did."""
 
     is_on: bool

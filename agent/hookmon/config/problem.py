@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from hookmon.core.record import Record
 
 KeyPath = tuple[str | int, ...]
 """Keys and array positions from the top of a TOML file, `("watch", 0, "calls", 2)`."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Record, frozen=True):
     """Where something stands: a line of a file, or an option of the command line. The line may be looked up on demand."""
 
     label: str
@@ -26,8 +26,7 @@ class Place:
         return f"{self.label}:{self.line}" if self.line else self.label
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(Record, frozen=True):
     """What a check says about one value.
 
     `at` leads from that value to the part that is wrong; `code` is the word that `hookmon help` explains.
@@ -40,8 +39,7 @@ class Mistake:
     code: str = "configuration"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Record, frozen=True):
     """A mistake with its place; `str()` gives the line that the user reads."""
 
     place: Place

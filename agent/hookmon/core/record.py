@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     _R = TypeVar("_R", bound="Record")
     _T = TypeVar("_T")
 
-    def field(*, default: _T = ..., default_factory: Callable[[], _T] = ..., repr: bool = ...) -> _T:
+    def field(*, default: _T = ..., default_factory: Callable[[], _T] = ..., init: bool = ..., repr: bool = ...) -> _T:
         """See below."""
         ...
 else:
@@ -28,12 +28,13 @@ else:
         """Tell type checkers that a class makes records of its subclasses."""
         return lambda kind: kind
 
-    def field(*, default=NotImplemented, default_factory=None, repr=True):
+    def field(*, default=NotImplemented, default_factory=None, init=True, repr=True):
         """Return what stands behind a field in place of its default.
 
-        `default_factory` makes a default for each record, where it is a list, say. Without `repr` it is not shown.
+        `default_factory` makes a default for each record, where it is a list, say. Without `repr` it is not shown. Without `init`
+        it is no part of the record, which only keeps something there: it begins with its default, in a copy, too.
         """
-        return _Field(default, default_factory, repr)
+        return _Field(default, default_factory, init, repr)
 
     class _TupleType(type):
         """Makes of each class below NamedTuple one of `collections.namedtuple`, with its methods, as `typing` does."""
@@ -57,11 +58,12 @@ else:
 class _Field:
     """A field that says more than its default."""
 
-    __slots__ = ("default", "default_factory", "repr")
+    __slots__ = ("default", "default_factory", "init", "repr")
 
-    def __init__(self, default: object, default_factory: Callable[[], object] | None, repr: bool) -> None:
+    def __init__(self, default: object, default_factory: Callable[[], object] | None, init: bool, repr: bool) -> None:
         self.default = default
         self.default_factory = default_factory
+        self.init = init
         self.repr = repr
 
 
@@ -70,6 +72,7 @@ class _RecordType(type):
 
     __fields__: dict[str, str]
     __defaults__: dict[str, object]  # of the fields that have one, a _Field where that stands there
+    __kept__: dict[str, object]  # what is no part of a record, and its default
     __is_frozen__: bool
 
     def __new__(
@@ -87,19 +90,28 @@ class _RecordType(type):
         own: dict[str, str] = namespace.get("__annotations__", {}) if bases else {}
         fields: dict[str, str] = {}
         defaults: dict[str, object] = {}
+        kept: dict[str, object] = {}
         for base in bases:
             fields |= getattr(base, "__fields__", {})
             defaults |= getattr(base, "__defaults__", {})
-        fields |= own
-        defaults |= {key: namespace.pop(key) for key in own if key in namespace}
-        namespace |= {"__fields__": fields, "__defaults__": defaults, "__match_args__": tuple(fields), "__is_frozen__": frozen}
+            kept |= getattr(base, "__kept__", {})
+        for key, type_name in own.items():
+            default = namespace.pop(key, NotImplemented)
+            if isinstance(default, _Field) and not default.init:
+                kept[key] = default.default
+                continue
+            fields[key] = type_name
+            if default is not NotImplemented:
+                defaults[key] = default
+        namespace |= {"__fields__": fields, "__defaults__": defaults, "__kept__": kept}
+        namespace |= {"__match_args__": tuple(fields), "__is_frozen__": frozen}
         namespace.setdefault("__init__", _init_first)
         if slots or not bases:
             namespace["__slots__"] = tuple(own)
         if frozen:
             namespace |= {"__setattr__": _refuse, "__delattr__": _refuse, "__setstate__": _set_state, "__hash__": _hash}
         if not eq:
-            namespace |= {"__eq__": object.__eq__, "__hash__": object.__hash__}
+            namespace = {"__eq__": object.__eq__, "__hash__": object.__hash__} | namespace
         return super().__new__(cls, name, bases, namespace)
 
 
@@ -129,6 +141,9 @@ def _compile_init(kind: _RecordType) -> Callable[..., None]:
             names[f"_of_{name}"] = default
         heads.append(head)
         lines.append(f"_set(self, {name!r}, {value})" if kind.__is_frozen__ else f"self.{name} = {value}")
+    for name, default in kind.__kept__.items():
+        names[f"_of_{name}"] = default
+        lines.append(f"_set(self, {name!r}, _of_{name})")
     exec(f"def __init__({', '.join(heads)}):\n " + "\n ".join(lines or ["pass"]), names)  # as dataclasses does
     make: Any = names["__init__"]
     make.__qualname__, make.__module__ = f"{kind.__qualname__}.__init__", kind.__module__
@@ -183,9 +198,9 @@ class Record(metaclass=_RecordType):
         return f"{type(self).__qualname__}({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
 
 
-def fields(kind: type) -> dict[str, str]:
-    """Return the fields of a class of records: their types, as they are written, by their names."""
-    found: dict[str, str] = kind.__fields__  # type: ignore[attr-defined]
+def fields(kind: type | Record) -> dict[str, str]:
+    """Return the fields of a record or of a class of them: their types, as they are written, by their names."""
+    found: dict[str, str] = kind.__fields__  # type: ignore[union-attr]
     return found
 
 

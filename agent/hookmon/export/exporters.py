@@ -6,10 +6,10 @@ In: settings. Out: observers for a feed, in the launcher or in `hookmon export`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hookmon.collector.worker import Worker
+from hookmon.core.record import Record
 from hookmon.export.exemplars import Exemplars
 from hookmon.export.metrics import MOST_COUNTERS, MOST_HISTOGRAMS, Metrics
 from hookmon.export.rows import Resource
@@ -42,8 +42,7 @@ FULL = (
 )
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(Record, frozen=True):
     """Where to export to. An address to listen at is taken already."""
 
     otlp: OtlpSettings | None

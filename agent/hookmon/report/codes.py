@@ -6,9 +6,9 @@ spot or of a watch is the text before the colon in the report, with hyphens for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from hookmon.core.record import Record
 from hookmon.report.blind_spot_codes import BLIND_SPOTS
 
 ERROR = "errors"
@@ -19,8 +19,7 @@ FINDING = "findings"
 EXIT = "exit codes"
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(Record, frozen=True):
     """One code. `cause` says what happened, `remedy` what to do about it."""
 
     name: str

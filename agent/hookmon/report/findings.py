@@ -7,12 +7,12 @@ thread or task of one transaction; whether they could have been made at once is 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.layout import OTHER_NAMES
 from hookmon.core.plan import CLIENT_KINDS, IMPORT, OWN
+from hookmon.core.record import Record
 from hookmon.report.calls import CallRow
 from hookmon.report.computing import Computing
 from hookmon.report.texts import count, duration, location, percent
@@ -45,8 +45,7 @@ _COMPUTES = 0.8  # of a transaction's time: all else that it calls, were it done
 _FACTS = ("dominated", "outlier", "computing")  # true, and perhaps as it has to be: what can be mended stands above
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(Record, slots=True):
     """`kind` is repetition, dominated, waiting, computing, errors, burst or outlier; `location` is "path:line", "" where it is
     not known.
 
@@ -89,8 +88,7 @@ def findings(
     )
 
 
-@dataclass(slots=True)
-class _Judge:
+class _Judge(Record, slots=True):
     """What one run says about how much a finding matters. `transactions` is how many there were."""
 
     project: str

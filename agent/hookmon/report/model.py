@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from hookmon.collector.counters import Walk, by_status, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
 from hookmon.core.globs import is_glob
 from hookmon.core.plan import IMPORT, OWN
+from hookmon.core.record import Record
 from hookmon.report import notes
 from hookmon.report.account import Account, account_of
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
@@ -28,8 +28,7 @@ from hookmon.report.watches import WatchGroup, fold
 _SHORT_RUN_NS = 60_000_000_000
 
 
-@dataclass(slots=True)
-class Header:
+class Header(Record, slots=True):
     """The run itself. `overhead_share` is of `cpu_ns`, or of `duration_ns` where no CPU time is known."""
 
     id: int
@@ -71,8 +70,7 @@ class Header:
         return "attached while it ran" if self.attached_after_ns else "exit code unknown"
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Record, slots=True):
     """One run, ready to be shown."""
 
     header: Header

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import join, quote
 
 from hookmon.collector.store import InFlight, Run
 from hookmon.core.layout import ENGINE_NOTES, MOST_NAMES_OF_A_TARGET, OTHER_NAMES
+from hookmon.core.record import Record
 from hookmon.report.calls import CallRow
 from hookmon.report.texts import count, duration, inert, listing
 from hookmon.report.watches import WatchGroup
@@ -14,8 +14,7 @@ from hookmon.report.watches import WatchGroup
 _MOST_FAILING = 3
 
 
-@dataclass(slots=True)
-class Note:
+class Note(Record, slots=True):
     """A sentence of ours, and the foreign name that it is about, "" for none."""
 
     subject: str

@@ -8,12 +8,12 @@ https://force-color.org say, NO_COLOR first. Anything that is no terminal gets p
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from shlex import quote, split
 from typing import TextIO
 
 from rich.cells import cell_len, set_cell_size
 
+from hookmon.core.record import Record
 from hookmon.report.texts import inert, without_commands
 
 PIPED_WIDTH = 100
@@ -34,8 +34,7 @@ Piece = tuple[str, str]
 """Text and its style, "" for none: one of bold, dim, red, green, yellow, cyan, or several with blanks between."""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Record, frozen=True):
     """A column of a table. The highest `rank` goes first where space is short, 0 stays.
 
     `least` is the width that a column may be cut down to; 0 means that it is shown whole or not at all. It is cut in the middle,

@@ -10,7 +10,6 @@ of thousands of nodes has some hundred places, and sums by name, by transaction 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from operator import add, attrgetter, sub
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from hookmon.collector.records import RawNode
 from hookmon.collector.rows import Node, Status
 from hookmon.core import histogram, layout
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.record import Record, field
 
 if TYPE_CHECKING:
     from hookmon.collector.records import RawStatus
@@ -82,8 +82,7 @@ def is_sound(place: Place) -> bool:
 ALL = Place(-1, "", WHOLE, "", "", 0)
 
 
-@dataclass(slots=True)
-class Counts:
+class Counts(Record, slots=True):
     """What was counted at one place. `sums` are those of SUMS, `peaks` those of PEAKS; `min_ns` is 0 where no call was timed.
 
     Differences may be below zero: a transaction that gets its name late takes its calls along.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from time import process_time_ns
@@ -21,6 +20,7 @@ from hookmon.collector.examples import LiveExample
 from hookmon.collector.identity import memory_of
 from hookmon.collector.worker import Worker
 from hookmon.core.errors import StoreError
+from hookmon.core.record import replace
 from hookmon.services.clock import MINUTE_S, Clock, minute_of
 from hookmon.services.examples import pick
 from hookmon.services.off import pack_stretches, stretches_of

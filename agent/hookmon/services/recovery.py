@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from hookmon.collector import run_folder
 from hookmon.collector.recover import complete, launcher_is_alive
 from hookmon.collector.store import Run, RunFile
 from hookmon.core.errors import RunFileError
+from hookmon.core.record import Record
 from hookmon.services.clock import minute_of
 from hookmon.services.off import pack_stretches, stretches_of
 from hookmon.services.places import Places
@@ -33,8 +33,7 @@ _SILENT_S = 600
 """A start of which nobody here can tell whether it lives writes each minute if it does."""
 
 
-@dataclass(slots=True)
-class Whole:
+class Whole(Record, slots=True):
     """A start as it is now. `end` is the state it has come to, "" while a launcher or a process of it lives."""
 
     run: Run

@@ -14,12 +14,12 @@ as a whole, which `machine` finds. And the confidence is that of all rows togeth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from math import exp, expm1, log, sqrt
 from statistics import NormalDist
 
 from hookmon.core.histogram import SUB_BUCKETS, buckets_at, middle_ns
+from hookmon.core.record import Record
 
 CONFIDENCE = 0.95
 MOST_COUNTED = 200
@@ -32,8 +32,7 @@ _BUCKET = log(2) / SUB_BUCKETS
 Buckets = dict[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Record, frozen=True, slots=True):
     """B divided by A: 1.0 is no change. The true ratio lies between `low` and `high`.
 
     Of that, `band_low` to `band_high` around 1.0 is what the runs may differ by as a whole; the rest is the scatter of the calls.
@@ -51,8 +50,7 @@ class Ratio:
         return self.low > 1.0 or self.high < 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Record, frozen=True, slots=True):
     """By what the calls of one name may seem slower or faster in B with nothing changed in the program, as logarithms."""
 
     slower: float

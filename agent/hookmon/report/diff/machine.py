@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import exp, log, log1p
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
+from hookmon.core.record import Record
 from hookmon.report.diff.intervals import TAIL, Allowance
 from hookmon.report.load import cpu_ns, waits
 
@@ -38,8 +38,7 @@ _FEWEST_CALLS = 10
 _MUCH_MORE = 1.05  # calls of one run for each of the other
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(Record, frozen=True, slots=True):
     """What one name took in two runs: its calls in each, and the time in them but not in other watched calls."""
 
     calls_a: int
@@ -51,8 +50,7 @@ class Spent:
 _NOTHING = Spent(0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(Record, frozen=True, slots=True):
     """By how much the machine may have made all calls slower or faster in B, as logarithms; neither is negative."""
 
     slower: float

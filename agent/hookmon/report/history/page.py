@@ -6,9 +6,9 @@ Like the page of a run it is read by its own script only, so its shape may chang
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
+from hookmon.core.record import asdict
 from hookmon.report.history.model import Curve, Days, Row
 from hookmon.report.history.wording import gaps, headline, is_slower, reach, state, used, version_changes
 
