@@ -39,3 +39,10 @@
 #else
 #define OWN_TO_THREAD static _Thread_local
 #endif
+
+/* Whether two strings, either of which may be NULL or no string, are one text. */
+static inline int
+is_same_text(PyObject *one, PyObject *other)
+{
+    return one == other || (one && other && PyUnicode_Check(one) && PyUnicode_Check(other) && PyUnicode_Compare(one, other) == 0);
+}

@@ -71,12 +71,6 @@ scale_times(ShardNodes *shard)
     return 1;
 }
 
-static int
-is_same_text(PyObject *a, PyObject *b)
-{
-    return a == b || PyUnicode_Compare(a, b) == 0;
-}
-
 /* Whether two nodes have one name and target, whatever numbers these have. */
 static int
 is_same_call(const ShardNodes *shard, const ShardNode *a, const ShardNode *b)
@@ -86,7 +80,7 @@ is_same_call(const ShardNodes *shard, const ShardNode *a, const ShardNode *b)
 
 /* Find for each folded node the call of the same function around it: its index, NOBODY for none. */
 static void
-find_outer(const ShardNodes *shard, uint32_t *outer)
+find_outer_calls(const ShardNodes *shard, uint32_t *outer)
 {
     for (uint32_t index = 0; index < shard->nodes; index++) {
         const ShardNode *node = shard->node + index;
@@ -139,7 +133,7 @@ set_self_times(ShardNodes *shard, Signed *own, uint32_t *outer, unsigned char *b
         has_folded |= (node->flags & FLAG_FOLDED) != 0;
     }
     if (has_folded) {
-        find_outer(shard, outer);
+        find_outer_calls(shard, outer);
         for (uint32_t index = 0; index < shard->nodes; index++) {
             if (outer[index] != NOBODY) {
                 own[outer[index]] += own[index];

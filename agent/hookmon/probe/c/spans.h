@@ -109,9 +109,3 @@ kind_of(Node *node)
     TargetFields *target = target_of(node);
     return target ? target->kind : NULL;
 }
-
-static inline int
-is_same_text(PyObject *one, PyObject *other)
-{
-    return one == other || (one && other && PyUnicode_Check(one) && PyUnicode_Check(other) && PyUnicode_Compare(one, other) == 0);
-}
