@@ -31,7 +31,7 @@ def test_a_folder_is_what_run_folder_reads(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     made = new_folder.make(str(tmp_path))
     path = Path(made.path)
-    made.write_note("/somewhere/run-0001.sqlite", "what has begun")
+    made.write_note("/somewhere/run-0001.sqlite")
     made.write(plan.FILE_NAME, b"a plan")
     note = run_folder.note_of(path)
     assert note == run_folder.Note(
@@ -40,7 +40,6 @@ def test_a_folder_is_what_run_folder_reads(tmp_path: Path, monkeypatch: pytest.M
         new_folder.pid_namespace(),
         new_folder.mount_namespace(),
         "/somewhere/run-0001.sqlite",
-        "what has begun",
     )
     assert run_folder.launcher_lives(path, made.key)
     run_folder.adopt(made)

@@ -15,7 +15,7 @@ from hookmon.core import arguments
 from hookmon.core.errors import EarlySignal, RunFileError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hookmon.collector import signals
     from hookmon.collector.collect import Collector
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hookmon.collector.sampler import Sampler
     from hookmon.collector.store import BlindSpot, Run, RunFile, Store
     from hookmon.config.load import Config
+    from hookmon.config.packs import Pack
     from hookmon.core.plan import WatchPlan
     from hookmon.export.exporters import Exporters, Targets
 
@@ -135,16 +136,11 @@ class Session:
         Files of others are read here, and nothing of this run is there yet: whatever ends processes ends this one at once.
         """
         from hookmon.collector import signals
-        from hookmon.collector.recover import sweep
         from hookmon.collector.store import Store
 
         store = Store.of_project(self._config.project)
         with signals.default_interrupt():
-            try:
-                sweep(store)
-                _services.settle(self._service, self._config.project)
-            except Exception as error:  # noqa: BLE001  # it is about other runs, and this one begins all the same
-                _output.tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")
+            look_through(store, self._service, self._config.project)
         return store
 
     def _begin(self, store: Store, inherited: signals.Inherited) -> Run | None:
@@ -229,11 +225,19 @@ class Session:
     def _blind_spots(self) -> list[BlindSpot]:
         from hookmon.collector.store import BlindSpot
 
-        spots = [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
+        spots = self._own_blind_spots()
         if self._exporters:
             spots += [BlindSpot("export lost", loss) for loss in [self._exporters.loss()] if loss]
             spots += [BlindSpot("export full", text) for text in [self._exporters.shortage()] if text]
         return spots
+
+    def _own_blind_spots(self) -> list[BlindSpot]:
+        from hookmon.collector.store import BlindSpot
+
+        return [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
+
+    def _offered_packs(self) -> Iterable[Pack]:
+        return [pack for pack, _ in self._config.offered]
 
     def _own_cpu_ns(self) -> int:
         return time.process_time_ns()
@@ -262,7 +266,7 @@ class Session:
         add_cost(run, collector.work, collector.interpreter)
         run.launcher_cpu_ns = self._own_cpu_ns() + (self._sampler.cpu_ns if self._sampler else 0)
         run.launcher_rss_max_bytes = own_peak_bytes()
-        name_versions(run, self._config, collector.interpreter)
+        name_versions(run, self._offered_packs, collector.interpreter)
         try:
             collector.end()
         except RunFileError as error:
@@ -274,3 +278,15 @@ class Session:
 
             ring()
         return run
+
+
+def look_through(store: Store, service: str = "", project: Path | None = None) -> None:
+    """Save what killed launchers left in a store, and in that of services for a service."""
+    from hookmon.collector.recover import sweep
+
+    try:
+        sweep(store)
+        if project is not None:
+            _services.settle(service, project)
+    except Exception as error:  # noqa: BLE001  # it is about other runs, and this one stands all the same
+        _output.tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +10,7 @@ import click
 from hookmon import __version__
 from hookmon.cli import _output
 from hookmon.core.errors import EngineError
+from hookmon.core.record import asdict
 
 if TYPE_CHECKING:
     from hookmon.collector.engines import Engine

@@ -42,6 +42,8 @@ def main() -> None:
     _heed_signals()
     _fill_standard_descriptors()
     _stand_back()
+    if sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ:
+        _run_briefly()
     try:
         import click
 
@@ -84,6 +86,21 @@ def _print_version() -> bool:
     except (AttributeError, OSError, ValueError):  # it is closed, or its disk is full: then click says so
         return False
     return True
+
+
+def _run_briefly() -> None:
+    """Run the program and leave, where it can be started before anything else is imported."""
+    from hookmon.cli import _brief
+    from hookmon.core.errors import EarlySignal, HookmonError
+
+    try:
+        answer = _brief.run(sys.argv[2:])
+    except EarlySignal as early:
+        answer = -early.number
+    except HookmonError as error:
+        answer = _tell(error)
+    if answer is not None:
+        _leave(answer)
 
 
 def _tell(error: HookmonError) -> int:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hookmon.cli import _exporting, _options, _output, _services
+from hookmon.cli import _brief, _exporting, _options, _output, _services
 from hookmon.cli._choice import Choice
 from hookmon.cli._session import Session
 from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
+    from hookmon.config.consulted import Consulted
     from hookmon.config.load import Config
 
 _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's end and signals wake the launcher
@@ -65,6 +66,7 @@ def command(
     0 gives way to the budgets: 1 when one is broken, 3 when nothing could be judged. Where nothing can be recorded, because disks
     are full, one line says so and COMMAND runs unwatched.
     """
+    from hookmon.config.consulted import Consulted
     from hookmon.config.load import load
 
     _options.refuse_option(command[0], click.get_current_context().command)
@@ -74,7 +76,8 @@ def command(
     except OSError as error:
         _output.tell(f"hookmon: the working folder is gone: {error}; the program runs unwatched [no-run-folder]")
         return _run_unwatched(list(command), is_checked=is_checked)
-    checked = load(here, export=export, no_export=no_export, **configuration)
+    with Consulted() as consulted:
+        checked = load(here, export=export, no_export=no_export, **configuration)
     if against and not is_checked:
         raise click.UsageError("--against belongs to --check")
     service = _services.named(service, checked, is_off=no_service)
@@ -93,9 +96,22 @@ def command(
         code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
+    _prepare_next(checked, consulted)
     if output is not None or not quiet:
         write_report(run, format, output)
     return _judge(run, checked, base, code) if is_checked else code
+
+
+def _prepare_next(checked: Config, consulted: Consulted) -> None:
+    """Keep what the next run of this kind needs before its start, so that its program is started first."""
+    if _brief.missing is None:
+        return
+    from hookmon.cli import _preparing
+
+    try:
+        _preparing.prepare(*_brief.missing, checked, consulted)
+    except Exception as error:  # noqa: BLE001  # this run is kept, and the exit code is to be that of the program
+        _output.tell(f"hookmon: the next start cannot be prepared: {error!r}")
 
 
 def _run_unwatched(command: list[str], *, is_checked: bool) -> int:

@@ -94,10 +94,13 @@ class Collector:
         self.work: Work = {}
         self._interpreters: list[str] = []
 
-    def follow(self, pid: int, *, is_child: bool = True) -> None:
-        """Begin to follow the program. Where it is no child of this process, what its children use cannot be asked here."""
+    def follow(self, pid: int, *, is_child: bool = True, used_ns: int = 0) -> None:
+        """Begin to follow the program. Where it is no child of this process, what its children use cannot be asked here.
+
+        `used_ns` is the processor time of it and of its children, where this process has waited for it already.
+        """
         if is_child:
-            self._looks.begin()
+            self._looks.begin(used_ns)
         self.run.main_pid = shown_pid(pid) if is_child else pid
         watcher = self.processes.add(self.run.main_pid, monotonic_ns())
         if watcher is not None:

@@ -13,13 +13,13 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hookmon import __version__
 from hookmon.collector import engines
 from hookmon.core.errors import EngineError
 from hookmon.core.layout import NEWEST_MINOR, NUMBERS
+from hookmon.core.record import Record
 
 OLDEST = (3, 11)
 NEWEST = (3, NEWEST_MINOR)
@@ -49,8 +49,7 @@ sys.stdout.write(str(module.NUMBERS))
 """
 
 
-@dataclass(frozen=True)
-class Interpreter:
+class Interpreter(Record, frozen=True):
     """What is to be known of an interpreter to build for it."""
 
     path: str

@@ -14,12 +14,12 @@ import os
 import stat
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hookmon import __version__
 from hookmon.collector import places
 from hookmon.core import plan
+from hookmon.core.record import Record
 
 PROBE = Path(__file__).resolve().parents[1] / "probe"
 """Where the engines lie that were installed with hookmon, and the C sources."""
@@ -31,8 +31,7 @@ _HEAD = "hookmon engine 1"
 _OTHERS_MAY_WRITE = 0o022
 
 
-@dataclass(frozen=True)
-class Engine:
+class Engine(Record, frozen=True):
     """One built engine. `problem` says why it is not loaded, "" where it is. What a damaged note does not tell is empty."""
 
     path: Path
@@ -107,13 +106,10 @@ def for_probe() -> dict[str, tuple[str, int, str]]:
     return found
 
 
-def write_for_probe(run_folder: Path) -> None:
-    """Tell the probe of the engines in the cache, in a file of the run folder; none where nothing was built. Raises OSError."""
+def file_for_probe() -> bytes:
+    """Return the file of the run folder that tells the probe of the engines in the cache; b"" where nothing was built."""
     found = for_probe()
-    if found:
-        path = run_folder / plan.ENGINES_FILE_NAME
-        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(plan.encode(found))
+    return plan.encode(found) if found else b""
 
 
 def write_note(path: Path, python: str, interpreter: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from hookmon.collector.first_looks import FirstLooks, command_of
 from hookmon.collector.identity import HAS_PROC, state_of, status_line
 
 _DELETED = " (deleted)"  # what Linux writes behind the path of a file that is gone
@@ -86,16 +87,6 @@ class Facts:
             return file.read()
 
 
-def command_of(content: bytes) -> list[str]:
-    """Return the words of a `cmdline` file. A process that has written its own title there may have put blanks between them."""
-    text = os.fsdecode(content)
-    if not text:
-        return []
-    separator = "\0" if text.endswith("\0") else " "
-    words = text.removesuffix(separator).split(separator)
-    return words[0].split(" ") if separator == "\0" and len(words) == 1 else words
-
-
 def environment_of(content: bytes) -> dict[str, str]:
     """Return the variables of an `environ` file, up to the first empty entry: behind it lies what was written over the rest."""
     found: dict[str, str] = {}
@@ -106,3 +97,18 @@ def environment_of(content: bytes) -> dict[str, str]:
         if name and separator:
             found[os.fsdecode(name)] = os.fsdecode(value)
     return found
+
+
+class EndedFacts(Facts):
+    """What a program was executed as that has ended since: what was read of it while it lived."""
+
+    def __init__(self, looks: FirstLooks) -> None:
+        super().__init__(looks.pid)
+        self._looks = looks
+
+    def executable(self) -> str:
+        """Return the path of what it executed."""
+        return self._looks.executable
+
+    def _read(self, name: str) -> bytes:
+        return self._looks.files[name]

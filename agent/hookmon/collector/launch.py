@@ -22,7 +22,7 @@ TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping
-    from typing import NoReturn
+    from typing import Any, NoReturn
 else:
     import _signal as signal  # see `signals`
 
@@ -266,11 +266,12 @@ class _Program:
             os.waitpid(state.si_pid, 0)
 
 
-def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None]) -> int:
+def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None], spent: Callable[[Any], None] = lambda _: None) -> int:
     """Wait for the program and return its exit code, -N when signal N killed it.
 
     `tick` does what is due and returns the seconds until there is something again.
-    `ended` is called when it has ended and can still be looked at. Stops when the program stops.
+    `ended` is called when it has ended and can still be looked at, `spent` with the rusage of it and of all that it had waited
+    for. Stops when the program stops.
     """
     signals.hold_stops()
     program = _Program(pid)
@@ -289,7 +290,8 @@ def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None]) -> int:
                 signals.send(pid, arrival.number)
             if program.has_ended():
                 ended()
-                _, status = os.waitpid(pid, 0)
+                _, status, usage = os.wait4(pid, 0)
+                spent(usage)
                 return os.waitstatus_to_exitcode(status)
             if news == os.CLD_STOPPED:
                 signals.settle()

@@ -16,9 +16,9 @@ from hookmon.collector.store import Run
 class Machine:
     """The machine while a run lasts."""
 
-    def __init__(self) -> None:
-        """Remember how much all its processors had worked before."""
-        self._before_ns = _busy_ns()
+    def __init__(self, before_ns: int | None = None) -> None:
+        """Remember how much all its processors had worked before, or what somebody read earlier."""
+        self._before_ns = _busy_ns() if before_ns is None else before_ns
 
     def describe(self, run: Run) -> None:
         """Set what identifies the machine, and the CPU time that others than the run's processes took."""

@@ -27,11 +27,10 @@ class NewFolder:
     def __init__(self, path: str, lock: int, key: str) -> None:
         self.path, self.lock, self.key = path, lock, key
 
-    def write_note(self, run_file: str = "", begun: str = "") -> None:
+    def write_note(self, run_file: str = "") -> None:
         """Say whose the folder is: see `run_folder.Note`. Raises OSError."""
-        fields = {"folder": self.path, "key": self.key, "pids": pid_namespace(), "mounts": mount_namespace()}
-        fields |= {"run_file": run_file, "begun": begun}
-        content = to_json(fields).encode() + b"\n"
+        names = {"folder": self.path, "key": self.key, "pids": pid_namespace(), "mounts": mount_namespace()}
+        content = to_json({**names, "run_file": run_file}).encode() + b"\n"
         if os.pwrite(self.lock, content, 0) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
@@ -104,6 +103,36 @@ def is_own_folder(status: os.stat_result) -> bool:
     One that is made where folders hand their group on, as volumes for a group do (fsGroup of Kubernetes), does that, too.
     """
     return status.st_mode & 0o170000 == 0o040000 and status.st_uid == os.geteuid() and status.st_mode & 0o5777 == 0o700
+
+
+def others(own: str) -> list[str]:
+    """Return the other run folders there are, as far as those of this user can be told by their names."""
+    found = []
+    variables = ("XDG_RUNTIME_DIR", "TMPDIR", "TEMP", "TMP")
+    for place in dict.fromkeys((os.path.dirname(own), *filter(None, map(os.environ.get, variables)), "/tmp", "/var/tmp")):
+        try:
+            paths = [os.path.join(place, name) for name in os.listdir(place) if name.startswith(PREFIX)]
+            found += [path for path in paths if path != own and is_own_folder(os.lstat(path))]
+        except OSError:
+            pass
+    return found
+
+
+def has_forsaken(folders: list[str]) -> bool:
+    """Say whether one of these run folders has no launcher any more: somebody has to look whether its run is over."""
+    for folder in folders:
+        try:
+            lock = os.open(os.path.join(folder, LOCK_FILE_NAME), os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+        except OSError:
+            pass  # its launcher lives
+        finally:
+            os.close(lock)
+    return False
 
 
 def pid_namespace() -> str:

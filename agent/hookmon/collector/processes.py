@@ -77,6 +77,11 @@ class Processes:
         is_attached = run.attached_after_ns > 0
         return cls(run.started_ns, oldest, run.run_folder, are_visible=are_visible, is_attached=is_attached, served=run.served)
 
+    @property
+    def started_ns(self) -> int:
+        """When the run began, on CLOCK_MONOTONIC."""
+        return self._started_ns
+
     def add(self, pid: int, now_ns: int) -> Watcher | None:
         """Begin to watch a process; return None for one that is gone already, or that began before the run did."""
         stat = _look(pid)

@@ -69,17 +69,13 @@ _YOUNG_S = 60  # between its making and its lock a folder cannot be told from on
 
 
 class Note(Record, frozen=True):
-    """What a launcher writes into its lock. `run_file` is "" until there is one, which is before the program starts.
-
-    `begun` is what the launcher of a short program knows of the run and has not saved: see `beginnings`.
-    """
+    """What a launcher writes into its lock. `run_file` is "" until there is one, which is before the program starts."""
 
     folder: str
     key: str  # also in the run file: which of the two belongs to which
     pids: str  # the namespace that pids of the run are from
     mounts: str  # the one that `run_file` is from
     run_file: str = ""
-    begun: str = ""
 
 
 _held: dict[Path, tuple[int, Note]] = {}

@@ -32,10 +32,11 @@ from hookmon.collector.rows import Status as Status
 from hookmon.collector.rows import Watched as Watched
 from hookmon.collector.samples import SampledFrame as SampledFrame
 from hookmon.collector.samples import SampledProcess, SampledStack
+from hookmon.collector.short_run import KEPT_RUNS as KEPT_RUNS
+from hookmon.collector.short_run import LATE, blank_rows
 from hookmon.core.errors import RunFileError
 from hookmon.core.record import Record, field
 
-KEPT_RUNS = 20
 _NAME = re.compile(r"run-(\d{4}|[1-9]\d{4,8})\.sqlite", re.ASCII)
 _LAST_NUMBER = 999_999_999
 
@@ -183,11 +184,21 @@ class RunFile:
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
+    def add_blanks(self) -> None:
+        """Make room for what `short_run` has to say. Raises RunFileError as `save` does."""
+        with self._saving(), open_for_writing(self.path) as connection:
+            connection.executemany("INSERT INTO run VALUES (?, ?)", blank_rows())
+
     def rename(self, name: str) -> None:
         """Give the run another name. Raises RunFileError when it cannot be read or written."""
         self.head()
         with self._saving(), open_for_writing(self.path) as connection:
+            (is_short,) = connection.execute("SELECT count(*) FROM run WHERE key = ?", LATE[:1]).fetchone()
             connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
+        if is_short:
+            run = self.load()
+            run.name = name
+            self.save(run)
 
     def roll_back(self) -> None:
         """Undo what a writer had begun that was killed. Raises RunFileError when that cannot be done, or somebody writes."""
@@ -255,11 +266,15 @@ class Store:
                 raise RunFileError(f"{self.folder}: run {_LAST_NUMBER} is the last there can be; remove it", code="not-saved")
         except OSError as error:
             raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}", code="not-saved") from error
+        self.drop_oldest()
+        return run_file
+
+    def drop_oldest(self) -> None:
+        """Delete the oldest runs beyond KEPT_RUNS that do not go on. Raises RunFileError when the folder cannot be read."""
         for old in self.numbers()[:-KEPT_RUNS]:
             with suppress(OSError):
                 if not _goes_on(self.run_file(old)):
                     self.run_file(old).delete()
-        return run_file
 
 
 def _goes_on(run_file: RunFile) -> bool:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hookmon.collector.facts import Facts
+from hookmon.collector.facts import EndedFacts, Facts
+from hookmon.collector.first_looks import FirstLooks, strip_padding
 from hookmon.collector.identity import HAS_PROC, Identity, Stat, children, look_at, stat_of, status_of
 from hookmon.collector.proc_files import ProcFiles
 from hookmon.collector.schedule import Schedule, Turn
@@ -104,7 +105,7 @@ class Watcher:
             return
         facts = Facts(self.row.pid)
         try:
-            command = _strip_padding(facts.command()) or self.row.command
+            command = strip_padding(facts.command()) or self.row.command
             self.rights = other_rights(facts)
             if not self._is_settled:
                 is_young = now_ns - self.image_ns < _YOUNG_NS
@@ -272,6 +273,19 @@ class Watcher:
         found = {thread: (turn.ran_ns + turn.waited_ns, 1) for thread, turn in self._schedule.turns.items()}
         return found | {0: (max(0, self.row.cpu_ns - self.row.ran_ns), max(self._threads, self.row.threads_max))}
 
+    def adopt(self, looks: FirstLooks) -> None:
+        """Take over what was seen of a process, which has ended, when there was no watcher yet."""
+        self.was_seen = True
+        self._threads = max(1, self.row.threads_max)
+        self._schedule.turns[self.row.pid] = Turn(self.row.ran_ns, self.row.waited_ns)
+        if looks.seen_ns:
+            facts = EndedFacts(looks)
+            command = strip_padding(facts.command())
+            self.image, self.image_ns, self.image_seen_ns = looks.image, self.row.started_ns, looks.seen_ns
+            self.rights = other_rights(facts)
+            self.reason = unwatched_reason(facts, command)
+            self.row.command = mask(command if is_python(name_of(facts, command)) else command[:1])
+
     def end(self, stat: Stat | None, now_ns: int) -> None:
         """Close the row. A zombie (`stat`) still has its processor time, and its user."""
         if stat is not None:
@@ -283,12 +297,3 @@ class Watcher:
         self.ended_ns = now_ns
         self.row.state = "gone"
         self.row.duration_ns = max(0, now_ns - self.row.started_ns)
-
-
-def _strip_padding(command: list[str]) -> list[str]:
-    """Return a command without padding: a program that sets its own title fills the rest with blanks and empty words."""
-    if command and (" " in command[0] or command[-2:] == ["", ""]):
-        while command and not command[-1].strip():
-            command = command[:-1]
-        command = [*command[:-1], command[-1].rstrip()] if command else []
-    return command

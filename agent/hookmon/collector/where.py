@@ -13,6 +13,9 @@ VARIABLE = "HOOKMON_FOLDER"
 MEMORY = "/dev/shm"
 """Where run folders are made first."""
 
+ROOM_BYTES = 256 * 1024 * 1024
+"""A place with so much room is as good as any: a container's /dev/shm has 64 MiB, which its program may need."""
+
 
 def named() -> str:
     """Return the folder that the environment names for the files of hookmon, "" where it names none."""

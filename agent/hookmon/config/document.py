@@ -8,6 +8,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from hookmon.config import consulted
 from hookmon.config.find import PYPROJECT, hookmon_table
 from hookmon.config.lines import line_numbers
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem
@@ -49,6 +50,7 @@ def read_document(path: Path, label: str, problems: list[Problem]) -> Document |
     Returns None, with the reason appended to `problems`, when the file cannot be read, is no TOML or, being a
     pyproject.toml, has no [tool.hookmon].
     """
+    consulted.note(path)
     try:
         text = _content(path).decode("utf-8-sig")  # editors on Windows begin with a byte order mark
         _check_keys(text)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
+from hookmon.config import consulted
 from hookmon.config.collect import Collected
 from hookmon.config.document import read_document
 from hookmon.config.problem import Mistake, Place, Problem, closest, quote
@@ -53,6 +54,7 @@ def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
 
 def shipped_packs(problems: list[Problem]) -> list[Pack]:
     """Return hookmon's own packs as `read_packs` does. They are read once: a collector asks for each program that begins."""
+    consulted.note_own(FOLDER, ".toml")
     packs, found = _shipped_packs()
     problems += found
     return list(packs)
@@ -79,6 +81,7 @@ def read_file(path: Path, label: str, origin: str, problems: list[Problem]) -> P
     folder = path.resolve().parent
     watches = pack.content.watches if pack else []
     for name in sorted({watch.adapter for watch in watches if watch.adapter}):
+        consulted.note(folder / f"{name}.py")
         if not (folder / f"{name}.py").is_file():
             mistake = Mistake(f"adapter {quote(name)} is not there", f"a file {name}.py beside the pack", code="not-a-module")
             own.append(Problem(Place(label), mistake))

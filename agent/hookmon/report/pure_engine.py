@@ -5,17 +5,15 @@ In: a Report. Out: a Remark, or None where there is nothing to say.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hookmon.core.engine_notes import command_in
 from hookmon.core.layout import ENGINE_NOTES
+from hookmon.core.record import Record
 from hookmon.report.model import Report
 
 _MOST_COMMANDS = 2
 
 
-@dataclass(frozen=True)
-class Remark:
+class Remark(Record, frozen=True):
     """`text` is a sentence, after which the `commands` come that build the compiled engine; `more` are sentences without one."""
 
     text: str
