@@ -1,7 +1,7 @@
 """What hookmon itself cost the program: what it took by its own clock, and the price of each event times their number.
 
 In: what each process counted, and the interpreter that it ran on. Out: the run's overhead. Setting up, patching and new places of
-the call tree are timed where they happen. What happens at each call is too short for that: its price is measured in a process
+the call tree are timed where they happen; what that leaves out of a place has a price. What happens at each call is too short for that: its price is measured in a process
 of that interpreter with the engine at work, once for each interpreter and version, and kept in the user's cache folder. A
 processor has more than one pace, so the price is scaled by what a call that does nothing took then and in the run.
 """
@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import log
 from pathlib import Path
@@ -24,6 +24,7 @@ from hookmon.collector.records import RawNode
 from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Run
 from hookmon.core import layout
+from hookmon.core.histogram import SUB_BUCKETS
 
 _OF_CALLS = ("call", "step", "generator", "coroutine")
 _BY_EVENTS, _BY_SLOT = "event_", "slot_"
@@ -37,8 +38,11 @@ _EVENTS = (
 )
 """What has a price: `NAME_ns` of probe.calibrate. A call costs what the way costs in which its function is watched."""
 
-_FALLBACK = {f"{event}_ns": 1_000.0 for event in _EVENTS} | {"pace_ns": 0.0}
-_PRICES = 4  # how they are measured: what was kept before is of another way
+_MADE = ("place", "octave")
+"""What has a price for what is not charged where it is made: places with their first octaves, and further octaves."""
+
+_FALLBACK = {f"{event}_ns": 1_000.0 for event in (*_EVENTS, *_MADE)} | {"pace_ns": 0.0}
+_PRICES = 5  # how they are measured: what was kept before is of another way
 _TIMEOUT_S = 20
 _UNTIMED_SAVES = 0.5
 """Share of a call's price that a call does not cost which is only counted (measured: 0.6 compiled, 0.5 pure)."""
@@ -88,16 +92,24 @@ def _add_nodes(done: Counter[str], nodes: Sequence[RawNode]) -> list[int]:
             done[f"{way}call"] += round(calls - node.untimed * _UNTIMED_SAVES)
         else:
             done[way + ("coroutine" if node.flags & layout.FLAG_COROUTINE else "generator")] += calls
+    done["place"] += len(nodes)
+    done["octave"] += sum(_further_octaves(node.buckets) for node in nodes)
     return [node.calls + node.steps for node in nodes]
 
 
 def _add_compiled(done: Counter[str], nodes: NodeRows) -> list[int]:
     """Do the same with compiled nodes."""
-    counts, transactions, traced, sited, by_node = nodes.compiled.events()
+    counts, transactions, traced, sited, octaves, by_node = nodes.compiled.events()
     names = [way + event for way in ("", _BY_EVENTS, _BY_SLOT) for event in _OF_CALLS]
-    for event, count in zip((*names, "transaction", "traced", "sited"), (*counts, transactions, traced, sited), strict=True):
+    totals = (*counts, transactions, traced, sited, octaves, len(by_node))
+    for event, count in zip((*names, "transaction", "traced", "sited", "octave", "place"), totals, strict=True):
         done[event] += count
     return by_node
+
+
+def _further_octaves(buckets: Mapping[int, int]) -> int:
+    """Return in how many octaves durations lie, without the first one."""
+    return len({bucket // SUB_BUCKETS for bucket in buckets}) - 1 if len(buckets) > 1 else 0
 
 
 def _spread(events: list[int]) -> float:
@@ -121,7 +133,8 @@ def add_cost(run: Run, work: Work, interpreter: str) -> None:
         run.call_cost_ns, run.step_cost_ns = (round(price[name] * pace, 1) for name in ("call_ns", "step_ns"))  # most of all last
         of_calls = sum(done[event] * price[f"{event}_ns"] * pace for event in _EVENTS)
         of_calls *= done["spread"] / max(1, sum(done[event] for event in _EVENTS))
-        run.overhead_ns += round(of_calls + done["own_ns"] * (1 + _AFTER))
+        of_places = sum(done[made] * price[f"{made}_ns"] * pace for made in _MADE)
+        run.overhead_ns += round(of_calls + of_places + done["own_ns"] * (1 + _AFTER))
 
 
 def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:

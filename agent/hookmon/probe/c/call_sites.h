@@ -83,13 +83,14 @@ top_of(PyObject *module, size_t *size)
     return name;
 }
 
-/* Say what a frame is to a span. Its code is looked at first: the interpreter's own frames have no globals. */
+/* Say what a frame is to a span. Its code is looked at first: where a frame only stands between C and Python (its file is called <shim>,
+ * in 3.12), there is anything in the place of its globals. */
 static Role
 role_of(Span *span, PyCodeObject *code, PyObject *(*globals_of)(void *), void *frame)
 {
     PyObject *filename = code->co_filename;
     int is_made = PyUnicode_GET_LENGTH(filename) && PyUnicode_READ_CHAR(filename, 0) == '<' && !is_own(filename);
-    if (is_made && !PyUnicode_GET_LENGTH(span->made_at)) {
+    if (is_made && (!PyUnicode_GET_LENGTH(span->made_at) || is_text(filename, text_shim))) {
         return PASSED_OVER;
     }
     PyObject *globals = globals_of(frame);

@@ -33,6 +33,7 @@
     X(text_http, "http") \
     X(text_pathsend, "http.response.pathsend") \
     X(text_request, "request") \
+    X(text_shim, "<shim>") \
     X(text_start, "http.response.start") \
     X(text_websocket, "websocket") \
     X(text_websocket_prefix, "WEBSOCKET ")

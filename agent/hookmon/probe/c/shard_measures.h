@@ -204,12 +204,28 @@ charged(uint64_t calls, uint64_t untimed)
     return (uint64_t)rint((double)calls - (double)untimed * 0.5);
 }
 
-/* Return ((calls, steps, generators, coroutines) by way, transactions, traced, sited, [events of each node]). */
+/* Return in how many octaves the durations of a node lie, without the first one. */
+static uint32_t
+further_octaves(const ShardNodes *shard, uint32_t number)
+{
+    uint32_t octaves = 0;
+    for (uint32_t place = shard->beside[number].octaves; place != NOBODY; place = shard->octave[place].next) {
+        const uint64_t *counts = counts_at(shard, shard->octave[place].at);
+        uint64_t any = 0;
+        for (int which = 0; which < SUB_BUCKETS; which++) {
+            any |= counts[which];
+        }
+        octaves += any != 0;
+    }
+    return octaves ? octaves - 1 : 0;
+}
+
+/* Return ((calls, steps, generators, coroutines) by way, transactions, traced, sited, further octaves, [events of each node]). */
 static PyObject *
 events_of_nodes(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     ShardNodes *shard = (ShardNodes *)self;
-    uint64_t done[WAYS * WAYS_APART] = {0}, transactions = 0, all_traced = 0, sited = 0;
+    uint64_t done[WAYS * WAYS_APART] = {0}, transactions = 0, all_traced = 0, sited = 0, octaves = 0;
     unsigned char *traced = PyMem_Calloc(shard->nodes + 1, 1);
     PyObject *events = PyList_New(shard->nodes);
     if (!traced || !events) {
@@ -228,6 +244,7 @@ events_of_nodes(PyObject *self, PyObject *Py_UNUSED(ignored))
         transactions += is_transaction ? node->calls : 0;
         all_traced += inside ? node->calls : 0;
         sited += node->flags & FLAG_SITED ? node->calls : 0;
+        octaves += further_octaves(shard, node->number);
         if (!steps) {
             way[CALL_EVENTS] += charged(node->calls, untimed);
         }
@@ -256,6 +273,6 @@ events_of_nodes(PyObject *self, PyObject *Py_UNUSED(ignored))
         Py_DECREF(events);
         return NULL;
     }
-    return Py_BuildValue("NKKKN", ways, (unsigned long long)transactions, (unsigned long long)all_traced,
-                         (unsigned long long)sited, events);
+    return Py_BuildValue("NKKKKN", ways, (unsigned long long)transactions, (unsigned long long)all_traced,
+                         (unsigned long long)sited, (unsigned long long)octaves, events);
 }
