@@ -1,9 +1,10 @@
 """What hookmon itself cost the program: what it took by its own clock, and the price of each event times their number.
 
 In: what each process counted, and the interpreter that it ran on. Out: the run's overhead. Setting up, patching and new places of
-the call tree are timed where they happen; what that leaves out of a place has a price. What happens at each call is too short for that: its price is measured in a process
-of that interpreter with the engine at work, once for each interpreter and version, and kept in the user's cache folder. A
-processor has more than one pace, so the price is scaled by what a call that does nothing took then and in the run.
+the call tree are timed where they happen; what that leaves out of a place has a price. What happens at each call is too short for
+that: its price is measured in a process of that interpreter with the engine at work, once for each interpreter and version, and
+kept in the user's cache folder. A processor has more than one pace, so the price is scaled by what a call that does nothing took
+then and in the run.
 """
 
 from __future__ import annotations

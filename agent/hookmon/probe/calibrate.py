@@ -39,9 +39,9 @@ def main() -> None:
 
     `call_ns` is a plain call, `step_ns` a step of a generator, `made_ns` a generator or coroutine from its making to its end,
     `traced_ns` what a call inside a transaction adds, `sited_ns` what it adds to know the line that calls, `transaction_ns` a
-    transaction, `place_ns` what a new place with its first octave takes that is not charged where it is made, `octave_ns` the same
-    of a further octave. These are of wrappers; with `event_` or `slot_` before them, of functions that are watched by their code. Where
-    an interpreter has no such way, it has the price of a wrapper.
+    transaction, `place_ns` what a new place with its first octave takes that is not charged where it is made, `octave_ns` the
+    same of a further octave. These are of wrappers; with `event_` or `slot_` before them, of functions that are watched by their
+    code. Where an interpreter has no such way, it has the price of a wrapper.
     """
     recorder.wrapt_folder = sys.argv[1] if len(sys.argv) > 1 else ""
     engine.use_clock(sys.argv[2] if len(sys.argv) > 2 else "")
@@ -171,7 +171,7 @@ def _by_code(function: Any, by: str) -> Any:
 def _places(watch: Callable[..., Any]) -> dict[str, float]:
     """Return what new places and further octaves take in a round, without what is charged for them, in nanoseconds."""
 
-    def leaf(name: str) -> None:
+    def leaf(_: str) -> None:
         return
 
     def caller() -> None:
