@@ -59,7 +59,7 @@ def begin(max_overhead: float, *, is_attached: bool = False) -> None:
 def charge_places() -> None:
     """Charge the time of new places and octaves that Python makes, from now on.
 
-    The compiled engine charges the places that it makes. What is left of a place has a price, and so has an octave: see `calibrate`.
+    The compiled engine charges the places that it makes. What is left of a place has a price, as has an octave: see `calibrate`.
     """
     global _charging_ns
     _charging_ns = min(_duration_ns(charge(_nothing)) for _ in range(4))
