@@ -15,8 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 ATTEMPTS = 5
 LOOPS = {"wide": 30, "octaves": 6}
-"""Steps of the loop of reference that one place with its first octave, or one further octave, may take: three times what was measured,
-and a third and less of what they took when Python made them (101 to 133, 21 to 24)."""
+"""Steps of the loop of reference that one place with its first octave, or one further octave, may take: several times what was
+measured (6, 1.5), and less than a third of what they took when Python made them (101 to 133, 21 to 24)."""
 OCTAVE_BYTES = 145
 """The record of an octave; with the rest of its page that is used."""
 
