@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ def test_a_place_is_the_same_however_it_is_made(fresh, via):
     """Its parents, flags and line: of any file, module and way to call, and where no line is the program's."""
     source = CALLERS.replace(', span="{name}")', f', span="{{name}}", via="{via}")').replace('"again")', f'"again", via="{via}")')
 
-    def places(engine: str) -> list[object]:
+    def places(engine: str) -> list[Any]:
         recorded = fresh(source, env={"HOOKMON_ENGINE": engine}, folder=f"{engine}-{via}")
         (shard,) = recorded.shards
         assert shard.engine == engine
@@ -88,8 +89,10 @@ def test_a_place_is_the_same_however_it_is_made(fresh, via):
     pure, compiled = places("pure"), places("compiled")
     if via == "name":
         assert compiled == pure
-    else:  # functions are watched by their code in another way on each engine, and their flags say so
-        assert [place[:4] for place in compiled] == [place[:4] for place in pure]
+    else:  # each engine has its own way there, which the flags say, and events do not tell where the coroutine of a task was made
+        assert [place[:4] for place in compiled if "task" not in place[0][-1]] == [
+            place[:4] for place in pure if "task" not in place[0][-1]
+        ]
     sites = {place[1] for place in compiled}
     assert {"/srv/app/plain.py:9", "/srv/app/grün.py:9", "/srv/app/almost.py:9", "/srv/app/odd.py:9"} & sites
     assert not [site for site in sites if "functools.py" in site or "threading.py" in site or "made by" in site]
