@@ -128,3 +128,44 @@ def test_imports_of_other_threads_meanwhile_are_put_off_as_ever(tmp_path: Path):
     write(tmp_path, {**SHOP, "lazy_one.py": "", "main.py": THREADS})
     done = hookmon_run(ALL, cwd=tmp_path, config=CONFIG)
     assert (done.stdout, calls(done.report, "shop:quote")) == ("True True None\n", 1)
+
+
+LIBRARIES = {
+    "aiosqlite": """
+        import asyncio, aiosqlite
+        async def main():
+            async with aiosqlite.connect(":memory:") as db:
+                for number in range(6):
+                    async with db.execute("SELECT ?", (number,)) as cursor:
+                        await cursor.fetchall()
+                await db.commit()
+        asyncio.run(main())
+    """,
+    "pluggy": """
+        import pluggy
+        class Spec:
+            @pluggy.HookspecMarker("x")
+            def go(self, number): pass
+        class Own:
+            @pluggy.HookimplMarker("x")
+            def go(self, number): return number
+        manager = pluggy.PluginManager("x")
+        manager.add_hookspecs(Spec)
+        manager.register(Own(), "own")
+        for number in range(8): manager.hook.go(number=number)
+    """,
+}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_packs_count_the_same_whatever_is_put_off(tmp_path: Path, library: str):
+    """An adapter may need what the library's module has imported lazily; a class may come from another module."""
+    pytest.importorskip(library)
+    write(tmp_path, {"main.py": LIBRARIES[library]})
+    found = []
+    for mode in ("normal", "all"):
+        done = hookmon_run([PYTHON, "-X", f"lazy_imports={mode}", "main.py"], cwd=tmp_path)
+        assert blind_spots(done.report) == []
+        found.append(sorted((row["name"], row["calls"]) for row in done.report["calls"]))
+    assert found[0] == found[1]
+    assert sum(number for _, number in found[0]) >= 7
