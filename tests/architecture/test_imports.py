@@ -6,6 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ class Import:
         return self.name.split(".")[1] if self.name.count(".") else ""
 
 
+@cache
 def imports_of(path: Path) -> list[Import]:
     """Return all imports of a module."""
     return list(_imports(ast.parse(path.read_bytes()), "top"))

@@ -13,6 +13,7 @@ from support.runs import HOOKMON, environment
 
 from hookmon.collector.store import CallSeries, Node, Run, Sample, Store
 from hookmon.core.histogram import bucket_of
+from hookmon.services.clock import hour_of, minute_of
 
 ROUNDS = 25
 
@@ -90,9 +91,19 @@ def test_a_month_of_a_service_is_shown_fast(tmp_path: Path):
 
     now_s = time.time() // 3600 * 3600
     keeper = Keeper(store_of(tmp_path), "web", now_s - 30 * 86_400)
-    fill(keeper, keeper.started_s, now_s - 86_400, count, every_s=3600)
+    keeper.keep(keeper.started_s)
+    first = hour_of(minute_of(now_s - 2 * 86_400))
+    fill(keeper, now_s - 2 * 86_400, now_s - 86_400, count, every_s=3600)
+    with keeper.store.writing() as connection:  # the days before are like that one
+        connection.executemany(
+            "INSERT INTO hours SELECT service, hour - 24 * ?, whole, own, calls, cpu_ns, rss_bytes, processes, launcher_cpu_ns, "
+            "launcher_rss_bytes FROM hours WHERE hour BETWEEN ? AND ? + 23",
+            [(day, first, first) for day in range(1, 28)],
+        )
     fill(keeper, now_s - 86_400, now_s - 82_800, count)  # an hour of yesterday, which is taken apart
     fill(keeper, now_s - 82_800, now_s, count, every_s=3600)
+    with keeper.store.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM hours").fetchone()[0] >= 29 * 24
     assert takes_at_most(20, [HOOKMON, "history"], tmp_path)
 
 
