@@ -42,3 +42,30 @@ def damage(shard: bytes, chance: random.Random) -> bytes:
             del content[chance.randrange(4096, len(content)) :]
             content += bytes(8 * 600)
     return bytes(content)
+
+
+def make(places: int, names: int, pid: int, started_ns: int) -> bytes:
+    """Return the shard of a process that has made two calls at each of so many places, ten below each root."""
+    texts = ["", "function", "shop:f", *(f"name {number}" for number in range(names))]
+    words: list[int] = [layout.record_head(0, layout.SCRATCH_WORDS, 0), *[0] * (layout.SCRATCH_WORDS - 1)]
+    for number, text in enumerate(texts[1:], 1):
+        padded = text.encode().ljust(-(-len(text) // 8) * 8, b"\0")
+        record = struct.unpack(f"={len(padded) // 8}Q", padded)
+        words += (layout.record_head(layout.STRING, 2 + len(record), number), len(text), *record)
+    words += (layout.record_head(layout.TARGET, 3, 1), 2, 1)
+    for number in range(1, places + 1):
+        parent = 0 if number % 11 == 1 else number - (number - 1) % 11
+        own = [parent | (3 + number % names) << 32, 1, 0, 3_000, 1_000, 2_000, 0, 0, 0, 0, 0]
+        words += (layout.record_head(layout.NODE, layout.NODE_WORDS, number), *own)
+        for octave in (19, 20):
+            counts = [0, 0, 0, 1, *[0] * 12]
+            words += (layout.record_head(layout.BUCKETS, layout.BUCKETS_WORDS, number), octave, *counts)
+    head = bytearray(layout.PAGE_BYTES)
+    put(head, layout.HEADER_MAGIC, layout.MAGIC)
+    put(head, layout.HEADER_VERSION, layout.VERSION)
+    put(head, layout.HEADER_PID, pid)
+    put(head, layout.HEADER_STARTED, 1)
+    put(head, layout.HEADER_STARTED_NS, started_ns)
+    put(head, layout.HEADER_USED, layout.SCRATCH + len(words))
+    put(head, layout.HEADER_STATE, layout.STATE_RECORDING)
+    return bytes(head) + struct.pack(f"={len(words)}Q", *words)

@@ -10,6 +10,8 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hookmon.cli._adopted import AdoptedSession
     from hookmon.cli._brief import BriefRun
     from hookmon.collector.collect import Collector
@@ -34,7 +36,7 @@ class Adoption:
         """The collector of the running program, None before it has taken over."""
         return self._session.collector if self._session is not None else None
 
-    def tick(self) -> float:
+    def tick(self, look: Callable[[], None]) -> float:
         """Go a step on, or do what is due; return the seconds until there is something again."""
         if self._steps:
             import_module(f"hookmon.{self._steps.pop(0)}")
@@ -42,7 +44,7 @@ class Adoption:
         if self._session is None:
             self._session = self._begin()
             self._session.follow()
-        return self._session.collector.tick()
+        return self._session.collector.tick(look)
 
     def finish(self, code: int) -> None:
         """Keep the run; the program has ended and was reaped."""

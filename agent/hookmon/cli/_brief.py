@@ -18,6 +18,7 @@ from hookmon.core import arguments, layout, plan
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from hookmon.cli._adopting import Adoption
@@ -162,12 +163,12 @@ class BriefRun:
         if self.run_file is not None:
             self.run_file.withdraw()
 
-    def _tick(self) -> float:
-        """Do what is due; return the seconds until there is something again."""
+    def _tick(self, look: Callable[[], None]) -> float:
+        """Do what is due; return the seconds until there is something again. `look` is for the collector."""
         if self.adoption is not None:
             if self.adoption.collector is None:
                 self._has_children()
-            return self.adoption.tick()
+            return self.adoption.tick(look)
         age_ns = time.monotonic_ns() - self.values["started_ns"]
         if not self.looks.seen_ns and age_ns >= _FIRST_LOOK_S * 1e9:
             self.looks.look()

@@ -123,7 +123,7 @@ def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
 
     inherited = signals.hold()
     try:
-        code = launch.wait(launch.start(command, os.environ, inherited), lambda: _UNWATCHED_S, lambda: None)
+        code = launch.wait(launch.start(command, os.environ, inherited), lambda look: _UNWATCHED_S, lambda: None)
     finally:
         signals.release(inherited)
     if not is_checked:

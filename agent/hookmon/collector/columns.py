@@ -8,13 +8,14 @@ from __future__ import annotations
 import gc
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from math import isfinite
 from operator import attrgetter
 from typing import Any
 
+from hookmon.collector.yielding import ROWS_A_LOOK, nothing
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 from hookmon.core.record import fields
 
@@ -31,26 +32,38 @@ def columns_of(row_type: type) -> list[str]:
 _AS_THEY_ARE = ("int", "int | None", "float")  # types of fields that SQLite keeps without our doing: most of them
 
 
-def write_rows(connection: sqlite3.Connection, table: str, row_type: type, rows: list[Any]) -> None:
-    """Write the rows of a table in place of those it has. A table that an older version made gets the columns of now."""
+def write_rows(
+    connection: sqlite3.Connection, table: str, row_type: type, rows: list[Any], look: Callable[[], None] = nothing
+) -> None:
+    """Write the rows of a table in place of those it has. A table that an older version made gets the columns of now.
+
+    `look` is called now and then.
+    """
     columns = columns_of(row_type)
     there = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
     if there != columns:
         connection.execute(f"DROP TABLE IF EXISTS {table}")
         connection.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
     connection.execute(f"DELETE FROM {table}")
-    of = attrgetter(*columns)
-    values = [list(of(row)) for row in rows]
     packed = [at for at, kind in enumerate(fields(row_type).values()) if kind not in _AS_THEY_ARE]
-    for row in values:
-        for at in packed:
-            row[at] = pack(row[at])
     insert = f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
     try:
-        connection.executemany(insert, values)
+        connection.executemany(insert, _values(rows, columns, packed, look))
     except OverflowError:  # sums of damaged counters, beyond what SQLite has room for
         connection.execute(f"DELETE FROM {table}")
-        connection.executemany(insert, [[pack(value) for value in row] for row in values])
+        connection.executemany(insert, _values(rows, columns, range(len(columns)), look))
+
+
+def _values(rows: list[Any], columns: list[str], packed: Iterable[int], look: Callable[[], None]) -> Iterator[list[Any]]:
+    """Yield the fields of each row as SQLite keeps them; `packed` are those that it does not keep as they are."""
+    of = attrgetter(*columns)
+    for number, row in enumerate(rows):
+        if not number % ROWS_A_LOOK:
+            look()
+        values = list(of(row))
+        for at in packed:
+            values[at] = pack(values[at])
+        yield values
 
 
 def pack(value: Any) -> Any:

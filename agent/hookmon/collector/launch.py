@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 
 from hookmon.collector import signals
 from hookmon.core.errors import LaunchError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 else:
     import _signal as signal  # see `signals`
 
+_LOOK_NS = 20_000_000  # between two looks at signals within a tick: each asks the kernel three times
 _MOST_FILES = 65_536
 _ADDRESSEES = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
 """Where systemd writes the pid of the service: who has another pid leaves sockets and watchdog alone (sd_listen_fds(3))."""
@@ -241,6 +243,43 @@ class _Program:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.stopped_by = 0  # the signal; 0 when it runs
+        self.has_ended = False
+        self._has_news_of_a_stop = False
+        self._woken: signals.Arrival | None = None  # what has let the launcher go on, which was stopped
+        self._next_look_ns = 0
+
+    def take(self, wait_s: float) -> signals.Arrival:
+        """Wait so long for a signal and pass it on; return it."""
+        arrival = self._woken or signals.next_arrival(wait_s)
+        if arrival.number == signal.SIGCONT:
+            signals.settle()
+        news = self.notice()
+        # The program has got a SIGCONT, too, if it goes on. If it has stopped again since: what is stopped has no news.
+        is_done = arrival.number == signal.SIGCONT and (news == os.CLD_CONTINUED or bool(self._woken and news))
+        self._woken = None
+        if arrival.sender != self.pid and arrival.is_for_program and not is_done:
+            signals.send(self.pid, arrival.number)
+        self.has_ended = self.look_for_end()
+        self._has_news_of_a_stop = news == os.CLD_STOPPED or (self._has_news_of_a_stop and not news)
+        return arrival
+
+    def look(self) -> None:
+        """Pass on the signals that have come, unless that was done just now. Within a tick: the launcher does not stop there."""
+        now_ns = time.monotonic_ns()
+        if now_ns < self._next_look_ns:
+            return
+        while not self.has_ended and self.take(0).number:
+            pass
+        self._next_look_ns = now_ns + _LOOK_NS
+
+    def stop_with_it(self) -> None:
+        """Stop if the program has, as soon as nothing of ours is half done."""
+        if self._has_news_of_a_stop:
+            self._has_news_of_a_stop = False
+            signals.settle()
+            self.notice()
+            if self.stopped_by:
+                self._woken = signals.stop_by(self.stopped_by, self.pid)
 
     def notice(self) -> int:
         """Take notice of stops and of going on; return the si_code of the last one that is new, 0 for none."""
@@ -257,7 +296,7 @@ class _Program:
             if news == os.CLD_CONTINUED:
                 signals.drop_continue()
 
-    def has_ended(self) -> bool:
+    def look_for_end(self) -> bool:
         """Say whether it has ended. Other children, which PID 1 inherits, are reaped."""
         while True:
             state = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -266,37 +305,32 @@ class _Program:
             os.waitpid(state.si_pid, 0)
 
 
-def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None], spent: Callable[[Any], None] = lambda _: None) -> int:
+def wait(
+    pid: int,
+    tick: Callable[[Callable[[], None]], float],
+    ended: Callable[[], None],
+    spent: Callable[[Any], None] = lambda _: None,
+) -> int:
     """Wait for the program and return its exit code, -N when signal N killed it.
 
-    `tick` does what is due and returns the seconds until there is something again.
+    `tick` does what is due and returns the seconds until there is something again. It calls the function that it is given again
+    and again, which passes on the signals that have come meanwhile.
     `ended` is called when it has ended and can still be looked at, `spent` with the rusage of it and of all that it had waited
     for. Stops when the program stops.
     """
     signals.hold_stops()
     program = _Program(pid)
-    woken: signals.Arrival | None = None  # what has let the launcher go on, which was stopped
     try:
         while True:
-            wait_s = tick()
-            arrival = woken or signals.next_arrival(wait_s)
-            if arrival.number == signal.SIGCONT:
-                signals.settle()
-            news = program.notice()
-            # The program has got a SIGCONT, too, if it goes on. If it has stopped again since: what is stopped has no news.
-            is_done = arrival.number == signal.SIGCONT and (news == os.CLD_CONTINUED or bool(woken and news))
-            woken = None
-            if arrival.sender != pid and arrival.is_for_program and not is_done:
-                signals.send(pid, arrival.number)
-            if program.has_ended():
+            wait_s = tick(program.look)
+            if not program.has_ended:
+                program.stop_with_it()
+                program.take(wait_s)
+            if program.has_ended:
                 ended()
                 _, status, usage = os.wait4(pid, 0)
                 spent(usage)
                 return os.waitstatus_to_exitcode(status)
-            if news == os.CLD_STOPPED:
-                signals.settle()
-                program.notice()
-                if program.stopped_by:
-                    woken = signals.stop_by(program.stopped_by, pid)
+            program.stop_with_it()
     except ChildProcessError:
         raise LaunchError("somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost") from None

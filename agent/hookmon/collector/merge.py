@@ -6,15 +6,17 @@ each target. Runs in the launcher; pure computation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hookmon.collector.compiled import call_tree
+from hookmon.collector.counters import Totals, totals_of
 from hookmon.collector.examples import row_of, select
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.node_rows import NodeRows, PlaceRows
-from hookmon.collector.records import NO_SUMS, RawExample, RawNode, RawStatus
+from hookmon.collector.records import NO_SUMS, RawNode, RawStatus
 from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Example, InFlight, Node, Run, Status
+from hookmon.collector.yielding import NODES_A_LOOK, nothing
 from hookmon.core import histogram, layout
 from hookmon.core.record import replace
 
@@ -45,8 +47,14 @@ class Tree:
     @property
     def nodes(self) -> list[Node]:
         """All nodes: always the same list, and other nodes in it where their counters have changed."""
-        for place, row in self._compiled.take_changes() if self._compiled is not None else ():
-            self._nodes[place : place + 1] = [Node(*row)]
+        return self.take_nodes(nothing)
+
+    def take_nodes(self, look: Callable[[], None]) -> list[Node]:
+        """Return all nodes, as `nodes` does. `look` is called now and then."""
+        while self._compiled is not None and (changes := self._compiled.take_changes(NODES_A_LOOK)):
+            for place, row in changes:
+                self._nodes[place : place + 1] = [Node(*row)]
+            look()
         return self._nodes
 
     def copy(self) -> Tree:
@@ -63,18 +71,28 @@ class Tree:
         fresh.statuses = {key: Status(**{**vars(row), "buckets": dict(row.buckets)}) for key, row in self.statuses.items()}
         return fresh
 
-    def write_to(self, run: Run) -> None:
-        """Make this the tree of a run."""
-        run.nodes, run.examples, run.signals = self.nodes, self.examples, self.signals
+    def totals(self, look: Callable[[], None] = nothing) -> Totals:
+        """Return what was counted by name. What is added later changes nothing in that. `look` is called now and then."""
+        totals = totals_of(self.take_nodes(look), self.statuses.values(), look)
+        totals.detach()
+        return totals
+
+    def write_to(self, run: Run, look: Callable[[], None] = nothing) -> None:
+        """Make this the tree of a run. `look` is called now and then."""
+        run.nodes, run.examples, run.signals = self.take_nodes(look), self.examples, self.signals
         run.statuses = list(self.statuses.values())
 
-    def add(self, data: ShardData, now_ns: int) -> None:
-        """Measure one process and add it. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC."""
+    def add(self, data: ShardData, now_ns: int, look: Callable[[], None] = nothing) -> None:
+        """Measure one process and add it. `now_ns` is when it was read, or when it died, on CLOCK_MONOTONIC.
+
+        `look` is called now and then.
+        """
         measure(data, now_ns)
+        look()
         places = self._add_compiled(data)
         if places is None:
-            places = self._add_nodes(data.nodes)
-        self._add_examples(data.examples, places, data.pid)
+            places = self._add_nodes(data.nodes, look)
+        self._add_examples(data, places, look)
         for status in data.statuses:
             which = (places[status.node], status.status)
             _add_status(self.statuses.setdefault(which, Status(*which)), status)
@@ -92,7 +110,7 @@ class Tree:
         self._index = _index_of(self._nodes)
         return None
 
-    def _add_nodes(self, raws: Sequence[RawNode]) -> list[int]:
+    def _add_nodes(self, raws: Sequence[RawNode], look: Callable[[], None]) -> list[int]:
         """Add nodes that were measured; return their places."""
         places: list[int] = []
         nodes, index = self._nodes, self._index
@@ -107,13 +125,19 @@ class Tree:
                 nodes.append(_new_node(parent, raw))
             places.append(place)
             _add(nodes[place], raw)
+            if not place % NODES_A_LOOK:
+                look()
         return places
 
-    def _add_examples(self, raws: list[RawExample], places: list[int], pid: int) -> None:
+    def _add_examples(self, data: ShardData, places: list[int], look: Callable[[], None]) -> None:
         """Keep those that are worth it."""
-        if raws:
+        rows = []
+        for raw in data.examples:
+            rows.append(row_of(raw, places, data.pid))
+            look()
+        if rows:
             nodes = PlaceRows(self._compiled) if self._compiled is not None else self._nodes
-            self.examples = select([*self.examples, *(row_of(raw, places, pid) for raw in raws)], nodes)
+            self.examples = select([*self.examples, *rows], nodes)
 
 
 def _index_of(nodes: list[Node]) -> dict[_Key, int]:

@@ -16,11 +16,12 @@ from hookmon.collector.metrics import read_metrics
 from hookmon.collector.pages import Pages, Stretch
 from hookmon.collector.records import LARGEST, NO_SUMS, RawNode
 from hookmon.collector.shard_details import Details, age_of, check_statuses
+from hookmon.collector.yielding import NODES_A_LOOK, WORDS_A_LOOK, nothing
 from hookmon.core import layout
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from hookmon.collector.shards import ShardData
 
@@ -63,14 +64,19 @@ class Records:
         self._pages = Pages()
         self._is_odd = False  # something is missing or makes no sense: all of it has to be read again
 
-    def read(self, content: bytes, *, is_last: bool = False) -> None:
-        """Read all records. Once. `is_last` says that nothing is read on."""
+    def read(self, content: bytes, look: Callable[[], None], *, is_last: bool = False) -> None:
+        """Read all records. Once. `is_last` says that nothing is read on; `look` is called now and then."""
         self._begin(content)
         if not is_last:
             self._pages.take(content)
-        self._read_nodes(self._walk()[layout.NODE])
+        look()
+        nodes = self._walk(look)[layout.NODE]
+        for first in range(0, len(nodes), NODES_A_LOOK):
+            look()
+            self._read_nodes(nodes[first : first + NODES_A_LOOK])
         self._check_nodes(range(len(self._rows)))
-        self._read_rest()
+        look()
+        self._read_rest(look)
 
     def read_on(self, content: bytes) -> bool | None:
         """Read what is new or has changed; say whether anything has. None where all has to be read again, by another object."""
@@ -95,7 +101,7 @@ class Records:
             node.total_ns, node.in_flight_ns = total_ns, 0
         self._check_nodes((*touched, *range(first_new, len(self._rows))))
         data.lanes, data.examples = [], []
-        self._read_rest()
+        self._read_rest(nothing)
         return True
 
     def _read_touched(self, stretches: list[Stretch]) -> set[int]:
@@ -107,7 +113,7 @@ class Records:
             for at in self._places_in(kind, stretches):
                 self._read_sums(kind, at)
                 numbers.add(words[at] >> 32)
-        new = self._walk()
+        new = self._walk(nothing)
         self._new_nodes = new[layout.NODE]
         numbers.update(words[at] >> 32 for kind in NO_SUMS for at in new[kind])
         numbers.update(buckets)
@@ -130,7 +136,7 @@ class Records:
     def _begin(self, content: bytes) -> None:
         self._content, self._words = content, memoryview(content).cast("Q")
 
-    def _walk(self) -> dict[int, array[int]]:
+    def _walk(self, look: Callable[[], None]) -> dict[int, array[int]]:
         """Pass over the records from where the last walk has ended; return the places of the new ones by type."""
         words, data, content = self._words, self._data, self._content
         new = {record_type: array("I") for record_type in self._places}
@@ -138,6 +144,7 @@ class Records:
         take_buckets, take_node = new[layout.BUCKETS].append, new[layout.NODE].append
         all_buckets, octave_at = self._buckets, _OCTAVE.unpack_from
         at, end = self._end, len(words)
+        next_look = at + WORDS_A_LOOK
         while at < end:
             head = words[at]
             if head & _LOW == _BUCKETS and at + layout.BUCKETS_WORDS <= end:  # these two are most of all, and read here
@@ -161,6 +168,9 @@ class Records:
             if head & _LOW == _NODE and at + layout.NODE_WORDS <= end:
                 take_node(at)
                 at += layout.NODE_WORDS
+                if at >= next_look:
+                    next_look = at + WORDS_A_LOOK
+                    look()
                 continue
             size = head >> 8 & 0xFFFFFF
             kind = head & 0xFF
@@ -192,7 +202,7 @@ class Records:
         for first, end in stretches if places else ():
             yield from places[bisect_left(places, first - size + 1) : bisect_left(places, end)]
 
-    def _read_rest(self) -> None:
+    def _read_rest(self, look: Callable[[], None]) -> None:
         """Read what refers to nodes, and let go of the bytes."""
         data, places = self._data, self._places
         check_statuses(data)
@@ -201,6 +211,7 @@ class Records:
             self._details.read_lane(self._words, at)
         for at in places[layout.EXAMPLE]:
             self._details.read_example(self._words, at)
+            look()
         data.signals, are_damaged = read_metrics(self._content, places[layout.METRIC], self._strings, self._buckets_of)
         data.damaged = data.damaged or are_damaged
         self._buckets.clear()

@@ -8,7 +8,7 @@ allows. The file stays open, so that it can still be read when somebody deletes 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from hookmon.collector.records import LARGEST, RawExample, RawLane, RawNode, Raw
 from hookmon.collector.room import Room
 from hookmon.collector.shard_details import Details, age_of, check_statuses
 from hookmon.collector.shard_records import Records
+from hookmon.collector.yielding import nothing
 from hookmon.core import layout
 from hookmon.core.engine_notes import why_pure
 from hookmon.core.errors import ShardError
@@ -103,12 +104,12 @@ class Content(Record, frozen=True):
 class Reading:
     """What the bytes of a shard say, and later what they say by then."""
 
-    def __init__(self, content: Content, *, is_last: bool = False) -> None:
-        """Read all of them; `is_last` says that nothing is read on."""
+    def __init__(self, content: Content, look: Callable[[], None] = nothing, *, is_last: bool = False) -> None:
+        """Read all of them; `is_last` says that nothing is read on. `look` is called now and then."""
         self.data = _head(content)
         self._records = Records(self.data)
         with no_collection():
-            self._records.read(content.body, is_last=is_last)
+            self._records.read(content.body, look, is_last=is_last)
 
     def read_on(self, content: Content) -> bool | None:
         """Take in what has changed; say whether anything has. None where another reading has to be made instead of this one."""
@@ -156,16 +157,16 @@ class ShardReader:
             if descriptor != self._descriptor:
                 os.close(descriptor)
 
-    def read(self) -> ShardData:
-        """Return what the shard holds now.
+    def read(self, look: Callable[[], None] = nothing) -> ShardData:
+        """Return what the shard holds now. `look` is called now and then.
 
         Raises ShardError when it is no shard of this version.
         """
         content = self.content()
         data = _head(content)
         compiled = shard_nodes(content.body)
-        if compiled is None or not _take_compiled(data, content, compiled):
-            data = Reading(content, is_last=True).data
+        if compiled is None or not _take_compiled(data, content, compiled, look):
+            data = Reading(content, look, is_last=True).data
         return data
 
     def content(self) -> Content:
@@ -248,7 +249,7 @@ def _head(whole: Content) -> ShardData:
     )
 
 
-def _take_compiled(data: ShardData, content: Content, nodes: ShardNodes) -> bool:
+def _take_compiled(data: ShardData, content: Content, nodes: ShardNodes, look: Callable[[], None]) -> bool:
     """Take over the nodes of a shard, and read what stands beside them; say whether a process can have counted all that."""
     age_ns = age_of(data)
     if age_ns > 0 and not nodes.are_possible(age_ns):
@@ -272,6 +273,7 @@ def _take_compiled(data: ShardData, content: Content, nodes: ShardNodes) -> bool
         details.read_lane(words, at)
     for at in places[layout.EXAMPLE]:
         details.read_example(words, at)
+        look()
     data.signals, are_damaged = read_metrics(content.body, places[layout.METRIC], strings, nodes.buckets)
     data.damaged = data.damaged or are_damaged
     return True

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from hookmon.collector.samples import SampledFrame as SampledFrame
 from hookmon.collector.samples import SampledProcess, SampledStack
 from hookmon.collector.short_run import KEPT_RUNS as KEPT_RUNS
 from hookmon.collector.short_run import LATE, blank_rows
+from hookmon.collector.yielding import nothing
 from hookmon.core.errors import RunFileError
 from hookmon.core.record import Record, field
 
@@ -155,18 +156,18 @@ class RunFile:
         for path in (*pages, self.path, Path(f"{self.path}-journal")):  # the journal of a writer that was killed
             path.unlink(missing_ok=True)
 
-    def save(self, run: Run) -> None:
-        """Write the whole run in one transaction: a reader sees the old or the new one.
+    def save(self, run: Run, look: Callable[[], None] = nothing) -> None:
+        """Write the whole run in one transaction: a reader sees the old or the new one. `look` is called now and then.
 
         Raises RunFileError when the disk is full or the file cannot be written.
         """
-        self._save(run, _TABLES)
+        self._save(run, _TABLES, look)
 
-    def save_tables(self, run: Run, names: tuple[str, ...]) -> None:
+    def save_tables(self, run: Run, names: tuple[str, ...], look: Callable[[], None] = nothing) -> None:
         """Write the run's single values and some of its tables. Raises RunFileError as `save` does."""
-        self._save(run, {name: _TABLES[name] for name in names})
+        self._save(run, {name: _TABLES[name] for name in names}, look)
 
-    def _save(self, run: Run, tables: Mapping[str, type]) -> None:
+    def _save(self, run: Run, tables: Mapping[str, type], look: Callable[[], None]) -> None:
         with self._saving(), open_for_writing(self.path) as connection:
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
             connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
@@ -174,7 +175,7 @@ class RunFile:
             connection.execute("DELETE FROM run")
             connection.executemany("INSERT INTO run VALUES (?, ?)", scalars)
             for table, row_type in tables.items():
-                write_rows(connection, table, row_type, rows_to_keep(run, table))
+                write_rows(connection, table, row_type, rows_to_keep(run, table), look)
 
     @contextmanager
     def _saving(self) -> Iterator[None]:

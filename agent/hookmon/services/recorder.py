@@ -19,6 +19,7 @@ from hookmon.collector import run_folder
 from hookmon.collector.examples import LiveExample
 from hookmon.collector.identity import memory_of
 from hookmon.collector.worker import Worker
+from hookmon.collector.yielding import nothing
 from hookmon.core.errors import StoreError
 from hookmon.core.record import replace
 from hookmon.services.clock import MINUTE_S, Clock, minute_of
@@ -80,7 +81,7 @@ class Recorder:
         """Add up what the run has counted, and lay it ready to be written."""
         if snapshot.ended:
             return  # `end` has it all
-        state = self._state(snapshot.at_ns, snapshot.trees(), snapshot.examples)
+        state = self._state(snapshot.at_ns, snapshot.trees(), snapshot.examples, snapshot.look)
         state.cpu_ns = self._cpu.add(snapshot.processes)
         state.rss_bytes = sum(process.rss_bytes for process in snapshot.processes)
         state.processes = len(snapshot.processes)
@@ -99,7 +100,9 @@ class Recorder:
         self._lay_ready(state)
         return self._worker.end(run)
 
-    def _state(self, at_ns: int, trees: Iterable[CallTree], examples: Iterable[LiveExample]) -> State:
+    def _state(
+        self, at_ns: int, trees: Iterable[CallTree], examples: Iterable[LiveExample], look: Callable[[], None] = nothing
+    ) -> State:
         """Return what was counted until a moment. What is new in it belongs to the minute in the middle since the last one.
 
         A look that comes late still finds its minute. After a pause of minutes nobody knows when the calls were made.
@@ -109,7 +112,7 @@ class Recorder:
         middle_s = now_s - passed_ns / 2e9 if passed_ns < _LONG_NS else now_s
         new = [example for example in examples if example.row.started_ns + example.row.duration_ns > self._noted_ns]
         self._noted_ns = max(self._noted_ns, at_ns)
-        counts = self._places.count(trees)
+        counts = self._places.count(trees, look)
         return State(
             now_s,
             minute_of(middle_s),

@@ -106,13 +106,17 @@ tree_row(PyObject *self, PyObject *value)
     return row_of_place(tree, (uint32_t)which);
 }
 
-/* take_changes(): return [(place, row)] of what has changed since it was asked last, in ascending order. */
+/* take_changes(most): return [(place, row)] of what has changed since it was taken last, so many at most, in ascending order. */
 static PyObject *
-take_changes(PyObject *self, PyObject *Py_UNUSED(ignored))
+take_changes(PyObject *self, PyObject *value)
 {
     CallTree *tree = (CallTree *)self;
+    Py_ssize_t most = PyLong_AsSsize_t(value);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
     PyObject *found = PyList_New(0);
-    for (uint32_t which = 0; found && which < tree->places; which++) {
+    for (uint32_t which = 0; found && which < tree->places && PyList_GET_SIZE(found) < most; which++) {
         if (tree->place[which].has_changed) {
             PyObject *own = row_of_place(tree, which);
             PyObject *pair = own ? Py_BuildValue("kN", (unsigned long)which, own) : NULL;
@@ -120,10 +124,8 @@ take_changes(PyObject *self, PyObject *Py_UNUSED(ignored))
                 Py_CLEAR(found);
             }
             Py_XDECREF(pair);
+            tree->place[which].has_changed = 0;
         }
-    }
-    for (uint32_t which = 0; found && which < tree->places; which++) {
-        tree->place[which].has_changed = 0;
     }
     return found;
 }

@@ -30,7 +30,7 @@ static PyMethodDef shard_nodes_methods[] = {
 
 static PyMethodDef call_tree_methods[] = {
     {"add", add_shard, METH_O, "add(shard, /)\n--\n\nAdd nodes that were measured; return their places, None where sums could become too large."},
-    {"take_changes", take_changes, METH_NOARGS, "take_changes()\n--\n\nReturn [(place, row)] of what has changed since it was asked last."},
+    {"take_changes", take_changes, METH_O, "take_changes(most, /)\n--\n\nReturn [(place, row)] of what has changed since it was taken last, so many at most."},
     {"row", tree_row, METH_O, "row(place, /)\n--\n\nReturn the fields of a Node."},
     {"copy", tree_copy, METH_NOARGS, "copy()\n--\n\nReturn a tree that can be added to without changing this one."},
     {NULL, NULL, 0, NULL},
