@@ -221,7 +221,7 @@ def _check_types(found: set[type], wanted: set[type]) -> None:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Keep the garbage collector from looking at rows while they are made: none of them is garbage, and it takes a fifth."""
+    """Keep the garbage collector from looking at rows while they are made: none of them is garbage, and it takes a third."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from hookmon.collector import places, run_folder
-from hookmon.collector.columns import no_collection, write_rows
+from hookmon.collector.columns import no_collection as no_collection
+from hookmon.collector.columns import write_rows
 from hookmon.collector.database import keep_from_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.collector.metrics import Signal as Signal

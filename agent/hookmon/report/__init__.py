@@ -36,9 +36,11 @@ def render(run: Run, format: str, *, file: TextIO, width: int | None = None, eve
     `width` is in columns, None for that of the terminal; only `text` looks at it. `everything` lifts the limits on the
     length of tables. The file is written as its encoding and the environment (NO_COLOR, FORCE_COLOR, TERM) allow.
     """
+    from hookmon.collector.store import no_collection
     from hookmon.report.model import build
 
     if format not in FORMATS:
         raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
-    import_module(f"{formats.__name__}.{format}").write(build(run), file, width=width, everything=everything)
+    with no_collection():
+        import_module(f"{formats.__name__}.{format}").write(build(run), file, width=width, everything=everything)
     file.flush()

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hookmon.collector.counters import Walk, by_status, walk_of
-from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
+from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched, no_collection
 from hookmon.core.globs import is_glob
 from hookmon.core.plan import IMPORT, OWN
 from hookmon.core.record import Record
@@ -106,6 +106,7 @@ class Report(Record, slots=True):
     started_ns: int  # CLOCK_MONOTONIC: what the times of examples and processes are counted from
 
 
+@no_collection()
 def build(run: Run) -> Report:
     """Return the report of a run."""
     walk = walk_of(run.nodes)

@@ -10,6 +10,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TextIO
 
+from hookmon.collector.store import no_collection
 from hookmon.report.diff import formats
 from hookmon.report.diff.model import Diff
 
@@ -30,6 +31,7 @@ UNREAD = (
 """Tables of a run that no diff looks at."""
 
 
+@no_collection()
 def render(diff: Diff, format: str, *, file: TextIO, width: int | None = None, everything: bool = False) -> None:
     """Write a diff to `file` and flush it. `everything` shows also what did not change."""
     if format not in FORMATS:

@@ -67,7 +67,8 @@ class Machine:
     def __init__(self, names: Mapping[CallKey, Spent], cpu_ns: tuple[int, int], waits: tuple[float | None, float | None]) -> None:
         self._names = names
         self._cpu_ns = cpu_ns
-        self._waits = waits
+        theirs, ours = (_UNKNOWN if waited is None else waited for waited in waits)
+        self._of_waits = (log1p(ours) / 2, log1p(theirs) / 2, log1p(ours / (1 - TAIL)), log1p(theirs / (1 - TAIL)))
         self._changes = {name: change for name, spent in names.items() if (change := _change(spent)) is not None}
         self._sorted = sorted(self._changes.values())
         calls = [sum(spent.calls_a for spent in names.values()), sum(spent.calls_b for spent in names.values())]
@@ -81,12 +82,12 @@ class Machine:
         1 + 20 w times as long. B seems slower by what disturbed B, and faster by what disturbed A.
         """
         shift, own = self.shift(name), log1p(noise)
-        theirs, ours = (_UNKNOWN if waits is None else waits for waits in self._waits)
+        mean_slower, mean_faster, tail_slower, tail_faster = self._of_waits
         return Allowance(
-            own + shift.slower + log1p(ours) / 2,
-            own + shift.faster + log1p(theirs) / 2,
-            _TAIL_SWAYS * own + shift.slower + log1p(ours / (1 - TAIL)),
-            _TAIL_SWAYS * own + shift.faster + log1p(theirs / (1 - TAIL)),
+            own + shift.slower + mean_slower,
+            own + shift.faster + mean_faster,
+            _TAIL_SWAYS * own + shift.slower + tail_slower,
+            _TAIL_SWAYS * own + shift.faster + tail_faster,
         )
 
     def shift(self, name: CallKey) -> Shift:
@@ -94,8 +95,10 @@ class Machine:
 
         Where there is nothing to compare with, by anything up to MOST.
         """
-        seen = [change for change in (self._median_without(name), self._rest(name)) if change is not None] or [-MOST, MOST]
-        return Shift(min(MOST, max(0.0, *seen)), min(MOST, max(0.0, *(-change for change in seen))))
+        seen = [change for change in (self._median_without(name), self._rest(name)) if change is not None]
+        if not seen:
+            return Shift(MOST, MOST)
+        return Shift(min(MOST, max(0.0, *seen)), min(MOST, max(0.0, -min(seen))))
 
     @property
     def common(self) -> float:
@@ -110,8 +113,8 @@ class Machine:
         count = len(others) - (left_out < len(others))
         if count < _FEWEST:
             return None
-        low, high = ((at + (at >= left_out)) for at in ((count - 1) // 2, count // 2))
-        return (others[low] + others[high]) / 2
+        low, high = (count - 1) // 2, count // 2
+        return (others[low + (low >= left_out)] + others[high + (high >= left_out)]) / 2
 
     def _rest(self, name: CallKey) -> float | None:
         """Return the change of the CPU time outside the calls of one name: imports and all that is not watched.

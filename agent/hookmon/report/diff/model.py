@@ -7,7 +7,7 @@ an unchanged program differ by; where machine, interpreter or configuration diff
 from __future__ import annotations
 
 from hookmon.collector.counters import CallKey, Counters, Walk, by_key, walk_of
-from hookmon.collector.store import Run
+from hookmon.collector.store import Run, no_collection
 from hookmon.core.record import Record
 from hookmon.report.diff import intervals
 from hookmon.report.diff.computing import ComputingRow, compare
@@ -117,6 +117,7 @@ class Diff(Record, slots=True):
         return [row for row in self.computing if (row.transaction, row.kind) in changed]
 
 
+@no_collection()
 def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
     """Compare two runs; `noise` is the share by which the calls of one name may differ by themselves."""
     sides = (side_of(a), side_of(b))
@@ -317,8 +318,8 @@ def _time(key: CallKey, a: _Calls, b: _Calls, is_transaction: bool, tests: int, 
         b.figures.total_ns,
         a.durations.geometric_mean_ns,
         b.durations.geometric_mean_ns,
-        a.figures.p95_ns,
-        b.figures.p95_ns,
+        a.durations.tail_ns(a.figures.min_ns, a.figures.max_ns),
+        b.durations.tail_ns(b.figures.min_ns, b.figures.max_ns),
         typical,
         tail,
         verdict,
