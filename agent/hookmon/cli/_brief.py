@@ -89,6 +89,7 @@ class BriefRun:
         self.peak_bytes = 0
         self.adoption: Adoption | None = None
         self._wait_s = _FIRST_LOOK_S
+        self._spawned_ns = 0
         arguments.redact = entry["redact"]
 
     def run(self) -> int | None:
@@ -105,6 +106,7 @@ class BriefRun:
                 self._withdraw()
                 raise
             self.looks.pid = self.values["main_pid"] = pid
+            self._spawned_ns = time.monotonic_ns()
             code = launch.wait(pid, self._tick, self._look_at_end, self._note_usage)
         finally:
             signals.release(inherited)
@@ -169,7 +171,7 @@ class BriefRun:
             if self.adoption.collector is None:
                 self._has_children()
             return self.adoption.tick(look)
-        age_ns = time.monotonic_ns() - self.values["started_ns"]
+        age_ns = time.monotonic_ns() - self._spawned_ns
         if not self.looks.seen_ns and age_ns >= _FIRST_LOOK_S * 1e9:
             self.looks.look()
             self._wait_s = _NEXT_LOOK_S if self.looks.seen_ns else min(_NEXT_LOOK_S, 2 * self._wait_s)
@@ -247,7 +249,7 @@ class BriefRun:
         """Say whether a note is the program's, which was watched, and is the same program still."""
         known = self.looks
         is_same = (note.pid, note.namespace, note.started) == (known.pid, first_looks.own_namespace(), known.started)
-        is_as_it_began = bool(known.seen_ns) and note.image == known.image and known.last_name == known.name
+        is_as_it_began = not known.seen_ns or (note.image == known.image and known.last_name == known.name)
         return is_same and is_as_it_began and not note.status
 
     def _has_left_any(self) -> bool:
@@ -278,6 +280,8 @@ class BriefRun:
             "started_ns": max(known.started_ns, self.values["started_ns"]),
             "identity": f"{note.namespace} {note.pid} {note.started}",
         }
+        if not known.seen_ns:  # it has ended before it could be looked at
+            return {"processes": [row | {"command": arguments.mask(note.argv)}]}
         return {"processes": [row], "samples": [known.sample(self.values["started_ns"])]}
 
 

@@ -55,7 +55,7 @@ class FirstLooks:
         except (OSError, ValueError, IndexError):
             return False
         self.seen_ns, self.name, self.stat, self.files = now_ns, name, stat, files
-        self.started_ns = now_ns - max(0, time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(stat[_STARTED]) * TICK_NS)
+        self.started_ns = now_ns - _age_ns(stat)
         return True
 
     def look_at_children(self, known: dict[int, FirstLooks]) -> None:
@@ -122,6 +122,8 @@ class FirstLooks:
         `peak_bytes` is the most memory that it had, 0 where that is not known.
         """
         peak = int(_fields(self.files.get("status", b"")).get("VmHWM", "0 kB").split()[0]) * 1024
+        if not self.started_ns and self.last:
+            self.started_ns = self.ended_ns - _age_ns(self.last)
         return {
             "pid": self.pid,
             "parent_pid": int((self.stat or self.last)[_PARENT]) if self.stat or self.last else os.getpid(),
@@ -236,6 +238,10 @@ def strip_padding(command: list[str]) -> list[str]:
             command = command[:-1]
         command = [*command[:-1], command[-1].rstrip()] if command else []
     return command
+
+
+def _age_ns(stat: list[str]) -> int:
+    return max(0, time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(stat[_STARTED]) * TICK_NS)
 
 
 def _stat_of(content: bytes) -> tuple[str, list[str]]:
