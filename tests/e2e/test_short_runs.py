@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from support.runs import HOOKMON, PYTHON, Result, Started, hookmon, hookmon_run,
 
 from hookmon.collector import new_folder
 from hookmon.collector.store import Store
+from hookmon.core.record import asdict
 
 IMPORTED = re.compile(r"^import time:[^|]*\|[^|]*\| +([\w.]+)$", re.MULTILINE)
 

@@ -18,7 +18,7 @@ import marshal
 import os
 import sys
 
-import hookmon
+from hookmon import __version__
 from hookmon.collector import new_folder, where
 from hookmon.config import consulted
 
@@ -38,7 +38,7 @@ _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 def key_of(given: Mapping[str, Any], folder: str) -> str:
     """Return what a configuration depends on besides files: options by name, the working folder, who reads it, and how."""
     chosen = sorted((name, value) for name, value in given.items() if value)
-    return repr((_FORMAT, hookmon.__version__, hookmon.__path__, sys.version, os.geteuid(), sys.path, folder, chosen))
+    return repr((_FORMAT, __version__, __file__, sys.version, os.geteuid(), sys.path, folder, chosen))
 
 
 def machine() -> list[str]:

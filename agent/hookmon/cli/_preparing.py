@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import hookmon
+from hookmon import __version__
 from hookmon.cli import _options, _plan, _prepared, _words
 from hookmon.collector import control, engines, launch
 from hookmon.collector.collect import Collector
@@ -44,7 +44,7 @@ def prepare(key: str, given: dict[str, Any], config: Config, consulted: Consulte
 def _note_code(consulted: Consulted) -> None:
     """Note the code that makes an entry, and what its values name."""
     for room in _CODE:
-        note_own(Path(hookmon.__path__[0], room), ".py")
+        note_own(Path(__file__).parents[1] / room, ".py")
     for module in ("wrapt", "hookmon_bootstrap.sitecustomize"):
         spec = find_spec(module)
         if spec is not None and spec.origin:
@@ -56,7 +56,7 @@ def _note_code(consulted: Consulted) -> None:
 
 def _entry(key: str, given: dict[str, Any], config: Config, consulted: Consulted) -> dict[str, Any]:
     watches = [watch.to_plan(number) for number, watch in enumerate(config.watches, 1)]
-    whole = _plan.content(config, hookmon.__version__, watches)
+    whole = _plan.content(config, __version__, watches)
     chosen = _words.configuration_of(given)
     run_file = LateContent(_run_file(config, watches, arguments.mask(_options.words(chosen))))
     return {
@@ -87,7 +87,7 @@ def _run_file(config: Config, watches: list[Any], options: list[str]) -> bytes:
             name="",
             command=[],
             started_at="",
-            hookmon=hookmon.__version__,
+            hookmon=__version__,
             project=str(config.project),
             run_folder=folder,
             options=options,
