@@ -167,7 +167,8 @@ def _namespace(kind: str) -> str:
 def to_json(value: object) -> str:
     """Return JSON text of texts, numbers, lists and dictionaries of these; `json` would take longer to import than all of it."""
     if isinstance(value, str):
-        return f'"{value}"' if _PLAIN.issuperset(map(ord, value)) else _quote(value)
+        is_plain = value.isascii() and value.isprintable() and '"' not in value and "\\" not in value
+        return f'"{value}"' if is_plain else _quote(value)
     if isinstance(value, dict):
         return "{" + ", ".join(f"{to_json(key)}: {to_json(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
