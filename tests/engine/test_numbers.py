@@ -21,9 +21,9 @@ PROBE = ROOT / "agent" / "hookmon" / "probe"
 HEADER = PROBE / "c" / "numbers.h"
 C_FILES = [PROBE / "_engine.c", *sorted(path for path in (PROBE / "c").glob("*.h") if path != HEADER)]
 DEFINES = {name: int(value, 0) for name, value in re.findall(r"^#define (\w+) (\w+)", HEADER.read_text("utf-8"), re.MULTILINE)}
-TELLING = {value for value in DEFINES.values() if value >= 20} - {32, 64, 256, 1_000} | {layout.LANE_DEPTH - 1}
+TELLING = {value for value in DEFINES.values() if value >= 20} - {32, 64, 256, 512, 1_000, 1_024} | {layout.LANE_DEPTH - 1}
 """Values by which a number that was typed once more is found. Others mean something else as well: 64 is a line of the cache,
-1,000 are nanoseconds, 32 is half a word, and 256 are as many as a byte tells."""
+1,000 are nanoseconds, 32 is half a word, 256 are as many as a byte tells, and 512 and 1,024 are sizes of tables."""
 
 PROGRAM = """
 def deep(levels):

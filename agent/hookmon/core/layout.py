@@ -41,7 +41,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x0E4C6CE2
+NUMBERS = 0x27FB8FFF
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 NEWEST_MINOR = 15
@@ -92,6 +92,10 @@ COMPUTING = 11
 
 STRING_BYTES = 1
 STRING_FIRST = 2
+
+# words of a target record
+TARGET_PATH = 1
+TARGET_KIND_PACK = 2
 
 # words of a node
 NODE_PARENT_NAME = 1  # parent node | string << 32; parent 0 = a root of its lane

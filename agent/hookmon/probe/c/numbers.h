@@ -1,7 +1,7 @@
 /* The numbers that C and Python share. Made by .ci/numbers; do not edit it by hand. */
 #pragma once
 
-#define NUMBERS 0x0E4C6CE2 /* the digest of all below */
+#define NUMBERS 0x27FB8FFF /* the digest of all below */
 
 #define HEADER_MAGIC 0
 #define HEADER_VERSION 1
@@ -23,6 +23,8 @@
 #define SCRATCH_WORDS 96
 #define STRING_BYTES 1
 #define STRING_FIRST 2
+#define TARGET_PATH 1
+#define TARGET_KIND_PACK 2
 #define NODE_PARENT_NAME 1
 #define NODE_TARGET_SITE 2
 #define NODE_FLAGS 3
@@ -122,6 +124,10 @@
 #define SCRATCH_LANE 513
 #define SCRATCH_TOTAL 578
 #define SCRATCH_BUCKET 590
+#define TARGET_ACTIVE 1
+#define TARGET_NOT_FOUND 2
+#define TARGET_REFUSED 3
+#define TARGET_ELSEWHERE 4
 #define RECORD_STRING 1
 #define RECORD_TARGET 2
 #define RECORD_NODE 3

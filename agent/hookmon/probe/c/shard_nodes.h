@@ -167,12 +167,12 @@ make_tables(ShardNodes *shard)
 static int
 take_text(ShardNodes *shard, uint32_t at, uint64_t size, uint32_t number)
 {
-    uint64_t length = shard->words[at + 1], most = (size - 2) * 8;
+    uint64_t length = shard->words[at + STRING_BYTES], most = (size - STRING_FIRST) * 8;
     if (!number || shard->text[number]) {
         return refuse("a string that is there twice");
     }
     length = length < most ? length : most;
-    shard->text[number] = PyUnicode_DecodeUTF8((const char *)(shard->words + at + 2), (Py_ssize_t)length, "replace");
+    shard->text[number] = PyUnicode_DecodeUTF8((const char *)(shard->words + at + STRING_FIRST), (Py_ssize_t)length, "replace");
     return shard->text[number] ? 0 : -1;
 }
 
@@ -263,7 +263,7 @@ take_targets(ShardNodes *shard)
     for (uint32_t number = 1; number < shard->targets; number++) {
         TargetOfShard *target = shard->target + number;
         if (target->at) {
-            uint64_t path = shard->words[target->at + 1], kind = shard->words[target->at + 2] & LOW;
+            uint64_t path = shard->words[target->at + TARGET_PATH], kind = shard->words[target->at + TARGET_KIND_PACK] & LOW;
             if (!has_text(shard, path) || !has_text(shard, kind)) {
                 return refuse("a target without a name");
             }
@@ -299,7 +299,7 @@ take_node(ShardNodes *shard, ShardNode *node, uint32_t at, Wide *tame)
 {
     const uint64_t *words = shard->words + at;
     uint64_t parent = words[NODE_PARENT_NAME] & LOW, target = words[NODE_TARGET_SITE] & LOW;
-    uint32_t number = (uint32_t)(words[0] >> 32);
+    uint32_t number = (uint32_t)(*words >> 32);
     Wide calls = words[NODE_UNTIMED], largest = 0;
     if (!are_counters(words + NODE_TOTAL_NS, NODE_WORDS - NODE_TOTAL_NS)) {
         return refuse("a counter that cannot be");
