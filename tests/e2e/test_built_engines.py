@@ -263,6 +263,20 @@ def test_a_refused_engine_leaves_the_pure_one_and_a_line_in_the_report(
 
 
 @compiled_only
+def test_each_run_looks_anew_whatever_an_earlier_one_has_prepared(hookmon: Hookmon):
+    """One that is built, changed or removed between two runs of the same command."""
+    engines_of_runs = [hookmon.run()[0]["run"]["engine"], hookmon.run()[0]["run"]["engine"]]
+    path = hookmon.cached()
+    engines_of_runs.append(hookmon.run()[0]["run"]["engine"])
+    change(path)
+    report = hookmon.run()[0]
+    assert [*engines_of_runs, report["run"]["engine"]] == ["pure", "pure", "compiled", "pure"]
+    assert [kind for kind, _ in spots(report)] == ["stale engine"]
+    hookmon("engine", "remove")
+    assert [kind for kind, _ in spots(hookmon.run()[0])] == ["no engine"]
+
+
+@compiled_only
 def test_an_engine_that_is_cut_off_while_a_run_lasts_does_not_end_the_program(hookmon: Hookmon):
     """Its pages would be past the end of the file. The probe looks at the size again."""
     path = hookmon.cached()
