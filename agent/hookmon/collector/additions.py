@@ -10,7 +10,6 @@ import json
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hookmon.collector import run_folder
 from hookmon.core import plan
@@ -19,14 +18,17 @@ from hookmon.core.globs import is_glob
 from hookmon.core.record import Record, field
 from hookmon.core.switches import Lines
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.collector.store import Run
+
+    Watch = dict[str, Any]
 
 _LARGEST = 16 << 20
 _READ_STILL = 3  # so many additions ago no process reads any more: each has those before in it
 _BESIDES = ("id", "source", "calls")  # keys of a watch that do not say what becomes of a call
-
-Watch = dict[str, Any]
 
 
 class Difference(Record):

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import gc
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from math import isfinite
 from operator import attrgetter
-from typing import Any
 
+from hookmon.collector.sqlite import sqlite3
 from hookmon.collector.yielding import ROWS_A_LOOK, nothing
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 from hookmon.core.record import fields
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _LARGEST = 2**63 - 1
 _MOST_ELEMENTS = 8_000_000  # of JSON in one column: half a gigabyte of objects; 6,000 whole examples have 3 million

@@ -7,11 +7,13 @@ Where it is missing the same is done in Python, which takes ten times as long; s
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
 
 from hookmon.core import layout
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.probe._engine import CallTree as CallTree
     from hookmon.probe._engine import ShardNodes as ShardNodes
 

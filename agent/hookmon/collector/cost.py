@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -171,6 +170,8 @@ def _key(interpreter: str, engine: str, version: str) -> str:
 
 def _measure(interpreter: str, engine: str) -> dict[str, float] | None:
     """Run the calibration; None when the interpreter cannot."""
+    import subprocess  # the price of an interpreter is remembered
+
     agent = str(Path(__file__).resolve().parents[2])
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
     environment["PYTHONPATH"] = agent

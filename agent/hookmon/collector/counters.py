@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from hookmon.collector.yielding import NODES_A_LOOK, nothing
 from hookmon.core import histogram
-from hookmon.core.record import Record, field
+from hookmon.core.record import NamedTuple, Record, field
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from hookmon.collector.records import RawNode, RawStatus
     from hookmon.collector.store import Node, Status
 
+    _K = TypeVar("_K")
+
 _SUMS = ("calls", "errors", "total_ns", "self_ns", "interrupted", "untimed", "active_ns", "steps", "spent_ns", "spent_calls")
 _MOST_SITES = 8
-_K = TypeVar("_K")
 
 Walk = list[tuple[int, bool]]
 """The nodes of a call tree, each after the one that calls it: (index, whether no call around it has its name and target).

@@ -7,13 +7,13 @@ has them. Pure computation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from hookmon.collector.rows import Example
 from hookmon.core import layout
 from hookmon.core.record import Record, replace
 from hookmon.core.traceparent import ids_of_spans
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.records import RawExample, RawNode
     from hookmon.collector.rows import Node

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from time import thread_time_ns
-from typing import TYPE_CHECKING, Protocol
 
 from hookmon.collector.counters import Totals
 from hookmon.collector.examples import LiveExample
@@ -16,12 +15,16 @@ from hookmon.collector.metrics import Signal
 from hookmon.collector.yielding import nothing
 from hookmon.core.record import Record, field
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from hookmon.collector.records import RawNode, RawStatus
     from hookmon.collector.store import Node, Run, Status
 
     CallTree = tuple[Sequence[Node | RawNode], Iterable[Status | RawStatus]]
-
+else:
+    Protocol = object
 
 _SECOND_NS = 1_000_000_000
 

@@ -16,7 +16,8 @@ from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import NamedTuple
+
+from hookmon.core.record import NamedTuple
 
 HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")
 TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if HAS_PROC else 100)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from hookmon.collector.engines import for_probe
 from hookmon.core import layout
 from hookmon.core.errors import HookmonError
 from hookmon.core.record import Record, field
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _TIMEOUT_S = 30
 _MARK = "hookmon says: "  # whatever a sitecustomize prints stands elsewhere

@@ -6,17 +6,19 @@ one that we save. Runs on the launcher's side, in bounded time and memory.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
 from hookmon.collector.columns import check, columns_of, pack, parse, unpack
 from hookmon.collector.database import APPLICATION_ID, columns, open_for_reading
 from hookmon.collector.old_grid import convert_run
 from hookmon.collector.short_run import LATE
+from hookmon.collector.sqlite import sqlite3
 from hookmon.core.errors import RunFileError
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from hookmon.collector.store import Run
 
     R = TypeVar("R", bound=Run)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from hookmon.collector.identity import HAS_PROC, TICK_NS
 from hookmon.collector.store import Run
+from hookmon.core.digest import digest
 
 
 class Machine:
@@ -22,11 +23,9 @@ class Machine:
 
     def describe(self, run: Run) -> None:
         """Set what identifies the machine, and the CPU time that others than the run's processes took."""
-        from hashlib import blake2s  # brings OpenSSL along, which the launcher needs no memory for while the program runs
-
         run.cpu = _model()
         run.cores = os.cpu_count() or 0
-        run.host = blake2s(os.uname().nodename.encode("utf-8", "replace"), digest_size=6).hexdigest()
+        run.host = digest(os.uname().nodename, 6)
         run.others_ns = max(0, _busy_ns() - self._before_ns - run.total("cpu_ns"))
 
 

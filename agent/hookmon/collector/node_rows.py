@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
 
 from hookmon.collector.records import RawNode
 from hookmon.collector.rows import Node
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any, overload
+
     from hookmon.collector.compiled import CallTree, ShardNodes
 
 
@@ -25,11 +27,13 @@ class NodeRows(Sequence[RawNode]):
     def __len__(self) -> int:
         return len(self.compiled)
 
-    @overload
-    def __getitem__(self, index: int) -> RawNode: ...
+    if TYPE_CHECKING:
 
-    @overload
-    def __getitem__(self, index: slice) -> list[RawNode]: ...
+        @overload
+        def __getitem__(self, index: int) -> RawNode: ...
+
+        @overload
+        def __getitem__(self, index: slice) -> list[RawNode]: ...
 
     def __getitem__(self, index: Any) -> Any:
         """Return a node as it is now; measured, once it was."""
@@ -47,11 +51,13 @@ class PlaceRows(Sequence[Node]):
     def __len__(self) -> int:
         return len(self._tree)
 
-    @overload
-    def __getitem__(self, index: int) -> Node: ...
+    if TYPE_CHECKING:
 
-    @overload
-    def __getitem__(self, index: slice) -> list[Node]: ...
+        @overload
+        def __getitem__(self, index: int) -> Node: ...
+
+        @overload
+        def __getitem__(self, index: slice) -> list[Node]: ...
 
     def __getitem__(self, index: Any) -> Any:
         """Return a node as it is now."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 import marshal
 import zlib
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
 
 from hookmon.collector.counters import CallKey, Counters, Totals
 from hookmon.collector.yielding import nothing
 
-_K = TypeVar("_K", bound=Hashable)
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _K = TypeVar("_K", bound=Hashable)
 
 _NUMBERS = (
     "calls",

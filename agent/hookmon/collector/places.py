@@ -8,7 +8,6 @@ containers give one, and no HOME.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -32,6 +31,8 @@ def for_run_folders() -> list[Path]:
     found = [Path(where.MEMORY)]
     if os.environ.get("XDG_RUNTIME_DIR"):
         found.append(Path(os.environ["XDG_RUNTIME_DIR"]))
+    import tempfile  # it takes as long as all of this module
+
     with suppress(OSError):
         found.append(Path(tempfile.gettempdir()))  # there may be none
     return found

@@ -11,9 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from hookmon.core.record import Record, field
+from hookmon.core.record import NamedTuple, Record, field
 
 TABLES = ("sampled_processes", "sampled_frames", "sampled_stacks")
 """Of the run file."""

@@ -7,11 +7,11 @@ launcher; trusts no number. The records of the call tree itself are read by `sha
 from __future__ import annotations
 
 from time import monotonic_ns
-from typing import TYPE_CHECKING
 
 from hookmon.collector.records import LARGEST, RawExample, RawLane, RawStatus
 from hookmon.core import layout
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from collections.abc import Callable
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left
-from typing import TYPE_CHECKING
 
 from hookmon.collector.metrics import read_metrics
 from hookmon.collector.pages import Pages, Stretch
@@ -20,6 +19,7 @@ from hookmon.collector.yielding import NODES_A_LOOK, WORDS_A_LOOK, nothing
 from hookmon.core import layout
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 

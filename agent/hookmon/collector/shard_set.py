@@ -12,7 +12,6 @@ from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path
 from time import thread_time_ns
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 from hookmon.collector import run_folder
@@ -31,6 +30,7 @@ from hookmon.core import layout
 from hookmon.core.errors import ShardError
 from hookmon.core.record import replace
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree
 

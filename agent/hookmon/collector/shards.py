@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hookmon.collector.columns import no_collection
 from hookmon.collector.compiled import shard_nodes
@@ -28,6 +27,7 @@ from hookmon.core.engine_notes import why_pure
 from hookmon.core.errors import ShardError
 from hookmon.core.record import Record, field
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.compiled import ShardNodes
 

@@ -17,11 +17,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import places
 from hookmon.collector.identity import look_at, parse_stat
 from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _REQUEST = ".request"
 _ANSWER = ".answer"

@@ -10,11 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import places, run_folder
 from hookmon.collector.columns import no_collection as no_collection
@@ -35,9 +33,14 @@ from hookmon.collector.samples import SampledFrame as SampledFrame
 from hookmon.collector.samples import SampledProcess, SampledStack
 from hookmon.collector.short_run import KEPT_RUNS as KEPT_RUNS
 from hookmon.collector.short_run import LATE, blank_rows
+from hookmon.collector.sqlite import sqlite3
 from hookmon.collector.yielding import nothing
 from hookmon.core.errors import RunFileError
 from hookmon.core.record import Record, field
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _NAME = re.compile(r"run-(\d{4}|[1-9]\d{4,8})\.sqlite", re.ASCII)
 _LAST_NUMBER = 999_999_999

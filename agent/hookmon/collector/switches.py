@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.rows import BlindSpot
@@ -23,6 +22,10 @@ from hookmon.core import layout
 from hookmon.core.errors import HookmonError
 from hookmon.core.record import Record, asdict, field
 from hookmon.core.switches import KEPT, OUT
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE_NAME = run_folder.SWITCHED_NAME
 """JSON: {"off": {what: since when}, "stretches": [[what, from, until]], "earlier": {what: [times, ns, first from, last until]},

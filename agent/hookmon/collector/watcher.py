@@ -5,8 +5,6 @@ In: a pid, and what the kernel says of it. Out: its row, samples, and the reason
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hookmon.collector.facts import EndedFacts, Facts
 from hookmon.collector.first_looks import FirstLooks, strip_padding
 from hookmon.collector.identity import HAS_PROC, Identity, Stat, children, look_at, stat_of, status_of
@@ -17,6 +15,7 @@ from hookmon.collector.unwatched import REPLACED, is_python, name_of, other_righ
 from hookmon.core.arguments import mask
 from hookmon.core.record import replace
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.births import Birth
 

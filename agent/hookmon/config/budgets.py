@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
 from hookmon.config import checks
 from hookmon.config.document import Document
@@ -11,6 +10,10 @@ from hookmon.config.problem import Place
 from hookmon.config.settings import USER, settings_of
 from hookmon.config.validate import Table
 from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _NUMBERS: dict[Any, Callable[[Any], float]] = {
     checks.duration: checks.duration_ns_of,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from hookmon.config import checks
 from hookmon.config.document import Document
@@ -15,6 +14,10 @@ from hookmon.config.watch import Hook, Watch
 from hookmon.core.globs import EVERYTHING
 from hookmon.core.plan import OWN_OPTION
 from hookmon.core.record import Record, field, fields, replace
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Collected(Record):

@@ -6,13 +6,16 @@ import re
 import tomllib
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 from hookmon.config import consulted
 from hookmon.config.find import PYPROJECT, hookmon_table
 from hookmon.config.lines import line_numbers
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem
 from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _ROOT_IN_PYPROJECT = ("tool", "hookmon")
 _LARGEST_BYTES = 64 * 1024 * 1024

@@ -13,7 +13,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hookmon.config import consulted
 from hookmon.config.packs import Pack, read_file
@@ -21,6 +20,7 @@ from hookmon.config.problem import Mistake, Place, Problem
 from hookmon.config.targets import Target, duplicates
 from hookmon.core.record import Record
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 

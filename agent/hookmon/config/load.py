@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from hookmon.config import checks, exports, packs
 from hookmon.config.budgets import Budget, budgets
@@ -21,6 +20,10 @@ from hookmon.config.validate import Table, check_document
 from hookmon.config.watch import Watch
 from hookmon.core.errors import ConfigError
 from hookmon.core.record import Record, field
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 
 class Config(Record, frozen=True):

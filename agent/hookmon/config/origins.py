@@ -6,13 +6,16 @@ In: what `load` gets. Out: rows for `hookmon config`. Raises what `load` raises,
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from hookmon.config import exports
 from hookmon.config.load import Config, load
 from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, USER, settings_of, tables_of
 from hookmon.config.watch import Watch
 from hookmon.core.record import Record, fields
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT = "default"
 

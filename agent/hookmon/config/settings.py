@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from typing import Any
 
 from hookmon.config import checks, exports
 from hookmon.config.problem import Mistake
 from hookmon.core.plan import CLIENT_KINDS, KINDS
 from hookmon.core.record import Record, replace
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 TEXT = "a string"
 FLAG = "true or false"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from hookmon.config.document import Document
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, quote
@@ -21,6 +20,10 @@ from hookmon.config.settings import (
     tables_of,
 )
 from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _TOML_WORDS: dict[type, str] = {
     bool: "a boolean",

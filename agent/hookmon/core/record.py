@@ -2,7 +2,7 @@
 
 `dataclasses` imports inspect, ast and dis, and compiles methods for each class while its module is imported: in a short run more
 than all that the run does. Here a class notes its fields, the common methods serve all classes, and `__init__` is compiled
-when the first record of its class is made. `typing` is not imported either. Runs on both sides of the process boundary.
+when the first record of its class is made. `typing` is not imported either. Runs in the launcher, in all of its rooms.
 """
 
 from __future__ import annotations

@@ -8,15 +8,17 @@ writes is no text, `UNREAD = (…)` for tables of a run that it does not show.
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING, TextIO
 
+from hookmon.core.listing import modules_in
 from hookmon.report import formats
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from hookmon.collector.store import Run
 
-FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+FORMATS = tuple(modules_in(formats))
 """What `render` can be asked for."""
 
 

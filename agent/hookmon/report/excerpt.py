@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from shlex import join
-from typing import Any, TextIO
 
 from hookmon.collector.store import CallSeries, Run
 from hookmon.core.errors import RunFileError
@@ -18,6 +17,10 @@ from hookmon.core.record import Record, asdict
 from hookmon.report.local_time import stretch
 from hookmon.report.screen import Column, Screen
 from hookmon.report.texts import count, duration, inert_json
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 SCHEMA = "hookmon-excerpt/1"
 MOST_ROWS = 25

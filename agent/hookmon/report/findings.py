@@ -7,7 +7,6 @@ thread or task of one transaction; whether they could have been made at once is 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.layout import OTHER_NAMES
@@ -18,6 +17,7 @@ from hookmon.report.computing import Computing
 from hookmon.report.texts import count, duration, location, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.report.series import Point
 
@@ -379,11 +379,11 @@ def _finding(
     time_ns: int,
     saving_ns: int = 0,
 ) -> Finding:
-    from hashlib import blake2s  # it loads OpenSSL, and many runs have no finding
+    from hookmon.core.digest import digest  # many runs have no finding
 
     path = location.rpartition(":")[0]  # without the line, which moves with every edit
-    digest = blake2s("\0".join((kind, transaction, call, path)).encode("utf-8", "replace"), digest_size=3).hexdigest()
-    return Finding(f"{kind}-{digest}", kind, severity, title, transaction, call, location, evidence, time_ns, saving_ns)
+    number = digest("\0".join((kind, transaction, call, path)), 3)
+    return Finding(f"{kind}-{number}", kind, severity, title, transaction, call, location, evidence, time_ns, saving_ns)
 
 
 def _mean(child: ChildRow) -> str:

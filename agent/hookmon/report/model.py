@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from hookmon.collector.counters import Walk, by_status, walk_of
 from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched, no_collection
@@ -24,6 +23,10 @@ from hookmon.report.texts import location
 from hookmon.report.titles import window_of
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _SHORT_RUN_NS = 60_000_000_000
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from hookmon.collector.columns import check
 from hookmon.collector.examples import LiveExample
@@ -18,6 +17,7 @@ from hookmon.services.clock import minute_of
 from hookmon.services.packing import pack_value, unpack_value
 from hookmon.services.places import Place, flags_of, is_sound, node_of
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
     from hookmon.services.store import ServiceStore

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from hookmon.collector.counters import sum_of
 from hookmon.collector.feed import Snapshot
@@ -18,6 +17,7 @@ from hookmon.collector.store import Run, RunFile
 from hookmon.collector.switches import Switched
 from hookmon.core.record import replace
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import add, attrgetter, sub
-from typing import TYPE_CHECKING, NamedTuple
 
 from hookmon.collector.counters import Counters
 from hookmon.collector.records import RawNode
@@ -19,8 +18,9 @@ from hookmon.collector.rows import Node, Status
 from hookmon.collector.yielding import NODES_A_LOOK, nothing
 from hookmon.core import histogram, layout
 from hookmon.core.plan import CLIENT_KINDS
-from hookmon.core.record import Record, field
+from hookmon.core.record import NamedTuple, Record, field
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.records import RawStatus
 

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
 
 from hookmon.collector.columns import check
 from hookmon.collector.counters import CallKey, Counters
@@ -24,7 +23,11 @@ from hookmon.services.packing import unpack, unpack_one, unpack_some
 from hookmon.services.places import Counts, Place, is_sound
 from hookmon.services.store import ServiceStore
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 RUNNING, ENDED, RECOVERED, LOST = "running", "ended", "recovered", "lost"
 """States of a start. A start that says it is running may have a launcher that was killed: see `recovery`."""

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from time import process_time_ns
-from typing import TYPE_CHECKING
 
 from hookmon.collector import run_folder
 from hookmon.collector.examples import LiveExample
@@ -29,6 +28,7 @@ from hookmon.services.places import Places
 from hookmon.services.reading import ENDED
 from hookmon.services.writing import About, StartWriter, State
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree, LiveProcess, Snapshot
     from hookmon.collector.store import Run

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.recover import complete, launcher_is_alive
@@ -26,6 +25,10 @@ from hookmon.services.places import Places
 from hookmon.services.reading import ENDED, LOST, RECOVERED, RUNNING
 from hookmon.services.store import ServiceStore
 from hookmon.services.writing import About, StartWriter, State
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _PATIENCE_S = 2.0  # a program waits for its start
 

@@ -26,12 +26,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import places
 from hookmon.collector.database import keep_from_git
 from hookmon.core.errors import StoreError
 from hookmon.services import copying
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE_NAME = "services.sqlite"
 APPLICATION_ID = 0x686B7376  # "hksv"

@@ -7,13 +7,16 @@ the other run though the program made them alike.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import Any
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Node, Run
 from hookmon.core.globs import SUFFIXES, Glob, is_glob
 from hookmon.core.record import Record, field
 from hookmon.report.texts import listing
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 WHOLE_RUN = "(whole run)"
 """What counts belong to where transactions cannot be compared."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from json import JSONEncoder
-from typing import Any, TextIO
 
 from hookmon.collector.store import Process
 from hookmon.core.record import asdict, fields
@@ -19,6 +18,10 @@ from hookmon.report.samples import Sampling
 from hookmon.report.series import CallPoints, Point, over_time, usage
 from hookmon.report.texts import inert_json
 from hookmon.report.transactions import TransactionRow
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""

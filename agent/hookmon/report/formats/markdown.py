@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from shlex import join
-from typing import TextIO
 
 from hookmon.report.account import sentence as account_sentence
 from hookmon.report.account import warning
@@ -18,6 +17,10 @@ from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
 from hookmon.report.signals import quantity
 from hookmon.report.statuses import says_something, summary
 from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent, short_place
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 MOST_CALLS = 25
 MOST_IMPORTS = 20
