@@ -52,7 +52,8 @@ MAY_SWALLOW = {
     "hookmon/cli/_served.py": ["_finish_safely"],
     "hookmon/cli/serve.py": ["_begin", "_tick"],
     "hookmon/cli/_session.py": ["_begin", "look_through"],
-    "hookmon/cli/run.py": ["_prepare_next", "write_report"],
+    "hookmon/cli/_telling.py": ["write_report"],
+    "hookmon/cli/run.py": ["_prepare_next"],
     "hookmon/export/filtering.py": ["load_filter", "_apply"],
 }
 """Functions that stand before and after the program, or around code of the user: whatever fails there, the program runs, and its

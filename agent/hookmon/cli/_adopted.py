@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hookmon.cli import _words
 from hookmon.cli._session import Session, look_through
@@ -14,9 +13,10 @@ from hookmon.collector import launch, run_folder
 from hookmon.collector.collect import Collector
 from hookmon.collector.machine import Machine
 from hookmon.collector.places import cache
-from hookmon.collector.store import BlindSpot, RunFile, Sample, Store
+from hookmon.collector.store import BlindSpot, Run, RunFile, Sample, Store
 from hookmon.core.errors import RunFileError
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.cli._brief import BriefRun
     from hookmon.config.packs import Pack
@@ -55,13 +55,14 @@ class AdoptedSession(Session):
     def _adopt_children(self) -> None:
         self.collector.roster.adopt_children(self._brief.children.values(), time.monotonic_ns())
 
-    def finish(self, code: int) -> None:
-        """Save the run."""
+    def finish(self, code: int) -> Run:
+        """Save the run and return it."""
         ended_ns = time.monotonic_ns()
-        self._finish(self.collector, self._machine, code, ended_ns)
+        run = self._finish(self.collector, self._machine, code, ended_ns)
         store = Store(self._run_file.path.parent)
         with suppress(RunFileError):
             store.drop_oldest()
+        return run
 
     def _own_blind_spots(self) -> list[BlindSpot]:
         return [BlindSpot("pack", text) for text in self._brief.entry["left_out"]]

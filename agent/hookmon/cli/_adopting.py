@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hookmon.cli._adopted import AdoptedSession
     from hookmon.cli._brief import BriefRun
     from hookmon.collector.collect import Collector
+    from hookmon.collector.store import Run
 
 _STEPS = (
     *("collector.identity", "collector.run_folder", "collector.store", "collector.watcher", "collector.shards"),
@@ -46,12 +47,12 @@ class Adoption:
             self._session.follow()
         return self._session.collector.tick(look)
 
-    def finish(self, code: int) -> None:
-        """Keep the run; the program has ended and was reaped."""
+    def finish(self, code: int) -> Run:
+        """Keep the run and return it; the program has ended and was reaped."""
         if self._session is None:
             self._session = self._begin()
             self._session.follow_ended()
-        self._session.finish(code)
+        return self._session.finish(code)
 
     def _begin(self) -> AdoptedSession:
         from hookmon.cli._adopted import AdoptedSession

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.cli._adopting import Adoption
+    from hookmon.collector.store import Run
 
 _FIRST_LOOK_S = 0.002  # exec takes less than this, where there is a processor for it
 _NEXT_LOOK_S = 0.05
@@ -47,7 +48,7 @@ def run(words: list[str]) -> int | None:
     if parsed is None or not _is_possible():
         return None
     given, command = parsed
-    if not given["quiet"] or launch.which(command[0], os.environ.get("PATH")) is None:
+    if launch.which(command[0], os.environ.get("PATH")) is None:
         return None
     try:
         key = _prepared.key_of({name: value for name, value in given.items() if name not in ("name", "quiet")}, os.getcwd())
@@ -112,8 +113,9 @@ class BriefRun:
             signals.release(inherited)
         if self.adoption is None and not self._finish(code):
             self._adopt()
-        if self.adoption is not None:
-            self.adoption.finish(code)
+        run = self.adoption.finish(code) if self.adoption is not None else None
+        if not self.given["quiet"]:
+            self._report(run)
         self._sweep()
         return code
 
@@ -236,6 +238,30 @@ class BriefRun:
         folder.remove((*_FILES, *names))
         run_file.drop_oldest(new_folder.others(folder.path))
         return True
+
+    def _report(self, run: Run | None) -> None:
+        """Write the report of the run, which stands in its file where no collector has it."""
+        from hookmon.cli._telling import write_report
+
+        if run is None:
+            run = self._read()
+        if run is not None:
+            write_report(run, "text", None)
+
+    def _read(self) -> Run | None:
+        from pathlib import Path
+
+        from hookmon.cli._telling import tell
+        from hookmon.collector.store import RunFile
+        from hookmon.core.errors import RunFileError
+        from hookmon.report import unread_tables
+
+        assert self.run_file is not None
+        try:
+            return RunFile(Path(self.run_file.path)).load(without=unread_tables("text"))
+        except RunFileError as error:
+            tell(f"hookmon: the report cannot be written: {error}")
+            return None
 
     def _sweep(self) -> None:
         """Have somebody look, now and then, at what killed launchers have left."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hookmon.collector import control, engines, places, run_folder, where
 from hookmon.collector.where import ROOM_BYTES
@@ -13,7 +12,10 @@ from hookmon.core.errors import LaunchError
 
 _NOWHERE = "/dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written"
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.config.load import Config
     from hookmon.core.plan import WatchPlan
 

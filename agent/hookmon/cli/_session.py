@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hookmon import __version__
-from hookmon.cli import _output, _plan, _services
+from hookmon.cli import _plan, _services
+from hookmon.cli._telling import tell
 from hookmon.core import arguments
 from hookmon.core.errors import EarlySignal, RunFileError
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -127,7 +127,7 @@ class Session:
             return []
         from hookmon.export.exporters import Exporters
 
-        self._exporters = Exporters(self._exports, run, _output.tell, is_first=True)
+        self._exporters = Exporters(self._exports, run, tell, is_first=True)
         return self._exporters.observers
 
     def _sweep_store(self) -> Store:
@@ -160,12 +160,14 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a full disk or a mistake of ours: neither keeps the program from running
             self._withdraw()
             text = error if isinstance(error, OSError) else repr(error)
-            _output.tell(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]")
+            tell(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]")
             return None
         return run
 
     def _describe(self, watches: Sequence[WatchPlan]) -> Run:
         """Return the run as it is before its start."""
+        from datetime import datetime
+
         from hookmon.collector import identity, run_folder
         from hookmon.collector.store import Run
         from hookmon.config.origins import settings
@@ -205,7 +207,7 @@ class Session:
             run_folder.name_run_file(self._folder, self._run_file.path)
             return
         except RunFileError as error:
-            _output.tell(f"hookmon: {error}; this run is reported and not kept")
+            tell(f"hookmon: {error}; this run is reported and not kept")
         self._unlink_run_file()
         run.id = 0
         self._run_file = RunFile(self._folder / run_folder.UNKEPT_FILE_NAME)
@@ -270,7 +272,7 @@ class Session:
         try:
             collector.end()
         except RunFileError as error:
-            _output.tell(f"hookmon: {error}")
+            tell(f"hookmon: {error}")
             if not self._is_kept and not run.still_running:
                 discard(self._folder)  # nobody could find it any more
         if run.still_running:
@@ -289,4 +291,4 @@ def look_through(store: Store, service: str = "", project: Path | None = None) -
         if project is not None:
             _services.settle(service, project)
     except Exception as error:  # noqa: BLE001  # it is about other runs, and this one stands all the same
-        _output.tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")
+        tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")

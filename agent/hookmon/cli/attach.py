@@ -12,7 +12,7 @@ import click
 from hookmon.cli import _options, _output
 from hookmon.cli._choice import Choice
 from hookmon.cli._session import Session
-from hookmon.cli.run import write_report
+from hookmon.cli._telling import write_report
 from hookmon.core.errors import AttachError, EarlySignal
 from hookmon.report import FORMATS
 

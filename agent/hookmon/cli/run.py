@@ -13,6 +13,7 @@ import click
 from hookmon.cli import _brief, _exporting, _options, _output, _services
 from hookmon.cli._choice import Choice
 from hookmon.cli._session import Session
+from hookmon.cli._telling import write_report
 from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
@@ -143,18 +144,3 @@ def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
     with contextlib.suppress(OSError):  # nobody reads it, or its disk is full: the exit code says it all the same
         render(check, "text", file=sys.stderr)
     return code or check.exit_code()
-
-
-def write_report(run: Run, format: str, output: Path | None) -> None:
-    """Write the report. The program's exit code stands, whatever becomes of it."""
-    from hookmon.report import render
-
-    try:
-        if output is None:
-            with contextlib.suppress(BrokenPipeError):
-                render(run, format, file=sys.stderr)
-        else:
-            with output.open("w", encoding="utf-8", newline="\n") as file:
-                render(run, format, file=file)
-    except Exception as error:  # noqa: BLE001  # the run is kept, and the exit code is to be that of the program
-        _output.tell(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run")
