@@ -5,10 +5,8 @@ That module imports `datetime` for them. Runs in the launcher.
 
 from __future__ import annotations
 
-__all__ = ["sqlite3"]
-
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     import sqlite3 as sqlite3
 else:
-    import _sqlite3 as sqlite3
+    import _sqlite3 as sqlite3  # noqa: F401  # for who imports it from here
