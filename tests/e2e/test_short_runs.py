@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.runs import HOOKMON, PYTHON, Result, Started, hookmon, hookmon_run, wait_until, watch, write
+from support.runs import HOOKMON, PYTHON, Result, Started, environment, hookmon, hookmon_run, wait_until, watch, write
 
 from hookmon.collector import new_folder
 from hookmon.collector.store import Store
@@ -62,7 +64,7 @@ def was_short(result: Result) -> bool:
     """Say whether the collector was not imported."""
     modules = imported(result)
     assert "hookmon.cli._brief" in modules
-    return "hookmon.collector.collect" not in modules
+    return "hookmon.collector.looks" not in modules  # which the collector needs; of what importlib imports nothing is told
 
 
 def report(project: Path, which: str = "last") -> dict[str, Any]:
@@ -309,3 +311,81 @@ def imported_by_site(project: Path) -> set[str]:
     """Return what an interpreter imports by itself, and the console script of an installer."""
     done = Started([PYTHON, "-X", "importtime", "-c", "import re"], cwd=project).finish()
     return imported(done)
+
+
+# with a report
+
+NEEDLESS = {
+    "click",
+    "psutil",
+    "rich",
+    "typing",
+    "dataclasses",
+    "inspect",
+    "ast",
+    "pkgutil",
+    "sqlite3",
+    "hashlib",
+    "shutil",
+    "tempfile",
+    "random",
+    "platform",
+    "email",
+    "tomllib",
+    "difflib",
+    "importlib.metadata",
+    "hookmon.config.load",
+    "hookmon.report.formats.json",
+}
+"""What `hookmon run` with its report on the screen does without, however long its program lives."""
+
+CALLS = ["-c", "import sqlite3; c = sqlite3.connect(':memory:'); [c.execute('select 1') for _ in range(3)]"]
+REPORTED = {"nothing watched": PROGRAMS["nothing watched"], "a crash": PROGRAMS["a crash"], "watched calls": CALLS} | {
+    "a long one with calls": ["-c", f"{CALLS[1]}; import time; time.sleep(0.5)"]
+}
+
+
+def run_with_report(project: Path, *words: str, count: bool = False) -> Result:
+    """Run `hookmon run WORDS`, whose report is on stderr; with `count`, what it imports, too."""
+    command = [PYTHON, *(["-X", "importtime"] if count else []), HOOKMON, "run", *words]
+    return Started(command, cwd=project, env=env(project)).finish()
+
+
+@pytest.mark.parametrize("program", REPORTED)
+def test_a_program_is_reported_as_hookmon_report_shows_it(project: Path, program: str):
+    """To the letter, and with the program's exit code, whoever kept the run."""
+    prepare(project)
+    done = run_with_report(project, PYTHON, *REPORTED[program])
+    again = hookmon(["report", "2"], cwd=project, env=env(project))
+    assert again.stdout.startswith(f"{PYTHON} -c ")
+    assert done.stderr == again.stdout
+    assert done.exit_code == (-6 if program == "a crash" else 0)
+
+
+@pytest.mark.parametrize("program", REPORTED)
+def test_a_report_imports_what_it_shows_and_no_more(project: Path, program: str):
+    """Neither the command line's library, nor one for what the report has not."""
+    prepare(project)
+    run_with_report(project, PYTHON, *REPORTED[program])  # what a call costs is measured and kept
+    done = run_with_report(project, PYTHON, *REPORTED[program], count=True)
+    assert not NEEDLESS & (imported(done) - imported_by_site(project))
+    assert was_short(done) == (program in ("nothing watched", "a crash"))
+
+
+def test_a_report_has_rich_for_characters_of_which_it_knows_how_wide_they_are(project: Path):
+    """Those of a command, say; our own signs are known."""
+    prepare(project)
+    done = run_with_report(project, PYTHON, "-c", "pass", "漢字", count=True)
+    assert "rich.cells" in imported(done)
+    assert "漢字" in done.stderr
+
+
+def test_a_report_that_nobody_reads_changes_no_exit_code(project: Path):
+    """As when stderr is a pipe whose reader has gone."""
+    prepare(project)
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [HOOKMON, "run", PYTHON, "-c", "raise SystemExit(3)"]
+    ended = subprocess.run(command, cwd=project, env=environment(project, env(project)), stderr=writing, check=False)
+    os.close(writing)
+    assert ended.returncode == 3
