@@ -79,6 +79,7 @@ def ways(scripts: Path, folder: Path) -> list[Way]:
         Way("bare", [python, *PROGRAM], folder, all_processors),
         Way("hookmon --version", [str(scripts / "hookmon"), "--version"], folder, all_processors),
         Way("hookmon run --quiet", [*quiet, python, *PROGRAM], folder / "plain", all_processors),
+        Way("hookmon run, with its report", [*quiet[:2], python, *PROGRAM], folder / "plain", all_processors),
         Way(f"with {PACKS} packs", [*quiet, *packs, python, *PROGRAM], folder / "many", all_processors),
         Way(f"with {PACKS} packs off", [*quiet, *packs, "--no-pack", "*", python, *PROGRAM], folder / "off", all_processors),
         Way("with 20 kept runs", [*quiet, python, *PROGRAM], folder / "kept", all_processors),
