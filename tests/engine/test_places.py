@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import sys
 from typing import Any
 
 import pytest
@@ -176,3 +178,25 @@ print([refused(Span, None, "name"), refused(Span, target, None), refused(setattr
 """
     recorded = fresh(source, env={"HOOKMON_ENGINE": "compiled"})
     assert json.loads(recorded.out.lower()) == [True] * 7
+
+
+@pytest.mark.skipif(
+    os.uname().machine != "x86_64" or sys.platform != "linux", reason="the number of the call is that of Linux on x86-64"
+)
+def test_a_child_of_a_bare_system_call_writes_nothing_into_the_shard_of_its_parent(fresh):
+    """Nobody is told of it, neither Python nor the C library: its first new place begins a shard of its own."""
+    source = """
+import ctypes
+shop = module("def leaf(name): pass")
+watch(shop, "leaf", span="{name}")
+for number in range(5): shop.leaf(f"before {number}")
+fork = 57  # of x86-64
+pid = ctypes.CDLL(None).syscall(fork)
+for number in range(2_000): shop.leaf(f"{'after' if pid else 'child'} {number}")
+if not pid: os._exit(0)
+os.waitpid(pid, 0)
+"""
+    recorded = fresh(source, env={"HOOKMON_ENGINE": "compiled"})
+    names = [{node.name.partition(" ")[0] for node in shard.nodes} for shard in recorded.shards]
+    assert sorted(map(sorted, names)) == [["after", "before"], ["child"]]
+    assert [len(shard.nodes) for shard in recorded.shards] in ([2_005, 2_000], [2_000, 2_005])

@@ -113,6 +113,9 @@ use_records(PyObject *Py_UNUSED(module), PyObject *args)
         PyErr_SetString(PyExc_TypeError, "places are written to Records");
         return NULL;
     }
+    if (records != Py_None) {
+        mark_process();
+    }
     Py_XSETREF(state.nodes, Py_NewRef(nodes));
     Py_XSETREF(state.flat, (Children *)Py_NewRef(flat));
     Py_XSETREF(state.records, records == Py_None ? NULL : (Records *)Py_NewRef(records));

@@ -6,6 +6,7 @@
 #include "call_sites.h"
 #include "children.h"
 #include "clock.h"
+#include "forks.h"
 #include "freelist.h"
 #include "nodes.h"
 #include "records.h"
@@ -99,7 +100,7 @@ static Made
 make_place(Node *parent, PyObject *given, Node **node)
 {
     Records *records = state.records;
-    if (!records || state.forked || !Py_IS_TYPE(given, SpanType) || (!parent->number && (PyObject *)parent != state.root)) {
+    if (!records || is_unknown_fork() || !Py_IS_TYPE(given, SpanType) || (!parent->number && (PyObject *)parent != state.root)) {
         return IS_FOR_PYTHON;
     }
     Span *span = (Span *)given;
@@ -137,7 +138,7 @@ make_place(Node *parent, PyObject *given, Node **node)
     if (!children || (outer && !below) || make_room_for_child(children) < 0 || !ensure_storage(records, NODE_WORDS)) {
         goto done;
     }
-    if (state.records != records || state.forked || (!parent->number && (PyObject *)parent != state.root) || child_of(children, given) ||
+    if (state.records != records || is_unknown_fork() || (!parent->number && (PyObject *)parent != state.root) || child_of(children, given) ||
         make_room_for_child(children) < 0 || (PyObject *)children != (PyObject *)parent->children) {
         goto done; /* something has run in between, and Python looks again */
     }
@@ -172,7 +173,7 @@ static Py_ssize_t
 make_octave(Node *node, int octave)
 {
     Records *records = state.records;
-    if (!records || state.forked || !node->number || records->used + BUCKETS_WORDS > records->capacity) {
+    if (!records || is_unknown_fork() || !node->number || records->used + BUCKETS_WORDS > records->capacity) {
         return 0;
     }
     if (prepare_octave(node) < 0) {

@@ -73,6 +73,7 @@ static struct {
     PyObject *nodes;         /* list of all that have a place in the tree */
     Children *flat;          /* the nodes that stand for all callers, once the tree is full */
     unsigned last_serial;    /* of Records */
+    volatile uint64_t *fork_mark; /* 1 in the process that `records` belong to: see forks.h */
     vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
     uint64_t plan_taken; /* the number of the last addition to the plan: see control.h */
     PyObject *members; /* context variable: who belongs to which transaction */
