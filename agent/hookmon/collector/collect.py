@@ -95,10 +95,7 @@ class Collector:
         self._interpreters: dict[str, None] = {}
 
     def follow(self, pid: int, *, is_child: bool = True, used_ns: int = 0) -> None:
-        """Begin to follow the program. Where it is no child of this process, what its children use cannot be asked here.
-
-        `used_ns` is the processor time of it and of its children, where this process has waited for it already.
-        """
+        """Begin to follow the program, of which, and of its children, `used_ns` was used that this process has waited for."""
         if is_child:
             self._looks.begin(used_ns)
         self.run.main_pid = shown_pid(pid) if is_child else pid
