@@ -6,7 +6,8 @@ look: by a real one every run finds other durations, and each new one of a histo
 instructions are in the numbers, some ten for each look. "request" is a Flask
 request of five GETs and two queries under `hookmon run`, with all packs, by the real clock: cachegrind runs N and 2 N of them,
 watched and bare, and the difference of the differences is what watching adds; two such runs differ by some ten in a hundred
-million. "off" and the like are "function" while it or others are switched off. Prints
+million. "wrapped" and "joined" are a function and a coroutine that have a wrapper under their name, "passed on" is a wrapper in C
+that does nothing. "off" and the like are "function" while it or others are switched off. Prints
 {"added": {scenario: instructions a call}, …} or {"skipped": reason}.
 """
 
@@ -60,6 +61,9 @@ SCENARIOS = (
     "coded",
     "numbers",
     "awaited",
+    "wrapped",
+    "passed on",
+    "joined",
     "off",
     "off by name",
     "others off",
@@ -71,7 +75,8 @@ def _count_calls(scenario: str, folder: str, library: str) -> tuple[int, int]:
     """Return the instructions of the loop, bare and watched. `library` has our clock, and tells callgrind when to count."""
     spec = find_spec("wrapt")
     wrapt = str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
-    environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT / "agent"), "HOOKMON_ENGINE": "compiled"}
+    path = os.pathsep.join((str(ROOT / "agent"), os.path.dirname(library)))
+    environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONPATH": path, "HOOKMON_ENGINE": "compiled"}
     environment["LD_PRELOAD"] = library
     # the interpreter itself: a virtual environment's link, or a shim before it, would be what is measured
     program = [os.path.realpath(sys.executable), "-S", str(ROOT / "benchmarks" / "programs" / "counted.py")]
@@ -120,13 +125,27 @@ def _make_library(folder: str) -> str:
     """Compile the clock that takes even steps and what tells callgrind when to count, and return the path of the library."""
     source, library = Path(folder, "counting.c"), Path(folder, "counting.so")
     source.write_text(LIBRARY)
-    _errors_of([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", str(source), "-o", str(library)])
+    _compile(source, library)
     return str(library)
+
+
+def _make_passing(folder: str) -> None:
+    """Compile the wrapper that does nothing, for this interpreter."""
+    include = Path(sysconfig.get_paths()["include"])
+    folders = [include, include.parent, *sorted(include.parent.glob(f"*/{include.name}"))]  # Debian's pyconfig.h is in the last
+    source = ROOT / "benchmarks" / "programs" / "passing.c"
+    _compile(source, Path(folder, "passing.so"), *(f"-I{found}" for found in folders))
+
+
+def _compile(source: Path, library: Path, *options: str) -> None:
+    _errors_of([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", *options, str(source), "-o", str(library)])
 
 
 def count_added(scenario: str) -> float:
     """Return the instructions that watching adds to a call."""
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder, tempfile.TemporaryDirectory(prefix="counting-") as beside:
+        if scenario == "passed on":
+            _make_passing(beside)
         if scenario != "request":
             bare, watched = _count_calls(scenario, folder, _make_library(beside))
             return (watched - bare) / CALLS

@@ -88,6 +88,20 @@ def awaited(shop: Any, count: int) -> int:
     return _await(shop.awaited, count)
 
 
+def wrapped(shop: Any, count: int) -> int:
+    """Call the function that has a wrapper under its name."""
+    call = shop.wrapped
+    started = clock()
+    for _ in repeat(None, count):
+        call()
+    return clock() - started
+
+
+def joined(shop: Any, count: int) -> int:
+    """Await the coroutine whose function has one."""
+    return _await(shop.joined, count)
+
+
 def _await(call: Any, count: int) -> int:
     global _runner
     if _runner is None:
@@ -115,6 +129,9 @@ LOOPS: dict[str, tuple[Loop, int]] = {
 
 BY_CODE: dict[str, tuple[Loop, int]] = {"coded": (coded, 200), "numbers": (numbers, 20), "awaited": (awaited, 200)}
 """Those of functions that are watched by the events of their code; "numbers" are eleven steps of a generator."""
+
+BY_NAME: dict[str, tuple[Loop, int]] = {"wrapped": (wrapped, 200), "joined": (joined, 200)}
+"""Those of functions that are watched by wrappers under their names, as all are before CPython 3.12."""
 
 
 def copy_of_shop(name: str) -> ModuleType:

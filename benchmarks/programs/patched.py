@@ -22,10 +22,10 @@ def watched_shop(folder: str, wrapt_folder: str) -> object:
     fixed = {"id": 1, "calls": ["function", "Shop.method", "coroutine", "level*"], "span": ""}
     by_argument = {"id": 2, "calls": ["named"], "span": "named {arg0}"}
     by_code = {"id": 3, "calls": ["coded", "numbers", "awaited"], "span": "", "via": "code"}
-    patch_module(shop, "watched_shop", [common | fixed, common | by_argument, common | by_code], Patches())
-    if not all(
-        is_timed(function) or is_watched(function) for function in (shop.function, shop.named)
-    ):  # or nothing would look like a very good result
+    by_name = {"id": 4, "calls": ["wrapped", "joined"], "span": "", "via": "name"}
+    patch_module(shop, "watched_shop", [common | watch for watch in (fixed, by_argument, by_code, by_name)], Patches())
+    either = all(is_timed(function) or is_watched(function) for function in (shop.function, shop.named))
+    if not (either and is_timed(shop.wrapped) and is_timed(shop.joined)):  # or nothing would look like a very good result
         raise RuntimeError("the shop could not be watched")
     return shop
 

@@ -9,6 +9,14 @@ def function() -> None:
     """Be called."""
 
 
+def wrapped() -> None:
+    """Be called by way of a wrapper under its name."""
+
+
+async def joined() -> None:
+    """Be awaited by way of such a wrapper."""
+
+
 def coded() -> None:
     """Be called, and counted by the events of its code."""
 

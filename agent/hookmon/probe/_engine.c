@@ -29,6 +29,7 @@
 #include "c/histogram.h"
 #include "c/hooks.h"
 #include "c/interned.h"
+#include "c/lane_fields.h"
 #include "c/lanes.h"
 #include "c/observers.h"
 #include "c/membership.h"

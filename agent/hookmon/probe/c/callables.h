@@ -40,6 +40,7 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->sited = (char)sited;
     self->target = target != Py_None ? Py_NewRef(target) : self->span ? PyObject_GetAttr(self->span, name_target) : NULL;
     PyErr_Clear(); /* a span of the tests' own */
+    self->is_fixed = self->span && !sited;
     self->until_weighed = until_weighed;
     self->events = until_weighed;
     self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call
@@ -47,7 +48,9 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
                        : PyType_IsSubtype(type, CallbackSourceType)           ? callback_source_call
                        : PyType_IsSubtype(type, SelectiveType)         ? selective_call
                        : PyType_IsSubtype(type, ApplicationType)       ? application_call
-                                                                       : timed_call;
+                       : !self->is_fixed || !PyFunction_Check(function) ? timed_call
+                       : is_counted()                                  ? timed_function_call_by_counter
+                                                                       : timed_function_call_by_system;
     return (PyObject *)self;
 }
 

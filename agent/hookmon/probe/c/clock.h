@@ -14,12 +14,18 @@
  * together meanwhile, and the rate. When counter and clock have ever gone apart (a suspend, a machine that has moved), we are
  * back at the system's clock for good. */
 
+static inline __attribute__((always_inline)) uint64_t
+read_system_ns(struct timespec *now)
+{
+    clock_gettime(CLOCK_MONOTONIC, now);
+    return (uint64_t)now->tv_sec * 1000000000u + (uint64_t)now->tv_nsec;
+}
+
 static __attribute__((noinline)) uint64_t
 system_ns(void)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+    return read_system_ns(&now);
 }
 
 #if defined(__linux__) && defined(__x86_64__)
@@ -56,6 +62,9 @@ static RARE uint64_t
 correct_counter(void)
 {
     uint64_t ticks, ns;
+    if (!counter.limit) { /* it was found wrong */
+        return system_ns();
+    }
     if (look_at_clocks(&ticks, &ns) < 0) {
         if (++counter.failures > MOST_FAILURES) {
             counter.limit = 0;
@@ -81,21 +90,37 @@ correct_counter(void)
     return ns;
 }
 
+static inline __attribute__((always_inline)) uint64_t
+counted_ns(void)
+{
+    uint64_t since = __rdtsc() - counter.ticks;
+    return LIKELY(since < counter.limit) ? counter.ns + (uint64_t)((unsigned __int128)since * counter.rate >> 32) : correct_counter();
+}
+
 static inline uint64_t
 now_ns(void)
 {
-    if (LIKELY(counter.limit)) {
-        uint64_t since = __rdtsc() - counter.ticks;
-        if (LIKELY(since < counter.limit)) {
-            return counter.ns + (uint64_t)((unsigned __int128)since * counter.rate >> 32);
-        }
-        return correct_counter();
-    }
-    return system_ns();
+    return LIKELY(counter.limit) ? counted_ns() : system_ns();
+}
+
+static inline int
+is_counted(void)
+{
+    return counter.limit != 0;
 }
 #else
 #define now_ns system_ns
+#define counted_ns system_ns
+#define is_counted() 0
 #endif
+
+/* Return the same for the hot path: it is known which clock there was when its wrapper was made, and each look has its own place, whose
+ * address need not be kept from one to the next. */
+static inline __attribute__((always_inline)) uint64_t
+known_clock_ns(int by_counter, struct timespec *now)
+{
+    return by_counter ? counted_ns() : read_system_ns(now);
+}
 
 /* Return the time since a stamp, never less than 0: a correction may put the clock back by a little. */
 static inline uint64_t

@@ -23,6 +23,7 @@
 #pragma once
 
 #include "base.h"
+#include "c_recursion.h"
 
 #if PY_VERSION_HEX < 0x030E0000
 #define HAS_FRAMES
@@ -140,32 +141,33 @@ frame_variable(PyFrameObject *frame, PyObject *name)
 #endif
 }
 
-/* CPython 3.12 counts calls in C against a limit of 1,500 that nobody can set, and a function of Python that is called by C takes two
- * of them (PY_EVAL_C_STACK_UNITS): a watched recursion would end at 748 levels. So these are given back while it runs: Python's own
- * limit counts its frames all the same, and layout.DEEPEST holds the stack. From 3.13 on there are 10,000. */
-#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
-enum { UNITS_OF_A_CALL = 2 };
-static inline PyThreadState *
-lend_c_recursion(void)
+/* Add two references to an object of ours, or take them away: such are never immortal, and Py_INCREF and Py_DECREF would ask. */
+#if defined(Py_GIL_DISABLED) || defined(Py_REF_DEBUG)
+static inline void
+hold_twice(PyObject *object)
 {
-    PyThreadState *thread = PyThreadState_Get();
-    thread->c_recursion_remaining += UNITS_OF_A_CALL;
-    return thread;
+    Py_INCREF(object);
+    Py_INCREF(object);
 }
 static inline void
-reclaim_c_recursion(PyThreadState *thread)
+let_go_twice(PyObject *object)
 {
-    thread->c_recursion_remaining -= UNITS_OF_A_CALL;
+    Py_DECREF(object);
+    Py_DECREF(object);
 }
 #else
-static inline PyThreadState *
-lend_c_recursion(void)
+static inline void
+hold_twice(PyObject *object)
 {
-    return NULL;
+    object->ob_refcnt += 2;
 }
 static inline void
-reclaim_c_recursion(PyThreadState *Py_UNUSED(thread))
+let_go_twice(PyObject *object)
 {
+    object->ob_refcnt -= 2;
+    if (!LIKELY(object->ob_refcnt)) {
+        _Py_Dealloc(object);
+    }
 }
 #endif
 

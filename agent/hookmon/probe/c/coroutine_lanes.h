@@ -85,9 +85,10 @@ coroutine_enter_task(Coroutine *self, PyThreadState *thread, Lane **lane)
     Lane *outer = *lane;
     *lane = (Lane *)fresh;
     (*lane)->context = context;
+    (*lane)->pairs = state.words + (*lane)->base;
     self->duties = OWNS_LANE;
     self->outer = outer;
-    if (LIKELY(!state.getcurrent && !state.forked && thread_epoch == state.epoch && thread_lane == outer)) {
+    if (LIKELY(thread_epoch == state.lane_epoch && thread_lane == outer)) {
         thread_lane = (Lane *)Py_NewRef((PyObject *)*lane);
         Py_DECREF((PyObject *)outer); /* the thread's reference; ours is the coroutine's now */
         return 0;
@@ -170,7 +171,7 @@ coroutine_open(Coroutine *self, PyThreadState *thread)
 static inline int
 coroutine_enter_lane(Coroutine *self)
 {
-    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && !self->outer)) {
+    if (LIKELY(thread_epoch == state.lane_epoch && !self->outer)) {
         self->outer = thread_lane; /* the thread's reference is ours until it goes back */
         thread_lane = (Lane *)Py_NewRef((PyObject *)self->lane);
         return 0;
@@ -187,7 +188,7 @@ coroutine_enter_lane(Coroutine *self)
 static inline void
 coroutine_leave_lane(Coroutine *self)
 {
-    if (LIKELY(!state.getcurrent && thread_epoch == state.epoch && thread_lane && self->outer)) {
+    if (LIKELY(thread_epoch == state.lane_epoch && self->outer)) {
         Lane *left = thread_lane;
         thread_lane = self->outer;
         self->outer = NULL;

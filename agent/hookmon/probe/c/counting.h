@@ -50,29 +50,52 @@ look_at_cost(Node *node)
     exception_restore_unless_new(&saved);
 }
 
+/* Have the shortest or the longest duration of a node be another one. */
+static RARE void
+widen_range(Node *node, uint64_t duration_ns)
+{
+    uint64_t *least = &state.words[node->total + MIN], *most = &state.words[node->total + MAX];
+    uint64_t min_ns = node->min_ns, max_ns = min_ns + node->range_ns;
+    if (min_ns == UINT64_MAX) { /* the first one */
+        max_ns = 0;
+    }
+    if (duration_ns < min_ns) {
+        min_ns = *least = duration_ns;
+    }
+    if (duration_ns > max_ns || !max_ns) {
+        max_ns = *most = duration_ns;
+    }
+    node->min_ns = min_ns;
+    node->range_ns = max_ns - min_ns;
+}
+
+/* Count a completed call in a bucket that is there. Says whether its cost is to be looked at. */
+static inline __attribute__((always_inline)) int
+count_in_bucket(Node *node, uint64_t duration_ns, uint64_t *count)
+{
+    (*count)++;
+    uint64_t now = *(volatile uint64_t *)count; /* read again later takes less than to keep it */
+    if (!LIKELY(duration_ns - node->min_ns <= node->range_ns)) { /* one comparison for both ends */
+        widen_range(node, duration_ns);
+    }
+    return now % CALLS_A_LOOK == 0;
+}
+
 /* Count a completed call; its time is charged separately. E_SAY. */
-static inline int
+static HOT __attribute__((noinline)) int
 count_call(Node *node, uint64_t duration_ns)
 {
-    int bucket = bucket_of(duration_ns);
-    int32_t octave = bucket / SUB_BUCKETS;
-    int32_t first = first_of(node, octave);
+    int bucket = (int)bucket_of(duration_ns);
+    int32_t first = first_of(node, bucket / SUB_BUCKETS);
     Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
     uint64_t *words = state.words; /* only now: I2 */
-    Py_ssize_t total = node->total;
-    CHECK(is_word(at) && is_word(total) && is_word(total + UNTIMED));
-    uint64_t count = ++words[at];
-    if (duration_ns < node->min_ns) {
-        node->min_ns = words[total + MIN] = duration_ns;
-    }
-    if (duration_ns > node->max_ns || !node->max_ns) {
-        node->max_ns = words[total + MAX] = duration_ns;
-    }
+    CHECK(is_word(at) && is_word(node->total) && is_word(node->total + UNTIMED));
+    int is_due = count_in_bucket(node, duration_ns, &words[at]);
     CHECK(words == state.words); /* I1 */
-    if (LIKELY(first && count % CALLS_A_LOOK)) {
+    if (LIKELY(first && !is_due)) {
         return 0;
     }
-    if (count % CALLS_A_LOOK == 0) {
+    if (is_due) {
         look_at_cost(node);
     }
     return 1;
@@ -110,7 +133,7 @@ move_call(PyObject *Py_UNUSED(module), PyObject *args)
         }
     }
     if (!(outcome & OUTCOME_UNTIMED)) {
-        int bucket = bucket_of(duration_ns);
+        int bucket = (int)bucket_of(duration_ns);
         Py_ssize_t first = first_of(node, bucket / SUB_BUCKETS);
         words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
         words[node->total] -= duration_ns;

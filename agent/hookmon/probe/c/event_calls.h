@@ -24,7 +24,7 @@ enum { DEEPEST_BY_EVENTS = DEEPEST / 4 * 3 };
 static inline Node *
 find_event_node(Timed *self, Node *parent, PyObject *const *args, Py_ssize_t count)
 {
-    if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
+    if (LIKELY(parent == self->last_parent && !(self->last_node->special & IS_RETIRED))) {
         PyObject *span = cached_span(self, args, count);
         if (LIKELY(span && (span == self->span || span == self->last_span))) {
             return (Node *)Py_NewRef(self->last_node);

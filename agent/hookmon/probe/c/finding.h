@@ -119,18 +119,34 @@ look_up_node(Node *parent, PyObject *span)
 static vectorcallfunc slot_of_ours;
 #endif
 
+/* Say whether a function that is called so is called by way of us. */
+static inline int
+is_ours(vectorcallfunc way)
+{
+#ifdef HAS_SLOTS
+    return way == slot_of_ours;
+#else
+    (void)way;
+    return 0;
+#endif
+}
+
+/* Say whether a result can be awaited: the call ends when that does. */
+static inline int
+is_awaitable(PyObject *result)
+{
+    PyAsyncMethods *async = Py_TYPE(result)->tp_as_async;
+    return async && async->am_await;
+}
+
 /* Call the watched function. */
 static inline PyObject *
 call(PyObject *function, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     if (LIKELY(PyFunction_Check(function))) {
         PyThreadState *thread = lend_c_recursion();
-#ifdef HAS_SLOTS
         vectorcallfunc way = vectorcall_of(function);
-        PyObject *result = (LIKELY(way != slot_of_ours) ? way : state.plain)(function, args, nargsf, kwnames);
-#else
-        PyObject *result = vectorcall_of(function)(function, args, nargsf, kwnames);
-#endif
+        PyObject *result = (LIKELY(!is_ours(way)) ? way : state.plain)(function, args, nargsf, kwnames);
         reclaim_c_recursion(thread);
         return result;
     }

@@ -81,7 +81,7 @@ on_fork_in_child(void)
     }
     if (!state.forked) { /* else nothing has been recorded since the last one */
         state.forked = 1;
-        state.epoch++;
+        begin_epoch();
     }
 }
 

@@ -6,10 +6,14 @@
 
 _Static_assert(SUB_BUCKETS == 16 && FIRST_BUCKET == 2, "the limits below are those of scale 4, of seconds in nanoseconds");
 
-/* An entry for each value of the 6 bits behind the leading one, a 64th of the way from a power of two to the next. It is the limit of
- * a bucket that lies in that 64th, the largest number where none does; its lowest 5 bits say how many limits lie below. A duration of
- * less than 2**48 ns has zeros there, so these bits change no comparison. */
-static uint64_t threshold[64] __attribute__((aligned(64)));
+/* A double holds a duration below 2**53 ns exactly: above its 52 bits of mantissa stands the power of two, and so its upper bits, down
+ * to four of the mantissa, are the number of a sixteenth of an octave. Buckets are not even sixteenths. There is an entry for each value
+ * of the 6 highest bits of the mantissa, a 64th of the way from a power of two to the next. Added to the bits of the double it moves
+ * them such that those upper bits become the bucket: the limit of a bucket that lies in this 64th (there is one at most) comes to lie on
+ * an even sixteenth. */
+static uint64_t shift_of[64] __attribute__((aligned(64)));
+
+enum { MANTISSA_BITS = 52, BUCKET_BITS = MANTISSA_BITS - 4, PART_BITS = MANTISSA_BITS - 6, POWER_OF_ONE = 1023 };
 
 static void
 fill_histogram(void)
@@ -27,35 +31,39 @@ fill_histogram(void)
         if (n & 4) value *= 1.18920711500272106671749997056047591529L;
         if (n & 2) value *= 1.09050773266525765920701065576070797899L;
         if (n & 1) value *= 1.04427378242741384032196647873992910237L;
-        limit[i] = (uint64_t)value;
+        limit[i] = ((uint64_t)value & INT64_MAX) >> (63 - MANTISSA_BITS); /* as a mantissa, without the leading one */
     }
     for (int part = 0; part < 64; part++) {
-        uint64_t first = (1ull << 63) + ((uint64_t)part << 57);
-        uint64_t last = first + ((1ull << 57) - 1);
-        unsigned below = 0;
-        uint64_t within = UINT64_MAX;
+        uint64_t first = (uint64_t)part << PART_BITS;
+        uint64_t last = first + ((1ull << PART_BITS) - 1);
+        uint64_t below = FIRST_BUCKET;
+        int within = -1;
         for (int i = 0; i < SUB_BUCKETS; i++) {
             if (limit[i] < first) {
                 below++;
             }
             else if (limit[i] <= last) {
-                within = limit[i];
+                within = i;
             }
         }
-        threshold[part] = (within & ~31ull) | below;
+        shift_of[part] = within < 0 ? (below << BUCKET_BITS) - first : ((below + 1) << BUCKET_BITS) - limit[within] - 1;
+        shift_of[part] -= (uint64_t)POWER_OF_ONE << MANTISSA_BITS;
     }
 }
 
-static inline int
+/* Return the bucket of a duration from 1 to 2**47 ns. Of others, and of negative ones, the octave is none. */
+static inline uint64_t
+plain_bucket(uint64_t duration_ns)
+{
+    double value = (double)(int64_t)duration_ns;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits + shift_of[bits >> PART_BITS & 63]) >> BUCKET_BITS;
+}
+
+static inline unsigned
 bucket_of(uint64_t duration_ns)
 {
-    if (duration_ns <= 1) {
-        return FIRST_BUCKET;
-    }
-    int power = 63 - __builtin_clzll(duration_ns);
-    uint64_t mantissa = duration_ns << (63 - power);
-    int part = (int)(mantissa >> 57) & 63;
-    uint64_t limit = threshold[part];
-    int bucket = power * SUB_BUCKETS + FIRST_BUCKET + (int)(limit & 31) + (mantissa > limit);
-    return bucket < OCTAVES * SUB_BUCKETS ? bucket : OCTAVES * SUB_BUCKETS - 1;
+    uint64_t bucket = plain_bucket(duration_ns);
+    return LIKELY(bucket < OCTAVES * SUB_BUCKETS) ? (unsigned)bucket : duration_ns ? OCTAVES * SUB_BUCKETS - 1 : FIRST_BUCKET;
 }

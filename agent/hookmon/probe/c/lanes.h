@@ -86,6 +86,7 @@ lane_init(Lane *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     self->base = base;
+    self->pairs = state.words + base;
     self->moved_depth = -1;
     Py_XSETREF(self->task, Py_NewRef(task));
     Py_XSETREF(self->node, (Node *)Py_NewRef(node));
@@ -126,106 +127,11 @@ lane_dealloc(Lane *self)
     Py_DECREF(type);
 }
 
-static PyObject *
-lane_get_node(Lane *self, void *Py_UNUSED(closure))
+/* Return the lane of the running greenlet, borrowed; NULL without an error when it has none yet, or a thread has none. */
+static HOT __attribute__((noinline)) Lane *
+greenlet_lane(void)
 {
-    return Py_NewRef(self->node ? (PyObject *)self->node : Py_None);
-}
-
-static int
-lane_set_node(Lane *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    if (!value || !Py_IS_TYPE(value, NodeType)) {
-        PyErr_SetString(PyExc_TypeError, "a lane's node is a Node");
-        return -1;
-    }
-    Py_XSETREF(self->node, (Node *)Py_NewRef(value));
-    return 0;
-}
-
-static PyObject *
-lane_get_trace(Lane *self, void *Py_UNUSED(closure))
-{
-    return Py_NewRef(self->trace ? (PyObject *)self->trace : Py_None);
-}
-
-static int
-lane_set_trace(Lane *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    if (!value || (value != Py_None && !Py_IS_TYPE(value, TraceType))) {
-        PyErr_SetString(PyExc_TypeError, "a lane's trace is a Trace or None");
-        return -1;
-    }
-    Py_XSETREF(self->trace, value == Py_None ? NULL : (Trace *)Py_NewRef(value));
-    return 0;
-}
-
-static PyObject *
-lane_get_moved(Lane *self, void *Py_UNUSED(closure))
-{
-    if (!self->moves) {
-        Py_RETURN_NONE;
-    }
-    PyObject *answer = PyDict_New();
-    for (int i = 0; answer && i < self->moves; i++) {
-        if (PyDict_SetItem(answer, (PyObject *)self->moved[i].from, (PyObject *)self->moved[i].to) < 0) {
-            Py_CLEAR(answer);
-        }
-    }
-    return answer;
-}
-
-static int
-lane_set_moved(Lane *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    if (!value || (value != Py_None && !PyDict_Check(value))) {
-        PyErr_SetString(PyExc_TypeError, "what moved is a dict or None");
-        return -1;
-    }
-    forget_moves(self);
-    PyObject *from, *to;
-    Py_ssize_t at = 0;
-    while (value != Py_None && PyDict_Next(value, &at, &from, &to)) {
-        if (Py_IS_TYPE(from, NodeType) && Py_IS_TYPE(to, NodeType) && move_node(self, (Node *)from, (Node *)to) < 0) {
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static PyObject *
-lane_forget_calls(Lane *self, PyObject *Py_UNUSED(ignored))
-{
-    forget_calls(self, 0);
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef lane_methods[] = {
-    {"forget_calls", (PyCFunction)lane_forget_calls, METH_NOARGS, "forget_calls($self, /)\n--\n\nLet go of calls whose end nobody will tell."},
-    {NULL, NULL, 0, NULL},
-};
-
-static PyGetSetDef lane_getset[] = {
-    {"trace", (getter)lane_get_trace, (setter)lane_set_trace, NULL, NULL},
-    {"moved", (getter)lane_get_moved, (setter)lane_set_moved, NULL, NULL},
-    {"node", (getter)lane_get_node, (setter)lane_set_node, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyMemberDef lane_members[] = {
-    {"base", Py_T_PYSSIZET, offsetof(Lane, base), 0, NULL},
-    {"task", Py_T_OBJECT_EX, offsetof(Lane, task), 0, NULL},
-    {NULL, 0, 0, 0, NULL},
-};
-
-/* Return the running lane, borrowed; NULL without an error when there is none yet. */
-static inline Lane *
-present_lane(void)
-{
-    if (!state.getcurrent) {
-        return thread_epoch == state.epoch ? thread_lane : NULL;
-    }
-    if (state.forked) {
+    if (!state.getcurrent || state.forked) {
         return NULL;
     }
     PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
@@ -238,6 +144,13 @@ present_lane(void)
         return NULL;
     }
     return (Lane *)lane;
+}
+
+/* Return the running lane, borrowed; NULL without an error when there is none yet. */
+static inline Lane *
+present_lane(void)
+{
+    return LIKELY(thread_epoch == state.lane_epoch) ? thread_lane : greenlet_lane();
 }
 
 /* Return the same. E_KEEP. */
@@ -267,7 +180,7 @@ static void
 on_thread_end(void *value)
 {
     Ended *ended = value;
-    ended->running = thread_epoch == ended->epoch ? thread_lane : NULL;
+    ended->running = thread_epoch == ended->epoch + 1 ? thread_lane : NULL;
     ended->next = __atomic_load_n(&ended_threads, __ATOMIC_RELAXED);
     while (!__atomic_compare_exchange_n(&ended_threads, &ended->next, ended, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
     }
@@ -363,10 +276,13 @@ run_lane(Lane *lane)
     if (state.forked) { /* or the parent's lane, which a step gives back, would become one of this epoch */
         notice_fork();
     }
+    if (lane) {
+        lane->pairs = state.words + lane->base; /* one was made before there were words */
+    }
     if (!state.getcurrent) {
-        Lane *before = thread_epoch == state.epoch ? thread_lane : NULL;
+        Lane *before = thread_epoch == state.lane_epoch ? thread_lane : NULL;
         thread_lane = (Lane *)Py_XNewRef((PyObject *)lane);
-        thread_epoch = state.epoch;
+        thread_epoch = lane ? state.lane_epoch : 0;
         Py_XDECREF(before);
         return;
     }

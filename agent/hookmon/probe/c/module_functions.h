@@ -131,6 +131,7 @@ use_greenlets(PyObject *Py_UNUSED(module), PyObject *args)
     }
     Py_XSETREF(state.greenlet_lanes, Py_NewRef(lanes));
     Py_XSETREF(state.getcurrent, Py_NewRef(getcurrent));
+    state.lane_epoch = NO_EPOCH;
     Py_RETURN_NONE;
 }
 
@@ -141,7 +142,7 @@ after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         state.forked = 0;
     }
     else {
-        state.epoch++;
+        begin_epoch();
     }
 #ifdef HAS_LOOPS
     own_pid = getpid();

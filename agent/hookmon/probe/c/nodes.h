@@ -157,6 +157,7 @@ fill_node(Node *self, PyObject *parent, PyObject *span, uint32_t number, Py_ssiz
     self->depth = (int16_t)depth;
     self->slot = (int16_t)(2 * (depth < LANE_DEPTH - 1 ? depth : LANE_DEPTH - 1));
     self->min_ns = UINT64_MAX;
+    self->special = depth == 0 && state.joining ? IS_OUTERMOST : 0;
     forget_octaves(self);
 }
 
@@ -189,6 +190,7 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
     self->per_transaction = self->computing = 0;
     self->total = SCRATCH_TOTAL;
     self->slot = 0;
+    self->special = IS_RETIRED;
     forget_octaves(self);
     self->octave[0] = RETIRED;
     Py_CLEAR(self->tail);
@@ -297,6 +299,7 @@ static PyMemberDef node_members[] = {
     {"skip", Py_T_SHORT, offsetof(Node, skip), 0, NULL},
     {"per_transaction", Py_T_INT, offsetof(Node, per_transaction), 0, NULL},
     {"computing", Py_T_INT, offsetof(Node, computing), 0, NULL},
+    {"is_outermost", Py_T_BOOL, offsetof(Node, special), 0, NULL},
     {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
     {"floor_ns", Py_T_ULONGLONG, offsetof(Node, floor_ns), 0, NULL},
     {NULL, 0, 0, 0, NULL},

@@ -1,7 +1,7 @@
 /* The numbers that C and Python share. Made by .ci/numbers; do not edit it by hand. */
 #pragma once
 
-#define NUMBERS 0x27FB8FFF /* the digest of all below */
+#define NUMBERS 0x4CE64204 /* the digest of all below */
 
 #define HEADER_MAGIC 0
 #define HEADER_VERSION 1

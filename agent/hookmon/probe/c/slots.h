@@ -96,7 +96,7 @@ taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyOb
             return PyErr_Occurred() ? NULL : state.plain(function, args, nargsf, kwnames);
         }
         Py_INCREF(timed);
-        PyObject *result = time_call(timed, function, args, nargsf, kwnames);
+        PyObject *result = time_any_call(timed, function, args, nargsf, kwnames);
         Py_DECREF(timed);
         return result;
     }
@@ -178,7 +178,8 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
     }
     else {
         nested_slots++;
-        result = time_call(timed, function, args, nargsf, kwnames);
+        result = timed->is_fixed ? time_call(timed, function, state.plain, args, nargsf, kwnames, is_counted())
+                                 : time_any_call(timed, function, args, nargsf, kwnames);
         nested_slots--;
     }
     Py_DECREF(timed);

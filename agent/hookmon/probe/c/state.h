@@ -51,6 +51,7 @@ static struct {
     PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
     PyObject *root;
     unsigned epoch;       /* counts forks: a lane of an earlier one is not ours */
+    unsigned lane_epoch;  /* what a thread's own lane is to have: 1 + the epoch; NO_EPOCH with greenlets, where threads have none */
     int joining;          /* there has been a transaction */
     int forked;           /* this process is a fork, and `recorder` does not know of it yet: see forks.h */
     const uint64_t *control; /* the launcher's page: see control.h */
@@ -77,10 +78,25 @@ static struct {
     vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
     uint64_t plan_taken; /* the number of the last addition to the plan: see control.h */
     PyObject *members; /* context variable: who belongs to which transaction */
-} state __attribute__((aligned(64))) = {.control = no_control};
+} state __attribute__((aligned(64))) = {.control = no_control, .lane_epoch = 1};
 
-OWN_TO_THREAD Lane *thread_lane;
-OWN_TO_THREAD unsigned thread_epoch;
+enum { NO_EPOCH = -1 };
+
+/* Begin another epoch: whatever threads and wrappers remember is not ours any more. */
+static inline void
+begin_epoch(void)
+{
+    state.epoch++;
+    state.lane_epoch = state.getcurrent ? (unsigned)NO_EPOCH : state.epoch + 1;
+}
+
+/* What runs in this thread: the lane is never NULL where the epoch is the state's `lane_epoch`. */
+OWN_TO_THREAD struct {
+    Lane *lane;
+    unsigned epoch;
+} own_lane;
+#define thread_lane own_lane.lane
+#define thread_epoch own_lane.epoch
 OWN_TO_THREAD unsigned long own_ident;
 
 /* Return the identity of this thread, which a fork does not change. */

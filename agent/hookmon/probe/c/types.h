@@ -6,7 +6,9 @@
  *     from 3.12 on an allocation, at which the garbage collector may begin. After it read again: `state.words`, `lane->base`, the node
  *     and its slot. A fork retires nodes and lanes; a transaction that gets its name replaces nodes (`follow_move`).
  * I3  References. A lane owns its node. During a call, the C frame of the caller owns that reference instead, and the lane owns the
- *     node that is called.
+ *     node that is called; the frame has a second one to it. A thread owns the lane that it runs, a coroutine what it puts aside for
+ *     its steps: neither lets go of a lane with open calls, except that a fork or a detaching keeps it for ever. So the hot path,
+ *     which only knows lanes of threads, has no reference to the lane.
  * I4  Errors. The comment of a function says which of these holds:
  *       E_SET    NULL or -1 comes with an error.
  *       E_ASK    NULL comes perhaps with an error: ask PyErr_Occurred().
@@ -41,12 +43,18 @@ typedef struct {
     PyObject_HEAD
     uint32_t number;
     int32_t total; /* index of the total; minimum and maximum follow */
-    uint64_t min_ns;
-    uint64_t max_ns;
+    uint64_t min_ns;   /* UINT64_MAX until there is one, */
+    uint64_t range_ns; /* and what the longest one took longer */
     int16_t slot; /* offset in a lane */
-    int16_t skip; /* 0: all calls are timed; else counts up to the next one that is */
     int16_t depth;
-    char entry;      /* its calls are transactions */
+    union {
+        struct {
+            int16_t skip; /* 0: all calls are timed; else counts up to the next one that is */
+            char entry;   /* its calls are transactions */
+            char special; /* IS_OUTERMOST, IS_RETIRED */
+        };
+        uint32_t is_special; /* 0: a call is nothing but counted and timed */
+    };
     char is_request; /* by the kind of its target */
     /* The octaves that were used last, one even and one odd: calls of one place lie in one or two that are neighbours. */
     uint8_t used[2];
@@ -101,6 +109,9 @@ typedef struct {
     unsigned serial;      /* 0: in none */
 } Span;
 
+/* Of a node: its calls lie at the root of their lane, and may belong to a transaction; what they count is the parent process's. */
+enum { IS_OUTERMOST = 1, IS_RETIRED = 2 };
+
 /* A completed call in a transaction. */
 typedef struct {
     Node *node;
@@ -146,7 +157,8 @@ typedef struct {
     int open_calls;
     int open_room;
     OpenCall *open; /* innermost last */
-    uint64_t unused[2];
+    uint64_t *pairs; /* the words from `base` on */
+    uint64_t unused[1];
 } Lane;
 _Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
 
@@ -207,8 +219,8 @@ typedef struct {
     PyObject *span; /* NULL: `name` finds it */
     Node *last_parent; /* where the last call found its node */
     Node *last_node;
-    unsigned last_epoch;
-    char sited;   /* the calling line tells spans apart */
+    char sited;       /* the calling line tells spans apart */
+    char is_fixed;    /* nothing does, nor do the arguments: it is always `span` */
     char is_given_up; /* its calls are not recorded any more: see weighing.h */
     unsigned short until_weighed; /* events, 0 = it never is */
     /* a line of 64 bytes ends here */

@@ -127,8 +127,8 @@ def _after_fork() -> None:
 def notice_fork() -> None:
     """Begin anew in a child that was forked in C, of which Python tells nobody.
 
-    The C library tells the compiled engine, which calls this before it counts anything. The pure engine compares process numbers
-    before it makes a node, lane or bucket. Until then it counts calls of known nodes into the parent's shard.
+    The C library tells the compiled engine before it counts anything. The pure one compares process numbers before it makes a
+    node, lane or bucket, and until then counts calls of known nodes into the parent's shard.
     """
     native_forks.notice()
     lane = getattr(current, "lane", None) if NAME == "pure" else None
@@ -251,6 +251,9 @@ def join_from_now_on() -> None:
     if not joining:
         joining = True
         tree.join_from_now_on()
+        outermost: list[Any] = [node for node in all_nodes() if node.parent is root] if NAME == "compiled" else []
+        for node in outermost:  # those that are made from now on know it
+            node.is_outermost = True
 
 
 def new_bucket(node: Node, duration_ns: int) -> int:
@@ -263,11 +266,9 @@ def new_bucket(node: Node, duration_ns: int) -> int:
 @shielded(0)
 def _new_bucket(node: Node, duration_ns: int) -> int:
     bucket = bucket_of(duration_ns)
+    octave = bucket // SUB_BUCKETS
     shard = arena()
-    at = 0
-    if shard is not None and node.number:
-        octave = bucket // SUB_BUCKETS
-        at = shard.record(layout.BUCKETS, node.number, [octave], SUB_BUCKETS)
+    at = shard.record(layout.BUCKETS, node.number, [octave], SUB_BUCKETS) if shard is not None and node.number else 0
     if not at:
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
@@ -280,8 +281,7 @@ _spare_lane = Lane(layout.SCRATCH_LANE, None, root)  # where there was no memory
 @shielded(_spare_lane)
 def new_lane(task: int | None = None) -> Lane:
     """Return a lane for the running thread or greenlet, or for the task with the given identity."""
-    shard = arena()
-    base = 0
+    base, shard = 0, arena()
     if shard is not None:
         kind = shard.string("task" if task is not None else _lane_kind)
         lane = _spares.take()
