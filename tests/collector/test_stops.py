@@ -33,7 +33,7 @@ os.kill = kill
 signals.hold()
 program = os.spawnlp(os.P_NOWAIT, "sleep", "sleep", "600")
 print(program, flush=True)
-launch.wait(program, lambda: 0.05, lambda: None)
+launch.wait(program, lambda look: 0.05, lambda: None)
 """
 """A launcher that is held back at two moments as long as there is a file of that name: before it stops, and when it goes on."""
 

@@ -88,6 +88,7 @@ ANOTHER = {
     "oldest",
     "samples",
     "account",
+    "usage",
 }
 """Keys of values that are another in each run."""
 
