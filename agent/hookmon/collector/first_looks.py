@@ -22,6 +22,9 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PARENT, _WAITED, _USER, _SYSTEM, _THREADS, _STARTED, _PAGES, _IMAGE = 1, 8, 11, 12, 17, 19, 21, 45
 _LARGEST_BYTES = 1 << 20
 
+_LEAST_PEAK_BYTES = 1 << 20
+"""Less has only a process that was looked at while its image was being loaded: its peak is not known."""
+
 
 class FirstLooks:
     """A program while it lives: the first look once it has been executed, and the last before it is reaped."""
@@ -131,7 +134,7 @@ class FirstLooks:
             "duration_ns": max(0, self.ended_ns - self.started_ns),
             "started_ns": self.started_ns,
             "cpu_ns": self.cpu_ns,
-            "rss_max_bytes": max(peak, peak_bytes),
+            "rss_max_bytes": max(peak if peak >= _LEAST_PEAK_BYTES else 0, peak_bytes),
             "threads_max": int(self.stat[_THREADS]) if self.stat else 0,
             "files_max": self.descriptors,
             "read_bytes": self.read_bytes,
