@@ -193,6 +193,7 @@ def launcher_is_alive(run: Run) -> bool:
     if run.pids not in ("", run_folder.pid_namespace()):
         return False  # its number means another process here
     try:
-        return abs(created_s(run.launcher_pid) - run.launcher_started) < 1
+        created = created_s(run.launcher_pid)
     except OSError:
         return False
+    return created > 0 and abs(created - run.launcher_started) < 1

@@ -50,7 +50,7 @@ def _load_installed() -> tuple[ModuleType | None, str, str]:
     except ModuleNotFoundError:
         return None, MISSING, layout.NOTE_NO_ENGINE
     except ImportError as error:  # a subinterpreter, or a file that the system cannot load
-        is_of_interpreter = "subinterpreter" in str(error)
+        is_of_interpreter = any(word in str(error) for word in ("subinterpreter", "main interpreter"))  # CPython's, and our own
         return None, f"the compiled one cannot be loaded: {error}", "" if is_of_interpreter else layout.NOTE_STALE_ENGINE
     if not _is_current(_engine):
         return None, STALE, layout.NOTE_STALE_ENGINE
