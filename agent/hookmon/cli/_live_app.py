@@ -124,7 +124,7 @@ class LiveApp(App[None]):
             began = time.monotonic()
             snapshot = await asyncio.to_thread(self.live.look, time.monotonic_ns())
             self.history.observe(snapshot)
-            if not self.is_paused:
+            if not self.is_paused and self.screen_stack:
                 with suppress(NoMatches):  # the view is just being taken down
                     self.draw()
             if snapshot.ended:
