@@ -18,6 +18,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from hookmon.collector.interpreter import run_isolated
 from hookmon.core.errors import DoorError
 from hookmon.core.record import Record
 
@@ -33,7 +34,6 @@ _MARK = "# hookmon enable"
 
 _HEAD = f"{_MARK} wrote this, hookmon disable removes it. It does nothing unless HOOKMON or HOOKMON_RUN is set.\n"
 _LARGEST = 16_384
-_TIMEOUT_S = 30
 _SAYS = "hookmon says: "
 _ASK = """
 import json, sys, sysconfig
@@ -78,18 +78,8 @@ def find_environment(venv: Path | None) -> Environment:
     Raises DoorError where there is none that the probe could run in.
     """
     python = sys.executable if venv is None else _interpreter_of(venv)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("HOOKMON", "PYTHON"))}
     try:
-        done = subprocess.run(
-            [python, "-I", "-c", _ASK, _SAYS],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        done = run_isolated(python, _ASK, _SAYS)
         (major, minor), name, prefix, folder, is_looked_at = json.loads(done.stdout.rpartition(_SAYS)[2])
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise DoorError(f"{python}: it is no Python 3.11 or newer that can be asked: {error}") from error

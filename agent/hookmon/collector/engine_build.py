@@ -17,6 +17,7 @@ from pathlib import Path
 
 from hookmon import __version__
 from hookmon.collector import engines
+from hookmon.collector.interpreter import run_isolated
 from hookmon.core.errors import EngineError
 from hookmon.core.layout import NEWEST_MINOR, NUMBERS
 from hookmon.core.record import Record
@@ -24,7 +25,6 @@ from hookmon.core.record import Record
 OLDEST = (3, 11)
 NEWEST = (3, NEWEST_MINOR)
 FLAGS = ("-O2", "-DNDEBUG", "-fwrapv", "-fPIC", "-Wall", "-Wextra", "-Wno-missing-field-initializers")
-_TIMEOUT_S = 30
 _COMPILES_S = 600
 _SAYS = "hookmon says: "
 _ASK = """
@@ -90,16 +90,7 @@ def ask(path: str, includes: list[str] | None = None) -> Interpreter:
     Raises EngineError where no engine can be built for it.
     """
     try:
-        done = subprocess.run(
-            [path, "-I", "-c", _ASK, _SAYS],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="surrogateescape",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        done = run_isolated(path, _ASK, _SAYS)
         answer = json.loads(done.stdout.rpartition(_SAYS)[2])
         version = (int(answer["version"][0]), int(answer["version"][1]))
     except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError) as error:
@@ -173,25 +164,12 @@ def compile_to(path: Path, interpreter: Interpreter, flags: tuple[str, ...] = ()
 def try_out(path: Path, interpreter: Interpreter) -> None:
     """Have an interpreter load an engine. Raises EngineError where it cannot."""
     try:
-        done = subprocess.run(
-            [interpreter.path, "-I", "-c", _TRY, str(path)],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_TIMEOUT_S,
-            check=False,
-        )
+        done = run_isolated(interpreter.path, _TRY, str(path))
     except (OSError, subprocess.SubprocessError) as error:
         raise EngineError(f"{interpreter.path}: it cannot be started: {error}") from error
     if done.returncode or done.stdout != str(NUMBERS):
         reason = done.stderr.strip().rpartition("\n")[2] or f"exit code {done.returncode}"
         raise EngineError(f"the engine was compiled, and {interpreter.name} cannot load it: {reason[:300]}")
-
-
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("HOOKMON", "PYTHON"))}
 
 
 def _compiler(interpreter: Interpreter) -> list[str]:

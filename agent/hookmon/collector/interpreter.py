@@ -7,6 +7,7 @@ own, which runs no program. Runs on the launcher's side.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Iterable, Mapping
 
@@ -103,6 +104,23 @@ class Interpreter(Record):
     def can_be_built(self) -> bool:
         """Say whether `hookmon engine build` may bring the compiled engine."""
         return self.engine_note in (layout.NOTE_NO_ENGINE, layout.NOTE_STALE_ENGINE)
+
+
+def run_isolated(python: str, code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run code in an interpreter, out of reach of this environment's variables, and of the current folder.
+
+    Raises OSError, and subprocess.SubprocessError after half a minute.
+    """
+    return subprocess.run(
+        [python, "-I", "-c", code, *arguments],
+        env={name: value for name, value in os.environ.items() if not name.startswith(("HOOKMON", "PYTHON"))},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="surrogateescape",
+        timeout=_TIMEOUT_S,
+        check=False,
+    )
 
 
 def engine_of(interpreter: list[str]) -> tuple[str, str]:

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 
-from hookmon.collector import signals
+from hookmon.collector import new_folder, signals
 from hookmon.core.errors import LaunchError
 
 TYPE_CHECKING = False  # type checkers read it as true
@@ -69,14 +69,7 @@ def environment(
 
 def clock_source() -> str:
     """Return what the kernel keeps time by, "" where it does not tell."""
-    try:
-        source = os.open("/sys/devices/system/clocksource/clocksource0/current_clocksource", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return os.read(source, 100).decode("ascii").strip()
-        finally:
-            os.close(source)
-    except (OSError, ValueError):
-        return ""
+    return new_folder.read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource")
 
 
 def wrapt_folder() -> str:

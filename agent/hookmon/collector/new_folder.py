@@ -147,14 +147,19 @@ def mount_namespace() -> str:
 
 def boot_id() -> str:
     """Return what tells this boot of the machine from others, "" where the kernel does not say."""
+    return read_line("/proc/sys/kernel/random/boot_id")
+
+
+def read_line(path: str) -> str:
+    """Return the one line of a small file of the kernel; "" where there is none: not Linux, or no /proc."""
     try:
-        descriptor = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.read(descriptor, 100).decode("ascii").strip()
         finally:
             os.close(descriptor)
     except (OSError, ValueError):
-        return ""  # not Linux, or no /proc
+        return ""
 
 
 def _namespace(kind: str) -> str:
