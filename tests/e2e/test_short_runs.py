@@ -390,3 +390,16 @@ def test_a_report_that_nobody_reads_changes_no_exit_code(project: Path):
     ended = subprocess.run(command, cwd=project, env=environment(project, env(project)), stderr=writing, check=False)
     os.close(writing)
     assert ended.returncode == 3
+
+
+@pytest.mark.parametrize("seconds", [0, 0.6])
+def test_a_program_that_deletes_the_store_ends_as_always(project: Path, seconds: float):
+    """As a cleaning of the project folder does, before or after the collector has taken over."""
+    prepare(project)
+    code = f"import shutil, time; shutil.rmtree('.hookmon'); time.sleep({seconds}); raise SystemExit(3)"
+    done = run_quietly(project, PYTHON, "-c", code, count=True)
+    assert "hookmon.cli._brief" in imported(done)
+    assert done.exit_code == 3
+    told = [line for line in done.stderr.splitlines() if line.startswith("hookmon: ")]
+    assert len(told) == 1
+    assert "the run cannot be saved" in told[0]

@@ -32,9 +32,20 @@ class AdoptedSession(Session):
         launch.raise_limit()
         assert brief.run_file is not None
         self._run_file = RunFile(Path(brief.run_file.path))
-        run = self._run_file.load()
+        run = self._load()
         self._machine = Machine(brief.machine_ns)
         self.collector = Collector(run, self._run_file)
+
+    def _load(self) -> Run:
+        """Return the run as it began: from memory, where the program has deleted its file, with all of the store."""
+        try:
+            return self._run_file.load()
+        except RunFileError:
+            copy = self._folder / run_folder.UNKEPT_FILE_NAME
+            copy.write_bytes(self._brief.content.filled(self._brief.begun, {}))
+            run = RunFile(copy).load()
+            copy.unlink()
+            return run
 
     def follow(self) -> None:
         """Begin to follow the program, which runs."""

@@ -84,6 +84,7 @@ class BriefRun:
         self.command = command
         self.given = given
         self.values: dict[str, Any] = {}  # of the run, by field of store.Run
+        self.begun: dict[str, Any] = {}  # as they were when it began
         self.looks = first_looks.FirstLooks(0)
         self.children: dict[int, first_looks.FirstLooks] = {}  # of the program
         self.used_ns = 0
@@ -144,8 +145,8 @@ class BriefRun:
                 "started_ns": time.monotonic_ns(),
                 "state": "running",
             }
-            begun = self.values | {"more": {}, "interval_ns": 0}
-            self.run_file = short_run.reserve(where.runs_of(entry["project"]), self.content, begun)
+            self.begun = self.values | {"more": {}, "interval_ns": 0}
+            self.run_file = short_run.reserve(where.runs_of(entry["project"]), self.content, self.begun)
             if self.run_file is not None:
                 self.values["id"] = self.run_file.number
                 folder.write_note(self.run_file.path)
