@@ -43,7 +43,10 @@ def main() -> None:
     _fill_standard_descriptors()
     _stand_back()
     if sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ:
-        _run_briefly()
+        try:
+            _run_briefly()
+        except KeyboardInterrupt:
+            _leave(-2)  # SIGINT
     try:
         import click
 
@@ -53,6 +56,8 @@ def main() -> None:
     except (ImportError, SyntaxError, AttributeError) as error:
         sys.stderr.write(f"hookmon: a package that it needs cannot be imported: {error} [installation]\n")
         _leave(_OWN_FAILURE)
+    except KeyboardInterrupt:
+        _leave(-2)
     try:
         answer: object = verbs.main(prog_name="hookmon", standalone_mode=False)
     except EarlySignal as early:
@@ -71,7 +76,7 @@ def main() -> None:
         _output.tell(f"hookmon: the output cannot be written: {error.strerror} [output]")
         answer = HookmonError.exit_code
     except (click.Abort, KeyboardInterrupt):
-        answer = -2  # SIGINT
+        answer = -2
     except MemoryError:
         answer = _tell(LaunchError("it is allowed too little memory: 40 MB of addresses are enough", _OWN_FAILURE, code="memory"))
     if isinstance(answer, int) or sys.flags.inspect:
