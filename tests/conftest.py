@@ -59,6 +59,22 @@ def pytest_terminal_summary(terminalreporter: Any) -> Iterator[None]:
     terminalreporter.write_line(tiers.summary(report for report in ran if report.when == "call"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Any:
+    """Have a test that fails tell how the last commands ended and what they printed, whatever it looked at first."""
+    report = yield
+    if report.failed:
+        report.sections += runs.tell_ended()
+    return report
+
+
+def pytest_runtest_logstart(location: tuple[str, int | None, str]) -> None:
+    """Forget the commands of another module. Those of this one may be its fixture's."""
+    if location[0] != runs.ended_in:
+        runs.ended_in = location[0]
+        runs.ended.clear()
+
+
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist nobody asks
 def pytest_xdist_auto_num_workers() -> int:
     """Return how many tests run at once for `-n auto`: two for each processor, as a third of a test's time is waiting."""

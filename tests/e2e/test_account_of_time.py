@@ -38,8 +38,14 @@ KNOWN = """
         time.sleep(seconds)
 
     def turns():
-        files = [open(f"/proc/self/task/{thread}/schedstat").read() for thread in os.listdir("/proc/self/task")]
-        return [list(map(int, file.split()[:2])) for file in files]
+        found = []
+        for thread in os.listdir("/proc/self/task"):
+            try:
+                with open(f"/proc/self/task/{thread}/schedstat") as file:
+                    found.append(list(map(int, file.read().split()[:2])))
+            except OSError:
+                pass  # it has ended: one that was joined may be listed a moment longer
+        return found
 
     def say(**more):
         used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]

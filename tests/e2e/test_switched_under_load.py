@@ -33,7 +33,7 @@ CLIENTS = 4
 PATHS = ("/page", "/page", "/fail", "/page")  # what a client asks for in one stretch, one after the other
 
 WSGI = """
-import threading
+import os, threading
 
 def helper(): return numbers(3)
 def numbers(count): return sum(number for number in range(count))
@@ -41,7 +41,7 @@ def numbers(count): return sum(number for number in range(count))
 def app(environ, start_response):
     helper()
     status = "503 Later" if environ["PATH_INFO"] == "/fail" else "200 OK"
-    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", "2")])
+    start_response(status, [("Content-Type", "text/plain"), ("Content-Length", "2"), ("X-Process", str(os.getpid()))])
     return [b"ok"]
 """
 
@@ -78,6 +78,8 @@ class Server:
         self.switch = Switch(self.live.folder)
         self.connections = [http.client.HTTPConnection("127.0.0.1", port, timeout=60) for _ in range(CLIENTS)]
         self.statuses: Counter[int] = Counter()
+        self.workers: set[str] = set()
+        """Those that have answered and say so."""
         self._lock = threading.Lock()
 
     def ask(self, client: int, rounds: int = 1) -> None:
@@ -90,6 +92,7 @@ class Server:
                 response = connection.getresponse()
                 assert response.read() == b"ok"
                 answered.append(response.status)
+                self.workers.add(response.headers.get("X-Process", ""))
         connection.close()  # a server may close one that is idle, and how long a stretch lasts nobody knows
         with self._lock:
             self.statuses.update(answered)
@@ -112,6 +115,15 @@ class Server:
         for thread in threads:
             thread.join()
         assert failures == []
+
+    def wait_for(self, workers: int) -> None:
+        """Ask until so many workers have answered: the first one serves before the next is there."""
+
+        def have_answered() -> bool:
+            self.ask(0)
+            return len(self.workers) == workers
+
+        wait_until(have_answered, f"{workers} workers")
 
     def at_rest(self) -> None:
         """Wait until nothing is in flight: no lane says that a call is open which has ended."""
@@ -249,7 +261,9 @@ def test_no_request_fails_while_watches_come_and_go(kind: str, tmp_path: Path):
     """By `hookmon reload`, in all processes of the server; what was watched all the time has every call."""
     if find_spec(kind) is None:
         pytest.skip(f"{kind} is not installed")
+    processes = 2 if kind == "gunicorn" else 1
     with serve(kind, tmp_path, watch("shop", "numbers")) as server:
+        server.wait_for(processes)
         is_done = threading.Event()
         told: list[str] = []
 
@@ -275,7 +289,6 @@ def test_no_request_fails_while_watches_come_and_go(kind: str, tmp_path: Path):
         server.at_rest()
         done = server.end()
     after = CLIENTS * 5 * len(PATHS)
-    processes = 2 if kind == "gunicorn" else 1
     assert told[0].startswith(f"shop:helper: put in in {processes} process")
     assert set(told[1:]) == {"taken out: shop:helper", "back again: shop:helper"}
     requests, by_status, helpers, numbers = counted(done.report)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
+from collections import deque
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +37,11 @@ launch_server: LaunchServer | None = None
 """What starts `hookmon` warm; the fixture `warm_launcher` sets it for the time of a test."""
 
 Report = dict[str, Any]
+
+ended: deque[tuple[str, Result]] = deque(maxlen=6)
+"""The commands that have ended last, with what they did: what is told of a test that fails."""
+ended_in = ""
+"""The module of tests that started them."""
 
 _ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")
 
@@ -73,6 +81,7 @@ class Started:
         **popen: Any,
     ) -> None:
         self.report_path = report_path
+        self._command = shlex.join(command)
         self._stdout = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - closed by finish
         with tempfile.TemporaryFile() as stdin_file:
@@ -106,7 +115,9 @@ class Started:
         saved = None
         if self.report_path and self.report_path.exists() and self.report_path.stat().st_size:
             saved = json.loads(self.report_path.read_text())
-        return Result(self._read(self._stdout), self._read(self._stderr), exit_code, saved)
+        result = Result(self._read(self._stdout), self._read(self._stderr), exit_code, saved)
+        ended.append((self._command, result))
+        return result
 
     @property
     def is_finished(self) -> bool:
@@ -228,6 +239,15 @@ def run_until_gone(folder: Path, project: Path) -> None:
         return not folder.exists()
 
     wait_until(is_gone, f"{folder} to be swept")
+
+
+def tell_ended() -> Iterator[tuple[str, str]]:
+    """Yield a title and the end of the output of each command that has ended lately."""
+    for command, result in ended:
+        text = "".join(
+            f"{name}:\n{said[-2_000:]}\n" for name, said in (("stdout", result.stdout), ("stderr", result.stderr)) if said
+        )
+        yield f"exit code {result.exit_code}: {command[:200]}", text or "(it printed nothing)"
 
 
 # what a report says

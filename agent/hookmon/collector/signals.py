@@ -202,6 +202,10 @@ def _start_waker(launcher: int, pid: int) -> int:
             if os.getppid() == launcher:
                 os.kill(launcher, signal.SIGCONT)
             os._exit(0)
+    try:
+        os.setpgid(waker, waker)  # here, too: whichever of the two gets to run first
+    except OSError:
+        pass  # it is gone
     return waker
 
 
