@@ -94,6 +94,7 @@ def test_the_screen_says_it_in_a_line_for_each(tmp_path: Path):
         "sqlite3.dbapi2:Cursor.executemany",
         "sqlite3.dbapi2:Cursor.executescript",
     ]
+    assert "tested with the interpreters against the library alone" in shown
     result = hookmon(["packs", "nothing"], cwd=tmp_path)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "there is no pack nothing; there are " in result.stderr

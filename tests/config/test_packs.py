@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from hookmon.config.checks import TESTED_AGAINST
 from hookmon.config.packs import FOLDER, read_packs
 from hookmon.config.settings import SETTINGS
 from hookmon.config.targets import duplicates
@@ -26,6 +28,9 @@ TARGETS = [
 ]
 TO_FIND = [(pack, module, call, span) for pack, module, call, span in TARGETS if (module, call) not in ADAPTED[pack]]
 """All but those that an adapter finds, which the tests of its pack show."""
+
+OF_ONE_RELEASE = {"httpx2", "mmcv"}
+"""Packs of libraries that have had one release that the pack serves."""
 
 OF_OTHER_RELEASES = {
     "keras.src.engine.training",
@@ -57,6 +62,17 @@ def test_packs_of_one_library_were_tested_with_the_same_releases():
         if "library" in pack:
             tested.setdefault(pack["library"].lower(), set()).add(tuple(pack.get("tested", ())))
     assert {library: releases for library, releases in tested.items() if len(releases) > 1} == {}
+
+
+@pytest.mark.files
+@pytest.mark.parametrize("pack", PACKS, ids=lambda pack: pack.name)
+def test_each_pack_says_how_sure_it_is(pack):
+    """Its tests are in the file that it names, which names the pack, its library or what that is imported as."""
+    assert pack.against in TESTED_AGAINST
+    assert len(pack.tested) > 1 or not pack.library or pack.name in OF_ONE_RELEASE
+    text = (Path(__file__).parents[1] / "packs" / pack.tests).read_text(encoding="utf-8")
+    names = {pack.name, pack.library, *(watch.module.partition(".")[0] for watch in pack.content.watches)} - {""}
+    assert re.search(rf"\b({'|'.join(map(re.escape, names))})\b", text), names
 
 
 def test_packs_are_shipped_as_package_data():
@@ -134,6 +150,10 @@ BROKEN = {
     "packs is for users": (
         '[pack]\ndescription = "d"\n[packs]\n',
         'packs/x.toml:3: there is no table or key "packs"; allowed: watch, hook, pack; did you mean "pack"?',
+    ),
+    "against nothing known": (
+        '[pack]\ndescription = "d"\nagainst = "sever"\n',
+        'packs/x.toml:3: against "sever" is unknown; allowed: "server", "stub", "library"; did you mean "server"?',
     ),
     "bad adapter": (
         '[pack]\ndescription = "d"\n[[watch]]\nmodule = "m"\ncalls = ["f"]\nadapter = "a.b"\n',

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon.cli._versions import installed_versions
+from hookmon.config.checks import TESTED_AGAINST
 from hookmon.core.errors import HookmonError
 from hookmon.report.texts import inert
 
@@ -68,6 +69,8 @@ def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
                 "distribution": distribution,
                 "version": version,
                 "tested": pack.tested,
+                "against": pack.against,
+                "tests": pack.tests,
                 "origin": pack.origin,
                 "description": pack.description,
                 "targets": pack.targets,
@@ -89,13 +92,16 @@ def _print(rows: list[dict[str, Any]], *, with_targets: bool) -> None:
         click.echo(inert("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip()))
         if with_targets:
             click.echo(inert(f"  {row['description']}"))
+            if row["against"]:
+                releases = ", ".join(row["tested"]) if row["library"] else "the interpreters"
+                click.echo(inert(f"  tested with {releases} against {TESTED_AGAINST[row['against']]}"))
             for target in row["targets"]:
                 click.echo(inert(f"    {target}"))
 
 
 def table(config: Config) -> str:
     """Return the packs that hookmon ships as a table of Markdown, the same on every machine."""
-    lines = ["| pack | kinds | targets | hold | tested with | shows |", "|---|---|---|---|---|---|"]
+    lines = ["| pack | kinds | targets | hold | tested with | against | `-k` | shows |", "|---|---|---|---|---|---|---|---|"]
     shipped = [pack for pack, _ in config.offered if not pack.origin]
     for pack in shipped:
         watches = pack.content.watches
@@ -106,5 +112,6 @@ def table(config: Config) -> str:
         tested = ", ".join(pack.tested) if pack.library else "the interpreters"
         description = pack.description.replace("|", "\\|")
         off = "" if pack.on else " (off)"
-        lines.append(f"| `{pack.name}`{off} | {kinds} | {targets} | {hold} | {tested} | {description} |")
-    return "\n".join([*lines, "", f"{len(shipped)} packs.", ""])
+        against, tests = TESTED_AGAINST.get(pack.against, ""), pack.tests.removesuffix(".py")
+        lines.append(f"| `{pack.name}`{off} | {kinds} | {targets} | {hold} | {tested} | {against} | `{tests}` | {description} |")
+    return "\n".join([*lines, ""])

@@ -15,6 +15,9 @@ from hookmon.core.plan import KINDS, REDACTIONS
 _CALLS_ALLOWED = '"name", "Class.name", "Class.*" (a glob only in the last part), "factory.<locals>.name"'
 _NESTED = ("<locals>", "<lambda>")
 _WAYS = ("auto", "function", "code", "name")
+TESTED_AGAINST = {"server": "a real server", "stub": "a stub of the protocol", "library": "the library alone"}
+"""How sure a pack is: what its tests had before them, in the words of the table of packs."""
+
 _SIGNALS = Path(__file__).parent.parent / "probe" / "signals"
 _GLOB_PARTS = re.compile(r"[*?]|\[[^\[\]]+\]")
 
@@ -183,6 +186,13 @@ def kind(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is one of core.plan's kinds."""
     if name not in KINDS:
         yield Mistake(f"kind {quote(name)} is unknown", ", ".join(KINDS), closest(name, KINDS), code="unknown-kind")
+
+
+def against(name: str) -> Iterator[Mistake]:
+    """Yield a mistake unless `name` is what a pack can have been tested against, or is empty."""
+    if name and name not in TESTED_AGAINST:
+        allowed = ", ".join(quote(one) for one in TESTED_AGAINST)
+        yield Mistake(f"against {quote(name)} is unknown", allowed, closest(name, TESTED_AGAINST), code="unknown-ground")
 
 
 def via(name: str) -> Iterator[Mistake]:

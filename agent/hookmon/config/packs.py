@@ -28,7 +28,8 @@ class Pack(Record, frozen=True):
 
     `library` is what pip calls it, "" for the standard library; `tested` are versions of it. `origin` is who brings the
     pack, "acme 1.2" for a package that is installed, the path of a file, or "" for hookmon itself. `on`: by itself. `database` is
-    what OpenTelemetry calls the system of its sql and cache calls (db.system.name), "" for none or another one.
+    what OpenTelemetry calls the system of its sql and cache calls (db.system.name), "" for none or another one. `against` is a
+    key of checks.TESTED_AGAINST, `tests` a file of tests/packs; both "" for packs of others.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Pack(Record, frozen=True):
     origin: str = ""
     on: bool = True
     database: str = ""
+    against: str = ""
+    tests: str = ""
 
     @property
     def targets(self) -> list[str]:
@@ -117,6 +120,8 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
         content,
         on=header["on"],
         database=header["database"],
+        against=header["against"],
+        tests=header["tests"],
     )
 
 

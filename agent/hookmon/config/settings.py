@@ -275,6 +275,8 @@ SETTINGS = (
         "pack",
         Setting("library", TEXT, checks.anything, default="", help="what pip calls it; empty: the standard library"),
         Setting("tested", TEXTS, checks.anything, default=[], help="versions of the library that the pack was tested with"),
+        Setting("against", TEXT, checks.against, default="", help='what the tests had: "server" (a real one), "stub", "library"'),
+        Setting("tests", TEXT, checks.anything, default="", help="the file in tests/packs that tests it"),
         Setting("database", TEXT, checks.anything, default="", help="db.system.name of its sql and cache calls"),
         Setting("on", FLAG, checks.anything, default=True, help="on by itself; false: only when --pack or enable names it"),
         Setting("description", TEXT, checks.anything, default=None, help="what the pack makes visible"),

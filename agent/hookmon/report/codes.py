@@ -291,6 +291,7 @@ _CONFIGURATION = (
         "There is no such key or table.",
         "The line lists the known ones; hookmon config --schema describes them.",
     ),
+    ("unknown-ground", "A pack cannot have been tested against that.", 'Write "server", "stub" or "library", or leave it away.'),
     ("unknown-kind", "There is no such kind of span.", "The line lists the kinds; function is for everything else."),
     ("unknown-pack", "There is no pack of that name.", "The line lists the packs."),
     ("unknown-redaction", "redact has no such value.", 'Write "off", "literals" or "all".'),
