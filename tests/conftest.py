@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import runs, tiers
+from support import rewriting, runs, tiers
 from support.launcher import LaunchServer, WarmSubprocess
 from support.servers import Postgres, Valkey
 
@@ -36,6 +36,13 @@ _IGNORED = pytest.StashKey[list[int]]()
 
 def _pass_over(number: int, frame: object) -> None:
     pass
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config) -> None:
+    """Have what all workers need made once, before they start, where all tests are asked for."""
+    if config.args == config.getini("testpaths"):
+        rewriting.keep_rewritten(Path(__file__).parent)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -89,6 +96,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     from xdist.scheduler import LoadScopeScheduling
 
     class OneByOne(LoadScopeScheduling):  # type: ignore[misc]
+        def mark_test_complete(self, node: Any, item_index: int, duration: float = 0) -> None:
+            nodeid = self.registered_collections[node][item_index]
+            super().mark_test_complete(node, item_index, duration)
+            scope = self._split_scope(nodeid)
+            if all(self.assigned_work[node][scope].values()):
+                del self.assigned_work[node][scope]  # or all that have ended are gone through after each test
+
         def _split_scope(self, nodeid: str) -> str:
             module = nodeid.partition("::")[0]
             return module if module in tiers.TOGETHER else nodeid
