@@ -113,7 +113,7 @@ def test_each_job_of_an_asynchronous_worker_is_a_transaction(
     valkey: Valkey,
     compared: Compared,
 ) -> None:
-    """By the worker's own count and the server's, taskiq's with a broker that keeps messages there; a retry that a job asks for is no error."""
+    """By the worker's own count and the server's, where taskiq's broker keeps messages; a retry that a job asks for is no error."""
     env = {"URL": valkey.url, "HOOKMON_ENGINE": engine}
     under = compared(text, needs=[library, "redis"], env=env, before=valkey.reset, packs=[library, "redis"])
     assert under.stdout.strip() == said
@@ -156,7 +156,7 @@ PROCRASTINATE = """
 
 @EACH_ENGINE
 def test_each_job_of_procrastinate_is_a_transaction(engine: str, postgres: Postgres, compared: Compared) -> None:
-    """By its own table in a real PostgreSQL, whose count of statements is that of the jobs; one that is tried again failed twice."""
+    """By its own table in a real PostgreSQL, which counts the jobs' statements too; one that is tried again failed twice."""
 
     def forget() -> None:
         postgres.execute("DROP SCHEMA public CASCADE")

@@ -1,4 +1,4 @@
-"""Lets the job that Procrastinate runs be an error when its task has raised, also when it will be tried again; not one aborted.
+"""Lets the job that Procrastinate runs be an error when its task has raised, also when it will be tried again.
 
 In: `procrastinate.worker`, just imported. Out: `Worker._persist_job_status`, which is called with what became of a job; in releases
 before 3 `Worker.run_job`, which raises. Runs in the watched process.
