@@ -12,6 +12,7 @@
  */
 
 #include "c/base.h"
+#include "c/interpreters.h" /* first: other parts give what an engine keeps names of their own */
 #include "c/asgi.h"
 #include "c/callables.h"
 #include "c/chained.h"
@@ -258,30 +259,40 @@ add_name(PyObject **place, const char *text)
     return *place ? 0 : -1;
 }
 
+/* Do what is done once, whichever interpreter loads the module first. -1 with an error. */
 static int
-fill_module(PyObject *module)
+begin_process(void)
 {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_ImportError, "the compiled engine serves the main interpreter only");
-        return -1;
-    }
-    if (NodeType) { /* its types are in use: somebody emptied sys.modules, or restarted the interpreter */
-        PyErr_SetString(PyExc_ImportError, "the compiled engine is loaded once in a process");
-        return -1;
-    }
-    fill_histogram();
+    static int is_begun;
+    (void)pthread_mutex_lock(&engines_lock);
+    if (!is_begun) {
+        fill_histogram();
 #ifdef HAS_SLOTS
-    slot_of_ours = function_called;
+        slot_of_ours = function_called;
 #endif
-    if (pthread_key_create(&thread_key, on_thread_end)) {
-        PyErr_SetString(PyExc_ImportError, "no key for threads is left");
-        return -1;
+        if (pthread_key_create(&thread_key, on_thread_end)) {
+            PyErr_SetString(PyExc_ImportError, "no key for threads is left");
+        }
+        else if (pthread_atfork(NULL, NULL, on_fork_in_child)) {
+            PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
+        }
+        else {
+            is_begun = 1;
+        }
     }
-    if (pthread_atfork(NULL, NULL, on_fork_in_child)) {
-        PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
-        return -1;
-    }
-    if (PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0) {
+    (void)pthread_mutex_unlock(&engines_lock);
+    return is_begun ? 0 : -1;
+}
+
+/* The same as `fill_engine`, of another interpreter than the first: in _engine_others.c. Where that was left out only the first has one. */
+__attribute__((visibility("hidden"), weak)) int hookmon_fill_other(PyObject *);
+
+/* Fill the module, once its interpreter has an engine. -1 with an error. */
+static __attribute__((noinline)) int
+fill_types(PyObject *module)
+{
+    if (PyModule_AddFunctions(module, module_methods) < 0 || PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0 ||
+        PyModule_AddIntConstant(module, "SERVES_OTHERS", hookmon_fill_other != NULL) < 0) {
         return -1;
     }
     INTERNED(FILL_TEXT)
@@ -315,10 +326,37 @@ fill_module(PyObject *module)
     return 0;
 }
 
+/* Have the module be the engine of the running interpreter. -1 with an error. */
+static int
+fill_engine(PyObject *module)
+{
+    return begin_process() < 0 || begin_engine() < 0 ? -1 : fill_types(module);
+}
+
+#ifdef OTHER_INTERPRETERS
+int
+hookmon_fill_other(PyObject *module)
+{
+    return fill_engine(module);
+}
+#else
+static int
+fill_module(PyObject *module)
+{
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+        return fill_engine(module);
+    }
+    if (!hookmon_fill_other) {
+        PyErr_SetString(PyExc_ImportError, "the compiled engine was built for the first interpreter only, without _engine_others.c");
+        return -1;
+    }
+    return hookmon_fill_other(module);
+}
+
 static PyModuleDef_Slot module_slots[] = {
     SLOT(Py_mod_exec, fill_module),
 #if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
     {0, NULL},
 };
@@ -328,7 +366,6 @@ static PyModuleDef module_definition = {
     .m_name = "_engine",
     .m_doc = "The hot path of the probe in C.",
     .m_size = 0,
-    .m_methods = module_methods,
     .m_slots = module_slots,
 };
 
@@ -337,3 +374,4 @@ PyInit__engine(void)
 {
     return PyModuleDef_Init(&module_definition);
 }
+#endif

@@ -28,7 +28,7 @@ def _load() -> tuple[ModuleType | None, str]:
         import hookmon.probe._engine as _engine  # `from hookmon.probe` would not tell a missing module from a broken one
     except ModuleNotFoundError:  # or free-threaded
         return None, "the compiled one was not built for this interpreter"
-    except ImportError as error:  # a subinterpreter, or a file that the system cannot load
+    except ImportError as error:  # a file that the system cannot load, or an engine that serves the first interpreter only
         return None, f"the compiled one cannot be loaded: {error}"
     if getattr(_engine, "NUMBERS", 0) != layout.NUMBERS:  # it would write where the collector does not look
         return None, STALE

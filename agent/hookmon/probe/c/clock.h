@@ -26,13 +26,7 @@ system_ns(void)
 #include <x86intrin.h>
 #define HAS_COUNTER
 
-static struct {
-    uint64_t limit; /* ticks since the last look that are enough for another one; 0: the counter is not used */
-    uint64_t ticks; /* the counter at the last look */
-    uint64_t ns;    /* the time then */
-    uint64_t rate;  /* ns a tick, times 2**32; 0 before the second look */
-    int failures;   /* looks in a row that something came into */
-} counter __attribute__((aligned(64)));
+#define counter (state.counter)
 
 enum { FIRST_LOOK_NS = 1000000, LAST_LOOK_NS = 1000000000, MOST_TICKS_BETWEEN = 1500, MOST_FAILURES = 1000 };
 

@@ -10,12 +10,7 @@
 
 #include <time.h>
 
-/* Its clock is a call of the system. */
-static struct {
-    int64_t reading_ns; /* what one reading takes; 0 before the first one, -1 where there is no such clock */
-    uint64_t empty_part_ns; /* CPU time between two readings with nothing in between */
-    uint64_t random; /* the state of a generator of random numbers */
-} cpu_clock = {.random = 0x9E3779B97F4A7C15};
+#define cpu_clock (state.cpu_clock)
 
 OWN_TO_THREAD Transaction *measuring; /* what a part of this thread is measured for; only compared */
 

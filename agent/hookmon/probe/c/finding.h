@@ -20,12 +20,7 @@ follow_move(Lane *lane, Node **node)
 }
 
 /* The node cache, by parent and span: a look into it touches one line of memory, a look into a dictionary four. */
-static struct {
-    Node *parent;
-    PyObject *span;
-    Node *node;
-    unsigned epoch;
-} node_cache[NODE_CACHE_SIZE];
+#define node_cache (state.node_cache)
 
 static inline size_t
 node_cache_index(Node *parent, PyObject *span)

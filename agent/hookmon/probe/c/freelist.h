@@ -3,12 +3,9 @@
 
 #include "base.h"
 #include "checks.h"
+#include "state.h"
+#include "tables.h"
 #include "types.h"
-
-typedef struct {
-    PyObject *ones[MOST_SPARE];
-    int count;
-} Freelist;
 
 /* Make an object of a type that the garbage collector could follow and does not, with nothing in it: nobody but us will have it. */
 static RARE PyObject *
@@ -53,4 +50,8 @@ freelist_push(Freelist *freelist, PyObject *self)
     }
 }
 
-static Freelist member_freelist, transaction_freelist, coroutine_freelist, send_freelist, callback_iterator_freelist;
+#define member_freelist (state.member_freelist)
+#define transaction_freelist (state.transaction_freelist)
+#define coroutine_freelist (state.coroutine_freelist)
+#define send_freelist (state.send_freelist)
+#define callback_iterator_freelist (state.callback_iterator_freelist)

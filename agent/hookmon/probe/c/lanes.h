@@ -7,9 +7,8 @@
 #include "interned.h"
 #include "numbers.h"
 #include "state.h"
+#include "thread_lanes.h"
 #include "types.h"
-
-#include <pthread.h>
 
 /* Forget which nodes have moved. Their memory stays for the next transaction. */
 static HOT void
@@ -223,7 +222,7 @@ static inline Lane *
 present_lane(void)
 {
     if (!state.getcurrent) {
-        return thread_epoch == state.epoch ? thread_lane : NULL;
+        return LIKELY(thread_epoch == state.epoch) ? thread_lane : switch_thread_lane();
     }
     if (state.forked) {
         return NULL;
@@ -253,46 +252,11 @@ present_lane_despite_exception(void)
 
 static void run_lane(Lane *lane);
 
-/* A stack of threads that have ended. The system tells of them without the GIL; the next thread that needs a lane empties it. */
-typedef struct Ended {
-    struct Ended *next;
-    Lane *lane;
-    Lane *running; /* the lane, or that of a task in whose step the thread ended */
-    unsigned epoch;
-} Ended;
-static Ended *ended_threads;
-static pthread_key_t thread_key;
-
-static void
-on_thread_end(void *value)
-{
-    Ended *ended = value;
-    ended->running = thread_epoch == ended->epoch ? thread_lane : NULL;
-    ended->next = __atomic_load_n(&ended_threads, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&ended_threads, &ended->next, ended, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-    }
-}
-
-/* Have the lane of this thread put onto the stack when the thread ends. Without memory for that, the lane stays its own. */
-static void
-follow_thread_end(Lane *lane)
-{
-    Ended *ended = pthread_getspecific(thread_key);
-    if (!ended) { /* else it is left over from before a fork */
-        ended = calloc(1, sizeof *ended);
-    }
-    if (ended) {
-        ended->epoch = state.epoch;
-        ended->lane = (Lane *)Py_NewRef((PyObject *)lane);
-        (void)pthread_setspecific(thread_key, ended);
-    }
-}
-
 /* Take the lanes of threads that have ended. */
 static void
 take_ended_threads(void)
 {
-    Ended *ended = __atomic_exchange_n(&ended_threads, NULL, __ATOMIC_ACQUIRE);
+    Ended *ended = __atomic_exchange_n(&state.ended_threads, NULL, __ATOMIC_ACQUIRE);
     while (ended) {
         Ended *next = ended->next;
         Lane *lane = ended->lane;
@@ -327,7 +291,7 @@ enter_lane(void)
         }
     }
     if (!state.getcurrent) {
-        if (ended_threads) {
+        if (state.ended_threads) {
             take_ended_threads();
         }
         if (PyErr_Occurred()) {
@@ -364,7 +328,7 @@ run_lane(Lane *lane)
         notice_fork();
     }
     if (!state.getcurrent) {
-        Lane *before = thread_epoch == state.epoch ? thread_lane : NULL;
+        Lane *before = present_lane();
         thread_lane = (Lane *)Py_XNewRef((PyObject *)lane);
         thread_epoch = state.epoch;
         Py_XDECREF(before);

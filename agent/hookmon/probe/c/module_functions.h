@@ -94,6 +94,7 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *callbacks)
         return NULL;
     }
     state.plain = vectorcall_of(state.callbacks.flat_node);
+    __atomic_store_n(&plain_call, state.plain, __ATOMIC_RELAXED);
     check_reads();
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, Py_NewRef(no_children));
@@ -119,7 +120,7 @@ after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         state.forked = 0;
     }
     else {
-        state.epoch++;
+        state.epoch = new_epoch();
     }
 #ifdef HAS_LOOPS
     own_pid = getpid();

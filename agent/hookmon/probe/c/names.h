@@ -98,11 +98,8 @@ cached_span(Timed *self, PyObject *const *args, Py_ssize_t count)
 }
 
 /* Files that code came from, by the address of their names, and whether they are the program's own. */
-static struct {
-    PyObject *name;
-    int is_own;
-} files[MOST_FILES];
-static int known_files;
+#define files (state.files)
+#define known_files (state.known_files)
 
 static HOT int
 is_own(PyObject *filename)
@@ -138,9 +135,7 @@ mix(uint64_t a, uint64_t b)
     return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
 }
 
-#ifdef HAS_FRAMES
-static int reads_frames;
-#endif
+#define reads_frames (state.reads_frames)
 
 /* Return the hash of a text. */
 static inline Py_hash_t
@@ -162,8 +157,7 @@ key_of(PyCodeObject *code, uint64_t instruction)
     return mix((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
 }
 
-/* A watched frame is about to begin, of whose call its code tells: it is the innermost, and its caller is wanted. */
-static int is_beginning;
+#define is_beginning (state.is_beginning)
 
 /* Return a key of the innermost line of the program's own code, 0 when there is none. */
 static uint64_t

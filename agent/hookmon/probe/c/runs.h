@@ -11,18 +11,7 @@
 #include "watched_codes.h"
 
 /* Generators and coroutines of watched code that have begun and not ended, by `run_key`. */
-typedef struct {
-    void *key;        /* NULL: free */
-    PyObject *code;   /* only compared */
-    PyObject *record; /* Coroutine: of a coroutine, or the open step of an asynchronous generator. Generator: of a generator */
-    Generator *body;  /* of an asynchronous generator */
-} Run;
-
-static struct {
-    Run *entries;
-    size_t size; /* a power of two, or 0 */
-    size_t count;
-} runs;
+#define runs (state.runs)
 
 /* Return what is the running generator's or coroutine's own for as long as it lives: where it keeps the exception that it handles. */
 static inline void *
@@ -32,7 +21,7 @@ run_key(void)
 }
 
 /* From the address of a generator or coroutine to its key; 0 until it is known. */
-static Py_ssize_t offset_of_key;
+#define offset_of_key (state.offset_of_key)
 
 static inline Run *
 find_run(void *key)
@@ -70,12 +59,12 @@ take_run(Run *run)
 
 /* Records that are whole and empty, for the next coroutines. The garbage collector does not follow records, for what it follows the
  * program can have: I5. None is part of a cycle: what they refer to does not know of them. */
-static PyObject *spare_records[MOST_SPARE];
-static int spare_record_count;
+#define spare_records (state.spare_records)
+#define spare_record_count (state.spare_record_count)
 
 /* The same of generators. */
-static PyObject *spare_generators[MOST_SPARE];
-static int spare_generator_count;
+#define spare_generators (state.spare_generators)
+#define spare_generator_count (state.spare_generator_count)
 
 /* Add to spares, whose number what makes it may have changed: it may run the garbage collector. -1 with an error. */
 static RARE int

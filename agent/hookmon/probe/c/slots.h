@@ -86,6 +86,9 @@ own_function_called(PyObject *function, PyObject *code, PyObject *begin, PyObjec
 static __attribute__((noinline)) PyObject *
 taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
+    if (!LIKELY(state.interpreter)) { /* it has ended: see interpreters.h */
+        return plain_call(function, args, nargsf, kwnames);
+    }
     Timed *timed = watched && watched->events ? NULL : timer_of_function(function); /* the events count its calls */
     PyObject *begin = watched || timed ? NULL : beginner_of(code);
     if (begin) {
@@ -216,16 +219,16 @@ on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *val
     return 0;
 }
 
-static int function_watcher = -1;
+#define function_watcher (state.function_watcher)
 
 /* Be told of functions that are made, and that die. -1 with an error. */
 static int
 watch_functions(void)
 {
-    if (function_watcher < 0) {
-        function_watcher = PyFunction_AddWatcher(on_function);
+    if (!function_watcher) {
+        function_watcher = PyFunction_AddWatcher(on_function) + 1;
     }
-    return function_watcher < 0 ? -1 : 0;
+    return function_watcher ? 0 : -1;
 }
 #endif
 
@@ -359,11 +362,11 @@ forget_functions(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_CLEAR(own_files);
     taken_functions.entries = NULL;
     taken_functions.size = taken_functions.used = 0;
-    if (function_watcher >= 0) {
-        if (PyFunction_ClearWatcher(function_watcher) < 0) {
+    if (function_watcher) {
+        if (PyFunction_ClearWatcher(function_watcher - 1) < 0) {
             return NULL;
         }
-        function_watcher = -1;
+        function_watcher = 0;
     }
 #endif
     Py_RETURN_NONE;

@@ -3,19 +3,11 @@
 
 #include "base.h"
 #include "compat.h"
+#include "state.h"
 #include "types.h"
 #include "watched_codes.h"
 
-typedef struct {
-    PyObject *function; /* borrowed: an entry goes when its function dies. NULL: free */
-    Timed *timed;
-} TakenFunction;
-
-static struct {
-    TakenFunction *entries;
-    size_t size; /* a power of two, or 0 */
-    size_t used;
-} taken_functions;
+#define taken_functions (state.taken_functions)
 
 /* Return what times a function, borrowed; NULL where it is none of these. */
 static inline Timed *

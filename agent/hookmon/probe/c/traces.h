@@ -146,8 +146,8 @@ trace_replace(Trace *self, PyObject *events)
 }
 
 /* Traces keep their room. */
-static Trace *trace_freelist[MOST_FREE];
-static int trace_freelist_count;
+#define trace_freelist (state.trace_freelist)
+#define trace_freelist_count (state.trace_freelist_count)
 
 static HOT void
 trace_dealloc(Trace *self)

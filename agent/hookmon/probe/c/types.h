@@ -27,6 +27,7 @@
 
 #define MOST_SPARE 32
 #define MOST_FILES 1024
+#define MOST_OWN_ATTRIBUTES 64
 #define NODE_CACHE_SIZE 256
 #define MOST_FREE 8
 #define MOST_ROOM_KEPT 64

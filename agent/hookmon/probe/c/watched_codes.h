@@ -2,21 +2,10 @@
 #pragma once
 
 #include "base.h"
+#include "state.h"
 #include "types.h"
 
-/* A code object, and what times its calls: by the slots of its functions, by its events, or both (a coroutine is named where it is
- * made and timed where it runs). */
-typedef struct {
-    PyObject *code; /* NULL: free */
-    Timed *slot;
-    Timed *events;
-} Watched;
-
-static struct {
-    Watched *entries;
-    size_t size; /* a power of two, or 0 */
-    size_t used;
-} watched_codes;
+#define watched_codes (state.watched_codes)
 
 static inline size_t
 pointer_index(const void *pointer, size_t size)
