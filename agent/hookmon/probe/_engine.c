@@ -1,11 +1,12 @@
 /* The compiled engine: the hot path of the probe in C, as `_engine`, a module of Python.
  *
- * In: callables and their spans. Out: words in the shard. Runs in the watched process, under the GIL.
+ * In: callables and their spans. Out: words in the shard. Runs in the watched process, under the GIL where there is one.
  *
  * What happens at each call is here: find the node under the one that the lane is at, publish it, call, and add to the counters
  * straight in the mapped file. No Python frame of ours is on the stack, and no lock is needed: CPython does not switch threads inside
- * a C function that calls nothing. What happens rarely stays in Python and serves both engines: new nodes, lanes and octaves, names
- * that were not seen yet, forks (recording/recorder.py), asynchronous generators and what else `configure` is given as callbacks.
+ * a C function that calls nothing; without a GIL each thread has a call tree of its own (c/free_threads.h). What happens rarely stays
+ * in Python and serves both engines: new nodes, lanes and octaves, names that were not seen yet, forks (recording/recorder.py),
+ * asynchronous generators and what else `configure` is given as callbacks.
  *
  * It is one translation unit. Its parts are the headers in `c`, each of which includes what it uses; docs/architecture.md has a map of
  * them, and c/types.h says what must hold in all of them. Here are the types and the module.
@@ -92,6 +93,7 @@ static PyMethodDef module_methods[] = {
 static PyType_Slot node_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, node_init),       SLOT(Py_tp_dealloc, node_dealloc),
     SLOT(Py_tp_traverse, node_traverse), SLOT(Py_tp_members, node_members), SLOT(Py_tp_methods, node_methods),
+    SLOT(Py_tp_getset, node_getset),
     SLOT(Py_tp_doc, "Node(parent, span, number, at, depth, /)\n--\n\n"),
     {0, NULL},
 };
@@ -355,6 +357,9 @@ fill_module(PyObject *module)
 
 static PyModuleDef_Slot module_slots[] = {
     SLOT(Py_mod_exec, fill_module),
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif

@@ -26,7 +26,7 @@ def _load() -> tuple[ModuleType | None, str]:
         return None, "HOOKMON_ENGINE is pure"
     try:
         import hookmon.probe._engine as _engine  # `from hookmon.probe` would not tell a missing module from a broken one
-    except ModuleNotFoundError:  # or free-threaded
+    except ModuleNotFoundError:
         return None, "the compiled one was not built for this interpreter"
     except ImportError as error:  # a file that the system cannot load, or an engine that serves the first interpreter only
         return None, f"the compiled one cannot be loaded: {error}"

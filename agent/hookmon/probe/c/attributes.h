@@ -12,7 +12,12 @@
 static HOT OwnAttribute *
 find_own_attribute(PyTypeObject *type, PyObject *name)
 {
-    OwnAttribute *own = state.own_attributes + ((uintptr_t)type >> 4 ^ (uintptr_t)name >> 4) % MOST_OWN_ATTRIBUTES;
+#ifdef Py_GIL_DISABLED
+    if (make_part() < 0) {
+        return NULL;
+    }
+#endif
+    OwnAttribute *own = per_thread.own_attributes + ((uintptr_t)type >> 4 ^ (uintptr_t)name >> 4) % MOST_OWN_ATTRIBUTES;
     if (own->type == type && own->name == name && own->version == type_version(type) && own->version) {
         return own;
     }

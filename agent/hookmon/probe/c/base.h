@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef Py_GIL_DISABLED
-#error "counters are plain additions under the GIL; free-threaded builds use the pure engine"
-#endif
-
 #if PY_VERSION_HEX < 0x030C0000
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX

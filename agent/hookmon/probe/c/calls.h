@@ -27,19 +27,23 @@ find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf
     if (!span) {
         return NULL;
     }
+#ifndef Py_GIL_DISABLED
     if (parent == self->last_parent && span == self->last_span && self->last_epoch == state.epoch) {
         Py_DECREF(span);
         return (Node *)Py_NewRef(self->last_node);
     }
+#endif
     Py_INCREF(parent);
     Node *node = find_node(parent, span);
     Py_DECREF(parent); /* the lane owns it */
+#ifndef Py_GIL_DISABLED
     if (node) {
         self->last_epoch = state.epoch;
         Py_XSETREF(self->last_parent, (Node *)Py_NewRef(parent));
         Py_XSETREF(self->last_span, Py_NewRef(span));
         Py_XSETREF(self->last_node, (Node *)Py_NewRef(node));
     }
+#endif
     Py_DECREF(span);
     return node;
 }
@@ -63,7 +67,7 @@ call_untimed(PyObject *function, Lane *lane, Node **node, PyObject *const *args,
         }
     }
     Py_SETREF(lane->node, parent);
-    state.words[(*node)->total + UNTIMED]++;
+    ADD_TO(state.words[(*node)->total + UNTIMED], 1);
     int outcome = result ? OUTCOME_RETURNED : count_exception(*node);
     if (lane->trace) {
         trace_add(lane->trace, *node, 0, 0, OUTCOME_UNTIMED | outcome);
@@ -115,12 +119,17 @@ time_call(Timed *self, PyObject *function, PyObject *const *args, size_t nargsf,
     PyObject *result = NULL;
     PyObject *moved = NULL; /* the span, where the node has become another one during the call */
     int outcome = OUTCOME_RETURNED;
+#ifdef Py_GIL_DISABLED /* the node cache is the thread's own */
+    PyObject *known = cached_span(self, args, PyVectorcall_NARGS(nargsf));
+    node = LIKELY(known) ? cached_node(parent, known) : NULL;
+#else
     if (LIKELY(parent == self->last_parent && self->last_epoch == state.epoch)) {
         PyObject *span = cached_span(self, args, PyVectorcall_NARGS(nargsf));
         if (LIKELY(span && (span == self->span || span == self->last_span))) {
             node = (Node *)Py_NewRef(self->last_node);
         }
     }
+#endif
     if (!node) {
         node = find_called_node(self, parent, args, nargsf, kwnames);
         if (!node) {
@@ -180,7 +189,7 @@ time_call(Timed *self, PyObject *function, PyObject *const *args, size_t nargsf,
     else {
         outcome = count_exception(node);
     }
-    state.words[node->total] += duration_ns;
+    ADD_TO(state.words[node->total], duration_ns);
     int rare = count_call(node, duration_ns);
     if (lane->trace) {
         trace_add(lane->trace, node, start_ns, duration_ns, outcome);

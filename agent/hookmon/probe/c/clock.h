@@ -26,7 +26,7 @@ system_ns(void)
 #include <x86intrin.h>
 #define HAS_COUNTER
 
-#define counter (state.counter)
+#define counter (per_thread.counter)
 
 enum { FIRST_LOOK_NS = 1000000, LAST_LOOK_NS = 1000000000, MOST_TICKS_BETWEEN = 1500, MOST_FAILURES = 1000 };
 
@@ -75,6 +75,16 @@ correct_counter(void)
     return ns;
 }
 
+/* Begin to use the counter. */
+static void
+begin_counter(void)
+{
+    counter.rate = 0;
+    if (look_at_clocks(&counter.ticks, &counter.ns) == 0) {
+        counter.limit = 1;
+    }
+}
+
 static inline uint64_t
 now_ns(void)
 {
@@ -118,6 +128,6 @@ end_charge(Charge begun, uint64_t longest_ns)
     uint64_t took_ns = since_ns(begun.start_ns), inside_ns = state.words[HEADER_OWN_NS] - begun.own_ns;
     if (inside_ns < took_ns) {
         took_ns -= inside_ns;
-        state.words[HEADER_OWN_NS] += took_ns < longest_ns ? took_ns : longest_ns;
+        ADD_TO(state.words[HEADER_OWN_NS], took_ns < longest_ns ? took_ns : longest_ns);
     }
 }

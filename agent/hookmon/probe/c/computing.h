@@ -204,13 +204,13 @@ settle_measured(Transaction *self, Node *node, uint64_t duration_ns)
     uint64_t *words = state.words;
     if (node->computing) {
         uint64_t *sums = words + node->computing;
-        sums[COMPUTING_MEASURED]++;
-        sums[COMPUTING_STANDS_FOR] += stands_for;
-        sums[COMPUTING_DURATION_NS] += stands_for * duration_ns;
-        sums[COMPUTING_OWN_NS] += stands_for * own_ns;
-        sums[COMPUTING_BESIDE_NS] += stands_for * self->beside_ns;
+        ADD_TO(sums[COMPUTING_MEASURED], 1);
+        ADD_TO(sums[COMPUTING_STANDS_FOR], stands_for);
+        ADD_TO(sums[COMPUTING_DURATION_NS], stands_for * duration_ns);
+        ADD_TO(sums[COMPUTING_OWN_NS], stands_for * own_ns);
+        ADD_TO(sums[COMPUTING_BESIDE_NS], stands_for * self->beside_ns);
     }
-    words[HEADER_OWN_NS] += spent_ns;
+    ADD_TO(words[HEADER_OWN_NS], spent_ns);
     if (self->entry) {
         adapt_share(self->entry, spent_ns, duration_ns);
         Py_CLEAR(self->entry);

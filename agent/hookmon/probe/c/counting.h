@@ -42,6 +42,28 @@ look_at_cost(Node *node)
     exception_restore_unless_new(&saved);
 }
 
+#ifdef Py_GIL_DISABLED
+/* Take a duration into the minimum and the maximum of a node, which other threads may have as well. */
+static inline void
+count_extremes(Node *node, uint64_t *words, uint64_t duration_ns)
+{
+    uint64_t known = __atomic_load_n(&node->min_ns, __ATOMIC_RELAXED);
+    while (duration_ns < known) {
+        if (__atomic_compare_exchange_n(&node->min_ns, &known, duration_ns, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            __atomic_store_n(&words[MIN], duration_ns, __ATOMIC_RELAXED);
+            break;
+        }
+    }
+    known = __atomic_load_n(&node->max_ns, __ATOMIC_RELAXED);
+    while (duration_ns > known || !known) {
+        if (__atomic_compare_exchange_n(&node->max_ns, &known, duration_ns, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            __atomic_store_n(&words[MAX], duration_ns, __ATOMIC_RELAXED);
+            break;
+        }
+    }
+}
+#endif
+
 /* Count a completed call; its time is charged separately. E_SAY. */
 static inline int
 count_call(Node *node, uint64_t duration_ns)
@@ -53,6 +75,10 @@ count_call(Node *node, uint64_t duration_ns)
     uint64_t *words = state.words; /* only now: I2 */
     Py_ssize_t total = node->total;
     CHECK(is_word(at) && is_word(total) && is_word(total + UNTIMED));
+#ifdef Py_GIL_DISABLED
+    uint64_t count = __atomic_add_fetch(&words[at], 1, __ATOMIC_RELAXED);
+    count_extremes(node, &words[total], duration_ns);
+#else
     uint64_t count = ++words[at];
     if (duration_ns < node->min_ns) {
         node->min_ns = words[total + MIN] = duration_ns;
@@ -60,6 +86,7 @@ count_call(Node *node, uint64_t duration_ns)
     if (duration_ns > node->max_ns || !node->max_ns) {
         node->max_ns = words[total + MAX] = duration_ns;
     }
+#endif
     CHECK(words == state.words); /* I1 */
     if (LIKELY(first && count % CALLS_A_LOOK)) {
         return 0;
@@ -78,7 +105,7 @@ count_exception(Node *node)
         return OUTCOME_RETURNED;
     }
     int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? OUTCOME_RAISED : OUTCOME_INTERRUPTED;
-    state.words[node->total + (outcome == OUTCOME_RAISED ? ERRORS : INTERRUPTED)]++;
+    ADD_TO(state.words[node->total + (outcome == OUTCOME_RAISED ? ERRORS : INTERRUPTED)], 1);
     return outcome;
 }
 
@@ -97,16 +124,16 @@ move_call(PyObject *Py_UNUSED(module), PyObject *args)
     uint64_t *words = state.words;
     for (size_t i = 0; i < Py_ARRAY_LENGTH(endings); i++) {
         if (outcome & endings[i].flag) {
-            words[node->total + endings[i].offset]--;
-            words[other->total + endings[i].offset]++;
+            ADD_TO(words[node->total + endings[i].offset], -1);
+            ADD_TO(words[other->total + endings[i].offset], 1);
         }
     }
     if (!(outcome & OUTCOME_UNTIMED)) {
         int bucket = bucket_of(duration_ns);
         Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
-        words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
-        words[node->total] -= duration_ns;
-        words[other->total] += duration_ns;
+        ADD_TO(words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED], -1);
+        ADD_TO(words[node->total], -duration_ns);
+        ADD_TO(words[other->total], duration_ns);
         count_call(other, duration_ns);
     }
     if (PyErr_Occurred()) {

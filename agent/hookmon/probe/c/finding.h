@@ -6,6 +6,7 @@
 #include "errors.h"
 #include "interned.h"
 #include "lanes.h"
+#include "nodes.h"
 #include "state.h"
 #include "types.h"
 
@@ -13,14 +14,17 @@
 static RARE void
 follow_move(Lane *lane, Node **node)
 {
+    LOCK();
     Move *known = find_move(lane, *node);
-    if (known) {
-        Py_SETREF(*node, (Node *)Py_NewRef(known->to));
+    Node *to = known ? (Node *)Py_NewRef(known->to) : NULL;
+    UNLOCK();
+    if (to) {
+        Py_SETREF(*node, to);
     }
 }
 
 /* The node cache, by parent and span: a look into it touches one line of memory, a look into a dictionary four. */
-#define node_cache (state.node_cache)
+#define node_cache (per_thread.node_cache)
 
 static inline size_t
 node_cache_index(Node *parent, PyObject *span)
@@ -65,7 +69,7 @@ find_node(Node *parent, PyObject *span)
     size_t at = node_cache_index(parent, span);
     unsigned epoch = state.epoch;
     Node *node = look_up_node(parent, span);
-    if (node && node->number && epoch == state.epoch) {
+    if (node && node->number && epoch == state.epoch && has_part()) {
         node_cache[at].epoch = epoch;
         Py_XSETREF(node_cache[at].parent, (Node *)Py_NewRef(parent));
         Py_XSETREF(node_cache[at].span, Py_NewRef(span));
@@ -77,7 +81,8 @@ find_node(Node *parent, PyObject *span)
 static __attribute__((noinline)) Node *
 look_up_node(Node *parent, PyObject *span)
 {
-    PyObject *found = PyDict_GetItemWithError(parent->children, span);
+    PyObject *children = children_of(parent);
+    PyObject *found = children ? PyDict_GetItemWithError(children, span) : NULL; /* nodes that are children stay */
     if (found) {
         return found == Py_None ? NULL : (Node *)Py_NewRef(found);
     }

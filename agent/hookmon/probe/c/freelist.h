@@ -22,6 +22,10 @@ alloc_untracked(PyTypeObject *type)
 static inline PyObject *
 freelist_pop_untracked(Freelist *freelist, PyTypeObject *type)
 {
+#ifdef Py_GIL_DISABLED /* the allocator has lists of each thread */
+    (void)freelist;
+    return alloc_untracked(type);
+#endif
     return LIKELY(freelist->count) ? PyObject_Init(freelist->ones[--freelist->count], type) : alloc_untracked(type);
 }
 
@@ -42,6 +46,11 @@ static inline void
 freelist_push(Freelist *freelist, PyObject *self)
 {
     CHECK(is_dead(self)); /* I5 */
+#ifdef Py_GIL_DISABLED
+    (void)freelist;
+    Py_TYPE(self)->tp_free(self);
+    return;
+#endif
     if (LIKELY(freelist->count < MOST_SPARE)) {
         freelist->ones[freelist->count++] = self;
     }

@@ -66,7 +66,7 @@ fill_nobody(void)
         nobody.member_freelist.count = nobody.transaction_freelist.count = nobody.coroutine_freelist.count = MOST_SPARE;
         nobody.send_freelist.count = nobody.callback_iterator_freelist.count = MOST_SPARE; /* nothing is kept */
         nobody.trace_freelist_count = MOST_FREE;
-        nobody.spare_record_count = nobody.spare_generator_count = nobody.spares = MOST_SPARE;
+        nobody.of_thread.spare_record_count = nobody.of_thread.spare_generator_count = nobody.of_thread.spares = MOST_SPARE;
         nobody.words = words;
     }
     return 0;
@@ -185,7 +185,7 @@ end_engine(PyObject *capsule)
         forget_children(engine->root);
     }
     for (size_t i = 0; i < NODE_CACHE_SIZE; i++) {
-        CachedNode *cached = &engine->node_cache[i];
+        CachedNode *cached = &engine->of_thread.node_cache[i];
         Py_CLEAR(cached->parent);
         Py_CLEAR(cached->span);
         Py_CLEAR(cached->node);
@@ -207,10 +207,10 @@ end_engine(PyObject *capsule)
     }
     PyMem_Free(engine->runs.entries);
     engine->runs = (Runs){NULL, 0, 0};
-    drop_all((PyObject **)engine->spare, engine->spares);
+    drop_all((PyObject **)engine->of_thread.spare, engine->of_thread.spares);
     drop_all((PyObject **)engine->spare_of_thread, engine->thread_spares);
-    drop_all(engine->spare_records, engine->spare_record_count);
-    drop_all(engine->spare_generators, engine->spare_generator_count);
+    drop_all(engine->of_thread.spare_records, engine->of_thread.spare_record_count);
+    drop_all(engine->of_thread.spare_generators, engine->of_thread.spare_generator_count);
     drop_all(engine->spare_trees, engine->spare_trees_count);
     PyObject **callback = (PyObject **)&engine->callbacks;
     for (size_t i = 0; i < sizeof engine->callbacks / sizeof *callback; i++) {

@@ -43,6 +43,19 @@ forget_endings(Node *self)
     PyMem_Free(endings);
 }
 
+/* Return the children of a node, borrowed: those of the root where threads run at the same time are the running one's. NULL with an
+ * error. */
+static inline PyObject *
+children_of(Node *node)
+{
+#ifdef Py_GIL_DISABLED
+    if ((PyObject *)node == state.root) {
+        return children_of_root();
+    }
+#endif
+    return node->children;
+}
+
 static int
 node_init(Node *self, PyObject *args, PyObject *kwargs)
 {
@@ -90,6 +103,10 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     self->max_ns = 0;
     self->skip = 0;
     memset(self->octave, 0, sizeof self->octave);
+    make_immortal((PyObject *)self);
+    if (span != Py_None) {
+        make_immortal(span);
+    }
     return 0;
 }
 
@@ -175,7 +192,9 @@ node_dealloc(Node *self)
 static PyMemberDef node_members[] = {
     {"parent", Py_T_OBJECT_EX, offsetof(Node, parent), 0, NULL},
     {"span", Py_T_OBJECT_EX, offsetof(Node, span), 0, NULL},
+#ifndef Py_GIL_DISABLED
     {"children", Py_T_OBJECT_EX, offsetof(Node, children), 0, NULL},
+#endif
     {"number", Py_T_ULONGLONG, offsetof(Node, number), 0, NULL},
     {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
     {"slot", Py_T_INT, offsetof(Node, slot), 0, NULL},
@@ -186,6 +205,32 @@ static PyMemberDef node_members[] = {
     {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
     {"floor_ns", Py_T_ULONGLONG, offsetof(Node, floor_ns), 0, NULL},
     {NULL, 0, 0, 0, NULL},
+};
+
+#ifdef Py_GIL_DISABLED
+static PyObject *
+node_get_children(Node *self, void *Py_UNUSED(closure))
+{
+    return Py_XNewRef(children_of(self));
+}
+
+static int
+node_set_children(Node *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value) {
+        PyErr_SetString(PyExc_AttributeError, "a node has children");
+        return -1;
+    }
+    Py_XSETREF(self->children, Py_NewRef(value));
+    return 0;
+}
+#endif
+
+static PyGetSetDef node_getset[] = {
+#ifdef Py_GIL_DISABLED
+    {"children", (getter)node_get_children, (setter)node_set_children, NULL, NULL},
+#endif
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef node_methods[] = {

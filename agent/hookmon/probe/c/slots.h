@@ -166,9 +166,15 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
         if (result && timed->span && !timed->sited) { /* its name is known without: only the first has to say where it is made */
             note_maker_once(timed, timed->span);
             set_slot(function, function_called, state.plain);
+            LOCK();
             Watched *now = watched_of(code);
-            if (now->slot == timed) {
-                Py_CLEAR(now->slot);
+            int is_its = now->slot == timed;
+            if (is_its) {
+                STORE(now->slot, NULL);
+            }
+            UNLOCK();
+            if (is_its) {
+                Py_DECREF(timed); /* the table's reference: we have one, too */
             }
             if (PyErr_Occurred()) {
                 Py_CLEAR(result);
@@ -258,15 +264,9 @@ watch_code(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
 #endif
-    Watched *watched = add_watched(code);
-    if (!watched) {
+    if (set_watched(code, slot == Py_None ? NULL : slot, events == Py_None ? NULL : events) < 0) {
         return NULL;
     }
-    Timed *before[2] = {watched->slot, watched->events};
-    watched->slot = slot == Py_None ? NULL : (Timed *)Py_NewRef(slot);
-    watched->events = events == Py_None ? NULL : (Timed *)Py_NewRef(events);
-    Py_XDECREF((PyObject *)before[0]);
-    Py_XDECREF((PyObject *)before[1]);
     Py_RETURN_NONE;
 }
 
@@ -352,16 +352,18 @@ static PyObject *
 forget_functions(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #ifdef HAS_SLOTS
-    for (size_t i = 0; i < taken_functions.size; i++) {
-        if (taken_functions.entries[i].function) {
-            set_slot(taken_functions.entries[i].function, function_called, state.plain);
-            Py_DECREF((PyObject *)taken_functions.entries[i].timed);
+    LOCK();
+    TakenFunctions taken = taken_functions;
+    taken_functions = (TakenFunctions){NULL, 0, 0};
+    UNLOCK();
+    for (size_t i = 0; i < taken.size; i++) {
+        if (taken.entries[i].function) {
+            set_slot(taken.entries[i].function, function_called, state.plain);
+            Py_DECREF((PyObject *)taken.entries[i].timed);
         }
     }
-    PyMem_Free(taken_functions.entries);
+    PyMem_Free(taken.entries);
     Py_CLEAR(own_files);
-    taken_functions.entries = NULL;
-    taken_functions.size = taken_functions.used = 0;
     if (function_watcher) {
         if (PyFunction_ClearWatcher(function_watcher - 1) < 0) {
             return NULL;

@@ -48,6 +48,27 @@
 /* Where the launcher has no page, it tells nothing. */
 static const uint64_t no_control[PAGE_BYTES / sizeof(uint64_t)];
 
+/* What is changed so often that threads which run at the same time need their own: where there is no GIL each has one, see
+ * free_threads.h. */
+typedef struct PerThread {
+    Counter counter __attribute__((aligned(64)));
+    int spares;
+    Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
+    CachedNode node_cache[NODE_CACHE_SIZE];
+    int is_beginning; /* a watched frame is about to begin, of whose call its code tells: it is the innermost, its caller is wanted */
+    OwnAttribute own_attributes[MOST_OWN_ATTRIBUTES];
+    PyObject *spare_records[MOST_SPARE];
+    int spare_record_count;
+    PyObject *spare_generators[MOST_SPARE];
+    int spare_generator_count;
+#ifdef Py_GIL_DISABLED
+    PyObject *children; /* of the root, in this epoch */
+    unsigned epoch;
+    KnownSpan known_spans[MOST_KNOWN_SPANS];
+    struct PerThread *next; /* of those whose threads have ended */
+#endif
+} PerThread;
+
 typedef struct Engine {
     uint64_t *words;
     PyObject *getcurrent; /* greenlet.getcurrent, NULL without greenlets */
@@ -57,8 +78,7 @@ typedef struct Engine {
     int forked;           /* this process is a fork, and `recorder` does not know of it yet: see forks.h */
     const uint64_t *control; /* the launcher's page: see control.h */
     /* a line of 64 bytes ends before here */
-    Counter counter __attribute__((aligned(64)));
-    int spares;
+    PerThread of_thread;
     int shared; /* the words are those of a shard, and not memory of this process */
     Py_buffer buffer;
     struct {
@@ -68,7 +88,6 @@ typedef struct Engine {
     PyObject *get_loop;      /* _asyncio._get_running_loop, NULL until the program has asyncio */
     PyObject *current_task;  /* _asyncio.current_task */
     PyObject *current_tasks; /* or the dict that it looks into up to 3.13, by loop: asking that costs half as much */
-    Lane *spare[MOST_SPARE]; /* lanes of tasks that have ended, of this epoch */
     Lane *spare_of_thread[MOST_SPARE];
     int thread_spares;
     PyObject *no_children;
@@ -83,11 +102,8 @@ typedef struct Engine {
         PyTypeObject *GeneratorType;
     } types; /* each has a name below */
     Texts texts;
-    CachedNode node_cache[NODE_CACHE_SIZE];
     KnownFile files[MOST_FILES];
     int known_files;
-    int is_beginning; /* a watched frame is about to begin, of whose call its code tells: it is the innermost, its caller is wanted */
-    OwnAttribute own_attributes[MOST_OWN_ATTRIBUTES];
     CpuClock cpu_clock;
     WatchedCodes watched_codes;
     TakenFunctions taken_functions;
@@ -95,10 +111,6 @@ typedef struct Engine {
     Py_ssize_t offset_of_key; /* from the address of a generator or coroutine to its key; 0 until it is known */
     PyObject *own_files; /* {file: function of a code object}: see own_files.h; NULL: there are none */
     int function_watcher; /* 1 + its number, 0: there is none */
-    PyObject *spare_records[MOST_SPARE];
-    int spare_record_count;
-    PyObject *spare_generators[MOST_SPARE];
-    int spare_generator_count;
     Freelist member_freelist, transaction_freelist, coroutine_freelist, send_freelist, callback_iterator_freelist;
     Trace *trace_freelist[MOST_FREE];
     int trace_freelist_count;
@@ -109,6 +121,11 @@ typedef struct Engine {
     int reads_loops; /* 0: not known yet, -1: they are not what we take them for */
     int own_pid;
     Ended *ended_threads; /* see lanes.h */
+#ifdef Py_GIL_DISABLED
+    PerThread *idle; /* of threads that have ended */
+    PyMutex lock; /* of what threads share; nothing is called while it is held */
+    int uses_counter;
+#endif
     unsigned number; /* which of all engines this is; there may have been others in this memory */
     PyInterpreterState *interpreter; /* NULL: it has ended */
     struct Engine *next; /* of all engines */
@@ -130,12 +147,27 @@ static Engine state = {.control = no_control, .cpu_clock.random = SEED};
 static Engine *const all_engines = &state;
 #endif
 
+#ifdef Py_GIL_DISABLED
+static inline PerThread *present_per_thread(void);
+#define per_thread (*present_per_thread())
+#define ADD_TO(word, amount) ((void)__atomic_fetch_add(&(word), (uint64_t)(amount), __ATOMIC_RELAXED))
+#define LOCK() PyMutex_Lock(&state.lock)
+#define UNLOCK() PyMutex_Unlock(&state.lock)
+#else
+#define per_thread (state.of_thread)
+#define ADD_TO(word, amount) ((word) += (amount))
+#define LOCK() ((void)0)
+#define UNLOCK() ((void)0)
+#endif
+
 /* Return what tells a lane of an engine, from the last fork on, from all others. */
 static inline unsigned
 new_epoch(void)
 {
     return __atomic_add_fetch(&last_epoch, 1, __ATOMIC_RELAXED);
 }
+
+#include "free_threads.h"
 
 #define NodeType (state.types.NodeType)
 #define LaneType (state.types.LaneType)

@@ -19,6 +19,15 @@ typedef struct {
     unsigned epoch;
 } CachedNode;
 
+#ifdef Py_GIL_DISABLED
+/* The span of a value that a name depends on: see names.h. */
+typedef struct {
+    uint64_t timed; /* its number */
+    Py_hash_t hash;
+    PyObject *span;
+} KnownSpan;
+#endif
+
 /* A file that code came from: see names.h. */
 typedef struct {
     PyObject *name;

@@ -76,6 +76,9 @@ struct Ended {
     unsigned epoch;
     unsigned number; /* of the engine */
     Engine *engine;
+#ifdef Py_GIL_DISABLED
+    PerThread *part;
+#endif
 };
 static pthread_key_t thread_key;
 
@@ -90,6 +93,10 @@ on_thread_end(void *value)
             continue;
         }
         ended->running = thread_epoch == ended->epoch ? thread_lane : NULL;
+#ifdef Py_GIL_DISABLED
+        ended->part = own_part;
+        own_part = NULL;
+#endif
 #ifdef OTHER_INTERPRETERS
         for (Aside *kept = aside; kept; kept = kept->next) {
             if (kept->epoch == ended->epoch) {
@@ -128,4 +135,27 @@ follow_thread_end(Lane *lane)
     }
     ended->epoch = state.epoch;
     ended->lane = (Lane *)Py_NewRef((PyObject *)lane);
+}
+
+/* Keep the lane of a thread that has ended for the next one, if there is room; takes the reference then. */
+static int
+keep_lane_of_thread(Lane *lane)
+{
+    LOCK();
+    int is_kept = state.thread_spares < MOST_SPARE;
+    if (is_kept) {
+        state.spare_of_thread[state.thread_spares++] = lane;
+    }
+    UNLOCK();
+    return is_kept;
+}
+
+/* Return such a lane, NULL where there is none. */
+static Lane *
+take_lane_of_thread(void)
+{
+    LOCK();
+    Lane *lane = state.thread_spares ? state.spare_of_thread[--state.thread_spares] : NULL;
+    UNLOCK();
+    return lane;
 }

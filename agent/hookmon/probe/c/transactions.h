@@ -132,8 +132,8 @@ settle_last(Transaction *self)
     self->own = NULL;
     self->traces = NULL;
     int answer = 0;
-    if (self->epoch == (long)state.epoch && first && first->count) {
-        Event last = first->events[--first->count];
+    Event last;
+    if (self->epoch == (long)state.epoch && first && pop_event(first, &last)) {
         Charge begun = begin_charge();
         answer = last.node == self->node ? settle_transaction(self, own, traces, &last) : 0;
         end_charge(begun, LONGEST_OF_MANY_NS);
@@ -254,9 +254,9 @@ mark_failed(Transaction *self)
     if (!self->failed && self->epoch == (long)state.epoch) {
         self->failed = 1;
         if (self->ended) {
-            state.words[self->node->total + ERRORS]++;
+            ADD_TO(state.words[self->node->total + ERRORS], 1);
             if (self->counted_in) {
-                state.words[self->counted_in->total + ERRORS]++;
+                ADD_TO(state.words[self->counted_in->total + ERRORS], 1);
             }
         }
     }

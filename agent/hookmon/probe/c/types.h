@@ -28,6 +28,7 @@
 #define MOST_SPARE 32
 #define MOST_FILES 1024
 #define MOST_OWN_ATTRIBUTES 64
+#define MOST_KNOWN_SPANS 256
 #define NODE_CACHE_SIZE 256
 #define MOST_FREE 8
 #define MOST_ROOM_KEPT 64
@@ -67,7 +68,9 @@ typedef struct {
     uint64_t duration_ns; /* and the transactions that were measured */
     struct Endings *endings; /* of an entry's node: how its transactions have ended, see endings.h; or NULL */
 } Node;
+#ifndef Py_GIL_DISABLED /* whose objects have a longer head */
 _Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
+#endif
 
 /* A completed call in a transaction. */
 typedef struct {
@@ -83,6 +86,9 @@ typedef struct {
     Event *events;
     Py_ssize_t count;
     Py_ssize_t room;
+#ifdef Py_GIL_DISABLED
+    PyMutex lock; /* who settles a transaction reads what other threads add to; nothing is called while it is held */
+#endif
 } Trace;
 
 /* A node that open calls know, and the one that stands for it since its transaction got its name. */
@@ -116,7 +122,9 @@ typedef struct {
     OpenCall *open; /* innermost last */
     uint64_t unused[2];
 } Lane;
+#ifndef Py_GIL_DISABLED
 _Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
+#endif
 
 /* One request, job or test, and one lane's part in it: as in transactions/context.py. */
 typedef struct {
@@ -193,9 +201,12 @@ typedef struct {
     char is_off;     /* at that value of the switch: see control.h */
     uint64_t switched_at;
     PyObject *target; /* or NULL */
-    uint64_t unused[3];
+    uint64_t number; /* of all of these, where threads run at the same time */
+    uint64_t unused[2];
 } Timed;
+#ifndef Py_GIL_DISABLED
 _Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
+#endif
 
 /* What the values of a call say of the open transaction. */
 typedef struct {
