@@ -1,11 +1,12 @@
 """Counts what a watched call adds in instructions, which repeats exactly on a noisy machine: `python benchmarks/instructions.py`.
 
-Cachegrind runs a loop of N and of 2 N calls, watched and bare. The difference of two runs is that of N calls, without the
-start; the difference of those differences is what watching adds. The clock is one of our own, which takes the same step at each
+Callgrind runs a loop of N calls twice, bare and then watched, in one process each, and counts the second N: what the interpreter
+and the recorder do at first is in neither. The clock is one of our own, which takes the same step at each
 look: by a real one every run finds other durations, and each new one of a histogram costs as much as sixty calls. Its
-instructions are in the numbers, some ten for each look; two runs differ by some ten in a hundred million. "request" is a Flask
-request of five GETs and two queries under `hookmon run`, with all packs, by the real clock. "off" and the like
-are "function" while it or others are switched off. Prints
+instructions are in the numbers, some ten for each look. "request" is a Flask
+request of five GETs and two queries under `hookmon run`, with all packs, by the real clock: cachegrind runs N and 2 N of them,
+watched and bare, and the difference of the differences is what watching adds; two such runs differ by some ten in a hundred
+million. "off" and the like are "function" while it or others are switched off. Prints
 {"added": {scenario: instructions a call}, …} or {"skipped": reason}.
 """
 
@@ -26,11 +27,21 @@ from typing import Any
 import limits  # this is started as a script: what lies beside it is found
 
 ROOT = Path(__file__).resolve().parents[1]
-CALLS = {"request": 400}
-"""How often a scenario is called at first, then twice that; the others, OFTEN."""
-OFTEN = 3_000
-CLOCK = """
+REQUESTS = 400
+"""How often the request is made at first, then twice that."""
+CALLS = 3_000
+"""How often others are called, and counted."""
+LIBRARY = """
 #include <time.h>
+#include <valgrind/callgrind.h>
+void begin_counting(void)
+{
+    CALLGRIND_ZERO_STATS;
+}
+void end_counting(void)
+{
+    CALLGRIND_DUMP_STATS;
+}
 int clock_gettime(clockid_t clock, struct timespec *now)
 {
     static long ns = 1000000000000;
@@ -56,18 +67,27 @@ SCENARIOS = (
 )
 
 
-def _run(scenario: str, calls: int, folder: str, clock: str, *before: str) -> str:
-    """Run the loop, watched where a folder is given, and return what came on stderr. `clock` is the library with our clock."""
-    if scenario == "request":
-        return _run_requests(calls, folder, *before)  # by the real clock, which the launcher needs
+def _count_calls(scenario: str, folder: str, library: str) -> tuple[int, int]:
+    """Return the instructions of the loop, bare and watched. `library` has our clock, and tells callgrind when to count."""
     spec = find_spec("wrapt")
     wrapt = str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
     environment = {"PATH": os.defpath, "PYTHONHASHSEED": "0", "PYTHONPATH": str(ROOT / "agent"), "HOOKMON_ENGINE": "compiled"}
-    environment["LD_PRELOAD"] = clock
+    environment["LD_PRELOAD"] = library
     # the interpreter itself: a virtual environment's link, or a shim before it, would be what is measured
-    command = [*before, os.path.realpath(sys.executable), "-S"]
-    command += [str(ROOT / "benchmarks" / "programs" / "counted.py"), scenario, str(calls), folder, wrapt]
-    return _errors_of(command, env=environment)
+    program = [os.path.realpath(sys.executable), "-S", str(ROOT / "benchmarks" / "programs" / "counted.py")]
+    with tempfile.TemporaryDirectory(prefix="callgrind-") as output:
+        callgrind = ("valgrind", "--tool=callgrind", f"--callgrind-out-file={output}/out")
+        _errors_of([*callgrind, *program, scenario, str(CALLS), folder, wrapt], env=environment)
+        bare, watched = (_total(Path(output, f"out.{number}")) for number in (2, 3))
+    return bare, watched
+
+
+def _total(path: Path) -> int:
+    """Return the instructions that are counted in a file of callgrind."""
+    counted = re.search(r"^totals: (\d+)$", path.read_text(), re.MULTILINE)
+    if counted is None:
+        raise RuntimeError(f"callgrind counted nothing: {path}")
+    return int(counted[1])
 
 
 def _run_requests(calls: int, folder: str, *before: str) -> str:
@@ -86,37 +106,35 @@ def _errors_of(command: list[str], **options: Any) -> str:
     return done.stderr
 
 
-def _instructions(scenario: str, calls: int, folder: str, clock: str) -> int:
-    """Return the instructions of a whole run."""
+def _count_requests(calls: int, folder: str) -> int:
+    """Return the instructions of a whole run of requests."""
     options = ("--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
-    text = _run(scenario, calls, folder, clock, "valgrind", *options)
+    text = _run_requests(calls, folder, "valgrind", *options)
     counted = re.search(r"I +refs: +([\d,]+)", text)
     if counted is None:
         raise RuntimeError(f"cachegrind counted nothing: {text[-2000:]}")
     return int(counted[1].replace(",", ""))
 
 
-def _make_clock(folder: str) -> str:
-    """Compile the clock that takes even steps, and return the path of the library."""
-    source, library = Path(folder, "clock.c"), Path(folder, "clock.so")
-    source.write_text(CLOCK)
+def _make_library(folder: str) -> str:
+    """Compile the clock that takes even steps and what tells callgrind when to count, and return the path of the library."""
+    source, library = Path(folder, "counting.c"), Path(folder, "counting.so")
+    source.write_text(LIBRARY)
     _errors_of([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-O2", str(source), "-o", str(library)])
     return str(library)
 
 
 def count_added(scenario: str) -> float:
     """Return the instructions that watching adds to a call."""
-    calls = CALLS.get(scenario, OFTEN)
-    with (
-        tempfile.TemporaryDirectory(prefix="hookmon-") as folder,
-        tempfile.TemporaryDirectory(prefix="clock-") as beside,
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-    ):
-        clock = _make_clock(beside)
-        _run(scenario, 1, folder, clock)  # or the first of them would also compile what has no .pyc yet
-        runs = [(2 * calls, folder), (calls, folder), (2 * calls, ""), (calls, "")]
-        watched2, watched1, bare2, bare1 = pool.map(lambda run: _instructions(scenario, *run, clock), runs)
-    return ((watched2 - watched1) - (bare2 - bare1)) / calls
+    with tempfile.TemporaryDirectory(prefix="hookmon-") as folder, tempfile.TemporaryDirectory(prefix="counting-") as beside:
+        if scenario != "request":
+            bare, watched = _count_calls(scenario, folder, _make_library(beside))
+            return (watched - bare) / CALLS
+        _run_requests(1, folder)  # or the first of them would also compile what has no .pyc yet
+        runs = [(2 * REQUESTS, folder), (REQUESTS, folder), (2 * REQUESTS, ""), (REQUESTS, "")]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            watched2, watched1, bare2, bare1 = pool.map(lambda run: _count_requests(*run), runs)
+        return ((watched2 - watched1) - (bare2 - bare1)) / REQUESTS
 
 
 def reason_to_skip() -> str:
@@ -125,6 +143,9 @@ def reason_to_skip() -> str:
         return "valgrind is not installed"
     if shutil.which(os.environ.get("CC", "cc")) is None:
         return f"there is no C compiler ({os.environ.get('CC', 'cc')}) for the clock that takes even steps"
+    header = [os.environ.get("CC", "cc"), "-E", "-include", "valgrind/callgrind.h", "-x", "c", os.devnull]
+    if limits.run(header, limits.PROGRAM_S).returncode:
+        return "valgrind's headers are not there (valgrind/callgrind.h)"
     if not list((ROOT / "agent" / "hookmon" / "probe").glob("_engine*.so")):
         return "the compiled engine has not been built in this tree"
     return ""
@@ -136,7 +157,9 @@ def main() -> None:
     if reason:
         print(json.dumps({"skipped": reason}))
         return
-    counts = {scenario: count_added(scenario) for scenario in sys.argv[1:] or SCENARIOS}
+    scenarios = sys.argv[1:] or SCENARIOS
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counts = dict(zip(scenarios, pool.map(count_added, scenarios), strict=True))
     print(json.dumps({"python": sys.version.split()[0], "added": counts}, indent=1))
 
 

@@ -11,7 +11,6 @@ import argparse
 import sys
 import sysconfig
 import tempfile
-from dataclasses import replace
 from itertools import combinations
 from math import log2
 from pathlib import Path
@@ -19,6 +18,7 @@ from pathlib import Path
 from benchmarks import limits
 from hookmon.collector.store import Run, RunFile, Store
 from hookmon.core.histogram import SUB_BUCKETS
+from hookmon.core.record import replace
 from hookmon.report.diff.machine import waits
 from hookmon.report.diff.model import Diff, build
 

@@ -1,4 +1,4 @@
-"""What showing a run costs: in processor time, as a multiple of an interpreter that does nothing."""
+"""What showing a run costs: in processor time, as a multiple of what an interpreter takes for a little work."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from support.runs import HOOKMON, environment
 
 from hookmon.collector.store import CallSeries, Node, Run, Sample, Store
 from hookmon.core.histogram import bucket_of
+from hookmon.services.clock import hour_of, minute_of
 
 ROUNDS = 25
+WORK = [sys.executable, "-I", "-S", "-c", "sum(number * number for number in range(200_000))"]
+"""What is the same in every environment: the start of an interpreter takes longer in one with more packages."""
 
 
 def cpu_s(command: list[str], cwd: Path) -> float:
@@ -25,16 +28,16 @@ def cpu_s(command: list[str], cwd: Path) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def takes_at_most(starts: int, command: list[str], cwd: Path) -> bool:
-    """Say whether a command takes no more than so many starts of an interpreter, and 50 ms.
+def takes_at_most(times: int, command: list[str], cwd: Path) -> bool:
+    """Say whether a command takes no more than so many times the work.
 
     Both take turns until they have had a quiet moment: what others do on the machine only ever adds.
     """
-    bare = least = float("inf")
+    work = least = float("inf")
     for number in range(ROUNDS):
-        bare = min(bare, cpu_s([sys.executable, "-c", "pass"], cwd))
+        work = min(work, cpu_s(WORK, cwd))
         least = min(least, cpu_s(command, cwd))
-        if number >= 2 and least <= starts * bare + 0.05:
+        if number >= 2 and least <= times * work:
             return True
     return False
 
@@ -57,30 +60,30 @@ def large(project: Path) -> None:
 
 
 def test_a_run_with_5000_places_is_shown_fast(tmp_path: Path):
-    """Under 300 ms on a machine whose interpreter starts in 25 ms: measured 5 times that start, 9 are the limit."""
+    """Measured 12 times the work on CPython 3.11 and 10 on 3.13, 250 ms where that takes 21 and 25; 20 are the limit."""
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
-    assert takes_at_most(9, [HOOKMON, "report"], tmp_path)
+    assert takes_at_most(20, [HOOKMON, "report"], tmp_path)
 
 
 def test_the_page_of_a_run_with_5000_places_is_written_fast(tmp_path: Path):
-    """Under a second on a machine whose interpreter starts in 25 ms: measured 8 times that start, 20 are the limit."""
+    """Measured 14 times the work on CPython 3.11, 290 ms where that takes 21; 25 are the limit."""
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
-    assert takes_at_most(20, [HOOKMON, "report", "--format", "html", "-o", "page.html"], tmp_path)
+    assert takes_at_most(25, [HOOKMON, "report", "--format", "html", "-o", "page.html"], tmp_path)
     assert "name 199" in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_two_runs_with_5000_places_are_compared_fast(tmp_path: Path):
-    """Under 500 ms on a machine whose interpreter starts in 25 ms: measured 9 times that start, 15 are the limit."""
+    """Measured 18 times the work on CPython 3.11, 380 ms where that takes 21; 30 are the limit."""
     (tmp_path / "hookmon.toml").touch()
     large(tmp_path)
     large(tmp_path)
-    assert takes_at_most(15, [HOOKMON, "diff", "1", "2"], tmp_path)
+    assert takes_at_most(30, [HOOKMON, "diff", "1", "2"], tmp_path)
 
 
 def test_a_month_of_a_service_is_shown_fast(tmp_path: Path):
-    """40 names: under 300 ms on a machine whose interpreter starts in 12 ms: measured 12 times that start, 20 are the limit."""
+    """40 names: measured 9 times the work on CPython 3.11, 195 ms where that takes 22; 15 are the limit."""
     (tmp_path / "hookmon.toml").touch()
 
     def count(keeper: Keeper, at_s: float) -> None:
@@ -90,10 +93,20 @@ def test_a_month_of_a_service_is_shown_fast(tmp_path: Path):
 
     now_s = time.time() // 3600 * 3600
     keeper = Keeper(store_of(tmp_path), "web", now_s - 30 * 86_400)
-    fill(keeper, keeper.started_s, now_s - 86_400, count, every_s=3600)
+    keeper.keep(keeper.started_s)
+    first = hour_of(minute_of(now_s - 2 * 86_400))
+    fill(keeper, now_s - 2 * 86_400, now_s - 86_400, count, every_s=3600)
+    with keeper.store.writing() as connection:  # the days before are like that one
+        connection.executemany(
+            "INSERT INTO hours SELECT service, hour - 24 * ?, whole, own, calls, cpu_ns, rss_bytes, processes, launcher_cpu_ns, "
+            "launcher_rss_bytes FROM hours WHERE hour BETWEEN ? AND ? + 23",
+            [(day, first, first) for day in range(1, 28)],
+        )
     fill(keeper, now_s - 86_400, now_s - 82_800, count)  # an hour of yesterday, which is taken apart
     fill(keeper, now_s - 82_800, now_s, count, every_s=3600)
-    assert takes_at_most(20, [HOOKMON, "history"], tmp_path)
+    with keeper.store.reading() as connection:
+        assert connection.execute("SELECT count(*) FROM hours").fetchone()[0] >= 29 * 24
+    assert takes_at_most(15, [HOOKMON, "history"], tmp_path)
 
 
 def test_showing_a_run_imports_nothing_of_the_launcher(tmp_path: Path):

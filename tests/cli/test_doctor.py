@@ -96,7 +96,8 @@ def test_the_engine_is_named_with_what_it_reads_or_why_it_is_the_pure_one(projec
     if engine == "pure":
         assert found == ("yes", "pure: HOOKMON_ENGINE is pure; a call costs 1 µs, not 0.1")
     elif find_spec("hookmon.probe._engine") is None:
-        assert found == ("yes", "pure: the compiled one was not built for this interpreter; a call costs 1 µs, not 0.1")
+        why = "pure: the compiled one was not built for this interpreter; a call costs 1 µs, not 0.1"
+        assert found == ("yes", f"{why}; hookmon engine build --python {PYTHON} builds it")
     else:
         reads = "frames, contexts, trees, values" if sys.version_info < (3, 14) else "nothing"
         assert found == ("yes", f"compiled; it reads {reads} past CPython's interface")

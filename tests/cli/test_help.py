@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from support.runs import hookmon
 
-from hookmon.core import errors
+from hookmon.cli._verbs import hookmon as command_line
+from hookmon.core import errors, layout
 from hookmon.report import words
 from hookmon.report.codes import CODES, find, slug
 from hookmon.report.watches import ABSENT, ACTIVE
@@ -47,7 +49,7 @@ def codes_in(path: Path) -> Iterator[str]:
             yield from (slug(kind) for kind in constants(node.args[0].elts[0]))
 
 
-USED = sorted({code for path in AGENT.rglob("*.py") for code in codes_in(path)})
+USED = sorted({code for path in AGENT.rglob("*.py") for code in codes_in(path)} | set(map(slug, layout.ENGINE_NOTES)))
 
 
 def test_the_codes_of_the_source_were_found():
@@ -177,3 +179,31 @@ def test_an_unknown_code_is_one_line(tmp_path: Path):
     done = hookmon(["help", "early-refrence"], cwd=tmp_path)
     assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.startswith("hookmon: there is no code, word or verb 'early-refrence'; did you mean early-reference? [")
+
+
+CHOICES = {
+    f"{name} {parameter.opts[0]}": (verb, parameter)
+    for name in command_line.list_commands(click.Context(command_line))
+    if (verb := command_line.get_command(click.Context(command_line), name)) is not None
+    for parameter in verb.params
+    if isinstance(parameter.type, click.Choice)
+}
+
+
+@pytest.mark.parametrize("case", CHOICES)
+def test_a_word_that_is_nearly_one_of_a_choice_is_told(case: str):
+    """Of every parameter of every verb that has a few words to choose from."""
+    verb, parameter = CHOICES[case]
+    assert isinstance(parameter.type, click.Choice)
+    for word in parameter.type.choices:
+        with pytest.raises(click.BadParameter, match=f"Did you mean '{word}'") as raised:
+            parameter.type.convert(f"{word[0]}{word[2]}{word[1]}{word[3:]}", parameter, click.Context(verb))
+        assert "is not one of " in raised.value.message
+    with pytest.raises(click.BadParameter) as raised:
+        parameter.type.convert("zzzzzz", parameter, click.Context(verb))
+    assert "Did you mean" not in raised.value.message
+
+
+def test_choices_were_found():
+    """Else the last test would hold nothing."""
+    assert {"run --export", "run --format", "diff --format", "completion shell"} <= set(CHOICES)

@@ -189,6 +189,8 @@ def test_what_takes_a_restart_is_told_with_the_reason(tmp_path: Path):
             "shop:price: put in in 1 process",
             "late:go: waits for its module to be imported",
         ]
+        again = program.reload(code=1)
+        assert again == [*told[:3], "shop:nothing: not found in 1 process", told[4]]
         assert program.reload("nonsense", code=2) != []
         program.step("late")
         report = program.end()
@@ -236,6 +238,7 @@ def test_a_process_that_is_another_user_now_is_named():
             assert told[0] == "taken out: shop:quote"
             assert told[-1].startswith("process ")
             assert "takes a restart: " in told[-1]
+            assert program.reload(code=1) == told[-1:]
             program.step()
             report = program.end()
     assert counts(report)["quote"] < counts(report)["ask"]

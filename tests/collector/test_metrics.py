@@ -18,7 +18,7 @@ def record(kind: int = 1, value: float = 5.0, count: int = 2, least: float = 0.0
 
 def test_a_record_becomes_a_signal():
     """With the buckets of its number."""
-    ((signal,), are_damaged) = read_metrics(record(), [0], {1: "sent", 2: "By"}, {7: {3: 2}})
+    ((signal,), are_damaged) = read_metrics(record(), [0], {1: "sent", 2: "By"}, {7: {3: 2}}.__getitem__)
     assert not are_damaged
     assert signal == Signal("sent", "By", "counter", 5.0, 2, 0.0, 0.0, 9, {3: 2})
 
@@ -30,7 +30,7 @@ def test_a_record_becomes_a_signal():
 )
 def test_a_damaged_record_is_left_out_and_told_of(damaged: bytes):
     """The others are read."""
-    signals, are_damaged = read_metrics(damaged + record(), [0, layout.METRIC_WORDS], {1: "sent"}, {})
+    signals, are_damaged = read_metrics(damaged + record(), [0, layout.METRIC_WORDS], {1: "sent"}, lambda number: {})
     assert are_damaged
     assert [signal.value for signal in signals] == [5.0]
 

@@ -14,6 +14,7 @@ import psutil
 import pytest
 from support.runs import wait_until
 
+from hookmon.collector.facts import Facts
 from hookmon.collector.identity import Identity, identify, look_at
 from hookmon.collector.processes import Processes
 from hookmon.collector.store import Process, Sample
@@ -61,7 +62,7 @@ def test_the_reason_is_read_from_the_process(name: str):
     """Options of the interpreter, not of the script; then the environment."""
     options, environment, reason = TABLE[name]
     with start([sys.executable, *options, "-c", WAIT, "-I", "-E"], environment) as process:
-        found = unwatched_reason(process, process.cmdline())
+        found = unwatched_reason(Facts(process.pid), process.cmdline())
     assert found.startswith(reason)
     assert bool(found) == bool(reason)
 
@@ -71,14 +72,14 @@ def test_a_program_that_is_no_python_is_named():
     cat = shutil.which("cat")
     assert cat is not None
     with start([cat], OURS) as process:
-        assert unwatched_reason(process, process.cmdline()).endswith("is not a Python program")
+        assert unwatched_reason(Facts(process.pid), process.cmdline()).endswith("is not a Python program")
 
 
 def test_what_has_ended_before_a_look_is_not_said_to_be_no_python():
     """Nobody knows what it was."""
     child = subprocess.Popen(["true"])
     wait_until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_ZOMBIE, "its end")
-    assert unwatched_reason(psutil.Process(child.pid), []) == "it ended before it could be looked at"
+    assert unwatched_reason(Facts(child.pid), []) == "it ended before it could be looked at"
     child.wait()
 
 
@@ -96,7 +97,7 @@ def test_what_other_programs_are_told_is_not_kept():
 def test_a_python_under_another_name_is_known_by_its_executable():
     """As a process that set its own title."""
     with start([sys.executable, "-c", WAIT], OURS) as process:
-        assert unwatched_reason(process, ["gunicorn: worker [app]"]) == ""
+        assert unwatched_reason(Facts(process.pid), ["gunicorn: worker [app]"]) == ""
 
 
 def identity_of(pid: int) -> Identity:

@@ -32,7 +32,7 @@ from hookmon.collector import launch, signals
 inherited = signals.hold()
 pid = launch.start(sys.argv[1:], dict(PATH="/usr/bin:/bin"), inherited)
 ticks = []
-def tick():
+def tick(look):
     ticks.append(1)
     print("waiting", flush=True)
     return 600.0

@@ -9,7 +9,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from support.users import ALICE, need_root
 from hookmon.collector import leases, run_folder
 from hookmon.collector.recover import sweep
 from hookmon.collector.store import Run, RunFile, Store
+from hookmon.core.record import asdict, replace
 
 pytestmark = pytest.mark.process
 

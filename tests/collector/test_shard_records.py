@@ -113,7 +113,7 @@ def test_a_shard_whose_process_has_not_run_is_not_read(tmp_path: Path, monkeypat
         processes, shards = Processes(0), ShardSet(tmp_path)
         read: list[Shard] = []
         read_on = Shard.read_on
-        monkeypatch.setattr(Shard, "read_on", lambda shard: (read.append(shard), read_on(shard))[1])
+        monkeypatch.setattr(Shard, "read_on", lambda shard, look: (read.append(shard), read_on(shard, look))[1])
 
         def look(at: int) -> int:
             shards.discover(at)

@@ -27,7 +27,10 @@ TARGETS = [
 TO_FIND = [(pack, module, call, span) for pack, module, call, span in TARGETS if (module, call) not in ADAPTED[pack]]
 """All but those that an adapter finds, which the tests of its pack show."""
 
-OF_OTHER_RELEASES = {"keras.src.engine.training"}
+OF_OTHER_RELEASES = {
+    "keras.src.engine.training",
+    *("psycopg.server_cursor", "psycopg._server_cursor", "psycopg._server_cursor_async", "psycopg._pipeline_async"),
+}
 """Modules that only some of the releases have that a pack serves."""
 
 HOOKS = {

@@ -176,11 +176,12 @@ CRON = f"""
 """
 
 STEPPED = """
-import sys, time, psutil
+import sys, time
 step = float(sys.argv.pop(1))
-real, real_boot = time.time, psutil._psplatform.boot_time
+from hookmon.collector import identity
+real, real_boot = time.time, identity._boot_s
 time.time = lambda: real() + step
-psutil._psplatform.boot_time = lambda: real_boot() + step
+identity._boot_s = lambda: real_boot() + step
 from hookmon.cli.main import main
 sys.argv[0] = "hookmon"
 main()

@@ -126,6 +126,7 @@ def test_shares_of_samples_are_shares_of_the_time_that_functions_compute(tmp_pat
     write(tmp_path, {"spinning.py": SPIN, "shares.py": SHARES, "app.py": PROGRAMS[program]})
     config = OFTEN + watch("shares", "ten", "thirty", "sixty")
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
+    assert result.exit_code == 0, result.stderr
     truth = json.loads(result.stdout)
     sampled = {name: samples_of(result.report, name) for name in truth}
     assert result.report["run"]["engine"] == engine

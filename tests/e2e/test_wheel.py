@@ -91,16 +91,14 @@ def answers(hookmon: Path, folder: Path) -> tuple[str, str]:
 
 
 def test_a_wheel_has_all_files_and_works(compiled: Path, hookmon: Path, tmp_path: Path):
-    """Each file of the two packages, made from the sdist; the compiled engine where there is a compiler."""
+    """Each file of the two packages, made from the sdist, the C sources too; the compiled engine where there is a compiler."""
     packages = ROOT / "agent" / "hookmon", ROOT / "bootstrap" / "hookmon_bootstrap"
     ours = {path for package in packages for path in package.rglob("*") if path.is_file()}
-    expected = {
-        path.relative_to(ROOT).as_posix().partition("/")[2]
-        for path in ours
-        if not str(path).endswith((".so", ".c", ".h", ".pyc"))
-    }
+    expected = {path.relative_to(ROOT).as_posix().partition("/")[2] for path in ours if not str(path).endswith((".so", ".pyc"))}
     names = {name for name in zipfile.ZipFile(compiled).namelist() if ".dist-info/" not in name and not name.endswith(".so")}
-    assert names == expected
+    scripts = {name for name in names if ".data/scripts/" in name}
+    assert names - scripts == expected
+    assert [name.rpartition("/")[2] for name in scripts] == ["hookmon"]
     version, report = answers(hookmon, tmp_path)
     assert f"engine {'compiled' if shutil.which(os.environ.get('CC', 'cc')) else 'pure'}" in version
     assert "SELECT ?" in report

@@ -362,6 +362,9 @@ def test_names_without_a_series_are_told_once(tmp_path: Path, sink: Sink):
     points = points_of(sink.taken[-1].metrics()["http.server.request.duration"])
     assert sum(point.count for point in points) == 500
     assert sink.last("http.server.request.duration", otel_metric_overflow=True).count == 300
-    assert result.stderr.count("[export-full]") == 1
-    (told,) = [text for text in blind_spots(result.report) if "otel.metric.overflow" in text]
+    lines = [line for line in result.stderr.splitlines() if line.endswith(" [export-full]")]
+    assert len([line for line in lines if "200 histograms or 2,000 counters are in use" in line]) == 1
+    assert len([line for line in lines if "of more than 50 traces a minute some are left out" in line]) == 1
+    (told,) = [text for text in blind_spots(result.report) if text.startswith("export full: ")]
     assert told.startswith("export full: 200 histograms or 2,000 counters are in use")
+    assert re.search(r"; [1-9]\d* traces were left out: there were more than 50 a minute$", told)  # of those that are kept whole

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import monotonic_ns
 
 import pytest
+
+from hookmon.core.record import replace
 
 pytest.importorskip("opentelemetry.proto", reason="hookmon[export] is not installed")
 
@@ -86,6 +87,22 @@ def test_there_are_no_more_than_fifty_a_minute():
     assert picks.left_out == 51
     more = [example(number, f"GET /{number}", window=3) for number in range(300, 400)]
     assert len(picks.take(looked_at(3 * MINUTE + 13 * WAIT, *more, ended=True))) == 10, "twelve seconds' worth"
+
+
+def test_how_many_there_were_too_many_is_told():
+    """Once to the user, and the number in the end."""
+    told: list[str] = []
+    settings = TracesSettings(OtlpSettings("http://127.0.0.1:1/v1/traces", "http://127.0.0.1:1"))
+    traces = Traces(settings, Run(1, "", [], "", "", run_folder="/nowhere"), Resource((), 1), {}, (), Exemplars(), told.append)
+    traces.hurry.set()
+    assert traces.shortage() == ""
+    start = monotonic_ns()
+    for number in (1, 2):
+        window = start // MINUTE + number
+        found = [example(number * 100 + at, f"GET /{at}", window=window) for at in range(MOST_TRACES + 1)]
+        traces.observe(looked_at((window + 1) * MINUTE + WAIT, *found))
+    assert traces.shortage() == "2 traces were left out: there were more than 50 a minute"
+    assert len([line for line in told if line.endswith("of more than 50 traces a minute some are left out [export-full]")]) == 1
 
 
 KINDS = {

@@ -7,11 +7,12 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from hookmon.core.record import replace
 
 pytest.importorskip("prometheus_client", reason="hookmon[export] is not installed")
 pytest.importorskip("google.protobuf", reason="hookmon[export] is not installed")

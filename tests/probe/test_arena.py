@@ -112,7 +112,7 @@ def test_a_shard_that_was_deleted_goes_on_while_it_has_its_descriptor(arena: Are
     for number in range(5_000):
         assert arena.string(f"a string with the number {number}")
     os.close(arena._descriptor)
-    while arena.string(f"more {arena._used}"):
+    while arena.string(f"more {arena.used}"):
         pass
     assert arena.words[layout.HEADER_STATE] == layout.STATE_FULL
 

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from hookmon.collector.counters import Counters
 from hookmon.core.histogram import bucket_of
 from hookmon.report.diff import intervals
 from hookmon.report.diff.intervals import Allowance, Buckets, Durations
@@ -115,3 +116,17 @@ def test_one_bucket_is_no_certainty():
     assert ratio is not None
     assert ratio.low < 1.0 < ratio.high
     assert Durations({}).geometric_mean_ns == 0
+
+
+@pytest.mark.parametrize("calls", [1, 2, 19, 20, 21, 100, 101, 5_000])
+def test_the_tail_in_nanoseconds_is_that_of_the_counters(calls: int):
+    """Whatever the buckets, and where the least and the most of the calls lie."""
+    dice = Random(calls)
+    for _ in range(50):
+        counters = Counters(calls, min_ns=dice.randrange(1, 5_000), max_ns=dice.randrange(5_000, 10**9))
+        buckets: dict[int, int] = {}
+        for _ in range(calls):
+            bucket = dice.randrange(300, 320)
+            buckets[bucket] = buckets.get(bucket, 0) + 1
+        counters.histograms = [buckets]
+        assert Durations(buckets).tail_ns(counters.min_ns, counters.max_ns) == counters.p95_ns

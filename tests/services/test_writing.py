@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from support.moved_services import (
 )
 
 from hookmon.core.errors import StoreError
+from hookmon.core.record import replace
 from hookmon.services import limits, reading
 from hookmon.services.clock import DAY_S, HOUR_S, MINUTE_S
 from hookmon.services.place_rows import OTHER

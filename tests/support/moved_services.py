@@ -120,7 +120,7 @@ class MovedStart:
         process = LiveProcess(4711, ["python"], "3.11", cpu_ns=sum(node.self_ns for node in nodes), rss_bytes=50_000_000)
         self._recorder.observe(Snapshot(self._clock.monotonic_ns(), processes=[process], trees=lambda: [(nodes, ())]))
         while self._waits and self._recorder._waiting:
-            time.sleep(0.0002)
+            time.sleep(0.002)
 
     def end(self) -> Sums:
         """End the run as the collector does; return what it has counted."""

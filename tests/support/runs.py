@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from hookmon.core import layout
 from support.launcher import Forked, LaunchServer
 
 HOOKMON = os.path.join(sysconfig.get_path("scripts"), "hookmon")
@@ -271,8 +272,8 @@ def parents(report: Report, target: str) -> set[str | None]:
 
 
 def blind_spots(report: Report) -> list[str]:
-    """Return the blind spots as lines of text."""
-    return [f"{spot['kind']}: {spot['detail']}" for spot in report["blind_spots"]]
+    """Return the blind spots as lines of text, but for interpreters that this tree has no compiled engine for."""
+    return [f"{spot['kind']}: {spot['detail']}" for spot in report["blind_spots"] if spot["kind"] != layout.NOTE_NO_ENGINE]
 
 
 def watch_row(report: Report, target: str) -> dict[str, Any]:

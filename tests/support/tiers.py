@@ -32,6 +32,8 @@ _FIXTURES = {
     "browser": {"browser"},
 }
 TOGETHER = {
+    "tests/architecture/test_imports.py",
+    "tests/architecture/test_modules.py",
     "tests/budget/test_cost.py",
     "tests/budget/test_engine.py",
     "tests/cli/test_diff_and_check.py",
@@ -39,7 +41,7 @@ TOGETHER = {
     "tests/e2e/test_times.py",
     "tests/e2e/test_wrapped.py",
 }
-"""Modules in which several tests look at one run, or at one set of figures, that takes long to make."""
+"""Modules in which several tests look at one run, at one set of figures or at the same trees, which take long to make."""
 
 _PROCESS_EVENTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system", "pty.spawn"}
 _OWN_HOSTS = ("127.", "::1", "localhost")

@@ -10,16 +10,17 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from glob import iglob
 from pathlib import Path
 from shlex import join, quote
 from typing import TYPE_CHECKING
 
 from hookmon import __version__
+from hookmon.core.engine_notes import build_command
 from hookmon.core.errors import HookmonError
 from hookmon.core.globs import Glob, is_glob
 from hookmon.core.plan import MOST_MODULES
+from hookmon.core.record import Record
 from hookmon.core.switch import DISABLED, is_disabled
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ _MOST_SHOWN = 4
 """Modules or files that a glob stands for, by name."""
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record, frozen=True):
     """One answer: yes, no, note or unknown. Where `is_needed`, "no" means that the program would not be watched.
 
     "unknown" means that it depends on what the command starts.
@@ -176,7 +176,8 @@ def _enabling(answer: Interpreter) -> str:
 def _about_engine(answer: Interpreter) -> str:
     """Return why the pure engine serves, or what the compiled one asks CPython for because it is not laid out as expected."""
     if answer.engine != "compiled":
-        return f": {answer.why_pure}; a call costs 1 µs, not 0.1"
+        remedy = f"; {build_command(answer.executable)} builds it" if answer.can_be_built else ""
+        return f": {answer.why_pure}; a call costs 1 µs, not 0.1{remedy}"
     if not answer.reads:
         return "; it reads nothing past CPython's interface"
     read = ", ".join(name for name, is_read in answer.reads.items() if is_read) or "nothing"

@@ -6,7 +6,6 @@ In: a History of the collector. Out: cells, which are inert text, and documents 
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,6 +15,7 @@ from hookmon.collector.store import Run
 from hookmon.collector.switches import Switched
 from hookmon.collector.windows import SPARK_CELLS, WINDOWS, CallLive, Figures, History, ProcessLive, SignalLive
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, LAST_BUCKET, SUB_BUCKETS, coarsen, upper_bound_ns
+from hookmon.core.record import asdict
 from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, inert, location, percent, short_place, shorten
 

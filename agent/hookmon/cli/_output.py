@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
 
 import click
 
+from hookmon.cli._telling import tell as tell
 from hookmon.core.errors import HookmonError
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 as_json: Callable[[Any], Any] = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 """The option of verbs that have no --format."""
@@ -50,12 +54,6 @@ def check_output(output: Path) -> None:
         raise HookmonError(f"--output {output}: there is no folder {folder}", code="output")
     if not os.access(output if output.exists() else folder, os.W_OK):
         raise HookmonError(f"--output {output}: it cannot be written", code="output")
-
-
-def tell(line: str) -> None:
-    """Write a line to stderr, from any thread. Where nobody reads it, or its disk is full, nobody is told."""
-    with suppress(OSError, ValueError):
-        click.echo(line, err=True)
 
 
 def print_json(document: Any) -> None:

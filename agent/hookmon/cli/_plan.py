@@ -5,41 +5,53 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from hookmon.collector import control, places, run_folder
+from hookmon.collector import control, engines, places, run_folder, where
+from hookmon.collector.where import ROOM_BYTES
 from hookmon.core.errors import LaunchError
-
-_ROOM_BYTES = 256 * 1024 * 1024  # a container's /dev/shm has 64 MiB, which its program may need
 
 _NOWHERE = "/dev/shm, XDG_RUNTIME_DIR and the temporary folder cannot be written"
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.config.load import Config
-    from hookmon.core.plan import PlanData, WatchPlan
+    from hookmon.core.plan import WatchPlan
 
 
 def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
     """Write the plan of a configuration into a run folder; return its watches. Raises OSError."""
-    from hookmon.collector.launch import clock_source, wrapt_folder
+    from hookmon.collector.launch import clock_source
     from hookmon.core import layout, plan
 
     watches = [watch.to_plan(number) for number, watch in enumerate(config.watches, 1)]
-    content: PlanData = {
-        "run_folder": str(folder),
+    whole = content(config, version, watches) | {"run_folder": str(folder), "clock_source": clock_source()}
+    _write_privately(folder / layout.CONTROL_NAME, control.page())
+    _write_privately(folder / plan.FILE_NAME, plan.encode(whole))
+    if known := engines.file_for_probe():
+        _write_privately(folder / plan.ENGINES_FILE_NAME, known)
+    _write_privately(folder / plan.MODULES_FILE_NAME, modules_file(whole))
+    return watches
+
+
+def content(config: Config, version: str, watches: list[WatchPlan]) -> dict[str, Any]:
+    """Return a plan, a `core.plan.PlanData` without `run_folder` and `clock_source`, which belong to one run."""
+    from hookmon.collector.launch import wrapt_folder
+
+    return {
+        **config.root,
         "wrapt_folder": wrapt_folder(),
         "hookmon": version,
         "redact": config.redact,
-        "clock_source": clock_source(),
         "max_overhead": config.max_overhead,
         "watches": watches,
     }
-    whole = {**config.root, **content}
-    lines = lines_of_plan(whole)
-    _write_privately(folder / layout.CONTROL_NAME, control.page())
-    _write_privately(folder / plan.FILE_NAME, plan.encode(whole))
-    _write_privately(folder / plan.MODULES_FILE_NAME, "\n".join(lines).encode("utf-8", "surrogateescape"))
-    return watches
+
+
+def modules_file(whole: dict[str, Any]) -> bytes:
+    """Return the file of modules of a whole plan."""
+    return "\n".join(lines_of_plan(whole)).encode("utf-8", "surrogateescape")
 
 
 def lines_of_plan(whole: dict[str, Any]) -> list[str]:
@@ -96,7 +108,7 @@ def _run_folders() -> Iterator[Path]:
 
     Raises OSError for a place that the environment names, and that cannot be used.
     """
-    for place in sorted(places.for_run_folders(), key=lambda place: -min(_free_bytes(place), _ROOM_BYTES)):
+    for place in sorted(places.for_run_folders(), key=lambda place: -min(where.free_bytes(str(place)), ROOM_BYTES)):
         try:
             folder = run_folder.make(place)
         except OSError as error:  # it cannot be written
@@ -104,15 +116,6 @@ def _run_folders() -> Iterator[Path]:
                 raise OSError(f"{places.VARIABLE}: {place} cannot be used: {error.strerror or error}") from error
             continue
         yield folder
-
-
-def _free_bytes(place: Path) -> int:
-    """Return how much may still be written in a place."""
-    try:
-        status = os.statvfs(place)
-    except OSError:
-        return 0
-    return status.f_bavail * status.f_frsize
 
 
 def _write_privately(path: Path, content: bytes) -> None:

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from time import process_time_ns
-from typing import TYPE_CHECKING
 
-import click
-
-from hookmon.cli import _output
+from hookmon.cli._telling import tell
 from hookmon.core.errors import StoreError
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import Observer
     from hookmon.collector.store import Run
@@ -25,6 +23,8 @@ def named(option: str, config: Config, *, is_off: bool = False) -> str:
 
     `is_off` is --no-service. Raises UsageError where the option has no name of a service, or both were given.
     """
+    import click
+
     from hookmon.config.checks import service
 
     if is_off:
@@ -41,7 +41,7 @@ def store_of(project: Path) -> ServiceStore:
     """Return the store of services, with one line for the user where a damaged one is set aside."""
     from hookmon.services.store import ServiceStore
 
-    return ServiceStore.of_user(project, _output.tell)
+    return ServiceStore.of_user(project, tell)
 
 
 def settle(service: str, project: Path) -> None:
@@ -65,4 +65,4 @@ def recorders(run: Run, run_file: Path, own_cpu_ns: Callable[[], int] = process_
         return []
     from hookmon.services.recorder import Recorder
 
-    return [Recorder(run, run_file, store_of(Path(run.project)), tell=_output.tell, own_cpu_ns=own_cpu_ns)]
+    return [Recorder(run, run_file, store_of(Path(run.project)), tell=tell, own_cpu_ns=own_cpu_ns)]

@@ -5,17 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hookmon import __version__
-from hookmon.cli import _output, _plan, _services
+from hookmon.cli import _plan, _services
+from hookmon.cli._telling import tell
 from hookmon.core import arguments
 from hookmon.core.errors import EarlySignal, RunFileError
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from hookmon.collector import signals
     from hookmon.collector.collect import Collector
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hookmon.collector.sampler import Sampler
     from hookmon.collector.store import BlindSpot, Run, RunFile, Store
     from hookmon.config.load import Config
+    from hookmon.config.packs import Pack
     from hookmon.core.plan import WatchPlan
     from hookmon.export.exporters import Exporters, Targets
 
@@ -87,6 +88,7 @@ class Session:
             except BaseException:
                 self._withdraw()
                 raise
+            launch.raise_limit()
             machine = Machine()
             # From here on nothing is withdrawn: whatever happens to us, `hookmon report` can read what was recorded.
             kept = _services.recorders(run, self._run_file.path)
@@ -125,7 +127,7 @@ class Session:
             return []
         from hookmon.export.exporters import Exporters
 
-        self._exporters = Exporters(self._exports, run, _output.tell, is_first=True)
+        self._exporters = Exporters(self._exports, run, tell, is_first=True)
         return self._exporters.observers
 
     def _sweep_store(self) -> Store:
@@ -134,16 +136,11 @@ class Session:
         Files of others are read here, and nothing of this run is there yet: whatever ends processes ends this one at once.
         """
         from hookmon.collector import signals
-        from hookmon.collector.recover import sweep
         from hookmon.collector.store import Store
 
         store = Store.of_project(self._config.project)
         with signals.default_interrupt():
-            try:
-                sweep(store)
-                _services.settle(self._service, self._config.project)
-            except Exception as error:  # noqa: BLE001  # it is about other runs, and this one begins all the same
-                _output.tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")
+            look_through(store, self._service, self._config.project)
         return store
 
     def _begin(self, store: Store, inherited: signals.Inherited) -> Run | None:
@@ -163,13 +160,13 @@ class Session:
         except Exception as error:  # noqa: BLE001  # a full disk or a mistake of ours: neither keeps the program from running
             self._withdraw()
             text = error if isinstance(error, OSError) else repr(error)
-            _output.tell(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]")
+            tell(f"hookmon: the run cannot be prepared: {text}; the program runs unwatched [no-run-folder]")
             return None
         return run
 
     def _describe(self, watches: Sequence[WatchPlan]) -> Run:
         """Return the run as it is before its start."""
-        import psutil
+        from datetime import datetime
 
         from hookmon.collector import identity, run_folder
         from hookmon.collector.store import Run
@@ -188,7 +185,7 @@ class Session:
             run_folder=str(self._folder),
             run_key=run_folder.key(self._folder),
             launcher_pid=os.getpid(),
-            launcher_started=psutil.Process().create_time(),
+            launcher_started=identity.created_s(os.getpid()),
             boot=identity.boot_id(),
             pids=run_folder.pid_namespace(),
             oldest=identity.start_of_self(),
@@ -210,7 +207,7 @@ class Session:
             run_folder.name_run_file(self._folder, self._run_file.path)
             return
         except RunFileError as error:
-            _output.tell(f"hookmon: {error}; this run is reported and not kept")
+            tell(f"hookmon: {error}; this run is reported and not kept")
         self._unlink_run_file()
         run.id = 0
         self._run_file = RunFile(self._folder / run_folder.UNKEPT_FILE_NAME)
@@ -230,11 +227,19 @@ class Session:
     def _blind_spots(self) -> list[BlindSpot]:
         from hookmon.collector.store import BlindSpot
 
-        spots = [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
+        spots = self._own_blind_spots()
         if self._exporters:
             spots += [BlindSpot("export lost", loss) for loss in [self._exporters.loss()] if loss]
             spots += [BlindSpot("export full", text) for text in [self._exporters.shortage()] if text]
         return spots
+
+    def _own_blind_spots(self) -> list[BlindSpot]:
+        from hookmon.collector.store import BlindSpot
+
+        return [BlindSpot("pack", str(left_out)) for left_out in self._config.left_out]
+
+    def _offered_packs(self) -> Iterable[Pack]:
+        return [pack for pack, _ in self._config.offered]
 
     def _own_cpu_ns(self) -> int:
         return time.process_time_ns()
@@ -263,11 +268,11 @@ class Session:
         add_cost(run, collector.work, collector.interpreter)
         run.launcher_cpu_ns = self._own_cpu_ns() + (self._sampler.cpu_ns if self._sampler else 0)
         run.launcher_rss_max_bytes = own_peak_bytes()
-        name_versions(run, self._config, collector.interpreter)
+        name_versions(run, self._offered_packs, collector.interpreter)
         try:
             collector.end()
         except RunFileError as error:
-            _output.tell(f"hookmon: {error}")
+            tell(f"hookmon: {error}")
             if not self._is_kept and not run.still_running:
                 discard(self._folder)  # nobody could find it any more
         if run.still_running:
@@ -275,3 +280,15 @@ class Session:
 
             ring()
         return run
+
+
+def look_through(store: Store, service: str = "", project: Path | None = None) -> None:
+    """Save what killed launchers left in a store, and in that of services for a service."""
+    from hookmon.collector.recover import sweep
+
+    try:
+        sweep(store)
+        if project is not None:
+            _services.settle(service, project)
+    except Exception as error:  # noqa: BLE001  # it is about other runs, and this one stands all the same
+        tell(f"hookmon: what earlier runs left cannot be looked through: {error!r}")

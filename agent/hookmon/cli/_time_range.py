@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
 import click
 
+from hookmon.core.record import Record
 from hookmon.report.local_time import WEEKDAYS, local, moment_of, wall_of
 
 _UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -33,8 +33,7 @@ _T = TypeVar("_T")
 _TOO_LONG = "so long nothing is kept"
 
 
-@dataclass(frozen=True)
-class TimeRange:
+class TimeRange(Record, frozen=True):
     """A stretch of time, in seconds since 1970; `until` itself is not in it."""
 
     since: float

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from hookmon.core.errors import HookmonError
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
-    from hookmon.config.load import Config
     from hookmon.config.packs import Pack
 
 _INCOMPLETE = ("not found", "refused")
@@ -29,12 +28,12 @@ def installed_versions(python: str, packs: Iterable[Pack]) -> dict[str, list[str
     return ask([python], os.environ, libraries=libraries_of(packs)).libraries
 
 
-def name_versions(run: Run, config: Config, python: str) -> None:
-    """Say of each target that a pack has missed which version of the library the program had."""
+def name_versions(run: Run, offered: Callable[[], Iterable[Pack]], python: str) -> None:
+    """Say of each target that a pack has missed which version of the library the program had. `offered` gives all packs."""
     rows = [row for row in run.watched if row.pack and row.status in _INCOMPLETE]
-    packs = {pack.name: pack for pack, _ in config.offered}
     if not rows or not python:
         return
+    packs = {pack.name: pack for pack in offered()}
     with suppress(HookmonError):  # then it is said without the version
         versions = installed_versions(python, [packs[name] for name in {row.pack for row in rows}])
         for row in rows:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon.cli import _options, _output
+from hookmon.cli._choice import Choice
 from hookmon.cli._session import Session
-from hookmon.cli.run import write_report
+from hookmon.cli._telling import write_report
 from hookmon.core.errors import AttachError, EarlySignal
 from hookmon.report import FORMATS
 
@@ -40,7 +41,7 @@ _QUIET_S = 2.0
     help="How long the program may take to its next safe point.",
 )
 @click.option("--name", default="", help="A name by which the report can be found again.")
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
+@click.option("--format", "format", type=Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")

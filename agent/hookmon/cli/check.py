@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon.cli import _check, _options, _output, _time_range, _windows
+from hookmon.cli._choice import Choice
 from hookmon.core.errors import HookmonError
 from hookmon.report.check import FORMATS, render
 from hookmon.report.check.judge import Check
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     metavar="RUN",
     help="What p95_vs_base and its like refer to: a run; of a service yesterday, last-week, 2h, a day.",
 )
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
+@click.option("--format", "format", type=Choice(FORMATS), default="text", show_default=True, help="How to write it.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing where all budgets are kept: for cron.")

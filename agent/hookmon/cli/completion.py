@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from hookmon.cli._choice import Choice
+
 _WHERE = {
     "bash": "hookmon completion bash > ~/.local/share/bash-completion/completions/hookmon",
     "zsh": "hookmon completion zsh > DIR/_hookmon, where DIR is in $fpath before compinit runs",
@@ -17,7 +19,7 @@ _WHERE = {
     short_help="Print a script for completion in a shell.",
     epilog="\b\n" + "\n".join(f"{shell}: {where}" for shell, where in _WHERE.items()),
 )
-@click.argument("shell", type=click.Choice(list(_WHERE)))
+@click.argument("shell", type=Choice(list(_WHERE)))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
     """Print a script that makes SHELL complete verbs, options and formats of hookmon."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hookmon.cli import _options, _output
+from hookmon.core.record import asdict
 
 
 @click.command("config", short_help="Show the configuration, and where each value comes from.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hookmon.cli import _output, _pages, _runs, _time_range, _windows
+from hookmon.cli._choice import Choice
 from hookmon.core.errors import RunFileError, StoreError
 from hookmon.report.diff import FORMATS, UNREAD, render
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 @click.argument("b", required=False)
 @_time_range.options
 @click.option("--against", metavar="TIME", help="Of a service, the same stretch earlier: yesterday, last-week, 2h, monday.")
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
+@click.option("--format", "format", type=Choice(FORMATS), default="text", show_default=True, help="How to write it.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
 @click.option("--open", "opens", is_flag=True, help="Write a page, print its path, and open it in the browser.")

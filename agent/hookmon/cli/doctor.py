@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hookmon.cli import _options, _output
+from hookmon.core.record import asdict
 
 if TYPE_CHECKING:
     from hookmon.cli._diagnosis import Check

@@ -108,6 +108,9 @@ class _Following:
         loss = self._exporters.loss()
         if loss:
             _output.tell(f"hookmon: export of run {self.number}: {loss} [export-lost]")
+        shortage = self._exporters.shortage()
+        if shortage:
+            _output.tell(f"hookmon: export of run {self.number}: {shortage} [export-full]")
 
     def forget(self) -> None:
         """Show it no more."""

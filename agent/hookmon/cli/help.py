@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from hookmon.cli import _output
 from hookmon.core.errors import HookmonError
+from hookmon.core.record import asdict
 
 if TYPE_CHECKING:
     from hookmon.report.codes import Code

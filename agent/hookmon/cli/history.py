@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from hookmon.cli import _output, _time_range, _which_service
+from hookmon.cli._choice import Choice
 from hookmon.report.history import FORMATS, render
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("service", default="")
 @click.option("--transaction", default="", metavar="NAME", help="One request, job or test, and what it calls.")
 @click.option("--day", default="today", metavar="DAY", help="Another day: yesterday, monday, 2026-11-28.")
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
+@click.option("--format", "format", type=Choice(FORMATS), default="text", show_default=True, help="How to write it.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
 @click.option("--open", "opens", is_flag=True, help="Write a page, print its path, and open it in the browser.")

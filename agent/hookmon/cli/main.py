@@ -1,7 +1,8 @@
 """The command `hookmon`, from its start to its exit code. What it does is in `_verbs` and in the verbs.
 
 It starts in the environment that is meant for the program: PYTHONPATH leads to the program's modules, PYTHONINSPECT asks for the
-program's prompt. Only the standard library is imported before `_stand_back` has dealt with that.
+program's prompt. Only the standard library is imported before `_stand_back` has dealt with that, and of that only what every
+interpreter has imported: a prompt waits for `hookmon --version`.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from contextlib import suppress
-from typing import TYPE_CHECKING, NoReturn
 
+from hookmon import __version__
+
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from hookmon.core.errors import HookmonError
 
 _OWN_FAILURE = 125
 _STDERR = 2  # its descriptor
+_COMPLETION = "_HOOKMON_COMPLETE"  # where a shell asks for completions, click answers, whatever the words are
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 """What a write to stdout fails with that nobody of ours is to blame for: it names no file."""
@@ -32,9 +37,13 @@ def main() -> None:
     if sys.platform == "win32":
         sys.stderr.write("hookmon: Windows is not supported yet\n")
         sys.exit(2)
+    if sys.argv[1:] == ["--version"] and _COMPLETION not in os.environ and _print_version():
+        _leave(0)
     _heed_signals()
     _fill_standard_descriptors()
     _stand_back()
+    if sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ:
+        _run_briefly()
     try:
         import click
 
@@ -51,8 +60,10 @@ def main() -> None:
     except HookmonError as error:
         answer = _tell(error)
     except click.ClickException as error:
-        with suppress(OSError):
+        try:
             error.show()
+        except OSError:
+            pass
         answer = error.exit_code
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
@@ -65,6 +76,31 @@ def main() -> None:
         answer = _tell(LaunchError("it is allowed too little memory: 40 MB of addresses are enough", _OWN_FAILURE, code="memory"))
     if isinstance(answer, int) or sys.flags.inspect:
         _leave(answer if isinstance(answer, int) else 0)
+
+
+def _print_version() -> bool:
+    """Answer `hookmon --version` without an import; say whether that was possible."""
+    try:
+        sys.stdout.write(f"hookmon {__version__}\n")
+        sys.stdout.flush()
+    except (AttributeError, OSError, ValueError):  # it is closed, or its disk is full: then click says so
+        return False
+    return True
+
+
+def _run_briefly() -> None:
+    """Run the program and leave, where it can be started before anything else is imported."""
+    from hookmon.cli import _brief
+    from hookmon.core.errors import EarlySignal, HookmonError
+
+    try:
+        answer = _brief.run(sys.argv[2:])
+    except EarlySignal as early:
+        answer = -early.number
+    except HookmonError as error:
+        answer = _tell(error)
+    if answer is not None:
+        _leave(answer)
 
 
 def _tell(error: HookmonError) -> int:
@@ -96,10 +132,12 @@ def _fill_standard_descriptors() -> None:
 
     SQLite does it otherwise, by descriptors that the program would inherit: one for reading in the place of its stdout.
     """
-    with suppress(OSError):
+    try:
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
             pass
         os.close(descriptor)
+    except OSError:
+        pass
 
 
 def _stand_back() -> None:

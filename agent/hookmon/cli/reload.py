@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,10 @@ import click
 from hookmon import __version__
 from hookmon.cli import _options, _output, _runs
 from hookmon.core.errors import HookmonError
+from hookmon.core.record import Record, asdict, field
 
 if TYPE_CHECKING:
-    from hookmon.collector.additions import Difference
+    from hookmon.collector.additions import Additions, Watch
     from hookmon.collector.live import LiveRun
     from hookmon.collector.shards import ShardData
     from hookmon.config.load import Config
@@ -43,7 +43,7 @@ def command(run: str, wait: float, as_json: bool) -> int:
     RUN is a number, a name, or a process of a run; of a SERVICE it is all that runs; without either the newest run. The file and
     the options are those of `hookmon run`. A process changes its functions at its next watched call or import, without a signal
     or a thread; those that start later have it from their start. What is taken out is off from now on. Told is what was put
-    in where, what was not found, and what takes a restart, with the reason: then the exit code is 1.
+    in where, what was not found, and what takes a restart, with the reason: then the exit code is 1, until it is otherwise.
     """
     with _runs.open_running(run) as running:
         results = [_reload(live, wait) for live in running]
@@ -56,8 +56,7 @@ def command(run: str, wait: float, as_json: bool) -> int:
     return int(any(result.restarts or result.failed or result.missing() for result in results))
 
 
-@dataclass
-class Result:
+class Result(Record):
     """What became of one run. `put_in` has by name what its processes have said: {"put in", "not found", "refused …": pids}."""
 
     run: int
@@ -87,7 +86,7 @@ class Result:
         if self.late:
             listed = ", ".join(map(str, self.late[:_MOST_LISTED])) + " …" * (len(self.late) > _MOST_LISTED)
             yield f"{_processes(len(self.late))} will change at the next watched call or import: {listed}"
-        if not (self.taken_out or self.back_again or self.restarts or self.put_in):
+        if not (self.taken_out or self.back_again or self.restarts or self.put_in or self.failed):
             yield "it watches what the configuration says"
 
 
@@ -116,9 +115,10 @@ def _reload(live: LiveRun, wait_s: float) -> Result:
     result.taken_out = [line for line in found.out if line not in out_before]
     result.back_again = [line for line in out_before if line not in found.out]
     if found.added:
-        _wait_for_answers(live, number, found, wait_s, result)
+        _wait_for_answers(live, number, found.added, wait_s, result)
         if not result.late:
             switch.end_telling()
+    _note_missing(live, before, wanted, result)
     return result
 
 
@@ -159,27 +159,45 @@ def _differ(before: object, now: object) -> bool:
     return list(before) != list(now) if isinstance(before, list | tuple) and isinstance(now, list | tuple) else before != now
 
 
-def _wait_for_answers(live: LiveRun, number: int, found: Difference, wait_s: float, result: Result) -> None:
+def _wait_for_answers(live: LiveRun, number: int, added: list[Watch], wait_s: float, result: Result) -> None:
     """Wait for the processes, and note what became of what was put in."""
     end = time.monotonic() + wait_s
     while True:
-        there, answered, said = _answers(live, number, {watch["id"] for watch in found.added}, result)
+        there, answered, said = _answers(live, number, {watch["id"] for watch in added}, result)
         if not there - answered or time.monotonic() >= end:
             break
         time.sleep(0.05)
-    for name, paths in _by_name(found).items():
+    result.put_in |= _states(added, said)
+    result.late = sorted(there - answered)
+
+
+def _note_missing(live: LiveRun, before: Additions, wanted: list[Watch], result: Result) -> None:
+    """Note what an earlier reload could put in nowhere, and which processes could not take it, as long as it is wanted."""
+    calls = {(watch["module"], call) for watch in wanted for call in watch["calls"]}
+    added = [
+        {**watch, "calls": [call]} for watch in before.watches for call in watch["calls"] if (watch["module"], call) in calls
+    ]
+    if added:
+        _, _, said = _answers(live, before.number, {watch["id"] for watch in added}, result)
+        result.put_in |= {name: states for name, states in _states(added, said).items() if states and PUT_IN not in states}
+
+
+def _states(watches: list[Watch], said: dict[str, dict[str, set[int]]]) -> dict[str, dict[str, list[int]]]:
+    """Return {name: {what became of it: processes}} of all targets of these watches, and of their packs."""
+    states: dict[str, dict[str, list[int]]] = {}
+    for name, paths in _by_name(watches).items():
         known: dict[str, set[int]] = {}
         for path in paths:
             for state, pids in said.get(path, {}).items():
                 known[state] = known.get(state, set()) | pids
-        result.put_in[name] = {state: sorted(pids) for state, pids in known.items()}
-    result.late = sorted(there - answered)
+        states[name] = {state: sorted(pids) for state, pids in known.items()}
+    return states
 
 
-def _by_name(found: Difference) -> dict[str, list[str]]:
+def _by_name(watches: list[Watch]) -> dict[str, list[str]]:
     """Return the targets that are put in: one by one those of the user, together those of a pack."""
     names: dict[str, list[str]] = {}
-    for watch in found.added:
+    for watch in watches:
         for call in watch["calls"]:
             path = f"{watch['module']}:{call}"
             names.setdefault(f"{_PACK}{watch['pack']}" if watch["pack"] else path, []).append(path)

@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from hookmon.cli import _output, _time_range, _windows
+from hookmon.cli._choice import Choice
 from hookmon.report import FORMATS, render, unread_tables
 
 
 @click.command("report", short_help="Show a run or a part of a service again, or export it.")
 @click.argument("run", default=_windows.LAST, metavar="[RUN|SERVICE]")
 @_time_range.options
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to write it.")
+@click.option("--format", "format", type=Choice(FORMATS), default="text", show_default=True, help="How to write it.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to FILE instead of stdout.")
 @_output.format_as_json
 @click.option("--all", "everything", is_flag=True, help="Show every name, process and watch.")

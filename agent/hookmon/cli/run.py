@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hookmon.cli import _exporting, _options, _output, _services
+from hookmon.cli import _brief, _exporting, _options, _output, _services
+from hookmon.cli._choice import Choice
 from hookmon.cli._session import Session
+from hookmon.cli._telling import write_report
 from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
+    from hookmon.config.consulted import Consulted
     from hookmon.config.load import Config
 
 _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's end and signals wake the launcher
@@ -30,12 +33,12 @@ _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's
 @click.option("--name", default="", help="A name by which the report can be found again.")
 @click.option("--service", default="", metavar="NAME", help="The service that the run belongs to: its minutes are kept.")
 @click.option("--no-service", is_flag=True, help="Belong to no service, whatever the configuration says.")
-@click.option("--format", "format", type=click.Choice(FORMATS), default="text", show_default=True, help="How to report.")
+@click.option("--format", "format", type=Choice(FORMATS), default="text", show_default=True, help="How to report.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the report to FILE, not to stderr.")
 @_output.format_as_json
 @click.option("--quiet", is_flag=True, help="Save the run, print no report.")
 @click.option("--samples", "is_sampled", is_flag=True, help="Sample what computes, line by line (needs py-spy).")
-@click.option("--export", multiple=True, type=click.Choice(_exporting.EXPORTERS), help="Export metrics, to otlp traces too.")
+@click.option("--export", multiple=True, type=Choice(_exporting.EXPORTERS), help="Export metrics, to otlp traces too.")
 @click.option("--no-export", is_flag=True, help="Export nothing, whatever the configuration says.")
 @click.option("--check", "is_checked", is_flag=True, help="Hold the budgets of the configuration against the run at its end.")
 @click.option("--against", metavar="RUN", help="The run, or run file, that --check compares with.")
@@ -64,6 +67,7 @@ def command(
     0 gives way to the budgets: 1 when one is broken, 3 when nothing could be judged. Where nothing can be recorded, because disks
     are full, one line says so and COMMAND runs unwatched.
     """
+    from hookmon.config.consulted import Consulted
     from hookmon.config.load import load
 
     _options.refuse_option(command[0], click.get_current_context().command)
@@ -73,7 +77,8 @@ def command(
     except OSError as error:
         _output.tell(f"hookmon: the working folder is gone: {error}; the program runs unwatched [no-run-folder]")
         return _run_unwatched(list(command), is_checked=is_checked)
-    checked = load(here, export=export, no_export=no_export, **configuration)
+    with Consulted() as consulted:
+        checked = load(here, export=export, no_export=no_export, **configuration)
     if against and not is_checked:
         raise click.UsageError("--against belongs to --check")
     service = _services.named(service, checked, is_off=no_service)
@@ -92,9 +97,22 @@ def command(
         code, run = session.run()
     if run is None:
         return _run_unwatched(list(command), is_checked=is_checked)
+    _prepare_next(checked, consulted)
     if output is not None or not quiet:
         write_report(run, format, output)
     return _judge(run, checked, base, code) if is_checked else code
+
+
+def _prepare_next(checked: Config, consulted: Consulted) -> None:
+    """Keep what the next run of this kind needs before its start, so that its program is started first."""
+    if _brief.missing is None:
+        return
+    from hookmon.cli import _preparing
+
+    try:
+        _preparing.prepare(*_brief.missing, checked, consulted)
+    except Exception as error:  # noqa: BLE001  # this run is kept, and the exit code is to be that of the program
+        _output.tell(f"hookmon: the next start cannot be prepared: {error!r}")
 
 
 def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
@@ -106,7 +124,7 @@ def _run_unwatched(command: list[str], *, is_checked: bool) -> int:
 
     inherited = signals.hold()
     try:
-        code = launch.wait(launch.start(command, os.environ, inherited), lambda: _UNWATCHED_S, lambda: None)
+        code = launch.wait(launch.start(command, os.environ, inherited), lambda look: _UNWATCHED_S, lambda: None)
     finally:
         signals.release(inherited)
     if not is_checked:
@@ -126,18 +144,3 @@ def _judge(run: Run, config: Config, base: Run | None, code: int) -> int:
     with contextlib.suppress(OSError):  # nobody reads it, or its disk is full: the exit code says it all the same
         render(check, "text", file=sys.stderr)
     return code or check.exit_code()
-
-
-def write_report(run: Run, format: str, output: Path | None) -> None:
-    """Write the report. The program's exit code stands, whatever becomes of it."""
-    from hookmon.report import render
-
-    try:
-        if output is None:
-            with contextlib.suppress(BrokenPipeError):
-                render(run, format, file=sys.stderr)
-        else:
-            with output.open("w", encoding="utf-8", newline="\n") as file:
-                render(run, format, file=file)
-    except Exception as error:  # noqa: BLE001  # the run is kept, and the exit code is to be that of the program
-        _output.tell(f"hookmon: the report cannot be written: {error!r}; hookmon report {run.id} shows the run")

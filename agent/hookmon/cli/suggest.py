@@ -43,7 +43,7 @@ def command(write: bool, as_json: bool, words: tuple[str, ...]) -> None:
         raise HookmonError(f"run {run.id} {why}; hookmon suggest COMMAND watches all of a program's own", code="no-suggestion")
     path = _write(suggestion) if write else None
     if as_json:
-        from dataclasses import asdict
+        from hookmon.core.record import asdict
 
         _output.print_json({"run": run.id, "path": str(path) if path else None, **asdict(suggestion)})
         return

@@ -9,28 +9,29 @@ from __future__ import annotations
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hookmon.collector import run_folder
 from hookmon.core import plan
 from hookmon.core.errors import HookmonError
 from hookmon.core.globs import is_glob
+from hookmon.core.record import Record, field
 from hookmon.core.switches import Lines
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.collector.store import Run
+
+    Watch = dict[str, Any]
 
 _LARGEST = 16 << 20
 _READ_STILL = 3  # so many additions ago no process reads any more: each has those before in it
 _BESIDES = ("id", "source", "calls")  # keys of a watch that do not say what becomes of a call
 
-Watch = dict[str, Any]
 
-
-@dataclass
-class Difference:
+class Difference(Record):
     """What a configuration has that a run has not, and the other way round.
 
     `added` are watches that are put in, with ids of their own; `out` lines of targets that are taken out (core.switches), but for
@@ -93,8 +94,7 @@ def _add(added: list[Watch], watch: Watch, call: str, first_id: int) -> None:
     added.append({**watch, "id": first_id + len(added), "calls": [call]})
 
 
-@dataclass
-class Additions:
+class Additions(Record):
     """What was added to the plan of a run until now, and how often."""
 
     number: int = 0

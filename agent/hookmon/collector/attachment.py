@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -25,6 +24,7 @@ from hookmon.collector.unwatched import is_python, split_options
 from hookmon.collector.users import user_name
 from hookmon.core import attachment
 from hookmon.core.errors import AttachError, NotRunningError
+from hookmon.core.record import Record
 from hookmon.core.switch import DISABLED, is_disabled
 
 OLDEST = (3, 14)
@@ -49,8 +49,7 @@ for pid in sys.argv[2:]:
 """
 
 
-@dataclass
-class Target:
+class Target(Record):
     """A process that hookmon can be attached to. `started` is identity.Stat's, `sender` an interpreter of its version."""
 
     pid: int

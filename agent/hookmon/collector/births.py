@@ -6,23 +6,22 @@ import os
 import stat
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hookmon.collector import run_folder
-from hookmon.collector.identity import Identity, parse_stat
-from hookmon.collector.processes import Processes, exists, has_image, was_there
+from hookmon.collector.identity import Identity, exists, parse_stat
+from hookmon.collector.processes import Processes, has_image, was_there
 from hookmon.collector.shards import ShardReader
 from hookmon.core import layout
 from hookmon.core.arguments import mask
 from hookmon.core.errors import ShardError
+from hookmon.core.record import Record
 
 _WRITTEN_BY_NOW_S = 0.2
 _LARGEST = 2**62  # SQLite keeps 63 bits
 
 
-@dataclass
-class Birth:
+class Birth(Record):
     """The note that a process with the probe left when it began."""
 
     identity: Identity

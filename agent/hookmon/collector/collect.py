@@ -7,9 +7,8 @@ file is deleted, so that a killed launcher loses nothing and 10,000 children lea
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic_ns, thread_time_ns
 
@@ -17,7 +16,6 @@ from hookmon.collector import additions, run_folder, switches
 from hookmon.collector.births import has_processes, read_birth
 from hookmon.collector.control import Control
 from hookmon.collector.cost import Work, add_work
-from hookmon.collector.counters import totals_of
 from hookmon.collector.discard import discard
 from hookmon.collector.feed import Feed, Observer, Snapshot, Timer
 from hookmon.collector.identity import Identity, own_namespace, shown_pid
@@ -32,8 +30,10 @@ from hookmon.collector.shards import ShardData
 from hookmon.collector.statuses import Statuses, incomplete_packs
 from hookmon.collector.store import FINAL, BlindSpot, Run, RunFile
 from hookmon.collector.watcher import Watcher
+from hookmon.collector.yielding import nothing
 from hookmon.core import layout
 from hookmon.core.errors import RunFileError, ShardError
+from hookmon.core.record import replace
 
 _FOLD_NS = 500_000_000
 _SLICE_NS = 100_000_000  # of folding, before signals are passed on
@@ -44,7 +44,6 @@ _SELDOM_NS = 30_000_000_000  # unless a killed launcher would lose more of them 
 _REST = 64  # looks may take a 64th of one CPU,
 _LIGHT_REST = 250  # a 250th where there is one a second all the same,
 _BEHIND_REST = 16  # and a 16th until each shard was read once
-
 
 _NO_SPOTS = (layout.NOTE_COMPILER, layout.NOTE_PLAN)
 """Kinds of notes that are no blind spots."""
@@ -84,20 +83,21 @@ class Collector:
         self._looks = Looks(run, self.processes)
         self._folding = Timer(_FOLD_NS, began_ns)
         self._is_folded = True  # but for what has ended since
+        self._is_summed = True  # what was folded is in the totals of what has ended
         self._saving = Timer(_SERIES_NS, began_ns)
         self._saving_births = Timer(_FOLD_NS, began_ns)
         self._saving_series = Timer(_SERIES_NS, began_ns, began_ns + _SERIES_NS)
         self._save_error = ""
         self.kept_wrappers = 0  # by the program, when hookmon was detached
-        self._unattended = False
-        self._engines: list[str] = []
+        self._unattended, self._look = False, nothing
+        self._engines: dict[str, None] = {}
         self.work: Work = {}
-        self._interpreters: list[str] = []
+        self._interpreters: dict[str, None] = {}
 
-    def follow(self, pid: int, *, is_child: bool = True) -> None:
-        """Begin to follow the program. Where it is no child of this process, what its children use cannot be asked here."""
+    def follow(self, pid: int, *, is_child: bool = True, used_ns: int = 0) -> None:
+        """Begin to follow the program, of which, and of its children, `used_ns` was used that this process has waited for."""
         if is_child:
-            self._looks.begin()
+            self._looks.begin(used_ns)
         self.run.main_pid = shown_pid(pid) if is_child else pid
         watcher = self.processes.add(self.run.main_pid, monotonic_ns())
         if watcher is not None:
@@ -134,10 +134,12 @@ class Collector:
             self.processes.search(now_ns)
         return bool(self.processes.watchers)
 
-    def tick(self) -> float:
-        """Do what is due; return the seconds until there is something again."""
+    def tick(self, look: Callable[[], None] = nothing) -> float:
+        """Do what is due; return the seconds until there is something again. `look`, which passes on signals, is called often."""
+        self._look = look
         now_ns = monotonic_ns()
         self._looks.tick(now_ns)
+        look()
         if self._folding.is_due(now_ns) or not self._is_folded:
             self._control.renew(now_ns)
             self._scan(now_ns)
@@ -147,7 +149,7 @@ class Collector:
                 self._save_progress()
             elif self._has_old_notes() and self._saving_births.is_due(now_ns):
                 self._save_births(now_ns)
-        if self._feed.tick(now_ns) and self._saving_series.is_due(now_ns):
+        if self._feed.tick(now_ns, look) and self._saving_series.is_due(now_ns):
             self._save_series(now_ns)
         if not self._is_folded:
             return 0.0
@@ -157,9 +159,13 @@ class Collector:
 
     def _take_snapshot(self, now_ns: int) -> Snapshot:
         self._scan(now_ns)
-        self._shards.refresh(now_ns, self.processes)
+        self._shards.refresh(now_ns, self.processes, self._look)
+        if not self._is_summed:
+            self._shards.ended, self._is_summed = self._tree.totals(self._look), True
         self._feed.rest = _BEHIND_REST if self._shards.is_behind else _REST
-        return replace(self._shards.snapshot(self.processes, now_ns), trees=lambda: self._shards.trees(self._tree))
+        totals = self._shards.totals(self._look)
+        snapshot = self._shards.snapshot(self.processes, now_ns, totals)
+        return replace(snapshot, look=self._look, trees=lambda: self._shards.trees(self._tree))
 
     def _scan(self, now_ns: int) -> None:
         """Read the birth notes that are new in the run folder, open the shards, and follow those who left them."""
@@ -200,9 +206,10 @@ class Collector:
             if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(shard, owner.identity):
                 continue
             with suppress(ShardError):
-                is_left = watcher is not None and watcher.is_left
-                self._take(name, shard, now_ns, self._tree, alive=is_left, is_ended=True)
+                self._take(name, shard, now_ns, self._tree, alive=watcher is not None and watcher.is_left)
                 self._shards.fold(name)
+                self._is_summed = False
+            self._look()
             if thread_time_ns() > end_ns:
                 return False
         return True
@@ -212,29 +219,28 @@ class Collector:
         is_foreign = identity.namespace not in (0, own_namespace())
         return is_foreign and identity not in self.processes.known and self.processes.searched_ns < shard.opened_ns
 
-    def _take(self, name: str, shard: Shard, now_ns: int, tree: Tree, *, alive: bool, **what: bool) -> None:
-        """Read a shard, add it to a tree, and what it says of its process, targets and blind spots to the run.
+    def _take(self, name: str, shard: Shard, now_ns: int, tree: Tree, *, alive: bool) -> None:
+        """Read a shard for the last time, add it to a tree, and what it says of its process, targets and blind spots to the run.
 
-        `what` is for `ShardSet.take`. Raises ShardError when it cannot be read; then nothing is added.
+        Raises ShardError when it cannot be read; then nothing is added.
         """
-        data = shard.read()
+        data = shard.read(self._look)
         watcher = self.roster.writer(data, now_ns)
         end_ns = now_ns if alive else self._end_of(watcher, data, now_ns)
-        tree.add(data, end_ns)
-        self._shards.take(name, data, **what)
+        tree.add(data, end_ns, self._look)
+        self._shards.take_last(name, data, self._look)
         is_replaced = watcher.birth is not None and watcher.birth.started_ns > data.started_ns
         if not is_replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
+        self._look()
         add_work(self.work, data)
+        self._look()
         self.run.places.update(data.places)
         self.run.lanes += data.lanes_made
         calls, errors = calls_of(data)
         watcher.row.calls += calls
         watcher.row.errors += errors
-        if data.engine not in self._engines:
-            self._engines.append(data.engine)
-        if data.executable not in self._interpreters:
-            self._interpreters.append(data.executable)
+        self._engines[data.engine] = self._interpreters[data.executable] = None
         self._statuses.add(data.watches)
         for note in data.notes_of(name):
             self._notes[note] = self._notes.get(note, 0) + 1
@@ -249,11 +255,11 @@ class Collector:
 
     def _save_progress(self) -> None:
         """Save what is final, and delete the shards that are in it."""
-        self._tree.write_to(self.run)
+        self._tree.write_to(self.run, self._look)
         self.run.folded = list(self._shards.folded)
         self.roster.list_into(self.run, monotonic_ns())
         try:
-            self._run_file.save(self.run)
+            self._run_file.save(self.run, self._look)
         except RunFileError as error:
             self._save_error = str(error)
             return  # the shards stay: they are all there is
@@ -264,7 +270,7 @@ class Collector:
         """Save what the birth notes have said, and delete them: the folder may lie in memory, where each takes a page."""
         self.roster.list_into(self.run, now_ns)
         with suppress(RunFileError):
-            self._run_file.save_tables(self.run, ("processes",))
+            self._run_file.save_tables(self.run, ("processes",), self._look)
             self._delete_noted()
         self._saving_births.every_ns = max(_FOLD_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
@@ -280,7 +286,7 @@ class Collector:
         self.run.samples = self.processes.samples
         self.roster.list_into(self.run, now_ns)
         with suppress(RunFileError):
-            self._run_file.save_tables(self.run, ("processes", "series", "samples", *SAMPLED))
+            self._run_file.save_tables(self.run, ("processes", "series", "samples", *SAMPLED), self._look)
         self._saving_series.every_ns = max(_SERIES_NS, min((monotonic_ns() - now_ns) * _SERIES_REST, _SELDOM_NS))
 
     def add_processes_of_folder(self) -> None:
@@ -302,7 +308,7 @@ class Collector:
         `unattended`: nobody saw the processes end, so a call in flight has lasted at least until the last one began.
         """
         now_ns = monotonic_ns()
-        self._unattended = unattended
+        self._unattended, self._look = unattended, nothing
         self.processes.discover(now_ns)
         self._scan(now_ns)
         self.processes.search(now_ns)
@@ -315,7 +321,7 @@ class Collector:
                 watcher = self._writer(shard, now_ns)
                 try:
                     alive = (watcher is not None and watcher.alive) or not (self.processes.are_visible or unattended)
-                    self._take(name, shard, now_ns, whole, alive=alive, is_last=True)
+                    self._take(name, shard, now_ns, whole, alive=alive)
                 except ShardError as error:
                     self._shards.broken[name] = str(error)
         run = self.run
@@ -329,9 +335,8 @@ class Collector:
         run.blind_spots = self._blind_spots() + incomplete_packs(run.watched)
         run.unnamed_calls = sum(node.calls for node in run.nodes if node.flat)
         run.engine = ", ".join(self._engines) or run.engine
-        last = replace(self._shards.snapshot(self.processes, now_ns), ended=True, is_late=unattended)
-        if self._shards.is_left_out:
-            last.totals = totals_of(whole.nodes, whole.statuses.values())
+        last = replace(self._shards.snapshot(self.processes, now_ns, whole.totals()), ended=True, is_late=unattended)
+        last.trees = lambda: [(whole.nodes, whole.statuses.values())]
         run.blind_spots += [BlindSpot("own failure", f"observer {line}") for line in self._feed.end(last, run)]
         return run
 
@@ -380,7 +385,7 @@ class Collector:
     @property
     def interpreter(self) -> str:
         """The Python executable that the run's cost is to be calibrated with, "" when nothing was watched."""
-        return self._interpreters[0] if self._interpreters else ""
+        return next(iter(self._interpreters), "")
 
     def _blind_spots(self) -> list[BlindSpot]:
         spots = [BlindSpot(kind, detail) for kind, detail in self._notes if kind not in ("hookmon", *_NO_SPOTS)]

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import gc
 import json
-import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
 from itertools import chain
 from math import isfinite
 from operator import attrgetter
-from typing import Any
 
+from hookmon.collector.sqlite import sqlite3
+from hookmon.collector.yielding import ROWS_A_LOOK, nothing
 from hookmon.core.histogram import OCTAVES, SUB_BUCKETS
+from hookmon.core.record import fields
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _LARGEST = 2**63 - 1
 _MOST_ELEMENTS = 8_000_000  # of JSON in one column: half a gigabyte of objects; 6,000 whole examples have 3 million
@@ -25,32 +29,44 @@ _MOST_BUCKETS = OCTAVES * SUB_BUCKETS
 
 def columns_of(row_type: type) -> list[str]:
     """Return the columns of a table: the fields of its rows."""
-    return [column.name for column in fields(row_type)]
+    return list(fields(row_type))
 
 
 _AS_THEY_ARE = ("int", "int | None", "float")  # types of fields that SQLite keeps without our doing: most of them
 
 
-def write_rows(connection: sqlite3.Connection, table: str, row_type: type, rows: list[Any]) -> None:
-    """Write the rows of a table in place of those it has. A table that an older version made gets the columns of now."""
+def write_rows(
+    connection: sqlite3.Connection, table: str, row_type: type, rows: list[Any], look: Callable[[], None] = nothing
+) -> None:
+    """Write the rows of a table in place of those it has. A table that an older version made gets the columns of now.
+
+    `look` is called now and then.
+    """
     columns = columns_of(row_type)
     there = [name for _, name, *_ in connection.execute(f"PRAGMA table_info({table})")]
     if there != columns:
         connection.execute(f"DROP TABLE IF EXISTS {table}")
         connection.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
     connection.execute(f"DELETE FROM {table}")
-    of = attrgetter(*columns)
-    values = [list(of(row)) for row in rows]
-    packed = [at for at, column in enumerate(fields(row_type)) if column.type not in _AS_THEY_ARE]
-    for row in values:
-        for at in packed:
-            row[at] = pack(row[at])
+    packed = [at for at, kind in enumerate(fields(row_type).values()) if kind not in _AS_THEY_ARE]
     insert = f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})"
     try:
-        connection.executemany(insert, values)
+        connection.executemany(insert, _values(rows, columns, packed, look))
     except OverflowError:  # sums of damaged counters, beyond what SQLite has room for
         connection.execute(f"DELETE FROM {table}")
-        connection.executemany(insert, [[pack(value) for value in row] for row in values])
+        connection.executemany(insert, _values(rows, columns, range(len(columns)), look))
+
+
+def _values(rows: list[Any], columns: list[str], packed: Iterable[int], look: Callable[[], None]) -> Iterator[list[Any]]:
+    """Yield the fields of each row as SQLite keeps them; `packed` are those that it does not keep as they are."""
+    of = attrgetter(*columns)
+    for number, row in enumerate(rows):
+        if not number % ROWS_A_LOOK:
+            look()
+        values = list(of(row))
+        for at in packed:
+            values[at] = pack(values[at])
+        yield values
 
 
 def pack(value: Any) -> Any:
@@ -69,9 +85,9 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
     `names` are the columns that the file has; what an older one has not is at its default. Raises ValueError for what is not of
     the type of its field.
     """
-    types = {column.name: column.type for column in fields(row_type)}
+    types = fields(row_type)
     found: Iterable[tuple[Any, ...]] = zip(*rows, strict=True)
-    columns = [_column(str(types[name]), values) for name, values in zip(names if rows else (), found, strict=True)]
+    columns = [_column(types[name], values) for name, values in zip(names if rows else (), found, strict=True)]
     if names == columns_of(row_type):
         return [row_type(*values) for values in zip(*columns, strict=True)]
     return [row_type(**dict(zip(names, values, strict=True))) for values in zip(*columns, strict=True)]
@@ -79,7 +95,7 @@ def unpack(row_type: type, names: list[str], rows: list[tuple[Any, ...]]) -> lis
 
 def check(row_type: type, values: dict[str, Any]) -> None:
     """Raise ValueError when a single value is not of the type of its field; a name that is no field is not looked at."""
-    types = {column.name: str(column.type) for column in fields(row_type)}
+    types = fields(row_type)
     for name, value in values.items():
         kind = types.get(name, "")
         if kind == "list[str]":
@@ -208,7 +224,7 @@ def _check_types(found: set[type], wanted: set[type]) -> None:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Keep the garbage collector from looking at rows while they are made: none of them is garbage, and it takes a fifth."""
+    """Keep the garbage collector from looking at rows while they are made: none of them is garbage, and it takes a third."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

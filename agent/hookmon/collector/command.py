@@ -12,9 +12,9 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from hookmon.collector.unwatched import is_python, split_options
+from hookmon.core.record import Record, field
 
 _MOST_STEPS = 10
 _HEAD_BYTES = 4096
@@ -26,8 +26,7 @@ _SH_TRICK = re.compile(rb"^'''exec' (?P<python>\"[^\"]+\"|\S+) \"\$0\" \"\$@\"",
 """What pip writes into a console script when the path of its interpreter is too long for a first line."""
 
 
-@dataclass
-class Resolved:
+class Resolved(Record):
     """A command as it ends up. `interpreter` is a Python with its own options, [] when `reason` says why there is none.
 
     `trail` are the files on the way, `arguments` what the interpreter is given to do. `is_other`: the command is there and is no

@@ -1,26 +1,30 @@
 """What hookmon itself cost the program: what it took by its own clock, and the price of each event times their number.
 
 In: what each process counted, and the interpreter that it ran on. Out: the run's overhead. Setting up, patching and new places of
-the call tree are timed where they happen. What happens at each call is too short for that: its price is measured in a process
-of that interpreter with the engine at work, once for each interpreter and version, and kept in the user's cache folder. A
-processor has more than one pace, so the price is scaled by what a call that does nothing took then and in the run.
+the call tree are timed where they happen; what that leaves out of a place has a price. What happens at each call is too short for
+that: its price is measured in a process of that interpreter with the engine at work, once for each interpreter and version, and
+kept in the user's cache folder. A processor has more than one pace, so the price is scaled by what a call that does nothing took
+then and in the run.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import log
 from pathlib import Path
 
-from hookmon.collector import launch, places
+from hookmon.collector import engines, launch, places
+from hookmon.collector.node_rows import NodeRows
+from hookmon.collector.records import RawNode
 from hookmon.collector.shards import ShardData
 from hookmon.collector.store import Run
 from hookmon.core import layout
+from hookmon.core.histogram import SUB_BUCKETS
 
 _OF_CALLS = ("call", "step", "generator", "coroutine")
 _BY_EVENTS, _BY_SLOT = "event_", "slot_"
@@ -34,8 +38,11 @@ _EVENTS = (
 )
 """What has a price: `NAME_ns` of probe.calibrate. A call costs what the way costs in which its function is watched."""
 
-_FALLBACK = {f"{event}_ns": 1_000.0 for event in _EVENTS} | {"pace_ns": 0.0}
-_PRICES = 4  # how they are measured: what was kept before is of another way
+_MADE = ("place", "octave")
+"""What has a price for what is not charged where it is made: places with their first octaves, and further octaves."""
+
+_FALLBACK = {f"{event}_ns": 1_000.0 for event in (*_EVENTS, *_MADE)} | {"pace_ns": 0.0}
+_PRICES = 5  # how they are measured: what was kept before is of another way
 _TIMEOUT_S = 20
 _UNTIMED_SAVES = 0.5
 """Share of a call's price that a call does not cost which is only counted (measured: 0.6 compiled, 0.5 pure)."""
@@ -60,12 +67,22 @@ def add_work(work: Work, data: ShardData) -> None:
     done = work.setdefault(data.engine or "pure", Counter())
     done["own_ns"] += data.own_ns
     before = sum(done[event] for event in _EVENTS)
+    by_node = _add_compiled(done, data.nodes) if isinstance(data.nodes, NodeRows) else _add_nodes(done, data.nodes)
+    events = sum(done[event] for event in _EVENTS) - before
+    done["spread"] += round(events * _spread(by_node))
+    if data.pace_ps:
+        done["looks"] += events
+        done["paces_ps"] += events * data.pace_ps
+
+
+def _add_nodes(done: Counter[str], nodes: Sequence[RawNode]) -> list[int]:
+    """Add the events of some nodes; return how many each had."""
     traced: list[bool] = []
-    for node in data.nodes:
+    for node in nodes:
         inside = node.parent >= 0 and traced[node.parent] and not node.flags & layout.FLAG_AFTER
         is_transaction = bool(node.flags & layout.FLAG_ENTRY) and not inside
         traced.append(inside or is_transaction)
-        calls = sum(node.buckets.values()) + node.untimed
+        calls = node.calls
         way = _BY_EVENTS if node.flags & layout.FLAG_BY_EVENTS else _BY_SLOT if node.flags & layout.FLAG_BY_SLOT else ""
         done[f"{way}step"] += node.steps
         done["transaction"] += calls * is_transaction
@@ -75,11 +92,24 @@ def add_work(work: Work, data: ShardData) -> None:
             done[f"{way}call"] += round(calls - node.untimed * _UNTIMED_SAVES)
         else:
             done[way + ("coroutine" if node.flags & layout.FLAG_COROUTINE else "generator")] += calls
-    events = sum(done[event] for event in _EVENTS) - before
-    done["spread"] += round(events * _spread([sum(node.buckets.values()) + node.untimed + node.steps for node in data.nodes]))
-    if data.pace_ps:
-        done["looks"] += events
-        done["paces_ps"] += events * data.pace_ps
+    done["place"] += len(nodes)
+    done["octave"] += sum(_further_octaves(node.buckets) for node in nodes)
+    return [node.calls + node.steps for node in nodes]
+
+
+def _add_compiled(done: Counter[str], nodes: NodeRows) -> list[int]:
+    """Do the same with compiled nodes."""
+    counts, transactions, traced, sited, octaves, by_node = nodes.compiled.events()
+    names = [way + event for way in ("", _BY_EVENTS, _BY_SLOT) for event in _OF_CALLS]
+    totals = (*counts, transactions, traced, sited, octaves, len(by_node))
+    for event, count in zip((*names, "transaction", "traced", "sited", "octave", "place"), totals, strict=True):
+        done[event] += count
+    return by_node
+
+
+def _further_octaves(buckets: Mapping[int, int]) -> int:
+    """Return in how many octaves durations lie, without the first one."""
+    return len({bucket // SUB_BUCKETS for bucket in buckets}) - 1 if len(buckets) > 1 else 0
 
 
 def _spread(events: list[int]) -> float:
@@ -103,7 +133,8 @@ def add_cost(run: Run, work: Work, interpreter: str) -> None:
         run.call_cost_ns, run.step_cost_ns = (round(price[name] * pace, 1) for name in ("call_ns", "step_ns"))  # most of all last
         of_calls = sum(done[event] * price[f"{event}_ns"] * pace for event in _EVENTS)
         of_calls *= done["spread"] / max(1, sum(done[event] for event in _EVENTS))
-        run.overhead_ns += round(of_calls + done["own_ns"] * (1 + _AFTER))
+        of_places = sum(done[made] * price[f"{made}_ns"] * pace for made in _MADE)
+        run.overhead_ns += round(of_calls + of_places + done["own_ns"] * (1 + _AFTER))
 
 
 def _price(interpreter: str, engine: str, version: str) -> dict[str, float]:
@@ -139,11 +170,14 @@ def _key(interpreter: str, engine: str, version: str) -> str:
 
 def _measure(interpreter: str, engine: str) -> dict[str, float] | None:
     """Run the calibration; None when the interpreter cannot."""
+    import subprocess  # the price of an interpreter is remembered
+
     agent = str(Path(__file__).resolve().parents[2])
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("HOOKMON", "PYTHON"))}
     environment["PYTHONPATH"] = agent
     environment["HOOKMON_ENGINE"] = engine
-    command = [interpreter, "-m", "hookmon.probe.calibrate", launch.wrapt_folder(), launch.clock_source()]
+    built = [f"{engine.suffix}={engine.size_bytes}={engine.path}" for engine in engines.built() if not engine.problem]
+    command = [interpreter, "-m", "hookmon.probe.calibrate", launch.wrapt_folder(), launch.clock_source(), *built]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, timeout=_TIMEOUT_S, check=True, cwd=agent)
         price = json.loads(done.stdout)

@@ -6,19 +6,24 @@ collector adds up what it reads, the report what it shows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 
+from hookmon.collector.yielding import NODES_A_LOOK, nothing
 from hookmon.core import histogram
+from hookmon.core.record import NamedTuple, Record, field
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import TypeVar
+
     from hookmon.collector.records import RawNode, RawStatus
     from hookmon.collector.store import Node, Status
 
+    _K = TypeVar("_K")
+
 _SUMS = ("calls", "errors", "total_ns", "self_ns", "interrupted", "untimed", "active_ns", "steps", "spent_ns", "spent_calls")
 _MOST_SITES = 8
-_K = TypeVar("_K")
 
 Walk = list[tuple[int, bool]]
 """The nodes of a call tree, each after the one that calls it: (index, whether no call around it has its name and target).
@@ -35,8 +40,7 @@ class CallKey(NamedTuple):
     target: str
 
 
-@dataclass(slots=True, eq=False)
-class Counters:
+class Counters(Record, slots=True, eq=False):
     """What was counted of some calls. Only who has made Counters changes them: snapshots in other threads may hold the same ones.
 
     `total_ns` counts a recursion once, so it can be less than `mean_ns` times `calls`. `spent_ns` is the duration of all calls,
@@ -209,10 +213,11 @@ def _positive(counts: dict[_K, int]) -> dict[_K, int]:
     return {key: calls for key, calls in counts.items() if calls > 0}
 
 
-def walk_of(nodes: Sequence[Node | RawNode]) -> Walk:
+def walk_of(nodes: Sequence[Node | RawNode], look: Callable[[], None] = nothing) -> Walk:
     """Walk a call tree in depth, without recursion: the one place that says which calls count once.
 
     A call adds to the total of its name unless a call around it has the same name and target; its self time counts always.
+    `look` is called now and then.
     """
     children: dict[int, list[int]] = {}
     for index, node in enumerate(nodes):
@@ -220,6 +225,7 @@ def walk_of(nodes: Sequence[Node | RawNode]) -> Walk:
     above: dict[tuple[str, str], int] = {}
     walk: Walk = []
     waiting = children.get(-1, [])[::-1]
+    look()
     while waiting:
         index = waiting.pop()
         if index < 0:  # ~index is left
@@ -229,6 +235,8 @@ def walk_of(nodes: Sequence[Node | RawNode]) -> Walk:
         node = nodes[index]
         key = (node.name, node.target)
         walk.append((index, not above.get(key)))
+        if not len(walk) % NODES_A_LOOK:
+            look()
         below = children.get(index)
         if below:
             above[key] = above.get(key, 0) + 1
@@ -237,10 +245,14 @@ def walk_of(nodes: Sequence[Node | RawNode]) -> Walk:
     return walk
 
 
-def by_key(nodes: Sequence[Node | RawNode], walk: Walk | None = None) -> dict[CallKey, Counters]:
-    """Return the counters of each name, in the order of the walk."""
+def by_key(
+    nodes: Sequence[Node | RawNode], walk: Walk | None = None, look: Callable[[], None] = nothing
+) -> dict[CallKey, Counters]:
+    """Return the counters of each name, in the order of the walk. `look` is called now and then."""
     found: dict[tuple[str, str, str], Counters] = {}
     for index, is_outermost in walk_of(nodes) if walk is None else walk:
+        if not index % NODES_A_LOOK:
+            look()
         node = nodes[index]
         key = (node.name, node.kind, node.target)
         counters = found.get(key)
@@ -250,8 +262,7 @@ def by_key(nodes: Sequence[Node | RawNode], walk: Walk | None = None) -> dict[Ca
     return found  # type: ignore[return-value]  # all keys were made above
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(Record, slots=True):
     """The counters of each name that was called, those of each transaction, and those of all transactions together.
 
     `by_status` are those of requests by the status of their response: 1 to 9 for those of a class that are not counted one by
@@ -263,16 +274,18 @@ class Totals:
     by_transaction: dict[CallKey, Counters] = field(default_factory=dict)
     by_status: dict[tuple[CallKey, int], Counters] = field(default_factory=dict)
 
-    def add(self, other: Totals) -> None:
-        """Add what was counted elsewhere."""
-        _add(self.by_key, other.by_key)
-        _add(self.by_transaction, other.by_transaction)
-        _add(self.by_status, other.by_status)
-        self.transactions = Counters.sum_of((self.transactions, other.transactions))
+    def detach(self) -> None:
+        """Have histograms of their own, whatever becomes of the nodes that these were counted by."""
+        groups: list[Iterable[Counters]] = [self.by_key.values(), self.by_transaction.values(), self.by_status.values()]
+        for counters in chain(*groups, (self.transactions,)):
+            counters.histograms = [dict(part) for part in counters.histograms]
 
 
-def sum_of(parts: Iterable[Totals]) -> Totals:
-    """Return what was counted in several places; a name that was called in one of them only keeps its counters."""
+def sum_of(parts: Iterable[Totals], look: Callable[[], None] = nothing) -> Totals:
+    """Return what was counted in several places; a name that was called in one of them only keeps its counters.
+
+    `look` is called now and then.
+    """
     by_key: dict[CallKey, list[Counters]] = {}
     by_transaction: dict[CallKey, list[Counters]] = {}
     by_status: dict[tuple[CallKey, int], list[Counters]] = {}
@@ -282,13 +295,8 @@ def sum_of(parts: Iterable[Totals]) -> Totals:
         _group(by_transaction, part.by_transaction)
         _group(by_status, part.by_status)
         transactions.add(part.transactions)
-    return Totals(_sums_of(by_key), transactions, _sums_of(by_transaction), _sums_of(by_status))
-
-
-def _add(counted: dict[_K, Counters], others: dict[_K, Counters]) -> None:
-    for key, counters in others.items():
-        known = counted.get(key)
-        counted[key] = counters if known is None else Counters.sum_of((known, counters))
+        look()
+    return Totals(_sums_of(by_key, look), transactions, _sums_of(by_transaction, look), _sums_of(by_status, look))
 
 
 def _group(groups: dict[_K, list[Counters]], part: dict[_K, Counters]) -> None:
@@ -296,8 +304,12 @@ def _group(groups: dict[_K, list[Counters]], part: dict[_K, Counters]) -> None:
         groups.setdefault(key, []).append(counters)
 
 
-def _sums_of(groups: dict[_K, list[Counters]]) -> dict[_K, Counters]:
-    return {key: own[0] if len(own) == 1 else Counters.sum_of(own) for key, own in groups.items()}
+def _sums_of(groups: dict[_K, list[Counters]], look: Callable[[], None]) -> dict[_K, Counters]:
+    found = {}
+    for key, own in groups.items():
+        found[key] = own[0] if len(own) == 1 else Counters.sum_of(own)
+        look()
+    return found
 
 
 def by_status(nodes: Sequence[Node | RawNode], statuses: Iterable[Status | RawStatus]) -> dict[tuple[CallKey, int], Counters]:
@@ -309,12 +321,19 @@ def by_status(nodes: Sequence[Node | RawNode], statuses: Iterable[Status | RawSt
     return found
 
 
-def totals_of(nodes: Sequence[Node | RawNode], statuses: Iterable[Status | RawStatus] = ()) -> Totals:
-    """Return the counters of a call tree, with call sites. A transaction within another one is a part of it."""
-    counted = by_key(nodes)
+def totals_of(
+    nodes: Sequence[Node | RawNode], statuses: Iterable[Status | RawStatus] = (), look: Callable[[], None] = nothing
+) -> Totals:
+    """Return the counters of a call tree, with call sites. A transaction within another one is a part of it.
+
+    `look` is called now and then.
+    """
+    counted = by_key(nodes, walk_of(nodes, look), look)
     totals = Totals(by_status=by_status(nodes, statuses))
     is_inside: list[bool] = []  # a transaction
     for node in nodes:
+        if not len(is_inside) % NODES_A_LOOK:
+            look()
         above = node.parent
         is_inside.append(above >= 0 and (is_inside[above] or nodes[above].entry))
         key = CallKey(node.name, node.kind, node.target)

@@ -8,19 +8,18 @@ anything to what we write, and a journal beside it can name a file that SQLite d
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
+from hookmon.collector.sqlite import sqlite3
 from hookmon.core.errors import RunFileError
 
 APPLICATION_ID = 0x686B6D6E  # "hkmn", SQLite's own place to say whose file it is
 LARGEST_BYTES = 256 * 1024 * 1024  # of a run file
 _PAGE_BYTES = 4096
+_PART_BYTES = 1 << 20
 _LARGEST_VALUE = 32 * 1024 * 1024
 _STEPS = 100_000  # of SQLite's machine, between two looks at how many it has done
 _MOST_STEPS = 5_000  # of these: some seconds; a run file of 100,000 places takes a hundredth
@@ -47,6 +46,8 @@ def open_for_reading(path: Path) -> Iterator[sqlite3.Connection]:
         else:
             yield connection
             return
+    import tempfile  # few runs have a journal
+
     with tempfile.TemporaryDirectory(prefix="hookmon-") as folder:
         copy = Path(folder, "run.sqlite")
         for end in ("-journal", ""):
@@ -152,7 +153,8 @@ def _copy(source: Path, target: Path) -> None:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_BYTES:
             raise RunFileError(f"{source}: not a regular file, or too large", code="not-a-run-file")
-        shutil.copyfileobj(file, copy)
+        while part := file.read(_PART_BYTES):
+            copy.write(part)
 
 
 def _check_objects(connection: sqlite3.Connection, path: Path) -> None:

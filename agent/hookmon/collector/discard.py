@@ -7,7 +7,6 @@ look into what was recorded: `hookmon.testing` searches it for what must not be 
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +20,8 @@ def discard(path: Path) -> None:
     """Delete a shard, or a run folder that this process holds; what cannot be deleted or kept stays without a word."""
     keep = os.environ.get(KEEP_VARIABLE)
     if keep:
+        import shutil
+
         shards = path.glob(f"**/*{layout.SHARD_SUFFIX}") if path.is_dir() else [path]
         for shard in shards:
             with suppress(OSError):

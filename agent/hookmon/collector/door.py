@@ -16,10 +16,10 @@ import stat
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hookmon.core.errors import DoorError
+from hookmon.core.record import Record
 
 LINE = "hookmon-door.pth"
 START = "hookmon-door.start"
@@ -56,8 +56,7 @@ hookmon_door.enter({agent}, {python})
 """
 
 
-@dataclass(frozen=True)
-class Environment:
+class Environment(Record, frozen=True):
     """An environment of Python. `version` is (major, minor)."""
 
     python: str
@@ -66,8 +65,7 @@ class Environment:
     site_packages: Path
 
 
-@dataclass(frozen=True)
-class Door:
+class Door(Record, frozen=True):
     """What is there of a door. `files` are ours, `is_current`: they are those that this hookmon would write."""
 
     files: list[Path]

@@ -8,12 +8,12 @@ one is ever asked for by such a number. Runs in whatever looks on.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from hookmon.collector.feed import LiveProcess
 from hookmon.collector.identity import Identity
 from hookmon.collector.rows import Process, Sample
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.shard_set import Shard
     from hookmon.collector.store import Run

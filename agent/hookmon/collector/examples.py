@@ -7,13 +7,13 @@ has them. Pure computation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from hookmon.collector.rows import Example
 from hookmon.core import layout
+from hookmon.core.record import Record, replace
 from hookmon.core.traceparent import ids_of_spans
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.records import RawExample, RawNode
     from hookmon.collector.rows import Node
@@ -105,8 +105,7 @@ def _first_failed(examples: list[Example]) -> list[Example]:
     return list(first.values())[: layout.MOST_FAILED_EXAMPLES]
 
 
-@dataclass(slots=True)
-class LiveSpan:
+class LiveSpan(Record, slots=True):
     """One call of a transaction. `parent_id` is that of the call around it, or the transaction's own."""
 
     name: str

@@ -7,26 +7,29 @@ behind a `worker.Worker`: the launcher's thread forwards signals and reaps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from time import thread_time_ns
-from typing import TYPE_CHECKING, Protocol
 
 from hookmon.collector.counters import Totals
 from hookmon.collector.examples import LiveExample
 from hookmon.collector.metrics import Signal
+from hookmon.collector.yielding import nothing
+from hookmon.core.record import Record, field
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from hookmon.collector.records import RawNode, RawStatus
     from hookmon.collector.store import Node, Run, Status
 
     CallTree = tuple[Sequence[Node | RawNode], Iterable[Status | RawStatus]]
-
+else:
+    Protocol = object
 
 _SECOND_NS = 1_000_000_000
 
 
-@dataclass(slots=True)
-class LiveCall:
+class LiveCall(Record, slots=True):
     """A call that has not ended. `within` is the name of the outermost call around it, "" where there is none."""
 
     pid: int
@@ -37,8 +40,7 @@ class LiveCall:
     duration_ns: int  # so far
 
 
-@dataclass(slots=True)
-class LiveProcess:
+class LiveProcess(Record, slots=True):
     """A process that runs. `calls` and `errors` are what it counted itself, `cpu_ns` all that it ever used."""
 
     pid: int
@@ -51,14 +53,14 @@ class LiveProcess:
     errors: int = 0
 
 
-@dataclass(slots=True)
-class Snapshot:
+class Snapshot(Record, slots=True):
     """A run at one moment, `at_ns` on CLOCK_MONOTONIC. Nobody changes one: several observers and threads may hold it.
 
     All counters are those since the run began. They can shrink, as when a transaction gets its name: whoever needs sums that grow
     keeps the last value. `ended` says that no snapshot will follow. `is_late` says that nobody looked on while the newest calls
     were made, so that it is not known when that was. The next snapshot comes after `pace_ns` at the earliest. `trees` gives the
-    call trees that the totals are of, to those who ask in the thread that hands the snapshot out, and at once.
+    call trees that the totals are of, to those who ask in the thread that hands the snapshot out, and at once. Who takes long in
+    that thread calls `look` again and again, which passes signals on.
     """
 
     at_ns: int
@@ -71,6 +73,7 @@ class Snapshot:
     is_late: bool = False
     pace_ns: int = 0
     trees: Callable[[], Iterable[CallTree]] = tuple
+    look: Callable[[], None] = nothing
 
 
 class Observer(Protocol):
@@ -145,16 +148,21 @@ class Feed:
         self._cost_ns = 0  # of the last look
         self._pace_ns = 0
 
-    def tick(self, now_ns: int) -> bool:
-        """Look at the run for those observers for whom that is due; say whether there was one. The last snapshot is for all."""
+    def tick(self, now_ns: int, look: Callable[[], None] = nothing) -> bool:
+        """Look at the run for those observers for whom that is due; say whether there was one. The last snapshot is for all.
+
+        `look` is called before and after each of them.
+        """
         if now_ns < min(self._due_ns):
             return False
         began_ns = thread_time_ns()
         snapshot = self._take(now_ns)
         snapshot.pace_ns = self._pace_ns
         due = [number for number, due_ns in enumerate(self._due_ns) if due_ns <= now_ns or snapshot.ended]
+        look()
         for number in due:
             self._observers[number].observe(snapshot)
+            look()
         cost_ns = thread_time_ns() - began_ns
         usual_ns = min(cost_ns, self._cost_ns)  # one long look is chance
         self._pace_ns = max(usual_ns * self.rest, min(usual_ns * self._light_rest, _SECOND_NS))

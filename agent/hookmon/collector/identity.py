@@ -11,13 +11,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import suppress
 from functools import cache
 from operator import itemgetter
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
-from typing import NamedTuple
 
-import psutil
+from hookmon.core.record import NamedTuple
 
 HAS_PROC = sys.platform == "linux" and os.path.exists("/proc/self/stat")
 TICK_NS = 1_000_000_000 // (os.sysconf("SC_CLK_TCK") if HAS_PROC else 100)
@@ -82,7 +82,7 @@ def look_at(pid: int) -> Stat | None:
     if not 0 < pid < _MOST_PIDS:
         return None
     if not HAS_PROC:
-        return _look_through_psutil(pid)
+        return _look_without_proc(pid)
     return stat_of(_content(f"/proc/{pid}/stat", 2048))
 
 
@@ -104,17 +104,45 @@ def parse_stat(text: bytes | str) -> Stat | None:
     return Stat(parent_pid, started, has_ended, image, cpu_ns, threads, faults + hard_faults, waited, pages * _PAGE_BYTES)
 
 
-def _look_through_psutil(pid: int) -> Stat | None:
+def _look_without_proc(pid: int) -> Stat | None:
+    from hookmon.collector import through_psutil
+
     try:
-        process = psutil.Process(pid)
-        with process.oneshot():
-            has_ended = process.status() == psutil.STATUS_ZOMBIE
-            cpu = process.cpu_times()
-            return Stat(
-                process.ppid(), round(process.create_time() * 1e9 / TICK_NS), has_ended, 0, round((cpu.user + cpu.system) * 1e9)
-            )
-    except (psutil.Error, OSError, ValueError, OverflowError):
+        look = through_psutil.look(pid)
+    except OSError:
         return None
+    return Stat(look.parent_pid, round(look.started_s * 1e9 / TICK_NS), look.is_zombie, 0, look.cpu_ns)
+
+
+def state_of(pid: int) -> str:
+    """Return the letter with which Linux says what a process does, "" when there is none. Raises OSError."""
+    return _content(f"/proc/{pid}/stat", 2048).rpartition(b") ")[2][:1].decode("ascii")
+
+
+def is_stopped(pid: int) -> bool:
+    """Say whether a process is stopped, by a signal or a debugger; False when there is none. Raises OSError."""
+    if HAS_PROC:
+        return state_of(pid) in ("T", "t")
+    from hookmon.collector import through_psutil
+
+    return through_psutil.is_stopped(pid)
+
+
+def exists(pid: int) -> bool:
+    """Say whether any process has this pid; that of a thread does not count."""
+    if not 0 < pid < _MOST_PIDS:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # it is somebody else's
+    try:
+        group = status_line(_content(f"/proc/{pid}/status", 8192), b"\nTgid:") if HAS_PROC else b""
+    except OSError:
+        group = b""
+    return not group or int(group) == pid
 
 
 def read_status(pid: int) -> Status | None:
@@ -139,15 +167,17 @@ def status_of(pid: int, content: bytes) -> Status | None:
     """Return what a `status` file says; None when it is empty."""
     if not content:
         return None
-    peak = _field(content, b"\nVmHWM:").split()
-    pids = _field(content, b"\nNSpid:").split()
+    peak = status_line(content, b"\nVmHWM:").split()
+    pids = status_line(content, b"\nNSpid:").split()
     own_pid = int(pids[-1]) if pids else pid
-    switches = sum(int(_field(content, name) or 0) for name in (b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:"))
-    users = _field(content, b"\nUid:").decode()
+    counts = b"\nvoluntary_ctxt_switches:", b"\nnonvoluntary_ctxt_switches:"
+    switches = sum(int(status_line(content, name) or 0) for name in counts)
+    users = status_line(content, b"\nUid:").decode()
     return Status(int(peak[0]) * 1024 if peak else 0, users, own_pid, len(pids) > 1, switches)
 
 
-def _field(content: bytes, name: bytes) -> bytes:
+def status_line(content: bytes, name: bytes) -> bytes:
+    """Return what stands behind a name, given as b"\\nName:", in a `status` file; empty where it is not there."""
     at = content.find(name)
     return content[at + len(name) : content.find(b"\n", at + 1)].strip() if at >= 0 else b""
 
@@ -211,6 +241,30 @@ def age_ns(stat: Stat) -> int:
     return max(0, now_ns - stat.started * TICK_NS)
 
 
+def created_s(pid: int) -> float:
+    """Return when a process began, in seconds since 1970 as the clock stands now; 0 when there is none. Raises OSError."""
+    stat = look_at(pid)
+    if stat is None:
+        return 0.0
+    return stat.started * TICK_NS / 1e9 + (_boot_s() if HAS_PROC else 0)
+
+
+def _boot_s() -> int:
+    """Return when the machine was booted, in seconds since 1970 as the clock stands now."""
+    with open("/proc/stat", "rb") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(b"btime"))
+
+
+def memory_of(pid: int) -> int:
+    """Return the bytes of memory that a process has, 0 when there is none. Raises OSError."""
+    if HAS_PROC:
+        stat = look_at(pid)
+        return stat.rss_bytes if stat is not None else 0
+    from hookmon.collector import through_psutil
+
+    return through_psutil.usage(pid).rss_bytes
+
+
 def start_of_self() -> int:
     """Return when this process began, as in Stat.started; 0 where it is not told."""
     try:
@@ -222,12 +276,16 @@ def start_of_self() -> int:
 
 def every_pid() -> list[int]:
     """Return the pids of all processes that this one may see."""
-    return psutil.pids()
+    if HAS_PROC:
+        return [int(name) for name in os.listdir("/proc") if name.isdecimal()]
+    from hookmon.collector import through_psutil
+
+    return through_psutil.every_pid()
 
 
 def children(pid: int) -> list[int]:
     """Return the children of a process: from the kernel's own list where there is one, which costs microseconds."""
-    if sys.platform == "linux":
+    if HAS_PROC:
         found: list[int] = []
         try:
             for thread in os.listdir(f"/proc/{pid}/task"):
@@ -235,24 +293,35 @@ def children(pid: int) -> list[int]:
                     found += map(int, file.read().split())
             return found
         except FileNotFoundError:
-            if not os.path.exists(f"/proc/{pid}"):
-                return found
+            return _children_of_all(pid) if os.path.exists(f"/proc/{pid}") else found
         except OSError:
             return found
+    from hookmon.collector import through_psutil
+
     try:
-        return [child.pid for child in psutil.Process(pid).children()]
-    except (psutil.Error, OSError):
+        return through_psutil.children(pid)
+    except OSError:
         return []
+
+
+def _children_of_all(pid: int) -> list[int]:
+    """Return the children of a process where the kernel has no list of them: all processes are asked for their parent."""
+    found = []
+    for other in every_pid():
+        with suppress(OSError):
+            stat = look_at(other)
+            if stat is not None and stat.parent_pid == pid:
+                found.append(other)
+    return found
 
 
 def has_in_environment(pid: int, name: str, value: str) -> bool:
     """Say whether a process was executed with a variable in its environment; False where that cannot be read."""
-    if not HAS_PROC:
-        try:
-            return psutil.Process(pid).environ().get(name) == value
-        except (psutil.Error, OSError):
-            return False
     try:
+        if not HAS_PROC:
+            from hookmon.collector import through_psutil
+
+            return through_psutil.environment(pid).get(name) == value
         content = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return False

@@ -9,10 +9,15 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
+from hookmon.collector.engines import for_probe
+from hookmon.core import layout
 from hookmon.core.errors import HookmonError
+from hookmon.core.record import Record, field
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _TIMEOUT_S = 30
 _MARK = "hookmon says: "  # whatever a sitecustomize prints stands elsewhere
@@ -29,11 +34,11 @@ found["name"] = getattr(getattr(sys, "implementation", None), "name", "cpython")
 loaded = sorted(set(name.partition(".")[0] for name in list(sys.modules)))
 found["sitecustomize"] = getattr(sys.modules.get("sitecustomize"), "__file__", None) or ""
 found["probe"] = "hookmon.probe.start" in sys.modules
-found["engine"] = found["why_pure"] = ""
+found["engine"] = found["why_pure"] = found["engine_note"] = ""
 found["reads"] = {}
 if found["probe"]:
     from hookmon.probe import engine
-    found["engine"], found["why_pure"] = engine.NAME, engine.WHY_PURE
+    found["engine"], found["why_pure"], found["engine_note"] = engine.NAME, engine.WHY_PURE, engine.NOTE
     if engine.compiled:
         found["reads"] = engine.compiled.reads()
 found["loaded"] = [name for name in wanted["loaded"] if name in loaded]
@@ -69,8 +74,7 @@ sys.stdout.write("\\n" + sys.argv[2] + json.dumps(found) + "\\n")
 """
 
 
-@dataclass
-class Interpreter:
+class Interpreter(Record):
     """One interpreter as it starts. `importable`, `loaded` and `libraries` are those of the modules and libraries asked about."""
 
     version: str
@@ -83,6 +87,7 @@ class Interpreter:
     site_packages: str = ""  # where pip installs
     base: str = ""  # the interpreter that its environment was made from
     why_pure: str = ""  # why it is the pure one, "" where it is not
+    engine_note: str = ""  # one of layout.ENGINE_NOTES: what that is about, "" where it is as somebody wanted it
     reads: dict[str, bool | None] = field(default_factory=dict)  # see _engine.reads
     importable: list[str] = field(default_factory=list)
     loaded: list[str] = field(default_factory=list)  # at its start
@@ -94,13 +99,19 @@ class Interpreter:
         numbers = tuple(int(part) for part in self.version.split(".")[:2])
         return numbers >= (3, 11) and self.name == "cpython"
 
+    @property
+    def can_be_built(self) -> bool:
+        """Say whether `hookmon engine build` may bring the compiled engine."""
+        return self.engine_note in (layout.NOTE_NO_ENGINE, layout.NOTE_STALE_ENGINE)
+
 
 def engine_of(interpreter: list[str]) -> tuple[str, str]:
     """Return the engine that serves in an interpreter that has hookmon installed, and why it is the pure one, "" where it is not.
 
     Raises HookmonError when it cannot be asked.
     """
-    code = "from hookmon.probe import engine; print(engine.NAME, engine.WHY_PURE, sep=chr(10))"
+    code = f"import hookmon.probe; hookmon.probe.built_engines = {for_probe()!r}; from hookmon.probe import engine; "
+    code += "print(engine.NAME, engine.WHY_PURE, sep=chr(10))"
     try:
         done = subprocess.run(
             [*interpreter, "-P", "-c", code],

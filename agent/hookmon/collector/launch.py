@@ -5,45 +5,56 @@ Runs in the launcher, in its one thread, which sleeps until something is due, a 
 
 The program stays in the launcher's process group, so that Ctrl-C, job control and `os.getpgrp()` are what they are without
 us. A signal from the terminal has reached it already; one that was sent to the launcher alone is passed on. When the program
-stops, the launcher does, by the same signal.
+stops, the launcher does, by the same signal. The program waits until this module has been imported, so it imports built-in
+modules only.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import shutil
-import signal
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
-from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
-from typing import NoReturn
+import time
 
 from hookmon.collector import signals
 from hookmon.core.errors import LaunchError
 
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Callable, Mapping
+    from typing import Any, NoReturn
+else:
+    import _signal as signal  # see `signals`
+
+_LOOK_NS = 20_000_000  # between two looks at signals within a tick: each asks the kernel three times
 _MOST_FILES = 65_536
 _ADDRESSEES = ("LISTEN_PID", "WATCHDOG_PID", "SYSTEMD_EXEC_PID")
 """Where systemd writes the pid of the service: who has another pid leaves sockets and watchdog alone (sd_listen_fds(3))."""
 
 
-def environment(base: Mapping[str, str], run_folder: Path, tracer: int = 0) -> dict[str, str]:
-    """Return the program's environment: `base` with the bootstrap folder first on PYTHONPATH.
+def bootstrap_folder() -> str:
+    """Return the folder that Python is to find first. Raises LaunchError where there is none."""
+    from importlib.util import find_spec
+
+    spec = find_spec("hookmon_bootstrap")
+    if spec is None or spec.origin is None:
+        raise LaunchError("the folder hookmon_bootstrap is missing; install hookmon again", 125, code="installation")
+    return os.path.dirname(spec.origin)
+
+
+def environment(
+    base: Mapping[str, str], run_folder: str | os.PathLike[str], tracer: int = 0, bootstrap: str = ""
+) -> dict[str, str]:
+    """Return the program's environment: `base` with the bootstrap folder first on PYTHONPATH, which is looked for where it is "".
 
     `tracer` is the pid of a process whose children are to be allowed to read those of the program, 0 for none.
 
     The folder stands there once, whatever was there before keeps its order, and no empty entry is made, which Python would
     read as the current directory.
     """
-    from importlib.util import find_spec
-
-    spec = find_spec("hookmon_bootstrap")
-    if spec is None or spec.origin is None:
-        raise LaunchError("the folder hookmon_bootstrap is missing; install hookmon again", 125, code="installation")
-    bootstrap = str(Path(spec.origin).parent)
-    agent = str(Path(__file__).resolve().parents[2])
+    bootstrap = bootstrap or bootstrap_folder()
+    agent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     result = dict(base)
     path = result.get("PYTHONPATH", "")
     kept = [entry for entry in path.split(os.pathsep) if entry != bootstrap] if path else []
@@ -59,7 +70,11 @@ def environment(base: Mapping[str, str], run_folder: Path, tracer: int = 0) -> d
 def clock_source() -> str:
     """Return what the kernel keeps time by, "" where it does not tell."""
     try:
-        return Path("/sys/devices/system/clocksource/clocksource0/current_clocksource").read_text("ascii").strip()
+        source = os.open("/sys/devices/system/clocksource/clocksource0/current_clocksource", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(source, 100).decode("ascii").strip()
+        finally:
+            os.close(source)
     except (OSError, ValueError):
         return ""
 
@@ -69,7 +84,7 @@ def wrapt_folder() -> str:
     from importlib.util import find_spec
 
     spec = find_spec("wrapt")
-    return str(Path(spec.origin).parent) if spec is not None and spec.origin else ""
+    return os.path.dirname(spec.origin) if spec is not None and spec.origin else ""
 
 
 def start(command: list[str], environment: Mapping[str, str], inherited: signals.Inherited) -> int:
@@ -97,7 +112,6 @@ def start(command: list[str], environment: Mapping[str, str], inherited: signals
         _become(path, command, environment, inherited, launcher, may_go, failed)
     os.close(may_go)
     os.close(failed)
-    _raise_limit()
     signals.pass_on_pending(pid)
     os.write(go, b".")
     os.close(go)
@@ -109,24 +123,55 @@ def start(command: list[str], environment: Mapping[str, str], inherited: signals
     return pid
 
 
-def _raise_limit() -> None:
-    """Let the launcher open as many files as it may: each process has a shard, which stays open. The program's limit stands."""
+def raise_limit() -> None:
+    """Let the launcher open as many files as it may: each process has a shard, which stays open. The program's limit stands.
+
+    It is raised once the program has been forked.
+    """
+    from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit, setrlimit
+
     soft, hard = getrlimit(RLIMIT_NOFILE)
     if soft != RLIM_INFINITY:
-        with suppress(ValueError, OSError):
+        try:
             setrlimit(RLIMIT_NOFILE, (max(soft, _MOST_FILES if hard == RLIM_INFINITY else min(hard, _MOST_FILES)), hard))
+        except (ValueError, OSError):
+            pass
+
+
+def which(name: str, path: str | None) -> str | None:
+    """Return the first file of that name on a path which can be executed, as shutil.which does, which imports compressors.
+
+    A name with a slash is its own path. `path` None is that of this process's environment.
+    """
+    if os.path.dirname(name):
+        folders = [""]
+    else:
+        path = os.environ.get("PATH") if path is None else path
+        if path is None:
+            try:
+                path = os.confstr("CS_PATH")
+            except (AttributeError, ValueError):
+                path = os.defpath
+        if not path:
+            return None
+        folders = list(dict.fromkeys(path.split(os.pathsep)))
+    for folder in folders:
+        found = os.path.join(folder, name)
+        if os.path.exists(found) and os.access(found, os.X_OK) and not os.path.isdir(found):
+            return found
+    return None
 
 
 def _find(name: str, environment: Mapping[str, str]) -> str:
     """Return the path of a command. Raises LaunchError where there is nothing to execute."""
-    path = shutil.which(name, path=environment.get("PATH"))
+    path = which(name, environment.get("PATH"))
     if path is None:
         if os.path.isdir(name):
             raise LaunchError(f"{name}: a folder cannot be run", 126, code="not-executable")
         if os.sep in name and os.path.exists(name):
             raise LaunchError(f"{name}: no permission to execute it", 126, code="not-executable")
         words = name.split()
-        is_line = len(words) > 1 and shutil.which(words[0], path=environment.get("PATH")) is not None
+        is_line = len(words) > 1 and which(words[0], environment.get("PATH")) is not None
         hint = "; write the command without quotes, or sh -c before it" if is_line else _meant(name, environment.get("PATH", ""))
         raise LaunchError(f"{name}: there is no such command{hint}", 127, code="no-such-command")
     return path
@@ -140,9 +185,11 @@ def _meant(name: str, path: str) -> str:
         return f"; did you mean python {name}?"
     known: set[str] = set()
     for folder in path.split(os.pathsep) if os.sep not in name else ():
-        with suppress(OSError):
+        try:
             known.update(os.listdir(folder or "."))
-    near = [word for word in get_close_matches(name, sorted(known), n=3, cutoff=0.75) if shutil.which(word, path=path)]
+        except OSError:
+            pass
+    near = [word for word in get_close_matches(name, sorted(known), n=3, cutoff=0.75) if which(word, path)]
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -182,9 +229,11 @@ def _readdress(environment: Mapping[str, str], launcher: int) -> dict[str, str]:
     own = [name for name in _ADDRESSEES if result.get(name) == str(launcher)]
     result.update(dict.fromkeys(own, str(os.getpid())))
     if "LISTEN_PID" in own and result.pop("LISTEN_PIDFDID", "") and hasattr(os, "pidfd_open"):
-        with suppress(OSError):
+        try:
             descriptor = os.pidfd_open(os.getpid())
             result["LISTEN_PIDFDID"] = str(os.fstat(descriptor).st_ino)  # since systemd 258; without it LISTEN_PID is enough
+        except OSError:
+            pass
     return result
 
 
@@ -194,6 +243,43 @@ class _Program:
     def __init__(self, pid: int) -> None:
         self.pid = pid
         self.stopped_by = 0  # the signal; 0 when it runs
+        self.has_ended = False
+        self._has_news_of_a_stop = False
+        self._woken: signals.Arrival | None = None  # what has let the launcher go on, which was stopped
+        self._next_look_ns = 0
+
+    def take(self, wait_s: float) -> signals.Arrival:
+        """Wait so long for a signal and pass it on; return it."""
+        arrival = self._woken or signals.next_arrival(wait_s)
+        if arrival.number == signal.SIGCONT:
+            signals.settle()
+        news = self.notice()
+        # The program has got a SIGCONT, too, if it goes on. If it has stopped again since: what is stopped has no news.
+        is_done = arrival.number == signal.SIGCONT and (news == os.CLD_CONTINUED or bool(self._woken and news))
+        self._woken = None
+        if arrival.sender != self.pid and arrival.is_for_program and not is_done:
+            signals.send(self.pid, arrival.number)
+        self.has_ended = self.look_for_end()
+        self._has_news_of_a_stop = news == os.CLD_STOPPED or (self._has_news_of_a_stop and not news)
+        return arrival
+
+    def look(self) -> None:
+        """Pass on the signals that have come, unless that was done just now. Within a tick: the launcher does not stop there."""
+        now_ns = time.monotonic_ns()
+        if now_ns < self._next_look_ns:
+            return
+        while not self.has_ended and self.take(0).number:
+            pass
+        self._next_look_ns = now_ns + _LOOK_NS
+
+    def stop_with_it(self) -> None:
+        """Stop if the program has, as soon as nothing of ours is half done."""
+        if self._has_news_of_a_stop:
+            self._has_news_of_a_stop = False
+            signals.settle()
+            self.notice()
+            if self.stopped_by:
+                self._woken = signals.stop_by(self.stopped_by, self.pid)
 
     def notice(self) -> int:
         """Take notice of stops and of going on; return the si_code of the last one that is new, 0 for none."""
@@ -210,7 +296,7 @@ class _Program:
             if news == os.CLD_CONTINUED:
                 signals.drop_continue()
 
-    def has_ended(self) -> bool:
+    def look_for_end(self) -> bool:
         """Say whether it has ended. Other children, which PID 1 inherits, are reaped."""
         while True:
             state = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -219,31 +305,32 @@ class _Program:
             os.waitpid(state.si_pid, 0)
 
 
-def wait(pid: int, tick: Callable[[], float], ended: Callable[[], None]) -> int:
+def wait(
+    pid: int,
+    tick: Callable[[Callable[[], None]], float],
+    ended: Callable[[], None],
+    spent: Callable[[Any], None] = lambda _: None,
+) -> int:
     """Wait for the program and return its exit code, -N when signal N killed it.
 
-    `tick` does what is due and returns the seconds until there is something again.
-    `ended` is called when it has ended and can still be looked at. Stops when the program stops.
+    `tick` does what is due and returns the seconds until there is something again. It calls the function that it is given again
+    and again, which passes on the signals that have come meanwhile.
+    `ended` is called when it has ended and can still be looked at, `spent` with the rusage of it and of all that it had waited
+    for. Stops when the program stops.
     """
     signals.hold_stops()
     program = _Program(pid)
     try:
         while True:
-            arrival = signals.next_arrival(tick())
-            if arrival.number == signal.SIGCONT:
-                signals.settle()
-            news = program.notice()
-            is_done = arrival.number == signal.SIGCONT and news == os.CLD_CONTINUED  # the program has got it, too
-            if arrival.sender != pid and arrival.is_for_program and not is_done:
-                signals.send(pid, arrival.number)
-            if program.has_ended():
+            wait_s = tick(program.look)
+            if not program.has_ended:
+                program.stop_with_it()
+                program.take(wait_s)
+            if program.has_ended:
                 ended()
-                _, status = os.waitpid(pid, 0)
+                _, status, usage = os.wait4(pid, 0)
+                spent(usage)
                 return os.waitstatus_to_exitcode(status)
-            if news == os.CLD_STOPPED:
-                signals.settle()
-                program.notice()
-                if program.stopped_by:
-                    signals.stop_by(program.stopped_by, pid)
+            program.stop_with_it()
     except ChildProcessError:
         raise LaunchError("somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost") from None

@@ -6,16 +6,19 @@ one that we save. Runs on the launcher's side, in bounded time and memory.
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
-from hookmon.collector.columns import check, columns_of, parse, unpack
+from hookmon.collector.columns import check, columns_of, pack, parse, unpack
 from hookmon.collector.database import APPLICATION_ID, columns, open_for_reading
 from hookmon.collector.old_grid import convert_run
+from hookmon.collector.short_run import LATE
+from hookmon.collector.sqlite import sqlite3
 from hookmon.core.errors import RunFileError
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
     from hookmon.collector.store import Run
 
     R = TypeVar("R", bound=Run)
@@ -79,7 +82,11 @@ def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables:
         raise RunFileError(f"{path}: a run file of version {version}; this hookmon reads version {SCHEMA}", code="other-version")
     columns(connection, "run")
     values = connection.execute(f"SELECT key, value FROM run LIMIT {_MOST_VALUES}")
-    scalars = {key: parse(value) for key, value in values if key not in without}
+    texts = dict(values)
+    late = "".join(texts.pop(name, "") for name in LATE).rstrip()
+    scalars = {key: parse(value) for key, value in texts.items() if key not in without}
+    more = parse(late) if late else {"values": {}, "rows": {}}
+    scalars |= more["values"]
     check(run_type, scalars)
     run = run_type(**scalars)
     _check_plan(run)
@@ -92,11 +99,22 @@ def _read(connection: sqlite3.Connection, path: Path, run_type: type[R], tables:
         rows = connection.execute(f"SELECT {', '.join(names)} FROM {table} ORDER BY rowid LIMIT {most + 1}").fetchall()
         if len(rows) > most:
             raise ValueError(f"{table} has more rows than a run can have")
+        names, rows = _add_late(more["rows"].get(table, []), row_type, names, rows)
         setattr(run, table, unpack(row_type, names, rows))
     if version < _SECONDS_SINCE:
         convert_run(run)
     _check_places(run, has_nodes="nodes" in tables)
     return run
+
+
+def _add_late(
+    late: list[dict[str, Any]], row_type: type, names: list[str], rows: list[tuple[Any, ...]]
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Return the columns and rows of a table with those that a short run has beside it: see `short_run`."""
+    if not late:
+        return names, rows
+    columns = columns_of(row_type)
+    return columns, [tuple(pack(row[column]) for column in columns) for row in late]
 
 
 def rows_to_keep(run: Run, table: str) -> list[Any]:

@@ -41,9 +41,12 @@ class Looks:
         self._cost_ns = 0  # of the last look
         self._children_ns: int | None = None  # CPU time of what the launcher had waited for before; None: the run is another's
 
-    def begin(self) -> None:
-        """Begin before the program does anything: what the launcher waits for from now on is of the run."""
-        self._children_ns = _time_of_children()
+    def begin(self, used_ns: int = 0) -> None:
+        """Begin before the program has been waited for: what the launcher waits for from now on is of the run.
+
+        `used_ns` is what was of the run before.
+        """
+        self._children_ns = _time_of_children() - used_ns
 
     def tick(self, now_ns: int) -> None:
         """Look if it is time for that."""

@@ -1,6 +1,6 @@
 """On which machine a run was made, and how busy that was with other things: what two runs need to be compared.
 
-In: psutil and /proc, at the start and the end of a run. Out: a few values in the Run. Runs in the launcher. The name of the host
+In: /proc, or psutil, at the start and the end of a run. Out: a few values in the Run. Runs in the launcher. The name of the host
 is kept as a digest only: a run file can be sent to others.
 """
 
@@ -9,34 +9,35 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-import psutil
-
+from hookmon.collector.identity import HAS_PROC, TICK_NS
 from hookmon.collector.store import Run
+from hookmon.core.digest import digest
 
 
 class Machine:
     """The machine while a run lasts."""
 
-    def __init__(self) -> None:
-        """Remember how much all its processors had worked before."""
-        self._before_ns = _busy_ns()
+    def __init__(self, before_ns: int | None = None) -> None:
+        """Remember how much all its processors had worked before, or what somebody read earlier."""
+        self._before_ns = _busy_ns() if before_ns is None else before_ns
 
     def describe(self, run: Run) -> None:
         """Set what identifies the machine, and the CPU time that others than the run's processes took."""
-        from hashlib import blake2s  # brings OpenSSL along, which the launcher needs no memory for while the program runs
-
         run.cpu = _model()
         run.cores = os.cpu_count() or 0
-        run.host = blake2s(os.uname().nodename.encode("utf-8", "replace"), digest_size=6).hexdigest()
+        run.host = digest(os.uname().nodename, 6)
         run.others_ns = max(0, _busy_ns() - self._before_ns - run.total("cpu_ns"))
 
 
 def _busy_ns() -> int:
     """Return the CPU time that all processes of the machine have had; time stolen by other machines on the same host counts."""
-    times = psutil.cpu_times()
-    idle_s = times.idle + getattr(times, "iowait", 0.0)
-    guest_s = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)  # Linux has it in user and nice already
-    return round((sum(times) - idle_s - guest_s) * 1e9)
+    if not HAS_PROC:
+        from hookmon.collector import through_psutil
+
+        return through_psutil.busy_ns()
+    with open("/proc/stat", "rb") as file:
+        user, nice, system, _idle, _iowait, *others = map(int, file.readline().split()[1:])
+    return (user + nice + system + sum(others[:3])) * TICK_NS  # what guests had is in user and nice already
 
 
 def _model() -> str:

@@ -7,19 +7,18 @@ launcher.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
 from math import isfinite
 
 from hookmon.core import histogram, layout
+from hookmon.core.record import Record, field, replace
 
 _LARGEST = 2**62  # as in shards
 _LOW = 0xFFFFFFFF
 _RECORD = struct.Struct(f"=3Qd1Q2d{layout.METRIC_WORDS - 7}Q")
 
 
-@dataclass
-class Signal:
+class Signal(Record):
     """A counter, gauge or histogram. `value` is the sum, of a gauge what was set last in any process."""
 
     name: str
@@ -36,11 +35,14 @@ class Signal:
 
 
 def read_metrics(
-    content: bytes, places: Iterable[int], strings: dict[int, str], buckets: dict[int, dict[int, int]]
+    content: bytes, places: Iterable[int], strings: dict[int, str], buckets: Callable[[int], dict[int, int]]
 ) -> tuple[list[Signal], bool]:
-    """Return the signals of the records at these words of a shard, and whether there are some that cannot be read."""
+    """Return the signals of the records at these words of a shard, and whether there are some that cannot be read.
+
+    `buckets` returns the histogram of a number.
+    """
     words = memoryview(content).cast("Q")
-    found = [_read_metric(content, at, strings, buckets.get(words[at] >> 32, {})) for at in places]
+    found = [_read_metric(content, at, strings, buckets(words[at] >> 32)) for at in places]
     return [signal for signal in found if signal is not None], None in found
 
 

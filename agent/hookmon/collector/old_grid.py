@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from math import floor, log2
-from typing import TYPE_CHECKING, Any
 
 from hookmon.collector.columns import parse
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, FIRST_BUCKET, LAST_BUCKET, SECOND, SUB_BUCKETS
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.collector.store import Run
 
 

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import marshal
 import zlib
-from collections.abc import Hashable
-from typing import Any, TypeVar
+from collections.abc import Callable, Hashable
 
 from hookmon.collector.counters import CallKey, Counters, Totals
+from hookmon.collector.yielding import nothing
 
-_K = TypeVar("_K", bound=Hashable)
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    _K = TypeVar("_K", bound=Hashable)
 
 _NUMBERS = (
     "calls",
@@ -42,9 +46,9 @@ class Pile:
         """Say whether there are totals of a shard."""
         return name in self._parts
 
-    def put(self, name: str, totals: Totals) -> None:
-        """Take the totals of a shard in the place of those that it had before."""
-        self._change(self.get(name), totals)
+    def put(self, name: str, totals: Totals, look: Callable[[], None] = nothing) -> None:
+        """Take the totals of a shard in the place of those that it had before. `look` is called now and then."""
+        self._change(self.get(name), totals, look)
         self._parts[name] = _pack(totals)
 
     def get(self, name: str) -> Totals:
@@ -55,22 +59,23 @@ class Pile:
     def remove(self, name: str) -> None:
         """Take out the totals of a shard, if there are any."""
         if name in self._parts:
-            self._change(self.get(name), Totals())
+            self._change(self.get(name), Totals(), nothing)
             del self._parts[name]
 
-    def _change(self, before: Totals, after: Totals) -> None:
+    def _change(self, before: Totals, after: Totals, look: Callable[[], None]) -> None:
         whole = self.totals
-        _replace(whole.by_key, before.by_key, after.by_key)
-        _replace(whole.by_transaction, before.by_transaction, after.by_transaction)
-        _replace(whole.by_status, before.by_status, after.by_status)
+        _replace(whole.by_key, before.by_key, after.by_key, look)
+        _replace(whole.by_transaction, before.by_transaction, after.by_transaction, look)
+        _replace(whole.by_status, before.by_status, after.by_status, look)
         transactions = _grow(whole.transactions, before.transactions, after.transactions)
         self.totals = Totals(whole.by_key, transactions, whole.by_transaction, whole.by_status)
 
 
-def _replace(whole: dict[_K, Counters], before: dict[_K, Counters], after: dict[_K, Counters]) -> None:
+def _replace(whole: dict[_K, Counters], before: dict[_K, Counters], after: dict[_K, Counters], look: Callable[[], None]) -> None:
     """Add to sums by how much these have grown. The sums that change are made anew: a snapshot may hold those of before."""
     nothing = Counters()
     for key in before.keys() | after.keys():
+        look()
         old, new = before.get(key, nothing), after.get(key, nothing)
         if (old.calls, old.errors, old.spent_ns, old.self_ns) == (new.calls, new.errors, new.spent_ns, new.self_ns):
             continue

@@ -8,19 +8,19 @@ containers give one, and no HOME.
 from __future__ import annotations
 
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hookmon.core import layout
+from hookmon.collector import where
 
-VARIABLE = "HOOKMON_FOLDER"
+VARIABLE = where.VARIABLE
+has_room = where.has_room
 
 
 def named() -> Path | None:
     """Return the folder that the environment names for the files of hookmon, None where it names none."""
-    name = os.environ.get(VARIABLE)
-    return Path(os.path.abspath(name)) if name else None
+    name = where.named()
+    return Path(name) if name else None
 
 
 def for_run_folders() -> list[Path]:
@@ -28,9 +28,11 @@ def for_run_folders() -> list[Path]:
     folder = named()
     if folder is not None:
         return [folder]
-    found = [Path("/dev/shm")]
+    found = [Path(where.MEMORY)]
     if os.environ.get("XDG_RUNTIME_DIR"):
         found.append(Path(os.environ["XDG_RUNTIME_DIR"]))
+    import tempfile  # it takes as long as all of this module
+
     with suppress(OSError):
         found.append(Path(tempfile.gettempdir()))  # there may be none
     return found
@@ -38,16 +40,12 @@ def for_run_folders() -> list[Path]:
 
 def state() -> Path:
     """Return the folder for what is kept beyond a run: in XDG_STATE_HOME, else the named one, else one in the user's home."""
-    if os.environ.get("XDG_STATE_HOME"):
-        return Path(os.environ["XDG_STATE_HOME"]) / "hookmon"
-    return named() or _home() / ".local" / "state" / "hookmon"
+    return Path(where.state())
 
 
 def cache() -> Path:
-    """Return the folder for what can be measured again."""
-    if os.environ.get("XDG_CACHE_HOME"):
-        return Path(os.environ["XDG_CACHE_HOME"]) / "hookmon"
-    return state() if named() is not None else _home() / ".cache" / "hookmon"
+    """Return the folder for what can be measured, or made, again."""
+    return Path(where.cache())
 
 
 def runs_of(project: Path) -> Path:
@@ -57,30 +55,4 @@ def runs_of(project: Path) -> Path:
     the file system is no project: whoever runs something there (cron, a container) has no use for a folder in it. Where the
     environment names a folder, the runs of all projects are together: another container has another working folder.
     """
-    if named() is not None:
-        return state() / "runs"
-    own = project / ".hookmon"
-    other = state() / "-".join(project.resolve().parts[1:])
-    if project == project.parent and not own.is_dir():
-        return state() / "root"
-    if own.is_dir():
-        return own if os.access(own, os.W_OK | os.X_OK) or not other.is_dir() else other
-    return own if os.access(project, os.W_OK | os.X_OK) else other
-
-
-def has_room(folder: Path) -> bool:
-    """Say whether another process finds room for a shard: probe/recording/arena leaves a share of the file system alone."""
-    try:
-        status = os.statvfs(folder)
-    except OSError:
-        return True  # it is gone, which is told elsewhere
-    total, free = status.f_blocks * status.f_frsize, status.f_bavail * status.f_frsize
-    return not total or free - layout.FIRST_BYTES >= min(total // layout.LEFT_SHARE, layout.MOST_LEFT_BYTES)
-
-
-def _home() -> Path:
-    """Return the user's home, the top of the file system where there is none, which is what engines of containers say as well."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return Path("/")
+    return Path(where.runs_of(str(project)))

@@ -1,7 +1,7 @@
 """The processes of a run, seen from outside.
 
 In: the pid of the started program, and who left something in the run folder. Out: a row for each process that was ever below it,
-samples once a second, and the reason why one of them was not watched. Runs in the launcher; psutil never enters the program.
+samples once a second, and the reason why one of them was not watched. Runs in the launcher.
 """
 
 from __future__ import annotations
@@ -9,14 +9,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import psutil
-
 from hookmon.collector.identity import (
     Identity,
     Stat,
     age_ns,
     boot_id,
     every_pid,
+    exists,
     has_in_environment,
     identify,
     look_at,
@@ -78,6 +77,11 @@ class Processes:
         is_attached = run.attached_after_ns > 0
         return cls(run.started_ns, oldest, run.run_folder, are_visible=are_visible, is_attached=is_attached, served=run.served)
 
+    @property
+    def started_ns(self) -> int:
+        """When the run began, on CLOCK_MONOTONIC."""
+        return self._started_ns
+
     def add(self, pid: int, now_ns: int) -> Watcher | None:
         """Begin to watch a process; return None for one that is gone already, or that began before the run did."""
         stat = _look(pid)
@@ -106,11 +110,7 @@ class Processes:
             if is_new:
                 watcher.end(stat, now_ns)
             return None
-        try:
-            watcher.begin(pid, stat, now_ns)
-        except psutil.Error:
-            watcher.end(None, now_ns)
-            return None
+        watcher.begin(pid, stat, now_ns)
         self.watchers[pid] = watcher
         return watcher
 
@@ -299,10 +299,5 @@ def was_there(pid: int, at_ns: int) -> bool:
     try:
         stat = look_at(pid)
     except OSError:
-        return pid < 2**31 and psutil.pid_exists(pid)
+        return exists(pid)
     return stat is not None and not stat.has_ended and time.monotonic_ns() - age_ns(stat) <= at_ns + _SLACK_NS
-
-
-def exists(pid: int) -> bool:
-    """Say whether any process has this pid."""
-    return pid < 2**31 and psutil.pid_exists(pid)

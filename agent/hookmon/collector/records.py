@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hookmon.core import layout
+from hookmon.core.record import Record, field
 
-LARGEST = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
-_SHORTEST_CALL_NS = 8  # a call that is only counted takes more with either engine
+LARGEST = layout.LARGEST_COUNT
 
 NO_SUMS = {
     kind: (0,) * (words - 1) for kind, words in ((layout.PER, layout.PER_WORDS), (layout.COMPUTING, layout.COMPUTING_WORDS))
@@ -15,8 +13,7 @@ NO_SUMS = {
 """Records of sums that stand beside a node: {type: their words where there is none}."""
 
 
-@dataclass(slots=True)
-class RawNode:
+class RawNode(Record, slots=True):
     """A node as it stands in the shard. `parent` is an index into the shard's nodes, -1 for a root."""
 
     parent: int
@@ -38,7 +35,7 @@ class RawNode:
     computing: tuple[int, ...] = NO_SUMS[layout.COMPUTING]  # layout.COMPUTING_… from COMPUTING_MEASURED on
     in_flight_ns: int = 0  # filled in by `merge.measure`
     self_ns: int = 0  # the same
-    _calls: int = field(default=-1, init=False, repr=False, compare=False)
+    _calls: int = field(default=-1, init=False)
 
     @property
     def calls(self) -> int:
@@ -59,7 +56,7 @@ class RawNode:
         """
         calls = self.calls
         return (
-            calls * _SHORTEST_CALL_NS <= age_ns
+            calls * layout.SHORTEST_CALL_NS <= age_ns
             and self.errors + self.interrupted <= calls + layout.MOST_LANES
             and self.max_ns <= age_ns
             and self.total_ns <= (calls + layout.MOST_LANES) * age_ns
@@ -74,8 +71,7 @@ class RawNode:
         self.per, self.computing = NO_SUMS[layout.PER], NO_SUMS[layout.COMPUTING]
 
 
-@dataclass
-class RawStatus:
+class RawStatus(Record):
     """The requests of a name with one status. `node` is an index into the shard's nodes.
 
     `status` is 1 to 9 for all of a class, "5xx", that are not counted one by one, and 0 for those without one.
@@ -99,11 +95,10 @@ class RawStatus:
     def is_possible(self, age_ns: int) -> bool:
         """Say whether a process of that age can have counted this."""
         calls = self.calls
-        return calls * _SHORTEST_CALL_NS <= age_ns and self.max_ns <= age_ns and self.total_ns <= calls * age_ns
+        return calls * layout.SHORTEST_CALL_NS <= age_ns and self.max_ns <= age_ns and self.total_ns <= calls * age_ns
 
 
-@dataclass
-class RawExample:
+class RawExample(Record):
     """One transaction, whole. `spans` are (index of the node, lane, start since the transaction's, duration), by their starts.
 
     `computed_ns` is its CPU time, -1 where that was not measured. `failed` are the places of the spans that have raised. `flags`
@@ -127,8 +122,7 @@ class RawExample:
     ids: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
 
 
-@dataclass
-class RawLane:
+class RawLane(Record):
     """What one lane was doing: (index of the node, when it began), outermost first."""
 
     ident: int

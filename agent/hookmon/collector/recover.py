@@ -12,12 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from time import monotonic_ns
 
-import psutil
-
 from hookmon.collector import leases, run_folder
 from hookmon.collector.births import has_processes, writers_in
 from hookmon.collector.collect import Collector
 from hookmon.collector.elsewhere import describe_running
+from hookmon.collector.identity import created_s
 from hookmon.collector.store import BlindSpot, Run, RunFile, Store
 from hookmon.core.attachment import DETACH, script_name
 from hookmon.core.errors import RunFileError
@@ -194,6 +193,6 @@ def launcher_is_alive(run: Run) -> bool:
     if run.pids not in ("", run_folder.pid_namespace()):
         return False  # its number means another process here
     try:
-        return abs(psutil.Process(run.launcher_pid).create_time() - run.launcher_started) < 1
-    except (psutil.Error, ValueError, OverflowError):
+        return abs(created_s(run.launcher_pid) - run.launcher_started) < 1
+    except OSError:
         return False

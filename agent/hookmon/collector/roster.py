@@ -6,9 +6,12 @@ in the launcher. Of very many processes that have ended, those with the most cal
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hookmon.collector.births import Birth
+from hookmon.collector.first_looks import FirstLooks
+from hookmon.collector.identity import Identity, own_namespace
 from hookmon.collector.not_watched import Judgement
 from hookmon.collector.processes import Processes
 from hookmon.collector.shards import ShardData
@@ -44,6 +47,25 @@ class Roster:
         self._judgement.note_image(birth.image, self.processes.known.values())
         self._judgement.note_attachment(birth.started_ns)
         return watcher
+
+    def adopt(self, looks: FirstLooks, peak_bytes: int) -> Watcher:
+        """Return the watcher of a process that was seen before there were any, and has ended. `peak_bytes` is its most memory."""
+        row = Process(**looks.row(peak_bytes), state="gone")
+        row.started_ns = max(row.started_ns, self.processes.started_ns)
+        watcher = self.processes.add_ended(self.identity_of(looks), row, looks.ended_ns)
+        watcher.adopt(looks)
+        return watcher
+
+    def adopt_children(self, children: Iterable[FirstLooks], now_ns: int) -> None:
+        """Take over what was seen of the children of the program, some of which may have ended since."""
+        for looks in children:
+            if looks.seen_ns and self.processes.follow(self.identity_of(looks), looks.started_ns, now_ns) is None:
+                self.adopt(looks, 0)
+
+    @staticmethod
+    def identity_of(looks: FirstLooks) -> Identity:
+        """Return who a process of this namespace is."""
+        return Identity(own_namespace(), looks.pid, looks.started)
 
     def forget_ended(self, now_ns: int) -> None:
         """Keep the list of ended processes short. All that those left which ended before this moment has been read."""

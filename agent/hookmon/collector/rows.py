@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from hookmon.core.record import Record, field, replace
 
 
-@dataclass
-class Node:
+class Node(Record):
     """One place in the call tree. `parent` is an index into the run's nodes, -1 for the root of a lane."""
 
     parent: int
@@ -45,8 +44,7 @@ class Node:
     buckets: dict[int, int] = field(default_factory=dict)  # core.histogram's {bucket: count}
 
 
-@dataclass
-class Status:
+class Status(Record):
     """The requests of a node with one status.
 
     `status` is 1 to 9 for all of a class, "5xx", that are not counted one by one, and 0 for those without one.
@@ -64,8 +62,7 @@ class Status:
     buckets: dict[int, int] = field(default_factory=dict)
 
 
-@dataclass
-class Example:
+class Example(Record):
     """A transaction, whole: one of the slowest of its name, or the first with its status or exception.
 
     `node` is an index into the run's nodes. `spans` are (index of a node, lane, start since the transaction's, duration), by
@@ -96,8 +93,7 @@ class Example:
     trace_flags: int = 0  # those of the header it came with, if its trace's id is from there, and 256
 
 
-@dataclass
-class Process:
+class Process(Record):
     """One process of the run. `state` is running, exited, killed, replaced (by exec) or gone; `exit_code` is -N for signal N."""
 
     pid: int
@@ -124,8 +120,7 @@ class Process:
     identity: str = ""  # collector.identity's, as text: tells it from a later process with its pid
 
 
-@dataclass
-class Watched:
+class Watched(Record):
     """What became of one thing that was asked for. `status` is active, never imported, not found, refused or unused."""
 
     target: str
@@ -136,16 +131,14 @@ class Watched:
     via: str = ""  # how its functions are watched: "function", "code", "name", or several of these; "" where none is
 
 
-@dataclass
-class BlindSpot:
+class BlindSpot(Record):
     """Something that was asked for or expected and could not be seen. `kind` is one word or two, `detail` one sentence."""
 
     kind: str
     detail: str
 
 
-@dataclass
-class InFlight:
+class InFlight(Record):
     """A call that had not ended: `stack` is outermost first, (name, nanoseconds since it began)."""
 
     pid: int
@@ -155,9 +148,8 @@ class InFlight:
     killed: bool = False  # the process was gone when this was read
 
 
-@dataclass(slots=True)
-class Sample:
-    """What psutil said of one process at one moment. `at_ns` counts from the start of the run."""
+class Sample(Record, slots=True):
+    """What the kernel said of one process at one moment. `at_ns` counts from the start of the run."""
 
     at_ns: int
     pid: int
@@ -174,8 +166,7 @@ class Sample:
         return replace(self, at_ns=other.at_ns) != other
 
 
-@dataclass
-class CallSeries:
+class CallSeries(Record):
     """How the counters of one name grew over the run.
 
     `points` is JSON text, `[[interval, calls, errors, total_ns, [bucket, calls, bucket, calls, …]], …]`, which only a report

@@ -13,17 +13,18 @@ import fcntl
 import json
 import os
 import stat
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from hookmon.collector import places
+from hookmon.collector import new_folder, places
+from hookmon.collector.new_folder import FOLDER_FLAGS, LOCK_FILE_NAME, is_own_folder, mount_namespace
+from hookmon.collector.new_folder import PREFIX as PREFIX
+from hookmon.collector.new_folder import pid_namespace as pid_namespace
 from hookmon.core import attachment, layout, plan
+from hookmon.core.record import Record, asdict, replace
 
-PREFIX = "hookmon-"
 SURVIVORS_FILE_NAME = "survivors.sqlite"
 """A run file of all that is final, where processes outlive their launcher: what it left out is in their shards."""
 
@@ -39,7 +40,6 @@ ADDITIONS_NAME = "additions"
 SAMPLES_SUFFIX = ".samples"
 """What the names of a sampler's files end with."""
 
-_LOCK_FILE_NAME = "lock"
 _LARGEST_NOTE = 16_384
 _DELETED = frozenset(
     name + more
@@ -49,7 +49,7 @@ _DELETED = frozenset(
         layout.CONTROL_NAME,
         SWITCHED_NAME,
         ADDITIONS_NAME,
-        _LOCK_FILE_NAME,
+        LOCK_FILE_NAME,
         SURVIVORS_FILE_NAME,
         UNKEPT_FILE_NAME,
     )
@@ -64,14 +64,11 @@ _DELETED_SUFFIXES = (
     attachment.UNFINISHED_SUFFIX,
     SAMPLES_SUFFIX,
 )
-_DROP_MODE = 0o1733  # anybody may make files in it, and list or delete none but their own
-_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TICK_NS = 50_000_000  # of the clock that file systems take times from, or longer
 _YOUNG_S = 60  # between its making and its lock a folder cannot be told from one that was left behind
 
 
-@dataclass(frozen=True)
-class Note:
+class Note(Record, frozen=True):
     """What a launcher writes into its lock. `run_file` is "" until there is one, which is before the program starts."""
 
     folder: str
@@ -92,27 +89,15 @@ def make(place: Path) -> Path:
     """
     if place == places.named():
         place.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC  # the program must not inherit the lock
-        descriptor = os.open(folder / _LOCK_FILE_NAME, flags, 0o600)
-        _held[folder] = descriptor, Note(str(folder), os.urandom(16).hex(), pid_namespace(), _mount_namespace())
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        _write_note(folder)
-        if os.geteuid() == 0:
-            _make_drop(folder / layout.DROP_NAME)
-        if not _is_own_folder(os.lstat(folder)):
-            raise PermissionError(f"{folder}: folders that are made here belong to somebody else, or are open to others")
-    except OSError:
-        remove(folder)
-        raise
-    return folder
+    made = new_folder.make(str(place))
+    adopt(made)
+    return Path(made.path)
 
 
-def _make_drop(drop: Path) -> None:
-    """Make the folder in which processes put their shards that are not root any more: see probe/recording/arena.py."""
-    drop.mkdir(mode=0o700)
-    drop.chmod(_DROP_MODE)
+def adopt(made: new_folder.NewFolder) -> None:
+    """Take over a folder that was just made in this process."""
+    with suppress(ValueError):
+        _held[Path(made.path)] = made.lock, Note(**json.loads(os.pread(made.lock, _LARGEST_NOTE, 0)))
 
 
 def key(folder: Path) -> str:
@@ -140,9 +125,9 @@ def remove(folder: Path) -> None:
         return
     descriptor, _ = _held.pop(folder)
     with suppress(OSError):
-        opened = os.open(folder, _FOLDER_FLAGS)
+        opened = os.open(folder, FOLDER_FLAGS)
         try:
-            if _is_own_folder(os.fstat(opened)):
+            if is_own_folder(os.fstat(opened)):
                 _empty(opened)
         finally:
             os.close(opened)
@@ -157,7 +142,7 @@ def _empty(opened: int) -> None:
             with suppress(OSError):  # a folder of that name
                 os.unlink(name, dir_fd=opened)
     with suppress(OSError):  # there is one where root has started the run
-        drop = os.open(layout.DROP_NAME, _FOLDER_FLAGS, dir_fd=opened)
+        drop = os.open(layout.DROP_NAME, FOLDER_FLAGS, dir_fd=opened)
         try:
             for name in os.listdir(drop):
                 if name.endswith(layout.SHARD_SUFFIX):
@@ -213,9 +198,9 @@ def is_readable(folder: Path, key: str) -> bool:
     It is ours, and the note in its lock names the run. One of an older hookmon has no lock; none is ever deleted without.
     """
     try:
-        if not folder.name.startswith(PREFIX) or not _is_own_folder(os.lstat(folder)):
+        if not folder.name.startswith(PREFIX) or not is_own_folder(os.lstat(folder)):
             return False
-        if not os.path.lexists(folder / _LOCK_FILE_NAME):
+        if not os.path.lexists(folder / LOCK_FILE_NAME):
             return True
         descriptor, note = _open_lock(folder)
         os.close(descriptor)
@@ -241,11 +226,11 @@ def shares_pids(folder: Path, pids: str = "") -> bool:
 
 def _open_lock(folder: Path) -> tuple[int, Note]:
     """Open the lock of a folder of ours and read its note. Raises OSError or ValueError where it is not ours, or damaged."""
-    opened = os.open(folder, _FOLDER_FLAGS)
+    opened = os.open(folder, FOLDER_FLAGS)
     try:
-        if not _is_own_folder(os.fstat(opened)):
+        if not is_own_folder(os.fstat(opened)):
             raise PermissionError(f"{folder} belongs to somebody else, or is open to others")
-        descriptor = os.open(_LOCK_FILE_NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=opened)
+        descriptor = os.open(LOCK_FILE_NAME, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=opened)
     finally:
         os.close(opened)
     try:
@@ -274,14 +259,6 @@ def _take(descriptor: int, kind: int) -> bool:
     return True
 
 
-def _is_own_folder(status: os.stat_result) -> bool:
-    """Say whether a folder is this user's, and closed to all others.
-
-    One that is made where folders hand their group on, as volumes for a group do (fsGroup of Kubernetes), does that, too.
-    """
-    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and status.st_mode & 0o5777 == 0o700
-
-
 def find_left_behind(young_s: float = _YOUNG_S) -> list[Path]:
     """Return the folders in all places that may be run folders of ours which nobody has deleted, but for young ones."""
     found = []
@@ -291,7 +268,7 @@ def find_left_behind(young_s: float = _YOUNG_S) -> list[Path]:
                 if entry.name.startswith(PREFIX):
                     with suppress(OSError):
                         status = entry.stat(follow_symlinks=False)
-                        if _is_own_folder(status) and time.time() - status.st_mtime > young_s:
+                        if is_own_folder(status) and time.time() - status.st_mtime > young_s:
                             found.append(Path(entry.path))
     return found
 
@@ -333,27 +310,4 @@ def _changed_ns(folder: Path) -> int:
 
 def shares_mounts(note: Note) -> bool:
     """Say whether the path of a note's run file means the same file here."""
-    return note.mounts == _mount_namespace()
-
-
-def pid_namespace() -> str:
-    """Return which pids are meant by numbers: those of this start of the machine, in this namespace."""
-    return f"{_boot()} {_namespace('pid')}"
-
-
-def _mount_namespace() -> str:
-    return f"{_boot()} {_namespace('mnt')}"
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
-    except (OSError, ValueError):
-        return ""  # not Linux, or no /proc
-
-
-def _namespace(kind: str) -> str:
-    try:
-        return os.readlink(f"/proc/self/ns/{kind}")
-    except OSError:
-        return ""
+    return note.mounts == mount_namespace()

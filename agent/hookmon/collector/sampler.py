@@ -11,7 +11,6 @@ import signal
 import time
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
@@ -23,6 +22,7 @@ from hookmon.collector.samples import SampledFrame, SampledProcess, SampledStack
 from hookmon.collector.store import BlindSpot, Run
 from hookmon.collector.worker import Worker
 from hookmon.core import layout
+from hookmon.core.record import Record, replace
 
 MOST_AT_ONCE = 16
 """How many processes are sampled side by side; where there are more, they take turns."""
@@ -34,8 +34,7 @@ _MOST_PROCESSES = 1_000
 _MOST_REASONS = 5
 
 
-@dataclass
-class _Target:
+class _Target(Record):
     """A process to be sampled. `image` tells it from what it becomes by exec."""
 
     row: SampledProcess

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+
+from hookmon.core.record import NamedTuple, Record, field
 
 TABLES = ("sampled_processes", "sampled_frames", "sampled_stacks")
 """Of the run file."""
@@ -47,8 +47,7 @@ OTHER = Frame("(other)", "", 0)
 _Function = tuple[str, str]
 
 
-@dataclass
-class SampledProcess:
+class SampledProcess(Record):
     """How one process was sampled. `lost` are samples that could not be read, `mended` those of a stack of which a part was lost.
 
     `reason` says why there are none, or no more, "" for nothing.
@@ -62,8 +61,7 @@ class SampledProcess:
     reason: str = ""
 
 
-@dataclass
-class SampledFrame:
+class SampledFrame(Record):
     """A Frame, and the first line of its function, 0 where that is not known."""
 
     function: str
@@ -72,16 +70,14 @@ class SampledFrame:
     first_line: int = 0
 
 
-@dataclass
-class SampledStack:
+class SampledStack(Record):
     """How often a stack was seen: indexes into the sampled frames, the outermost first."""
 
     frames: list[int]
     samples: int
 
 
-@dataclass
-class Window:
+class Window(Record):
     """What was read of one process in some seconds: the stacks of all its threads, outermost frame first."""
 
     stacks: list[tuple[Frame, ...]] = field(default_factory=list)

@@ -7,9 +7,9 @@ systems, a kernel without CONFIG_SCHED_INFO), the sums stay 0.
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from hookmon.collector.proc_files import ProcFiles
+from hookmon.core.record import NamedTuple
 
 _MOST_THREADS = 64
 """Of a process: to read one takes 2 µs. What others use is in the CPU time of the process."""

@@ -8,6 +8,7 @@ workers, and with a launcher that took over from a killed one.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.feed import Snapshot
@@ -66,8 +67,10 @@ class Series:
                 self._double()
             self._last = middle_ns // self.interval_ns
         for key, now in self._grown(snapshot).items():
+            snapshot.look()
             self.has_grown = True
-            growth = now.less(self._known.get(key) or Counters())
+            known = self._known.get(key)
+            growth = now.less(known) if known is not None else Counters.sum_of((now,))
             self._known[key] = now
             points = self._points.setdefault(key, {})
             at = self._last
@@ -76,7 +79,7 @@ class Series:
                 growth.add(points.pop(at))
             points.setdefault(at, Counters()).add(growth)
         if len(self._points) > MOST_NAMES:
-            self._pool()
+            self._pool(snapshot.look)
 
     def _grown(self, snapshot: Snapshot) -> dict[CallKey, Counters]:
         """Return the sums of all names that differ from what is known, with coarse histograms."""
@@ -87,7 +90,12 @@ class Series:
         for key in self._known:
             parts.setdefault(key, [])
         is_last = snapshot.ended
-        return {key: _coarse_sum(own) for key, own in parts.items() if self._differs(key, own, is_last=is_last)}
+        grown = {}
+        for name, counted in parts.items():
+            if self._differs(name, counted, is_last=is_last):
+                grown[name] = _coarse_sum(counted)
+                snapshot.look()
+        return grown
 
     def _differs(self, key: CallKey, parts: list[Counters], *, is_last: bool) -> bool:
         known = self._known.get(key)
@@ -99,12 +107,13 @@ class Series:
         now = (calls, sum(part.errors for part in parts), sum(part.total_ns for part in parts))
         return now != (known.calls, known.errors, known.total_ns)
 
-    def _pool(self) -> None:
+    def _pool(self, look: Callable[[], None]) -> None:
         """Put the half of the names that has the least time into one."""
         names = sorted((key for key in self._known if key != OTHER), key=lambda key: (-self._known[key].total_ns, key))
         pool = self._points.setdefault(OTHER, {})
         known = self._known.setdefault(OTHER, Counters())
         for key in names[MOST_NAMES // 2 :]:
+            look()
             self._pooled.add(key)
             known.add(self._known.pop(key))
             for index, point in self._points.pop(key).items():

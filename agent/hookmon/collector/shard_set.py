@@ -7,29 +7,30 @@ with the processes. Used by the launcher's collector and by whoever looks on fro
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from operator import itemgetter
 from pathlib import Path
 from time import thread_time_ns
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 from hookmon.collector import run_folder
 from hookmon.collector.counters import Totals, sum_of, totals_of
 from hookmon.collector.examples import LiveExample, row_of
 from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
-from hookmon.collector.merge import Tree, measure
+from hookmon.collector.merge import Tree, calls_of, measure
 from hookmon.collector.metrics import Signal, add_signals, copy_signal
 from hookmon.collector.pile import Pile
 from hookmon.collector.processes import Processes
 from hookmon.collector.shards import Owner, Reading, ShardData, ShardReader
 from hookmon.collector.store import Node, Status
 from hookmon.collector.watcher import Watcher
+from hookmon.collector.yielding import nothing
 from hookmon.core import layout
 from hookmon.core.errors import ShardError
+from hookmon.core.record import replace
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree
 
@@ -37,7 +38,14 @@ _MOST_KEPT = 50_000
 """Nodes that are kept to be read on, at a kilobyte each. Of shards beyond that only totals are kept between two readings."""
 
 _TURN_NS = 200_000_000  # so long shards are read as a whole in one look
+_MOST_LAST_EXAMPLES = 6_000  # of shards that are read for the last time: as many as a run keeps
 _MOST_ENDED_EXAMPLES = 500  # of processes that have ended: whoever looks on sees them in the snapshots that follow
+
+
+def examples_of(data: ShardData) -> list[LiveExample]:
+    """Return the transactions of a shard that were kept whole."""
+    places = range(len(data.nodes))
+    return [LiveExample(row_of(raw, places, data.pid), data.nodes) for raw in data.examples]
 
 
 class Shard:
@@ -68,12 +76,15 @@ class Shard:
                 self._owner = self._reader.owner()
         return self._owner
 
-    def read(self) -> ShardData:
-        """Return what it holds now. Raises ShardError when it is no shard of this version."""
-        return self._reader.read()
+    def read(self, look: Callable[[], None] = nothing) -> ShardData:
+        """Return what it holds now. Raises ShardError when it is no shard of this version. `look` is called now and then."""
+        return self._reader.read(look)
 
-    def read_on(self) -> ShardData | None:
-        """Return what it holds now, to be measured; None where that has not changed. Raises ShardError as `read` does."""
+    def read_on(self, look: Callable[[], None] = nothing) -> ShardData | None:
+        """Return what it holds now, to be measured; None where that has not changed. Raises ShardError as `read` does.
+
+        `look` is called now and then.
+        """
         content = self._reader.content()
         if self._reading is None:  # it was not read, or not kept
             check = crc32(content.body)
@@ -82,20 +93,22 @@ class Shard:
             self._check = check
         has_changed = self._reading.read_on(content) if self._reading is not None else None
         if self._reading is None or has_changed is None:
-            self._reading = Reading(content)
+            self._reading = Reading(content, look)
         elif not has_changed:
             return None
         return self._reading.data
 
-    def take(self, data: ShardData) -> None:
-        """Take over what was read and measured."""
+    def take(self, data: ShardData, look: Callable[[], None] = nothing) -> None:
+        """Take over what was read and measured. `look` is called now and then."""
         self.data = data
-        self.totals = totals_of(data.nodes, data.statuses)
-        places = range(len(data.nodes))
-        self.examples = [LiveExample(row_of(raw, places, data.pid), data.nodes) for raw in data.examples]
+        self.totals = totals_of(data.nodes, data.statuses, look)
+        self.examples = examples_of(data)
+        self.take_rest(data)
+
+    def take_rest(self, data: ShardData) -> None:
+        """Take over all but the call tree, its totals and examples."""
         self.signals, self.python = data.signals, data.python
-        self.calls = sum(counters.calls for counters in self.totals.by_key.values())
-        self.errors = sum(counters.errors for counters in self.totals.by_key.values())
+        self.calls, self.errors = calls_of(data)
         self._lanes.clear()
         for lane in data.lanes:
             index, since_ns = lane.stack[-1]
@@ -121,7 +134,10 @@ class Shard:
 
 
 class ShardSet:
-    """All shards of a run. `ended` are the totals of those that will not grow any more, `ended_signals` their signals."""
+    """All shards of a run.
+
+    `ended` are the totals of those that will not grow any more, which whoever folds them sets, `ended_signals` their signals.
+    """
 
     def __init__(
         self,
@@ -138,9 +154,9 @@ class ShardSet:
         self.open: dict[str, Shard] = {}
         self.folded = list(folded)
         self.is_behind = False  # some were never read
-        self.is_left_out = False  # a shard from `totals`, as it was read for the last time
         self._pile = Pile()  # of those for whose call trees there is no room
         self._kept: dict[str, int] = {}  # {name: how many nodes are kept}
+        self._last_examples = 0  # how many there are of shards that were taken for the last time
         self.broken: dict[str, str] = {}  # {name: why it cannot be read}
         self.ended = totals_of(nodes, statuses)
         self.ended_signals = [copy_signal(signal) for signal in signals]
@@ -170,11 +186,12 @@ class ShardSet:
         known = {*self.open, *self.folded, *self.broken}
         return any(name.endswith(layout.SHARD_SUFFIX) and name not in known for name in names)
 
-    def refresh(self, now_ns: int, processes: Processes | None = None) -> None:
+    def refresh(self, now_ns: int, processes: Processes | None = None, look: Callable[[], None] = nothing) -> None:
         """Read all that have changed, but for those of processes that have not run since, as `processes` know.
 
         Those that have to be read as a whole are read for some time only, first those that were never read, then those whose
-        processes have run most since, or that were read longest ago: what is left has its turn the next time.
+        processes have run most since, or that were read longest ago: what is left has its turn the next time. `look` is called
+        after each of them.
         """
         waiting: list[tuple[tuple[bool, int, int], str, Shard, tuple[int, int] | None]] = []
         for name, shard in self.open.items():
@@ -184,56 +201,63 @@ class ShardSet:
             if ran is not None and ran == shard.ran:
                 continue
             if shard.data is not None:
-                self._read_on(name, shard, ran, now_ns)
+                self._read_on(name, shard, ran, now_ns, look)
             else:
                 grown_ns = ran[0] - shard.ran[0] if ran is not None and shard.ran is not None else 0
                 waiting.append(((shard.read_ns >= 0, -grown_ns, shard.read_ns), name, shard, ran))
         end_ns = thread_time_ns() + _TURN_NS
         for _, name, shard, ran in sorted(waiting, key=itemgetter(0)):
-            self._read_on(name, shard, ran, now_ns)
+            self._read_on(name, shard, ran, now_ns, look)
             if thread_time_ns() > end_ns:
                 break
         self.is_behind = any(shard.read_ns < 0 for _, _, shard, _ in waiting)
 
-    def _read_on(self, name: str, shard: Shard, ran: tuple[int, int] | None, now_ns: int) -> None:
+    def _read_on(self, name: str, shard: Shard, ran: tuple[int, int] | None, now_ns: int, look: Callable[[], None]) -> None:
         """Read one; what cannot be read stays as it was."""
         shard.read_ns = now_ns
         with suppress(ShardError):
-            data = shard.read_on()
+            data = shard.read_on(look)
             shard.ran = ran
             if data is not None:
                 measure(data, now_ns)
-                self.take(name, data)
+                look()
+                self.take(name, data, look)
+        look()
 
-    def take(self, name: str, data: ShardData, *, is_last: bool = False, is_ended: bool = False) -> None:
-        """Take over what was read of a shard and measured.
+    def take(self, name: str, data: ShardData, look: Callable[[], None] = nothing) -> None:
+        """Take over what was read of a shard and measured, its call tree too if there is room for it.
 
-        `is_last` says that nobody asks for totals after that, `is_ended` that it is folded next, and needs no room.
+        `look` is called now and then.
         """
         shard = self.open[name]
-        if is_ended:
-            shard.take(data)
-            self._pile.remove(name)
-            return
+        shard.take(data, look)
         self._kept[name] = len(data.nodes)
         if sum(self._kept.values()) <= _MOST_KEPT:
-            shard.take(data)
             self._pile.remove(name)
-            return
-        del self._kept[name]
-        if is_last:
-            shard.signals = data.signals
-            shard.let_go()
-            self.is_left_out = True
         else:
-            shard.take(data)
-            self._pile.put(name, shard.let_go())
+            del self._kept[name]
+            self._pile.put(name, shard.let_go(), look)
+
+    def take_last(self, name: str, data: ShardData, look: Callable[[], None] = nothing) -> None:
+        """Take over what was read of a shard for the last time and measured, but for its call tree: a run's tree has that.
+
+        `look` is called now and then.
+        """
+        shard = self.open[name]
+        shard.take_rest(data)
+        shard.data, shard.totals = None, Totals()
+        room = min(_MOST_ENDED_EXAMPLES, _MOST_LAST_EXAMPLES - self._last_examples)
+        shard.examples = []
+        for example in examples_of(data)[-room:] if room > 0 else ():
+            shard.examples.append(example.alone())
+            look()
+        self._last_examples += len(shard.examples)
 
     def fold(self, name: str) -> None:
-        """Add a shard to those that will not grow any more, as it was read last, and close it."""
+        """Close a shard that will not grow any more, as it was taken last."""
         shard = self.open[name]
-        self.ended.add(self._pile.get(name) if name in self._pile else shard.totals)  # in the pile as it was read last
-        self.ended_examples += (example.alone() for example in shard.examples)
+        self.ended_examples += shard.examples
+        self._last_examples -= len(shard.examples)
         add_signals(self.ended_signals, shard.signals)
         self.drop(name)
         self.folded.append(name)
@@ -244,9 +268,9 @@ class ShardSet:
         self._kept.pop(name, None)
         self.open.pop(name).close()
 
-    def totals(self) -> Totals:
-        """Return what all processes have counted."""
-        return sum_of([self.ended, self._pile.totals, *(shard.totals for shard in self.open.values())])
+    def totals(self, look: Callable[[], None] = nothing) -> Totals:
+        """Return what all processes have counted. `look` is called now and then."""
+        return sum_of([self.ended, self._pile.totals, *(shard.totals for shard in self.open.values())], look)
 
     def trees(self, ended: Tree) -> list[CallTree]:
         """Return the call trees of all processes, those that have ended as one: what `totals` are of.
@@ -273,9 +297,14 @@ class ShardSet:
                 found.append((shard, watcher))
         return found
 
-    def snapshot(self, processes: Processes, now_ns: int) -> Snapshot:
-        """Return the run as it was read last, with the processes as they were sampled last."""
-        snapshot = Snapshot(now_ns, self.totals(), signals=self.signals(), examples=[*self.ended_examples])
+    def snapshot(self, processes: Processes, now_ns: int, totals: Totals | None = None) -> Snapshot:
+        """Return the run as it was read last, with the processes as they were sampled last.
+
+        `totals` are those of all processes, where somebody knows them better than from what was read.
+        """
+        snapshot = Snapshot(
+            now_ns, self.totals() if totals is None else totals, signals=self.signals(), examples=[*self.ended_examples]
+        )
         for shard in self.open.values():
             snapshot.examples += shard.examples
         shards: dict[int, list[Shard]] = {}

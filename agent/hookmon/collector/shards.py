@@ -8,26 +8,33 @@ allows. The file stays open, so that it can still be read when somebody deletes 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from hookmon.collector.columns import no_collection
+from hookmon.collector.compiled import shard_nodes
 from hookmon.collector.identity import Identity
-from hookmon.collector.metrics import Signal
+from hookmon.collector.metrics import Signal, read_metrics
+from hookmon.collector.node_rows import NodeRows
 from hookmon.collector.records import LARGEST, RawExample, RawLane, RawNode, RawStatus
 from hookmon.collector.room import Room
+from hookmon.collector.shard_details import Details, age_of, check_statuses
 from hookmon.collector.shard_records import Records
+from hookmon.collector.yielding import nothing
 from hookmon.core import layout
+from hookmon.core.engine_notes import why_pure
 from hookmon.core.errors import ShardError
+from hookmon.core.record import Record, field
 
-_LOW = 0xFFFFFFFF
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from hookmon.collector.compiled import ShardNodes
+
 _LARGEST_PID = 2**31 - 1
-_SLACK_NS = 1_000_000_000  # between our clock and the stamps of a process
 
 
-@dataclass
-class ShardData:
+class ShardData(Record):
     """All that one process recorded."""
 
     pid: int
@@ -41,7 +48,7 @@ class ShardData:
     argv: list[str]
     full: bool
     hidden_lanes: int
-    nodes: list[RawNode] = field(default_factory=list)
+    nodes: Sequence[RawNode] = field(default_factory=list)
     lanes: list[RawLane] = field(default_factory=list)
     examples: list[RawExample] = field(default_factory=list)
     statuses: list[RawStatus] = field(default_factory=list)
@@ -65,7 +72,7 @@ class ShardData:
 
     def notes_of(self, name: str) -> list[tuple[str, str]]:
         """Return its notes and what it is itself a note of, (kind, detail); `name` is that of its file."""
-        notes = list(self.notes)
+        notes = [(kind, self._detail_of(kind, detail)) for kind, detail in self.notes]
         if self.full:
             lost = f", but for {self.left_out:,} calls that had no room even for that" if self.left_out else ""
             notes.append(("shard full", f"process {self.pid} found no more space; new names were counted together{lost}"))
@@ -75,17 +82,18 @@ class ShardData:
             notes.append(("lanes", f"process {self.pid}: {self.hidden_lanes} lanes were recorded but are not shown in flight"))
         return notes
 
+    def _detail_of(self, kind: str, detail: str) -> str:
+        return why_pure(kind, detail, self.executable) if kind in layout.ENGINE_NOTES else detail
 
-@dataclass(frozen=True)
-class Owner:
+
+class Owner(Record, frozen=True):
     """Who writes a shard."""
 
     identity: Identity
     started_ns: int  # the shard, on CLOCK_MONOTONIC
 
 
-@dataclass(frozen=True)
-class Content:
+class Content(Record, frozen=True):
     """A shard's bytes: `head` is its first page, `body` all of it, `promised` how many bytes there should be."""
 
     head: bytes
@@ -96,8 +104,12 @@ class Content:
 class Reading:
     """What the bytes of a shard say, and later what they say by then."""
 
-    def __init__(self, content: Content) -> None:
-        self.data, self._records = _parse(content.head, content.body, content.promised)
+    def __init__(self, content: Content, look: Callable[[], None] = nothing, *, is_last: bool = False) -> None:
+        """Read all of them; `is_last` says that nothing is read on. `look` is called now and then."""
+        self.data = _head(content)
+        self._records = Records(self.data)
+        with no_collection():
+            self._records.read(content.body, look, is_last=is_last)
 
     def read_on(self, content: Content) -> bool | None:
         """Take in what has changed; say whether anything has. None where another reading has to be made instead of this one."""
@@ -145,12 +157,17 @@ class ShardReader:
             if descriptor != self._descriptor:
                 os.close(descriptor)
 
-    def read(self) -> ShardData:
-        """Return what the shard holds now.
+    def read(self, look: Callable[[], None] = nothing) -> ShardData:
+        """Return what the shard holds now. `look` is called now and then.
 
         Raises ShardError when it is no shard of this version.
         """
-        return Reading(self.content()).data
+        content = self.content()
+        data = _head(content)
+        compiled = shard_nodes(content.body)
+        if compiled is None or not _take_compiled(data, content, compiled, look):
+            data = Reading(content, look, is_last=True).data
+        return data
 
     def content(self) -> Content:
         """Return the bytes of the shard as they are now. Raises ShardError as `read` does."""
@@ -200,7 +217,9 @@ def _count_left_out(content: bytes) -> int:
     return min(sum(buckets[: len(buckets) // 8 * 8].cast("Q")), LARGEST)
 
 
-def _parse(head: bytes, content: bytes, promised: int) -> tuple[ShardData, Records]:
+def _head(whole: Content) -> ShardData:
+    """Return what the first page says, without any records."""
+    head, content, promised = whole.head, whole.body, whole.promised
     header = memoryview(head).cast("Q")
     text_bytes = min(header[layout.HEADER_TEXT_BYTES], layout.PAGE_BYTES - layout.HEADER_TEXT * 8)
     text = head[layout.HEADER_TEXT * 8 :][:text_bytes].decode("utf-8", "replace").split("\0")
@@ -208,7 +227,7 @@ def _parse(head: bytes, content: bytes, promised: int) -> tuple[ShardData, Recor
     pid, parent_pid = (min(header[word], _LARGEST_PID) for word in (layout.HEADER_PID, layout.HEADER_PARENT_PID))
     times = (layout.HEADER_STARTED_NS, layout.HEADER_STARTED_WALL_NS, layout.HEADER_HIDDEN_LANES)
     started_ns, started_wall_ns, hidden_lanes = (min(header[word], LARGEST) for word in times)
-    data = ShardData(
+    return ShardData(
         pid=pid,
         parent_pid=parent_pid,
         started_ns=started_ns,
@@ -228,6 +247,33 @@ def _parse(head: bytes, content: bytes, promised: int) -> tuple[ShardData, Recor
         started=header[layout.HEADER_STARTED],
         image=header[layout.HEADER_IMAGE],
     )
-    records = Records(data)
-    records.read(content)
-    return data, records
+
+
+def _take_compiled(data: ShardData, content: Content, nodes: ShardNodes, look: Callable[[], None]) -> bool:
+    """Take over the nodes of a shard, and read what stands beside them; say whether a process can have counted all that."""
+    age_ns = age_of(data)
+    if age_ns > 0 and not nodes.are_possible(age_ns):
+        return False
+    words, strings = memoryview(content.body).cast("Q"), nodes.strings()
+    details = Details(data, strings, nodes.index)
+    data.nodes = NodeRows(nodes, lambda: [*Reading(content, is_last=True).data.nodes])
+    places: dict[int, list[int]] = {kind: [] for kind in (layout.LANE, layout.EXAMPLE, layout.METRIC)}
+    for at in nodes.places():
+        kind = words[at] & 0xFF
+        if kind in places:
+            places[kind].append(at)
+        else:
+            details.read_other(words, at, kind)
+    rows = iter(nodes.statuses())
+    for at, index in zip(rows, rows, strict=True):
+        details.read_status(tuple(words[at : at + layout.NODE_WORDS]), index, nodes.buckets(words[at] >> 32))
+    check_statuses(data)
+    data.lanes_made = len(places[layout.LANE]) + data.hidden_lanes
+    for at in places[layout.LANE]:
+        details.read_lane(words, at)
+    for at in places[layout.EXAMPLE]:
+        details.read_example(words, at)
+        look()
+    data.signals, are_damaged = read_metrics(content.body, places[layout.METRIC], strings, nodes.buckets)
+    data.damaged = data.damaged or are_damaged
+    return True

@@ -2,19 +2,23 @@
 
 To whoever started it the launcher stands for the program. What is sent to it is meant for the program, and how the program
 stops, goes on and ends is what a shell, a supervisor or a terminal has to see of the launcher. Runs in the launcher, in its one
-thread.
+thread. The program waits until this module has been imported, so it imports built-in modules only.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from typing import NoReturn
 
 from hookmon.core.errors import EarlySignal
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Iterable, Iterator
+    from typing import NoReturn
+else:
+    import _signal as signal  # without the enumerations that `signal` makes of its numbers, which take longer than all else
 
 _SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP, signal.SIGSYS}  # our own faults
 _STOPS = frozenset((signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU))
@@ -127,8 +131,10 @@ def next_arrival(wait_s: float = 0.1) -> Arrival:
 
 def send(pid: int, number: int) -> None:
     """Send a signal to a process that may have ended, or changed its user, meanwhile."""
-    with suppress(ProcessLookupError, PermissionError):
+    try:
         os.kill(pid, number)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def settle() -> None:
@@ -136,8 +142,10 @@ def settle() -> None:
 
     Linux sends to a group with its list of processes locked, and setpgid locks that list for itself. The group stays the same.
     """
-    with suppress(OSError):
+    try:
         os.setpgid(0, os.getpgrp())
+    except OSError:
+        pass
 
 
 def drop_continue() -> None:
@@ -147,14 +155,16 @@ def drop_continue() -> None:
         pass
 
 
-def stop_by(number: int, pid: int) -> None:
+def stop_by(number: int, pid: int) -> Arrival:
     """Stop the launcher by the signal that has stopped the program; come back when somebody lets either of them go on.
 
+    Returns the SIGCONT that somebody has sent us for that, one with the number 0 where it was the waker's: that one is for us
+    alone, and would undo a stop of the program that has come since.
     Comes back at once where the kernel does not let us stop: as PID 1, or by a key where no shell could let us go on; also where
     we are to go on by now. A signal that stops a process throws away a SIGCONT that waits for it, PID 1's too.
     """
     if os.getpid() == 1 or signal.SIGCONT in signal.sigpending():
-        return
+        return Arrival(0)
     waker = _start_waker(os.getpid(), pid)
     if number != signal.SIGSTOP:
         signal.signal(number, signal.SIG_DFL)
@@ -165,15 +175,17 @@ def stop_by(number: int, pid: int) -> None:
     if waker:
         os.kill(waker, signal.SIGKILL)
         os.waitpid(waker, 0)
+    woken = next(_take_pending(frozenset((signal.SIGCONT,))), Arrival(0))
+    return Arrival(0) if waker and woken.sender == waker else woken
 
 
 def _start_waker(launcher: int, pid: int) -> int:
     """Fork a process that lets the launcher go on when the program was killed, or let go on by itself; return its pid.
 
-    A stopped launcher could not see either. The process is there only as long as the launcher is stopped. 0: no process could
-    be made, and a shell has to let the launcher go on.
+    A stopped launcher could not see either. The process is there only as long as the launcher is stopped, and waits until it is:
+    what comes before a stop is thrown away by it. 0: no process could be made, and a shell has to let the launcher go on.
     """
-    from psutil import STATUS_STOPPED, STATUS_TRACING_STOP, Error, Process
+    from hookmon.collector.identity import is_stopped
 
     try:
         waker = os.fork()
@@ -181,9 +193,10 @@ def _start_waker(launcher: int, pid: int) -> int:
         return 0
     if not waker:
         try:
-            while os.getppid() == launcher and Process(pid).status() in (STATUS_STOPPED, STATUS_TRACING_STOP):
+            os.setpgid(0, 0)  # whoever stops the group, and lets the program alone go on, must not stop this process
+            while os.getppid() == launcher and (is_stopped(pid) or not is_stopped(launcher)):
                 time.sleep(_WAKE_S)
-        except Error:
+        except OSError:
             pass  # it is gone
         finally:
             if os.getppid() == launcher:
@@ -201,27 +214,38 @@ def die_by(number: int) -> NoReturn:
     import resource
 
     for limit in (1, 0):
-        with suppress(ValueError, OSError):
+        try:
             resource.setrlimit(resource.RLIMIT_CORE, (limit, resource.getrlimit(resource.RLIMIT_CORE)[1]))
             break
-    with suppress(ValueError, OSError):  # SIGKILL has no handler to be reset
+        except (ValueError, OSError):
+            pass
+    try:
         signal.signal(number, signal.SIG_DFL)
-    with suppress(ValueError, OSError):
+    except (ValueError, OSError):
+        pass  # SIGKILL has no handler to be reset
+    try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    except (ValueError, OSError):
+        pass
     os.kill(os.getpid(), number)
     os._exit(128 + number)
 
 
-@contextmanager
-def default_interrupt() -> Iterator[None]:
+class _DefaultInterrupt:
+    """The time in which Ctrl-C ends the launcher at once."""
+
+    def __enter__(self) -> None:
+        self._before = signal.getsignal(signal.SIGINT)
+        if self._before != signal.SIG_IGN:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+
+def default_interrupt() -> _DefaultInterrupt:
     """Let Ctrl-C end the launcher at once, as SIGTERM does: Python's own handler waits for the end of a call of C."""
-    before = signal.getsignal(signal.SIGINT)
-    if before != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return _DefaultInterrupt()
 
 
 def _take_pending(wanted: frozenset[int] = _PASSED_ON) -> Iterator[Arrival]:

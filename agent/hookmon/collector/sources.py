@@ -13,11 +13,11 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from time import thread_time_ns
 from types import CodeType
 
 from hookmon.collector.samples import SampledFrame, SampledStack
+from hookmon.core.record import replace
 
 _BUDGET_NS = 1_000_000_000  # of processor time: the files with the most samples come first
 _LARGEST_BYTES = 2_000_000

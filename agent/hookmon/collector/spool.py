@@ -16,12 +16,15 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import places
 from hookmon.collector.identity import look_at, parse_stat
+from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _REQUEST = ".request"
 _ANSWER = ".answer"
@@ -36,8 +39,7 @@ _ENDING_S = 3.0  # a collector that is just ending holds the lock for so long at
 _ANSWERED_S = 60.0  # after that nobody fetches an answer any more
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(Record, frozen=True):
     """A program that asks for a run. `started` and `image` are Stat's, `variables` say where its files are kept."""
 
     name: str

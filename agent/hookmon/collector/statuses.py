@@ -9,14 +9,16 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from hookmon.collector.store import BlindSpot, Run, Watched
 from hookmon.collector.unwatched import FOREIGN
 from hookmon.core import layout
 from hookmon.core.globs import is_glob
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.collector.hints import Hints
 
 _TELLING = ("entry_name", "entry_status", "entry_body")  # keys of a watch that tells of transactions and has no row of its own

@@ -10,15 +10,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import places, run_folder
-from hookmon.collector.columns import no_collection, write_rows
+from hookmon.collector.columns import no_collection as no_collection
+from hookmon.collector.columns import write_rows
 from hookmon.collector.database import keep_from_git, open_for_writing, roll_back
 from hookmon.collector.loading import SCHEMA, load, rows_to_keep
 from hookmon.collector.metrics import Signal as Signal
@@ -33,15 +31,22 @@ from hookmon.collector.rows import Status as Status
 from hookmon.collector.rows import Watched as Watched
 from hookmon.collector.samples import SampledFrame as SampledFrame
 from hookmon.collector.samples import SampledProcess, SampledStack
+from hookmon.collector.short_run import KEPT_RUNS as KEPT_RUNS
+from hookmon.collector.short_run import LATE, blank_rows
+from hookmon.collector.sqlite import sqlite3
+from hookmon.collector.yielding import nothing
 from hookmon.core.errors import RunFileError
+from hookmon.core.record import Record, field
 
-KEPT_RUNS = 20
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
+
 _NAME = re.compile(r"run-(\d{4}|[1-9]\d{4,8})\.sqlite", re.ASCII)
 _LAST_NUMBER = 999_999_999
 
 
-@dataclass
-class Run:
+class Run(Record):
     """One `hookmon run` with all its processes. `state` is running, finished or recovered (its launcher was killed)."""
 
     id: int
@@ -57,7 +62,7 @@ class Run:
     since_s: float = 0.0  # of a window of a service: its beginning, in seconds since 1970; 0: a run
     until_s: float = 0.0
     launcher_pid: int = 0
-    launcher_started: float = 0.0  # as psutil says it: tells a launcher from a later process with its pid
+    launcher_started: float = 0.0  # seconds since 1970: tells a launcher from a later process with its pid
     boot: str = ""  # of the machine
     pids: str = ""  # the namespace that pids of the run are from, "" where that is not known
     oldest: int = 0  # when the launcher began (collector.identity's Stat.started): no process of the run is older
@@ -155,18 +160,18 @@ class RunFile:
         for path in (*pages, self.path, Path(f"{self.path}-journal")):  # the journal of a writer that was killed
             path.unlink(missing_ok=True)
 
-    def save(self, run: Run) -> None:
-        """Write the whole run in one transaction: a reader sees the old or the new one.
+    def save(self, run: Run, look: Callable[[], None] = nothing) -> None:
+        """Write the whole run in one transaction: a reader sees the old or the new one. `look` is called now and then.
 
         Raises RunFileError when the disk is full or the file cannot be written.
         """
-        self._save(run, _TABLES)
+        self._save(run, _TABLES, look)
 
-    def save_tables(self, run: Run, names: tuple[str, ...]) -> None:
+    def save_tables(self, run: Run, names: tuple[str, ...], look: Callable[[], None] = nothing) -> None:
         """Write the run's single values and some of its tables. Raises RunFileError as `save` does."""
-        self._save(run, {name: _TABLES[name] for name in names})
+        self._save(run, {name: _TABLES[name] for name in names}, look)
 
-    def _save(self, run: Run, tables: dict[str, type]) -> None:
+    def _save(self, run: Run, tables: Mapping[str, type], look: Callable[[], None]) -> None:
         with self._saving(), open_for_writing(self.path) as connection:
             connection.execute(f"PRAGMA user_version = {SCHEMA}")
             connection.execute("CREATE TABLE IF NOT EXISTS run (key TEXT PRIMARY KEY, value TEXT)")
@@ -174,7 +179,7 @@ class RunFile:
             connection.execute("DELETE FROM run")
             connection.executemany("INSERT INTO run VALUES (?, ?)", scalars)
             for table, row_type in tables.items():
-                write_rows(connection, table, row_type, rows_to_keep(run, table))
+                write_rows(connection, table, row_type, rows_to_keep(run, table), look)
 
     @contextmanager
     def _saving(self) -> Iterator[None]:
@@ -184,11 +189,21 @@ class RunFile:
         except (sqlite3.Error, OSError, OverflowError) as error:
             raise RunFileError(f"{self.path}: the run cannot be saved: {error}", code="not-saved") from error
 
+    def add_blanks(self) -> None:
+        """Make room for what `short_run` has to say. Raises RunFileError as `save` does."""
+        with self._saving(), open_for_writing(self.path) as connection:
+            connection.executemany("INSERT INTO run VALUES (?, ?)", blank_rows())
+
     def rename(self, name: str) -> None:
         """Give the run another name. Raises RunFileError when it cannot be read or written."""
         self.head()
         with self._saving(), open_for_writing(self.path) as connection:
+            (is_short,) = connection.execute("SELECT count(*) FROM run WHERE key = ?", LATE[:1]).fetchone()
             connection.execute("UPDATE run SET value = ? WHERE key = 'name'", [json.dumps(name)])
+        if is_short:
+            run = self.load()
+            run.name = name
+            self.save(run)
 
     def roll_back(self) -> None:
         """Undo what a writer had begun that was killed. Raises RunFileError when that cannot be done, or somebody writes."""
@@ -256,11 +271,15 @@ class Store:
                 raise RunFileError(f"{self.folder}: run {_LAST_NUMBER} is the last there can be; remove it", code="not-saved")
         except OSError as error:
             raise RunFileError(f"{self.folder}: runs cannot be kept here: {error.strerror}", code="not-saved") from error
+        self.drop_oldest()
+        return run_file
+
+    def drop_oldest(self) -> None:
+        """Delete the oldest runs beyond KEPT_RUNS that do not go on. Raises RunFileError when the folder cannot be read."""
         for old in self.numbers()[:-KEPT_RUNS]:
             with suppress(OSError):
                 if not _goes_on(self.run_file(old)):
                     self.run_file(old).delete()
-        return run_file
 
 
 def _goes_on(run_file: RunFile) -> bool:

@@ -14,15 +14,18 @@ import struct
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.rows import BlindSpot
 from hookmon.core import layout
 from hookmon.core.errors import HookmonError
+from hookmon.core.record import Record, asdict, field
 from hookmon.core.switches import KEPT, OUT
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE_NAME = run_folder.SWITCHED_NAME
 """JSON: {"off": {what: since when}, "stretches": [[what, from, until]], "earlier": {what: [times, ns, first from, last until]},
@@ -38,8 +41,7 @@ _WORD = struct.Struct("=Q")
 _PAGE_FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
 
-@dataclass
-class Switched:
+class Switched(Record):
     """What of a run is off now, and what was. `off` has when it was switched off, in ns since 1970, by what it is; "": all."""
 
     off: dict[str, int] = field(default_factory=dict)

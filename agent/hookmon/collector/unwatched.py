@@ -8,8 +8,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import psutil
-
+from hookmon.collector.facts import Facts
 from hookmon.collector.run_folder import PREFIX
 
 _OUR_VARIABLE = "HOOKMON_RUN"
@@ -22,10 +21,10 @@ _EXCLUDING = {"I": "isolated", "E": "ignores the environment", "S": "without sit
 """Python's own options with which it imports no sitecustomize from PYTHONPATH."""
 
 
-def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
+def unwatched_reason(facts: Facts, command: list[str]) -> str:
     """Return why the probe cannot be in a process, "" when nothing speaks against it."""
-    name = name_of(process, command)
-    other = other_rights(process)
+    name = name_of(facts, command)
+    other = other_rights(facts)
     if not name:
         return f"it {other}" if other else GONE
     if not is_python(name):
@@ -37,8 +36,8 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
     from hookmon.core.switch import DISABLED, is_disabled  # few processes come this far
 
     try:
-        environment = process.environ()
-    except (psutil.Error, OSError):
+        environment = facts.environment()
+    except OSError:
         return ""
     if is_disabled(environment):
         return DISABLED
@@ -47,29 +46,29 @@ def unwatched_reason(process: psutil.Process, command: list[str]) -> str:
     return _shadowed_reason(environment)
 
 
-def name_of(process: psutil.Process, command: list[str]) -> str:
+def name_of(facts: Facts, command: list[str]) -> str:
     """Return the file name of what a process runs: of its executable, or as it is called where that says more or is not told."""
     name = Path(command[0]).name if command else ""
     try:
-        executable = Path(process.exe()).name
-    except (psutil.Error, OSError):
+        executable = Path(facts.executable()).name
+    except OSError:
         return name
     return executable if is_python(executable) or not name else name
 
 
-def other_rights(process: psutil.Process) -> str:
+def other_rights(facts: Facts) -> str:
     """Say that a process runs with other rights than its launcher's, "" where it does not: then the probe stays out of it."""
     try:
-        users, groups = process.uids(), process.gids()
-    except (psutil.Error, OSError):
+        (user, effective_user), (group, effective_group) = facts.users(), facts.groups()
+    except (OSError, ValueError):
         return ""
-    if users.effective != users.real or groups.effective != groups.real:
+    if effective_user != user or effective_group != group:
         return "runs with another user's rights (set-user-ID or set-group-ID)"
-    if users.effective != os.geteuid() and not _has_way_in(process.pid):
+    if effective_user != os.geteuid() and not _has_way_in(facts.pid):
         from hookmon.collector.users import user_name
 
-        user = user_name(users.effective)
-        return f"runs as user {user}, to whom the run folder is closed: start hookmon run as {user}"
+        name = user_name(effective_user)
+        return f"runs as user {name}, to whom the run folder is closed: start hookmon run as {name}"
     return ""
 
 

@@ -5,18 +5,17 @@ In: a pid, and what the kernel says of it. Out: its row, samples, and the reason
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import psutil
-
+from hookmon.collector.facts import EndedFacts, Facts
+from hookmon.collector.first_looks import FirstLooks, strip_padding
 from hookmon.collector.identity import HAS_PROC, Identity, Stat, children, look_at, stat_of, status_of
 from hookmon.collector.proc_files import ProcFiles
 from hookmon.collector.schedule import Schedule, Turn
 from hookmon.collector.store import Process, Sample
 from hookmon.collector.unwatched import REPLACED, is_python, name_of, other_rights, unwatched_reason
 from hookmon.core.arguments import mask
+from hookmon.core.record import replace
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.births import Birth
 
@@ -59,7 +58,6 @@ class Watcher:
         self._sampled: tuple[Stat, Turn] | None = None  # what was said when a sample was taken
         self._title = b""  # its arguments as they stood there last
         self._schedule = Schedule()
-        self._process: psutil.Process | None = None
         self._users = ""
         self._is_settled = False  # its reason will not change any more
         self._before: dict[str, int] = {}  # what it had used of each figure before the run began
@@ -75,8 +73,7 @@ class Watcher:
         return self.is_main, self.row.calls, self.row.cpu_ns, self.row.duration_ns
 
     def begin(self, pid: int, stat: Stat, now_ns: int) -> None:
-        """Begin to look at a process that lives. Raises psutil.Error when it has just ended."""
-        self._process = psutil.Process(pid)
+        """Begin to look at a process that lives."""
         self._files = ProcFiles(pid)
         self.row.pid, self.row.parent_pid = pid, stat.parent_pid
         self.row.state = "running"
@@ -103,22 +100,19 @@ class Watcher:
         Other programs than Python are kept by their name: what a watched program hands them is an argument of its calls. Why an
         image is not watched is asked while it is new: later it may have written a title over its arguments and environment.
         """
-        if self._process is None:
+        if not self.alive:
             return
+        facts = Facts(self.row.pid)
         try:
+            command = strip_padding(facts.command()) or self.row.command
+            self.rights = other_rights(facts)
             if not self._is_settled:
-                self._process = psutil.Process(self.row.pid)  # it remembers the executable that it saw first
-            process = self._process
-            with process.oneshot():
-                command = _strip_padding(process.cmdline()) or self.row.command
-                self.rights = other_rights(process)
-                if not self._is_settled:
-                    is_young = now_ns - self.image_ns < _YOUNG_NS
-                    reason = unwatched_reason(process, command)
-                    self.reason = "" if is_young and reason.startswith(REPLACED) else reason  # there is none for a moment
-                    self._is_settled = not is_young and bool(self.image)
-                self.row.command = mask(command if is_python(name_of(process, command)) else command[:1])
-        except (psutil.Error, OSError):
+                is_young = now_ns - self.image_ns < _YOUNG_NS
+                reason = unwatched_reason(facts, command)
+                self.reason = "" if is_young and reason.startswith(REPLACED) else reason  # there is none for a moment
+                self._is_settled = not is_young and bool(self.image)
+            self.row.command = mask(command if is_python(name_of(facts, command)) else command[:1])
+        except OSError:
             pass  # it has just ended: what was seen before holds
 
     def look(self) -> Stat | None:
@@ -185,10 +179,10 @@ class Watcher:
 
     def sample(self, now_ns: int) -> Sample | None:
         """Take a sample, which counts from 0; None when the process has just ended. One that has not run is as it was."""
-        if self._process is None:
+        if not self.alive:
             return None
         if not HAS_PROC:
-            return self._sample_by_psutil(now_ns)
+            return self._sample_without_proc(now_ns)
         row, before = self.row, self.last_sample
         try:
             stat = self.look()
@@ -233,25 +227,22 @@ class Watcher:
             self._title = title
             self.refresh(now_ns)
 
-    def _sample_by_psutil(self, now_ns: int) -> Sample | None:
-        process, row = self._process, self.row
+    def _sample_without_proc(self, now_ns: int) -> Sample | None:
+        from hookmon.collector import through_psutil
+
+        row = self.row
         self.refresh(now_ns)
         try:
-            assert process is not None
-            with process.oneshot():
-                cpu = process.cpu_times()
-                self.note_cpu(round((cpu.user + cpu.system) * 1e9))
-                rss = process.memory_info().rss
-                threads = process.num_threads()
-                row.switches = sum(process.num_ctx_switches()) - self._before.get("switches", 0)
-                files = process.num_fds()
-        except (psutil.Error, OSError):
+            usage = through_psutil.usage(row.pid)
+        except OSError:
             return None
+        self.note_cpu(usage.cpu_ns)
+        row.switches = usage.switches - self._before.get("switches", 0)
         row.duration_ns = now_ns - row.started_ns
-        row.rss_max_bytes = max(row.rss_max_bytes, rss)
-        row.threads_max = max(row.threads_max, threads)
-        row.files_max = max(row.files_max, files)
-        return Sample(now_ns, row.pid, row.cpu_ns, rss, threads, files, 0, 0, row.switches)
+        row.rss_max_bytes = max(row.rss_max_bytes, usage.rss_bytes)
+        row.threads_max = max(row.threads_max, usage.threads)
+        row.files_max = max(row.files_max, usage.files)
+        return Sample(now_ns, row.pid, row.cpu_ns, usage.rss_bytes, usage.threads, usage.files, 0, 0, row.switches)
 
     def note_schedule(self) -> None:
         """Read how long its threads had a processor, and how long they waited for one. Linux only."""
@@ -281,27 +272,27 @@ class Watcher:
         found = {thread: (turn.ran_ns + turn.waited_ns, 1) for thread, turn in self._schedule.turns.items()}
         return found | {0: (max(0, self.row.cpu_ns - self.row.ran_ns), max(self._threads, self.row.threads_max))}
 
+    def adopt(self, looks: FirstLooks) -> None:
+        """Take over what was seen of a process, which has ended, when there was no watcher yet."""
+        self.was_seen = True
+        self._threads = max(1, self.row.threads_max)
+        self._schedule.turns[self.row.pid] = Turn(self.row.ran_ns, self.row.waited_ns)
+        if looks.seen_ns:
+            facts = EndedFacts(looks)
+            command = strip_padding(facts.command())
+            self.image, self.image_ns, self.image_seen_ns = looks.image, self.row.started_ns, looks.seen_ns
+            self.rights = other_rights(facts)
+            self.reason = unwatched_reason(facts, command)
+            self.row.command = mask(command if is_python(name_of(facts, command)) else command[:1])
+
     def end(self, stat: Stat | None, now_ns: int) -> None:
         """Close the row. A zombie (`stat`) still has its processor time, and its user."""
         if stat is not None:
             self.note_end(stat)
-            if self._process is None:  # it was never seen alive
-                try:
-                    self.rights = other_rights(psutil.Process(self.row.pid))
-                except psutil.Error:
-                    pass
+            if not self.alive:  # it never was, for us
+                self.rights = other_rights(Facts(self.row.pid))
         self._files.close()
-        self._process = None
         self.alive, self.was_seen = False, True
         self.ended_ns = now_ns
         self.row.state = "gone"
         self.row.duration_ns = max(0, now_ns - self.row.started_ns)
-
-
-def _strip_padding(command: list[str]) -> list[str]:
-    """Return a command without padding: a program that sets its own title fills the rest with blanks and empty words."""
-    if command and (" " in command[0] or command[-2:] == ["", ""]):
-        while command and not command[-1].strip():
-            command = command[:-1]
-        command = [*command[:-1], command[-1].rstrip()] if command else []
-    return command

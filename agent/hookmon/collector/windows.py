@@ -8,7 +8,6 @@ the two, so a rate is right also where a look came late.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from hookmon.collector.counters import CallKey, Counters, Totals
@@ -16,6 +15,7 @@ from hookmon.collector.feed import LiveProcess, Snapshot
 from hookmon.collector.metrics import Signal
 from hookmon.collector.store import Run
 from hookmon.core.histogram import middle_ns, quantiles_ns
+from hookmon.core.record import Record, field, replace
 
 SECOND_NS = 1_000_000_000
 WINDOWS: dict[str, int] = {"10 s": 10 * SECOND_NS, "60 s": 60 * SECOND_NS, "all": 0}
@@ -25,8 +25,7 @@ SPARK_CELLS = 30
 _SPARK_CELL_NS = 2 * SECOND_NS
 
 
-@dataclass(slots=True)
-class Figures:
+class Figures(Record, slots=True):
     """The calls of one window. Percentiles are 0 where no call ended in it; `seconds` is how long the window really is."""
 
     seconds: float
@@ -42,8 +41,7 @@ class Figures:
     sites: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class CallLive:
+class CallLive(Record, slots=True):
     """One name in one window; `all_calls` are those of the whole run, or since the mark."""
 
     key: CallKey
@@ -51,8 +49,7 @@ class CallLive:
     all_calls: int
 
 
-@dataclass(slots=True)
-class ProcessLive:
+class ProcessLive(Record, slots=True):
     """One process; `cpu_share` is of one CPU, `rate` calls a second, both over the last ten seconds."""
 
     process: LiveProcess
@@ -60,8 +57,7 @@ class ProcessLive:
     rate: float
 
 
-@dataclass(slots=True)
-class SignalLive:
+class SignalLive(Record, slots=True):
     """One signal as it is now; in a window it was measured `rate` times a second, and its value has grown by `growth`."""
 
     signal: Signal

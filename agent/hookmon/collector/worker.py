@@ -9,8 +9,8 @@ from __future__ import annotations
 import signal
 import threading
 from traceback import format_exception_only
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import Observer, Snapshot
     from hookmon.collector.store import Run

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
 
 from hookmon.config import checks
 from hookmon.config.document import Document
 from hookmon.config.problem import Place
 from hookmon.config.settings import USER, settings_of
 from hookmon.config.validate import Table
+from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _NUMBERS: dict[Any, Callable[[Any], float]] = {
     checks.duration: checks.duration_ns_of,
@@ -21,8 +24,7 @@ _NUMBERS: dict[Any, Callable[[Any], float]] = {
 }
 
 
-@dataclass(frozen=True)
-class Limit:
+class Limit(Record, frozen=True):
     """One line of a budget. `text` is as it was written, `number` in nanoseconds, as a share or factor, or in calls."""
 
     key: str
@@ -31,8 +33,7 @@ class Limit:
     place: Place
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(Record, frozen=True):
     """The limits of what is called `name`, which may be a glob."""
 
     name: str

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
 from hookmon.config import checks
 from hookmon.config.document import Document
@@ -15,10 +13,14 @@ from hookmon.config.validate import Table
 from hookmon.config.watch import Hook, Watch
 from hookmon.core.globs import EVERYTHING
 from hookmon.core.plan import OWN_OPTION
+from hookmon.core.record import Record, field, fields, replace
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 
-@dataclass
-class Collected:
+class Collected(Record):
     """Watches of one writer. `placed` also has the targets of watches left out because something else in them is wrong.
 
     `folder` is the absolute path of the folder in which the writer's file lies: files that a watch names are below it.
@@ -78,11 +80,11 @@ def own_watches() -> list[Watch]:
 def _watch(table: str, values: dict[str, Any], pack: str, source: str, folder: str = "") -> Watch:
     """Return the watch of a checked table; `values` has one for each of its settings."""
     defaults = _defaults(table, PACK if pack else USER)
-    named = {attribute.name for kind in (Watch, Hook) for attribute in fields(kind)}
+    named = {name for kind in (Watch, Hook) for name in fields(kind)}
     others = tuple((key, _freeze(value)) for key, value in values.items() if key not in named and value != defaults[key])
     values = {key: _freeze(value) for key, value in values.items() if key in named}
     if table == "hook":
-        hook = Hook(**{attribute.name: values.pop(attribute.name) for attribute in fields(Hook)})
+        hook = Hook(**{name: values.pop(name) for name in fields(Hook)})
         values |= {"nested": False, "hook": hook}
     if values.get("file"):
         values["folder"] = folder

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
+from hookmon.config import consulted
 from hookmon.config.find import PYPROJECT, hookmon_table
 from hookmon.config.lines import line_numbers
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem
+from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _ROOT_IN_PYPROJECT = ("tool", "hookmon")
 _LARGEST_BYTES = 64 * 1024 * 1024
@@ -21,8 +25,7 @@ _PART = re.compile(r"""[ \t]*(?:[A-Za-z0-9_-]+|"[^"\\]*"|'[^']*')[ \t]*""")
 _POSITION = re.compile(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", re.DOTALL)
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Record, frozen=True):
     """The part of a file that is hookmon's. `root` is where it begins: () or ("tool", "hookmon"); `text` is the whole file."""
 
     label: str
@@ -50,6 +53,7 @@ def read_document(path: Path, label: str, problems: list[Problem]) -> Document |
     Returns None, with the reason appended to `problems`, when the file cannot be read, is no TOML or, being a
     pyproject.toml, has no [tool.hookmon].
     """
+    consulted.note(path)
     try:
         text = _content(path).decode("utf-8-sig")  # editors on Windows begin with a byte order mark
         _check_keys(text)

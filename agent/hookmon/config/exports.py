@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
 
 from hookmon.config.problem import Mistake
 from hookmon.core import arguments
 from hookmon.core.endpoints import BROKERS, fault_of_url, split_address
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import Any
+
     from hookmon.config.packs import Pack
 
 EXPORTERS = ("otlp", "prometheus", "stream")

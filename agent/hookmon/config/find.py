@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+
+from hookmon.config import consulted
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 PYPROJECT = "pyproject.toml"
 HOOKMON_TOML = "hookmon.toml"
@@ -17,6 +22,8 @@ def find_config(start: Path) -> Path | None:
     Within one folder hookmon.toml wins.
     """
     for folder in _upwards(start):
+        consulted.note(folder / HOOKMON_TOML)
+        consulted.note(folder / PYPROJECT)
         if os.path.lexists(folder / HOOKMON_TOML):
             return folder / HOOKMON_TOML  # a folder of that name, too: `load` reports it
         if _mentions_hookmon(folder / PYPROJECT):
@@ -27,7 +34,12 @@ def find_config(start: Path) -> Path | None:
 def find_project(start: Path) -> Path:
     """Return the nearest folder from `start` upwards that looks like the top of a project, `start` itself when none does."""
     folders = _upwards(start)
-    return next((folder for folder in folders if any((folder / mark).exists() for mark in _PROJECT_MARKS)), folders[0])
+    for folder in folders:
+        for mark in _PROJECT_MARKS:
+            consulted.note_existence(folder / mark)
+            if (folder / mark).exists():
+                return folder
+    return folders[0]
 
 
 def _upwards(start: Path) -> list[Path]:

@@ -11,23 +11,23 @@ import os
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from hookmon.config import consulted
 from hookmon.config.packs import Pack, read_file
 from hookmon.config.problem import Mistake, Place, Problem
 from hookmon.config.targets import Target, duplicates
+from hookmon.core.record import Record
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "hookmon.packs"
 
 
-@dataclass(frozen=True)
-class LeftOut:
+class LeftOut(Record, frozen=True):
     """A pack of an installed package that cannot be used, and why."""
 
     name: str
@@ -43,7 +43,7 @@ def read_installed(taken: Iterable[str]) -> tuple[list[Pack], list[LeftOut]]:
     """Return the packs of installed packages by name; `taken` are the names that they cannot have."""
     packs: dict[str, Pack] = {}
     left_out: list[LeftOut] = []
-    if not any(_may_name_packs(folder or os.curdir) for folder in sys.path):
+    if not sum(_may_name_packs(folder or os.curdir) for folder in sys.path):  # not any: each is noted as consulted
         return [], []
     from importlib import metadata
 
@@ -70,16 +70,21 @@ def _may_name_packs(place: str) -> bool:
 
     `importlib.metadata` would take longer than all other reading at the start of a run, mostly for its own import.
     """
+    consulted.note(place)
     if os.path.isfile(place):
         return True  # an archive
+    may = False
     with suppress(OSError), os.scandir(place) as found:
         for entry in found:
             name = entry.name.lower()
             if name.endswith((".dist-info", ".egg-info")) or name == "egg-info":
+                if not name.endswith(".dist-info"):  # installers put another folder in the place of those
+                    consulted.note(Path(entry.path, "entry_points.txt"))
                 with suppress(OSError):
                     if GROUP.encode() in Path(entry.path, "entry_points.txt").read_bytes():
-                        return True
-    return False
+                        consulted.note(Path(entry.path, "entry_points.txt"))
+                        may = True
+    return may
 
 
 def _read(entry: EntryPoint, place: Place, origin: str, problems: list[Problem]) -> Pack | None:
@@ -102,7 +107,9 @@ def _folder_of(package: str) -> Path | None:
     except (ImportError, ValueError):
         return None
     places = spec.submodule_search_locations if spec else None
-    folders = (Path(place, *below) for place in places or ())
+    folders = [Path(place, *below) for place in places or ()]
+    for folder in folders:
+        consulted.note_existence(folder)
     return next((folder for folder in folders if folder.is_dir()), None)
 
 

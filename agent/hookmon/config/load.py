@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hookmon.config import checks, exports, packs
 from hookmon.config.budgets import Budget, budgets
@@ -21,10 +19,14 @@ from hookmon.config.targets import duplicates, override
 from hookmon.config.validate import Table, check_document
 from hookmon.config.watch import Watch
 from hookmon.core.errors import ConfigError
+from hookmon.core.record import Record, field
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Record, frozen=True):
     """A configuration without a mistake.
 
     `watches` are the user's, then those of the active packs; `packs` the names of the active packs; `path` the file that was

@@ -5,20 +5,22 @@ In: what `load` gets. Out: rows for `hookmon config`. Raises what `load` raises,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 from hookmon.config import exports
 from hookmon.config.load import Config, load
 from hookmon.config.settings import NAMED_TABLES, REPEATED_TABLES, ROOT, USER, settings_of, tables_of
 from hookmon.config.watch import Watch
+from hookmon.core.record import Record, fields
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 DEFAULT = "default"
 
 
-@dataclass(frozen=True)
-class Value:
+class Value(Record, frozen=True):
     """One value. `table` is "" for what stands at the top, `number` tells the watches apart, from 1 on."""
 
     table: str
@@ -28,8 +30,7 @@ class Value:
     number: int = 0
 
 
-@dataclass(frozen=True)
-class PackState:
+class PackState(Record, frozen=True):
     """One pack, whether it is on, and who decided that."""
 
     name: str
@@ -39,8 +40,7 @@ class PackState:
     origin: str
 
 
-@dataclass(frozen=True)
-class Origins:
+class Origins(Record, frozen=True):
     """All of a configuration. `config` is what a run gets of it."""
 
     config: Config
@@ -90,7 +90,7 @@ def _watches(watches: list[Watch]) -> list[Value]:
         table = "hook" if watch.hook else "watch"
         defaults = {key: setting.default for key, setting in settings_of(table, USER).items()}
         left_out = ("hook", "pack", "source", "others", "folder", *(("module",) if watch.file else ()))
-        values = {field.name: getattr(watch, field.name) for field in fields(Watch) if field.name not in left_out}
+        values = {name: getattr(watch, name) for name in fields(Watch) if name not in left_out}
         values |= {key: value for key, value in defaults.items() if key not in values} | dict(watch.others)
         if watch.hook:
             values = {key: value for key, value in (values | vars(watch.hook)).items() if key in defaults}

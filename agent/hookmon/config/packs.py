@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from hookmon.config import consulted
 from hookmon.config.collect import Collected
 from hookmon.config.document import read_document
 from hookmon.config.problem import Mistake, Place, Problem, closest, quote
 from hookmon.config.settings import PACK
 from hookmon.config.validate import check_document
+from hookmon.core.record import Record, replace
 
 FOLDER = Path(__file__).resolve().parent.parent / "packs"
 ALL = "*"
 
 
-@dataclass(frozen=True)
-class Pack:
+class Pack(Record, frozen=True):
     """The watches for one library.
 
     `library` is what pip calls it, "" for the standard library; `tested` are versions of it. `origin` is who brings the
@@ -54,6 +54,7 @@ def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
 
 def shipped_packs(problems: list[Problem]) -> list[Pack]:
     """Return hookmon's own packs as `read_packs` does. They are read once: a collector asks for each program that begins."""
+    consulted.note_own(FOLDER, ".toml")
     packs, found = _shipped_packs()
     problems += found
     return list(packs)
@@ -80,6 +81,7 @@ def read_file(path: Path, label: str, origin: str, problems: list[Problem]) -> P
     folder = path.resolve().parent
     watches = pack.content.watches if pack else []
     for name in sorted({watch.adapter for watch in watches if watch.adapter}):
+        consulted.note(folder / f"{name}.py")
         if not (folder / f"{name}.py").is_file():
             mistake = Mistake(f"adapter {quote(name)} is not there", f"a file {name}.py beside the pack", code="not-a-module")
             own.append(Problem(Place(label), mistake))
@@ -118,8 +120,7 @@ def _read(path: Path, label: str, problems: list[Problem]) -> Pack | None:
     )
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Record, frozen=True):
     """What one writer says about packs, each name with where it was said."""
 
     enable: Sequence[tuple[str, Place]]
@@ -134,8 +135,7 @@ class Choice:
         return None
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Record, frozen=True):
     """Whether a pack is on, and who said so; `place` is None when nobody did."""
 
     is_on: bool

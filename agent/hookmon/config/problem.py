@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+
+from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 KeyPath = tuple[str | int, ...]
 """Keys and array positions from the top of a TOML file, `("watch", 0, "calls", 2)`."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Record, frozen=True):
     """Where something stands: a line of a file, or an option of the command line. The line may be looked up on demand."""
 
     label: str
@@ -26,8 +29,7 @@ class Place:
         return f"{self.label}:{self.line}" if self.line else self.label
 
 
-@dataclass(frozen=True)
-class Mistake:
+class Mistake(Record, frozen=True):
     """What a check says about one value.
 
     `at` leads from that value to the part that is wrong; `code` is the word that `hookmon help` explains.
@@ -40,8 +42,7 @@ class Mistake:
     code: str = "configuration"
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Record, frozen=True):
     """A mistake with its place; `str()` gives the line that the user reads."""
 
     place: Place

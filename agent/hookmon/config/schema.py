@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hookmon.config import checks
 from hookmon.config.settings import (
     FLAG,
@@ -19,6 +17,10 @@ from hookmon.config.settings import (
     tables_of,
 )
 from hookmon.core.plan import KINDS, REDACTIONS
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _TYPES: dict[str, dict[str, Any]] = {
     TEXT: {"type": "string"},

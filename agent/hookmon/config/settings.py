@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, replace
 from functools import cache
-from typing import Any
 
 from hookmon.config import checks, exports
 from hookmon.config.problem import Mistake
 from hookmon.core.plan import CLIENT_KINDS, KINDS
+from hookmon.core.record import Record, replace
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 TEXT = "a string"
 FLAG = "true or false"
@@ -25,8 +28,7 @@ PACK = "pack"
 """Who may write a setting: the user's file, the files in hookmon/packs."""
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Record, frozen=True):
     """One key of one table. `default` None makes it required.
 
     `check` sees only values of the right type, except that an array may still have elements that are no strings. What is required
@@ -37,7 +39,6 @@ class Setting:
     key: str
     type: str
     check: Callable[[Any], Iterator[Mistake]]
-    _: KW_ONLY
     default: str | bool | int | list[str] | None
     help: str
     instead: str = ""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from hookmon.config.problem import Mistake, Place, Problem
 from hookmon.config.watch import Watch
 from hookmon.core.globs import SUFFIXES
+from hookmon.core.record import replace
 
 Target = tuple[str, str]
 """Module or file, and call, as they are written; a glob is itself, not what it matches."""

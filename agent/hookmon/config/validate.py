@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
 
 from hookmon.config.document import Document
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem, closest, quote
@@ -21,6 +19,11 @@ from hookmon.config.settings import (
     settings_of,
     tables_of,
 )
+from hookmon.core.record import Record
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _TOML_WORDS: dict[type, str] = {
     bool: "a boolean",
@@ -35,8 +38,7 @@ _TOML_WORDS: dict[type, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(Record, frozen=True):
     """One table after checking.
 
     `values` has a value for each setting of the table, default or written; a key is absent when its value was wrong.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, cast
+
+from hookmon.core.record import Record, fields
 
 if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
@@ -16,8 +17,7 @@ _UNLESS_EMPTY = ("part", "until")
 """Keys that a plan leaves out where they say nothing."""
 
 
-@dataclass(frozen=True)
-class Hook:
+class Hook(Record, frozen=True):
     """The settings that a `[[hook]]` table has and a `[[watch]]` has not."""
 
     callable: str
@@ -28,8 +28,7 @@ class Hook:
     since: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(Record, frozen=True):
     """One `[[watch]]` or `[[hook]]` after checking, from the user's file, from --watch or from a pack.
 
     `source` is where it was written, "hookmon.toml:12", '--watch "shop:quote"' or "pack redis"; `pack` is "" for the user's own.
@@ -101,7 +100,7 @@ def _paths(folder: str, file: str) -> list[str]:
 
 def _plain(values: Watch | Hook, leave_out: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the fields of a watch or hook by name, as values that a plan can hold."""
-    return {field.name: _thaw(getattr(values, field.name)) for field in fields(values) if field.name not in leave_out}
+    return {name: _thaw(getattr(values, name)) for name in fields(values) if name not in leave_out}
 
 
 def _thaw(value: Any) -> Any:

@@ -48,6 +48,8 @@ def _split(name: str) -> list[str]:
 
 
 def _mask_one(word: str) -> str:
+    if "=" not in word and ":" not in word:
+        return word  # `pass` is the name of a secret, with no value
     import re
 
     name, sign, _ = word.partition("=")

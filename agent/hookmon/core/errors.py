@@ -91,6 +91,13 @@ class DoorError(HookmonError):
     code = "enable-refused"
 
 
+class EngineError(HookmonError):
+    """The compiled engine cannot be built for an interpreter, or one that was built cannot be removed."""
+
+    exit_code = 1
+    code = "engine"
+
+
 class EarlySignal(HookmonError):  # noqa: N818  # it is no mistake of anybody's
     """A signal that ends processes has come before the program was started. The command line ends by that signal."""
 

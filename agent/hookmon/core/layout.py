@@ -41,8 +41,11 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x1B46CDEA
+NUMBERS = 0x2E5653C8
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
+
+NEWEST_MINOR = 15
+"""The newest CPython that this hookmon knows is 3 and this: no compiled engine is built for a newer one, or loaded by it."""
 
 # header words
 HEADER_MAGIC = 0
@@ -86,6 +89,13 @@ PER = 8
 EXAMPLE = 9
 METRIC = 10
 COMPUTING = 11
+
+STRING_BYTES = 1
+STRING_FIRST = 2
+
+# words of a target record
+TARGET_PATH = 1
+TARGET_KIND_PACK = 2
 
 # words of a node
 NODE_PARENT_NAME = 1  # parent node | string << 32; parent 0 = a root of its lane
@@ -224,6 +234,10 @@ TARGET_REFUSED = 3  # found, and cannot be patched: the detail says why
 TARGET_ELSEWHERE = 4  # not found where it was looked for: the detail says where that was
 
 NOTE_PLAN = "plan"  # no blind spot: the number of an addition to the plan that was taken; with a blank and why, where it was not
+NOTE_NO_ENGINE = "no engine"  # kinds of notes about the engine; the detail is why the pure one serves
+NOTE_STALE_ENGINE = "stale engine"  # one is there and is refused
+NOTE_UNKNOWN_PYTHON = "unknown python"
+ENGINE_NOTES = (NOTE_NO_ENGINE, NOTE_STALE_ENGINE, NOTE_UNKNOWN_PYTHON)
 NOTE_COMPILER = "compiler"  # kind of a note that is no blind spot: the detail is a module that makes machine code of functions
 
 FIRST_BYTES = 64 * 1024
@@ -236,6 +250,7 @@ MOST_NAMES_OF_A_TARGET = 10_000
 OTHER_NAMES = "(other)"  # of a target beyond those
 DEEPEST = 4_000
 MOST_KNOWN = 10_000  # spans that a stand-in remembers before it begins anew
+LONGEST_STRING = 4_000  # in bytes: what is longer is cut
 MOST_FRAMES = 100  # so far up the stack the program's own code is looked for: an ORM takes 20 to 40 frames
 MOST_EVENTS = 4_096  # calls of a lane in a transaction that are known one by one; beyond that they are added up by node
 MOST_TRACES = 1_000  # lanes of a transaction whose calls are known
@@ -244,6 +259,9 @@ NO_ANSWER = 500  # what servers answer where an application raises before it has
 MOST_STATUSES = 16  # of a name of requests that are counted one by one; those beyond by their class
 MOST_STATUS_NODES = 4_096  # of a process
 LONGEST_OWN_NS = 200_000  # what is charged to HEADER_OWN_NS at once: what takes longer was interrupted
+
+LARGEST_COUNT = 2**62  # what a counter of a damaged shard may claim: SQLite keeps 63 bits, and sums are made
+SHORTEST_CALL_NS = 8  # a call that is only counted takes more with either engine
 
 SHARD_SUFFIX = ".shard"
 BIRTH_SUFFIX = ".born"

@@ -94,6 +94,11 @@ ONE_TIMED_OF = 64
 FILE_NAME = "plan"
 ADDITION_SUFFIX = ".plan"
 """How the names of what `hookmon reload` adds to the plan of a run end; core.plan.AdditionData."""
+ENGINES_FILE_NAME = "engines"
+"""Beside the plan, where `hookmon engine build` has built some: {ending of extension modules: (path, size in bytes, problem)}.
+
+The problem is why the engine is refused, "" where it may be loaded.
+"""
 MODULES_FILE_NAME = "modules"
 """Beside the plan: what is watched, one a line: the names of modules, those of HEARD_OF, and globs of modules and of files.
 
@@ -142,7 +147,23 @@ _MARSHAL_VERSION = 2
 
 def encode(plan: Mapping[str, Any]) -> bytes:
     """Return the bytes of a plan file; `plan` is a PlanData, and may have more."""
-    body = marshal.dumps(dict(plan), _MARSHAL_VERSION)
+    return _frame(marshal.dumps(dict(plan), _MARSHAL_VERSION))
+
+
+def encode_rest(plan: Mapping[str, Any]) -> bytes:
+    """Return all of a plan that is known before its run, for `complete`."""
+    return marshal.dumps(dict(plan), _MARSHAL_VERSION)[:-1]  # without the byte that ends a dictionary
+
+
+def complete(rest: bytes, more: Mapping[str, Any]) -> bytes:
+    """Return the bytes of a plan file of what `encode_rest` made, and of what is known by now: the rest is not even read.
+
+    Marshal writes a dictionary as its keys and values one behind the other, and in this version without references.
+    """
+    return _frame(rest + marshal.dumps(dict(more), _MARSHAL_VERSION)[1:])
+
+
+def _frame(body: bytes) -> bytes:
     return _MAGIC + b"%d\n" % len(body) + body
 
 

@@ -5,9 +5,9 @@ In: a row. Out: a dict that JSON can have, with new dicts in it. The other way r
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
+from hookmon.core.record import replace
 from hookmon.export.names import clean
 from hookmon.export.rows import SCALE, Attributes, Row
 

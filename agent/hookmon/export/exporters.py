@@ -6,10 +6,10 @@ In: settings. Out: observers for a feed, in the launcher or in `hookmon export`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hookmon.collector.worker import Worker
+from hookmon.core.record import Record
 from hookmon.export.exemplars import Exemplars
 from hookmon.export.metrics import MOST_COUNTERS, MOST_HISTOGRAMS, Metrics
 from hookmon.export.rows import Resource
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from hookmon.collector.store import Run
     from hookmon.export.filtering import Document
     from hookmon.export.server import Endpoint
+    from hookmon.export.traces import Traces
 
 
 FULL = (
@@ -41,8 +42,7 @@ FULL = (
 )
 
 
-@dataclass(frozen=True)
-class Targets:
+class Targets(Record, frozen=True):
     """Where to export to. An address to listen at is taken already."""
 
     otlp: OtlpSettings | None
@@ -119,6 +119,7 @@ class Exporters:
         self._filter = None
         self._tell = tell
         self._is_full = False
+        self._traces: Traces | None = None
         if where.filter is not None:
             from hookmon.export.filtering import RowFilter
 
@@ -137,8 +138,8 @@ class Exporters:
         if where.traces is not None:
             from hookmon.export import traces
 
-            found = traces.Traces(where.traces, run, resource, where.systems, where.consumers, exemplars, tell)
-            self._sending.append(_Sending(found, traces.PATIENCE_S))
+            self._traces = traces.Traces(where.traces, run, resource, where.systems, where.consumers, exemplars, tell)
+            self._sending.append(_Sending(self._traces, traces.PATIENCE_S))
         if where.otlp is not None:
             from hookmon.export.delivery import PATIENCE_S, Delivery
 
@@ -159,8 +160,9 @@ class Exporters:
         return "; ".join(line for line in found if line)
 
     def shortage(self) -> str:
-        """Return that series have been added up, as one line, "" where there was room for all."""
-        return FULL if self._is_full else ""
+        """Return what there was no room for, as one line: series that were added up, and traces. "" where there was for all."""
+        found = (FULL if self._is_full else "", self._traces.shortage() if self._traces is not None else "")
+        return "; ".join(line for line in found if line)
 
     def _tell_full(self) -> None:
         if not self._is_full:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import iscoroutinefunction, signature
@@ -17,6 +16,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
+from hookmon.core.record import replace
 from hookmon.export.documents import DocumentError, document_of, renamed
 from hookmon.export.rows import Row, Spread
 from hookmon.export.settings import ExportError

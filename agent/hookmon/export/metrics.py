@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from time import monotonic_ns, time_ns
 
 from hookmon.collector.counters import CallKey, Counters, Totals
@@ -21,6 +20,7 @@ from hookmon.collector.feed import LiveProcess, Snapshot
 from hookmon.collector.metrics import Signal
 from hookmon.core import layout
 from hookmon.core.histogram import SECOND
+from hookmon.core.record import Record, field, replace
 from hookmon.export import names
 from hookmon.export.exemplars import Exemplars
 from hookmon.export.rows import OVERFLOW, Attributes, Exemplar, Export, Instrument, Resource, Row, Spread
@@ -90,8 +90,7 @@ _Place = tuple[Instrument, Attributes]
 _NOTHING = Spread({}, 0, 0.0, 0.0, 0.0)
 
 
-@dataclass(slots=True)
-class _State:
+class _State(Record, slots=True):
     """What a snapshot says of each series. `rows` are those that say how something is, and need no confirmation."""
 
     at_ns: int

@@ -11,12 +11,12 @@ import http.client
 import urllib.error
 import urllib.request
 import zlib
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from time import monotonic, time
 from typing import Any
 
 from hookmon import __version__
+from hookmon.core.record import Record
 from hookmon.export.names import clean
 from hookmon.export.otlp import read_answer
 from hookmon.export.settings import OtlpSettings
@@ -27,8 +27,7 @@ _MOST_BYTES = 65_536
 _LONGEST_WAIT_S = 3_600.0
 
 
-@dataclass(frozen=True)
-class Failure:
+class Failure(Record, frozen=True):
     """What went wrong, as one line. `status` is that of HTTP, 0 where there was no answer of it.
 
     `is_of_a_row` says that it may be about one series of many: Prometheus refuses a whole request for one. `wait_s` is how long

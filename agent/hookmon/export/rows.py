@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
+
+from hookmon.core.record import Record, field
 
 if TYPE_CHECKING:
     from hookmon.collector.counters import CallKey
@@ -27,8 +28,7 @@ class Instrument(NamedTuple):
     help: str
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
+class Spread(Record, frozen=True, slots=True):
     """A histogram of scale 4: `buckets` is {index in OpenTelemetry's numbering: count}, in the unit of the instrument.
 
     Bucket `i` holds the values in `(2**(i/16), 2**((i+1)/16)]`. `count` is the sum of the buckets: backends refuse others.
@@ -50,8 +50,7 @@ class Exemplar(NamedTuple):
     span_id: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Record, frozen=True, slots=True):
     """One series at one moment; all of them cumulative since the run began, but gauges. `spread` is that of a histogram.
 
     `is_over` says that the series has ended, as that of a process that is gone: it is exported once more and never again.
@@ -70,16 +69,14 @@ class Row:
         return self.instrument.name, self.attributes
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(Record, frozen=True, slots=True):
     """The run, as a backend knows it. `attributes` have service.name and service.instance.id, which is one for each run."""
 
     attributes: Attributes
     started_ns: int  # since 1970
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Record, frozen=True, slots=True):
     """The rows of a run at one moment, `at_ns` since 1970."""
 
     resource: Resource
@@ -88,8 +85,7 @@ class Export:
     ended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(Record, frozen=True, slots=True):
     """One call of a trace. `kind` is OpenTelemetry's: server, client, producer, consumer or internal. Times are since 1970."""
 
     name: str
@@ -110,8 +106,7 @@ class Link(NamedTuple):
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
+class Trace(Record, frozen=True, slots=True):
     """A transaction that is exported whole. Its own span is the first one; the others are below it.
 
     `flags` are those of W3C trace context. `is_remote` says that the span above the first one is another program's. `subject` is

@@ -10,7 +10,6 @@ from __future__ import annotations
 import uuid
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from hookmon.core.endpoints import BROKERS, WEB, fault_of_url, split_address
 from hookmon.core.errors import HookmonError
+from hookmon.core.record import Record, field
 from hookmon.export.names import clean
 from hookmon.export.rows import Resource
 
@@ -43,8 +43,7 @@ _NAMESPACE = uuid.UUID("6f1c9c58-0d4e-5b6a-9a53-2f4f5b0a7c11")
 _MOST_ATTRIBUTES = 14  # of a resource: VictoriaMetrics makes a label of each, and drops points with more than 40
 
 
-@dataclass(frozen=True)
-class OtlpSettings:
+class OtlpSettings(Record, frozen=True):
     """How to send to an OTLP endpoint. `shown` is its URL without user, password and query."""
 
     url: str
@@ -55,8 +54,7 @@ class OtlpSettings:
     compression: str = "gzip"
 
 
-@dataclass(frozen=True)
-class TracesSettings:
+class TracesSettings(Record, frozen=True):
     """How to send traces. `window_s` is how long windows are, of which each has its own slowest and first failed requests.
 
     `is_beside_metrics` says that metrics go to the same host: who tells that it does not answer has told it for both.
@@ -67,8 +65,7 @@ class TracesSettings:
     is_beside_metrics: bool = False
 
 
-@dataclass(frozen=True)
-class PrometheusSettings:
+class PrometheusSettings(Record, frozen=True):
     """Where to listen, and how old what is shown may be."""
 
     host: str
@@ -81,8 +78,7 @@ class PrometheusSettings:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-@dataclass(frozen=True)
-class StreamSettings:
+class StreamSettings(Record, frozen=True):
     """Which stream of which Redis to add to. `shown` is its URL without user, password and query."""
 
     url: str = field(repr=False)

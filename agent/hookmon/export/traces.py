@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from hookmon.collector.control import Control
 from hookmon.export.otlp_traces import encode_traces
-from hookmon.export.picks import Picks
+from hookmon.export.picks import MOST_TRACES, Picks
 from hookmon.export.post import Failure, Poster
 from hookmon.export.rows import Resource, Trace
 from hookmon.export.spans import trace_of
@@ -77,6 +77,7 @@ class Traces:
         self._reason = ""
         self._rest_until = 0.0
         self._told_at = float("-inf")
+        self._is_short_told = False
         self._takes_none = False
         self._control.ask_for_windows(now_ns, self._window_ns)
 
@@ -91,6 +92,7 @@ class Traces:
             self._control.ask_for_windows(monotonic_ns(), self._window_ns)
         for example, reason in self._picks.take(snapshot):
             self._waiting.append(trace_of(example, reason, self._systems, self._consumers))
+        self._tell_short()
         while len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
             self._lost += 1
@@ -123,6 +125,19 @@ class Traces:
         if self._poster.refused:
             found.append(f"{self._poster.refused} spans were refused ({self._poster.said})")
         return f"{self._settings.otlp.shown}: {'; '.join(found)}" if found else ""
+
+    def shortage(self) -> str:
+        """Return how many traces there were too many, as one line, "" for none."""
+        left_out = self._picks.left_out
+        traces = "1 trace was" if left_out == 1 else f"{left_out} traces were"
+        return f"{traces} left out: there were more than {MOST_TRACES} a minute" if left_out else ""
+
+    def _tell_short(self) -> None:
+        """Tell the user, once, that traces are left out; how many, `shortage` says in the end."""
+        if self._picks.left_out and not self._is_short_told:
+            self._is_short_told = True
+            shown = self._settings.otlp.shown
+            self._tell(f"hookmon: export to {shown}: of more than {MOST_TRACES} traces a minute some are left out [export-full]")
 
     def _send(self, end: float) -> Failure | None:
         """Send what waits, by requests of a bounded size; a trace for which a request is refused is found and left out.

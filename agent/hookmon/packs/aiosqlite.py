@@ -48,7 +48,8 @@ def _routes(module: ModuleType, connection: Any, patches: Patches) -> tuple[Any,
 
     _execute.hookmon_routes = routes  # type: ignore[attr-defined]
     patches.replace(connection, "_execute", look_like(_execute, present))
-    plain_connection = vars(module)["sqlite3"].Connection.__mro__[-2]  # the C type, whatever was derived from it
+    sqlite3: Any = module.sqlite3  # no look into its dictionary: it may be imported lazily
+    plain_connection = sqlite3.Connection.__mro__[-2]  # the C type, whatever was derived from it
     plain_connect = vars(module)["connect"]
 
     def connect(*args: Any, **kwargs: Any) -> Any:

@@ -33,7 +33,7 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
     """Time one kind of call, `call` being "UnaryUnaryMultiCallable.__call__", or the wait for a message of a stream."""
     owner: Any = vars(module)[call.partition(".")[0]]
     if module.__name__ == "grpc.aio._call":
-        _patch_read(owner, vars(module)["cygrpc"].EOF, timed, call, patches)
+        _patch_read(owner, module.cygrpc.EOF, timed, call, patches)  # no look into its dictionary: it may be imported lazily
         return
     plain = owner.__call__
 

@@ -1,6 +1,7 @@
 """Times the commits and rollbacks of psycopg 3 that send something: of an idle connection it sends none.
 
-In: `psycopg`, just imported. Out: the methods, timed where a transaction is open. Runs in the watched process.
+In: `psycopg.connection` or `psycopg.connection_async`, just imported. Out: the methods, timed where a transaction is open. Runs
+in the watched process.
 """
 
 from __future__ import annotations

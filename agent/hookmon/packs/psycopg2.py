@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
     """Time `connect`, or one method of cursors, `call` being "cursor.execute"; the class is put in place the first time."""
-    extensions: Any = vars(module)["extensions"]
+    extensions: Any = module.extensions  # no look into its dictionary: it may be imported lazily
     cursor = _cursor_class(module, extensions, patches)
     name = call.partition(".")[2]
     if name:

@@ -5,8 +5,8 @@
  * What happens at each call is here: find the node under the one that the lane is at, publish it, call, and add to the counters
  * straight in the mapped file. No Python frame of ours is on the stack, and no lock is needed: CPython does not switch threads inside
  * a C function that calls nothing; without a GIL each thread has a call tree of its own (c/free_threads.h). What happens rarely stays
- * in Python and serves both engines: new nodes, lanes and octaves, names that were not seen yet, forks (recording/recorder.py),
- * asynchronous generators and what else `configure` is given as callbacks.
+ * in Python and serves both engines: new lanes, names that were not seen yet, forks (recording/recorder.py), asynchronous generators
+ * and what else `configure` is given as callbacks.
  *
  * It is one translation unit. Its parts are the headers in `c`, each of which includes what it uses; docs/architecture.md has a map of
  * them, and c/types.h says what must hold in all of them. Here are the types and the module.
@@ -17,7 +17,9 @@
 #include "c/asgi.h"
 #include "c/callables.h"
 #include "c/chained.h"
+#include "c/children.h"
 #include "c/control.h"
+#include "c/collector_types.h"
 #include "c/coroutines.h"
 #include "c/counting.h"
 #include "c/current_lane.h"
@@ -35,7 +37,10 @@
 #include "c/module_functions.h"
 #include "c/nodes.h"
 #include "c/numbers.h"
+#include "c/places.h"
+#include "c/records.h"
 #include "c/response.h"
+#include "c/spans.h"
 #include "c/stand_ins.h"
 #include "c/state.h"
 #include "c/traces.h"
@@ -61,6 +66,7 @@ static PyMethodDef module_methods[] = {
     {"control_page", control_page, METH_NOARGS, "control_page()\n--\n\nReturn a copy of the launcher's page."},
     {"window_length_ns", window_length, METH_NOARGS, "window_length_ns()\n--\n\nReturn how long windows are now, 0 where there are none."},
     {"cover_words", cover_words, METH_NOARGS, "cover_words()\n--\n\nPut memory of our own over the shard, for good."},
+    {"use_records", use_records, METH_VARARGS, "use_records(records, nodes, flat, /)\n--\n\nWrite new places of the call tree there, from now on."},
     {"configure", (PyCFunction)(void (*)(void))configure, METH_VARARGS | METH_KEYWORDS, "Say where the rare things are done."},
     {"use_greenlets", use_greenlets, METH_VARARGS, "use_greenlets(getcurrent, lanes, /)\n--\n\nKeep lanes by greenlet."},
     {"after_fork", after_fork, METH_NOARGS, "after_fork()\n--\n\nForget the lanes of the parent process."},
@@ -87,8 +93,6 @@ static PyMethodDef module_methods[] = {
     {"bucket_of", bucket_for_python, METH_O, "Return the bucket of a duration, as core.histogram does."},
     {NULL, NULL, 0, NULL},
 };
-
-#define SLOT(id, function) {id, (void *)(function)}
 
 static PyType_Slot node_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, node_init),       SLOT(Py_tp_dealloc, node_dealloc),
@@ -199,7 +203,6 @@ static PyType_Slot generator_slots[] = {
     {0, NULL},
 };
 
-#define PLAIN_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
 /* Immutable: only then does the interpreter specialise the look-up of a method for its class, as it does for functions. */
 #define TIMED_FLAGS (PLAIN_FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE)
 
@@ -294,12 +297,16 @@ static __attribute__((noinline)) int
 fill_types(PyObject *module)
 {
     if (PyModule_AddFunctions(module, module_methods) < 0 || PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0 ||
-        PyModule_AddIntConstant(module, "SERVES_OTHERS", hookmon_fill_other != NULL) < 0) {
+        PyModule_AddIntConstant(module, "SERVES_OTHERS", hookmon_fill_other != NULL) < 0 || add_collector_types(module) < 0) {
         return -1;
     }
     INTERNED(FILL_TEXT)
     PyTypeObject *current_lane_type;
-    if (add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
+    if (add_type(module, &RecordsType, &records_spec, NULL, "Records") < 0 ||
+        add_type(module, &ChildrenType, &children_spec, NULL, "Children") < 0 ||
+        add_type(module, &TargetFieldsType, &target_fields_spec, NULL, "TargetFields") < 0 ||
+        add_type(module, &SpanType, &span_spec, NULL, "Span") < 0 ||
+        add_type(module, &NodeType, &node_spec, NULL, "Node") < 0 ||
         add_type(module, &LaneType, &lane_spec, NULL, "Lane") < 0 ||
         add_type(module, &TraceType, &trace_spec, NULL, "Trace") < 0 ||
         add_type(module, &MemberType, &member_spec, NULL, "Member") < 0 ||

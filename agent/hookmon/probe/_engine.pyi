@@ -6,15 +6,19 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 from types import CodeType, FunctionType, GeneratorType
+from typing import Any
 
 from hookmon.probe.base.shapes import Closable
-from hookmon.probe.base.target import Span, Target
+from hookmon.probe.base.target import Span as Span
+from hookmon.probe.base.target import Target
+from hookmon.probe.base.target import TargetFields as TargetFields
 from hookmon.probe.recording.control import control_page as control_page
 from hookmon.probe.recording.control import map_control as map_control
 from hookmon.probe.recording.control import plan_number as plan_number
 from hookmon.probe.recording.control import switch_now as switch_now
 from hookmon.probe.recording.control import unmap_control as unmap_control
 from hookmon.probe.recording.control import window_length_ns as window_length_ns
+from hookmon.probe.recording.records import Records as Records
 from hookmon.probe.recording.tree import CurrentLane as CurrentLane
 from hookmon.probe.recording.tree import Lane as Lane
 from hookmon.probe.recording.tree import Node as Node
@@ -24,6 +28,7 @@ from hookmon.probe.recording.tree import join_from_now_on as join_from_now_on
 from hookmon.probe.recording.tree import set_words as set_words
 from hookmon.probe.recording.tree import untrack as untrack
 from hookmon.probe.recording.tree import use_greenlets as use_greenlets
+from hookmon.probe.recording.tree import use_records as use_records
 from hookmon.probe.transactions.computing import Part as Part
 from hookmon.probe.transactions.context import Member as Member
 from hookmon.probe.transactions.context import Transaction as Transaction
@@ -63,6 +68,7 @@ def configure(
     members: ContextVar[Member | None],
     /,
     *,
+    call_site: Callable[[Span], str],
     close_abandoned: Callable[[Lane, Node, type[BaseException] | None], None],
     enter_thread: Callable[[], Lane],
     flat_node: Callable[[Span], Node | None],
@@ -124,3 +130,31 @@ def bucket_of(duration_ns: int, /) -> int:
 class TimedMethod(Timed): ...
 class CallbackSource(Timed): ...
 class Chained: ...
+
+class ShardNodes:
+    """The nodes of one shard, for the collector: see collector/shard_records, which does the same in Python."""
+
+    def __init__(self, content: bytes, /) -> None:
+        """Read them. Raises ValueError where something is odd or makes no sense: Python has to say what that means."""
+
+    def __len__(self) -> int: ...
+    def are_possible(self, age_ns: int, /) -> bool: ...
+    def measure(self, now_ns: int, stacks: list[tuple[int, int]], scales: bool, /) -> bool: ...
+    def count(self) -> tuple[int, int]: ...
+    def events(self) -> tuple[tuple[int, ...], int, int, int, int, list[int]]: ...
+    def strings(self) -> dict[int, str]: ...
+    def places(self) -> list[int]: ...
+    def statuses(self) -> list[int]: ...
+    def index(self, number: int, /) -> int: ...
+    def buckets(self, number: int, /) -> dict[int, int]: ...
+    def row(self, index: int, /) -> tuple[Any, ...]: ...
+
+class CallTree:
+    """The call tree of a run, for the collector: see collector/merge, which does the same in Python."""
+
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+    def add(self, shard: ShardNodes, /) -> list[int] | None: ...
+    def take_changes(self, most: int, /) -> list[tuple[int, tuple[Any, ...]]]: ...
+    def row(self, place: int, /) -> tuple[Any, ...]: ...
+    def copy(self) -> CallTree: ...

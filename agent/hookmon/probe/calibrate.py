@@ -1,4 +1,6 @@
-"""Measures what hookmon costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE` prints it as JSON.
+"""Measures what hookmon costs here: `python -m hookmon.probe.calibrate WRAPT_FOLDER CLOCK_SOURCE ENGINE...` prints it as JSON.
+
+An ENGINE is one that was built into the user's cache: ending of extension modules, size and path, with "=" between them.
 
 Runs in a process of its own, with the interpreter that the program ran on. The shortest of several rounds counts: noise only
 adds. Rounds of all kinds take turns for a tenth of a second and more: a processor has slow moments that last longer than a round.
@@ -11,9 +13,13 @@ import sys
 import tempfile
 from time import perf_counter_ns
 
-from hookmon.probe import engine
-from hookmon.probe.base.target import Target
-from hookmon.probe.recording import recorder
+vars(sys.modules["hookmon.probe"])["built_engines"] = {
+    suffix: (path, int(size), "") for suffix, size, path in (word.split("=", 2) for word in sys.argv[3:])
+}
+from hookmon.core import layout  # noqa: E402
+from hookmon.probe import engine  # noqa: E402  (which asks for those)
+from hookmon.probe.base.target import Target  # noqa: E402
+from hookmon.probe.recording import recorder  # noqa: E402
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
 _ROUNDS = 60
 _CALLS = 100  # a round is over before another process gets its turn
 _FEW = 20  # the same, squared
+_FURTHER_NS = 1 << 33  # a duration whose octave no place of theirs has
 
 
 def main() -> None:
@@ -32,12 +39,15 @@ def main() -> None:
 
     `call_ns` is a plain call, `step_ns` a step of a generator, `made_ns` a generator or coroutine from its making to its end,
     `traced_ns` what a call inside a transaction adds, `sited_ns` what it adds to know the line that calls, `transaction_ns` a
-    transaction. These are of wrappers; with `event_` or `slot_` before them, of functions that are watched by their code. Where
-    an interpreter has no such way, it has the price of a wrapper.
+    transaction, `place_ns` what a new place with its first octave takes that is not charged where it is made, `octave_ns` the
+    same of a further octave. These are of wrappers; with `event_` or `slot_` before them, of functions that are watched by their
+    code. Where an interpreter has no such way, it has the price of a wrapper.
     """
     recorder.wrapt_folder = sys.argv[1] if len(sys.argv) > 1 else ""
     engine.use_clock(sys.argv[2] if len(sys.argv) > 2 else "")
-    from hookmon.probe.recording.overhead import pace_ns
+    from hookmon.probe.recording.overhead import charge_places, pace_ns
+
+    charge_places()  # before the engine is given what makes them
     from hookmon.probe.wrappers.make import stand_in
 
     def nothing() -> None:
@@ -57,8 +67,8 @@ def main() -> None:
         for _ in range(_FEW):
             body(function, times)
 
-    def watch(function: Function, kind: str = "function", *, entry: bool = False) -> Any:
-        return stand_in(function, Target(f"calibration:{kind}", kind, "", "", False, entry=entry), "", is_method=False)
+    def watch(function: Function, kind: str = "function", *, entry: bool = False, template: str = "") -> Any:
+        return stand_in(function, Target(f"calibration:{kind}", kind, "", "", False, entry=entry), template, is_method=False)
 
     def call(function: Callable[[], None]) -> None:
         for _ in range(_CALLS):
@@ -106,7 +116,8 @@ def main() -> None:
             )
         for way, functions in ways.items():
             plain |= rounds_of(way, *functions)
-        best = _turns(plain, pace_ns)
+        best = _places(watch)
+        best |= _turns(plain, pace_ns)
         first_pace = best["pace"]
         best |= _turns(  # last: from the first transaction on each call at the root of its lane asks for one
             {
@@ -135,6 +146,8 @@ def main() -> None:
         "traced_ns": traced_ns,
         "sited_ns": sited_ns,
         "transaction_ns": best["empty tasks"] / _FEW,
+        "place_ns": best["places"] / _CALLS,
+        "octave_ns": best["octaves"] / _CALLS,
         "pace_ns": min(first_pace, best["pace"]),
     }
     sys.stdout.write("{" + ", ".join(f'"{name}": {max(value, 0):.1f}' for name, value in price.items()) + "}\n")
@@ -153,6 +166,42 @@ def _by_code(function: Any, by: str) -> Any:
     target = Target(f"calibration:{copy.__code__.co_name}", "function", "", "", False)
     way = by_code.watch_function(copy, target, {"span": "", "via": by, "entry": False}, is_method=False)  # type: ignore[typeddict-item]
     return copy if way else None
+
+
+def _places(watch: Callable[..., Any]) -> dict[str, float]:
+    """Return what new places and further octaves take in a round, without what is charged for them, in nanoseconds."""
+
+    def leaf(_: str) -> None:
+        return
+
+    def caller() -> None:
+        for name in names:
+            leaves(name)
+
+    def count() -> None:
+        for node in nodes:
+            recorder.count_call(node, _FURTHER_NS)
+
+    names = [f"leaf {number}" for number in range(_CALLS)]
+    leaves = watch(leaf, template="{arg0}")
+    watch(caller)()  # the names are known from then on
+    best = dict.fromkeys(("places", "again", "octaves", "octaves again"), 1e18)
+    for _ in range(_ROUNDS):
+        begin = watch(caller)  # under another target the places are new
+        nodes: list[Any] = []
+        for first, again, run in (("places", "again", begin), ("octaves", "octaves again", count)):
+            best[first] = min(best[first], _uncharged_ns(run))
+            best[again] = min(best[again], _uncharged_ns(run), _uncharged_ns(run))
+            nodes = recorder.all_nodes()[-_CALLS:]
+    return {"places": best["places"] - best["again"], "octaves": best["octaves"] - best["octaves again"]}
+
+
+def _uncharged_ns(run: Callable[[], None]) -> int:
+    """Return how long something takes without what hookmon charges for it where it happens."""
+    charged_ns, started_ns = recorder.words[layout.HEADER_OWN_NS], perf_counter_ns()
+    run()
+    taken_ns = perf_counter_ns() - started_ns
+    return taken_ns - (recorder.words[layout.HEADER_OWN_NS] - charged_ns)
 
 
 def _turns(bodies: dict[str, Callable[[], None]], pace_ns: Callable[[], float]) -> dict[str, float]:

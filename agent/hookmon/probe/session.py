@@ -40,8 +40,8 @@ recorder.start(_arrivals.run_folder, _plan["hookmon"])
 if recorder.arena() is None:
     raise OSError("the shard cannot be made in the run folder")
 control.begin(_arrivals.run_folder)
-if engine.WHY_PURE == engine.STALE:
-    notes.note("stale engine", f"the pure engine counts: {engine.STALE}")
+if engine.NOTE:
+    notes.note(engine.NOTE, engine.WHY_PURE)
 
 if _plan.get("signals"):
     from hookmon.probe import signals

@@ -349,7 +349,7 @@ class Arrivals:
     def set_up(self) -> None:
         """Get ready before any watched module is there; raises what the set-up does."""
         self._get_guard()
-        __import__(_SESSION)
+        self.guard.eagerly(__import__)(_SESSION)
         self._session = sys.modules[_SESSION]
 
     def watch_main(self) -> None:

@@ -8,15 +8,17 @@ writes is no text, `UNREAD = (…)` for tables of a run that it does not show.
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING, TextIO
 
+from hookmon.core.listing import modules_in
 from hookmon.report import formats
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from hookmon.collector.store import Run
 
-FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+FORMATS = tuple(modules_in(formats))
 """What `render` can be asked for."""
 
 
@@ -36,9 +38,11 @@ def render(run: Run, format: str, *, file: TextIO, width: int | None = None, eve
     `width` is in columns, None for that of the terminal; only `text` looks at it. `everything` lifts the limits on the
     length of tables. The file is written as its encoding and the environment (NO_COLOR, FORCE_COLOR, TERM) allow.
     """
+    from hookmon.collector.store import no_collection
     from hookmon.report.model import build
 
     if format not in FORMATS:
         raise ValueError(f"no format {format!r}; there are {', '.join(FORMATS)}")
-    import_module(f"{formats.__name__}.{format}").write(build(run), file, width=width, everything=everything)
+    with no_collection():
+        import_module(f"{formats.__name__}.{format}").write(build(run), file, width=width, everything=everything)
     file.flush()

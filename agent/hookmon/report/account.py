@@ -32,11 +32,11 @@ what it is held against.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import join
 
 from hookmon.collector.store import Node, Run
 from hookmon.core.arguments import HIDDEN
+from hookmon.core.record import Record
 from hookmon.report.load import cpu_ns, waits
 from hookmon.report.texts import percent, split_duration
 
@@ -54,8 +54,7 @@ _OVERLOADED = 0.5  # nanoseconds of waiting for each one with a processor
 _LONG_WAIT_NS = 200_000_000
 
 
-@dataclass(slots=True)
-class Part:
+class Part(Record, slots=True):
     """A part of the time. `name` is one of the words above, or WAITING for both; `share` is of the whole."""
 
     name: str
@@ -63,8 +62,7 @@ class Part:
     share: float
 
 
-@dataclass(slots=True)
-class Explained:
+class Explained(Record, slots=True):
     """What watched calls explain: `time_ns` of `of_ns`, which are the `run` or its time at `work`. At most, with `at_most`."""
 
     of: str
@@ -74,8 +72,7 @@ class Explained:
     at_most: bool
 
 
-@dataclass(slots=True)
-class Account:
+class Account(Record, slots=True):
     """The time of a run. `whole_ns` is the sum of the parts: of the `run` its duration, of `work` what all threads took of it.
 
     `explained` is None where no process was watched. `command` shows what is not explained, "" where that is less than half or

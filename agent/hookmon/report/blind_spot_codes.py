@@ -60,7 +60,8 @@ BLIND_SPOTS = (
     (
         "export-full",
         "A run has more series than are exported. The first ones keep theirs; what came later is in the overflow of its metric, "
-        "so that all sums are right. Mostly it is a route or name with a value in it.",
+        "so that all sums are right. Mostly it is a route or name with a value in it. Or it had more than 50 traces a minute: "
+        "those that were less slow, or failed later, are left out.",
         "Give requests routes, not paths (hookmon report shows the names); a [export] filter can take attributes away.",
     ),
     (
@@ -183,6 +184,13 @@ BLIND_SPOTS = (
         "Choose span templates with fewer values: a route, not a path; a table, not a key. Or give the run folder more room.",
     ),
     (
+        "no-engine",
+        "The program ran on an interpreter for which there is no compiled engine: hookmon was installed without a C compiler, or "
+        "for another interpreter. The pure one counts, which costs ten times as much a call. Nothing is lost.",
+        "hookmon engine build --python with the interpreter that the line names. That needs a C compiler and the interpreter's "
+        "headers, and says which package brings what is missing.",
+    ),
+    (
         "no-room",
         "The file system of the run folder was so full that another process would not have found room for its counters: a "
         "quarter of it, at most 32 MiB, is left to the program. Processes that made their first watched call then are in none "
@@ -201,9 +209,16 @@ BLIND_SPOTS = (
     ),
     (
         "stale-engine",
-        "The compiled engine was built from other sources: its numbers or names are not those of this hookmon, so the "
-        "pure one counts, which costs ten times as much a call. Nothing is lost.",
-        "Build it again: install hookmon once more, or pip install -e . in a checkout.",
+        "There is a compiled engine for this interpreter, and it is not used: it was built from other sources, so that its "
+        "numbers or names are not those of this hookmon, or it is damaged, cannot be loaded, or somebody else may write to it. "
+        "The pure one counts, which costs ten times as much a call. Nothing is lost.",
+        "Build it again: hookmon engine build --python with the interpreter that the line names; pip install -e . in a checkout.",
+    ),
+    (
+        "unknown-python",
+        "The program ran on a CPython that is newer than this hookmon: the compiled engine, which knows how an interpreter "
+        "keeps its functions and threads, is not used there. The pure one counts, which costs ten times as much a call.",
+        "Install a newer hookmon, once there is one that knows it.",
     ),
     (
         "uvloop",

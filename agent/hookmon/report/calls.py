@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hookmon.collector.counters import Counters, Walk, by_key
 from hookmon.collector.store import Node
+from hookmon.core.record import Record
 
 FIGURES = (
     *("calls", "errors", "total_ns", "self_ns", "min_ns", "max_ns", "mean_ns", "p50_ns", "p95_ns", "p99_ns"),
@@ -14,8 +13,7 @@ FIGURES = (
 """What a format shows of Counters, in this order."""
 
 
-@dataclass(slots=True)
-class CallRow:
+class CallRow(Record, slots=True):
     """All calls of one name. `location` is where a function of the user's own is defined, "" for those of packs.
 
     `others` are more targets that are added up in the row, where they are (`merge_alike`).
@@ -33,8 +31,7 @@ def _rank(row: CallRow) -> tuple[int, int, str, str]:
     return (-row.figures.self_ns, -row.figures.total_ns, row.name, row.target)
 
 
-@dataclass(slots=True)
-class TreeRow:
+class TreeRow(Record, slots=True):
     """All calls of one name from one place. `parent` is an index into the rows, -1 for the root of a lane."""
 
     parent: int
@@ -46,8 +43,7 @@ class TreeRow:
     figures: Counters
 
 
-@dataclass(slots=True)
-class KindRow:
+class KindRow(Record, slots=True):
     """The self time of all calls of one kind; `share` is of the self time of all kinds, 0.0 to 1.0.
 
     `waits` are the waits for a pool or an executor, which like the parts of a call (rows of a statement) are none of `calls`.

@@ -6,9 +6,9 @@ spot or of a watch is the text before the colon in the report, with hyphens for 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from hookmon.core.record import Record
 from hookmon.report.blind_spot_codes import BLIND_SPOTS
 
 ERROR = "errors"
@@ -19,8 +19,7 @@ FINDING = "findings"
 EXIT = "exit codes"
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(Record, frozen=True):
     """One code. `cause` says what happened, `remedy` what to do about it."""
 
     name: str
@@ -61,6 +60,11 @@ _ERRORS = (
         "hookmon enable or disable cannot write the environment's site-packages, found a file there that is not its own, or the "
         "environment has no CPython 3.11 or newer.",
         "The line says which. Name the environment with --venv FOLDER, and be who may write there.",
+    ),
+    (
+        "engine",
+        "The compiled engine cannot be built: no C compiler, no headers of the interpreter, or one that hookmon does not know.",
+        "The line says which, and what brings what is missing. The pure engine counts meanwhile.",
     ),
     (
         "exit-code-lost",

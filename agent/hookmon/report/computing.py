@@ -6,11 +6,10 @@ or tasks has a processor, and else it waits: for others, for a processor, or for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hookmon.collector.counters import Counters
 from hookmon.collector.store import Node
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.record import Record
 from hookmon.report.texts import count, duration
 
 _COMPUTE = frozenset(("template",))  # clients whose work is done in the thread that calls
@@ -18,8 +17,7 @@ _MUCH = 0.05  # of the waiting: less of a kind is not named
 _MOST_KINDS = 2
 
 
-@dataclass(slots=True)
-class MeasuredSums:
+class MeasuredSums(Record, slots=True):
     """CPU time of the transactions of one name: `measured` of them, each counted as often as it stands for others."""
 
     measured: int = 0
@@ -35,8 +33,7 @@ class MeasuredSums:
         self.beside_ns += node.beside_ns
 
 
-@dataclass(slots=True)
-class Computing:
+class Computing(Record, slots=True):
     """How long a transaction of one name computes and waits, on average.
 
     `measured` is in how many it was measured. `computing_ns` is CPU time in all its threads and tasks, of it `beside_ns` in

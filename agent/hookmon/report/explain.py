@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from hookmon.core.record import Record, field
 from hookmon.report.advice import advice
 from hookmon.report.findings import Finding
 from hookmon.report.model import Report
@@ -15,8 +15,7 @@ from hookmon.report.transactions import ChildRow, ExampleRow, SpanRow, Transacti
 MOST_STEPS = 30
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Record, slots=True):
     """Spans of an example that stand in a row and are the same call: `times` of them, `duration_ns` together."""
 
     name: str
@@ -30,8 +29,7 @@ class Step:
     is_meant: bool  # the finding is about this call
 
 
-@dataclass(slots=True)
-class Explanation:
+class Explanation(Record, slots=True):
     """`example` is the slowest one that has the call in it, None where none was kept; its spans are in `steps`, folded.
 
     `sampled` are the samples that may belong to the transaction, by the watched calls that they fall under.

@@ -7,17 +7,17 @@ thread or task of one transaction; whether they could have been made at once is 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hookmon.collector.store import CallSeries
 from hookmon.core.layout import OTHER_NAMES
 from hookmon.core.plan import CLIENT_KINDS, IMPORT, OWN
+from hookmon.core.record import Record
 from hookmon.report.calls import CallRow
 from hookmon.report.computing import Computing
 from hookmon.report.texts import count, duration, location, percent
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.report.series import Point
 
@@ -45,8 +45,7 @@ _COMPUTES = 0.8  # of a transaction's time: all else that it calls, were it done
 _FACTS = ("dominated", "outlier", "computing")  # true, and perhaps as it has to be: what can be mended stands above
 
 
-@dataclass(slots=True)
-class Finding:
+class Finding(Record, slots=True):
     """`kind` is repetition, dominated, waiting, computing, errors, burst or outlier; `location` is "path:line", "" where it is
     not known.
 
@@ -89,8 +88,7 @@ def findings(
     )
 
 
-@dataclass(slots=True)
-class _Judge:
+class _Judge(Record, slots=True):
     """What one run says about how much a finding matters. `transactions` is how many there were."""
 
     project: str
@@ -381,11 +379,11 @@ def _finding(
     time_ns: int,
     saving_ns: int = 0,
 ) -> Finding:
-    from hashlib import blake2s  # it loads OpenSSL, and many runs have no finding
+    from hookmon.core.digest import digest  # many runs have no finding
 
     path = location.rpartition(":")[0]  # without the line, which moves with every edit
-    digest = blake2s("\0".join((kind, transaction, call, path)).encode("utf-8", "replace"), digest_size=3).hexdigest()
-    return Finding(f"{kind}-{digest}", kind, severity, title, transaction, call, location, evidence, time_ns, saving_ns)
+    number = digest("\0".join((kind, transaction, call, path)), 3)
+    return Finding(f"{kind}-{number}", kind, severity, title, transaction, call, location, evidence, time_ns, saving_ns)
 
 
 def _mean(child: ChildRow) -> str:

@@ -7,13 +7,12 @@ other from its left edge. Places add up many calls, so a position on this axis i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from hookmon.collector.store import Node
+from hookmon.core.record import Record
 
 
-@dataclass(slots=True)
-class Slice:
+class Slice(Record, slots=True):
     """One node: `index` into the nodes, its two edges, and how many slices it lies in."""
 
     index: int

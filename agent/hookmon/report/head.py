@@ -9,6 +9,7 @@ from shlex import join
 
 from hookmon.report.account import Account, sentence, warning
 from hookmon.report.model import Report
+from hookmon.report.pure_engine import remark_of
 from hookmon.report.screen import Piece, Screen
 from hookmon.report.texts import count, duration, ending, fine_percent, size
 
@@ -28,6 +29,7 @@ def write_head(screen: Screen, report: Report) -> None:
     screen.flow(_window(report, command) if header.window else pieces, between=" · ", indent=2)
     _account(screen, report.account)
     _cost(screen, report)
+    _engine(screen, report)
 
 
 def _window(report: Report, command: str) -> list[Piece]:
@@ -55,6 +57,18 @@ def _cost(screen: Screen, report: Report) -> None:
         pieces.append((f"beside it hookmon run used {duration(header.launcher_cpu_ns)}{memory}", ""))
     if pieces:
         screen.flow(pieces, between=" · ", indent=2)
+
+
+def _engine(screen: Screen, report: Report) -> None:
+    remark = remark_of(report)
+    if remark is None:
+        return
+    if remark.text:
+        screen.paragraph(remark.text, "yellow", indent=2)
+    for line in remark.commands:
+        screen.command("  ", line)
+    for text in remark.more:
+        screen.paragraph(text, "yellow", indent=2)
 
 
 def _account(screen: Screen, account: Account | None) -> None:

@@ -6,17 +6,16 @@ Hookmon's own calls at that time (the patching of watched modules, its own impor
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from hookmon.collector.store import Node
 from hookmon.core.plan import IMPORT, OWN
+from hookmon.core.record import Record
 
 _OURS = -2
 """Stands for the place of a node below hookmon's own calls."""
 
 
-@dataclass(slots=True)
-class ImportRow:
+class ImportRow(Record, slots=True):
     """One module where it was imported. `parent` is an index into the rows, -1 where no import is around it.
 
     The figures are sums over all processes. `total_ns` has everything inside, `self_ns` all but the modules that it imported.

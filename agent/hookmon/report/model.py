@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 from hookmon.collector.counters import Walk, by_status, walk_of
-from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched
+from hookmon.collector.store import BlindSpot, CallSeries, InFlight, Node, Process, Run, Sample, Watched, no_collection
 from hookmon.core.globs import is_glob
 from hookmon.core.plan import IMPORT, OWN
+from hookmon.core.record import Record
 from hookmon.report import notes
 from hookmon.report.account import Account, account_of
 from hookmon.report.calls import CallRow, KindRow, by_kind, by_name, merge_alike
@@ -25,11 +24,14 @@ from hookmon.report.titles import window_of
 from hookmon.report.transactions import TransactionRow, transactions
 from hookmon.report.watches import WatchGroup, fold
 
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
+
 _SHORT_RUN_NS = 60_000_000_000
 
 
-@dataclass(slots=True)
-class Header:
+class Header(Record, slots=True):
     """The run itself. `overhead_share` is of `cpu_ns`, or of `duration_ns` where no CPU time is known."""
 
     id: int
@@ -71,8 +73,7 @@ class Header:
         return "attached while it ran" if self.attached_after_ns else "exit code unknown"
 
 
-@dataclass(slots=True)
-class Report:
+class Report(Record, slots=True):
     """One run, ready to be shown."""
 
     header: Header
@@ -108,6 +109,7 @@ class Report:
     started_ns: int  # CLOCK_MONOTONIC: what the times of examples and processes are counted from
 
 
+@no_collection()
 def build(run: Run) -> Report:
     """Return the report of a run."""
     walk = walk_of(run.nodes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from shlex import join, quote
 
 from hookmon.collector.store import InFlight, Run
-from hookmon.core.layout import MOST_NAMES_OF_A_TARGET, OTHER_NAMES
+from hookmon.core.layout import ENGINE_NOTES, MOST_NAMES_OF_A_TARGET, OTHER_NAMES
+from hookmon.core.record import Record
 from hookmon.report.calls import CallRow
 from hookmon.report.texts import count, duration, inert, listing
 from hookmon.report.watches import WatchGroup
@@ -14,8 +14,7 @@ from hookmon.report.watches import WatchGroup
 _MOST_FAILING = 3
 
 
-@dataclass(slots=True)
-class Note:
+class Note(Record, slots=True):
     """A sentence of ours, and the foreign name that it is about, "" for none."""
 
     subject: str
@@ -74,11 +73,8 @@ def remarks(run: Run, calls: list[CallRow], names: list[CallRow]) -> list[Note]:
         found.append(Note("", "hookmon itself was killed during this run; these are all the figures that could still be read."))
     elif run.state == "running":
         found.append(Note("", "This run goes on; these are the figures so far."))
-    if calls and run.engine == "pure":
-        text = (
-            "The pure engine counted, which costs ten times as much a call as the compiled one. That is there where hookmon is "
-        )
-        found.append(Note("", f"{text}installed with a C compiler into the environment of the program."))
+    if calls and run.engine == "pure" and not any(spot.kind in ENGINE_NOTES for spot in run.blind_spots):  # else the head says it
+        found.append(Note("", "The pure engine counted, which costs ten times as much a call as the compiled one."))
     if run.unnamed_calls:
         lost = count(run.unnamed_calls, "call")
         found.append(Note("", f"The call tree was full: {lost} counted by name, without the place they came from."))

@@ -16,9 +16,12 @@ from base64 import b64encode
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from hookmon.report.texts import inert, inert_json
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 ASSETS = Path(__file__).parent / "assets"
 RUN, DIFF, HISTORY = "run", "diff", "history"

@@ -9,11 +9,10 @@ joined with it. What is below a hundredth of the time, or has no room, is added 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hookmon.collector.counters import Walk, walk_of
 from hookmon.collector.store import Node, Run
 from hookmon.core.plan import OWN_OPTION
+from hookmon.core.record import Record, field
 from hookmon.report.texts import count, location
 
 MOST_ROWS = 19
@@ -26,8 +25,7 @@ _DEEPEST = 40
 _PASSES_ON = 0.97  # of its time to one other function: then it is joined with that one
 
 
-@dataclass(slots=True)
-class OwnRow:
+class OwnRow(Record, slots=True):
     """One row of the tree: a function of the program's own, what a pack counts of one kind, or, with `hidden`, all smaller ones.
 
     `depth` is 0 for the outermost. `names` are the functions that are joined, the last of which `self_ns` and `calls` are
@@ -49,8 +47,7 @@ class OwnRow:
     given_up: bool = False
 
 
-@dataclass(slots=True)
-class OwnFunction:
+class OwnFunction(Record, slots=True):
     """One function with what it did itself, wherever it was called. Shares are of the time of all watched calls.
 
     `given_up` says that only its first calls were counted: later ones are in the time of their callers.
@@ -68,8 +65,7 @@ class OwnFunction:
     given_up: bool = False
 
 
-@dataclass(slots=True)
-class Own:
+class Own(Record, slots=True):
     """The time in watched calls, `whole_ns`; its tree; and all functions, those with most self time first."""
 
     whole_ns: int

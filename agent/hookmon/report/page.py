@@ -7,14 +7,17 @@ with any version.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import Any
 
 from hookmon.core.histogram import coarsen
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.record import asdict
 from hookmon.report.formats.json import as_json, figures_of
 from hookmon.report.model import Report
 from hookmon.report.texts import count, duration, ending
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _MOST_NODES = 20_000  # of the flame graph, the ones with the most time; the browser draws the wider ones only
 

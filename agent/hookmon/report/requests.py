@@ -5,9 +5,8 @@ In: the transactions and findings of a report. Out: lines on a Screen.
 
 from __future__ import annotations
 
-from rich.cells import cell_len
-
 from hookmon.core.plan import CLIENT_KINDS, GC, IMPORT, OWN
+from hookmon.report.cells import cell_len
 from hookmon.report.computing import sentence
 from hookmon.report.findings import Finding
 from hookmon.report.screen import Column, Piece, Screen

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import cached_property
 
 from hookmon.collector.store import Run, SampledFrame
+from hookmon.core.record import Record, field
 from hookmon.report.texts import location
 from hookmon.report.transactions import MAIN, belongings
 
@@ -26,8 +26,7 @@ _CALLBACK = "callback "  # no target begins so
 _INSTALLED = ("/site-packages/", "/dist-packages/")
 
 
-@dataclass(slots=True)
-class LineRow:
+class LineRow(Record, slots=True):
     """A line that was at work: `share` is of the samples of its row.
 
     `caller` is the program's own line that led there, "" where it is that line. `calls` are watched calls made from either that
@@ -42,8 +41,7 @@ class LineRow:
     calls: list[str]
 
 
-@dataclass(slots=True)
-class SampledCall:
+class SampledCall(Record, slots=True):
     """The samples that fall under one watched call: it is the innermost one on their stacks.
 
     `transactions` are those that they may belong to: one where that is known, `(main)` for what is in none. `names` are those of
@@ -69,8 +67,7 @@ class SampledCall:
         return _one_of(self.names) if self.names else "(no watched call)"
 
 
-@dataclass(slots=True)
-class FunctionRow:
+class FunctionRow(Record, slots=True):
     """One function, watched or not. `self_samples` are those in which it was the innermost one, `total_samples` those it was in.
 
     `line` is its first one, 0 where that is not known; `target` that of its watch, "" for none. Shares are of all samples.
@@ -86,8 +83,7 @@ class FunctionRow:
     total_share: float
 
 
-@dataclass(slots=True)
-class Sampling:
+class Sampling(Record, slots=True):
     """All samples of a run. `lost` could not be read, of `mended` ones a part of the stack was put back.
 
     The samples stand for `ready_ns`, the time in which threads had a processor or were ready for one. `cpu_ns` is what their
@@ -331,8 +327,7 @@ class _CallTree:
         return found
 
 
-@dataclass(slots=True)
-class Branch:
+class Branch(Record, slots=True):
     """One function at one place of the stacks. `parent` is an index into the branches, -1 for none."""
 
     parent: int

@@ -1,20 +1,21 @@
 """A screen of lines: how wide it is, whether it has colours, which characters it knows.
 
-Of rich it takes how wide characters are, no more: its console takes as long to import as a report of 5,000 places to read. A
-terminal gets the eight colours of its own theme; NO_COLOR, FORCE_COLOR and TERM=dumb decide as https://no-color.org and
+A terminal gets the eight colours of its own theme; NO_COLOR, FORCE_COLOR and TERM=dumb decide as https://no-color.org and
 https://force-color.org say, NO_COLOR first. Anything that is no terminal gets plain text.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from shlex import quote, split
-from typing import TextIO
 
-from rich.cells import cell_len, set_cell_size
-
+from hookmon.core.record import Record
+from hookmon.report.cells import cell_len, cut_to
 from hookmon.report.texts import inert, without_commands
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 PIPED_WIDTH = 100
 NARROWEST = 40
@@ -34,8 +35,7 @@ Piece = tuple[str, str]
 """Text and its style, "" for none: one of bold, dim, red, green, yellow, cyan, or several with blanks between."""
 
 
-@dataclass(frozen=True)
-class Column:
+class Column(Record, frozen=True):
     """A column of a table. The highest `rank` goes first where space is short, 0 stays.
 
     `least` is the width that a column may be cut down to; 0 means that it is shown whole or not at all. It is cut in the middle,
@@ -82,7 +82,7 @@ class Screen:
         """Return clean text shortened to a width in columns."""
         if cell_len(text) <= width:
             return text
-        return set_cell_size(text, max(0, width - 1)) + ("~" if self._is_ascii else "…")
+        return cut_to(text, max(0, width - 1)) + ("~" if self._is_ascii else "…")
 
     def cut_list(self, text: str, width: int) -> str:
         """Return clean text shortened to a width in columns, an enumeration behind one of its commas."""

@@ -6,15 +6,14 @@ In: the series and samples of a run. Out: points in the order of time. Intervals
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 from hookmon.collector.store import CallSeries, Sample
 from hookmon.core.errors import RunFileError
 from hookmon.core.histogram import COARSE_SUB_BUCKETS, buckets_at, middle_ns
+from hookmon.core.record import Record
 
 
-@dataclass(slots=True)
-class Point:
+class Point(Record, slots=True):
     """What ended within one interval. `at_ns` is its beginning, from the start of the run; percentiles are within 9 %."""
 
     at_ns: int
@@ -26,8 +25,7 @@ class Point:
     p99_ns: int
 
 
-@dataclass(slots=True)
-class CallPoints:
+class CallPoints(Record, slots=True):
     """The points of one name; `(other)` stands for all that have no row of their own."""
 
     name: str
@@ -36,8 +34,7 @@ class CallPoints:
     points: list[Point]
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(Record, slots=True):
     """What all processes used together in one interval; `rss_bytes` is the most at any moment of it."""
 
     at_ns: int

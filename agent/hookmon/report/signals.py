@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hookmon.collector.store import Signal
 from hookmon.core import layout
 from hookmon.core.histogram import middle_ns, middle_of_amounts, quantiles_ns
+from hookmon.core.record import Record
 from hookmon.report.texts import count as amount
 from hookmon.report.texts import duration, location, short_place, size
 
@@ -15,8 +14,7 @@ _BEYOND = 2**62
 _LONGEST = 1e15  # what is written out
 
 
-@dataclass(slots=True)
-class SignalRow:
+class SignalRow(Record, slots=True):
     """One signal. All but `count` are in its unit; `mean` and percentiles are those of a histogram, else 0."""
 
     name: str

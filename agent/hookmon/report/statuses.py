@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from hookmon.collector.counters import CallKey, Counters
+from hookmon.core.record import Record
 from hookmon.report.texts import count, duration
 
 NO_STATUS = "none"
@@ -14,8 +14,7 @@ NO_STATUS = "none"
 _MOST_TOLD = 4
 
 
-@dataclass(slots=True)
-class StatusRow:
+class StatusRow(Record, slots=True):
     """The requests of a name with one status, "503", or with those of a class that are not counted one by one, "5xx"."""
 
     status: str

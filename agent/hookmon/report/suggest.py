@@ -9,10 +9,10 @@ it tells nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from hookmon.collector.store import Node, Run
+from hookmon.core.record import Record, field
 from hookmon.report.own import is_own_run
 from hookmon.report.texts import location
 
@@ -28,8 +28,7 @@ _HOLDS_ALL = 0.85
 _NESTED = "<"  # in the name of what cannot be found by it: a lambda, a comprehension
 
 
-@dataclass(slots=True)
-class Suggested:
+class Suggested(Record, slots=True):
     """A function to watch. `calls` is 0 where the run was sampled. Shares are of the time, or samples, of the whole run."""
 
     module: str
@@ -40,8 +39,7 @@ class Suggested:
     total_share: float
 
 
-@dataclass(slots=True)
-class Suggestion:
+class Suggestion(Record, slots=True):
     """Functions to watch, those with most self time first, and the share of the time that lies in one of them."""
 
     is_sampled: bool
@@ -49,8 +47,7 @@ class Suggestion:
     functions: list[Suggested] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(Record, slots=True):
     """A place in a tree of calls; `key` is the function, "" for what cannot be chosen. `is_covered`: a pack watches it anyway."""
 
     parent: int

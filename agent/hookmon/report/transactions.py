@@ -7,13 +7,13 @@ by kind they share what the transaction itself spent waiting or working, and nev
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import ceil
 
 from hookmon.collector.counters import Counters, Walk, walk_of
 from hookmon.collector.store import Example, Node
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.record import Record, field, replace
 from hookmon.core.traceparent import SAMPLED, ids_of_spans
 from hookmon.report.computing import Computing, MeasuredSums, computing_of
 from hookmon.report.statuses import StatusRow
@@ -24,8 +24,7 @@ MAIN = "(main)"
 """The name of what belongs to no transaction."""
 
 
-@dataclass(slots=True)
-class ChildRow:
+class ChildRow(Record, slots=True):
     """All calls of one name within transactions of one name; of a client's calls those from one line.
 
     `part` says that they are parts of other calls, as the rows of a statement.
@@ -61,8 +60,7 @@ class ChildRow:
         return not (self.part or self.waits)
 
 
-@dataclass(slots=True)
-class SpanRow:
+class SpanRow(Record, slots=True):
     """One call of an example. `depth` 1 is called by the transaction itself; lane 0 is the transaction's own."""
 
     name: str
@@ -77,8 +75,7 @@ class SpanRow:
     span_id: str = ""
 
 
-@dataclass(slots=True)
-class ExampleRow:
+class ExampleRow(Record, slots=True):
     """A transaction, whole; `left_out` shorter calls found no room. `computed_ns` is None where it was not measured.
 
     `reasons` say why it was kept: "slowest", "first failed". `window_ns` is how long the last window is that it was kept for, 0
@@ -103,8 +100,7 @@ class ExampleRow:
     is_sampled: bool = False  # as its caller has said
 
 
-@dataclass(slots=True)
-class TransactionRow:
+class TransactionRow(Record, slots=True):
     """All transactions of one name. `by_kind` splits `figures.total_ns`; `children` come by their self time."""
 
     name: str
@@ -118,8 +114,7 @@ class TransactionRow:
     statuses: list[StatusRow] = field(default_factory=list)  # of requests, by their status
 
 
-@dataclass(slots=True)
-class _Child:
+class _Child(Record, slots=True):
     figures: Counters = field(default_factory=Counters)
     most: int = 0
     most_together: int = 0
@@ -134,8 +129,7 @@ class _Child:
 _ChildKey = tuple[str, str, str, str, str, bool, bool]  # name, kind, target, call site, place, waits, part
 
 
-@dataclass(slots=True)
-class _Group:
+class _Group(Record, slots=True):
     figures: Counters = field(default_factory=Counters)
     children: dict[_ChildKey, _Child] = field(default_factory=dict)
     sites: dict[tuple[str, str, str], str] = field(default_factory=dict)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from hookmon.collector.store import Watched
+from hookmon.core.record import Record, field
 
 ACTIVE = ("active", "unused")
 """States of a watch that is in place: with and without a call."""
@@ -14,8 +14,7 @@ ABSENT = ("never imported",)
 """States of a watch whose library this program did not use."""
 
 
-@dataclass(slots=True)
-class WatchGroup:
+class WatchGroup(Record, slots=True):
     """The watches of one pack, or the user's own where `pack` is empty."""
 
     pack: str

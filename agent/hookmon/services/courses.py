@@ -7,20 +7,19 @@ makes them. Pure computation.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.rows import CallSeries, Sample
 from hookmon.collector.series import MOST_INTERVALS, MOST_NAMES, points_text
 from hookmon.core.histogram import coarsen
+from hookmon.core.record import Record
 from hookmon.services.clock import HOUR_S, MINUTE_S
 from hookmon.services.places import STATUS, SUMS, WHOLE, Counts, Place
 
 _CALLS, _ERRORS, _TOTAL_NS = (SUMS.index(name) for name in ("calls", "errors", "total_ns"))
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(Record, frozen=True, slots=True):
     """One row of a window. `start` is 0 for an hour, which is of all starts together."""
 
     at_s: int

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from hookmon.collector.columns import check
 from hookmon.collector.examples import LiveExample
 from hookmon.collector.rows import Example
+from hookmon.core.record import Record
 from hookmon.services import limits
 from hookmon.services.clock import minute_of
 from hookmon.services.packing import pack_value, unpack_value
 from hookmon.services.places import Place, flags_of, is_sound, node_of
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
     from hookmon.services.store import ServiceStore
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 _TEN = 10  # minutes
 
 
-@dataclass(slots=True)
-class ExampleText:
+class ExampleText(Record, slots=True):
     """A transaction that was kept whole, as the store has it."""
 
     name: str

@@ -7,9 +7,7 @@ service what `collector.live.LiveRun` is to a run, and runs where that does: it 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from hookmon.collector.counters import sum_of
 from hookmon.collector.feed import Snapshot
@@ -17,7 +15,9 @@ from hookmon.collector.live import LiveRun
 from hookmon.collector.metrics import Signal, add_signals
 from hookmon.collector.store import Run, RunFile
 from hookmon.collector.switches import Switched
+from hookmon.core.record import replace
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree
 

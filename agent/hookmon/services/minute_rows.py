@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
 
+from hookmon.core.record import Record
 from hookmon.services.packing import pack, pack_one, unpack, unpack_one
 from hookmon.services.places import Counts
 from hookmon.services.store import numbers
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(Record, frozen=True, slots=True):
     """What came since a start was written last: all transactions together, each of them by place, calls by place, CPU time."""
 
     whole: Counts

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from hookmon.collector.counters import CallKey, Counters
+from hookmon.core.record import Record
 from hookmon.services.packing import unpack_some
 from hookmon.services.places import PART, STATUS, SUMS, Counts
 from hookmon.services.reading import id_of, own_places, pieces, read_piece, rows_of
@@ -20,8 +20,7 @@ _NEEDED = SUMS.index("untimed") + 1
 _NOTHING: dict[int, Counts] = {}
 
 
-@dataclass(slots=True)
-class Names:
+class Names(Record, slots=True):
     """What was counted in one minute or hour, `length_s` seconds from `at_s` on, of all starts together.
 
     Counters have calls, errors, times and the histogram, and nothing of coroutines.

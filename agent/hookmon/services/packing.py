@@ -10,9 +10,12 @@ import json
 import zlib
 from collections.abc import Iterable, Mapping, Set
 from itertools import chain
-from typing import Any
 
 from hookmon.services.places import PEAKS, SUMS, Counts
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 _INTEGERS = {int}
 _LARGEST_BYTES = 32 * 1024 * 1024  # unpacked

@@ -9,17 +9,18 @@ of thousands of nodes has some hundred places, and sums by name, by transaction 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import add, attrgetter, sub
-from typing import TYPE_CHECKING, NamedTuple
 
 from hookmon.collector.counters import Counters
 from hookmon.collector.records import RawNode
 from hookmon.collector.rows import Node, Status
+from hookmon.collector.yielding import NODES_A_LOOK, nothing
 from hookmon.core import histogram, layout
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.record import NamedTuple, Record, field
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.records import RawStatus
 
@@ -82,8 +83,7 @@ def is_sound(place: Place) -> bool:
 ALL = Place(-1, "", WHOLE, "", "", 0)
 
 
-@dataclass(slots=True)
-class Counts:
+class Counts(Record, slots=True):
     """What was counted at one place. `sums` are those of SUMS, `peaks` those of PEAKS; `min_ns` is 0 where no call was timed.
 
     Differences may be below zero: a transaction that gets its name late takes its calls along.
@@ -188,26 +188,32 @@ class Places:
             found[number] = self.number(found.get(place.parent, -1), *place[1:])
         return found
 
-    def count(self, trees: Iterable[tuple[Sequence[Node | RawNode], Iterable[Status | RawStatus]]]) -> list[Counts]:
+    def count(
+        self,
+        trees: Iterable[tuple[Sequence[Node | RawNode], Iterable[Status | RawStatus]]],
+        look: Callable[[], None] = nothing,
+    ) -> list[Counts]:
         """Return the sums of some call trees, by the numbers of places; there may be new ones, all of which are in `rows` then.
 
-        A number may stand for a place at which nothing was counted.
+        `look` is called now and then. A number may stand for a place at which nothing was counted.
         """
         found: dict[int, Counts] = {0: Counts()}
         for nodes, statuses in trees:
-            numbers = self._add(nodes, found)
+            numbers = self._add(nodes, found, look)
             for row in statuses:
                 number = self.number(numbers[row.node], str(row.status), STATUS, "", "", 0)
                 found.setdefault(number, Counts()).add(_of_status(row))
         return [found.get(number) or Counts() for number in range(len(self.rows))]
 
-    def _add(self, nodes: Sequence[Node | RawNode], found: dict[int, Counts]) -> list[int]:
+    def _add(self, nodes: Sequence[Node | RawNode], found: dict[int, Counts], look: Callable[[], None]) -> list[int]:
         """Add a call tree; return the numbers of the places of its nodes."""
         numbers: list[int] = []
         holders: list[int] = []  # below which place the children of a node stand
         is_inside: list[bool] = []  # a transaction
         all_flags = [flags_of(node) for node in nodes]
         for node, flags in zip(nodes, all_flags, strict=True):
+            if not len(numbers) % NODES_A_LOOK:
+                look()
             above = node.parent
             inside = above >= 0 and is_inside[above]
             is_entry = bool(flags & ENTRY) and not inside

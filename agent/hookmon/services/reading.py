@@ -9,22 +9,25 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
 
 from hookmon.collector.columns import check
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.core.errors import StoreError
+from hookmon.core.record import Record, field
 from hookmon.services.clock import HOUR_S, MINUTE_S, MINUTES, hour_of, minute_of
 from hookmon.services.courses import Piece
 from hookmon.services.packing import unpack, unpack_one, unpack_some
 from hookmon.services.places import Counts, Place, is_sound
 from hookmon.services.store import ServiceStore
 
-T = TypeVar("T")
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
 
 RUNNING, ENDED, RECOVERED, LOST = "running", "ended", "recovered", "lost"
 """States of a start. A start that says it is running may have a launcher that was killed: see `recovery`."""
@@ -36,8 +39,7 @@ _FINE_S = 6 * HOUR_S
 """Windows up to so long are added up from minutes, as far as there are any; of longer ones whole hours are taken."""
 
 
-@dataclass(slots=True)
-class Service:
+class Service(Record, slots=True):
     """One service. `first_s` and `last_s` are the first and the last moment that is known of it."""
 
     name: str
@@ -48,8 +50,7 @@ class Service:
     limits: list[str]  # what was dropped or put together for want of room, a sentence each
 
 
-@dataclass(slots=True)
-class Start:
+class Start(Record, slots=True):
     """One `hookmon run` of a service: a mark in its history. `ended_s` is None while it runs, or where nobody saw the end."""
 
     id: int
@@ -70,8 +71,7 @@ class Start:
     switched: str  # when it was off, as `off` has it
 
 
-@dataclass(slots=True)
-class Point:
+class Point(Record, slots=True):
     """What was counted in one minute or hour, `length_s` seconds from `at_s` on."""
 
     at_s: int
@@ -79,8 +79,7 @@ class Point:
     counters: Counters
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(Record, slots=True):
     """What a service used in one minute or hour. Sizes are those at the end of the minute; of an hour, the most of any minute."""
 
     at_s: int
@@ -92,8 +91,7 @@ class Usage:
     launcher_rss_bytes: int
 
 
-@dataclass(slots=True)
-class Stretch:
+class Stretch(Record, slots=True):
     """What the store has of a window: counts by the ids of places, for all starts together.
 
     `since_s` and `until_s` are where it begins and ends really: at whole minutes, or at whole hours where there are no minutes.

@@ -7,20 +7,20 @@ as it is, to be written after the next minute.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from time import process_time_ns
-from typing import TYPE_CHECKING
-
-import psutil
 
 from hookmon.collector import run_folder
 from hookmon.collector.examples import LiveExample
+from hookmon.collector.identity import memory_of
 from hookmon.collector.worker import Worker
+from hookmon.collector.yielding import nothing
 from hookmon.core.errors import StoreError
+from hookmon.core.record import replace
 from hookmon.services.clock import MINUTE_S, Clock, minute_of
 from hookmon.services.examples import pick
 from hookmon.services.off import pack_stretches, stretches_of
@@ -28,6 +28,7 @@ from hookmon.services.places import Places
 from hookmon.services.reading import ENDED
 from hookmon.services.writing import About, StartWriter, State
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.collector.feed import CallTree, LiveProcess, Snapshot
     from hookmon.collector.store import Run
@@ -80,7 +81,7 @@ class Recorder:
         """Add up what the run has counted, and lay it ready to be written."""
         if snapshot.ended:
             return  # `end` has it all
-        state = self._state(snapshot.at_ns, snapshot.trees(), snapshot.examples)
+        state = self._state(snapshot.at_ns, snapshot.trees(), snapshot.examples, snapshot.look)
         state.cpu_ns = self._cpu.add(snapshot.processes)
         state.rss_bytes = sum(process.rss_bytes for process in snapshot.processes)
         state.processes = len(snapshot.processes)
@@ -99,7 +100,9 @@ class Recorder:
         self._lay_ready(state)
         return self._worker.end(run)
 
-    def _state(self, at_ns: int, trees: Iterable[CallTree], examples: Iterable[LiveExample]) -> State:
+    def _state(
+        self, at_ns: int, trees: Iterable[CallTree], examples: Iterable[LiveExample], look: Callable[[], None] = nothing
+    ) -> State:
         """Return what was counted until a moment. What is new in it belongs to the minute in the middle since the last one.
 
         A look that comes late still finds its minute. After a pause of minutes nobody knows when the calls were made.
@@ -109,7 +112,7 @@ class Recorder:
         middle_s = now_s - passed_ns / 2e9 if passed_ns < _LONG_NS else now_s
         new = [example for example in examples if example.row.started_ns + example.row.duration_ns > self._noted_ns]
         self._noted_ns = max(self._noted_ns, at_ns)
-        counts = self._places.count(trees)
+        counts = self._places.count(trees, look)
         return State(
             now_s,
             minute_of(middle_s),
@@ -130,8 +133,8 @@ class Recorder:
 def _own_rss_bytes() -> int:
     """Return the memory of this process, 0 where it cannot be read: there may be no descriptor left."""
     try:
-        return int(psutil.Process().memory_info().rss)
-    except (psutil.Error, OSError):
+        return memory_of(os.getpid())
+    except OSError:
         return 0
 
 

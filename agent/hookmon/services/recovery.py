@@ -11,15 +11,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import run_folder
 from hookmon.collector.recover import complete, launcher_is_alive
 from hookmon.collector.store import Run, RunFile
 from hookmon.core.errors import RunFileError
+from hookmon.core.record import Record
 from hookmon.services.clock import minute_of
 from hookmon.services.off import pack_stretches, stretches_of
 from hookmon.services.places import Places
@@ -27,14 +26,17 @@ from hookmon.services.reading import ENDED, LOST, RECOVERED, RUNNING
 from hookmon.services.store import ServiceStore
 from hookmon.services.writing import About, StartWriter, State
 
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
+
 _PATIENCE_S = 2.0  # a program waits for its start
 
 _SILENT_S = 600
 """A start of which nobody here can tell whether it lives writes each minute if it does."""
 
 
-@dataclass(slots=True)
-class Whole:
+class Whole(Record, slots=True):
     """A start as it is now. `end` is the state it has come to, "" while a launcher or a process of it lives."""
 
     run: Run

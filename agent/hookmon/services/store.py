@@ -26,11 +26,15 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from hookmon.collector import places
 from hookmon.collector.database import keep_from_git
 from hookmon.core.errors import StoreError
+from hookmon.services import copying
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 FILE_NAME = "services.sqlite"
 APPLICATION_ID = 0x686B7376  # "hksv"
@@ -134,12 +138,22 @@ class ServiceStore:
     def _begin_look(self) -> sqlite3.Connection:
         if not self.path.exists():
             return _empty()
+        try:
+            return self._begin_look_here()
+        except sqlite3.OperationalError:
+            if os.access(self.path.parent, os.W_OK):
+                raise
+        with copying.copied(self.path) as copy:
+            return ServiceStore(copy)._begin_look_here()
+
+    def _begin_look_here(self) -> sqlite3.Connection:
         with self._connected("ro") as connection:
             if not _is_made(connection):  # somebody is just about to
                 connection.close()
                 return _empty()
             self._check(connection)
             connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM services").fetchone()  # what is seen is fixed, and all files are open
         return connection
 
     @contextmanager

@@ -10,9 +10,8 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-import psutil
-
 from hookmon.collector.examples import LiveExample
+from hookmon.collector.identity import memory_of
 from hookmon.collector.rows import BlindSpot, Process, Status
 from hookmon.collector.store import Run, RunFile
 from hookmon.core.errors import RunFileError
@@ -144,8 +143,8 @@ def _rss_bytes(found: Whole) -> int:
     rss_bytes = 0
     for row in found.run.processes if found.is_local else ():
         if row.state == "running":
-            with suppress(psutil.Error, ValueError, OverflowError):
-                rss_bytes += psutil.Process(row.pid).memory_info().rss
+            with suppress(OSError):
+                rss_bytes += memory_of(row.pid)
     return rss_bytes
 
 

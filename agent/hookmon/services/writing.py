@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, field
 
+from hookmon.core.record import Record, field
 from hookmon.services import limits
 from hookmon.services.clock import hour_of
 from hookmon.services.examples import ExampleText, add_examples
@@ -23,8 +23,7 @@ from hookmon.services.store import ServiceStore, numbers
 _WHOLE = 0  # the id of places.ALL, which has no row
 
 
-@dataclass(frozen=True, slots=True)
-class About:
+class About(Record, frozen=True, slots=True):
     """One `hookmon run` of a service."""
 
     service: str
@@ -38,8 +37,7 @@ class About:
     started_s: float
 
 
-@dataclass(slots=True)
-class State:
+class State(Record, slots=True):
     """What a start has counted and used until a moment.
 
     `minute` is the one that what is new belongs to. `end` is the state that the start is in from now on, "" while it runs.
@@ -63,8 +61,7 @@ class State:
     switched: str | None = None  # when it was off, as `off` has it; None: nobody can tell any more
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
+class _Known(Record, frozen=True, slots=True):
     """What the store has of a start: how often that was written to, the ids of places by their numbers, the totals by id.
 
     `used` is CPU time, of processes and launcher. `counts` are those of the last state that was written, by number.

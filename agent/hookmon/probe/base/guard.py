@@ -5,9 +5,12 @@ what is no Exception (KeyboardInterrupt and the like), and what the program's si
 Python runs those between any two of our steps.
 """
 
-import sys
-from _thread import RLock
-from posix import register_at_fork
+try:  # where no import is put off, and no filter for that is asked (`eager` sees to all others of ours)
+    import sys
+    from _thread import RLock
+    from posix import register_at_fork
+finally:
+    pass
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,9 +60,27 @@ def shielded_import(otherwise: "Otherwise") -> "Callable[[Callable[P, R]], Calla
     """Do what `shielded` does, without the lock: for functions that import, and so wait for threads that import."""
 
     def decorate(function: "Callable[P, R]") -> "Callable[P, R | Otherwise]":
-        return _shield(function, function.__name__, otherwise)
+        return _shield(eagerly(function), function.__name__, otherwise)
 
     return decorate
+
+
+def eagerly(function: "Callable[P, R]") -> "Callable[P, R]":
+    """Have what a function imports imported at once, where Python would put all imports off; see `eager`."""
+    own: Any = sys
+    if getattr(own, "get_lazy_imports", str)() != "all":  # CPython 3.15
+        return function
+
+    def call(*args: "P.args", **kwargs: "P.kwargs") -> "R":
+        from hookmon.probe.base.eager import Eager
+
+        stretch = Eager()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            stretch.end()
+
+    return call
 
 
 def _shield(function: "Callable[P, R]", name: str, otherwise: "Otherwise") -> "Callable[P, R | Otherwise]":
@@ -159,3 +180,10 @@ def _renew_lock() -> None:
     lock._at_fork_reinit()
     for _ in range(held):
         lock.acquire()
+
+
+@after_fork
+def _end_eager_stretches() -> None:
+    eager: Any = sys.modules.get("hookmon.probe.base.eager")
+    if eager is not None:
+        eager.end_those_of_others()

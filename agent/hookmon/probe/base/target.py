@@ -13,6 +13,7 @@ import sys
 from hookmon.core import layout
 from hookmon.core.plan import CLIENT_KINDS, GC
 from hookmon.probe.base.guard import shielded
+from hookmon.probe.engine import choose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,30 +23,43 @@ if TYPE_CHECKING:
 _PLUMBING = frozenset(("hookmon", "asyncio", "concurrent", "contextlib", "functools", "threading"))
 
 
-class Target:
-    """One callable of the program, as it is watched."""
+@choose
+class TargetFields:
+    """What the engine reads of a target: on these depends what its places in the call tree are."""
 
     __slots__ = (
-        "_spans",
-        "cost_ns",
         "entry",
         "flags",
         "has_sites",
         "is_all_own",
-        "is_off",
         "is_sampled",
         "kind",
+        "may_be_covered",
         "nested",
         "nodes",
-        "pack",
         "package",
-        "path",
         "place",
         "recursions",
-        "sited",
-        "switched_at",
-        "templates",
     )
+
+    entry: bool
+    flags: int
+    has_sites: bool
+    is_all_own: bool
+    is_sampled: bool
+    kind: str
+    may_be_covered: bool
+    nested: bool
+    nodes: list[Any]
+    package: str
+    place: str
+    recursions: list[Any]
+
+
+class Target(TargetFields):
+    """One callable of the program, as it is watched."""
+
+    __slots__ = ("_spans", "cost_ns", "is_off", "pack", "path", "sited", "switched_at", "templates")
 
     def __init__(
         self,
@@ -72,6 +86,7 @@ class Target:
         self.package = package
         self.nested = nested
         self.entry = entry
+        self.may_be_covered = (kind in CLIENT_KINDS or (entry and kind == "request")) and not nested  # see tree.is_covered
         self.has_sites = True  # it is kept where a call came from
         self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS | part * layout.FLAG_PART
         self.sited = kind in CLIENT_KINDS and not waits
@@ -107,12 +122,16 @@ class Target:
         return span
 
 
+@choose
 class Span:
-    """A name under which calls of a target are counted: the key of the call tree. `site` is "" where it is no part of it."""
+    """A name under which calls of a target are counted: the key of the call tree. `site` is "" where it is no part of it.
+
+    `made_at` is where its first coroutine was made, "" for none.
+    """
 
     __slots__ = ("made_at", "name", "site", "target")
 
-    def __init__(self, target: Target, name: str, site: str = "") -> None:
+    def __init__(self, target: Target, name: str, site: str = "", /) -> None:
         self.target = target
         self.name = name
         self.site = site

@@ -53,7 +53,7 @@ read_message(PyObject *message)
     if (is_text(type, text_start)) {
         PyObject *status = item(message, name_status);
         Transaction *transaction = status && PyLong_Check(status) ? open_transaction() : NULL;
-        if (transaction && is_text(transaction->node->kind, text_request)) {
+        if (transaction && transaction->node->is_request) {
             transaction->status = PyLong_AsLong(status);
         }
         Py_XDECREF(transaction);
@@ -103,7 +103,7 @@ begins_request(PyObject *scope)
         return 0;
     }
     Transaction *transaction = open_transaction();
-    int begins = !transaction || !is_text(transaction->node->kind, text_request);
+    int begins = !transaction || !transaction->node->is_request;
     Py_XDECREF(transaction);
     return begins;
 }

@@ -9,12 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "numbers.h"
+#if PY_MAJOR_VERSION != 3 || PY_MINOR_VERSION > NEWEST_MINOR
+#error "this CPython is newer than those that hookmon knows (core/layout.NEWEST_MINOR); the pure engine serves there"
+#endif
+
+#if defined(Py_GIL_DISABLED) && !defined(HOOKMON_FREE_THREADS)
+#error "the compiled engine is not yet tested as a whole without the GIL; free-threaded builds use the pure engine"
+#endif
+
 #if PY_VERSION_HEX < 0x030C0000
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
 #define Py_T_ULONGLONG T_ULONGLONG
 #define Py_T_PYSSIZET T_PYSSIZET
 #define Py_T_INT T_INT
+#define Py_T_UINT T_UINT
 #define Py_T_LONG T_LONG
 #define Py_T_SHORT T_SHORT
 #define Py_T_BOOL T_BOOL
@@ -29,3 +39,14 @@
 #else
 #define OWN_TO_THREAD static _Thread_local
 #endif
+
+/* Whether two strings, either of which may be NULL or no string, are one text. */
+static inline int
+is_same_text(PyObject *one, PyObject *other)
+{
+    return one == other || (one && other && PyUnicode_Check(one) && PyUnicode_Check(other) && PyUnicode_Compare(one, other) == 0);
+}
+
+/* Of types. */
+#define SLOT(id, function) {id, (void *)(function)}
+#define PLAIN_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)

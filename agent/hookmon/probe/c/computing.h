@@ -4,6 +4,7 @@
 #include "base.h"
 #include "clock.h"
 #include "interned.h"
+#include "nodes.h"
 #include "numbers.h"
 #include "state.h"
 #include "types.h"
@@ -115,6 +116,15 @@ measure(Transaction *self, Node *entry)
     if (!cpu_clock.reading_ns) {
         calibrate_cpu_clock();
     }
+    LOCK();
+    if (!entry->measuring) {
+        STORE(entry->measuring, PyMem_Calloc(1, sizeof *entry->measuring));
+    }
+    Measuring *share = entry->measuring;
+    UNLOCK();
+    if (!share) {
+        return;
+    }
     int can_measure = cpu_clock.reading_ns > 0;
     if (can_measure && state.getcurrent) {
         PyObject *answer = PyObject_CallNoArgs(state.callbacks.runs_alone);
@@ -122,15 +132,15 @@ measure(Transaction *self, Node *entry)
         Py_XDECREF(answer);
     }
     if (!can_measure) {
-        entry->until_measured = MOST_STANDS_FOR;
+        share->until_measured = MOST_STANDS_FOR;
         return;
     }
-    if (entry->first_measured < FIRST_MEASURED) {
-        entry->wanted = 1;
+    if (share->first_measured < FIRST_MEASURED) {
+        share->wanted = 1;
     }
-    self->stands_for = entry->stands_for ? entry->stands_for : 1;
-    entry->stands_for = entry->wanted;
-    entry->until_measured = 1 + (int32_t)(random_bits() % (uint64_t)(2 * entry->wanted - 1));
+    self->stands_for = share->stands_for ? share->stands_for : 1;
+    share->stands_for = share->wanted;
+    share->until_measured = 1 + (int32_t)(random_bits() % (uint64_t)(2 * share->wanted - 1));
     self->entry = (Node *)Py_NewRef((PyObject *)entry);
     begin_own_part(self);
 }
@@ -139,7 +149,7 @@ measure(Transaction *self, Node *entry)
 static inline void
 measure_share(Transaction *self, Node *entry)
 {
-    if (--entry->until_measured <= 0) {
+    if (!entry->measuring || --entry->measuring->until_measured <= 0) {
         measure(self, entry);
     }
 }
@@ -178,15 +188,19 @@ transaction_end_part(Transaction *self, PyObject *Py_UNUSED(ignored))
 static void
 adapt_share(Node *entry, uint64_t spent_ns, uint64_t duration_ns)
 {
-    entry->readings_ns += spent_ns - entry->readings_ns / MEMORY;
-    entry->duration_ns += duration_ns - entry->duration_ns / MEMORY;
-    if (entry->first_measured < FIRST_MEASURED) {
-        entry->first_measured++;
+    Measuring *share = entry->measuring;
+    if (!share) {
         return;
     }
-    uint64_t duration = entry->duration_ns ? entry->duration_ns : 1;
-    uint64_t wanted = (entry->readings_ns * MOST_COMPUTING_SHARE + duration - 1) / duration;
-    entry->wanted = wanted < 1 ? 1 : wanted > MOST_STANDS_FOR ? MOST_STANDS_FOR : (int32_t)wanted;
+    share->readings_ns += spent_ns - share->readings_ns / MEMORY;
+    share->duration_ns += duration_ns - share->duration_ns / MEMORY;
+    if (share->first_measured < FIRST_MEASURED) {
+        share->first_measured++;
+        return;
+    }
+    uint64_t duration = share->duration_ns ? share->duration_ns : 1;
+    uint64_t wanted = (share->readings_ns * MOST_COMPUTING_SHARE + duration - 1) / duration;
+    share->wanted = wanted < 1 ? 1 : wanted > MOST_STANDS_FOR ? MOST_STANDS_FOR : (int32_t)wanted;
 }
 
 /* Add a measured transaction to the sums of its node. Returns its CPU time, of all lanes (E_ASK). */

@@ -7,17 +7,35 @@
 #include "histogram.h"
 #include "interned.h"
 #include "numbers.h"
+#include "places.h"
 #include "state.h"
 #include "types.h"
+
+enum { TRIES = 9 }; /* to get storage before others do */
 
 /* Return the index of a bucket whose octave the node does not have yet. E_ADD. */
 static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
+    int bucket = bucket_of(duration_ns);
+    Py_ssize_t at = make_octave(node, bucket / SUB_BUCKETS);
+    if (LIKELY(at)) {
+        return at + bucket % SUB_BUCKETS;
+    }
     SavedException saved;
     exception_save(&saved);
-    Py_ssize_t at = 0;
     unsigned epoch = state.epoch;
+#ifdef Py_GIL_DISABLED /* Python would make it twice if two threads were there at the same time */
+    Records *records = (Records *)Py_XNewRef((PyObject *)state.records);
+    for (int left = TRIES; !at && left && records && epoch == state.epoch && node->number && ensure_storage(records, BUCKETS_WORDS); left--) {
+        at = make_octave(node, bucket / SUB_BUCKETS);
+    }
+    Py_XDECREF((PyObject *)records);
+    if (at || (node->number && !is_unknown_fork())) {
+        exception_restore_unless_new(&saved);
+        return epoch == state.epoch && at ? at + bucket % SUB_BUCKETS : node->total + UNTIMED;
+    }
+#endif
     PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
     PyObject *answer =
         duration ? PyObject_CallFunctionObjArgs(state.callbacks.new_bucket, (PyObject *)node, duration, NULL) : NULL;
@@ -70,7 +88,7 @@ count_call(Node *node, uint64_t duration_ns)
 {
     int bucket = bucket_of(duration_ns);
     int32_t octave = bucket / SUB_BUCKETS;
-    int32_t first = node->octave[octave];
+    int32_t first = first_of(node, octave);
     Py_ssize_t at = LIKELY(first) ? first + bucket % SUB_BUCKETS : missing_bucket(node, duration_ns);
     uint64_t *words = state.words; /* only now: I2 */
     Py_ssize_t total = node->total;
@@ -130,7 +148,7 @@ move_call(PyObject *Py_UNUSED(module), PyObject *args)
     }
     if (!(outcome & OUTCOME_UNTIMED)) {
         int bucket = bucket_of(duration_ns);
-        Py_ssize_t first = node->octave[bucket / SUB_BUCKETS];
+        Py_ssize_t first = first_of(node, bucket / SUB_BUCKETS);
         ADD_TO(words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED], -1);
         ADD_TO(words[node->total], -duration_ns);
         ADD_TO(words[other->total], duration_ns);

@@ -165,7 +165,7 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
         ADD_TO(state.words[node->total + ERRORS], 1);
     }
     long status = status_that_counts(self, node, last->outcome);
-    if (is_text(node->kind, text_request) && count_status(self, node, last, status) < 0) {
+    if (node->is_request && count_status(self, node, last, status) < 0) {
         return -1;
     }
     if ((traces ? settle_list(traces) : settle(&own, 1)) < 0) {

@@ -6,6 +6,7 @@
 #include "errors.h"
 #include "interned.h"
 #include "lanes.h"
+#include "places.h"
 #include "nodes.h"
 #include "state.h"
 #include "types.h"
@@ -81,18 +82,23 @@ find_node(Node *parent, PyObject *span)
 static __attribute__((noinline)) Node *
 look_up_node(Node *parent, PyObject *span)
 {
-    PyObject *children = children_of(parent);
-    PyObject *found = children ? PyDict_GetItemWithError(children, span) : NULL; /* nodes that are children stay */
+    PyObject *found = child_of(children_of(parent), span); /* nodes that are children stay */
     if (found) {
         return found == Py_None ? NULL : (Node *)Py_NewRef(found);
-    }
-    if (PyErr_Occurred()) {
-        return NULL;
     }
     if (parent->depth >= DEEPEST) { /* each level takes C stack, which 3.11 does not guard: see recording/recorder.py */
         PyErr_SetString(PyExc_RecursionError, "maximum recursion depth exceeded");
         return NULL;
     }
+#ifndef Py_GIL_DISABLED
+    Node *node = NULL;
+    Charge begun = begin_charge();
+    Made made = make_place(parent, span, &node);
+    end_charge(begun, LONGEST_OWN_NS);
+    if (LIKELY(made != IS_FOR_PYTHON) || PyErr_Occurred()) {
+        return node;
+    }
+#endif
     found = PyObject_CallFunctionObjArgs(state.callbacks.new_node, (PyObject *)parent, span, NULL);
     if (!found) {
         if (PyErr_ExceptionMatches(PyExc_RecursionError)) {

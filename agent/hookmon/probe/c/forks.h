@@ -37,6 +37,35 @@ cover(void *words, size_t size)
     }
 }
 
+/* Say once more that the shard is this process's, before new places are written to it. A child that was made by a bare system call is not
+ * told to the C library either, and two processes would write their records to the same words. So a page is there that is empty in
+ * each child, whoever made it (MADV_WIPEONFORK, Linux 4.14). Without it, only what the C library tells is known. */
+static void
+mark_process(void)
+{
+#ifdef MADV_WIPEONFORK
+    if (!state.fork_mark) {
+        void *page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (page == MAP_FAILED) {
+            return;
+        }
+        if (madvise(page, PAGE_BYTES, MADV_WIPEONFORK)) {
+            munmap(page, PAGE_BYTES);
+            return;
+        }
+        state.fork_mark = page;
+    }
+    *state.fork_mark = 1;
+#endif
+}
+
+/* Say whether this process is a fork of the one that the shard belongs to, and `recorder` does not know of it yet. */
+static inline int
+is_unknown_fork(void)
+{
+    return state.forked || (state.fork_mark && !*state.fork_mark);
+}
+
 /* Begin a new epoch in the child of a fork. The C library calls this after each fork(), os.fork's as well, before anything else and
  * perhaps without the GIL; not after vfork() and posix_spawn(). No lane is of the new epoch, so the next call leaves the hot path,
  * and there `notice_fork` does the rest. */

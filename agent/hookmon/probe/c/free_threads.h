@@ -61,25 +61,6 @@ release_part(PerThread *part)
     UNLOCK();
 }
 
-/* Return the children of the root in this thread, borrowed; NULL with an error. */
-static RARE PyObject *
-children_of_root(void)
-{
-    if (make_part() < 0) {
-        return PyErr_NoMemory();
-    }
-    if (!own_part->children || own_part->epoch != state.epoch) {
-        PyObject *children = PyDict_New();
-        if (!children) {
-            return NULL;
-        }
-        own_part->spares = 0; /* they are of a parent process, too */
-        own_part->epoch = state.epoch;
-        Py_XSETREF(own_part->children, children);
-    }
-    return own_part->children;
-}
-
 /* Have an object stay for good, whose count of references many threads would change. Only who makes it may do so, or who has it. */
 static inline void
 make_immortal(PyObject *object)

@@ -9,9 +9,11 @@
     X(name_close, "close") \
     X(name_current_task, "current_task") \
     X(name_current_tasks, "_current_tasks") \
+    X(name_dunder_name, "__name__") \
     X(name_entry, "entry") \
     X(name_function, "_self_function") \
     X(name_environ_traceparent, "HTTP_TRACEPARENT") \
+    X(name_grow, "grow") \
     X(name_get_running_loop, "_get_running_loop") \
     X(name_headers, "headers") \
     X(name_kind, "kind") \
@@ -28,9 +30,11 @@
     X(name_type, "type") \
     X(no_text, "") \
     X(text_body, "http.response.body") \
+    X(text_gc, "gc") \
     X(text_http, "http") \
     X(text_pathsend, "http.response.pathsend") \
     X(text_request, "request") \
+    X(text_shim, "<shim>") \
     X(text_start, "http.response.start") \
     X(text_websocket, "websocket") \
     X(text_websocket_prefix, "WEBSOCKET ")
@@ -45,10 +49,12 @@ typedef struct {
 #define name_close (state.texts.name_close)
 #define name_current_task (state.texts.name_current_task)
 #define name_current_tasks (state.texts.name_current_tasks)
+#define name_dunder_name (state.texts.name_dunder_name)
 #define name_entry (state.texts.name_entry)
 #define name_function (state.texts.name_function)
 #define name_environ_traceparent (state.texts.name_environ_traceparent)
 #define name_get_running_loop (state.texts.name_get_running_loop)
+#define name_grow (state.texts.name_grow)
 #define name_headers (state.texts.name_headers)
 #define name_kind (state.texts.name_kind)
 #define name_message (state.texts.name_message)
@@ -64,9 +70,11 @@ typedef struct {
 #define name_type (state.texts.name_type)
 #define no_text (state.texts.no_text)
 #define text_body (state.texts.text_body)
+#define text_gc (state.texts.text_gc)
 #define text_http (state.texts.text_http)
 #define text_pathsend (state.texts.text_pathsend)
 #define text_request (state.texts.text_request)
+#define text_shim (state.texts.text_shim)
 #define text_start (state.texts.text_start)
 #define text_websocket (state.texts.text_websocket)
 #define text_websocket_prefix (state.texts.text_websocket_prefix)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base.h"
+#include "children.h"
 #include "control.h"
 #include "errors.h"
 #include "lanes.h"
@@ -110,7 +111,7 @@ make_engine(PyInterpreterState *interpreter)
     return made;
 }
 
-/* Break the cycles of the call tree: neither nodes nor the dictionaries of their children are known to the garbage collector. */
+/* Break the cycles of the call tree: neither nodes nor their children are known to the garbage collector. */
 static void
 forget_children(PyObject *node)
 {
@@ -119,17 +120,24 @@ forget_children(PyObject *node)
         Py_ssize_t last = PyList_GET_SIZE(left) - 1;
         Node *parent = (Node *)Py_NewRef(PyList_GET_ITEM(left, last));
         failed = PyList_SetSlice(left, last, last + 1, NULL) < 0;
-        PyObject *children = Py_XNewRef(parent->children), *child;
-        Py_ssize_t at = 0;
-        while (!failed && children && PyDict_Check(children) && PyDict_Next(children, &at, NULL, &child)) {
-            failed = Py_IS_TYPE(child, NodeType) && PyList_Append(left, child) < 0;
+        Children *children = (Children *)Py_XNewRef((PyObject *)parent->children);
+        for (uint32_t i = 0; !failed && children && i < children->size; i++) {
+            PyObject *child = children->entries[i].node;
+            failed = child && Py_IS_TYPE(child, NodeType) && PyList_Append(left, child) < 0;
         }
-        if (children && PyDict_Check(children)) {
-            PyDict_Clear(children);
+        if (children) {
+            Py_XDECREF(children_clear(children, NULL));
+        }
+        TargetFields *target = target_of(parent);
+        PyObject *lists[] = {target ? target->nodes : NULL, target ? target->recursions : NULL};
+        for (size_t i = 0; i < Py_ARRAY_LENGTH(lists); i++) {
+            if (lists[i] && PyList_CheckExact(lists[i])) {
+                (void)PyList_SetSlice(lists[i], 0, PyList_GET_SIZE(lists[i]), NULL);
+            }
         }
         Py_CLEAR(parent->tail);
         forget_endings(parent);
-        Py_XDECREF(children);
+        Py_XDECREF((PyObject *)children);
         Py_DECREF((PyObject *)parent);
     }
     Py_XDECREF(left);
@@ -184,6 +192,9 @@ end_engine(PyObject *capsule)
     if (engine->root) {
         forget_children(engine->root);
     }
+    if (engine->flat) {
+        Py_XDECREF(children_clear(engine->flat, NULL));
+    }
     for (size_t i = 0; i < NODE_CACHE_SIZE; i++) {
         CachedNode *cached = &engine->of_thread.node_cache[i];
         Py_CLEAR(cached->parent);
@@ -218,6 +229,9 @@ end_engine(PyObject *capsule)
     }
     Py_CLEAR(engine->root);
     Py_CLEAR(engine->no_children);
+    Py_CLEAR(engine->records);
+    Py_CLEAR(engine->nodes);
+    Py_CLEAR(engine->flat);
     Py_CLEAR(engine->members);
     Py_CLEAR(engine->getcurrent);
     Py_CLEAR(engine->greenlet_lanes);
@@ -228,6 +242,10 @@ end_engine(PyObject *capsule)
     __atomic_store_n(&engine->number, 0, __ATOMIC_RELAXED);
     Py_buffer buffer = engine->buffer;
     forget_control();
+    if (engine->fork_mark) {
+        (void)munmap((void *)engine->fork_mark, PAGE_BYTES);
+        engine->fork_mark = NULL;
+    }
     Engine ended = *engine; /* the rest is memory of what is gone: to free it calls nobody */
     __atomic_store_n(&engine->interpreter, NULL, __ATOMIC_RELEASE);
     if (buffer.obj) {

@@ -10,6 +10,7 @@
 #include "histogram.h"
 #include "lanes.h"
 #include "names.h"
+#include "records.h"
 #include "state.h"
 #include "tasks.h"
 #include "types.h"
@@ -79,7 +80,7 @@ static PyObject *
 configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *callbacks)
 {
     PyObject *root, *no_children, *members;
-    if (!PyArg_ParseTuple(args, "OOO", &root, &no_children, &members)) {
+    if (!PyArg_ParseTuple(args, "OO!O", &root, ChildrenType, &no_children, &members)) {
         return NULL;
     }
     if (!callbacks || PyDict_GET_SIZE(callbacks) != 0 CALLBACKS(COUNT_CALLBACK)) {
@@ -97,7 +98,28 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *callbacks)
     __atomic_store_n(&plain_call, state.plain, __ATOMIC_RELAXED);
     check_reads();
     Py_XSETREF(state.root, Py_NewRef(root));
-    Py_XSETREF(state.no_children, Py_NewRef(no_children));
+    Py_XSETREF(state.no_children, (Children *)Py_NewRef(no_children));
+    Py_RETURN_NONE;
+}
+
+/* use_records(records, nodes, flat, /): write new places there, or, without records, have Python make them. */
+static PyObject *
+use_records(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *records, *nodes, *flat;
+    if (!PyArg_ParseTuple(args, "OO!O!", &records, &PyList_Type, &nodes, ChildrenType, &flat)) {
+        return NULL;
+    }
+    if (records != Py_None && !PyObject_TypeCheck(records, RecordsType)) {
+        PyErr_SetString(PyExc_TypeError, "places are written to Records");
+        return NULL;
+    }
+    if (records != Py_None) {
+        mark_process();
+    }
+    Py_XSETREF(state.nodes, Py_NewRef(nodes));
+    Py_XSETREF(state.flat, (Children *)Py_NewRef(flat));
+    Py_XSETREF(state.records, records == Py_None ? NULL : (Records *)Py_NewRef(records));
     Py_RETURN_NONE;
 }
 

@@ -2,10 +2,23 @@
 #pragma once
 
 #include "base.h"
+#include "children.h"
+#include "errors.h"
 #include "interned.h"
 #include "numbers.h"
+#include "spans.h"
 #include "state.h"
 #include "types.h"
+
+/* Of an entry's node, how many of its transactions are measured: see computing.h. */
+typedef struct Measuring {
+    int32_t until_measured; /* the next one is when this comes to 0, */
+    int32_t stands_for;     /* and stands for so many; */
+    int32_t wanted;         /* the one after that for so many */
+    uint64_t first_measured;
+    uint64_t readings_ns; /* what measuring has taken of late, */
+    uint64_t duration_ns; /* and the transactions that were measured */
+} Measuring;
 
 /* How transactions with one entry have ended: by status, the node that counts those. */
 typedef struct {
@@ -43,9 +56,9 @@ forget_endings(Node *self)
     PyMem_Free(endings);
 }
 
-/* Return the children of a node, borrowed: those of the root where threads run at the same time are the running one's. NULL with an
- * error. */
-static inline PyObject *
+/* Return the children of a node, borrowed, NULL where it has none yet (E_ASK). Where threads run at the same time those of the root are
+ * the running one's. */
+static inline Children *
 children_of(Node *node)
 {
 #ifdef Py_GIL_DISABLED
@@ -53,7 +66,133 @@ children_of(Node *node)
         return children_of_root();
     }
 #endif
-    return node->children;
+    return LOAD(node->children);
+}
+
+enum { NO_OCTAVE = 255, RETIRED = 254 };
+
+/* Threads that run at the same time would take each other's pair of octave and index. */
+#ifdef Py_GIL_DISABLED
+#define KEEPS_LAST_OCTAVES 0
+#else
+#define KEEPS_LAST_OCTAVES 1
+#endif
+
+/* Return the index of the first bucket of an octave that was not the last even or odd one, 0 where it is not made yet. */
+static HOT __attribute__((noinline)) int32_t
+other_first(Node *self, int octave)
+{
+    int32_t first = 0, *all_first = LOAD(self->all_first);
+    if (LOAD(self->octave[0]) == RETIRED) {
+        first = (int32_t)SCRATCH_BUCKET;
+    }
+    else if (all_first) {
+        first = LOAD(all_first[octave]);
+    }
+    for (int i = 0; i < FEW_OCTAVES && !first; i++) {
+        first = LOAD(self->octave[i]) == octave ? self->first[i] : 0;
+    }
+    if (first && KEEPS_LAST_OCTAVES) {
+        self->used[octave & 1] = (uint8_t)octave;
+        self->used_first[octave & 1] = first;
+    }
+    return first;
+}
+
+/* Return the index of the first bucket of an octave, 0 where it is not made yet. */
+static inline int32_t
+first_of(Node *self, int octave)
+{
+    return LIKELY(KEEPS_LAST_OCTAVES && self->used[octave & 1] == octave) ? self->used_first[octave & 1] : other_first(self, octave);
+}
+
+/* Have room for one more octave; under the lock. -1 without memory (no error). */
+static int
+prepare_octave(Node *self)
+{
+    if (LIKELY(self->all_first || self->octave[FEW_OCTAVES - 1] == NO_OCTAVE)) {
+        return 0;
+    }
+    int32_t *all_first = PyMem_Calloc(OCTAVES, sizeof *all_first);
+    for (int i = 0; all_first && i < FEW_OCTAVES; i++) {
+        all_first[self->octave[i]] = self->first[i];
+    }
+    STORE(self->all_first, all_first);
+    return all_first ? 0 : -1;
+}
+
+/* Say where the buckets of an octave are, where there is room for it; under the lock. A node that was retired meanwhile stays so. */
+static void
+set_octave(Node *self, int octave, int32_t first)
+{
+    if (self->octave[0] == RETIRED) {
+        return;
+    }
+    if (self->all_first) {
+        STORE(self->all_first[octave], first);
+    }
+    for (int i = 0; i < FEW_OCTAVES; i++) {
+        if (self->octave[i] == NO_OCTAVE || self->octave[i] == octave) {
+            self->first[i] = first;
+            STORE(self->octave[i], (uint8_t)octave);
+            break;
+        }
+    }
+    self->used[octave & 1] = (uint8_t)octave;
+    self->used_first[octave & 1] = first;
+}
+
+static void
+forget_octaves(Node *self)
+{
+    PyMem_Free(self->all_first);
+    self->all_first = NULL;
+    memset(self->octave, NO_OCTAVE, sizeof self->octave);
+    memset(self->used, NO_OCTAVE, sizeof self->used);
+}
+
+/* Return the children of a node, borrowed, which are made where it has none yet; NULL without memory (no error). */
+static Children *
+own_children(Node *self)
+{
+    Children *children = children_of(self), *made = NULL;
+    if (!children) {
+        made = new_children();
+        LOCK();
+        if (!self->children && made) {
+            make_immortal((PyObject *)made);
+            STORE(self->children, made);
+            made = NULL;
+        }
+        children = self->children;
+        UNLOCK();
+        Py_XDECREF(made); /* another thread was faster */
+        if (!children) {
+            PyErr_Clear();
+        }
+    }
+    return children;
+}
+
+/* Fill a node in which nothing is. */
+static void
+fill_node(Node *self, PyObject *parent, PyObject *span, uint32_t number, Py_ssize_t at, int depth)
+{
+    TargetFields *target = Py_IS_TYPE(span, SpanType) ? ((Span *)span)->target : NULL;
+    self->entry = target && target->entry;
+    self->is_request = target && is_text(target->kind, text_request);
+    make_immortal((PyObject *)self);
+    if (target) {
+        make_immortal(span);
+    }
+    self->parent = Py_NewRef(parent);
+    self->span = Py_NewRef(span);
+    self->number = number;
+    self->total = (int32_t)(at + NODE_TOTAL_NS);
+    self->depth = (int16_t)depth;
+    self->slot = (int16_t)(2 * (depth < LANE_DEPTH - 1 ? depth : LANE_DEPTH - 1));
+    self->min_ns = UINT64_MAX;
+    forget_octaves(self);
 }
 
 static int
@@ -70,43 +209,11 @@ node_init(Node *self, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTuple(args, "OOKnl", &parent, &span, &number, &at, &depth)) {
         return -1;
     }
-    int entry = 0;
-    if (span != Py_None) {
-        PyObject *target = PyObject_GetAttr(span, name_target);
-        PyObject *flag = target ? PyObject_GetAttr(target, name_entry) : NULL;
-        Py_XSETREF(self->kind, flag ? PyObject_GetAttr(target, name_kind) : NULL);
-        entry = flag ? PyObject_IsTrue(flag) : -1;
-        Py_XDECREF(flag);
-        Py_XDECREF(target);
-        if (entry < 0) {
-            return -1;
-        }
-    }
-    PyObject *children = PyDict_New();
-    if (!children) {
+    if (self->span || (span != Py_None && !Py_IS_TYPE(span, SpanType))) {
+        PyErr_SetString(PyExc_TypeError, "a node is of one Span, or of None");
         return -1;
     }
-    self->entry = (char)entry;
-    self->floor_ns = 0;
-    self->per_transaction = self->computing = 0;
-    self->until_measured = self->stands_for = self->wanted = 0;
-    self->first_measured = self->readings_ns = self->duration_ns = 0;
-    forget_endings(self);
-    Py_XSETREF(self->children, children);
-    Py_XSETREF(self->parent, Py_NewRef(parent));
-    Py_XSETREF(self->span, Py_NewRef(span));
-    self->number = number;
-    self->total = at + NODE_TOTAL_NS;
-    self->depth = (int)depth;
-    self->slot = 2 * (int)(depth < LANE_DEPTH - 1 ? depth : LANE_DEPTH - 1);
-    self->min_ns = UINT64_MAX;
-    self->max_ns = 0;
-    self->skip = 0;
-    memset(self->octave, 0, sizeof self->octave);
-    make_immortal((PyObject *)self);
-    if (span != Py_None) {
-        make_immortal(span);
-    }
+    fill_node(self, parent, span, (uint32_t)number, at, (int)depth);
     return 0;
 }
 
@@ -117,12 +224,11 @@ node_retire(Node *self, PyObject *Py_UNUSED(ignored))
     self->per_transaction = self->computing = 0;
     self->total = SCRATCH_TOTAL;
     self->slot = 0;
-    for (int i = 0; i < OCTAVES; i++) {
-        self->octave[i] = (int32_t)SCRATCH_BUCKET;
-    }
+    forget_octaves(self);
+    self->octave[0] = RETIRED;
     Py_CLEAR(self->tail);
     forget_endings(self);
-    Py_XSETREF(self->children, Py_NewRef(state.no_children));
+    Py_XSETREF(self->children, (Children *)Py_XNewRef(state.no_children));
     Py_XSETREF(self->parent, Py_NewRef(Py_None));
     Py_RETURN_NONE;
 }
@@ -139,10 +245,41 @@ node_add_octave(Node *self, PyObject *args)
         return NULL;
     }
     if (self->number) { /* not retired meanwhile */
-        self->octave[octave] = (int32_t)first;
+        LOCK();
+        int failed = prepare_octave(self) < 0;
+        if (!failed) {
+            set_octave(self, (int)octave, (int32_t)first);
+        }
+        UNLOCK();
+        if (failed) {
+            return PyErr_NoMemory();
+        }
     }
     Py_RETURN_NONE;
 }
+
+static PyObject *
+node_get_children(Node *self, void *Py_UNUSED(closure))
+{
+    Children *children = own_children(self);
+    return children ? Py_NewRef(children) : PyErr_NoMemory();
+}
+
+static int
+node_set_children(Node *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    if (!value || !Py_IS_TYPE(value, ChildrenType)) {
+        PyErr_SetString(PyExc_TypeError, "a node's children are Children");
+        return -1;
+    }
+    Py_XSETREF(self->children, (Children *)Py_NewRef(value));
+    return 0;
+}
+
+static PyGetSetDef node_getset[] = {
+    {"children", (getter)node_get_children, (setter)node_set_children, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 
 /* untrack(*objects): keep what is ours for good, or leaves nothing to collect, from the garbage collector, which would look at each of
  * tens of thousands of objects whenever it collects the program's. */
@@ -163,7 +300,7 @@ node_traverse(Node *self, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->parent);
     Py_VISIT(self->span);
-    Py_VISIT(self->children);
+    Py_VISIT((PyObject *)self->children);
     Py_VISIT(self->tail);
     return visit_endings(self->endings, visit, arg);
 }
@@ -180,10 +317,11 @@ node_dealloc(Node *self)
     Py_TRASHCAN_BEGIN(self, node_dealloc)
     Py_CLEAR(self->parent);
     Py_CLEAR(self->span);
-    Py_CLEAR(self->kind);
     Py_CLEAR(self->children);
     Py_CLEAR(self->tail);
     forget_endings(self);
+    PyMem_Free(self->all_first);
+    PyMem_Free(self->measuring);
     type->tp_free(self);
     Py_DECREF(type);
     Py_TRASHCAN_END
@@ -192,45 +330,16 @@ node_dealloc(Node *self)
 static PyMemberDef node_members[] = {
     {"parent", Py_T_OBJECT_EX, offsetof(Node, parent), 0, NULL},
     {"span", Py_T_OBJECT_EX, offsetof(Node, span), 0, NULL},
-#ifndef Py_GIL_DISABLED
-    {"children", Py_T_OBJECT_EX, offsetof(Node, children), 0, NULL},
-#endif
-    {"number", Py_T_ULONGLONG, offsetof(Node, number), 0, NULL},
-    {"total", Py_T_PYSSIZET, offsetof(Node, total), 0, NULL},
-    {"slot", Py_T_INT, offsetof(Node, slot), 0, NULL},
-    {"depth", Py_T_INT, offsetof(Node, depth), 0, NULL},
+    {"number", Py_T_UINT, offsetof(Node, number), 0, NULL},
+    {"total", Py_T_INT, offsetof(Node, total), 0, NULL},
+    {"slot", Py_T_SHORT, offsetof(Node, slot), 0, NULL},
+    {"depth", Py_T_SHORT, offsetof(Node, depth), 0, NULL},
     {"skip", Py_T_SHORT, offsetof(Node, skip), 0, NULL},
     {"per_transaction", Py_T_INT, offsetof(Node, per_transaction), 0, NULL},
     {"computing", Py_T_INT, offsetof(Node, computing), 0, NULL},
     {"entry", Py_T_BOOL, offsetof(Node, entry), Py_READONLY, NULL},
     {"floor_ns", Py_T_ULONGLONG, offsetof(Node, floor_ns), 0, NULL},
     {NULL, 0, 0, 0, NULL},
-};
-
-#ifdef Py_GIL_DISABLED
-static PyObject *
-node_get_children(Node *self, void *Py_UNUSED(closure))
-{
-    return Py_XNewRef(children_of(self));
-}
-
-static int
-node_set_children(Node *self, PyObject *value, void *Py_UNUSED(closure))
-{
-    if (!value) {
-        PyErr_SetString(PyExc_AttributeError, "a node has children");
-        return -1;
-    }
-    Py_XSETREF(self->children, Py_NewRef(value));
-    return 0;
-}
-#endif
-
-static PyGetSetDef node_getset[] = {
-#ifdef Py_GIL_DISABLED
-    {"children", (getter)node_get_children, (setter)node_set_children, NULL, NULL},
-#endif
-    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef node_methods[] = {

@@ -138,12 +138,12 @@ apply_values(Observed *self, PyObject *const *args, Py_ssize_t count, PyObject *
     if (!transaction) {
         return PyErr_Occurred() ? -1 : 1;
     }
-    if ((self->kind && !is_text(transaction->node->kind, self->kind)) || (self->is_route && transaction->is_routed)) {
+    if ((self->kind && !is_text(kind_of(transaction->node), self->kind)) || (self->is_route && transaction->is_routed)) {
         Py_DECREF(transaction);
         return 1;
     }
     int answer = 0;
-    int is_request = is_text(transaction->node->kind, text_request);
+    int is_request = transaction->node->is_request;
     Py_hash_t hash = hash_of_fields(self, transaction, args, count, kwnames, result);
     if (!hash) {
         Py_DECREF(transaction);

@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "errors.h"
 #include "interned.h"
+#include "spans.h"
 #include "state.h"
 #include "types.h"
 
@@ -125,7 +126,7 @@ note_origin(PyObject *opened, PyObject *const *args, Py_ssize_t count)
 {
     if (opened && Py_IS_TYPE(opened, TransactionType) && !PyErr_Occurred()) {
         Transaction *transaction = (Transaction *)opened;
-        PyObject *found = find_origin(transaction->node->kind, args, count, 0);
+        PyObject *found = find_origin(kind_of(transaction->node), args, count, 0);
         if (found) {
             Py_XSETREF(transaction->origin, found);
         }

@@ -74,7 +74,7 @@ finish_response(Transaction *self)
     }
 #endif
     if (self->ended || self->nested || self->epoch != (long)state.epoch || lane->base == SCRATCH_LANE ||
-        !is_text(entry->kind, text_request)) {
+        !entry->is_request) {
         return;
     }
     for (Node *open_node = innermost; open_node != entry; open_node = (Node *)open_node->parent) {

@@ -11,6 +11,7 @@
 /* What is rare is done in Python. `configure` takes these functions by their names, and no others: a line here is all that one
  * more needs. Their types are those of `configure` in _engine.pyi. */
 #define CALLBACKS(X) \
+    X(call_site) \
     X(close_abandoned) \
     X(enter_thread) \
     X(flat_node) \
@@ -62,7 +63,7 @@ typedef struct PerThread {
     PyObject *spare_generators[MOST_SPARE];
     int spare_generator_count;
 #ifdef Py_GIL_DISABLED
-    PyObject *children; /* of the root, in this epoch */
+    Children *children; /* of the root, in this epoch */
     unsigned epoch;
     KnownSpan known_spans[MOST_KNOWN_SPANS];
     struct PerThread *next; /* of those whose threads have ended */
@@ -90,11 +91,17 @@ typedef struct Engine {
     PyObject *current_tasks; /* or the dict that it looks into up to 3.13, by loop: asking that costs half as much */
     Lane *spare_of_thread[MOST_SPARE];
     int thread_spares;
-    PyObject *no_children;
+    Children *no_children;
+    struct Records *records; /* of the shard of this process: see records.h; NULL: there is none yet */
+    PyObject *nodes;         /* list of all that have a place in the tree */
+    Children *flat;          /* the nodes that stand for all callers, once the tree is full */
+    unsigned last_serial;    /* of Records */
+    volatile uint64_t *fork_mark; /* 1 in the process that `records` belong to: see forks.h */
     vectorcallfunc plain; /* how functions of Python are called that nobody has changed */
     uint64_t plan_taken; /* the number of the last addition to the plan: see control.h */
     PyObject *members; /* context variable: who belongs to which transaction */
     struct {
+        PyTypeObject *RecordsType, *ChildrenType, *SpanType, *TargetFieldsType;
         PyTypeObject *NodeType, *LaneType, *TraceType, *TransactionType, *MemberType, *PartType, *TimedCallableType;
         PyTypeObject *TimedType, *TimedMethodType, *CoroutineFunctionType, *GeneratorFunctionType, *SelectiveType;
         PyTypeObject *ObservedType, *ObservedBeforeType, *ObservedCoroutineType, *ApplicationType, *ObservedSendType;
@@ -169,6 +176,10 @@ new_epoch(void)
 
 #include "free_threads.h"
 
+#define RecordsType (state.types.RecordsType)
+#define ChildrenType (state.types.ChildrenType)
+#define SpanType (state.types.SpanType)
+#define TargetFieldsType (state.types.TargetFieldsType)
 #define NodeType (state.types.NodeType)
 #define LaneType (state.types.LaneType)
 #define TraceType (state.types.TraceType)

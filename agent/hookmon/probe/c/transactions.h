@@ -293,7 +293,7 @@ open_entry(Lane *lane, Node *node, PyObject *opened)
     if (!lane->trace && !opened) {
         return begin_transaction(lane, node);
     }
-    if (!is_text(node->kind, text_request)) {
+    if (!node->is_request) {
         return opened;
     }
     PyObject *nested =

@@ -32,45 +32,76 @@
 #define NODE_CACHE_SIZE 256
 #define MOST_FREE 8
 #define MOST_ROOM_KEPT 64
+#define FEW_OCTAVES 4
 
 /* While a call blocks, other work evicts our cache lines: what the next call costs is the lines that it touches, 20 to 100 ns each. So
  * what every call needs stands in the first 64 bytes of each struct. Sizes are such that CPython's allocator, with the 16 bytes of its
  * garbage collector before them, begins each on a line of its own. Rare functions lie apart from those that run (RARE, HOT). */
+typedef struct Children Children; /* see children.h */
+
 typedef struct {
     PyObject_HEAD
-    unsigned long long number;
-    Py_ssize_t total; /* index of the total; minimum and maximum follow */
+    uint32_t number;
+    int32_t total; /* index of the total; minimum and maximum follow */
     uint64_t min_ns;
     uint64_t max_ns;
-    int slot;   /* offset in a lane */
-    short skip; /* 0: all calls are timed; else counts up to the next one that is */
-    char entry; /* its calls are transactions */
-    int depth;
+    int16_t slot; /* offset in a lane */
+    int16_t skip; /* 0: all calls are timed; else counts up to the next one that is */
+    int16_t depth;
+    char entry;      /* its calls are transactions */
+    char is_request; /* by the kind of its target */
+    /* The octaves that were used last, one even and one odd: calls of one place lie in one or two that are neighbours. */
+    uint8_t used[2];
+    int32_t used_first[2]; /* index of the first bucket */
     int32_t per_transaction; /* index of its calls per transaction, 0 = none yet */
     /* a line of 64 bytes ends here */
-    int32_t octave[OCTAVES]; /* index of the first bucket of an octave, 0 = not made yet */
+    uint8_t octave[FEW_OCTAVES]; /* those that it has, in the order in which they were made */
+    int32_t first[FEW_OCTAVES];
+    int32_t *all_first; /* by octave, once there are more of them; or NULL */
     PyObject *parent;        /* Node or None */
-    PyObject *span;          /* base/target.py's Span, or None */
-    PyObject *children;      /* dict: Span -> Node or None; shared among flat nodes */
+    PyObject *span;          /* Span, or None */
+    Children *children; /* shared among flat nodes, and with that of which it is a recursion; NULL: none yet */
     uint64_t tally_ns; /* of `settle` and `fold`, 0 in between, as these */
     uint32_t tally;
     uint32_t whole;
-    PyObject *kind;    /* of its target, or NULL */
     uint64_t floor_ns; /* transactions that took no longer are not kept as examples */
     PyObject *tail;    /* Node or NULL: see transactions/response.py */
     int32_t computing; /* index of its CPU time, 0 = none yet */
-    /* Of an entry's node, how many of its transactions are measured: see computing.h. */
-    int32_t until_measured; /* the next one is when this comes to 0, */
-    int32_t stands_for;     /* and stands for so many; */
-    int32_t wanted;         /* the one after that for so many */
-    uint64_t first_measured;
-    uint64_t readings_ns; /* what measuring has taken of late, */
-    uint64_t duration_ns; /* and the transactions that were measured */
+    struct Measuring *measuring; /* of an entry's node: which of its transactions are measured, see computing.h; or NULL */
     struct Endings *endings; /* of an entry's node: how its transactions have ended, see endings.h; or NULL */
 } Node;
-#ifndef Py_GIL_DISABLED /* whose objects have a longer head */
-_Static_assert(sizeof(Node) == 6 * 64 - 16, "see above");
+#ifndef Py_GIL_DISABLED
+_Static_assert(sizeof(Node) == 3 * 64 - 16, "see above");
 #endif
+
+/* What is watched: base/target.py's Target begins with it. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *kind;
+    PyObject *package; /* whose own frames are no call sites; "" when the direct caller is meant */
+    PyObject *place;   /* "file:line" of a function that the user has named */
+    PyObject *nodes;   /* list of the nodes of an own function, */
+    PyObject *recursions; /* and of those of calls in itself */
+    int flags;
+    char entry;
+    char nested;
+    char has_sites;
+    char may_be_covered;
+    char is_sampled;
+    char is_all_own;
+    uint32_t number; /* in the shard with that serial, */
+    unsigned serial; /* 0: in none */
+} TargetFields;
+
+typedef struct {
+    PyObject_HEAD
+    TargetFields *target;
+    PyObject *name;
+    PyObject *site;    /* "" where it is no part of it */
+    PyObject *made_at; /* where its first coroutine was made, or "" */
+    uint32_t name_number; /* in the shard with that serial, */
+    unsigned serial;      /* 0: in none */
+} Span;
 
 /* A completed call in a transaction. */
 typedef struct {

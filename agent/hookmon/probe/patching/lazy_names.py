@@ -8,6 +8,7 @@ the first use of the name. Nothing is imported for that.
 from __future__ import annotations
 
 import sys
+import types
 
 from hookmon.core import layout
 from hookmon.probe.recording import notes
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from hookmon.core.plan import WatchPlan
 
-_LAZY = getattr(sys.modules["types"], "LazyImportType", None)
+_LAZY = getattr(types, "LazyImportType", None)
 
 
 class LazyNames:

@@ -1,15 +1,10 @@
-"""The writer's side of a shard, a private file that is mapped once and hands out words, and where the shards of a process go.
+"""The writer's side of a shard, a private file that is mapped once and grows, and where the shards of a process go.
 
 In: requests for records. Out: indices into one memoryview of 64-bit words. Runs in the watched process.
 
 The whole address range is mapped at once, while the file has only as much storage as was reserved: the file is stretched
 for the moment of the mapping and cut back before anything is touched, so growing never moves a counter and costs no
 descriptor. Storage is reserved before it is used, hence a full disk is an OSError here and never a SIGBUS.
-
-Nothing locks. CPython switches threads and runs signal handlers only at calls and backward jumps (3.11 to 3.15: `RESUME`,
-`CALL`, `JUMP_BACKWARD`), so a straight line without them is atomic under the GIL; `reserve` relies on that. A trace function
-of the program runs at each new line besides, and may make watched calls: what hands out numbers and places does it in one
-statement.
 """
 
 from __future__ import annotations
@@ -21,6 +16,7 @@ from hookmon.core.arguments import mask
 from hookmon.probe import engine
 from hookmon.probe.base.private import fcntl, mmap, monotonic_ns, os, time_ns
 from hookmon.probe.base.target import call_site
+from hookmon.probe.recording.records import Records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,26 +29,19 @@ _OWN_DESCRIPTORS = "/proc/self/fd"
 _FIRST_DESCRIPTOR = 200  # out of the way of programs that count on getting the lowest numbers
 
 
-class Arena:
+class Arena(Records):
     """One shard being written."""
 
     __slots__ = (
-        "_bytes",
-        "_capacity",
         "_descriptor",
         "_identity",
         "_is_own",
         "_largest",
         "_mapping",
         "_open",
-        "_string_count",
-        "_strings",
         "_target_count",
         "_targets",
-        "_used",
-        "nodes",
         "path",
-        "words",
     )
 
     def __init__(self, path: str, header: list[int], text: bytes, folder: int | None = None) -> None:
@@ -78,20 +67,16 @@ class Arena:
         if not self._is_own:
             os.close(descriptor)
             self._descriptor = copy
-        self._bytes = memoryview(self._mapping)
-        self._strings: dict[str, int] = {}
-        self._string_count = 0
-        self._capacity = layout.FIRST_BYTES // 8
-        self._used = layout.SCRATCH
+        content = memoryview(self._mapping)
+        super().__init__(content.cast("Q"), layout.FIRST_BYTES // 8)
         self._targets: dict[Target, int] = {}
         self._target_count = 0
         self.path = path
-        self.nodes = 0
-        words = self.words = self._bytes.cast("Q")
+        words = self.words
         text = text[: layout.PAGE_BYTES - layout.HEADER_TEXT * 8]
-        self._bytes[layout.HEADER_TEXT * 8 : layout.HEADER_TEXT * 8 + len(text)] = text
+        content[layout.HEADER_TEXT * 8 : layout.HEADER_TEXT * 8 + len(text)] = text
         words[layout.HEADER_TEXT_BYTES] = len(text)
-        words[layout.HEADER_CAPACITY] = self._capacity
+        words[layout.HEADER_CAPACITY] = self.capacity
         words[layout.HEADER_STATE] = layout.STATE_RECORDING
         self.reserve(layout.SCRATCH_WORDS)
         for index, value in enumerate(_identity(), layout.HEADER_NAMESPACE):
@@ -100,48 +85,9 @@ class Arena:
             words[index] = value
         words[layout.HEADER_MAGIC] = layout.MAGIC
 
-    def reserve(self, size: int) -> int:
-        """Return the index of `size` fresh words, 0 when there is no space left."""
-        self._used = end = (at := self._used) + size  # one statement: a trace function runs between two
-        while end > self._capacity:
-            if not self._grow():
-                if self._used == end:
-                    self._used = at
-                return 0
-        words = self.words
-        words[at] = size << 8
-        words[layout.HEADER_USED] = self._used
-        return at
-
-    def record(self, record_type: int, number: int, values: list[int], zeros: int = 0) -> int:
-        """Write a record of `values` behind its head, and of so many zeros; return its index, 0 when there is no space left."""
-        at = self.reserve(len(values) + zeros + 1)  # fresh words are zero
-        if at:
-            words = self.words
-            for index, value in enumerate(values, at + 1):
-                words[index] = value
-            words[at] |= record_type | number << 32
-        return at
-
     def note(self, kind: str, detail: str) -> None:
         """Tell the collector of something that could not be seen."""
         self.record(layout.NOTE, 0, [self.string(kind), self.string(detail)])
-
-    def string(self, text: str) -> int:
-        """Return the number of a string, 0 when it could not be stored. Strings longer than 4,000 bytes are cut."""
-        number = self._strings.get(text)
-        if number is not None:
-            return number
-        content = text.encode("utf-8", "backslashreplace")[:4000]
-        at = self.reserve(2 + (len(content) + 7) // 8)
-        if not at:
-            return 0
-        self._string_count = number = self._string_count + 1
-        number = self._strings.setdefault(text, number)
-        self._bytes[at * 8 + 16 : at * 8 + 16 + len(content)] = content
-        self.words[at + 1] = len(content)
-        self.words[at] |= layout.STRING | number << 32
-        return number
 
     def target(self, target: Target) -> int:
         """Return the number of a target, 0 when it could not be stored."""
@@ -170,7 +116,7 @@ class Arena:
         Nothing more is handed out, not even to code that the fork interrupted (a signal handler may fork anywhere). The number of
         our descriptor may belong to the child's own shard by now; growing that would not grow this one.
         """
-        self._capacity = 0
+        self.capacity = 0
         if self._is_own and self._is_mine(self._descriptor):
             os.close(self._descriptor)
 
@@ -179,13 +125,13 @@ class Arena:
 
         With the compiled engine that is never, and the mapping's own copy of the descriptor is closed here.
         """
-        self._capacity = 0
+        self.capacity = 0
         if (self._is_own or engine.NAME == "compiled") and self._is_mine(self._descriptor):
             os.close(self._descriptor)
 
-    def _grow(self) -> bool:
+    def grow(self) -> bool:
         """Double the storage up to the limit; say whether there is more now."""
-        capacity = self._capacity
+        capacity = self.capacity
         if not capacity:
             return False  # left behind by a fork
         target = min(capacity * 2, capacity + 131_072, self._largest // 8)
@@ -197,15 +143,15 @@ class Arena:
                     self._descriptor = descriptor
                 if self._is_mine(descriptor):
                     _reserve_storage(descriptor, capacity * 8, target * 8)
-                    if not self._capacity:  # a signal handler has forked in between
+                    if not self.capacity:  # a signal handler has forked in between
                         return False
-                    if self._capacity < target:
-                        self._capacity = target
+                    if self.capacity < target:
+                        self.capacity = target
                         self.words[layout.HEADER_CAPACITY] = target
                     return True
             except OSError:
                 pass  # full, moved away or no longer ours: said in the header, the report tells
-        if self._capacity:
+        if self.capacity:
             self.words[layout.HEADER_STATE] = layout.STATE_FULL
         return False
 

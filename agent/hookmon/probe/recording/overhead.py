@@ -46,14 +46,23 @@ _before_forks = 0  # and in which process that was
 
 def begin(max_overhead: float, *, is_attached: bool = False) -> None:
     """Hold each target to a share of the process's time, 0.0 for any share. Charge the time for new nodes from now on."""
-    global _limit, _charging_ns, _before_ns, _before_forks
+    global _limit, _before_ns, _before_forks
     _limit = max_overhead
     if is_attached:
         _before_ns, _before_forks = process_time_ns(), recorder.forks
     if recorder.look is _look:  # hookmon was attached before
         return
-    _charging_ns = min(_duration_ns(charge(_nothing)) for _ in range(4))
     recorder.look = _look
+    charge_places()
+
+
+def charge_places() -> None:
+    """Charge the time of new places and octaves that Python makes, from now on.
+
+    The compiled engine charges the places that it makes. What is left of a place has a price, as has an octave: see `calibrate`.
+    """
+    global _charging_ns
+    _charging_ns = min(_duration_ns(charge(_nothing)) for _ in range(4))
     recorder.new_node = charge(recorder.new_node)
     recorder.new_bucket = charge(recorder.new_bucket)
 

@@ -50,7 +50,7 @@ _arena: Arena | None = None
 _opened = False  # one try a process: a run folder that is gone or full stays so
 _place: Place | None = None
 _nodes: list[Node] = []
-_flat: dict[Span, Node | None] = {}
+_flat: dict[Span, Node | None] = tree.Children()
 forks = 0  # how often this process is a fork of one that recorded: what was begun before belongs to the parent
 joining = False  # a call at the root of its lane may belong to a transaction: from the first transaction on
 _lanes: list[Lane] = []
@@ -101,14 +101,15 @@ def _open() -> None:
         _open()
     else:
         _arena = arena
-        _write_to(arena.words, is_shared=True)
+        _write_to(arena.words, arena)
 
 
-def _write_to(memory: memoryview, *, is_shared: bool) -> None:
-    """Make a memory the one that all counters are in; `is_shared`: forks of this process would write into it, too."""
+def _write_to(memory: memoryview, of: Arena | None) -> None:
+    """Make a memory the one that all counters are in; that of a shard, forks of this process would write into, too."""
     global words, since
     words, since = memory, memory[1:]
-    tree.set_words(memory, is_shared)
+    tree.set_words(memory, of is not None)
+    tree.use_records(of, _nodes, _flat)
 
 
 def all_nodes() -> list[Node]:
@@ -161,7 +162,7 @@ def _begin_anew() -> None:
 def forget_all(memory: memoryview) -> None:
     """Let what was begun go on for nobody, in a memory that nobody reads."""
     global current
-    _write_to(memory, is_shared=False)
+    _write_to(memory, None)
     for node in all_nodes():
         node.span.target.forget_nodes()
         node.retire()
@@ -270,8 +271,7 @@ def _new_bucket(node: Node, duration_ns: int) -> int:
     if not at:
         return 0
     node.add_octave(octave, at + layout.BUCKETS_FIRST)
-    place: int = at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
-    return place
+    return at + layout.BUCKETS_FIRST + bucket % SUB_BUCKETS
 
 
 _spare_lane = Lane(layout.SCRATCH_LANE, None, root)  # where there was no memory for a lane

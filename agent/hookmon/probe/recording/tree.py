@@ -10,9 +10,8 @@ from _weakref import ref
 
 from hookmon.core import layout
 from hookmon.core.histogram import SUB_BUCKETS
-from hookmon.core.plan import CLIENT_KINDS
 from hookmon.probe.base.frames import allow_depth, allow_events
-from hookmon.probe.engine import choose
+from hookmon.probe.engine import choose, compiled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hookmon.probe.base.target import Span
+    from hookmon.probe.recording.records import Records
 
 _NEVER_NS = 1 << 62
 
@@ -35,7 +35,10 @@ class _ScratchBuckets(dict[int, int]):
 
 
 _scratch_buckets = _ScratchBuckets()
-no_children: dict[Span, Node | None] = {}
+Children: Any = dict if compiled is None else compiled.Children
+"""What maps a span to its node, or to None where a span is not recorded because one of its kind is already open."""
+
+no_children: dict[Span, Node | None] = Children()
 """Children of retired nodes; stays empty."""
 
 
@@ -197,7 +200,7 @@ def is_covered(parent: Node, span: Span) -> bool:
     that is one request.
     """
     target = span.target
-    if not (target.kind in CLIENT_KINDS or (target.entry and target.kind == "request")) or target.nested:
+    if not target.may_be_covered:
         return False
     around: Node | None = parent
     while around is not None and around.span is not None:
@@ -267,6 +270,11 @@ _BY_CODE = layout.FLAG_BY_EVENTS | layout.FLAG_BY_SLOT
 @choose
 def set_words(view: memoryview, shared: bool, /) -> None:
     """Write into a memory from now on; `shared`: forks of this process would write into it, too."""
+
+
+@choose
+def use_records(records: Records | None, nodes: list[Node], flat: dict[Span, Node | None], /) -> None:
+    """Write new places of the call tree there, from now on; None: they are made by `recorder`. It has the other two."""
 
 
 @choose

@@ -28,7 +28,7 @@ from hookmon.probe.base.introspect import (
     CO_ITERABLE_COROUTINE,
     is_partial,
 )
-from hookmon.probe.base.target import is_own, locate, note_maker
+from hookmon.probe.base.target import call_site, is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import control, recorder, tree
@@ -71,6 +71,7 @@ if compiled:
         recorder.root,
         tree.no_children,
         context.members,
+        call_site=call_site,
         close_abandoned=paired_spans.close_abandoned,
         enter_thread=recorder.enter_thread,
         flat_node=recorder.flat_node,

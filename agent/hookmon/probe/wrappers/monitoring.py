@@ -186,10 +186,13 @@ def _begin() -> bool:
     ):
         monitoring.register_callback(tool, event, callback)
     _local = kinds.PY_START | kinds.PY_RESUME | kinds.PY_YIELD | kinds.PY_RETURN
-    if sys.version_info[:2] >= (3, 15):
-        _local |= kinds.PY_UNWIND | kinds.PY_THROW
-    else:  # these two cannot be asked for of one code object
-        monitoring.set_events(tool, kinds.PY_UNWIND | kinds.PY_THROW)
+    of_exceptions = kinds.PY_UNWIND | kinds.PY_THROW
+    try:
+        monitoring.set_local_events(tool, _learn_keys.__code__, of_exceptions)
+        monitoring.set_local_events(tool, _learn_keys.__code__, 0)
+        _local |= of_exceptions
+    except ValueError:  # before 3.15 these two cannot be asked for of one code object
+        monitoring.set_events(tool, of_exceptions)
     _tool = tool
     return True
 

@@ -7,11 +7,11 @@ as `hookmon diff` judges it: a gate that fails by chance is soon switched off.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
+from hookmon.core.record import Record
 from hookmon.report import model
 from hookmon.report.check.subjects import Subject, find_matching, find_near, subjects
 from hookmon.report.diff import intervals
@@ -63,8 +63,7 @@ class BudgetLike(Protocol):
         """Where it begins."""
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Record, slots=True):
     """One limit held against one transaction or call, or against nothing.
 
     `value` and `limit` are in the unit of the key; `shown` is the value for people, `reason` says why a limit is broken or could
@@ -94,8 +93,7 @@ class Row:
         return f"{what} is {self.shown}, {sign} {self.limit_text}" + (f" ({self.reason})" if self.reason else "")
 
 
-@dataclass(slots=True)
-class Check:
+class Check(Record, slots=True):
     """All limits of a configuration, held against one run. `base` is the number of the run compared with, None for none."""
 
     run: int

@@ -6,12 +6,12 @@ question marks of a statement need no escape.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.record import Record, field
 from hookmon.report.calls import CallRow
 from hookmon.report.computing import Computing
 from hookmon.report.diff.intervals import Buckets
@@ -19,8 +19,7 @@ from hookmon.report.model import Report
 from hookmon.report.transactions import MAIN, ChildRow, TransactionRow
 
 
-@dataclass(slots=True)
-class Subject:
+class Subject(Record, slots=True):
     """One transaction or one call.
 
     `children` are what a transaction is made of, or the rows of a call inside of transactions. `calls_per_request` says how often

@@ -7,13 +7,17 @@ which is found by listing: it exposes `write(diff, file, *, width, everything)`.
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
-from typing import TextIO
 
+from hookmon.collector.store import no_collection
+from hookmon.core.listing import modules_in
 from hookmon.report.diff import formats
 from hookmon.report.diff.model import Diff
 
-FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
+
+FORMATS = tuple(modules_in(formats))
 """What `render` can be asked for."""
 
 UNREAD = (
@@ -30,6 +34,7 @@ UNREAD = (
 """Tables of a run that no diff looks at."""
 
 
+@no_collection()
 def render(diff: Diff, format: str, *, file: TextIO, width: int | None = None, everything: bool = False) -> None:
     """Write a diff to `file` and flush it. `everything` shows also what did not change."""
     if format not in FORMATS:

@@ -5,13 +5,11 @@ There is no verdict: of CPU time only the mean is known, and not how far it diff
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from hookmon.core.record import Record
 from hookmon.report.transactions import TransactionRow
 
 
-@dataclass(slots=True)
-class ComputingRow:
+class ComputingRow(Record, slots=True):
     """One transaction on average, where its CPU time was measured in both runs."""
 
     transaction: str

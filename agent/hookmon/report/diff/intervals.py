@@ -14,12 +14,12 @@ as a whole, which `machine` finds. And the confidence is that of all rows togeth
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
-from math import exp, expm1, log, sqrt
+from math import ceil, exp, expm1, log, sqrt
 from statistics import NormalDist
 
-from hookmon.core.histogram import SUB_BUCKETS, buckets_at, middle_ns
+from hookmon.core.histogram import OCTAVES, SUB_BUCKETS, buckets_at, middle_ns
+from hookmon.core.record import Record
 
 CONFIDENCE = 0.95
 MOST_COUNTED = 200
@@ -32,8 +32,7 @@ _BUCKET = log(2) / SUB_BUCKETS
 Buckets = dict[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Ratio:
+class Ratio(Record, frozen=True, slots=True):
     """B divided by A: 1.0 is no change. The true ratio lies between `low` and `high`.
 
     Of that, `band_low` to `band_high` around 1.0 is what the runs may differ by as a whole; the rest is the scatter of the calls.
@@ -51,8 +50,7 @@ class Ratio:
         return self.low > 1.0 or self.high < 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class Allowance:
+class Allowance(Record, frozen=True, slots=True):
     """By what the calls of one name may seem slower or faster in B with nothing changed in the program, as logarithms."""
 
     slower: float
@@ -76,6 +74,24 @@ class Durations:
         """The typical duration, 0 for no calls. Like a median it is not moved by a few long calls, but moves smoothly."""
         return round(exp(self.mean)) if self.calls else 0
 
+    def tail_ns(self, min_ns: int, max_ns: int) -> int:
+        """Return the 95th percentile as `Counters` do, of calls that took so long at least and at most."""
+        if not self.calls:
+            return 0
+        if TAIL * self.calls - 1e-9 > self.calls - 1:
+            return max_ns
+        middle = round(_MIDDLES[self._tail_bucket()])
+        return max(min_ns, min(max_ns, middle))
+
+    def _tail_bucket(self) -> int:
+        """Return the bucket of that percentile. Those above it are few, so it is looked for from the longest calls on."""
+        above, most = 0, self.calls - ceil(TAIL * self.calls - 1e-9)
+        for bucket in sorted(self.buckets, reverse=True):
+            above += self.buckets[bucket]
+            if above > most:
+                break
+        return bucket
+
 
 def typical(a: Durations, b: Durations, tests: int, allowed: Allowance) -> Ratio | None:
     """Compare geometric means; None when there are too few calls. `tests` is how many comparisons share the confidence."""
@@ -97,28 +113,22 @@ def tail(a: Durations, b: Durations, tests: int, allowed: Allowance) -> Ratio | 
 
 def _ratio(change: float, down: float, up: float, slower: float, faster: float) -> Ratio:
     low, high = change - down - slower, change + up + faster
-    return Ratio(*(_exp(value) for value in (change, low, high, -faster, slower)))
+    return Ratio(_exp(change), _exp(low), _exp(high), _exp(-faster), _exp(slower))
 
 
 def _exp(value: float) -> float:
     return expm1(min(value, 700.0)) + 1.0
 
 
-class _Logs(dict[int, float]):
-    """The logarithm of each bucket's middle, computed once: a diff of 5,000 names takes 300,000 of them."""
-
-    def __missing__(self, bucket: int) -> float:
-        self[bucket] = log(middle_ns(bucket))
-        return self[bucket]
-
-
-_LOGS = _Logs()
+_MIDDLES = [middle_ns(bucket) for bucket in range(OCTAVES * SUB_BUCKETS)]
+_LOGS = [log(middle) for middle in _MIDDLES]
+"""The middle of each bucket and its logarithm: a diff of 20,000 names asks for half a million of them."""
 
 
 def _half_width(durations: Durations, tests: int) -> float:
     """Return the half width of the interval of the mean of the logarithms."""
     calls, mean = durations.calls, durations.mean
-    squares = sum([(_LOGS[bucket] - mean) ** 2 * count for bucket, count in durations.buckets.items()])
+    squares = sum([(apart := _LOGS[bucket] - mean) * apart * count for bucket, count in durations.buckets.items()])
     variance = squares / (calls - 1) + _BUCKET**2 / 12  # a bucket says only that a duration lies somewhere in it
     counted = min(calls, MOST_COUNTED)
     return student(tests, counted - 1) * sqrt(variance / counted)

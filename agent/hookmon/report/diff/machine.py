@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import exp, log, log1p
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Run
+from hookmon.core.record import Record
 from hookmon.report.diff.intervals import TAIL, Allowance
 from hookmon.report.load import cpu_ns, waits
 
@@ -38,8 +38,7 @@ _FEWEST_CALLS = 10
 _MUCH_MORE = 1.05  # calls of one run for each of the other
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
+class Spent(Record, frozen=True, slots=True):
     """What one name took in two runs: its calls in each, and the time in them but not in other watched calls."""
 
     calls_a: int
@@ -51,8 +50,7 @@ class Spent:
 _NOTHING = Spent(0, 0, 0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Shift:
+class Shift(Record, frozen=True, slots=True):
     """By how much the machine may have made all calls slower or faster in B, as logarithms; neither is negative."""
 
     slower: float
@@ -69,7 +67,8 @@ class Machine:
     def __init__(self, names: Mapping[CallKey, Spent], cpu_ns: tuple[int, int], waits: tuple[float | None, float | None]) -> None:
         self._names = names
         self._cpu_ns = cpu_ns
-        self._waits = waits
+        theirs, ours = (_UNKNOWN if waited is None else waited for waited in waits)
+        self._of_waits = (log1p(ours) / 2, log1p(theirs) / 2, log1p(ours / (1 - TAIL)), log1p(theirs / (1 - TAIL)))
         self._changes = {name: change for name, spent in names.items() if (change := _change(spent)) is not None}
         self._sorted = sorted(self._changes.values())
         calls = [sum(spent.calls_a for spent in names.values()), sum(spent.calls_b for spent in names.values())]
@@ -83,12 +82,12 @@ class Machine:
         1 + 20 w times as long. B seems slower by what disturbed B, and faster by what disturbed A.
         """
         shift, own = self.shift(name), log1p(noise)
-        theirs, ours = (_UNKNOWN if waits is None else waits for waits in self._waits)
+        mean_slower, mean_faster, tail_slower, tail_faster = self._of_waits
         return Allowance(
-            own + shift.slower + log1p(ours) / 2,
-            own + shift.faster + log1p(theirs) / 2,
-            _TAIL_SWAYS * own + shift.slower + log1p(ours / (1 - TAIL)),
-            _TAIL_SWAYS * own + shift.faster + log1p(theirs / (1 - TAIL)),
+            own + shift.slower + mean_slower,
+            own + shift.faster + mean_faster,
+            _TAIL_SWAYS * own + shift.slower + tail_slower,
+            _TAIL_SWAYS * own + shift.faster + tail_faster,
         )
 
     def shift(self, name: CallKey) -> Shift:
@@ -96,8 +95,10 @@ class Machine:
 
         Where there is nothing to compare with, by anything up to MOST.
         """
-        seen = [change for change in (self._median_without(name), self._rest(name)) if change is not None] or [-MOST, MOST]
-        return Shift(min(MOST, max(0.0, *seen)), min(MOST, max(0.0, *(-change for change in seen))))
+        seen = [change for change in (self._median_without(name), self._rest(name)) if change is not None]
+        if not seen:
+            return Shift(MOST, MOST)
+        return Shift(min(MOST, max(0.0, *seen)), min(MOST, max(0.0, -min(seen))))
 
     @property
     def common(self) -> float:
@@ -112,8 +113,8 @@ class Machine:
         count = len(others) - (left_out < len(others))
         if count < _FEWEST:
             return None
-        low, high = ((at + (at >= left_out)) for at in ((count - 1) // 2, count // 2))
-        return (others[low] + others[high]) / 2
+        low, high = (count - 1) // 2, count // 2
+        return (others[low + (low >= left_out)] + others[high + (high >= left_out)]) / 2
 
     def _rest(self, name: CallKey) -> float | None:
         """Return the change of the CPU time outside the calls of one name: imports and all that is not watched.

@@ -6,10 +6,9 @@ an unchanged program differ by; where machine, interpreter or configuration diff
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hookmon.collector.counters import CallKey, Counters, Walk, by_key, walk_of
-from hookmon.collector.store import Run
+from hookmon.collector.store import Run, no_collection
+from hookmon.core.record import Record
 from hookmon.report.diff import intervals
 from hookmon.report.diff.computing import ComputingRow, compare
 from hookmon.report.diff.intervals import Allowance, Durations, Ratio
@@ -31,8 +30,7 @@ CHANGED = frozenset((SLOWER, FASTER, MIXED))
 """Verdicts on a time that say that it changed."""
 
 
-@dataclass(slots=True)
-class CountRow:
+class CountRow(Record, slots=True):
     """How often something was called in transactions of one name, in the rest of the program, (main), or in the (whole run).
 
     The last is where the runs do not have the same watches for transactions. `changed` is never said of what not both watched.
@@ -54,8 +52,7 @@ class CountRow:
     changed: bool
 
 
-@dataclass(slots=True)
-class TimeRow:
+class TimeRow(Record, slots=True):
     """How long the calls of one name took. Durations are 0 where there was no call.
 
     `typical` compares geometric means, `tail` 95th percentiles; None where there is nothing to compare. `verdict` is mixed when
@@ -84,8 +81,7 @@ class TimeRow:
         return self.verdict in CHANGED
 
 
-@dataclass(slots=True)
-class Diff:
+class Diff(Record, slots=True):
     """Two runs side by side.
 
     `apart` says why times are not comparable, empty where they are. `common` is how many times as long the calls of B took as
@@ -121,6 +117,7 @@ class Diff:
         return [row for row in self.computing if (row.transaction, row.kind) in changed]
 
 
+@no_collection()
 def build(a: Run, b: Run, *, noise: float = NOISE_SHARE) -> Diff:
     """Compare two runs; `noise` is the share by which the calls of one name may differ by themselves."""
     sides = (side_of(a), side_of(b))
@@ -321,8 +318,8 @@ def _time(key: CallKey, a: _Calls, b: _Calls, is_transaction: bool, tests: int, 
         b.figures.total_ns,
         a.durations.geometric_mean_ns,
         b.durations.geometric_mean_ns,
-        a.figures.p95_ns,
-        b.figures.p95_ns,
+        a.durations.tail_ns(a.figures.min_ns, a.figures.max_ns),
+        b.durations.tail_ns(b.figures.min_ns, b.figures.max_ns),
         typical,
         tail,
         verdict,

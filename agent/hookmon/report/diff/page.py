@@ -5,13 +5,15 @@ Like the page of a run it is read by its own script only, so its shape may chang
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
+from hookmon.core.record import asdict
 from hookmon.report.diff.model import FASTER, MIXED, SLOWER, Diff, TimeRow
 from hookmon.report.diff.sides import Side
 from hookmon.report.diff.wording import ratio_text, reach, verdict
 from hookmon.report.texts import ending
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def document(diff: Diff) -> dict[str, Any]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hookmon.collector.store import Run
+from hookmon.core.record import Record
 from hookmon.report.account import account_of, sentence
 from hookmon.report.load import waits
 from hookmon.report.texts import duration
@@ -13,8 +12,7 @@ from hookmon.report.titles import window_of
 _MUCH_LONGER_NS = 60_000_000_000
 
 
-@dataclass(slots=True)
-class Side:
+class Side(Record, slots=True):
     """One of the two runs.
 
     `waits` is how long its processes were ready and had no processor, for each second that they had one, None where that is not

@@ -9,10 +9,10 @@ the errors of requests, where their share does.
 from __future__ import annotations
 
 from math import sqrt
-from typing import TYPE_CHECKING
 
 from hookmon.report.texts import count, percent
 
+TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from hookmon.report.diff.model import CountRow
 

@@ -6,14 +6,17 @@ the other run though the program made them alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
 
 from hookmon.collector.counters import CallKey, Counters
 from hookmon.collector.store import Node, Run
 from hookmon.core.globs import SUFFIXES, Glob, is_glob
+from hookmon.core.record import Record, field
 from hookmon.report.texts import listing
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 WHOLE_RUN = "(whole run)"
 """What counts belong to where transactions cannot be compared."""
@@ -22,8 +25,7 @@ _MOST_NAMED = 6
 _NOT_ASKED = ("id", "source", "calls", "pack", "files")
 
 
-@dataclass(slots=True)
-class Unshared:
+class Unshared(Record, slots=True):
     """The watches that only one of two runs had, or that one had in another form.
 
     `moves` says that they decide which transaction a call belongs to.

@@ -11,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from json import JSONEncoder
 from shlex import join
-from typing import Any, TextIO
 
 from hookmon.report.calls import tree
 from hookmon.report.flame import slices
 from hookmon.report.model import Report
 from hookmon.report.texts import duration, inert, inert_json
 from hookmon.report.transactions import ExampleRow, TransactionRow
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 _TREE = 1
 """The track of the call tree; those of single transactions have the numbers after it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TextIO
-
 from hookmon.report.flame import slices
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 UNREAD = ("examples", "statuses", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import csv
 from io import StringIO
-from typing import TextIO
 
 from hookmon.report.calls import FIGURES
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 SIGNAL = ("unit", "count", "value", "min", "max", "mean", "p50", "p95", "p99")
 UNREAD = ("examples", "statuses", "samples", "sampled_processes", "sampled_frames", "sampled_stacks")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from shlex import join
-from typing import TextIO
 
 from hookmon.report import offline
 from hookmon.report.model import Report
 from hookmon.report.page import document
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 def write(report: Report, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole

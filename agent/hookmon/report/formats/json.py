@@ -7,11 +7,10 @@ fast path serves (an indented dump of 15,000 rows takes four times as long).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, fields
 from json import JSONEncoder
-from typing import Any, TextIO
 
 from hookmon.collector.store import Process
+from hookmon.core.record import asdict, fields
 from hookmon.report.account import sentence, warning
 from hookmon.report.calls import FIGURES, CallRow, TreeRow, tree
 from hookmon.report.model import Report
@@ -19,6 +18,10 @@ from hookmon.report.samples import Sampling
 from hookmon.report.series import CallPoints, Point, over_time, usage
 from hookmon.report.texts import inert_json
 from hookmon.report.transactions import TransactionRow
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 SCHEMA = "hookmon/1"
 """Changes when a key goes or changes its meaning; a new key leaves it as it is."""
@@ -30,7 +33,7 @@ STATUS_FIGURES = (
 """What is known of the requests with one status: what they did inside is not counted by status."""
 
 _MOST_FUNCTIONS = 500  # of those that were sampled
-_POINT = tuple(field.name for field in fields(Point))
+_POINT = tuple(fields(Point))
 _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 
@@ -81,7 +84,7 @@ def _value(value: Any) -> str:
 
 def _run(report: Report) -> dict[str, Any]:
     header = report.header
-    return {field.name: getattr(header, field.name) for field in fields(header)} | {"interval_ns": report.interval_ns}
+    return {name: getattr(header, name) for name in fields(header)} | {"interval_ns": report.interval_ns}
 
 
 def _account(report: Report) -> dict[str, Any] | None:
@@ -116,7 +119,7 @@ def _transaction(row: TransactionRow) -> dict[str, Any]:
     own |= {"children": [], "examples": []}
     for child in row.children:
         figures = {name: getattr(child.figures, name) for name in FIGURES}
-        rest = {field.name: getattr(child, field.name) for field in fields(child) if field.name != "figures"}
+        rest = {name: getattr(child, name) for name in fields(child) if name != "figures"}
         own["children"].append(rest | figures)
     own["examples"] = [asdict(example) for example in row.examples]
     return own

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from shlex import join
-from typing import TextIO
 
 from hookmon.report.account import sentence as account_sentence
 from hookmon.report.account import warning
@@ -13,10 +12,15 @@ from hookmon.report.imports import most_time
 from hookmon.report.model import Report
 from hookmon.report.notes import in_flight_text
 from hookmon.report.own import MOST_FUNCTIONS, calls_of, name_of
+from hookmon.report.pure_engine import remark_of
 from hookmon.report.sampled import flaws_of, lines_of, shown_of, title_of
 from hookmon.report.signals import quantity
 from hookmon.report.statuses import says_something, summary
 from hookmon.report.texts import count, duration, ending, fine_percent, on_one_line, percent, short_place
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 MOST_CALLS = 25
 MOST_IMPORTS = 20
@@ -38,7 +42,7 @@ def write(report: Report, file: TextIO, *, width: int | None, everything: bool) 
         *_imports(report, everything),
         *_signals(report, everything),
     ]
-    head = [*_head(report), *_account(report), *_kinds(report), *_own(report)]
+    head = [*_head(report), *_account(report), *_engine(report), *_kinds(report), *_own(report)]
     text = "\n".join([*head, *tables, *_notes(report, everything), ""])
     encoding = getattr(file, "encoding", None) or "utf-8"
     file.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -93,6 +97,14 @@ def _account(report: Report) -> list[str]:
     if text := warning(account):
         lines += ["", f"**{plain(text)}**"]
     return lines
+
+
+def _engine(report: Report) -> list[str]:
+    remark = remark_of(report)
+    if remark is None:
+        return []
+    commands = f"{plain(remark.text)} {', '.join(map(code, remark.commands))}" if remark.commands else ""
+    return [line for text in (commands, *map(plain, remark.more)) if text for line in ("", text)]
 
 
 def _kinds(report: Report) -> list[str]:

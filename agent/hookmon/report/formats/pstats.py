@@ -8,11 +8,14 @@ self time, total time, {caller: (calls, calls that are no recursion, self time, 
 from __future__ import annotations
 
 import marshal
-from typing import TextIO
 
 from hookmon.collector.store import Node
 from hookmon.report.model import Report
 from hookmon.report.texts import inert
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 IS_BINARY = True
 """Bytes, so a file has to be named."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from shlex import join
-from typing import Any, TextIO
 
 from hookmon.report.flame import edges, slices
 from hookmon.report.model import Report
 from hookmon.report.texts import inert, inert_json
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any, TextIO
 
 _SCHEMA = "https://www.speedscope.app/file-format-schema.json"
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from shlex import join
-from typing import TextIO
-
-from rich.cells import cell_len
 
 from hookmon.collector.store import Process
 from hookmon.report.calls import KindRow
+from hookmon.report.cells import cell_len
 from hookmon.report.head import write_head
 from hookmon.report.imports import most_time
 from hookmon.report.model import Report
@@ -21,6 +19,10 @@ from hookmon.report.signals import quantity
 from hookmon.report.texts import count, duration, ending, listing, on_one_line, percent, short_place, size
 from hookmon.report.transactions import MAIN
 from hookmon.report.watches import WatchGroup
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
 
 MOST_CALLS = 25
 MOST_IMPORTS = 20

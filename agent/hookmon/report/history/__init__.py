@@ -7,13 +7,16 @@ which is found by listing: it exposes `write(days, file, *, width, everything)`.
 from __future__ import annotations
 
 from importlib import import_module
-from pkgutil import iter_modules
-from typing import TextIO
 
+from hookmon.core.listing import modules_in
 from hookmon.report.history import formats
 from hookmon.report.history.model import Days
 
-FORMATS = tuple(sorted(module.name for module in iter_modules(formats.__path__)))
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
+
+FORMATS = tuple(modules_in(formats))
 """What `render` can be asked for."""
 
 

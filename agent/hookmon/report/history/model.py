@@ -7,10 +7,10 @@ The days lie over each other by the clock on the wall: 14:00 over 14:00, also wh
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
 
 from hookmon.collector.counters import Counters
+from hookmon.core.record import Record
 from hookmon.report.history.reading import Reading, Start, Step, UsageStep, sum_of
 from hookmon.report.local_time import day_begins, day_name, local, moment_of, wall_of
 
@@ -22,8 +22,7 @@ DAYS_BEFORE = (0, 1, 7)
 """The days that are laid over each other: the day itself, the day before, the same day of the week before."""
 
 
-@dataclass(slots=True)
-class Figures:
+class Figures(Record, slots=True):
     """What ended in one stretch. Percentiles are 0 where no call was timed."""
 
     calls: int = 0
@@ -35,8 +34,7 @@ class Figures:
     max_ns: int = 0
 
 
-@dataclass(slots=True)
-class Point:
+class Point(Record, slots=True):
     """A part of a day. `minute` is its beginning by the clock on the wall, since midnight.
 
     `seconds` is how much time it was: twice an hour where a clock was put back, less than one in the hour that goes on.
@@ -57,8 +55,7 @@ class Point:
         return self.counters.calls / self.seconds if self.seconds else 0.0
 
 
-@dataclass(slots=True)
-class Curve:
+class Curve(Record, slots=True):
     """One name over one day: its points while something ran, its figures up to the day's `until`, and those of all the day."""
 
     points: list[Point]
@@ -66,8 +63,7 @@ class Curve:
     whole: Figures
 
 
-@dataclass(slots=True)
-class Row:
+class Row(Record, slots=True):
     """One name, with a curve for each day."""
 
     name: str
@@ -75,8 +71,7 @@ class Row:
     curves: list[Curve]
 
 
-@dataclass(slots=True)
-class Mark:
+class Mark(Record, slots=True):
     """A start, within a day; `minute` since midnight, by the clock on the wall."""
 
     at: float
@@ -87,8 +82,7 @@ class Mark:
     ended: float | None
 
 
-@dataclass(slots=True)
-class Used:
+class Used(Record, slots=True):
     """What a day used. `seconds` is how long a launcher ran; CPU shares are of one processor."""
 
     seconds: float
@@ -99,8 +93,7 @@ class Used:
     launcher_rss_bytes: int
 
 
-@dataclass(slots=True)
-class Day:
+class Day(Record, slots=True):
     """One day. `until` is how far its figures are compared, `minutes_apart` how wide its points are."""
 
     date: str
@@ -118,8 +111,7 @@ class Day:
     parts: dict[int, float]  # in which something ran: {minutes since midnight: how many seconds of it have passed}
 
 
-@dataclass(slots=True)
-class Days:
+class Days(Record, slots=True):
     """The days of a service, ready to be shown. The first of `days` is what was asked for; curves stand in their order."""
 
     service: str

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from datetime import tzinfo
-from typing import TextIO
 
+from hookmon.core.record import Record, asdict
 from hookmon.report.local_time import day_name, wall_of
 from hookmon.report.screen import Column, Piece, Screen
 from hookmon.report.sparkline import spark
 from hookmon.report.texts import count, duration, inert_json
 
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import TextIO
+
 HOURS = 24
 SCHEMA = "hookmon-services/1"
 
 
-@dataclass(slots=True)
-class ServiceRow:
+class ServiceRow(Record, slots=True):
     """A service. `rates` are transactions a second in each of the last 24 hours, the newest last; None where nothing ran."""
 
     name: str

@@ -6,11 +6,13 @@ Like the page of a run it is read by its own script only, so its shape may chang
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
+from hookmon.core.record import asdict
 from hookmon.report.history.model import Curve, Days, Row
 from hookmon.report.history.wording import gaps, headline, is_slower, reach, state, used, version_changes
+
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def document(days: Days) -> dict[str, Any]:

@@ -5,13 +5,11 @@ Whoever reads a store makes it, and `model` makes Days of it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hookmon.collector.counters import CallKey, Counters
+from hookmon.core.record import Record, field
 
 
-@dataclass(slots=True)
-class Step:
+class Step(Record, slots=True):
     """What ended within an hour, a minute or any other stretch: seconds since 1970, without `until` itself."""
 
     since: float
@@ -20,8 +18,7 @@ class Step:
     counters: Counters
 
 
-@dataclass(slots=True)
-class UsageStep:
+class UsageStep(Record, slots=True):
     """A stretch in which a launcher ran, and what was used in it; of several launchers all together."""
 
     since: float
@@ -33,8 +30,7 @@ class UsageStep:
     launcher_rss_bytes: int = 0
 
 
-@dataclass(slots=True)
-class Start:
+class Start(Record, slots=True):
     """One start of the service, in seconds since 1970; `ended` is None while it runs."""
 
     at: float
@@ -43,8 +39,7 @@ class Start:
     command: list[str]
 
 
-@dataclass(slots=True)
-class Reading:
+class Reading(Record, slots=True):
     """What a store kept of the days of one service. Steps do not overlap, and none reaches over `until`. One that
     reaches over a midnight, in a zone whose hours are not those of UTC, belongs to the day in which it begins.
 

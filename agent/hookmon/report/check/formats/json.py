@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TextIO
 
+from hookmon.core.record import asdict
 from hookmon.report.check.judge import Check
 from hookmon.report.texts import inert_json
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from json import JSONEncoder
 from typing import Any, TextIO
 
+from hookmon.core.record import asdict
 from hookmon.report.diff.model import Diff
 from hookmon.report.texts import inert_json
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from shlex import join
 from typing import TextIO
 
-from rich.cells import cell_len
-
+from hookmon.report.cells import cell_len
 from hookmon.report.diff.model import CHANGED, FASTER, SLOWER, CountRow, Diff, TimeRow
 from hookmon.report.diff.sides import Side
 from hookmon.report.diff.wording import ONLY, count_cells, durations, interval, ratio_text, reach, summarize_unchanged, verdict

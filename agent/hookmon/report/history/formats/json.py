@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, fields, is_dataclass
 from json import JSONEncoder
 from typing import Any, TextIO
 
+from hookmon.core.record import Record, asdict, fields
 from hookmon.report.history.model import Curve, Days, Row
 from hookmon.report.texts import inert_json
 
@@ -17,7 +17,7 @@ _encode = JSONEncoder(separators=(", ", ": ")).encode
 
 def write(days: Days, file: TextIO, *, width: int | None, everything: bool) -> None:  # noqa: ARG001  # always whole
     """Write the document, in ASCII."""
-    others = {key: _plain(getattr(days, key)) for key in (field.name for field in fields(days)) if key not in ("whole", "rows")}
+    others = {key: _plain(getattr(days, key)) for key in fields(days) if key not in ("whole", "rows")}
     document: dict[str, Any] = {"schema": SCHEMA, **others, "whole": _row(days.whole), "rows": [_row(row) for row in days.rows]}
     for day in document["days"]:
         del day["parts"]  # they are the points of each row
@@ -29,7 +29,7 @@ def _plain(value: Any) -> Any:
     """Return rows as plain values."""
     if isinstance(value, list):
         return [_plain(element) for element in value]
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return asdict(value) if isinstance(value, Record) else value
 
 
 def _row(row: Row) -> dict[str, Any]:
