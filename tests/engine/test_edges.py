@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from hookmon.probe.base.guard import FREE_THREADED
+
 SHOP = """
 import asyncio, gc, random, signal, threading, weakref
 shop = module('''
@@ -417,7 +419,8 @@ assert shop.outer() == 42
     [
         (["-X", "dev"], {}),
         (["-X", "faulthandler"], {"PYTHONMALLOC": "debug"}),
-        ([], {"PYTHONMALLOC": "malloc_debug", "PYTHONASYNCIODEBUG": "1"}),
+        # a free-threaded interpreter does not start with malloc
+        ([], {"PYTHONMALLOC": "debug" if FREE_THREADED else "malloc_debug", "PYTHONASYNCIODEBUG": "1"}),
         (["-O"], {}),
     ],
 )

@@ -142,5 +142,15 @@ def build(probe: Path) -> None:
     (file,) = probe.glob("_engine*.so")
     file.unlink()  # what it was copied from is another file, but a process may have this one mapped
     paths = [f"-I{include}", f"-I{include.parent}"]
-    line = [os.environ.get("CC", "cc"), "-O1", "-fPIC", "-shared", *paths, str(probe / "_engine.c"), "-o", str(file)]
+    line = [
+        os.environ.get("CC", "cc"),
+        "-O1",
+        "-fPIC",
+        "-shared",
+        *paths,
+        str(probe / "_engine.c"),
+        str(probe / "_engine_others.c"),
+        "-o",
+        str(file),
+    ]
     subprocess.run(line, check=True)

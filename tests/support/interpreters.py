@@ -74,6 +74,16 @@ def need_engine(python: str) -> str:
     return python
 
 
+def need_engine_of_others(python: str) -> str:
+    """Return an interpreter whose compiled engine serves other interpreters of a process, too, or skip the test."""
+    need_engine(python)
+    agent = str(Path(engine.__file__).parents[2])
+    code = f"import sys; sys.path.insert(0, {agent!r}); from hookmon.probe import _engine; print(_engine.SERVES_OTHERS)"
+    if subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout != "1\n":
+        pytest.skip("the compiled engine was built without _engine_others.c")
+    return python
+
+
 def base_python() -> str:
     """Return the interpreter that the running virtual environment was made from: it has no hookmon."""
     return os.path.join(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")

@@ -150,7 +150,7 @@ def compile_to(path: Path, interpreter: Interpreter, flags: tuple[str, ...] = ()
     line = [*_compiler(interpreter), *FLAGS, *flags, "-shared"]
     line += ["-undefined", "dynamic_lookup"] if interpreter.is_apple else []
     line += [f"-I{folder}" for folder in interpreter.includes]
-    line += [str(engines.sources()[0]), "-o", str(path)]
+    line += [*map(str, engines.units()), "-o", str(path)]
     try:
         done = subprocess.run(
             line, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=_COMPILES_S, check=False

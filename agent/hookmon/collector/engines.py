@@ -54,8 +54,13 @@ def current_folder() -> Path:
 
 
 def sources() -> list[Path]:
-    """Return the C sources that hookmon has with it, the first of which includes the others."""
-    return [PROBE / f"{STEM}.c", *sorted((PROBE / "c").glob("*.h"))]
+    """Return the C sources that hookmon has with it: those that are compiled, and what they include."""
+    return [*units(), *sorted((PROBE / "c").glob("*.h"))]
+
+
+def units() -> list[Path]:
+    """Return the C sources that are compiled: the engine of the first interpreter of a process, and that of the others."""
+    return [PROBE / f"{STEM}.c", PROBE / f"{STEM}_others.c"]
 
 
 def _key() -> str:

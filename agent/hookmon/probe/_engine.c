@@ -1,17 +1,19 @@
 /* The compiled engine: the hot path of the probe in C, as `_engine`, a module of Python.
  *
- * In: callables and their spans. Out: words in the shard. Runs in the watched process, under the GIL.
+ * In: callables and their spans. Out: words in the shard. Runs in the watched process, under the GIL where there is one.
  *
  * What happens at each call is here: find the node under the one that the lane is at, publish it, call, and add to the counters
  * straight in the mapped file. No Python frame of ours is on the stack, and no lock is needed: CPython does not switch threads inside
- * a C function that calls nothing. What happens rarely stays in Python and serves both engines: new lanes, names that were not
- * seen yet, forks (recording/recorder.py), asynchronous generators and what else `configure` is given as callbacks.
+ * a C function that calls nothing; without a GIL each thread has a call tree of its own (c/free_threads.h). What happens rarely stays
+ * in Python and serves both engines: new lanes, names that were not seen yet, forks (recording/recorder.py), asynchronous generators
+ * and what else `configure` is given as callbacks.
  *
  * It is one translation unit. Its parts are the headers in `c`, each of which includes what it uses; docs/architecture.md has a map of
  * them, and c/types.h says what must hold in all of them. Here are the types and the module.
  */
 
 #include "c/base.h"
+#include "c/interpreters.h" /* first: other parts give what an engine keeps names of their own */
 #include "c/asgi.h"
 #include "c/callables.h"
 #include "c/chained.h"
@@ -93,35 +95,6 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-#define SLOT(id, function) {id, (void *)(function)}
-
-static PyType_Slot records_slots[] = {
-    SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, records_init), SLOT(Py_tp_dealloc, records_dealloc),
-    SLOT(Py_tp_members, records_members), SLOT(Py_tp_methods, records_methods),
-    SLOT(Py_tp_doc, "Records(words, capacity, /)\n--\n\n"),
-    {0, NULL},
-};
-static PyType_Slot children_slots[] = {
-    SLOT(Py_tp_new, PyType_GenericNew),           SLOT(Py_tp_dealloc, children_dealloc), SLOT(Py_tp_methods, children_methods),
-    SLOT(Py_mp_length, children_length),          SLOT(Py_mp_subscript, children_item),
-    SLOT(Py_mp_ass_subscript, children_set_item), SLOT(Py_sq_contains, children_contains),
-    SLOT(Py_tp_doc, "Children()\n--\n\n"),
-    {0, NULL},
-};
-static PyType_Slot span_slots[] = {
-    SLOT(Py_tp_new, PyType_GenericNew),   SLOT(Py_tp_init, span_init),       SLOT(Py_tp_dealloc, span_dealloc),
-    SLOT(Py_tp_traverse, span_traverse),  SLOT(Py_tp_members, span_members),
-    SLOT(Py_tp_doc, "Span(target, name, site='', /)\n--\n\n"),
-    {0, NULL},
-};
-static PyType_Slot target_fields_slots[] = {
-    SLOT(Py_tp_new, PyType_GenericNew),
-    SLOT(Py_tp_dealloc, target_fields_dealloc),
-    SLOT(Py_tp_traverse, target_fields_traverse),
-    SLOT(Py_tp_members, target_fields_members),
-    SLOT(Py_tp_doc, "TargetFields()\n--\n\n"),
-    {0, NULL},
-};
 static PyType_Slot node_slots[] = {
     SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, node_init),       SLOT(Py_tp_dealloc, node_dealloc),
     SLOT(Py_tp_traverse, node_traverse), SLOT(Py_tp_members, node_members), SLOT(Py_tp_methods, node_methods),
@@ -231,16 +204,9 @@ static PyType_Slot generator_slots[] = {
     {0, NULL},
 };
 
-#define PLAIN_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)
 /* Immutable: only then does the interpreter specialise the look-up of a method for its class, as it does for functions. */
 #define TIMED_FLAGS (PLAIN_FLAGS | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_IMMUTABLETYPE)
 
-static PyType_Spec records_spec = {
-    "hookmon.probe._engine.Records", sizeof(Records), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, records_slots};
-static PyType_Spec children_spec = {"hookmon.probe._engine.Children", sizeof(Children), 0, Py_TPFLAGS_DEFAULT, children_slots};
-static PyType_Spec span_spec = {"hookmon.probe._engine.Span", sizeof(Span), 0, PLAIN_FLAGS, span_slots};
-static PyType_Spec target_fields_spec = {
-    "hookmon.probe._engine.TargetFields", sizeof(TargetFields), 0, PLAIN_FLAGS | Py_TPFLAGS_BASETYPE, target_fields_slots};
 static PyType_Spec node_spec = {"hookmon.probe._engine.Node", sizeof(Node), 0, PLAIN_FLAGS, node_slots};
 static PyType_Spec lane_spec = {"hookmon.probe._engine.Lane", sizeof(Lane), 0, PLAIN_FLAGS, lane_slots};
 static PyType_Spec trace_spec = {"hookmon.probe._engine.Trace", sizeof(Trace), 0, Py_TPFLAGS_DEFAULT, trace_slots};
@@ -299,30 +265,40 @@ add_name(PyObject **place, const char *text)
     return *place ? 0 : -1;
 }
 
+/* Do what is done once, whichever interpreter loads the module first. -1 with an error. */
 static int
-fill_module(PyObject *module)
+begin_process(void)
 {
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_ImportError, "the compiled engine serves the main interpreter only");
-        return -1;
-    }
-    if (NodeType) { /* its types are in use: somebody emptied sys.modules, or restarted the interpreter */
-        PyErr_SetString(PyExc_ImportError, "the compiled engine is loaded once in a process");
-        return -1;
-    }
-    fill_histogram();
+    static int is_begun;
+    (void)pthread_mutex_lock(&engines_lock);
+    if (!is_begun) {
+        fill_histogram();
 #ifdef HAS_SLOTS
-    slot_of_ours = function_called;
+        slot_of_ours = function_called;
 #endif
-    if (pthread_key_create(&thread_key, on_thread_end)) {
-        PyErr_SetString(PyExc_ImportError, "no key for threads is left");
-        return -1;
+        if (pthread_key_create(&thread_key, on_thread_end)) {
+            PyErr_SetString(PyExc_ImportError, "no key for threads is left");
+        }
+        else if (pthread_atfork(NULL, NULL, on_fork_in_child)) {
+            PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
+        }
+        else {
+            is_begun = 1;
+        }
     }
-    if (pthread_atfork(NULL, NULL, on_fork_in_child)) {
-        PyErr_SetString(PyExc_ImportError, "no memory to be told of forks");
-        return -1;
-    }
-    if (PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0 || add_collector_types(module) < 0) {
+    (void)pthread_mutex_unlock(&engines_lock);
+    return is_begun ? 0 : -1;
+}
+
+/* The same as `fill_engine`, of another interpreter than the first: in _engine_others.c. Where that was left out only the first has one. */
+__attribute__((visibility("hidden"), weak)) int hookmon_fill_other(PyObject *);
+
+/* Fill the module, once its interpreter has an engine. -1 with an error. */
+static __attribute__((noinline)) int
+fill_types(PyObject *module)
+{
+    if (PyModule_AddFunctions(module, module_methods) < 0 || PyModule_AddIntConstant(module, "NUMBERS", NUMBERS) < 0 ||
+        PyModule_AddIntConstant(module, "SERVES_OTHERS", hookmon_fill_other != NULL) < 0 || add_collector_types(module) < 0) {
         return -1;
     }
     INTERNED(FILL_TEXT)
@@ -360,10 +336,40 @@ fill_module(PyObject *module)
     return 0;
 }
 
+/* Have the module be the engine of the running interpreter. -1 with an error. */
+static int
+fill_engine(PyObject *module)
+{
+    return begin_process() < 0 || begin_engine() < 0 ? -1 : fill_types(module);
+}
+
+#ifdef OTHER_INTERPRETERS
+int
+hookmon_fill_other(PyObject *module)
+{
+    return fill_engine(module);
+}
+#else
+static int
+fill_module(PyObject *module)
+{
+    if (PyInterpreterState_Get() == PyInterpreterState_Main()) {
+        return fill_engine(module);
+    }
+    if (!hookmon_fill_other) {
+        PyErr_SetString(PyExc_ImportError, "the compiled engine was built for the first interpreter only, without _engine_others.c");
+        return -1;
+    }
+    return hookmon_fill_other(module);
+}
+
 static PyModuleDef_Slot module_slots[] = {
     SLOT(Py_mod_exec, fill_module),
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
 #if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #endif
     {0, NULL},
 };
@@ -373,7 +379,6 @@ static PyModuleDef module_definition = {
     .m_name = "_engine",
     .m_doc = "The hot path of the probe in C.",
     .m_size = 0,
-    .m_methods = module_methods,
     .m_slots = module_slots,
 };
 
@@ -382,3 +387,4 @@ PyInit__engine(void)
 {
     return PyModuleDef_Init(&module_definition);
 }
+#endif

@@ -59,6 +59,8 @@ from hookmon.probe.wrappers.event_sources import watched_by as watched_by
 
 NUMBERS: int
 """Digest of the numbers that it was built for: `core.layout.NUMBERS`."""
+SERVES_OTHERS: int
+"""1 where it serves other interpreters than the first, 0 where it was built without _engine_others.c."""
 
 def configure(
     root: Node,

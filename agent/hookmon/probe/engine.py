@@ -49,8 +49,8 @@ def _load_installed() -> tuple[ModuleType | None, str, str]:
         import hookmon.probe._engine as _engine  # `from hookmon.probe` would not tell a missing module from a broken one
     except ModuleNotFoundError:
         return None, MISSING, layout.NOTE_NO_ENGINE
-    except ImportError as error:  # a subinterpreter, or a file that the system cannot load
-        is_of_interpreter = any(word in str(error) for word in ("subinterpreter", "main interpreter"))  # CPython's, and our own
+    except ImportError as error:  # a file that the system cannot load, or an engine that serves the first interpreter only
+        is_of_interpreter = any(text in str(error) for text in ("subinterpreter", "first interpreter"))
         return None, f"the compiled one cannot be loaded: {error}", "" if is_of_interpreter else layout.NOTE_STALE_ENGINE
     if not _is_current(_engine):
         return None, STALE, layout.NOTE_STALE_ENGINE

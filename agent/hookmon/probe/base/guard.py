@@ -29,7 +29,7 @@ failures: "list[str]" = []
 
 
 FREE_THREADED = not getattr(sys, "_is_gil_enabled", lambda: True)()
-"""Whether threads run at the same time here. The pure engine's counts rely on the GIL; one lock takes its place then."""
+"""Whether threads run at the same time here. One of them at a time does what is rare then, and what the pure engine counts."""
 
 _lock = RLock()
 
@@ -43,6 +43,7 @@ def serialise(function: "Callable[P, R]") -> "Callable[P, R]":
         with _lock:
             return function(*args, **kwargs)
 
+    call.__wrapped__ = function  # type: ignore[attr-defined]  # it has the parameters of the function
     return call
 
 

@@ -4,28 +4,20 @@
 #include "base.h"
 #include "compat.h"
 #include "interned.h"
+#include "state.h"
 
-#ifdef HAS_VALUES
-static int reads_values;
-#endif
-
-/* What is known of a type and a name: the class has nothing by that name, and where its instances have it. */
-typedef struct {
-    PyTypeObject *type;
-    PyObject *name; /* only compared */
-    unsigned version;
-#ifdef HAS_VALUES
-    Keys *keys; /* only compared; they grow at their end, and are the type's as long as it is there */
-    Py_ssize_t position;
-#endif
-} OwnAttribute;
+#define reads_values (state.reads_values)
 
 /* Find out about a type and a name; NULL when its class has something other than None by that name. */
 static HOT OwnAttribute *
 find_own_attribute(PyTypeObject *type, PyObject *name)
 {
-    static OwnAttribute known[64];
-    OwnAttribute *own = known + ((uintptr_t)type >> 4 ^ (uintptr_t)name >> 4) % Py_ARRAY_LENGTH(known);
+#ifdef Py_GIL_DISABLED
+    if (make_part() < 0) {
+        return NULL;
+    }
+#endif
+    OwnAttribute *own = per_thread.own_attributes + ((uintptr_t)type >> 4 ^ (uintptr_t)name >> 4) % MOST_OWN_ATTRIBUTES;
     if (own->type == type && own->name == name && own->version == type_version(type) && own->version) {
         return own;
     }

@@ -14,10 +14,6 @@
 #error "this CPython is newer than those that hookmon knows (core/layout.NEWEST_MINOR); the pure engine serves there"
 #endif
 
-#ifdef Py_GIL_DISABLED
-#error "counters are plain additions under the GIL; free-threaded builds use the pure engine"
-#endif
-
 #if PY_VERSION_HEX < 0x030C0000
 #include <structmember.h>
 #define Py_T_OBJECT_EX T_OBJECT_EX
@@ -46,3 +42,7 @@ is_same_text(PyObject *one, PyObject *other)
 {
     return one == other || (one && other && PyUnicode_Check(one) && PyUnicode_Check(other) && PyUnicode_Compare(one, other) == 0);
 }
+
+/* Of types. */
+#define SLOT(id, function) {id, (void *)(function)}
+#define PLAIN_FLAGS (Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC)

@@ -13,6 +13,10 @@
 #include "state.h"
 #include "types.h"
 
+#ifdef Py_GIL_DISABLED
+static uint64_t last_timed;
+#endif
+
 static PyObject *
 timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
@@ -41,6 +45,13 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->target = target != Py_None ? Py_NewRef(target) : self->span ? PyObject_GetAttr(self->span, name_target) : NULL;
     PyErr_Clear(); /* a span of the tests' own */
     self->is_fixed = self->span && !sited;
+#ifdef Py_GIL_DISABLED
+    self->number = __atomic_add_fetch(&last_timed, 1, __ATOMIC_RELAXED);
+    make_immortal(self->span);
+    if (PyFunction_Check(function) || PyCFunction_Check(function) || Py_IS_TYPE(function, &PyMethodDescr_Type)) {
+        make_immortal((PyObject *)self); /* as functions are there */
+    }
+#endif
     self->until_weighed = until_weighed;
     self->events = until_weighed;
     self->vectorcall = PyType_IsSubtype(type, CoroutineFunctionType)   ? coroutine_function_call

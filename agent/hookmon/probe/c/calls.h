@@ -27,12 +27,15 @@ find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf
     if (!span) {
         return NULL;
     }
+#ifndef Py_GIL_DISABLED
     if (parent == self->last_parent && span == self->last_span && !(self->last_node->special & IS_RETIRED)) {
         Py_DECREF(span);
         return (Node *)Py_NewRef(self->last_node);
     }
+#endif
     Py_INCREF(parent);
     Node *node = find_node(parent, span);
+#ifndef Py_GIL_DISABLED
     if (node) {
         Node *parent_before = self->last_parent, *node_before = self->last_node;
         PyObject *span_before = self->last_span;
@@ -43,6 +46,7 @@ find_called_node(Timed *self, Node *parent, PyObject *const *args, size_t nargsf
         Py_XDECREF(span_before);
         Py_XDECREF(node_before);
     }
+#endif
     Py_DECREF(parent); /* the lane owns it */
     Py_DECREF(span);
     return node;
@@ -67,7 +71,7 @@ call_untimed(PyObject *function, Lane *lane, Node **node, PyObject *const *args,
         }
     }
     Py_SETREF(lane->node, parent);
-    state.words[(*node)->total + UNTIMED]++;
+    ADD_TO(state.words[(*node)->total + UNTIMED], 1);
     int outcome = result ? OUTCOME_RETURNED : count_exception(*node);
     if (lane->trace) {
         trace_add(lane->trace, *node, 0, 0, OUTCOME_UNTIMED | outcome);
@@ -129,7 +133,7 @@ end_call(Lane *lane, Node *parent, Node *node, PyObject *result, uint64_t start_
     else {
         outcome = count_exception(node);
     }
-    state.words[node->total] += duration_ns;
+    ADD_TO(state.words[node->total], duration_ns);
     int rare = count_call(node, duration_ns);
     if (lane->trace) {
         trace_add(lane->trace, node, start_ns, duration_ns, outcome);
@@ -165,12 +169,17 @@ time_any_call(Timed *self, PyObject *function, PyObject *const *args, size_t nar
     Node *parent = lane->node;
     Node *node = NULL;
     PyObject *result = NULL;
+#ifdef Py_GIL_DISABLED /* the node cache is the thread's own */
+    PyObject *known = cached_span(self, args, PyVectorcall_NARGS(nargsf));
+    node = LIKELY(known) ? cached_node(parent, known) : NULL;
+#else
     if (LIKELY(parent == self->last_parent && !(self->last_node->special & IS_RETIRED))) {
         PyObject *span = cached_span(self, args, PyVectorcall_NARGS(nargsf));
         if (LIKELY(span && (span == self->span || span == self->last_span))) {
             node = (Node *)Py_NewRef(self->last_node);
         }
     }
+#endif
     if (!node) {
         node = find_called_node(self, parent, args, nargsf, kwnames);
         if (!node) {
@@ -220,6 +229,7 @@ done:
     return result;
 }
 
+#ifndef Py_GIL_DISABLED
 static HOT __attribute__((noinline)) void
 trace_call(Lane *lane, Node *node, uint64_t start_ns, uint64_t duration_ns)
 {
@@ -283,6 +293,15 @@ time_call(Timed *self, PyObject *function, vectorcallfunc way, PyObject *const *
     CHECK(!result == !!PyErr_Occurred()); /* E_SET */
     return result;
 }
+#else
+/* The same: a wrapper has no last node that all threads could use. */
+static inline __attribute__((always_inline)) PyObject *
+time_call(Timed *self, PyObject *function, vectorcallfunc Py_UNUSED(way), PyObject *const *args, size_t nargsf, PyObject *kwnames,
+          int Py_UNUSED(by_counter))
+{
+    return time_any_call(self, function, args, nargsf, kwnames);
+}
+#endif
 
 /* The call of anything. */
 static HOT PyObject *

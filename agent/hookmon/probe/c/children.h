@@ -35,14 +35,26 @@ find_child(Child *entries, uint32_t size, PyObject *span)
     return &entries[i];
 }
 
+static inline PyObject *
+child_in_table(Children *self, PyObject *span)
+{
+    return self->size ? find_child(self->entries, self->size, span)->node : NULL;
+}
+
 /* Return the child of a span, borrowed; NULL where there is none. */
 static inline PyObject *
 child_of(Children *self, PyObject *span)
 {
-    return self && self->size ? find_child(self->entries, self->size, span)->node : NULL;
+    if (!self) {
+        return NULL;
+    }
+    LOCK();
+    PyObject *node = child_in_table(self, span);
+    UNLOCK();
+    return node;
 }
 
-/* Have room for one more child. -1 without memory (no error). */
+/* Have room for one more child; under the lock. -1 without memory (no error). */
 static int
 make_room_for_child(Children *self)
 {
@@ -65,17 +77,26 @@ make_room_for_child(Children *self)
     return 0;
 }
 
-/* Let a span have a child, where there is room. */
-static void
-set_child(Children *self, PyObject *span, PyObject *node)
+/* Let a span have a child, where there is room; under the lock. Return the one that it had, whose reference is the caller's, or NULL. */
+static PyObject *
+replace_child(Children *self, PyObject *span, PyObject *node)
 {
     Child *place = find_child(self->entries, self->size, span);
+    PyObject *before = place->node;
     if (place->span) {
-        Py_SETREF(place->node, Py_NewRef(node));
-        return;
+        place->node = Py_NewRef(node);
+        return before;
     }
     *place = (Child){Py_NewRef(span), Py_NewRef(node)};
     self->used++;
+    return NULL;
+}
+
+/* Let a span have a child, where there is room. */
+static inline void
+set_child(Children *self, PyObject *span, PyObject *node)
+{
+    Py_XDECREF(replace_child(self, span, node));
 }
 
 static Children *
@@ -84,13 +105,37 @@ new_children(void)
     return (Children *)ChildrenType->tp_alloc(ChildrenType, 0);
 }
 
+#ifdef Py_GIL_DISABLED
+/* Return the children of the root in this thread, borrowed; NULL with an error. */
+static RARE Children *
+children_of_root(void)
+{
+    if (make_part() < 0) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    if (!own_part->children || own_part->epoch != state.epoch) {
+        Children *children = new_children();
+        if (!children) {
+            return NULL;
+        }
+        own_part->spares = 0; /* they are of a parent process, too */
+        own_part->epoch = state.epoch;
+        Py_XSETREF(own_part->children, children);
+    }
+    return own_part->children;
+}
+#endif
+
 static PyObject *
 children_clear(Children *self, PyObject *Py_UNUSED(ignored))
 {
+    LOCK();
     Child *entries = self->entries;
     uint32_t size = self->size;
     self->entries = NULL; /* first: what goes may call us */
     self->size = self->used = 0;
+    UNLOCK();
     for (uint32_t i = 0; i < size; i++) {
         Py_XDECREF(entries[i].span);
         Py_XDECREF(entries[i].node);
@@ -133,11 +178,15 @@ children_item(Children *self, PyObject *span)
 static int
 children_set_item(Children *self, PyObject *span, PyObject *node)
 {
-    if (!node || make_room_for_child(self) < 0) {
+    LOCK();
+    int failed = !node || make_room_for_child(self) < 0;
+    PyObject *before = failed ? NULL : replace_child(self, span, node);
+    UNLOCK();
+    if (failed) {
         PyErr_SetString(node ? PyExc_MemoryError : PyExc_TypeError, "a child stays");
         return -1;
     }
-    set_child(self, span, node);
+    Py_XDECREF(before);
     return 0;
 }
 
@@ -159,22 +208,27 @@ children_setdefault(Children *self, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "setdefault(span, node)");
         return NULL;
     }
-    PyObject *node = child_of(self, args[0]);
-    if (!node && children_set_item(self, args[0], node = args[1]) < 0) {
-        return NULL;
+    LOCK();
+    PyObject *node = child_in_table(self, args[0]);
+    int failed = !node && make_room_for_child(self) < 0;
+    if (!node && !failed) {
+        (void)replace_child(self, args[0], node = args[1]);
     }
-    return Py_NewRef(node);
+    UNLOCK();
+    return failed ? PyErr_NoMemory() : Py_NewRef(node);
 }
 
 static PyObject *
 children_values(Children *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *values = PyList_New(0);
+    LOCK();
     for (uint32_t i = 0; values && i < self->size; i++) {
         if (self->entries[i].span && PyList_Append(values, self->entries[i].node) < 0) {
             Py_CLEAR(values);
         }
     }
+    UNLOCK();
     return values;
 }
 
@@ -186,3 +240,12 @@ static PyMethodDef children_methods[] = {
     {"clear", (PyCFunction)children_clear, METH_NOARGS, "clear($self, /)\n--\n\nForget all children."},
     {NULL, NULL, 0, NULL},
 };
+
+static PyType_Slot children_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),           SLOT(Py_tp_dealloc, children_dealloc), SLOT(Py_tp_methods, children_methods),
+    SLOT(Py_mp_length, children_length),          SLOT(Py_mp_subscript, children_item),
+    SLOT(Py_mp_ass_subscript, children_set_item), SLOT(Py_sq_contains, children_contains),
+    SLOT(Py_tp_doc, "Children()\n--\n\n"),
+    {0, NULL},
+};
+static PyType_Spec children_spec = {"hookmon.probe._engine.Children", sizeof(Children), 0, Py_TPFLAGS_DEFAULT, children_slots};

@@ -32,13 +32,7 @@ system_ns(void)
 #include <x86intrin.h>
 #define HAS_COUNTER
 
-static struct {
-    uint64_t limit; /* ticks since the last look that are enough for another one; 0: the counter is not used */
-    uint64_t ticks; /* the counter at the last look */
-    uint64_t ns;    /* the time then */
-    uint64_t rate;  /* ns a tick, times 2**32; 0 before the second look */
-    int failures;   /* looks in a row that something came into */
-} counter __attribute__((aligned(64)));
+#define counter (per_thread.counter)
 
 enum { FIRST_LOOK_NS = 1000000, LAST_LOOK_NS = 1000000000, MOST_TICKS_BETWEEN = 1500, MOST_FAILURES = 1000 };
 
@@ -88,6 +82,16 @@ correct_counter(void)
     counter.ticks = ticks;
     counter.ns = ns;
     return ns;
+}
+
+/* Begin to use the counter. */
+static void
+begin_counter(void)
+{
+    counter.rate = 0;
+    if (look_at_clocks(&counter.ticks, &counter.ns) == 0) {
+        counter.limit = 1;
+    }
 }
 
 static inline __attribute__((always_inline)) uint64_t
@@ -149,6 +153,6 @@ end_charge(Charge begun, uint64_t longest_ns)
     uint64_t took_ns = since_ns(begun.start_ns), inside_ns = state.words[HEADER_OWN_NS] - begun.own_ns;
     if (inside_ns < took_ns) {
         took_ns -= inside_ns;
-        state.words[HEADER_OWN_NS] += took_ns < longest_ns ? took_ns : longest_ns;
+        ADD_TO(state.words[HEADER_OWN_NS], took_ns < longest_ns ? took_ns : longest_ns);
     }
 }

@@ -26,10 +26,12 @@
 #include "c_recursion.h"
 
 #if PY_VERSION_HEX < 0x030E0000
+#define HAS_CURRENT_TASKS
+#ifndef Py_GIL_DISABLED /* where objects are laid out otherwise, and threads change them while others read */
 #define HAS_FRAMES
 #define HAS_CONTEXTS
 #define HAS_VALUES
-#define HAS_CURRENT_TASKS
+#endif
 #endif
 #if PY_VERSION_HEX < 0x030C0000
 #define HAS_LOOPS

@@ -11,12 +11,7 @@
 
 #include <time.h>
 
-/* Its clock is a call of the system. */
-static struct {
-    int64_t reading_ns; /* what one reading takes; 0 before the first one, -1 where there is no such clock */
-    uint64_t empty_part_ns; /* CPU time between two readings with nothing in between */
-    uint64_t random; /* the state of a generator of random numbers */
-} cpu_clock = {.random = 0x9E3779B97F4A7C15};
+#define cpu_clock (state.cpu_clock)
 
 OWN_TO_THREAD Transaction *measuring; /* what a part of this thread is measured for; only compared */
 
@@ -121,12 +116,14 @@ measure(Transaction *self, Node *entry)
     if (!cpu_clock.reading_ns) {
         calibrate_cpu_clock();
     }
+    LOCK();
+    if (!entry->measuring) {
+        STORE(entry->measuring, PyMem_Calloc(1, sizeof *entry->measuring));
+    }
     Measuring *share = entry->measuring;
+    UNLOCK();
     if (!share) {
-        share = entry->measuring = PyMem_Calloc(1, sizeof *share);
-        if (!share) {
-            return;
-        }
+        return;
     }
     int can_measure = cpu_clock.reading_ns > 0;
     if (can_measure && state.getcurrent) {
@@ -221,13 +218,13 @@ settle_measured(Transaction *self, Node *node, uint64_t duration_ns)
     uint64_t *words = state.words;
     if (node->computing) {
         uint64_t *sums = words + node->computing;
-        sums[COMPUTING_MEASURED]++;
-        sums[COMPUTING_STANDS_FOR] += stands_for;
-        sums[COMPUTING_DURATION_NS] += stands_for * duration_ns;
-        sums[COMPUTING_OWN_NS] += stands_for * own_ns;
-        sums[COMPUTING_BESIDE_NS] += stands_for * self->beside_ns;
+        ADD_TO(sums[COMPUTING_MEASURED], 1);
+        ADD_TO(sums[COMPUTING_STANDS_FOR], stands_for);
+        ADD_TO(sums[COMPUTING_DURATION_NS], stands_for * duration_ns);
+        ADD_TO(sums[COMPUTING_OWN_NS], stands_for * own_ns);
+        ADD_TO(sums[COMPUTING_BESIDE_NS], stands_for * self->beside_ns);
     }
-    words[HEADER_OWN_NS] += spent_ns;
+    ADD_TO(words[HEADER_OWN_NS], spent_ns);
     if (self->entry) {
         adapt_share(self->entry, spent_ns, duration_ns);
         Py_CLEAR(self->entry);

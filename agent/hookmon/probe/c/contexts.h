@@ -8,8 +8,8 @@
 /* What a context holds is a tree that never changes: to take back what we set, the tree of before is put back in its place where all
  * else is as it was, a tenth of what it costs to set the variable once more. See tree_swapping.h. */
 #ifdef HAS_CONTEXTS
-static int reads_contexts;
-static PyTypeObject *branch_type;
+#define reads_contexts (state.reads_contexts)
+#define branch_type (state.branch_type)
 
 /* Say whether two branches surely hold the same. */
 static HOT int

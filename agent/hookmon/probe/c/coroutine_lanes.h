@@ -21,12 +21,12 @@
 static PyObject *
 acquire_task_lane(PyObject *task)
 {
-    if (!LIKELY(state.spares)) {
+    if (!LIKELY(per_thread.spares)) {
         PyObject *made = PyObject_CallOneArg(state.callbacks.new_lane, task);
         Py_DECREF(task);
         return made;
     }
-    Lane *lane = state.spare[--state.spares];
+    Lane *lane = per_thread.spare[--per_thread.spares];
     state.words[lane->base + LANE_IDENT - LANE_FIRST] = thread_ident();
     Py_XSETREF(lane->task, task);
     return (PyObject *)lane;
@@ -37,7 +37,7 @@ static inline void
 release_task_lane(Lane *lane)
 {
     lane->context = NULL;
-    if (state.spares < MOST_SPARE && lane->base != SCRATCH_LANE) {
+    if (per_thread.spares < MOST_SPARE && has_part() && lane->base != SCRATCH_LANE) {
         Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
         Py_CLEAR(lane->trace);
         if (lane->moves) {
@@ -46,7 +46,7 @@ release_task_lane(Lane *lane)
         if (lane->open_calls) {
             forget_calls(lane, 0);
         }
-        state.spare[state.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
+        per_thread.spare[per_thread.spares++] = (Lane *)Py_NewRef((PyObject *)lane);
         return;
     }
     SavedException saved;

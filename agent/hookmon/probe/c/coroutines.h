@@ -101,11 +101,11 @@ coroutine_end(Coroutine *self, Ending ending, uint64_t ended_ns)
         state.words[lane->base + node->slot] = 0;
         int outcome = interrupted ? OUTCOME_INTERRUPTED : OUTCOME_RETURNED;
         uint64_t *words = state.words;
-        words[node->total] += duration_ns;
-        words[node->total + ACTIVE] += self->active_ns;
-        words[node->total + STEPS] += self->steps;
+        ADD_TO(words[node->total], duration_ns);
+        ADD_TO(words[node->total + ACTIVE], self->active_ns);
+        ADD_TO(words[node->total + STEPS], self->steps);
         if (interrupted) {
-            words[node->total + INTERRUPTED]++;
+            ADD_TO(words[node->total + INTERRUPTED], 1);
         }
         else if (ending == ASK_ERROR && PyErr_Occurred()) {
             outcome = count_exception(node);
@@ -349,8 +349,8 @@ static void
 note_maker_once(Timed *self, PyObject *span)
 {
     if (span != self->last_span) {
-        PyObject *answer = PyObject_CallOneArg(state.callbacks.note_maker, span);
-        Py_XDECREF(answer);
+        make_immortal(span);
+        Py_XDECREF(PyObject_CallOneArg(state.callbacks.note_maker, span));
         Py_XSETREF(self->last_span, Py_NewRef(span));
     }
 }

@@ -11,21 +11,31 @@
 #include "state.h"
 #include "types.h"
 
+enum { TRIES = 9 }; /* to get storage before others do */
+
 /* Return the index of a bucket whose octave the node does not have yet. E_ADD. */
 static RARE Py_ssize_t
 missing_bucket(Node *node, uint64_t duration_ns)
 {
-    Py_ssize_t at = 0;
-#ifndef Py_GIL_DISABLED
     int bucket = bucket_of(duration_ns);
-    at = make_octave(node, bucket / SUB_BUCKETS);
+    Py_ssize_t at = make_octave(node, bucket / SUB_BUCKETS);
     if (LIKELY(at)) {
         return at + bucket % SUB_BUCKETS;
     }
-#endif
     SavedException saved;
     exception_save(&saved);
     unsigned epoch = state.epoch;
+#ifdef Py_GIL_DISABLED /* Python would make it twice if two threads were there at the same time */
+    Records *records = (Records *)Py_XNewRef((PyObject *)state.records);
+    for (int left = TRIES; !at && left && records && epoch == state.epoch && node->number && ensure_storage(records, BUCKETS_WORDS); left--) {
+        at = make_octave(node, bucket / SUB_BUCKETS);
+    }
+    Py_XDECREF((PyObject *)records);
+    if (at || (node->number && !is_unknown_fork())) {
+        exception_restore_unless_new(&saved);
+        return epoch == state.epoch && at ? at + bucket % SUB_BUCKETS : node->total + UNTIMED;
+    }
+#endif
     PyObject *duration = PyLong_FromUnsignedLongLong(duration_ns);
     PyObject *answer =
         duration ? PyObject_CallFunctionObjArgs(state.callbacks.new_bucket, (PyObject *)node, duration, NULL) : NULL;
@@ -50,6 +60,36 @@ look_at_cost(Node *node)
     exception_restore_unless_new(&saved);
 }
 
+#ifdef Py_GIL_DISABLED
+/* Take a duration into the minimum and the maximum of a node, which other threads may have as well. */
+static inline void
+count_extremes(Node *node, uint64_t *words, uint64_t duration_ns)
+{
+    uint64_t known = __atomic_load_n(&node->min_ns, __ATOMIC_RELAXED);
+    while (duration_ns < known) {
+        if (__atomic_compare_exchange_n(&node->min_ns, &known, duration_ns, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            __atomic_store_n(&words[MIN], duration_ns, __ATOMIC_RELAXED);
+            break;
+        }
+    }
+    known = __atomic_load_n(&node->max_ns, __ATOMIC_RELAXED);
+    while (duration_ns > known || !known) {
+        if (__atomic_compare_exchange_n(&node->max_ns, &known, duration_ns, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+            __atomic_store_n(&words[MAX], duration_ns, __ATOMIC_RELAXED);
+            break;
+        }
+    }
+}
+
+/* Count a completed call in a bucket that is there. Says whether its cost is to be looked at. */
+static inline int
+count_in_bucket(Node *node, uint64_t duration_ns, uint64_t *count)
+{
+    uint64_t now = __atomic_add_fetch(count, 1, __ATOMIC_RELAXED);
+    count_extremes(node, &state.words[node->total], duration_ns);
+    return now % CALLS_A_LOOK == 0;
+}
+#else
 /* Have the shortest or the longest duration of a node be another one. */
 static RARE void
 widen_range(Node *node, uint64_t duration_ns)
@@ -80,6 +120,7 @@ count_in_bucket(Node *node, uint64_t duration_ns, uint64_t *count)
     }
     return now % CALLS_A_LOOK == 0;
 }
+#endif
 
 /* Count a completed call; its time is charged separately. E_SAY. */
 static HOT __attribute__((noinline)) int
@@ -109,7 +150,7 @@ count_exception(Node *node)
         return OUTCOME_RETURNED;
     }
     int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? OUTCOME_RAISED : OUTCOME_INTERRUPTED;
-    state.words[node->total + (outcome == OUTCOME_RAISED ? ERRORS : INTERRUPTED)]++;
+    ADD_TO(state.words[node->total + (outcome == OUTCOME_RAISED ? ERRORS : INTERRUPTED)], 1);
     return outcome;
 }
 
@@ -128,16 +169,16 @@ move_call(PyObject *Py_UNUSED(module), PyObject *args)
     uint64_t *words = state.words;
     for (size_t i = 0; i < Py_ARRAY_LENGTH(endings); i++) {
         if (outcome & endings[i].flag) {
-            words[node->total + endings[i].offset]--;
-            words[other->total + endings[i].offset]++;
+            ADD_TO(words[node->total + endings[i].offset], -1);
+            ADD_TO(words[other->total + endings[i].offset], 1);
         }
     }
     if (!(outcome & OUTCOME_UNTIMED)) {
         int bucket = (int)bucket_of(duration_ns);
         Py_ssize_t first = first_of(node, bucket / SUB_BUCKETS);
-        words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED]--;
-        words[node->total] -= duration_ns;
-        words[other->total] += duration_ns;
+        ADD_TO(words[first ? first + bucket % SUB_BUCKETS : node->total + UNTIMED], -1);
+        ADD_TO(words[node->total], -duration_ns);
+        ADD_TO(words[other->total], duration_ns);
         count_call(other, duration_ns);
     }
     if (PyErr_Occurred()) {

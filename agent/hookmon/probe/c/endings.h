@@ -97,16 +97,16 @@ count_status(Transaction *self, Node *node, const Event *last, long status)
     self->counted_as = last->outcome;
     uint64_t *words = state.words;
     if (self->failed || last->outcome & OUTCOME_RAISED) {
-        words[counted_in->total + ERRORS]++;
+        ADD_TO(words[counted_in->total + ERRORS], 1);
     }
     if (last->outcome & OUTCOME_INTERRUPTED) {
-        words[counted_in->total + INTERRUPTED]++;
+        ADD_TO(words[counted_in->total + INTERRUPTED], 1);
     }
     if (last->outcome & OUTCOME_UNTIMED) {
-        words[counted_in->total + UNTIMED]++;
+        ADD_TO(words[counted_in->total + UNTIMED], 1);
         return 0;
     }
-    words[counted_in->total] += last->duration_ns;
+    ADD_TO(words[counted_in->total], last->duration_ns);
     return count_call(counted_in, last->duration_ns) && PyErr_Occurred() ? -1 : 0;
 }
 
@@ -162,7 +162,7 @@ settle_transaction(Transaction *self, Trace *own, PyObject *traces, const Event 
     Node *node = last->node;
     if ((self->status >= FAILED_FROM || self->failed) && (last->outcome & ~(uint32_t)OUTCOME_UNTIMED) == OUTCOME_RETURNED) {
         self->failed = 1;
-        state.words[node->total + ERRORS]++;
+        ADD_TO(state.words[node->total + ERRORS], 1);
     }
     long status = status_that_counts(self, node, last->outcome);
     if (node->is_request && count_status(self, node, last, status) < 0) {

@@ -24,12 +24,20 @@ enum { DEEPEST_BY_EVENTS = DEEPEST / 4 * 3 };
 static inline Node *
 find_event_node(Timed *self, Node *parent, PyObject *const *args, Py_ssize_t count)
 {
+#ifdef Py_GIL_DISABLED
+    PyObject *known = cached_span(self, args, count);
+    Node *there = LIKELY(known) ? cached_node(parent, known) : NULL;
+    if (LIKELY(there)) {
+        return there;
+    }
+#else
     if (LIKELY(parent == self->last_parent && !(self->last_node->special & IS_RETIRED))) {
         PyObject *span = cached_span(self, args, count);
         if (LIKELY(span && (span == self->span || span == self->last_span))) {
             return (Node *)Py_NewRef(self->last_node);
         }
     }
+#endif
     if (LIKELY(parent->depth < DEEPEST_BY_EVENTS)) {
         return find_called_node(self, parent, args, (size_t)count, NULL);
     }
@@ -160,11 +168,11 @@ leave_call(PyObject *code, PyObject *exception)
     int outcome = exception ? count_exception(node) : OUTCOME_RETURNED;
     if (LIKELY(call.start_ns)) {
         state.words[lane->base + node->slot] = 0;
-        state.words[node->total] += duration_ns;
+        ADD_TO(state.words[node->total], duration_ns);
         count_call(node, duration_ns);
     }
     else {
-        state.words[node->total + UNTIMED]++;
+        ADD_TO(state.words[node->total + UNTIMED], 1);
         outcome |= OUTCOME_UNTIMED;
         duration_ns = 0;
     }

@@ -86,7 +86,7 @@ end_run_of_body(Coroutine *step, Generator *body, uint64_t ended_ns)
         }
         Py_SETREF(lane->node, (Node *)Py_NewRef(step->parent));
         state.words[lane->base + step->node->slot] = 0;
-        state.words[step->node->total] += duration_ns;
+        ADD_TO(state.words[step->node->total], duration_ns);
         Py_XSETREF(body->node, (Node *)Py_NewRef(step->node));
     }
     Py_CLEAR(step->parent);

@@ -167,6 +167,9 @@ on_start(Timed *timed, PyObject *code, PyObject *const *args, Py_ssize_t count)
     if (is_off(timed)) {
         return leave_out_frame(code);
     }
+    if (make_part() < 0) {
+        return leave_out_frame(code);
+    }
     is_beginning = 1;
     int runs_on = ((PyCodeObject *)code)->co_flags & RUNS;
     int answer = runs_on ? begin_run(timed, code, args, count) : begin_call(timed, code, args, count);

@@ -7,6 +7,7 @@
 #include "interned.h"
 #include "lanes.h"
 #include "places.h"
+#include "nodes.h"
 #include "state.h"
 #include "types.h"
 
@@ -14,19 +15,17 @@
 static RARE void
 follow_move(Lane *lane, Node **node)
 {
+    LOCK();
     Move *known = find_move(lane, *node);
-    if (known) {
-        Py_SETREF(*node, (Node *)Py_NewRef(known->to));
+    Node *to = known ? (Node *)Py_NewRef(known->to) : NULL;
+    UNLOCK();
+    if (to) {
+        Py_SETREF(*node, to);
     }
 }
 
 /* The node cache, by parent and span: a look into it touches one line of memory, a look into a dictionary four. */
-static struct {
-    Node *parent;
-    PyObject *span;
-    Node *node;
-    unsigned epoch;
-} node_cache[NODE_CACHE_SIZE];
+#define node_cache (per_thread.node_cache)
 
 static inline size_t
 node_cache_index(Node *parent, PyObject *span)
@@ -71,7 +70,7 @@ find_node(Node *parent, PyObject *span)
     size_t at = node_cache_index(parent, span);
     unsigned epoch = state.epoch;
     Node *node = look_up_node(parent, span);
-    if (node && node->number && epoch == state.epoch) {
+    if (node && node->number && epoch == state.epoch && has_part()) {
         node_cache[at].epoch = epoch;
         Py_XSETREF(node_cache[at].parent, (Node *)Py_NewRef(parent));
         Py_XSETREF(node_cache[at].span, Py_NewRef(span));
@@ -83,7 +82,7 @@ find_node(Node *parent, PyObject *span)
 static __attribute__((noinline)) Node *
 look_up_node(Node *parent, PyObject *span)
 {
-    PyObject *found = child_of(parent->children, span);
+    PyObject *found = child_of(children_of(parent), span); /* nodes that are children stay */
     if (found) {
         return found == Py_None ? NULL : (Node *)Py_NewRef(found);
     }

@@ -72,16 +72,18 @@ is_unknown_fork(void)
 static void
 on_fork_in_child(void)
 {
-    if (!state.words) { /* nothing has been recorded yet */
-        return;
-    }
-    if (state.shared) {
-        cover(state.words, (size_t)state.buffer.len);
-        state.shared = 0;
-    }
-    if (!state.forked) { /* else nothing has been recorded since the last one */
-        state.forked = 1;
-        begin_epoch();
+    for (Engine *engine = all_engines; engine; engine = engine->next) {
+        if (!engine->words || !engine->interpreter) { /* nothing has been recorded yet, or it has ended */
+            continue;
+        }
+        if (engine->shared) {
+            cover(engine->words, (size_t)engine->buffer.len);
+            engine->shared = 0;
+        }
+        if (!engine->forked) { /* else nothing has been recorded since the last one */
+            engine->forked = 1;
+            count_fork(engine);
+        }
     }
 }
 

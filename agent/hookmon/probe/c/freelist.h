@@ -3,12 +3,9 @@
 
 #include "base.h"
 #include "checks.h"
+#include "state.h"
+#include "tables.h"
 #include "types.h"
-
-typedef struct {
-    PyObject *ones[MOST_SPARE];
-    int count;
-} Freelist;
 
 /* Make an object of a type that the garbage collector could follow and does not, with nothing in it: nobody but us will have it. */
 static RARE PyObject *
@@ -25,6 +22,10 @@ alloc_untracked(PyTypeObject *type)
 static inline PyObject *
 freelist_pop_untracked(Freelist *freelist, PyTypeObject *type)
 {
+#ifdef Py_GIL_DISABLED /* the allocator has lists of each thread */
+    (void)freelist;
+    return alloc_untracked(type);
+#endif
     return LIKELY(freelist->count) ? PyObject_Init(freelist->ones[--freelist->count], type) : alloc_untracked(type);
 }
 
@@ -45,6 +46,11 @@ static inline void
 freelist_push(Freelist *freelist, PyObject *self)
 {
     CHECK(is_dead(self)); /* I5 */
+#ifdef Py_GIL_DISABLED
+    (void)freelist;
+    Py_TYPE(self)->tp_free(self);
+    return;
+#endif
     if (LIKELY(freelist->count < MOST_SPARE)) {
         freelist->ones[freelist->count++] = self;
     }
@@ -53,4 +59,8 @@ freelist_push(Freelist *freelist, PyObject *self)
     }
 }
 
-static Freelist member_freelist, transaction_freelist, coroutine_freelist, send_freelist, callback_iterator_freelist;
+#define member_freelist (state.member_freelist)
+#define transaction_freelist (state.transaction_freelist)
+#define coroutine_freelist (state.coroutine_freelist)
+#define send_freelist (state.send_freelist)
+#define callback_iterator_freelist (state.callback_iterator_freelist)

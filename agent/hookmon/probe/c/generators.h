@@ -86,10 +86,10 @@ generator_end(Generator *self, int interrupted)
     if (self->node) {
         uint64_t *words = state.words;
         Py_ssize_t total = self->node->total;
-        words[total + STEPS] += self->steps;
-        words[total + ACTIVE] += self->used_ns - self->waited_ns;
+        ADD_TO(words[total + STEPS], self->steps);
+        ADD_TO(words[total + ACTIVE], self->used_ns - self->waited_ns);
         if (interrupted) {
-            words[total + INTERRUPTED]++;
+            ADD_TO(words[total + INTERRUPTED], 1);
         }
         int outcome = interrupted ? OUTCOME_INTERRUPTED : OUTCOME_RETURNED;
         if (!interrupted && PyErr_Occurred()) {
@@ -124,7 +124,7 @@ generator_leave(Generator *self, Step *step)
         }
         Py_SETREF(step->lane->node, (Node *)Py_NewRef(step->parent));
         state.words[step->lane->base + step->node->slot] = 0;
-        state.words[step->node->total] += duration_ns;
+        ADD_TO(state.words[step->node->total], duration_ns);
         if (self->node != step->node) {
             Py_XSETREF(self->node, (Node *)Py_NewRef(step->node));
         }

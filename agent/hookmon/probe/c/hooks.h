@@ -24,6 +24,14 @@ selective_get(PyObject *object, PyObject *instance, PyObject *Py_UNUSED(owner))
     if (!instance || instance == Py_None) {
         return Py_NewRef(self->function);
     }
+#ifdef Py_GIL_DISABLED /* what is remembered may go */
+    PyObject *id = PyLong_FromVoidPtr(instance), *found = NULL;
+    int failed = !id || PyDict_GetItemRef(self->name, id, &found) < 0;
+    Py_XDECREF(id);
+    PyObject *bound = failed ? NULL : PyMethod_New(found ? found : self->function, instance);
+    Py_XDECREF(found);
+    return bound;
+#else
     Py_hash_t address = (Py_hash_t)((uintptr_t)instance >> 4);
     PyObject *timed = known_value(self, address);
     if (!timed && self->known_used < PyDict_GET_SIZE(self->name)) {
@@ -38,6 +46,7 @@ selective_get(PyObject *object, PyObject *instance, PyObject *Py_UNUSED(owner))
         }
     }
     return PyMethod_New(timed ? timed : self->function, instance);
+#endif
 }
 
 static PyObject *

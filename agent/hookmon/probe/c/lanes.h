@@ -2,23 +2,25 @@
 #pragma once
 
 #include "base.h"
+#include "clock.h"
 #include "errors.h"
 #include "forks.h"
 #include "interned.h"
 #include "numbers.h"
 #include "state.h"
+#include "thread_lanes.h"
 #include "types.h"
-
-#include <pthread.h>
 
 /* Forget which nodes have moved. Their memory stays for the next transaction. */
 static HOT void
 forget_moves(Lane *self)
 {
+    LOCK();
     int moves = self->moves;
     self->moves = 0; /* first: what goes may call us */
     self->moved_depth = -1;
-    for (int i = 0; i < moves; i++) {
+    UNLOCK();
+    for (int i = 0; i < moves; i++) { /* where threads run at the same time nodes stay, and another one may put its own there */
         Py_DECREF(self->moved[i].from);
         Py_DECREF(self->moved[i].to);
     }
@@ -39,15 +41,20 @@ find_move(Lane *self, Node *from)
 static HOT int
 move_node(Lane *self, Node *from, Node *to)
 {
+    LOCK();
     Move *known = find_move(self, from);
     if (known) {
-        Py_SETREF(known->to, (Node *)Py_NewRef(to));
+        Node *before = known->to;
+        known->to = (Node *)Py_NewRef(to);
+        UNLOCK();
+        Py_DECREF(before);
         return 0;
     }
     if (self->moves == self->moves_room) {
         int room = self->moves_room ? 2 * self->moves_room : 4;
         Move *moved = PyMem_Realloc(self->moved, (size_t)room * sizeof *moved);
         if (!moved) {
+            UNLOCK();
             PyErr_NoMemory();
             return -1;
         }
@@ -58,6 +65,7 @@ move_node(Lane *self, Node *from, Node *to)
     if (self->moved_depth < from->depth) {
         self->moved_depth = from->depth;
     }
+    UNLOCK();
     return 0;
 }
 
@@ -90,6 +98,9 @@ lane_init(Lane *self, PyObject *args, PyObject *kwargs)
     self->moved_depth = -1;
     Py_XSETREF(self->task, Py_NewRef(task));
     Py_XSETREF(self->node, (Node *)Py_NewRef(node));
+    if (base != SCRATCH_LANE) {
+        make_immortal((PyObject *)self);
+    }
     return 0;
 }
 
@@ -131,7 +142,10 @@ lane_dealloc(Lane *self)
 static HOT __attribute__((noinline)) Lane *
 greenlet_lane(void)
 {
-    if (!state.getcurrent || state.forked) {
+    if (!state.getcurrent) {
+        return switch_thread_lane();
+    }
+    if (state.forked) {
         return NULL;
     }
     PyObject *greenlet = PyObject_CallNoArgs(state.getcurrent);
@@ -166,57 +180,23 @@ present_lane_despite_exception(void)
 
 static void run_lane(Lane *lane);
 
-/* A stack of threads that have ended. The system tells of them without the GIL; the next thread that needs a lane empties it. */
-typedef struct Ended {
-    struct Ended *next;
-    Lane *lane;
-    Lane *running; /* the lane, or that of a task in whose step the thread ended */
-    unsigned epoch;
-} Ended;
-static Ended *ended_threads;
-static pthread_key_t thread_key;
-
-static void
-on_thread_end(void *value)
-{
-    Ended *ended = value;
-    ended->running = thread_epoch == ended->epoch + 1 ? thread_lane : NULL;
-    ended->next = __atomic_load_n(&ended_threads, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(&ended_threads, &ended->next, ended, 0, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-    }
-}
-
-/* Have the lane of this thread put onto the stack when the thread ends. Without memory for that, the lane stays its own. */
-static void
-follow_thread_end(Lane *lane)
-{
-    Ended *ended = pthread_getspecific(thread_key);
-    if (!ended) { /* else it is left over from before a fork */
-        ended = calloc(1, sizeof *ended);
-    }
-    if (ended) {
-        ended->epoch = state.epoch;
-        ended->lane = (Lane *)Py_NewRef((PyObject *)lane);
-        (void)pthread_setspecific(thread_key, ended);
-    }
-}
-
 /* Take the lanes of threads that have ended. */
 static void
 take_ended_threads(void)
 {
-    Ended *ended = __atomic_exchange_n(&ended_threads, NULL, __ATOMIC_ACQUIRE);
+    Ended *ended = __atomic_exchange_n(&state.ended_threads, NULL, __ATOMIC_ACQUIRE);
     while (ended) {
         Ended *next = ended->next;
         Lane *lane = ended->lane;
-        if (ended->epoch == state.epoch && state.thread_spares < MOST_SPARE && lane->base != SCRATCH_LANE) {
+        int is_kept = 0;
+        if (ended->epoch == state.epoch && lane->base != SCRATCH_LANE) {
             Py_XSETREF(lane->node, (Node *)Py_NewRef(state.root));
             Py_CLEAR(lane->trace);
             forget_moves(lane);
             forget_calls(lane, 0);
-            state.spare_of_thread[state.thread_spares++] = lane;
+            is_kept = keep_lane_of_thread(lane);
         }
-        else {
+        if (!is_kept) {
             if (ended->epoch == state.epoch) {
                 PyObject *answer = PyObject_CallOneArg(state.callbacks.free_lane, (PyObject *)lane);
                 Py_XDECREF(answer);
@@ -224,9 +204,36 @@ take_ended_threads(void)
             Py_DECREF(lane);
         }
         Py_XDECREF((PyObject *)ended->running);
+#ifdef Py_GIL_DISABLED
+        if (ended->part) {
+            release_part(ended->part);
+        }
+#endif
         free(ended);
         ended = next;
     }
+}
+
+/* Have all that a thread needs besides its lane. -1 without an error where there is no memory. */
+static inline int
+begin_thread(void)
+{
+#ifdef Py_GIL_DISABLED
+    if (!own_part) {
+        if (LOAD(state.ended_threads)) {
+            take_ended_threads();
+        }
+        if (make_part() < 0) {
+            return -1;
+        }
+#ifdef HAS_COUNTER
+        if (state.uses_counter && !counter.limit) {
+            begin_counter();
+        }
+#endif
+    }
+#endif
+    return 0;
 }
 
 /* Return a lane for what runs here, which has none yet, a new reference; NULL when there is none (E_ASK). */
@@ -239,15 +246,18 @@ enter_lane(void)
             return NULL;
         }
     }
+    if (begin_thread() < 0) {
+        return NULL;
+    }
     if (!state.getcurrent) {
-        if (ended_threads) {
+        if (LOAD(state.ended_threads)) {
             take_ended_threads();
         }
         if (PyErr_Occurred()) {
             return NULL;
         }
-        if (state.thread_spares) {
-            Lane *lane = state.spare_of_thread[--state.thread_spares];
+        Lane *lane = take_lane_of_thread();
+        if (lane) {
             state.words[lane->base + LANE_IDENT - LANE_FIRST] = thread_ident();
             run_lane(lane);
             follow_thread_end(lane);
@@ -280,7 +290,7 @@ run_lane(Lane *lane)
         lane->pairs = state.words + lane->base; /* one was made before there were words */
     }
     if (!state.getcurrent) {
-        Lane *before = thread_epoch == state.lane_epoch ? thread_lane : NULL;
+        Lane *before = present_lane();
         thread_lane = (Lane *)Py_XNewRef((PyObject *)lane);
         thread_epoch = lane ? state.lane_epoch : 0;
         Py_XDECREF(before);

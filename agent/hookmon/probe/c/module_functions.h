@@ -95,6 +95,7 @@ configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *callbacks)
         return NULL;
     }
     state.plain = vectorcall_of(state.callbacks.flat_node);
+    __atomic_store_n(&plain_call, state.plain, __ATOMIC_RELAXED);
     check_reads();
     Py_XSETREF(state.root, Py_NewRef(root));
     Py_XSETREF(state.no_children, (Children *)Py_NewRef(no_children));
@@ -142,16 +143,16 @@ after_fork(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
         state.forked = 0;
     }
     else {
-        begin_epoch();
+        count_fork(&state);
     }
 #ifdef HAS_LOOPS
     own_pid = getpid();
 #endif
-    while (state.spares) {
-        Py_DECREF(state.spare[--state.spares]);
+    while (has_part() && per_thread.spares) {
+        Py_DECREF(per_thread.spare[--per_thread.spares]);
     }
-    while (state.thread_spares) {
-        Py_DECREF(state.spare_of_thread[--state.thread_spares]);
+    for (Lane *lane; (lane = take_lane_of_thread());) {
+        Py_DECREF(lane);
     }
     take_ended_threads(); /* of the parent */
     Py_RETURN_NONE;
@@ -194,10 +195,13 @@ static PyObject *
 use_counter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #ifdef HAS_COUNTER
-    counter.rate = 0;
-    if (look_at_clocks(&counter.ticks, &counter.ns) == 0) {
-        counter.limit = 1;
+#ifdef Py_GIL_DISABLED
+    state.uses_counter = 1; /* of each thread from its first call on */
+    if (make_part() < 0) {
+        return PyErr_NoMemory();
     }
+#endif
+    begin_counter();
 #endif
     Py_RETURN_NONE;
 }
@@ -206,6 +210,7 @@ static PyObject *
 uses_counter(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #ifdef HAS_COUNTER
+    (void)begin_thread();
     return PyBool_FromLong(counter.limit != 0);
 #else
     Py_RETURN_FALSE;

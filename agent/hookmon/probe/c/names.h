@@ -22,8 +22,9 @@ forget_known(Timed *self)
     PyMem_Free(table);
 }
 
+/* Return what is remembered by a hash, borrowed; NULL where nothing is. */
 static PyObject *
-known_value(Timed *self, Py_hash_t hash)
+known_in_table(Timed *self, Py_hash_t hash)
 {
     if (!self->known_size) {
         return NULL;
@@ -39,8 +40,33 @@ known_value(Timed *self, Py_hash_t hash)
     }
 }
 
+#ifdef Py_GIL_DISABLED
+/* Each thread remembers some by itself, or all would wait for the lock. */
+static PyObject *
+known_value(Timed *self, Py_hash_t hash)
+{
+    KnownSpan *known = &per_thread.known_spans[((uint64_t)hash ^ self->number * 0x9E3779B97F4A7C15ull) % MOST_KNOWN_SPANS];
+    if (LIKELY(known->timed == self->number && known->hash == hash && known->span)) {
+        return known->span;
+    }
+    LOCK();
+    PyObject *value = known_in_table(self, hash);
+    UNLOCK();
+    if (value && has_part()) {
+        *known = (KnownSpan){self->number, hash, value};
+    }
+    return value;
+}
+#else
+static inline PyObject *
+known_value(Timed *self, Py_hash_t hash)
+{
+    return known_in_table(self, hash);
+}
+#endif
+
 static void
-remember_value(Timed *self, Py_hash_t hash, PyObject *value)
+remember_in_table(Timed *self, Py_hash_t hash, PyObject *value)
 {
     if (self->known_used >= MOST_KNOWN) {
         forget_known(self);
@@ -75,6 +101,19 @@ remember_value(Timed *self, Py_hash_t hash, PyObject *value)
     self->known_used++;
 }
 
+/* Remember a span by the hash of what it depends on. */
+static inline void
+remember_value(Timed *self, Py_hash_t hash, PyObject *value)
+{
+    make_immortal(value); /* without a GIL, so that what is forgotten under the lock calls nothing */
+    LOCK();
+#ifdef Py_GIL_DISABLED
+    if (!known_in_table(self, hash)) /* another thread may have been faster */
+#endif
+        remember_in_table(self, hash, value);
+    UNLOCK();
+}
+
 /* Say whether the calling line is part of the span. It is for a client's calls, from the first transaction on: to find the line
  * costs as much again as the call. */
 static inline int
@@ -98,18 +137,15 @@ cached_span(Timed *self, PyObject *const *args, Py_ssize_t count)
 }
 
 /* Files that code came from, by the address of their names, and whether they are the program's own. */
-static struct {
-    PyObject *name;
-    int is_own;
-} files[MOST_FILES];
-static int known_files;
+#define files (state.files)
+#define known_files (state.known_files)
 
 static HOT int
 is_own(PyObject *filename)
 {
     size_t at = ((size_t)filename >> 4) % MOST_FILES;
-    for (; files[at].name; at = (at + 1) % MOST_FILES) {
-        if (files[at].name == filename) {
+    for (PyObject *name; (name = LOAD(files[at].name)); at = (at + 1) % MOST_FILES) {
+        if (name == filename) {
             return files[at].is_own;
         }
     }
@@ -117,17 +153,19 @@ is_own(PyObject *filename)
     int own = answer ? answer == Py_True : 0;
     Py_XDECREF(answer);
     PyErr_Clear();
+    LOCK();
     if (known_files < MOST_FILES / 2) {
         at = ((size_t)filename >> 4) % MOST_FILES; /* again: Python has run */
         while (files[at].name && files[at].name != filename) {
             at = (at + 1) % MOST_FILES;
         }
         if (!files[at].name) {
-            files[at].name = Py_NewRef(filename);
             files[at].is_own = own;
+            STORE(files[at].name, Py_NewRef(filename));
             known_files++;
         }
     }
+    UNLOCK();
     return own;
 }
 
@@ -138,9 +176,7 @@ mix(uint64_t a, uint64_t b)
     return a * 0xFF51AFD7ED558CCDull ^ a >> 31;
 }
 
-#ifdef HAS_FRAMES
-static int reads_frames;
-#endif
+#define reads_frames (state.reads_frames)
 
 /* Return the hash of a text. */
 static inline Py_hash_t
@@ -162,8 +198,7 @@ key_of(PyCodeObject *code, uint64_t instruction)
     return mix((uint64_t)hash_of(code->co_filename), (uint64_t)code->co_firstlineno << 32 | (uint32_t)instruction);
 }
 
-/* A watched frame is about to begin, of whose call its code tells: it is the innermost, and its caller is wanted. */
-static int is_beginning;
+#define is_beginning (per_thread.is_beginning)
 
 /* Return a key of the innermost line of the program's own code, 0 when there is none. */
 static uint64_t

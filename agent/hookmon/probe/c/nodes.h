@@ -56,23 +56,43 @@ forget_endings(Node *self)
     PyMem_Free(endings);
 }
 
+/* Return the children of a node, borrowed, NULL where it has none yet (E_ASK). Where threads run at the same time those of the root are
+ * the running one's. */
+static inline Children *
+children_of(Node *node)
+{
+#ifdef Py_GIL_DISABLED
+    if ((PyObject *)node == state.root) {
+        return children_of_root();
+    }
+#endif
+    return LOAD(node->children);
+}
+
 enum { NO_OCTAVE = 255, RETIRED = 254 };
+
+/* Threads that run at the same time would take each other's pair of octave and index. */
+#ifdef Py_GIL_DISABLED
+#define KEEPS_LAST_OCTAVES 0
+#else
+#define KEEPS_LAST_OCTAVES 1
+#endif
 
 /* Return the index of the first bucket of an octave that was not the last even or odd one, 0 where it is not made yet. */
 static HOT __attribute__((noinline)) int32_t
 other_first(Node *self, int octave)
 {
-    int32_t first = 0;
-    if (self->octave[0] == RETIRED) {
+    int32_t first = 0, *all_first = LOAD(self->all_first);
+    if (LOAD(self->octave[0]) == RETIRED) {
         first = (int32_t)SCRATCH_BUCKET;
     }
-    else if (self->all_first) {
-        first = self->all_first[octave];
+    else if (all_first) {
+        first = LOAD(all_first[octave]);
     }
     for (int i = 0; i < FEW_OCTAVES && !first; i++) {
-        first = self->octave[i] == octave ? self->first[i] : 0;
+        first = LOAD(self->octave[i]) == octave ? self->first[i] : 0;
     }
-    if (first) {
+    if (first && KEEPS_LAST_OCTAVES) {
         self->used[octave & 1] = (uint8_t)octave;
         self->used_first[octave & 1] = first;
     }
@@ -83,24 +103,25 @@ other_first(Node *self, int octave)
 static inline int32_t
 first_of(Node *self, int octave)
 {
-    return LIKELY(self->used[octave & 1] == octave) ? self->used_first[octave & 1] : other_first(self, octave);
+    return LIKELY(KEEPS_LAST_OCTAVES && self->used[octave & 1] == octave) ? self->used_first[octave & 1] : other_first(self, octave);
 }
 
-/* Have room for one more octave. -1 without memory (no error). */
+/* Have room for one more octave; under the lock. -1 without memory (no error). */
 static int
 prepare_octave(Node *self)
 {
     if (LIKELY(self->all_first || self->octave[FEW_OCTAVES - 1] == NO_OCTAVE)) {
         return 0;
     }
-    self->all_first = PyMem_Calloc(OCTAVES, sizeof *self->all_first);
-    for (int i = 0; self->all_first && i < FEW_OCTAVES; i++) {
-        self->all_first[self->octave[i]] = self->first[i];
+    int32_t *all_first = PyMem_Calloc(OCTAVES, sizeof *all_first);
+    for (int i = 0; all_first && i < FEW_OCTAVES; i++) {
+        all_first[self->octave[i]] = self->first[i];
     }
-    return self->all_first ? 0 : -1;
+    STORE(self->all_first, all_first);
+    return all_first ? 0 : -1;
 }
 
-/* Say where the buckets of an octave are, where there is room for it. A node that was retired meanwhile stays so. */
+/* Say where the buckets of an octave are, where there is room for it; under the lock. A node that was retired meanwhile stays so. */
 static void
 set_octave(Node *self, int octave, int32_t first)
 {
@@ -108,12 +129,12 @@ set_octave(Node *self, int octave, int32_t first)
         return;
     }
     if (self->all_first) {
-        self->all_first[octave] = first;
+        STORE(self->all_first[octave], first);
     }
     for (int i = 0; i < FEW_OCTAVES; i++) {
         if (self->octave[i] == NO_OCTAVE || self->octave[i] == octave) {
-            self->octave[i] = (uint8_t)octave;
             self->first[i] = first;
+            STORE(self->octave[i], (uint8_t)octave);
             break;
         }
     }
@@ -134,13 +155,23 @@ forget_octaves(Node *self)
 static Children *
 own_children(Node *self)
 {
-    if (!self->children) {
-        self->children = new_children();
-        if (!self->children) {
+    Children *children = children_of(self), *made = NULL;
+    if (!children) {
+        made = new_children();
+        LOCK();
+        if (!self->children && made) {
+            make_immortal((PyObject *)made);
+            STORE(self->children, made);
+            made = NULL;
+        }
+        children = self->children;
+        UNLOCK();
+        Py_XDECREF(made); /* another thread was faster */
+        if (!children) {
             PyErr_Clear();
         }
     }
-    return self->children;
+    return children;
 }
 
 /* Fill a node in which nothing is. */
@@ -150,6 +181,10 @@ fill_node(Node *self, PyObject *parent, PyObject *span, uint32_t number, Py_ssiz
     TargetFields *target = Py_IS_TYPE(span, SpanType) ? ((Span *)span)->target : NULL;
     self->entry = target && target->entry;
     self->is_request = target && is_text(target->kind, text_request);
+    make_immortal((PyObject *)self);
+    if (target) {
+        make_immortal(span);
+    }
     self->parent = Py_NewRef(parent);
     self->span = Py_NewRef(span);
     self->number = number;
@@ -212,10 +247,15 @@ node_add_octave(Node *self, PyObject *args)
         return NULL;
     }
     if (self->number) { /* not retired meanwhile */
-        if (prepare_octave(self) < 0) {
+        LOCK();
+        int failed = prepare_octave(self) < 0;
+        if (!failed) {
+            set_octave(self, (int)octave, (int32_t)first);
+        }
+        UNLOCK();
+        if (failed) {
             return PyErr_NoMemory();
         }
-        set_octave(self, (int)octave, (int32_t)first);
     }
     Py_RETURN_NONE;
 }

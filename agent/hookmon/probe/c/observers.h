@@ -242,7 +242,9 @@ observed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->timed.detail = NULL;
     PyObject *read, *fields, *body, *kind;
     if (detail && PyArg_ParseTuple(detail, "OO!OOp", &read, &PyTuple_Type, &fields, &body, &kind, &self->is_route)) {
+#ifndef Py_GIL_DISABLED /* where Python looks: what is remembered would be read while it grows */
         self->read = Py_NewRef(read);
+#endif
         self->fields = Py_NewRef(fields);
         self->body = body == Py_None ? NULL : Py_NewRef(body);
         self->kind = kind == Py_None ? NULL : Py_NewRef(kind);

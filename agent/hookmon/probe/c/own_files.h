@@ -2,10 +2,11 @@
 #pragma once
 
 #include "base.h"
+#include "state.h"
 
 /* {file: function of a code object}, of the program's own modules: each of their functions comes to us at its first call, when that
  * has it watched, or not. Most functions of a program are never called. NULL: there are none. */
-static PyObject *own_files;
+#define own_files (state.own_files)
 
 /* Return what begins to watch a function's code, borrowed, or NULL: it is not own, or there is an error, which no signal handler's is. */
 static inline PyObject *

@@ -3,7 +3,6 @@
 #pragma once
 
 #include "base.h"
-#include "call_sites.h"
 #include "children.h"
 #include "clock.h"
 #include "forks.h"
@@ -13,6 +12,10 @@
 #include "spans.h"
 #include "state.h"
 #include "types.h"
+
+#ifndef Py_GIL_DISABLED /* where it is, `recorder` makes places: one thread at a time */
+#include "call_sites.h"
+#endif
 
 /* What became of a place: it is there, it is not to be recorded, Python has to make it (perhaps with an error: E_ASK). */
 typedef enum { IS_MADE, IS_COVERED, IS_FOR_PYTHON } Made;
@@ -167,22 +170,30 @@ done:
     Py_DECREF(records);
     return made;
 }
+#endif
 
-/* Make an octave of a node and return the index of its first bucket; 0: Python has to. Nothing of Python runs. */
+/* Make an octave of a node and return the index of its first bucket; 0: Python has to. Nothing of Python runs. Where another thread has
+ * made it meanwhile, that one is the answer: an octave is there once. */
 static Py_ssize_t
 make_octave(Node *node, int octave)
 {
     Records *records = state.records;
-    if (!records || is_unknown_fork() || !node->number || records->used + BUCKETS_WORDS > records->capacity) {
+    if (!records || is_unknown_fork() || !node->number) {
         return 0;
     }
-    if (prepare_octave(node) < 0) {
-        return 0;
-    }
-    Py_ssize_t at = take_words(records, BUCKETS_WORDS);
-    records->memory[at + BUCKETS_OCTAVE] = (uint64_t)octave;
-    publish_record(records, at, RECORD_BUCKETS, node->number);
-    set_octave(node, octave, (int32_t)(at + BUCKETS_FIRST));
-    return at + BUCKETS_FIRST;
-}
+    LOCK();
+#ifdef Py_GIL_DISABLED
+    Py_ssize_t first = other_first(node, octave);
+#else
+    Py_ssize_t first = 0;
 #endif
+    if (!first && records->used + BUCKETS_WORDS <= records->capacity && prepare_octave(node) == 0) {
+        Py_ssize_t at = take_words(records, BUCKETS_WORDS);
+        records->memory[at + BUCKETS_OCTAVE] = (uint64_t)octave;
+        publish_record(records, at, RECORD_BUCKETS, node->number);
+        first = at + BUCKETS_FIRST;
+        set_octave(node, octave, (int32_t)first);
+    }
+    UNLOCK();
+    return first;
+}

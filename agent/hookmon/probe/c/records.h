@@ -86,7 +86,7 @@ ensure_storage(Records *self, Py_ssize_t size)
     return 1;
 }
 
-/* Hand out fresh words, behind which there is storage: they are zero. Nothing of Python runs. */
+/* Hand out fresh words, behind which there is storage: they are zero. Nothing of Python runs. Under the lock. */
 static inline Py_ssize_t
 take_words(Records *self, Py_ssize_t size)
 {
@@ -95,6 +95,20 @@ take_words(Records *self, Py_ssize_t size)
     self->memory[at] = (uint64_t)size << 8;
     self->memory[HEADER_USED] = (uint64_t)self->used;
     return at;
+}
+
+/* Return the index of fresh words, behind which storage is made where there is none; 0 where that cannot be (E_ASK). */
+static Py_ssize_t
+reserve_words(Records *self, Py_ssize_t size)
+{
+    for (;;) {
+        LOCK();
+        Py_ssize_t at = self->used + size <= self->capacity ? take_words(self, size) : 0;
+        UNLOCK();
+        if (LIKELY(at) || !ensure_storage(self, size)) {
+            return at;
+        }
+    }
 }
 
 /* Say what a record is whose other words are written: from then on readers look at it. */
@@ -169,26 +183,24 @@ string_number(Records *self, const char *bytes, size_t size)
 {
     size = size < LONGEST_STRING ? size : LONGEST_STRING;
     uint32_t hash = hash_of_bytes(bytes, size);
-    StoredString *found = NULL;
-    if (make_room_for_string(self) < 0 || (found = find_string(self, hash, bytes, size))->number) {
-        return found ? found->number : 0;
-    }
     Py_ssize_t words = STRING_FIRST + (Py_ssize_t)((size + 7) / 8);
-    if (!LIKELY(self->used + words <= self->capacity)) {
-        if (!ensure_storage(self, words) || make_room_for_string(self) < 0) {
-            return 0;
+    for (;;) {
+        LOCK();
+        StoredString *found = make_room_for_string(self) < 0 ? NULL : find_string(self, hash, bytes, size);
+        int is_room = self->used + words <= self->capacity;
+        if (found && !found->number && LIKELY(is_room)) {
+            Py_ssize_t at = take_words(self, words);
+            memcpy(&self->memory[at + STRING_FIRST], bytes, size);
+            self->memory[at + STRING_BYTES] = size;
+            *found = (StoredString){hash, ++self->strings_used, (uint32_t)at};
+            publish_record(self, at, RECORD_STRING, found->number);
         }
-        found = find_string(self, hash, bytes, size); /* Python has run, and may have stored it */
-        if (found->number) {
-            return found->number;
+        uint32_t number = found ? found->number : 0;
+        UNLOCK();
+        if (LIKELY(number) || is_room || !ensure_storage(self, words)) {
+            return number;
         }
-    }
-    Py_ssize_t at = take_words(self, words);
-    memcpy(&self->memory[at + STRING_FIRST], bytes, size);
-    self->memory[at + STRING_BYTES] = size;
-    *found = (StoredString){hash, ++self->strings_used, (uint32_t)at};
-    publish_record(self, at, RECORD_STRING, found->number);
-    return found->number;
+    } /* Python has run, and may have stored it */
 }
 
 /* Return the number of a text, 0 when it could not be stored (E_ASK). */
@@ -211,7 +223,7 @@ records_reserve(Records *self, PyObject *argument)
     if (size <= 0) {
         return PyErr_Occurred() ? NULL : PyLong_FromLong(0);
     }
-    Py_ssize_t at = ensure_storage(self, size) ? take_words(self, size) : 0;
+    Py_ssize_t at = reserve_words(self, size);
     return PyErr_Occurred() ? NULL : PyLong_FromSsize_t(at);
 }
 
@@ -230,9 +242,8 @@ records_record(Records *self, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "a record has no less than 0 zeros");
         return NULL;
     }
-    Py_ssize_t size = PyList_GET_SIZE(values) + zeros + 1, at = 0;
-    if (ensure_storage(self, size)) {
-        at = take_words(self, size);
+    Py_ssize_t size = PyList_GET_SIZE(values) + zeros + 1, at = reserve_words(self, size);
+    if (at) {
         for (Py_ssize_t i = 0; i < PyList_GET_SIZE(values) && i < size - 1; i++) {
             self->memory[at + 1 + i] = PyLong_AsUnsignedLongLong(PyList_GET_ITEM(values, i));
         }
@@ -276,3 +287,12 @@ static PyMemberDef records_members[] = {
     {"nodes", Py_T_ULONGLONG, offsetof(Records, nodes), 0, NULL},
     {NULL, 0, 0, 0, NULL},
 };
+
+static PyType_Slot records_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew), SLOT(Py_tp_init, records_init), SLOT(Py_tp_dealloc, records_dealloc),
+    SLOT(Py_tp_members, records_members), SLOT(Py_tp_methods, records_methods),
+    SLOT(Py_tp_doc, "Records(words, capacity, /)\n--\n\n"),
+    {0, NULL},
+};
+static PyType_Spec records_spec = {
+    "hookmon.probe._engine.Records", sizeof(Records), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, records_slots};

@@ -52,11 +52,11 @@ count_open(Lane *lane, Trace *trace, Node *node, uint64_t ended_ns)
     uint64_t duration_ns = started_ns && ended_ns > started_ns ? ended_ns - started_ns : 0;
     state.words[slot] = 0;
     if (started_ns) {
-        state.words[node->total] += duration_ns;
+        ADD_TO(state.words[node->total], duration_ns);
         count_call(node, duration_ns);
     }
     else {
-        state.words[node->total + UNTIMED]++;
+        ADD_TO(state.words[node->total + UNTIMED], 1);
     }
     trace_add(trace, node, started_ns, duration_ns, started_ns ? OUTCOME_RETURNED : OUTCOME_UNTIMED);
 }
@@ -68,7 +68,12 @@ finish_response(Transaction *self)
     Lane *lane = self->lane;
     Node *entry = self->node;
     Node *innermost = lane->node;
-    if (self->ended || self->nested || self->epoch != (long)state.epoch || lane->base == SCRATCH_LANE ||
+#ifdef Py_GIL_DISABLED
+    if (lane != present_lane()) { /* whose thread is in the midst of its calls */
+        return;
+    }
+#endif
+    if (self->ended || self->nested || self->epoch != state.forks || lane->base == SCRATCH_LANE ||
         !entry->is_request) {
         return;
     }

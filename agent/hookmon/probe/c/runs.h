@@ -11,18 +11,7 @@
 #include "watched_codes.h"
 
 /* Generators and coroutines of watched code that have begun and not ended, by `run_key`. */
-typedef struct {
-    void *key;        /* NULL: free */
-    PyObject *code;   /* only compared */
-    PyObject *record; /* Coroutine: of a coroutine, or the open step of an asynchronous generator. Generator: of a generator */
-    Generator *body;  /* of an asynchronous generator */
-} Run;
-
-static struct {
-    Run *entries;
-    size_t size; /* a power of two, or 0 */
-    size_t count;
-} runs;
+#define runs (state.runs)
 
 /* Return what is the running generator's or coroutine's own for as long as it lives: where it keeps the exception that it handles. */
 static inline void *
@@ -32,10 +21,10 @@ run_key(void)
 }
 
 /* From the address of a generator or coroutine to its key; 0 until it is known. */
-static Py_ssize_t offset_of_key;
+#define offset_of_key (state.offset_of_key)
 
 static inline Run *
-find_run(void *key)
+find_in_runs(void *key)
 {
     if (!runs.size) {
         return NULL;
@@ -49,10 +38,43 @@ find_run(void *key)
     return NULL;
 }
 
+#ifdef Py_GIL_DISABLED
+OWN_TO_THREAD Run found_run; /* as it was found; who runs it is alone with it */
+
+static inline Run *
+find_run(void *key)
+{
+    if (!__atomic_load_n(&runs.size, __ATOMIC_RELAXED)) {
+        return NULL;
+    }
+    LOCK();
+    Run *found = find_in_runs(key);
+    if (found) {
+        found_run = *found;
+    }
+    UNLOCK();
+    return found ? &found_run : NULL;
+}
+#else
+static inline Run *
+find_run(void *key)
+{
+    return find_in_runs(key);
+}
+#endif
+
 /* Take a run out of the table, and move those up that stand behind it since its place was taken. Its references are the caller's. */
 static inline Run
 take_run(Run *run)
 {
+#ifdef Py_GIL_DISABLED
+    LOCK();
+    run = find_in_runs(run->key);
+    if (!run) {
+        UNLOCK();
+        return (Run){NULL, NULL, NULL, NULL};
+    }
+#endif
     Run taken = *run;
     size_t mask = runs.size - 1;
     size_t free_at = (size_t)(run - runs.entries);
@@ -65,17 +87,18 @@ take_run(Run *run)
     }
     runs.entries[free_at].key = NULL;
     runs.count--;
+    UNLOCK();
     return taken;
 }
 
 /* Records that are whole and empty, for the next coroutines. The garbage collector does not follow records, for what it follows the
  * program can have: I5. None is part of a cycle: what they refer to does not know of them. */
-static PyObject *spare_records[MOST_SPARE];
-static int spare_record_count;
+#define spare_records (per_thread.spare_records)
+#define spare_record_count (per_thread.spare_record_count)
 
 /* The same of generators. */
-static PyObject *spare_generators[MOST_SPARE];
-static int spare_generator_count;
+#define spare_generators (per_thread.spare_generators)
+#define spare_generator_count (per_thread.spare_generator_count)
 
 /* Add to spares, whose number what makes it may have changed: it may run the garbage collector. -1 with an error. */
 static RARE int
@@ -105,6 +128,11 @@ add_spares(void)
 static inline __attribute__((always_inline)) void
 drop_run(Run taken)
 {
+#ifdef Py_GIL_DISABLED /* nothing is kept: who else refers to a record cannot be told */
+    Py_XDECREF(taken.record);
+    Py_XDECREF((PyObject *)taken.body);
+    return;
+#endif
     Coroutine *record = (Coroutine *)taken.record;
     if (LIKELY(Py_IS_TYPE(taken.record, CoroutineType) && Py_REFCNT(record) == 1 && record->ended && !record->opened
                && spare_record_count < MOST_SPARE)) {
@@ -156,7 +184,6 @@ grow_runs(void)
     size_t size = runs.size ? 2 * runs.size : 64;
     Run *entries = PyMem_Calloc(size, sizeof *entries);
     if (!entries) {
-        PyErr_NoMemory();
         return -1;
     }
     for (size_t i = 0; i < runs.size; i++) {
@@ -189,10 +216,19 @@ static inline Run *
 put_run(void *key, PyObject *code, PyObject *span)
 {
     int flags = ((PyCodeObject *)code)->co_flags;
+#ifdef Py_GIL_DISABLED
+    if (make_part() < 0) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+#endif
     if (!LIKELY(spare_record_count && spare_generator_count) && add_spares() < 0) {
         return NULL;
     }
+    LOCK();
     if (2 * (runs.count + 1) > runs.size && grow_runs() < 0) {
+        UNLOCK();
+        PyErr_NoMemory();
         return NULL;
     }
     size_t at = pointer_index(key, runs.size);
@@ -215,6 +251,17 @@ put_run(void *key, PyObject *code, PyObject *span)
         ((Generator *)record)->span = Py_NewRef(span);
     }
     Run fresh = {key, code, record, body};
+#ifdef Py_GIL_DISABLED
+    Run before = *place;
+    *place = found_run = fresh;
+    runs.count += !before.key;
+    UNLOCK();
+    if (before.key) { /* else the place was free, with what stood there still in it */
+        drop_run(before);
+    }
+    found_run = fresh;
+    return &found_run;
+#endif
     if (!LIKELY(!place->key)) {
         return replace_run(place, fresh);
     }

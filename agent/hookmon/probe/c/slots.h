@@ -86,6 +86,9 @@ own_function_called(PyObject *function, PyObject *code, PyObject *begin, PyObjec
 static __attribute__((noinline)) PyObject *
 taken_function_called(PyObject *function, PyObject *code, Watched *watched, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
+    if (!LIKELY(state.interpreter)) { /* it has ended: see interpreters.h */
+        return plain_call(function, args, nargsf, kwnames);
+    }
     Timed *timed = watched && watched->events ? NULL : timer_of_function(function); /* the events count its calls */
     PyObject *begin = watched || timed ? NULL : beginner_of(code);
     if (begin) {
@@ -163,9 +166,15 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
         if (result && timed->span && !timed->sited) { /* its name is known without: only the first has to say where it is made */
             note_maker_once(timed, timed->span);
             set_slot(function, function_called, state.plain);
+            LOCK();
             Watched *now = watched_of(code);
-            if (now->slot == timed) {
-                Py_CLEAR(now->slot);
+            int is_its = now->slot == timed;
+            if (is_its) {
+                STORE(now->slot, NULL);
+            }
+            UNLOCK();
+            if (is_its) {
+                Py_DECREF(timed); /* the table's reference: we have one, too */
             }
             if (PyErr_Occurred()) {
                 Py_CLEAR(result);
@@ -217,16 +226,16 @@ on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *val
     return 0;
 }
 
-static int function_watcher = -1;
+#define function_watcher (state.function_watcher)
 
 /* Be told of functions that are made, and that die. -1 with an error. */
 static int
 watch_functions(void)
 {
-    if (function_watcher < 0) {
-        function_watcher = PyFunction_AddWatcher(on_function);
+    if (!function_watcher) {
+        function_watcher = PyFunction_AddWatcher(on_function) + 1;
     }
-    return function_watcher < 0 ? -1 : 0;
+    return function_watcher ? 0 : -1;
 }
 #endif
 
@@ -256,15 +265,9 @@ watch_code(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
 #endif
-    Watched *watched = add_watched(code);
-    if (!watched) {
+    if (set_watched(code, slot == Py_None ? NULL : slot, events == Py_None ? NULL : events) < 0) {
         return NULL;
     }
-    Timed *before[2] = {watched->slot, watched->events};
-    watched->slot = slot == Py_None ? NULL : (Timed *)Py_NewRef(slot);
-    watched->events = events == Py_None ? NULL : (Timed *)Py_NewRef(events);
-    Py_XDECREF((PyObject *)before[0]);
-    Py_XDECREF((PyObject *)before[1]);
     Py_RETURN_NONE;
 }
 
@@ -350,21 +353,23 @@ static PyObject *
 forget_functions(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
 #ifdef HAS_SLOTS
-    for (size_t i = 0; i < taken_functions.size; i++) {
-        if (taken_functions.entries[i].function) {
-            set_slot(taken_functions.entries[i].function, function_called, state.plain);
-            Py_DECREF((PyObject *)taken_functions.entries[i].timed);
+    LOCK();
+    TakenFunctions taken = taken_functions;
+    taken_functions = (TakenFunctions){NULL, 0, 0};
+    UNLOCK();
+    for (size_t i = 0; i < taken.size; i++) {
+        if (taken.entries[i].function) {
+            set_slot(taken.entries[i].function, function_called, state.plain);
+            Py_DECREF((PyObject *)taken.entries[i].timed);
         }
     }
-    PyMem_Free(taken_functions.entries);
+    PyMem_Free(taken.entries);
     Py_CLEAR(own_files);
-    taken_functions.entries = NULL;
-    taken_functions.size = taken_functions.used = 0;
-    if (function_watcher >= 0) {
-        if (PyFunction_ClearWatcher(function_watcher) < 0) {
+    if (function_watcher) {
+        if (PyFunction_ClearWatcher(function_watcher - 1) < 0) {
             return NULL;
         }
-        function_watcher = -1;
+        function_watcher = 0;
     }
 #endif
     Py_RETURN_NONE;

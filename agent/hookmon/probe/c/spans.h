@@ -95,6 +95,25 @@ static PyMemberDef target_fields_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 
+static PyType_Slot target_fields_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),
+    SLOT(Py_tp_dealloc, target_fields_dealloc),
+    SLOT(Py_tp_traverse, target_fields_traverse),
+    SLOT(Py_tp_members, target_fields_members),
+    SLOT(Py_tp_doc, "TargetFields()\n--\n\n"),
+    {0, NULL},
+};
+static PyType_Spec target_fields_spec = {
+    "hookmon.probe._engine.TargetFields", sizeof(TargetFields), 0, PLAIN_FLAGS | Py_TPFLAGS_BASETYPE, target_fields_slots};
+
+static PyType_Slot span_slots[] = {
+    SLOT(Py_tp_new, PyType_GenericNew),   SLOT(Py_tp_init, span_init),       SLOT(Py_tp_dealloc, span_dealloc),
+    SLOT(Py_tp_traverse, span_traverse),  SLOT(Py_tp_members, span_members),
+    SLOT(Py_tp_doc, "Span(target, name, site='', /)\n--\n\n"),
+    {0, NULL},
+};
+static PyType_Spec span_spec = {"hookmon.probe._engine.Span", sizeof(Span), 0, PLAIN_FLAGS, span_slots};
+
 /* Return the target of a node's span, borrowed; NULL for the root, which has none. */
 static inline TargetFields *
 target_of(Node *node)

@@ -3,23 +3,15 @@
 
 #include "base.h"
 #include "compat.h"
+#include "state.h"
 #include "types.h"
 #include "watched_codes.h"
 
-typedef struct {
-    PyObject *function; /* borrowed: an entry goes when its function dies. NULL: free */
-    Timed *timed;
-} TakenFunction;
-
-static struct {
-    TakenFunction *entries;
-    size_t size; /* a power of two, or 0 */
-    size_t used;
-} taken_functions;
+#define taken_functions (state.taken_functions)
 
 /* Return what times a function, borrowed; NULL where it is none of these. */
 static inline Timed *
-timer_of_function(PyObject *function)
+find_taken(PyObject *function)
 {
     if (!taken_functions.used) {
         return NULL;
@@ -32,6 +24,18 @@ timer_of_function(PyObject *function)
         at = (at + 1) & (taken_functions.size - 1);
     }
     return NULL;
+}
+
+static inline Timed *
+timer_of_function(PyObject *function)
+{
+    if (!taken_functions.used) {
+        return NULL;
+    }
+    LOCK();
+    Timed *timed = find_taken(function);
+    UNLOCK();
+    return timed;
 }
 
 #ifdef HAS_SLOTS
@@ -49,10 +53,13 @@ put_taken(TakenFunction *entries, size_t size, TakenFunction taken)
 static int
 add_taken(PyObject *function, Timed *timed)
 {
+    make_immortal((PyObject *)timed);
+    LOCK();
     if (2 * taken_functions.used >= taken_functions.size) {
         size_t size = taken_functions.size ? 2 * taken_functions.size : 64;
         TakenFunction *entries = PyMem_Calloc(size, sizeof *entries);
         if (!entries) {
+            UNLOCK();
             PyErr_NoMemory();
             return -1;
         }
@@ -67,6 +74,7 @@ add_taken(PyObject *function, Timed *timed)
     }
     taken_functions.used++;
     put_taken(taken_functions.entries, taken_functions.size, (TakenFunction){function, (Timed *)Py_NewRef(timed)});
+    UNLOCK();
     return 0;
 }
 
@@ -74,7 +82,12 @@ add_taken(PyObject *function, Timed *timed)
 static void
 remove_taken(PyObject *function)
 {
-    if (!timer_of_function(function)) {
+    if (!taken_functions.used) {
+        return;
+    }
+    LOCK();
+    if (!find_taken(function)) {
+        UNLOCK();
         return;
     }
     TakenFunction *entries = taken_functions.entries;
@@ -93,6 +106,7 @@ remove_taken(PyObject *function)
     }
     entries[at] = (TakenFunction){NULL, NULL};
     taken_functions.used--;
+    UNLOCK();
     Py_DECREF((PyObject *)timed);
 }
 #endif

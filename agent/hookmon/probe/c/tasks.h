@@ -43,8 +43,8 @@ find_asyncio(void)
 
 /* asyncio is asked for the running loop, until what we read has once been its answer. */
 #ifdef HAS_LOOPS
-static int reads_loops; /* 0: not known yet, -1: they are not what we take them for */
-static pid_t own_pid;
+#define reads_loops (state.reads_loops)
+#define own_pid (state.own_pid)
 
 /* Say whether a loop that runs is held as we take it to be. An error that is set is ours. */
 static RARE void
@@ -79,13 +79,6 @@ running_loop(void)
 #endif
     return loop;
 }
-
-/* The task that ran when this thread was asked last. A task runs in a context, which is entered for each of its steps. */
-OWN_TO_THREAD struct {
-    uint64_t version; /* of the thread's context; 0: nobody has asked */
-    void *context;
-    PyObject *task;
-} asked_last;
 
 static PyObject *ask_for_task(void);
 

@@ -8,6 +8,14 @@
 #include "state.h"
 #include "types.h"
 
+#ifdef Py_GIL_DISABLED
+#define LOCK_TRACE(trace) PyMutex_Lock(&(trace)->lock)
+#define UNLOCK_TRACE(trace) PyMutex_Unlock(&(trace)->lock)
+#else
+#define LOCK_TRACE(trace) ((void)0)
+#define UNLOCK_TRACE(trace) ((void)0)
+#endif
+
 static HOT void
 forget_events(Trace *self)
 {
@@ -24,6 +32,7 @@ fold(Trace *self)
 {
     Event *events = self->events;
     Py_ssize_t kept = 0;
+    LOCK(); /* of the sums in the nodes */
     for (Py_ssize_t i = 0; i < self->count; i++) {
         events[i].node->tally += events[i].calls;
         events[i].node->tally_ns += events[i].duration_ns;
@@ -38,6 +47,7 @@ fold(Trace *self)
             Py_DECREF(node); /* never the last one: the event that was kept has one */
         }
     }
+    UNLOCK();
     self->count = kept;
     if (kept > MOST_EVENTS / 2) { /* thousands of names in one transaction: what is per transaction begins anew */
         forget_events(self);
@@ -47,6 +57,7 @@ fold(Trace *self)
 static HOT void
 trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, int outcome)
 {
+    LOCK_TRACE(self);
     if (self->count >= self->room) {
         if (self->room >= MOST_EVENTS) {
             fold(self);
@@ -56,6 +67,7 @@ trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, in
             room = room < MOST_EVENTS ? room : MOST_EVENTS;
             Event *events = PyMem_Realloc(self->events, (size_t)room * sizeof *events);
             if (!events) {
+                UNLOCK_TRACE(self);
                 return;
             }
             self->events = events;
@@ -64,6 +76,30 @@ trace_add(Trace *self, Node *node, uint64_t started_ns, uint64_t duration_ns, in
     }
     self->events[self->count++] =
         (Event){(Node *)Py_NewRef(node), started_ns, duration_ns, (uint32_t)outcome, 1};
+    UNLOCK_TRACE(self);
+}
+
+/* Take the call that ended last out of a trace; the reference is the caller's. Says whether there was one. */
+static inline int
+pop_event(Trace *self, Event *last)
+{
+    LOCK_TRACE(self);
+    int is_there = self->count > 0;
+    if (is_there) {
+        *last = self->events[--self->count];
+    }
+    UNLOCK_TRACE(self);
+    return is_there;
+}
+
+/* Return an event of a trace; its node is NULL where there are fewer. */
+static inline Event
+event_at(Trace *self, Py_ssize_t i)
+{
+    LOCK_TRACE(self);
+    Event event = i < self->count ? self->events[i] : (Event){NULL, 0, 0, 0, 0};
+    UNLOCK_TRACE(self);
+    return event;
 }
 
 static PyObject *
@@ -89,12 +125,12 @@ trace_add_for_python(Trace *self, PyObject *args)
 static PyObject *
 trace_take_last(Trace *self, PyObject *Py_UNUSED(ignored))
 {
-    if (!self->count) {
+    Event last;
+    if (!pop_event(self, &last)) {
         Py_RETURN_NONE;
     }
-    Event *last = &self->events[--self->count];
-    PyObject *answer = event_tuple(last);
-    Py_DECREF(last->node);
+    PyObject *answer = event_tuple(&last);
+    Py_DECREF(last.node);
     return answer;
 }
 
@@ -103,7 +139,11 @@ trace_events(Trace *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *answer = PyList_New(0);
     for (Py_ssize_t i = 0; answer && i < self->count; i++) {
-        PyObject *event = event_tuple(&self->events[i]);
+        Event there = event_at(self, i);
+        if (!there.node) {
+            break;
+        }
+        PyObject *event = event_tuple(&there);
         if (!event || PyList_Append(answer, event) < 0) {
             Py_CLEAR(answer);
         }
@@ -129,32 +169,34 @@ trace_replace(Trace *self, PyObject *events)
             return NULL;
         }
         event = (Event){(Node *)Py_NewRef(node), started_ns, duration_ns, outcome, calls};
-        if (i < self->count) {
-            Node *before = self->events[i].node;
-            self->events[i] = event;
-            Py_DECREF(before);
-        }
-        else {
-            self->events[i] = event;
-            self->count = i + 1;
-        }
+        LOCK_TRACE(self);
+        Node *before = i < self->count ? self->events[i].node : NULL;
+        self->events[i] = event;
+        self->count = before ? self->count : i + 1;
+        UNLOCK_TRACE(self);
+        Py_XDECREF(before);
     }
-    while (self->count > count) {
-        Py_DECREF(self->events[--self->count].node);
+    for (Event last; self->count > count && pop_event(self, &last);) {
+        Py_DECREF(last.node);
     }
     Py_RETURN_NONE;
 }
 
 /* Traces keep their room. */
-static Trace *trace_freelist[MOST_FREE];
-static int trace_freelist_count;
+#define trace_freelist (state.trace_freelist)
+#define trace_freelist_count (state.trace_freelist_count)
 
 static HOT void
 trace_dealloc(Trace *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     forget_events(self);
-    if (trace_freelist_count < MOST_FREE && self->room <= MOST_ROOM_KEPT) {
+#ifdef Py_GIL_DISABLED
+    int is_kept = 0;
+#else
+    int is_kept = trace_freelist_count < MOST_FREE && self->room <= MOST_ROOM_KEPT;
+#endif
+    if (is_kept) {
         trace_freelist[trace_freelist_count++] = self;
     }
     else {
@@ -192,7 +234,7 @@ static inline void
 settle_node(uint64_t *words, Node *node)
 {
     if (node->whole && node->per_transaction) {
-        words[node->per_transaction + PER_TRANSACTIONS]++;
+        ADD_TO(words[node->per_transaction + PER_TRANSACTIONS], 1);
         raise_word_to(&words[node->per_transaction + PER_MOST], node->whole);
     }
     node->whole = 0;
@@ -205,8 +247,8 @@ settle(Trace *const *traces, Py_ssize_t lanes)
 {
     for (Py_ssize_t k = 0; k < lanes; k++) {
         for (Py_ssize_t i = 0; i < traces[k]->count; i++) {
-            Node *node = traces[k]->events[i].node;
-            if (!node->per_transaction && node->number) {
+            Node *node = event_at(traces[k], i).node;
+            if (node && !node->per_transaction && node->number) {
                 Py_INCREF(node);
                 PyObject *answer = PyObject_CallOneArg(state.callbacks.new_per_transaction, (PyObject *)node);
                 Py_DECREF(node);
@@ -218,6 +260,10 @@ settle(Trace *const *traces, Py_ssize_t lanes)
         }
     }
     uint64_t *words = state.words;
+    for (Py_ssize_t k = 0; k < lanes; k++) {
+        LOCK_TRACE(traces[k]);
+    }
+    LOCK();
     for (Py_ssize_t k = 0; k < lanes; k++) {
         Event *events = traces[k]->events, *end = events + traces[k]->count;
         for (Event *event = events; event < end; event++) {
@@ -231,9 +277,9 @@ settle(Trace *const *traces, Py_ssize_t lanes)
                 continue; /* seen in this lane */
             }
             if (node->tally >= REPEATED && node->per_transaction) {
-                words[node->per_transaction + PER_REPEATED]++;
-                words[node->per_transaction + PER_REPEATED_CALLS] += node->tally;
-                words[node->per_transaction + PER_REPEATED_NS] += node->tally_ns;
+                ADD_TO(words[node->per_transaction + PER_REPEATED], 1);
+                ADD_TO(words[node->per_transaction + PER_REPEATED_CALLS], node->tally);
+                ADD_TO(words[node->per_transaction + PER_REPEATED_NS], node->tally_ns);
                 raise_word_to(&words[node->per_transaction + PER_MOST_REPEATED], node->tally);
             }
             node->whole += node->tally;
@@ -247,6 +293,10 @@ settle(Trace *const *traces, Py_ssize_t lanes)
         for (Py_ssize_t i = 0; i < traces[k]->count; i++) {
             settle_node(words, traces[k]->events[i].node);
         }
+    }
+    UNLOCK();
+    for (Py_ssize_t k = 0; k < lanes; k++) {
+        UNLOCK_TRACE(traces[k]);
     }
     CHECK(words == state.words); /* I1 */
     return 0;

@@ -25,7 +25,7 @@ make_transaction(PyTypeObject *type, Lane *lane, Node *node)
     }
     self->lane = (Lane *)Py_NewRef(lane);
     self->node = (Node *)Py_NewRef(node);
-    self->epoch = (long)state.epoch;
+    self->epoch = state.forks;
     self->route = Py_NewRef(no_text);
     PyObject *trace = new_trace();
     self->own = (Trace *)trace;
@@ -132,8 +132,8 @@ settle_last(Transaction *self)
     self->own = NULL;
     self->traces = NULL;
     int answer = 0;
-    if (self->epoch == (long)state.epoch && first && first->count) {
-        Event last = first->events[--first->count];
+    Event last;
+    if (self->epoch == state.forks && first && pop_event(first, &last)) {
         Charge begun = begin_charge();
         answer = last.node == self->node ? settle_transaction(self, own, traces, &last) : 0;
         end_charge(begun, LONGEST_OF_MANY_NS);
@@ -239,7 +239,7 @@ open_transaction(void)
     Transaction *transaction = NULL;
     if (Py_IS_TYPE(member, MemberType)) {
         transaction = (Transaction *)Py_NewRef(((Member *)member)->transaction);
-        if (transaction->ended || transaction->epoch != (long)state.epoch) {
+        if (transaction->ended || transaction->epoch != state.forks) {
             Py_CLEAR(transaction);
         }
     }
@@ -251,12 +251,12 @@ open_transaction(void)
 static void
 mark_failed(Transaction *self)
 {
-    if (!self->failed && self->epoch == (long)state.epoch) {
+    if (!self->failed && self->epoch == state.forks) {
         self->failed = 1;
         if (self->ended) {
-            state.words[self->node->total + ERRORS]++;
+            ADD_TO(state.words[self->node->total + ERRORS], 1);
             if (self->counted_in) {
-                state.words[self->counted_in->total + ERRORS]++;
+                ADD_TO(state.words[self->counted_in->total + ERRORS], 1);
             }
         }
     }

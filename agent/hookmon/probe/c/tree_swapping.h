@@ -32,8 +32,8 @@
 
 #ifdef HAS_CONTEXTS
 /* Trees that hold None as the only membership. Most requests begin in a context that holds nothing. */
-static PyObject *spare_trees[MOST_FREE];
-static int spare_trees_count;
+#define spare_trees (state.spare_trees)
+#define spare_trees_count (state.spare_trees_count)
 
 /* Return the place of the membership in a tree that holds nothing else and that only the caller has; else NULL. */
 static inline PyObject **

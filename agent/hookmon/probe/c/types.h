@@ -29,6 +29,8 @@
 
 #define MOST_SPARE 32
 #define MOST_FILES 1024
+#define MOST_OWN_ATTRIBUTES 64
+#define MOST_KNOWN_SPANS 256
 #define NODE_CACHE_SIZE 256
 #define MOST_FREE 8
 #define MOST_ROOM_KEPT 64
@@ -44,7 +46,11 @@ typedef struct {
     uint32_t number;
     int32_t total; /* index of the total; minimum and maximum follow */
     uint64_t min_ns;   /* UINT64_MAX until there is one, */
+#ifdef Py_GIL_DISABLED
+    uint64_t max_ns; /* 0 until then */
+#else
     uint64_t range_ns; /* and what the longest one took longer */
+#endif
     int16_t slot; /* offset in a lane */
     int16_t depth;
     union {
@@ -126,6 +132,9 @@ typedef struct {
     Event *events;
     Py_ssize_t count;
     Py_ssize_t room;
+#ifdef Py_GIL_DISABLED
+    PyMutex lock; /* who settles a transaction reads what other threads add to; nothing is called while it is held */
+#endif
 } Trace;
 
 /* A node that open calls know, and the one that stands for it since its transaction got its name. */
@@ -160,7 +169,9 @@ typedef struct {
     uint64_t *pairs; /* the words from `base` on */
     uint64_t unused[1];
 } Lane;
+#ifndef Py_GIL_DISABLED
 _Static_assert(sizeof(Lane) == 2 * 64 - 16, "see above");
+#endif
 
 /* One request, job or test, and one lane's part in it: as in transactions/context.py. */
 typedef struct {
@@ -237,9 +248,12 @@ typedef struct {
     char is_off;     /* at that value of the switch: see control.h */
     uint64_t switched_at;
     PyObject *target; /* or NULL */
-    uint64_t unused[3];
+    uint64_t number; /* of all of these, where threads run at the same time */
+    uint64_t unused[2];
 } Timed;
+#ifndef Py_GIL_DISABLED
 _Static_assert(sizeof(Timed) == 3 * 64 - 16, "see above");
+#endif
 
 /* What the values of a call say of the open transaction. */
 typedef struct {

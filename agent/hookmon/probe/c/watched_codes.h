@@ -2,21 +2,10 @@
 #pragma once
 
 #include "base.h"
+#include "state.h"
 #include "types.h"
 
-/* A code object, and what times its calls: by the slots of its functions, by its events, or both (a coroutine is named where it is
- * made and timed where it runs). */
-typedef struct {
-    PyObject *code; /* NULL: free */
-    Timed *slot;
-    Timed *events;
-} Watched;
-
-static struct {
-    Watched *entries;
-    size_t size; /* a power of two, or 0 */
-    size_t used;
-} watched_codes;
+#define watched_codes (state.watched_codes)
 
 static inline size_t
 pointer_index(const void *pointer, size_t size)
@@ -26,6 +15,36 @@ pointer_index(const void *pointer, size_t size)
 
 /* Return the entry of a code object, NULL where it has none. Code objects are told apart by their address: two that are equal may be
  * two functions. */
+#ifdef Py_GIL_DISABLED
+/* A table that is read while another one takes its place: it has its size before it, and stays. */
+static inline Watched *
+watched_of(PyObject *code)
+{
+    Watched *entries = LOAD(watched_codes.entries);
+    if (!entries) {
+        return NULL;
+    }
+    size_t size = ((size_t *)entries)[-1];
+    size_t at = pointer_index(code, size);
+    for (PyObject *found; (found = LOAD(entries[at].code)); at = (at + 1) & (size - 1)) {
+        if (found == code) {
+            return &entries[at];
+        }
+    }
+    return NULL;
+}
+
+static Watched *
+new_watched_entries(size_t size)
+{
+    Watched *entries = PyMem_Calloc(size + 1, sizeof *entries);
+    if (entries) {
+        entries++;
+        ((size_t *)entries)[-1] = size;
+    }
+    return entries;
+}
+#else
 static inline Watched *
 watched_of(PyObject *code)
 {
@@ -42,9 +61,16 @@ watched_of(PyObject *code)
     return NULL;
 }
 
-/* Make an entry for a code object, which stays alive from then on. NULL with an error. */
 static Watched *
-add_watched(PyObject *code)
+new_watched_entries(size_t size)
+{
+    return PyMem_Calloc(size, sizeof(Watched));
+}
+#endif
+
+/* Make an entry for a code object, which stays alive from then on; under the lock. NULL where there is no memory. */
+static Watched *
+add_watched_entry(PyObject *code)
 {
     Watched *known = watched_of(code);
     if (known) {
@@ -52,9 +78,8 @@ add_watched(PyObject *code)
     }
     if (2 * watched_codes.used >= watched_codes.size) {
         size_t size = watched_codes.size ? 2 * watched_codes.size : 256;
-        Watched *entries = PyMem_Calloc(size, sizeof *entries);
+        Watched *entries = new_watched_entries(size);
         if (!entries) {
-            PyErr_NoMemory();
             return NULL;
         }
         for (size_t i = 0; i < watched_codes.size; i++) {
@@ -66,8 +91,10 @@ add_watched(PyObject *code)
                 entries[at] = watched_codes.entries[i];
             }
         }
+#ifndef Py_GIL_DISABLED
         PyMem_Free(watched_codes.entries);
-        watched_codes.entries = entries;
+#endif
+        STORE(watched_codes.entries, entries);
         watched_codes.size = size;
     }
     size_t at = pointer_index(code, watched_codes.size);
@@ -75,6 +102,45 @@ add_watched(PyObject *code)
         at = (at + 1) & (watched_codes.size - 1);
     }
     watched_codes.used++;
-    watched_codes.entries[at] = (Watched){Py_NewRef(code), NULL, NULL};
+    STORE(watched_codes.entries[at].code, Py_NewRef(code));
     return &watched_codes.entries[at];
 }
+
+/* Have a code object timed so from now on; NULL: not. What times it stays, where other threads may be about to ask for it. -1 with an
+ * error. */
+static int
+set_watched(PyObject *code, PyObject *slot, PyObject *events)
+{
+    make_immortal(slot);
+    make_immortal(events);
+    LOCK();
+    Watched *watched = add_watched_entry(code);
+    Timed *before[2] = {watched ? watched->slot : NULL, watched ? watched->events : NULL};
+    if (watched) {
+        STORE(watched->slot, (Timed *)Py_XNewRef(slot));
+        STORE(watched->events, (Timed *)Py_XNewRef(events));
+    }
+    UNLOCK();
+    if (!watched) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_XDECREF((PyObject *)before[0]);
+    Py_XDECREF((PyObject *)before[1]);
+    return 0;
+}
+
+#ifdef HAS_SLOTS
+/* Make an entry for a code object that nothing times yet. NULL with an error. */
+static Watched *
+add_watched(PyObject *code)
+{
+    LOCK();
+    Watched *watched = add_watched_entry(code);
+    UNLOCK();
+    if (!watched) {
+        PyErr_NoMemory();
+    }
+    return watched;
+}
+#endif

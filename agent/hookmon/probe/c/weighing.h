@@ -22,13 +22,14 @@ static int
 is_open_by_code(Lane *lane, PyObject *code)
 {
     if (((PyCodeObject *)code)->co_flags & RUNS) {
-        for (size_t i = 0; i < runs.size; i++) {
+        int is_open = 0;
+        LOCK();
+        for (size_t i = 0; i < runs.size && !is_open; i++) {
             Run *run = &runs.entries[i];
-            if (run->key && run->code == code && Py_IS_TYPE(run->record, GeneratorType) && ((Generator *)run->record)->stepping) {
-                return 1;
-            }
+            is_open = run->key && run->code == code && Py_IS_TYPE(run->record, GeneratorType) && ((Generator *)run->record)->stepping;
         }
-        return 0;
+        UNLOCK();
+        return is_open;
     }
     for (int i = lane ? lane->open_calls - 1 : -1; i >= 0; i--) {
         if (lane->open[i].code == code) {
