@@ -22,8 +22,8 @@ ENGINE = Extension(
 class FoldersOfPackages(editable_wheel.editable_wheel):
     """Names the folders of the packages in the .pth file of an editable install.
 
-    For packages in more than one folder setuptools installs a finder, whose imports more than double the start of each interpreter
-    of the environment: every program that a test runs.
+    For packages in more than one folder setuptools installs a finder, whose imports more than double the start of each
+    interpreter of the environment: every program that a test runs.
     """
 
     def _select_strategy(self, name, tag, build_lib):

@@ -1,7 +1,7 @@
 """Has the modules of tests compiled once for all workers of pytest-xdist.
 
-pytest rewrites the assertions of each module, and keeps what it has made beside it. In a fresh clone nothing is kept yet, and each
-worker would rewrite all of them at the same time.
+pytest rewrites the assertions of each module, and keeps what it has made beside it. In a fresh clone nothing is kept yet, and
+each worker would rewrite all of them at the same time.
 """
 
 from __future__ import annotations
