@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.engines import ENGINES
-from support.interpreters import need
+from support.interpreters import need, need_with
 from support.runs import PYTHON, Result, bare_run, blind_spots, calls, hookmon_run, watch, watch_row, write
 
 pytestmark = [pytest.mark.usefixtures("warm_launcher"), pytest.mark.process]
@@ -323,6 +323,31 @@ def test_private_names_are_those_of_the_source(tmp_path: Path, version: str, cal
     assert {name: counts.get(name) for name in names} == dict.fromkeys(names, 2)
     assert sum(counts.values()) == 2 * (len(names) + (0 if calls == "written" else 2))
     assert not blind_spots(watched.report)
+
+
+RAISED_IN_CYTHON = """
+    import traceback, shop, frozenlist
+    shop.quote()
+    frozen = frozenlist.FrozenList([1])
+    frozen.freeze()
+    for _ in range(3):
+        try: frozen.append(2)
+        except RuntimeError as error: print(error, [frame.name for frame in traceback.extract_tb(error.__traceback__)])
+    def late(): return shop.quote()
+    print(late())
+"""
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_what_cython_raises_is_raised_as_ever(tmp_path: Path, version: str):
+    """It makes a frame for its traceback, and so a function, while the error is set, which we are told of."""
+    python = need_with(version, "frozenlist._frozenlist")
+    write(tmp_path, {"shop.py": "def quote(): return 7\n", "main.py": RAISED_IN_CYTHON})
+    bare = bare_run([python, "main.py"], cwd=tmp_path)
+    assert bare.exit_code == 0, bare.stderr
+    watched = hookmon_run([python, "main.py"], cwd=tmp_path, config=watch("shop", "quote"))
+    assert watched.seen == bare.seen
+    assert counted(watched)["quote"] == 2
 
 
 def test_the_report_says_by_which_way(tmp_path: Path):
