@@ -113,7 +113,7 @@ def test_each_job_of_an_asynchronous_worker_is_a_transaction(
     valkey: Valkey,
     compared: Compared,
 ) -> None:
-    """By the worker's own count and the server's, where taskiq's broker keeps messages; a retry that a job asks for is no error."""
+    """By the worker's own count and the server's, where taskiq's broker keeps messages; a retry that is asked for is no error."""
     env = {"URL": valkey.url, "HOOKMON_ENGINE": engine}
     under = compared(text, needs=[library, "redis"], env=env, before=valkey.reset, packs=[library, "redis"])
     assert under.stdout.strip() == said

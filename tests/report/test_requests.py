@@ -342,6 +342,26 @@ def test_what_a_client_s_call_is_made_of_is_not_told_again():
     assert "fan calls redis LPUSH 9 times in a row" in titles
 
 
+def test_an_n_plus_one_saves_what_the_orm_does_around_it():
+    """Where each of its calls was made for one query; what another query shares is split, and callbacks are no ORM."""
+    per = {"transactions": 2, "most": 9, "repeated": 2, "repeated_calls": 18, "most_repeated": 9}
+    target = "django.db.models.query:QuerySet._fetch_all"
+    nodes = [
+        node(-1, "GET /orders", [2 * S] * 2, children_ns=S, kind="request", entry=True),
+        node(0, "load Customer", [50 * MS] * 18, children_ns=450 * MS, kind="hook", target=target, repeated_ns=900 * MS, **per),
+        node(1, "SELECT ?", [20 * MS] * 18, kind="sql", repeated_ns=360 * MS, **per),
+    ]
+    (found,) = findings(transactions(nodes, [], 1), [], 0, "", 4 * S)
+    assert (found.title, found.saving_ns) == ("GET /orders calls SELECT ? 9 times in a row", 800 * MS)
+    assert "900 ms in the run, 540 ms of that in the ORM around the calls" in found.evidence
+    nodes.append(node(1, "UPDATE ?", [5 * MS] * 18, kind="sql", repeated_ns=90 * MS, **per))
+    savings = {found.call: found.time_ns for found in findings(transactions(nodes, [], 1), [], 0, "", 4 * S)}
+    assert savings == {"SELECT ?": 720 * MS, "UPDATE ?": 180 * MS}
+    nodes[1].target = "shop.signals:saved"
+    savings = {found.call: found.time_ns for found in findings(transactions(nodes, [], 1), [], 0, "", 4 * S)}
+    assert savings == {"SELECT ?": 360 * MS, "UPDATE ?": 90 * MS}
+
+
 def test_a_part_that_fails_is_told_all_the_same():
     """A request that could not even be sent: there is no call, and somebody has to know."""
     nodes = [

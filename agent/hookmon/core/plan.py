@@ -82,6 +82,9 @@ GC, IMPORT, OWN = "gc", "import", "hookmon"
 CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "process", "queue", "template"))
 """Kinds of which only the outermost span counts, unless a watch says `nested = true`."""
 
+ORM_MODULES = ("django.db.models.", "sqlalchemy.orm.", "sqlalchemy.engine.result:", "peewee:", "tortoise.")
+"""How targets of the kind hook begin that are the work of an ORM around its queries."""
+
 REDACTIONS = ("off", "literals", "all")
 """What of a statement is not shown: nothing, its literals, or all but its verb and tables."""
 

@@ -1,6 +1,6 @@
 """Lets the job that Procrastinate runs be an error when its task has raised, also when it will be tried again.
 
-In: `procrastinate.worker`, just imported. Out: `Worker._persist_job_status`, which is called with what became of a job; in releases
+In: `procrastinate.worker`, just imported. Out: `Worker._persist_job_status`, called with what became of a job; in releases
 before 3 `Worker.run_job`, which raises. Runs in the watched process.
 """
 

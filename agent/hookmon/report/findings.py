@@ -183,7 +183,7 @@ def _repetition(row: TransactionRow, child: ChildRow, told: list[float], judge: 
     if not child.repeated or child.kind == _TASK or child.waits:
         return None  # batches of an epoch, and the wait for each: a loop over them is what an epoch is; no wait does work
     typical = child.repeated_calls / child.repeated
-    repeated_ns = child.repeated_ns
+    repeated_ns = max(child.repeated_ns, child.layer_ns)
     is_told = any(typical / 2 <= times <= typical * 2 for times in told)
     if child.within and is_told:
         return None
@@ -194,12 +194,14 @@ def _repetition(row: TransactionRow, child: ChildRow, told: list[float], judge: 
         if child.kind == "hook" and is_told:
             return None  # the layer of a library around these calls
     title = f"{row.name} calls {child.name} {_times(typical)} in a row"
+    orm_ns = repeated_ns - child.repeated_ns
+    around = f", {duration(orm_ns)} of that in the ORM around the calls" if orm_ns > 0 else ""
     lanes = row.kind or "transaction"
     of_all = _of_lanes(child) if child.place else count(max(row.figures.calls, child.repeated), lanes)
     evidence = (
         f"Counted in {count(child.repeated)} of {of_all} that called it five times "
         f"or more: {_times(typical)} typically, {_times(child.most_repeated)} at the most; "
-        f"{duration(round(repeated_ns / child.repeated))} each time, {duration(repeated_ns)} in the run. "
+        f"{duration(round(repeated_ns / child.repeated))} each time, {duration(repeated_ns)} in the run{around}. "
         f"Saves up to that, less one call, if one call did the work of all."
     )
     saving_ns = round(repeated_ns * (1 - 1 / typical))

@@ -12,7 +12,7 @@ from math import ceil
 
 from hookmon.collector.counters import Counters, Walk, walk_of
 from hookmon.collector.store import Example, Node
-from hookmon.core.plan import CLIENT_KINDS
+from hookmon.core.plan import CLIENT_KINDS, ORM_MODULES
 from hookmon.core.record import Record, field, replace
 from hookmon.core.traceparent import SAMPLED, ids_of_spans
 from hookmon.report.computing import Computing, MeasuredSums, computing_of
@@ -33,7 +33,7 @@ class ChildRow(Record, slots=True):
     began when it had ended. `per_call_max` is the most in one transaction, at least: calls of several places are counted place by
     place, and can have been `per_call_bound`. `within` says that all of them are what another client's calls are made of.
     `repeated` says in how many threads and tasks of transactions it was called five times or more, `repeated_calls` and
-    `repeated_ns` how often and how long there.
+    `repeated_ns` how often and how long there. `layer_ns` is the time of the same calls with what an ORM did around each.
     """
 
     name: str
@@ -53,6 +53,7 @@ class ChildRow(Record, slots=True):
     repeated_calls: int
     repeated_ns: int
     most_repeated: int
+    layer_ns: int = 0
 
     @property
     def is_call(self) -> bool:
@@ -124,6 +125,7 @@ class _Child(Record, slots=True):
     repeated_calls: int = 0
     repeated_ns: int = 0
     most_repeated: int = 0
+    layer_ns: int = 0
 
 
 _ChildKey = tuple[str, str, str, str, str, bool, bool]  # name, kind, target, call site, place, waits, part
@@ -147,6 +149,7 @@ def transactions(
     groups: dict[tuple[str, str], _Group] = {}
     first = dict(walk_of(nodes) if walk is None else walk)
     within = _within(nodes)
+    layered = _layered(nodes)
     for index, node in enumerate(nodes):
         entry = entries[index]
         key = (nodes[entry].name, nodes[entry].kind) if entry >= 0 else (MAIN, "")
@@ -158,7 +161,7 @@ def transactions(
             group.measured.add(node)
             group.own_ns[node.kind] = group.own_ns.get(node.kind, 0) + node.self_ns
         elif node.calls:
-            _add_child(group, node, places[index], first[index], within[index])
+            _add_child(group, node, places[index], first[index], within[index], layered.get(index, node.repeated_ns))
             if entry < 0 and node.parent < 0:
                 group.figures.total_ns += node.total_ns
     main = groups.pop((MAIN, ""), None)
@@ -200,7 +203,27 @@ def _within(nodes: list[Node]) -> list[bool]:
     return found
 
 
-def _add_child(group: _Group, node: Node, place: str, is_outermost: bool, is_within: bool) -> None:
+def _layered(nodes: list[Node]) -> dict[int, int]:
+    """Return how long repeated queries took with what an ORM did around each, by their index: several share it by their time."""
+    layers: dict[int, int] = {}  # of a query the outermost call of an ORM that was made for each of them
+    asked_ns: dict[int, int] = {}
+    for index, node in enumerate(nodes):
+        if not node.repeated or node.kind not in CLIENT_KINDS:
+            continue
+        above, layer = node.parent, index
+        while above >= 0 and nodes[above].kind == "hook" and nodes[above].target.startswith(ORM_MODULES):
+            if (nodes[above].repeated, nodes[above].repeated_calls) == (node.repeated, node.repeated_calls):
+                layer = above
+            above = nodes[above].parent
+        if layer != index:
+            layers[index] = layer
+            asked_ns[layer] = asked_ns.get(layer, 0) + node.repeated_ns
+    return {
+        index: nodes[layer].repeated_ns * nodes[index].repeated_ns // max(1, asked_ns[layer]) for index, layer in layers.items()
+    }
+
+
+def _add_child(group: _Group, node: Node, place: str, is_outermost: bool, is_within: bool, layer_ns: int) -> None:
     named = (node.name, node.kind, node.target)
     site = node.call_site if node.sited else group.sites.setdefault(named, node.call_site)
     key = (*named, site, place, node.waits, node.part)
@@ -215,6 +238,7 @@ def _add_child(group: _Group, node: Node, place: str, is_outermost: bool, is_wit
     child.repeated += node.repeated
     child.repeated_calls += node.repeated_calls
     child.repeated_ns += node.repeated_ns
+    child.layer_ns += layer_ns
     child.most_repeated = max(child.most_repeated, node.most_repeated)
     if place == "after":
         group.after_ns += node.self_ns
@@ -239,6 +263,7 @@ def _row(name: str, kind: str, group: _Group, examples: list[ExampleRow]) -> Tra
             child.repeated_calls,
             child.repeated_ns,
             child.most_repeated,
+            child.layer_ns,
         )
         for key, child in group.children.items()
     ]
