@@ -19,7 +19,10 @@ BUDGET_KEYS = (
     "sql_per_request, cache_per_request, http_per_request, rpc_per_request, process_per_request, queue_per_request, "
     "template_per_request, max_repetition, errors, overhead"
 )
-WATCH_KEYS = "module, file, calls, until, span, kind, nested, entry, entry_name, entry_status, entry_body, waits, part, via"
+WATCH_KEYS = (
+    "module, file, calls, until, span, kind, nested, entry, when, until_when, expected, entry_name, entry_status, entry_body, "
+    "waits, part, via"
+)
 
 MODULES = '"shop.pricing", "shop.*" (the modules in a package), "shop.**" (it and all below), "__main__"'
 FILES = '"dags/sales.py", "dags/*.py" (those in a folder), "dags/**/*.py" (and all below)'
@@ -63,7 +66,8 @@ MISTAKES = {
     ),
     "an end that is the beginning": (
         WATCH + 'calls = ["a", "b"]\nuntil = ["c", "b"]\n',
-        'hookmon.toml:4: "b" is to begin what it ends; allowed: other functions than those in calls',
+        'hookmon.toml:4: "b" is to begin what it ends; allowed: other functions than those in calls, or when and until_when that '
+        "tell its calls apart",
     ),
     "a span from call to call that tells of a transaction": (
         WATCH + 'calls = ["a"]\nuntil = ["b"]\nentry_name = "{arg0}"\n',
@@ -71,8 +75,52 @@ MISTAKES = {
     ),
     "callable that is no place": (
         HOOK + 'callable = "the listener"\n',
-        'hookmon.toml:4: callable "the listener" is no place of a callback; allowed: "parameter", "arg0", "decorated", "result", '
-        '"self.attribute", "arg0.attribute", "module.NAME"',
+        'hookmon.toml:4: callable "the listener" is no place of a callback; allowed: "parameter", "arg0", "*parameters", '
+        '"decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
+    ),
+    "one of several callables that is no place": (
+        HOOK + 'callable = ["callback", "errback[]"]\n',
+        'hookmon.toml:4: callable "errback[]" is no place of a callback; allowed: "parameter", "arg0", "*parameters", '
+        '"decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"; did you mean "errback"?',
+    ),
+    "a callable that stands alone, beside others": (
+        HOOK + 'callable = ["listener", "result"]\n',
+        'hookmon.toml:4: callable "result" stands beside others; allowed: it alone',
+    ),
+    "callables that are no texts": (
+        HOOK + 'callable = ["listener", 1]\n',
+        "hookmon.toml:4: callable has an integer in it, 1; allowed: a string or an array of strings",
+    ),
+    "callable that is a number": (
+        HOOK + "callable = 1\n",
+        "hookmon.toml:4: callable is an integer, 1; allowed: a string or an array of strings",
+    ),
+    "one of several bases without a module": (
+        HOOK + 'base = ["frame:Plugin", "frame.more.Plugin"]\n',
+        'hookmon.toml:4: base "frame.more.Plugin" is not a class with its module; allowed: "framework.plugin:Plugin"; '
+        'did you mean "frame.more:Plugin"?',
+    ),
+    "an expected exception without a module": (
+        WATCH + 'calls = ["a"]\nexpected = ["KeyError"]\n',
+        'hookmon.toml:4: exception "KeyError" is not a class with its module; allowed: "framework.errors:Skip", '
+        '"builtins:KeyError"; did you mean "builtins:KeyError"?',
+    ),
+    "a condition of a call without an end": (
+        WATCH + 'calls = ["a"]\nwhen = {arg0 = "begun"}\n',
+        "hookmon.toml:4: when stands without until; allowed: until, whose calls it tells apart",
+    ),
+    "a condition that is no argument": (
+        WATCH + 'calls = ["a"]\nuntil = ["b"]\nwhen = {"arg0|upper" = "A"}\n',
+        'hookmon.toml:5: "arg0|upper" is no argument of a call; allowed: "arg0", a parameter, "self.attribute", "arg0.attribute"',
+    ),
+    "a condition whose dots make tables": (
+        WATCH + 'calls = ["a"]\nuntil = ["b"]\nuntil_when = {arg0.name = "A"}\n',
+        'hookmon.toml:5: "arg0" is a table; allowed: a string, {arg0 = "started"}; did you mean "arg0.name" = …?',
+    ),
+    "the same calls of one function twice": (
+        (WATCH + 'calls = ["a"]\nuntil = ["a"]\nwhen = {arg0 = "b"}\nuntil_when = {arg0 = "c"}\n') * 2,
+        'hookmon.toml:9: "a when arg0 = b" of module "shop" is watched a second time, first at hookmon.toml:3; '
+        "allowed: each target once",
     ),
     "method of a hook that is no name": (
         HOOK + 'methods = ["on_*", "on save"]\n',
@@ -93,7 +141,8 @@ MISTAKES = {
     "key of a watch in a hook": (
         HOOK + "nested = true\n",
         'hookmon.toml:4: there is no key "nested" in hook; '
-        'allowed: module, calls, callable, methods, base, skip, unregister, since, span, kind; did you mean "unregister"?',
+        "allowed: module, calls, callable, methods, base, skip, unregister, since, expected, span, kind; did you mean "
+        '"unregister"?',
     ),
     "a registration function twice": (
         HOOK + HOOK,

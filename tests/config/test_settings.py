@@ -13,7 +13,7 @@ from hookmon.cli import _plan
 from hookmon.config import checks, origins, settings
 from hookmon.config.load import load
 from hookmon.config.packs import read_file
-from hookmon.config.settings import FLAG, PACK, ROOT, SETTINGS, TEXT, TEXTS, USER, Setting
+from hookmon.config.settings import FLAG, ONE_OR_MORE, PACK, PAIRS, ROOT, SETTINGS, TEXT, TEXTS, USER, Setting
 from hookmon.core import plan
 
 KEYS_READ_BY_THE_LAUNCHER = {"samples": "cli/_session.py"}
@@ -36,8 +36,9 @@ OTHER_VALUES: dict[str, str] = {
     "until": '["Shop.sold"]',
     "kind": '"sql"',
     "entry_body": '"{result.body}"',
-    "callable": '"listener"',
-    "base": '"shop:Base"',
+    "callable": '["done", "*failed"]',
+    "base": '["shop:Base", "shop:Mixin"]',
+    "expected": '["shop:Stop"]',
     "adapter": '"beside"',
     "via": '"name"',
 }
@@ -56,6 +57,7 @@ OF_THE_PLAN = [
 def other_value(setting: Setting) -> str:
     """Return TOML of a value that is not the default."""
     by_type = {TEXT: f'"{setting.key}"', FLAG: str(not setting.default).lower(), TEXTS: f'["{setting.key}"]'}
+    by_type |= {PAIRS: f'{{arg0 = "{setting.key}"}}', ONE_OR_MORE: f'["{setting.key}", "other"]'}
     return OTHER_VALUES.get(setting.key) or by_type[setting.type]
 
 
@@ -65,6 +67,8 @@ def plan_of(folder: Path, setting: Setting) -> tuple[dict[str, Any], Any]:
     needed = {} if setting.table == ROOT else {"module": '"shop"', "calls": '["sell"]'}
     if setting.key == "file":
         del needed["module"]
+    if setting.type == PAIRS:
+        needed["until"] = '["stop"]'
     lines = [f"{key} = {text}" for key, text in (needed | {setting.key: value}).items()]
     text = "\n".join([*([] if setting.table == ROOT else [f"[[{setting.table}]]"]), *lines, ""])
     (folder / "beside.py").touch()
@@ -89,7 +93,10 @@ def plan_of(folder: Path, setting: Setting) -> tuple[dict[str, Any], Any]:
     if setting.key == "file":
         assert watch["files"] == [str(folder.resolve() / "plugins/*.py")]
         return {"file": watch["module"]}, written
-    return {**watch, **watch.get("hook", {})}, str(folder / "beside.py") if setting.key == "adapter" else written
+    found = {**watch, **watch.get("hook", {})}
+    if setting.type == PAIRS:
+        found[setting.key] = dict(found[setting.key])
+    return found, str(folder / "beside.py") if setting.key == "adapter" else written
 
 
 @pytest.mark.parametrize("setting", OF_THE_PLAN, ids=[f"{setting.table}.{setting.key}" for setting in OF_THE_PLAN])

@@ -584,3 +584,83 @@ def test_a_loop_of_the_script_itself_has_its_epochs(watched):
     }
     assert [title for title in found.findings if "batch" in title] == []
     assert found.leaks("s3cr3t-4f1e77aa99d0") == []
+
+
+ENGINE = """
+import enum, time
+class Events(enum.Enum):
+    EPOCH_STARTED = "epoch_started"
+    EPOCH_COMPLETED = "epoch_completed"
+    STEP = "step"
+class Engine:
+    def __init__(self): self.handlers = []
+    def fire(self, event, *more):
+        for handler in self.handlers: handler(event)
+    def run(self, epochs, stops=False):
+        for _ in range(epochs):
+            self.fire(Events.EPOCH_STARTED)
+            for _ in range(2):
+                self.emit("step", True)
+                self.emit("step", False)
+            if stops: raise Stop()
+            self.fire(event=Events.EPOCH_COMPLETED)
+    def emit(self, name, begins): pass
+class Stop(Exception): pass
+def on_event(event): time.sleep(0.001 if event is Events.EPOCH_COMPLETED else 0)
+def main():
+    engine = Engine()
+    engine.handlers.append(on_event)
+    engine.run(3)
+    try:
+        engine.run(1, stops=True)
+    except Stop:
+        print("stopped")
+if __name__ == "__main__":
+    main()
+"""
+
+FIRED = """
+[[watch]]
+module = "__main__"
+calls = ["Engine.fire"]
+until = ["Engine.fire"]
+when = {event = "EPOCH_STARTED"}
+until_when = {arg0 = "EPOCH_COMPLETED"}
+span = "epoch"
+kind = "task"
+entry = true
+
+[[watch]]
+module = "__main__"
+calls = ["Engine.emit"]
+until = ["Engine.emit"]
+when = {name = "step", begins = "True"}
+until_when = {name = "step", begins = "False"}
+span = "step"
+kind = "task"
+expected = ["__main__:Stop"]
+
+[[watch]]
+module = "__main__"
+calls = ["Engine.run", "on_event"]
+expected = ["__main__:Stop"]
+"""
+
+
+def test_an_argument_tells_the_beginning_from_the_end(watched):
+    """Of one function, by an enumeration, a text or a truth value; two tables tell its calls apart. What stops is no error."""
+    again = FIRED.split("\n\n")[1].replace('begins = "True"', 'begins = "maybe"').replace('"step"\nkind', '"other"\nkind')
+    found = watched(
+        "import machine\nmachine.main()\n", (FIRED + again).replace("__main__", "machine"), more={"machine.py": ENGINE}
+    )
+    assert found.transactions == {"epoch": 4}
+    assert found.calls_in("epoch") == {"step": 8, "on_event": 7}
+    assert found.errors() == {"epoch": 1}
+    assert {state.partition(":")[0] for state in found.watched.values()} == {"active"}
+
+
+def test_an_argument_tells_calls_of_the_script_itself_apart(watched):
+    """As those of a module."""
+    found = watched(ENGINE, FIRED)
+    assert found.transactions == {"epoch": 4}
+    assert found.calls_in("epoch") == {"step": 8, "on_event": 7}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hookmon.config.problem import Mistake, closest, quote
@@ -103,18 +104,54 @@ def names(values: Sequence[object]) -> Iterator[Mistake]:
         yield from calls(values)
 
 
-def callback(where: str) -> Iterator[Mistake]:
-    """Yield a mistake unless `where` says where a registration function has its callback.
+_LONE_PLACES = ("decorated", "result")
+"""Places of a callback that stand for themselves, and not beside others."""
 
-    That is an argument ("listener", "arg0"), what the returned decorator is put on ("decorated"), what is returned or yielded
-    ("result"), or an attribute in which it stands, alone or among others ("self.listeners", "arg0.function", "module.LISTENERS").
+
+def callbacks(places: str | Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake unless `places` say where a registration function has its callbacks.
+
+    Such a place is an argument ("listener", "arg0", "*listeners"), what the returned decorator is put on ("decorated"), what is
+    returned or yielded ("result"), or an attribute in which it stands, alone or among others ("self.listeners", "arg0.function",
+    "module.LISTENERS").
     """
-    if not _is_dotted(where):
-        yield Mistake(
-            f"callable {quote(where)} is no place of a callback",
-            '"parameter", "arg0", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"',
-            code="not-a-hook",
-        )
+    if isinstance(places, str):
+        yield from _callback(places, ())
+        return
+    if not places:
+        yield Mistake("callable is empty", _PLACES, code="not-a-hook")
+    for index, where in enumerate(places):
+        if isinstance(where, str):
+            yield from _callback(where, (index,))
+            if where in _LONE_PLACES and len(places) > 1:
+                yield Mistake(f"callable {quote(where)} stands beside others", "it alone", at=(index,), code="contradiction")
+
+
+_PLACES = '"parameter", "arg0", "*parameters", "decorated", "result", "self.attribute", "arg0.attribute", "module.NAME"'
+
+
+def _callback(where: str, at: tuple[int, ...]) -> Iterator[Mistake]:
+    if not _is_dotted(where) and not (where.startswith("*") and where[1:].isidentifier()):
+        guess = where.strip().removesuffix("[]").removesuffix("()").strip("{}")
+        meant = guess if guess != where and _is_dotted(guess) else ""
+        yield Mistake(f"callable {quote(where)} is no place of a callback", _PLACES, meant, at=at, code="not-a-hook")
+
+
+def conditions(pairs: Mapping[str, object]) -> Iterator[Mistake]:
+    """Yield a mistake for each key that is no field of a call, and for each value that is no text."""
+    for key, value in pairs.items():
+        if not isinstance(value, str):
+            meant = f"{quote(f'{key}.{next(iter(value))}')} = …" if isinstance(value, dict) and value else ""
+            found = f"{quote(key)} is {'a table' if isinstance(value, dict) else quote(value)}"
+            yield Mistake(found, 'a string, {arg0 = "started"}', meant, at=(key,), code="wrong-type")
+            continue
+        try:
+            parts = span_template.parse(f"{{{key}}}")
+        except ValueError:
+            parts = []
+        if len(parts) != 1 or isinstance(parts[0], str) or parts[0][1] or len(parts[0][0]) > 1:
+            allowed = '"arg0", a parameter, "self.attribute", "arg0.attribute"'
+            yield Mistake(f"{quote(key)} is no argument of a call", allowed, at=(key,), code="not-a-span")
 
 
 def packages_or_callables(names: Sequence[object]) -> Iterator[Mistake]:
@@ -136,11 +173,31 @@ def methods(patterns: Sequence[object]) -> Iterator[Mistake]:
             yield Mistake(f"method {quote(pattern)} is not a name", '"saved", "on_*"', at=(index,), code="not-a-hook")
 
 
-def base(name: str) -> Iterator[Mistake]:
-    """Yield a mistake unless `name` is a class with its module, or nothing."""
+def bases(names: str | Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake unless `names` is a class with its module, or several, or nothing."""
+    if isinstance(names, str):
+        if names:
+            yield from _class("base", names, '"framework.plugin:Plugin"', ())
+        return
+    for index, name in enumerate(names):
+        if isinstance(name, str):
+            yield from _class("base", name, '"framework.plugin:Plugin"', (index,))
+
+
+def exceptions(names: Sequence[object]) -> Iterator[Mistake]:
+    """Yield a mistake for each name that is no class with its module."""
+    for index, name in enumerate(names):
+        if isinstance(name, str):
+            yield from _class("exception", name, '"framework.errors:Skip", "builtins:KeyError"', (index,))
+
+
+def _class(what: str, name: str, allowed: str, at: tuple[int, ...]) -> Iterator[Mistake]:
     module_name, colon, class_name = name.partition(":")
-    if name and not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
-        yield Mistake(f"base {quote(name)} is not a class with its module", '"framework.plugin:Plugin"', code="not-a-hook")
+    if not (colon and _is_dotted(module_name) and _is_dotted(class_name)):
+        head, _, last = name.rpartition(".")
+        guess = f"{head}:{last}" if head else f"builtins:{name}"
+        meant = guess if not colon and _is_dotted(name) and (head or hasattr(builtins, name)) else ""
+        yield Mistake(f"{what} {quote(name)} is not a class with its module", allowed, meant, at=at, code="not-a-hook")
 
 
 def _call(name: str, index: int) -> Iterator[Mistake]:

@@ -40,15 +40,17 @@ class Collected(Record):
             problems += [
                 Problem(document.place((*table.path, "until", *mistake.at)), mistake) for mistake in _beside_until(table)
             ]
-            problems += [Problem(document.place((*table.path, *mistake.at)), mistake) for mistake in _beside_file(table)]
+            beside = [*_beside_file(table), *_beside_when(table)]
+            problems += [Problem(document.place((*table.path, *mistake.at)), mistake) for mistake in beside]
             values = table.values
             calls = table.written.get("calls")
             place = values.get("module") or values.get("file")
             if place and isinstance(calls, list):
-                targets = [((place, call), (*table.path, "calls", index)) for index, call in enumerate(calls)]
+                told = _told_apart(values.get("when"))
+                targets = [((place, f"{call}{told}"), (*table.path, "calls", index)) for index, call in enumerate(calls)]
                 is_other = table.path[0] == "hook" or bool(table.values.get("until"))  # it leaves the call itself alone
                 placed = self.placed_hooks if is_other else self.placed
-                placed += [(target, document.place(path)) for target, path in targets if isinstance(target[1], str)]
+                placed += [(target, document.place(path)) for target, path in targets if isinstance(calls[int(path[-1])], str)]
             if table.is_sound:
                 source = f"pack {pack}" if pack else str(table.place)
                 self.watches.append(_watch(str(table.path[0]), values, pack, source, self.folder))
@@ -96,7 +98,12 @@ def _defaults(table: str, writer: str) -> dict[str, Any]:
 
 
 def _freeze(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(value.items()) if isinstance(value, dict) else tuple(value) if isinstance(value, list) else value
+
+
+def _told_apart(when: Any) -> str:
+    """Return by what calls of one function are told apart, to stand behind its name; "" where they are not."""
+    return f" when {', '.join(f'{key} = {value}' for key, value in when.items())}" if when else ""
 
 
 def _beside_file(table: Table) -> Iterator[Mistake]:
@@ -105,14 +112,23 @@ def _beside_file(table: Table) -> Iterator[Mistake]:
         yield Mistake("module and file stand in one table", "one of both", at=("file",), code="contradiction")
 
 
+def _beside_when(table: Table) -> Iterator[Mistake]:
+    """Yield a mistake where calls are told apart that begin or end nothing."""
+    for key in ("when", "until_when"):
+        if table.values.get(key) and table.values.get("until") == []:
+            yield Mistake(f"{key} stands without until", "until, whose calls it tells apart", at=(key,), code="contradiction")
+
+
 def _beside_until(table: Table) -> Iterator[Mistake]:
     """Yield what cannot stand in a table beside `until`."""
     values = table.values
     until = values.get("until", ())
+    when, until_when = values.get("when", {}), values.get("until_when", {})
     for index, call in enumerate(until):
-        if call in values.get("calls", ()):
+        if call in values.get("calls", ()) and when == until_when:
             found = f"{quote(call)} is to begin what it ends"
-            yield Mistake(found, "other functions than those in calls", at=(index,), code="contradiction")
+            allowed = "other functions than those in calls, or when and until_when that tell its calls apart"
+            yield Mistake(found, allowed, at=(index,), code="contradiction")
     for key in ("entry_name", "entry_status", "entry_body", "adapter"):
         if until and values.get(key):
             yield Mistake(f"until and {key} stand in one table", "one of both", code="contradiction")

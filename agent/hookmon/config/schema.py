@@ -7,6 +7,8 @@ from hookmon.config.settings import (
     FLAG,
     NAMED_TABLES,
     NUMBER,
+    ONE_OR_MORE,
+    PAIRS,
     REPEATED_TABLES,
     ROOT,
     TEXT,
@@ -27,6 +29,8 @@ _TYPES: dict[str, dict[str, Any]] = {
     FLAG: {"type": "boolean"},
     TEXTS: {"type": "array", "items": {"type": "string"}},
     NUMBER: {"type": "number", "minimum": 0},
+    ONE_OR_MORE: {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+    PAIRS: {"type": "object", "additionalProperties": {"type": "string"}},
 }
 
 _NARROWER: dict[Any, dict[str, Any]] = {

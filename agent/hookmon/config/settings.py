@@ -18,6 +18,8 @@ TEXT = "a string"
 FLAG = "true or false"
 TEXTS = "an array of strings"
 NUMBER = "a number"
+ONE_OR_MORE = "a string or an array of strings"
+PAIRS = "a table of strings"
 """Types of values, in the words that a message uses."""
 
 ROOT = ""
@@ -39,7 +41,7 @@ class Setting(Record, frozen=True):
     key: str
     type: str
     check: Callable[[Any], Iterator[Mistake]]
-    default: str | bool | int | list[str] | None
+    default: str | bool | int | list[str] | dict[str, str] | None
     help: str
     instead: str = ""
     table: str = ROOT
@@ -55,6 +57,14 @@ DURATIONS = ("p50", "p95", "p99", "max", "mean", "total")
 """What a budget may limit of the times of calls."""
 
 _OVER_BASE = ("p50", "p95", "mean")
+
+_EXPECTED = Setting(
+    "expected",
+    TEXTS,
+    checks.exceptions,
+    default=[],
+    help='exceptions that are control flow and no errors, "framework.errors:Skip", with those that inherit from them',
+)
 
 SETTINGS = (
     *_table(
@@ -98,6 +108,15 @@ SETTINGS = (
         Setting("kind", TEXT, checks.kind, default="function", help="what the time is spent on"),
         Setting("nested", FLAG, checks.anything, default=False, help="record it also inside a call of the same client kind"),
         Setting("entry", FLAG, checks.anything, default=False, help="its calls are transactions: requests, jobs, tests"),
+        Setting(
+            "when",
+            PAIRS,
+            checks.conditions,
+            default={},
+            help='beside until: only calls whose arguments have these values begin it, {arg0 = "started"}',
+        ),
+        Setting("until_when", PAIRS, checks.conditions, default={}, help="and only calls with these values end it"),
+        _EXPECTED,
         Setting("entry_name", TEXT, checks.span, default="", help="names the open transaction when a call returns, {result}"),
         Setting("entry_status", TEXT, checks.span, default="", help="the open transaction's status; from 500 on it is an error"),
         Setting(
@@ -130,16 +149,20 @@ SETTINGS = (
         Setting("calls", TEXTS, checks.calls, default=None, help="functions with which callbacks are registered"),
         Setting(
             "callable",
-            TEXT,
-            checks.callback,
+            ONE_OR_MORE,
+            checks.callbacks,
             default="arg0",
-            help="where these have the callback: an argument, or what else is allowed",
+            help="where these have the callback or callbacks: an argument, or what else is allowed",
         ),
         Setting(
             "methods", TEXTS, checks.methods, default=[], help="the callback is an object, and these are its methods, with globs"
         ),
         Setting(
-            "base", TEXT, checks.base, default="", help='class whose own methods are no callbacks, "framework.plugin:Plugin"'
+            "base",
+            ONE_OR_MORE,
+            checks.bases,
+            default="",
+            help='class or classes whose own methods are no callbacks, "framework.plugin:Plugin"',
         ),
         Setting(
             "skip",
@@ -156,6 +179,7 @@ SETTINGS = (
             default=[],
             help="functions before whose first call there is no callback, and nothing is put in place",
         ),
+        _EXPECTED,
         Setting("span", TEXT, checks.span, default="{callable}", help='the name in the report, "{event}: {callable}"'),
         Setting("kind", TEXT, checks.kind, default="hook", help="what the time is spent on"),
     ),

@@ -11,6 +11,8 @@ from hookmon.config.settings import (
     FLAG,
     NAMED_TABLES,
     NUMBER,
+    ONE_OR_MORE,
+    PAIRS,
     REPEATED_TABLES,
     ROOT,
     TEXT,
@@ -152,10 +154,11 @@ def _check_table(
 
 
 def _check_value(setting: Setting, value: Any) -> Iterator[Mistake]:
-    if setting.type == TEXTS and isinstance(value, list):
+    if setting.type in (TEXTS, ONE_OR_MORE) and isinstance(value, list):
         wrong = [(index, element) for index, element in enumerate(value) if not isinstance(element, str)]
         for index, element in wrong:
-            yield Mistake(f"{setting.key} has {_word(element)} in it, {quote(element)}", TEXTS, at=(index,), code="wrong-type")
+            found = f"{setting.key} has {_word(element)} in it, {quote(element)}"
+            yield Mistake(found, setting.type, at=(index,), code="wrong-type")
         yield from setting.check(value)
     elif _has_type(setting, value):
         yield from setting.check(value)
@@ -168,7 +171,7 @@ def _check_value(setting: Setting, value: Any) -> Iterator[Mistake]:
 def _has_type(setting: Setting, value: Any) -> bool:
     if setting.type == NUMBER:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, {TEXT: str, FLAG: bool}.get(setting.type, ()))
+    return isinstance(value, {TEXT: str, FLAG: bool, ONE_OR_MORE: str, PAIRS: dict}.get(setting.type, ()))
 
 
 def _meant_value(setting: Setting, value: Any) -> str:

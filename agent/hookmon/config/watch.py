@@ -10,7 +10,7 @@ from hookmon.core.record import Record, fields
 if TYPE_CHECKING:
     from hookmon.core.plan import WatchPlan
 
-Value = str | bool | tuple[str, ...]
+Value = str | bool | tuple[str, ...] | tuple[tuple[str, str], ...]
 """What a key of a table may hold, after checking."""
 
 _UNLESS_EMPTY = ("part", "until")
@@ -20,9 +20,9 @@ _UNLESS_EMPTY = ("part", "until")
 class Hook(Record, frozen=True):
     """The settings that a `[[hook]]` table has and a `[[watch]]` has not."""
 
-    callable: str
+    callable: str | tuple[str, ...]
     methods: tuple[str, ...]
-    base: str
+    base: str | tuple[str, ...]
     skip: tuple[str, ...]
     unregister: tuple[str, ...]
     since: tuple[str, ...]

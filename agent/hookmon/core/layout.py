@@ -41,7 +41,7 @@ from __future__ import annotations
 MAGIC = 0x314E4F4D4B4F4F48  # the bytes HOOKMON1
 VERSION = 3
 PAGE_BYTES = 4096
-NUMBERS = 0x0E394817
+NUMBERS = 0x2659E470
 """Digest of all numbers that the compiled engine shares, written by `.ci/numbers`: an engine with another one is not used."""
 
 NEWEST_MINOR = 15
@@ -124,6 +124,7 @@ FLAG_BY_SLOT = 512  # its function is called by way of us; of neither of these t
 FLAG_STATUS = 1024  # counts the requests of its parent with one status
 
 FLAG_GIVEN_UP = 2048  # calls after those that it has are not recorded: watching them would have cost more than they did
+FLAG_EXPECTS = 8192  # some exceptions are no errors of it: they count as interrupting it
 FLAG_FOLDED = 4096  # a call within a call of the same function: what it calls stands below the outer one
 
 PER_TRANSACTIONS = 1  # with at least one call

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     class HookPlan(TypedDict):
         """What a `[[hook]]` table says more than a `[[watch]]`."""
 
-        callable: str  # where its calls have the callback, see config.checks.callback
+        callable: str | list[str]  # where its calls have the callback, see config.checks.callbacks
         methods: list[str]  # the callback is an object, and these are its methods
-        base: str  # "module:Class" whose own methods are no callbacks, "" for none
+        base: str | list[str]  # "module:Class" whose own methods are no callbacks, or several, "" for none
         skip: list[str]  # packages, or "module:name" for one callable, that are left alone
         unregister: list[str]  # functions that get callbacks to forget them or to look them up
         since: list[str]  # functions before whose first call there is no callback
@@ -49,6 +49,9 @@ if TYPE_CHECKING:
         files: NotRequired[list[str]]  # globs of absolute paths: modules by their files, and `module` is what the user wrote
         propagates: NotRequired[bool]  # its adapter adds a header to what is sent
         until: NotRequired[list[str]]  # functions that end what the calls begin, on the same object
+        when: NotRequired[list[tuple[str, str]]]  # only calls begin it whose fields have these values
+        until_when: NotRequired[list[tuple[str, str]]]  # and only such end it
+        expected: NotRequired[list[str]]  # "module:Class" of exceptions that are control flow and no errors
         hook: NotRequired[HookPlan]  # only of a [[hook]], whose calls are those that register callbacks
 
     class PlanData(TypedDict):

@@ -76,6 +76,7 @@ def configure(
     follow_code: Callable[[FunctionType, CodeType], None],
     free_lane: Callable[[Lane], None],
     give_back: Callable[[FunctionType], None],
+    is_expected: Callable[[Any, type], bool],
     is_own: Callable[[str], bool],
     is_target_off: Callable[[Target], bool],
     join: Callable[[Lane, Span], Visit | None],

@@ -17,6 +17,7 @@ from hookmon.probe.engine import choose
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
     from typing import Any
 
@@ -59,7 +60,7 @@ class TargetFields:
 class Target(TargetFields):
     """One callable of the program, as it is watched."""
 
-    __slots__ = ("_spans", "cost_ns", "is_off", "pack", "path", "sited", "switched_at", "templates")
+    __slots__ = ("_spans", "cost_ns", "expected", "is_off", "pack", "path", "sited", "switched_at", "templates")
 
     def __init__(
         self,
@@ -74,10 +75,12 @@ class Target(TargetFields):
         waits: bool = False,
         part: bool = False,
         flags: int = 0,
+        expected: Sequence[str] = (),
     ) -> None:
         """`package` is the library whose own frames are no call sites; "" when the direct caller is meant.
 
-        `templates` are those of the open transaction's name, status and body, which are read off its calls.
+        `templates` are those of the open transaction's name, status and body, which are read off its calls. `expected` are
+        exceptions that are no errors of it, "module:Class".
         """
         self.path = path
         self.place = ""  # "file:line" of a function that the user has named
@@ -89,6 +92,8 @@ class Target(TargetFields):
         self.may_be_covered = (kind in CLIENT_KINDS or (entry and kind == "request")) and not nested  # see tree.is_covered
         self.has_sites = True  # it is kept where a call came from
         self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS | part * layout.FLAG_PART
+        self.flags |= bool(expected) * layout.FLAG_EXPECTS
+        self.expected = frozenset(expected)
         self.sited = kind in CLIENT_KINDS and not waits
         self.templates = templates
         self.cost_ns = 0  # as far as `overhead` knows
@@ -111,6 +116,14 @@ class Target(TargetFields):
             self.nodes.clear()
             self.recursions.clear()
             self.cost_ns = 0
+
+    def expects(self, error: type) -> bool:
+        """Say whether an exception of this class is no error of the target: by its name or that of a class it inherits from."""
+        return bool(self.expected) and any(_path_of(cls) in self.expected for cls in _MRO.__get__(error))
+
+    def is_error(self, error: BaseException) -> bool:
+        """Say whether an exception is an error of the target, and interrupts it not only."""
+        return isinstance(error, Exception) and not self.expects(type(error))
 
     def span(self, name: str, site: str = "") -> Span:
         """Return the span of a name, and of a call site where that counts. Beyond the limit of names it is "(other)"."""
@@ -136,6 +149,22 @@ class Span:
         self.name = name
         self.site = site
         self.made_at = ""
+
+
+_MRO: Any = type.__dict__["__mro__"]
+
+
+def _path_of(cls: type) -> str:
+    """Return "module:Class", as they stand in a class itself: what a metaclass makes of them is code of the program."""
+    module = type.__getattribute__(cls, "__module__")
+    qualified = type.__dict__["__qualname__"].__get__(cls)
+    return f"{module}:{qualified}"
+
+
+@shielded(False)
+def is_expected(span: Span, error: type) -> bool:
+    """Say whether an exception of this class is no error of a span's target. The compiled engine asks where FLAG_EXPECTS is."""
+    return span.target.expects(error)
 
 
 def is_own(filename: str) -> bool:

@@ -142,6 +142,24 @@ count_call(Node *node, uint64_t duration_ns)
     return 1;
 }
 
+/* Say whether the error that is set is control flow for what a node counts (E_KEEP). */
+static RARE int
+is_expected(Node *node)
+{
+    if (!Py_IS_TYPE(node->span, SpanType) || !(((Span *)node->span)->target->flags & FLAG_EXPECTS)) {
+        return 0;
+    }
+    PyObject *error = Py_NewRef(PyErr_Occurred());
+    SavedException saved;
+    exception_save(&saved);
+    PyObject *answer = PyObject_CallFunctionObjArgs(state.callbacks.is_expected, node->span, error, NULL);
+    int expected = answer == Py_True;
+    Py_XDECREF(answer);
+    Py_DECREF(error);
+    exception_restore_unless_new(&saved);
+    return expected;
+}
+
 /* Count the outcome of a call that raised, and return it. */
 static RARE int
 count_exception(Node *node)
@@ -149,7 +167,7 @@ count_exception(Node *node)
     if (PyErr_ExceptionMatches(PyExc_StopIteration) || PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
         return OUTCOME_RETURNED;
     }
-    int outcome = PyErr_ExceptionMatches(PyExc_Exception) ? OUTCOME_RAISED : OUTCOME_INTERRUPTED;
+    int outcome = PyErr_ExceptionMatches(PyExc_Exception) && !is_expected(node) ? OUTCOME_RAISED : OUTCOME_INTERRUPTED;
     ADD_TO(state.words[node->total + (outcome == OUTCOME_RAISED ? ERRORS : INTERRUPTED)], 1);
     return outcome;
 }

@@ -19,6 +19,7 @@
     X(follow_code) \
     X(free_lane) \
     X(give_back) \
+    X(is_expected) \
     X(is_own) \
     X(is_target_off) \
     X(join) \

@@ -19,7 +19,6 @@ from types import FunctionType, MethodType, ModuleType
 from hookmon.core.globs import matches
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.base.introspect import (
-    DEEPEST,
     CallableName,
     callable_name,
     has_functions_for_keys,
@@ -33,6 +32,7 @@ from hookmon.probe.base.introspect import (
 from hookmon.probe.naming.names import span_finder
 from hookmon.probe.patching import by_code, instances, lifetimes
 from hookmon.probe.patching.codes import remember_callback
+from hookmon.probe.patching.contents import Replaced, copy, swap_inside
 from hookmon.probe.patching.unchanged import Unchanged, id_in_partial
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers.make import RefusedError, can_stand_in, is_timed, stand_in
@@ -64,7 +64,7 @@ class Callbacks:
         self.takes_out = takes_out
         hook = watch["hook"]
         self._methods = hook["methods"]
-        self._base = hook["base"]
+        self._bases = [hook["base"]] if isinstance(hook["base"], str) else hook["base"]
         self._skipped = hook["skip"]
         self._known = _known.setdefault(watch["id"], {})
         self._unchanged = Unchanged(target, watch)
@@ -74,17 +74,24 @@ class Callbacks:
         self._notes: set[str] = set()
 
     @shielded(None)
-    def swap(self, value: object, args: Args, kwargs: KwArgs) -> object:
+    def swap(self, value: object, args: Args, kwargs: KwArgs, replaced: Replaced | None = None) -> object:
         """Return the stand-in for a callback, None for a value that is handed on as it is: a function that is timed itself, too.
 
-        Where the hook names methods, the value is an object or several: they stay, and their methods are timed.
+        Where the hook names methods, the value is an object or several: they stay, and their methods are timed. Those in a
+        container have their stand-ins there, and are `replaced`.
         """
         if self._methods:
             for owner in objects_in(value):
                 self._time_methods(owner, args, kwargs)
             return None
+        if replaced is None or callable(value):
+            return self._swap_one(value, 0, args, kwargs)
+        return swap_inside(value, lambda held, depth: self._swap_one(held, depth, args, kwargs), self._note_keys, replaced)
+
+    def _swap_one(self, value: object, depth: int, args: Args, kwargs: KwArgs) -> object:
+        """Return the stand-in for a callback that the framework is given. `depth` is how deep it lies in what was registered."""
         if not callable(value):
-            self._note_uncallable(value, 0)
+            self._note_uncallable(value, depth)
             return None
         may_die = not lifetimes.can_be_kept(value) and can_stand_in(value) and self._finds_weak_references()
         return self._stand_in(value, args, kwargs, may_die=may_die)
@@ -93,47 +100,25 @@ class Callbacks:
     def keep(self, made: object, own: object) -> None:
         """Let a stand-in live as long as its callback, where the framework holds it by a weak reference."""
         timed = made.__func__ if type(made) is MethodType else made
+        own = own_of(own)
         number = id(own.__func__ if type(own) is MethodType else own)
         is_weak = lifetimes.keep(made, sum(reference() is timed for _, reference in self._known.get(number, ())))
         if is_weak and not lifetimes.can_be_kept(own):
             self._names_weak_references = True
 
     @shielded(None)
-    def swap_inside(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> object:
-        """Do the same for the values of a list or dictionary, in their places; where value is a callback, return its stand-in."""
+    def swap_inside(self, value: Any, args: Args, kwargs: KwArgs) -> object:
+        """Do the same for the values of a container, in their places; where value is a callback, return its stand-in."""
         if self._methods:
             return self.swap(value, args, kwargs)
-        value_type = type(value)
-        if depth > DEEPEST:
-            return None
-        if issubclass(value_type, list | dict):
-            if issubclass(value_type, dict) and has_functions_for_keys(value):
-                self._note(
-                    f"{self._target.path}: the callbacks that are keys of a {value_type.__name__} are left alone and not timed"
-                )
-            pairs = list(dict.items(value)) if issubclass(value_type, dict) else list(enumerate(list.__iter__(value)))
-            put = dict.__setitem__ if issubclass(value_type, dict) else list.__setitem__
-            for key, held in pairs:
-                made = self.swap_inside(held, args, kwargs, depth + 1)
-                if made is not None:
-                    put(value, key, made)
-            return None
-        return self.copy(value, args, kwargs, depth) if value_type is tuple else self._callback(value, args, kwargs, depth)
+        return swap_inside(value, lambda held, depth: self._callback(held, args, kwargs, depth), self._note_keys)
 
     @shielded(None)
-    def copy(self, value: Any, args: Args, kwargs: KwArgs, depth: int = 0) -> object:
-        """Return a copy of a list, tuple or dictionary with stand-ins in it, the stand-in for a callback, or None for neither."""
-        value_type = type(value)
-        if value_type in (list, tuple) and depth <= DEEPEST:
-            found = [self.copy(held, args, kwargs, depth + 1) for held in value]
-            if all(made is None for made in found):
-                return None
-            return value_type(old if new is None else new for old, new in zip(value, found, strict=True))
-        if value_type is dict and depth <= DEEPEST:
-            copied = {key: self.copy(held, args, kwargs, depth + 1) for key, held in value.items()}
-            if all(made is None for made in copied.values()):
-                return None
-            return {key: held if copied[key] is None else copied[key] for key, held in value.items()}
+    def copy(self, value: Any, args: Args, kwargs: KwArgs) -> object:
+        """Return a copy of a container with stand-ins in it, the stand-in for a callback, or None for neither."""
+        return copy(value, lambda held, depth: self._copy_one(held, depth, args, kwargs))
+
+    def _copy_one(self, value: Any, depth: int, args: Args, kwargs: KwArgs) -> object:
         if self._methods:
             return self.swap(value, args, kwargs)
         span = self._span_of(value, args)
@@ -192,6 +177,10 @@ class Callbacks:
         """
         value_type: Any = type(value)
         function = value.__func__ if value_type is MethodType else value
+        given = function
+        if self._is_renamed(function):
+            value = own_of(value)
+            function = function._self_function
         if is_timed(function) or (by_code.is_watched(function) and id(function) not in self._known):
             return None
         if not can_stand_in(function):
@@ -220,7 +209,7 @@ class Callbacks:
                 return None
             else:
                 made = self._stand_in_for(function, span)
-        if made is None:
+        if made is None or made is given:
             return None
         return MethodType(made, value.__self__) if value_type is MethodType else made
 
@@ -282,7 +271,7 @@ class Callbacks:
         names = list(_names_of(value_type, own, self._methods))
         if not names and is_closed(owner):
             self._note_uncallable(owner, 0)
-        from_base = _classes_of(value_type, self._base)
+        from_base = _classes_of(value_type, self._bases)
         for name in names:
             if name not in own:
                 definer = next(base for base in value_type.__mro__ if name in vars(base))
@@ -319,6 +308,23 @@ class Callbacks:
             except RefusedError as refusal:
                 self._note_untimed(span.name, str(refusal))
 
+    def _is_renamed(self, function: Any) -> bool:
+        """Say whether a function is a stand-in of this table that is registered again, for a part of what it was for."""
+        if self.takes_out or self._unchanged.is_named_alike or not is_timed(function):
+            return False
+        return any(made() is function for _, made in self._known.get(id(function._self_function), ()))
+
+    def note_kept(self, value: object) -> None:
+        """Name a container of the program that the framework keeps, without the stand-ins that it had in the call."""
+        self._note(f"{self._target.path}: the callbacks in a {type(value).__name__} that is kept are timed in that call only")
+
+    def _note_keys(self, value: dict[object, object]) -> None:
+        """Name callbacks that are the keys of a dictionary."""
+        if has_functions_for_keys(value):
+            self._note(
+                f"{self._target.path}: the callbacks that are keys of a {type(value).__name__} are left alone and not timed"
+            )
+
     def _finds_weak_references(self) -> bool:
         if self._names_weak_references is None:
             self._names_weak_references = lifetimes.names_weak_references(self._function)
@@ -344,6 +350,14 @@ class Callbacks:
             notes.note("hook", text)
 
 
+def own_of(value: Any) -> Any:
+    """Return what a stand-in stands in for, any other value as it is."""
+    function: Any = value.__func__ if type(value) is MethodType else value
+    if not is_timed(function):
+        return value
+    return MethodType(function._self_function, value.__self__) if type(value) is MethodType else function._self_function
+
+
 def _names_of(value_type: type, own: KwArgs, patterns: list[str]) -> Iterator[str]:
     """Yield the names of an object's attributes that a pattern stands for: of its class, and its own."""
     for name in {**dict.fromkeys(name for base in value_type.__mro__ for name in vars(base)), **dict.fromkeys(own)}:
@@ -351,9 +365,9 @@ def _names_of(value_type: type, own: KwArgs, patterns: list[str]) -> Iterator[st
             yield name
 
 
-def _classes_of(value_type: type, base: str) -> tuple[type, ...]:
-    """Return the class `base` of a framework with its own bases, () where a class does not inherit from it."""
-    return next((cls.__mro__ for cls in value_type.__mro__ if base and f"{cls.__module__}:{cls.__qualname__}" == base), ())
+def _classes_of(value_type: type, bases: list[str]) -> set[type]:
+    """Return those of a framework's classes `bases` that a class inherits from, each with its own bases."""
+    return {base for cls in value_type.__mro__ if f"{cls.__module__}:{cls.__qualname__}" in bases for base in cls.__mro__}
 
 
 def _name_method(owner: object, name: str, raw: object) -> CallableName:

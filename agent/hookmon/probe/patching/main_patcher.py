@@ -81,7 +81,7 @@ class MainPatcher:
                 if "hook" in watch:
                     made: Function = wrap_registration(function, target, watch, is_method="." in name)
                 elif "until" in watch:
-                    made = wrap_endpoint_attribute(function, target, watch, is_last=call in watch["until"], is_method="." in name)
+                    made = wrap_endpoint_attribute(function, target, watch, call, is_method="." in name)
                 else:
                     made = stand_in(function, target, watch["span"], is_method="." in name)
             except RefusedError as error:

@@ -28,6 +28,7 @@ from hookmon.probe.patching.entries import (
 from hookmon.probe.patching.stale_bindings import Places, parts
 from hookmon.probe.recording import notes
 from hookmon.probe.wrappers import monitoring
+from hookmon.probe.wrappers.endpoints import wrap_endpoint
 from hookmon.probe.wrappers.make import (
     RefusedError,
     application,
@@ -36,7 +37,6 @@ from hookmon.probe.wrappers.make import (
     is_timed,
     observe_before,
     stand_in,
-    wrap_endpoint,
 )
 
 TYPE_CHECKING = False
@@ -193,6 +193,7 @@ def target_of(module_name: str, call: str, watch: WatchPlan) -> Target:
         templates=(watch["entry_name"], watch["entry_status"], watch["entry_body"]),
         waits=watch["waits"],
         part=watch.get("part", False),
+        expected=watch.get("expected", ()),
     )
 
 
@@ -258,8 +259,7 @@ def _patch_one(
     if "hook" in watch:
         _patch_hook(module, owner, name, raw, target, watch, places)
     elif "until" in watch:
-        made = wrap_endpoint_attribute(raw, target, watch, is_last=call in watch["until"], is_method=isinstance(owner, type))
-        places.put(owner, name, raw, made)
+        places.put(owner, name, raw, wrap_endpoint_attribute(raw, target, watch, call, is_method=isinstance(owner, type)))
     elif isinstance(raw, type):
         _patch_class(raw, target, watch["span"], places)
     elif type(raw).__name__ == "cached_property" and hasattr(raw, "func"):
@@ -332,12 +332,15 @@ def wrap_registration(raw: object, target: Target, watch: WatchPlan, *, is_metho
     return hooks.wrap_attribute(raw, target, watch, is_method=is_method, takes_out=takes_out)
 
 
-def wrap_endpoint_attribute(raw: Any, target: Target, watch: WatchPlan, *, is_last: bool, is_method: bool) -> Any:
-    """Return what replaces one of the two functions of a paired span: the same kind of descriptor."""
+def wrap_endpoint_attribute(raw: Any, target: Target, watch: WatchPlan, call: str, *, is_method: bool) -> Any:
+    """Return what replaces a function that begins or ends paired spans, or both: the same kind of descriptor."""
     if isinstance(raw, classmethod | staticmethod):
         is_method = isinstance(raw, classmethod)
-        return type(raw)(wrap_endpoint(raw.__func__, target, watch, is_method=is_method, is_last=is_last))
-    return wrap_endpoint(raw, target, watch, is_method=is_method, is_last=is_last)
+        return type(raw)(wrap_endpoint_attribute(raw.__func__, target, watch, call, is_method=is_method))
+    for is_last, calls in ((False, watch["calls"]), (True, watch["until"])):
+        if call in calls:
+            raw = wrap_endpoint(raw, target, watch, is_method=is_method, is_last=is_last)
+    return raw
 
 
 def _patch_class(cls: type, target: Target, template: str, places: Places) -> None:

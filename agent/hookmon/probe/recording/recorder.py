@@ -385,11 +385,11 @@ def count_error(node: Node, error: BaseException) -> None:
     """Count how a call ended that did not return.
 
     StopIteration and its asynchronous twin are how iterators say that they are done, so they count as a return.
-    What is no Exception (cancellation, exit, Ctrl-C) interrupts a call from outside and is no error of the callee.
+    What is no Exception (cancellation, exit, Ctrl-C), or is expected, interrupts a call and is no error of the callee.
     """
     if isinstance(error, StopIteration | StopAsyncIteration):
         return
-    offset = layout.NODE_ERRORS if isinstance(error, Exception) else layout.NODE_INTERRUPTED
+    offset = layout.NODE_ERRORS if node.span.target.is_error(error) else layout.NODE_INTERRUPTED
     words[node.total + offset - layout.NODE_TOTAL_NS] += 1
 
 

@@ -104,7 +104,7 @@ class PairedSpan:
             lane.node = parent
             recorder.words[lane.base + node.slot] = 0
             if lane.trace is not None:
-                lane.trace.add(node, self.started_ns, duration_ns, outcome_of(error))
+                lane.trace.add(node, self.started_ns, duration_ns, outcome_of(error, node))
             if self.opened is not None:
                 self.opened.close()
             if self.owns_lane:
@@ -116,16 +116,29 @@ class PairedSpan:
 class Endpoints:
     """The two functions of one watch: `begin_span` observes the calls of the first, `end_span` those of the second."""
 
-    def __init__(self, watch_id: int, find: FindSpan | None, is_method: bool, target: Target | None = None) -> None:
-        """`watch_id` is the watch's number. `find` names a span by the call that begins it; None for the second function."""
+    def __init__(
+        self,
+        watch_id: int,
+        find: FindSpan | None,
+        is_method: bool,
+        target: Target | None = None,
+        applies: Callable[[Args, KwArgs], bool] | None = None,
+    ) -> None:
+        """`watch_id` is the watch's number. `find` names a span by the call that begins it; None for the second function.
+
+        `applies` says of a call whether it begins or ends a span at all; None: each does.
+        """
         self._target = target
         self._watch_id = watch_id
         self._find = find
         self._is_method = is_method
+        self._applies = applies
 
     @shielded(None)
     def begin_span(self, args: Args, kwargs: KwArgs, _result: object) -> None:
         """Open a span: the first function is about to run."""
+        if self._applies is not None and not self._applies(args, kwargs):
+            return
         key, lane = _current_key()
         owner = self._owner(args)
         for _ in range(_count_obsolete(_open.get(key, ()), self._watch_id, owner)):
@@ -142,9 +155,9 @@ class Endpoints:
             _open[key] = open_spans
 
     @shielded(None)
-    def end_span(self, args: Args, _kwargs: KwArgs, _result: object) -> None:
+    def end_span(self, args: Args, kwargs: KwArgs, _result: object) -> None:
         """End a span and the paired spans inside it: the second function has returned."""
-        if not _open:
+        if not _open or (self._applies is not None and not self._applies(args, kwargs)):
             return
         now_ns = clock()
         key, _ = _current_key()
@@ -170,7 +183,8 @@ def close_abandoned(lane: Lane, node: Node, error: type | None) -> None:
     now_ns = clock()
     is_error = error is not None and issubclass(error, Exception) and not issubclass(error, StopIteration | StopAsyncIteration)
     while lane in _open and _is_below(_open[lane][-1].current_node, node):
-        _end_innermost(lane, now_ns, Exception() if is_error else GeneratorExit())
+        is_expected = error is not None and _open[lane][-1].current_node.span.target.expects(error)
+        _end_innermost(lane, now_ns, Exception() if is_error and not is_expected else GeneratorExit())
 
 
 def _current_key() -> tuple[Key, Lane]:

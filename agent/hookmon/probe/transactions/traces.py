@@ -120,8 +120,8 @@ def give(node: Node, other: Node, duration_ns: int, outcome: int) -> None:
         recorder.count_call_and_error(other, duration_ns, None)
 
 
-def outcome_of(error: BaseException | None) -> int:
-    """Return how a call ended, one of core.layout.OUTCOME_*; `error` is what it raised, or None."""
+def outcome_of(error: BaseException | None, node: Node) -> int:
+    """Return how a call ended that is counted in a node, one of core.layout.OUTCOME_*; `error` is what it raised, or None."""
     if error is None or isinstance(error, StopIteration | StopAsyncIteration):
         return RETURNED
-    return RAISED if isinstance(error, Exception) else INTERRUPTED
+    return RAISED if node.span.target.is_error(error) else INTERRUPTED

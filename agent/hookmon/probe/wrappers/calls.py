@@ -145,7 +145,7 @@ class TimedCallable(_StandInBase):  # type: ignore[misc]
             if start:
                 duration_ns = recorder.charge_call_since(node, start, error)
                 if lane.trace is not None:
-                    lane.trace.add(node, start, duration_ns, outcome_of(error))
+                    lane.trace.add(node, start, duration_ns, outcome_of(error, node))
             if opened is not None:
                 opened.close()
             drop_frame(error)
@@ -245,7 +245,7 @@ def _leave_untimed(lane: Lane, parent: Node, node: Node, opened: Closable | None
     lane.node = parent
     _count_untimed(node, error)
     if lane.trace is not None:
-        lane.trace.add(node, 0, 0, UNTIMED | outcome_of(error))
+        lane.trace.add(node, 0, 0, UNTIMED | outcome_of(error, node))
     if opened is not None:
         opened.close()
 

@@ -182,7 +182,7 @@ def end_frame(frame: Frame, error: BaseException) -> None:
         words[node.total + STEPS] += frame.steps
         recorder.count_call_and_error(node, duration_ns, error)
         if frame.lane is not None and frame.lane.trace is not None:
-            frame.lane.trace.add(node, frame.started_ns, duration_ns, outcome_of(error))
+            frame.lane.trace.add(node, frame.started_ns, duration_ns, outcome_of(error, node))
     frame.leave_place()
 
 
@@ -356,7 +356,7 @@ def _time_future(future: Any, span: Span, start_ns: int) -> None:
 def _end(node: Node, trace: Trace | None, start_ns: int, error: BaseException | None) -> None:
     duration_ns = recorder.charge_call_since(node, start_ns, error)
     if trace is not None:
-        trace.add(node, start_ns, duration_ns, outcome_of(error))
+        trace.add(node, start_ns, duration_ns, outcome_of(error, node))
 
 
 def _outcome(future: Any) -> BaseException | None:

@@ -338,6 +338,6 @@ def _leave_call(code: CodeType, error: BaseException | None) -> None:
         if error is not None:
             recorder.count_error(node, error)
     if lane.trace is not None:
-        lane.trace.add(node, call.started_ns, duration_ns, outcome_of(error) | (0 if call.started_ns else UNTIMED))
+        lane.trace.add(node, call.started_ns, duration_ns, outcome_of(error, node) | (0 if call.started_ns else UNTIMED))
     if call.opened is not None:
         call.opened.close()

@@ -63,7 +63,7 @@ class Body:
                 recorder.count_call_and_error(node, self.used_ns, error)
                 lane = recorder.current.lane
                 if lane.trace is not None:
-                    lane.trace.add(node, clock() - self.used_ns, self.used_ns, outcome_of(error))
+                    lane.trace.add(node, clock() - self.used_ns, self.used_ns, outcome_of(error, node))
 
 
 class TimedGenerator(StandIn):

@@ -7,7 +7,6 @@ object of the program's own gets wrapt's proxy with both engines: that knows all
 
 from __future__ import annotations
 
-from _weakref import ref
 from types import (
     BuiltinFunctionType,
     ClassMethodDescriptorType,
@@ -28,7 +27,7 @@ from hookmon.probe.base.introspect import (
     CO_ITERABLE_COROUTINE,
     is_partial,
 )
-from hookmon.probe.base.target import call_site, is_own, locate, note_maker
+from hookmon.probe.base.target import call_site, is_expected, is_own, locate, note_maker
 from hookmon.probe.engine import compiled
 from hookmon.probe.naming.names import LONGEST_NAME, only_key, span_finder
 from hookmon.probe.recording import control, recorder, tree
@@ -45,7 +44,6 @@ if TYPE_CHECKING:
     from inspect import Signature
     from typing import Any, SupportsIndex
 
-    from hookmon.core.plan import WatchPlan
     from hookmon.probe.base.shapes import Args, Function, KwArgs
     from hookmon.probe.base.target import Span, Target
     from hookmon.probe.naming.names import FindSpan
@@ -79,6 +77,7 @@ if compiled:
         follow_code=monitoring.follow_code,
         free_lane=recorder.free_lane,
         give_back=weighing.give_back,
+        is_expected=is_expected,
         is_own=is_own,
         is_target_off=control.is_target_off,
         join=context.join,
@@ -106,6 +105,9 @@ if compiled:
     )
 
 TimedCallable = wrappers.TimedCallable
+Timed = wrappers.Timed
+Observed: Any = wrappers.Observed
+ObservedBefore: Any = wrappers.ObservedBefore
 Selective: Any = wrappers.Selective
 CallbackSource: Any = getattr(compiled, "CallbackSource", None)
 """The compiled engine's class of functions that hand callbacks out; None where `hooks` makes such a function itself."""
@@ -170,14 +172,14 @@ def stand_in(function: Any, target: Target, template: str, *, is_method: bool, s
     code = getattr(function, "__code__", None)
     if not target.pack and code is not None:
         target.place = f"{code.co_filename}:{code.co_firstlineno}"
-    flags = _flags(function)
+    flags = flags_of(function)
     if flags & CO_ITERABLE_COROUTINE:
         raise RefusedError("it is a coroutine of types.coroutine, for whose generator nothing can stand in")
     wrapper_class: type[TimedCallable] = wrappers.Timed
     if flags & CO_COROUTINE:
         wrapper_class = wrappers.TimedCoroutineFunction
         target.flags |= layout.FLAG_COROUTINE
-    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and _flags(function.__wrapped__) & _GENERATOR_FLAGS):
+    elif flags & _GENERATOR_FLAGS or (_is_contextlib(function) and flags_of(function.__wrapped__) & _GENERATOR_FLAGS):
         wrapper_class = wrappers.TimedGeneratorFunction
     elif not hasattr(type(function), "__get__"):
         wrapper_class = wrappers.TimedCallable
@@ -210,7 +212,7 @@ def naming(
 
 def is_run(function: object) -> bool:
     """Say whether a function has not done its work when it returns: of a generator, a coroutine, a context manager."""
-    return bool(_flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS)) or _is_contextlib(function)
+    return bool(flags_of(function) & (CO_COROUTINE | _GENERATOR_FLAGS)) or _is_contextlib(function)
 
 
 def application(function: Function, target: Target, template: str, scope_at: int) -> Function:
@@ -247,7 +249,7 @@ def observe(
     is to be called. Each field is (position or keyword, or -1 for the result; names below it). What the fields lead to, with the
     prefix that the transaction has, has to decide alone about the name.
     """
-    wrapper_class = wrappers.ObservedBefore if _flags(function) & CO_COROUTINE else wrappers.Observed
+    wrapper_class = wrappers.ObservedBefore if flags_of(function) & CO_COROUTINE else wrappers.Observed
     quick = route_reader(*route_of) if route_of is not None else None
     return wrapper_class(function, None, shielded(None)(observer), -1, False, quick)
 
@@ -278,37 +280,11 @@ def chain(method: Any, make: Function, given: object, then: Function) -> Functio
     return look_like(call, method)
 
 
-def wrap_endpoint(function: Function, target: Target, watch: WatchPlan, *, is_method: bool, is_last: bool) -> Function:
-    """Return the stand-in for one of the two functions of a paired span.
-
-    A stand-in is returned as it is: a class that can be found in two modules is patched twice. Raises RefusedError for a function
-    that has not done its work when it returns.
-    """
-    if any(function is end() for end in _endpoints):
-        return function
-    if _flags(function) & (CO_COROUTINE | _GENERATOR_FLAGS | CO_ITERABLE_COROUTINE):
-        raise RefusedError("it is a coroutine or generator function, and a span from one call to another takes plain ones")
-    if not isinstance(function, FunctionType | wrappers.Timed):
-        raise RefusedError(f"it is {type(function).__name__}, no function, and cannot be an end of a span")
-    if is_last:
-        made = wrappers.Observed(function, None, paired_spans.Endpoints(watch["id"], None, is_method).end_span, -1)
-    else:
-        find, _ = span_finder(watch["span"] or target.path.partition(":")[2], target, function, is_method)
-        begin_span = paired_spans.Endpoints(watch["id"], find, is_method, target).begin_span
-        made = wrappers.ObservedBefore(function, None, begin_span, -1)
-    _endpoints.append(ref(made, _endpoints.remove))
-    return made
-
-
-_endpoints: list[ref[Any]] = []
-"""The wrappers of endpoints, weakly: whoever holds one holds its module."""
-
-
 def _wrap_observed(function: Function, target: Target, is_method: bool) -> Function:
     if not isinstance(function, FunctionType) and type(function).__name__ not in _PLAIN_NAMES:
         raise RefusedError(f"it is {type(function).__name__}, no function, and cannot tell of a transaction")
     observer = transaction_observer(target, function, is_method)
-    if not _flags(function) & CO_COROUTINE:
+    if not flags_of(function) & CO_COROUTINE:
         return wrappers.Observed(function, None, observer, -1, False, quick_reader(target, function, is_method))
     if not needs_result(target):
         return wrappers.ObservedBefore(function, None, observer, -1)
@@ -373,7 +349,8 @@ def _proxy(function: Function, timed: Function) -> Any:
     return made
 
 
-def _flags(function: object) -> int:
+def flags_of(function: object) -> int:
+    """Return the flags of a function's code, 0 for what is none."""
     function = function._self_function if isinstance(function, wrappers.Observed) else function
     code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
     return code.co_flags if code is not None else 0
