@@ -110,6 +110,16 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return OneByOne(config, log)
 
 
+@pytest.fixture(autouse=True)
+def _sweep(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Delete the run folders of a test's projects whose launchers it has killed: every later run would look at them."""
+    starts = any(request.node.get_closest_marker(marker) for marker in tiers.STARTS)
+    projects = request.getfixturevalue("tmp_path") if starts and "tmp_path" in request.fixturenames else None
+    yield
+    if projects is not None:
+        runs.sweep(projects)
+
+
 @pytest.fixture(scope="session")
 def _launch_server() -> Iterator[LaunchServer]:
     server = LaunchServer(runs.environment(Path("/")))

@@ -144,8 +144,8 @@ def test_ten_bad_minutes_of_an_hour_are_seen_beside_a_good_hour(tmp_path: Path):
     seen = hookmon(["diff", "web", "--last", "1h", "--against", "yesterday"], cwd=folder, env=UTC)
     assert "1 count changed; 2 slower." in seen.stdout
     assert re.search(r"GET / +p95 +\S+ ms +\S+ ms .* slower$", seen.stdout, re.M), seen.stdout
-    # a minute may have ended meanwhile
-    assert re.search(r"3,000, 0 errors +\S+, (45|50) errors +changed$", seen.stdout, re.M), seen.stdout
+    # minutes may have ended meanwhile, and the hour of today or that of yesterday then has fewer
+    assert re.search(r"(3,000|2,\d[05]0), 0 errors +\S+, (45|50) errors +changed$", seen.stdout, re.M), seen.stdout
 
 
 def test_an_hour_is_the_same_as_the_hour_before(web: Web):

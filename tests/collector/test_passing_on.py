@@ -19,7 +19,7 @@ from hookmon.core import layout
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 2**22 + 1  # no process has this pid, or one after it
-PLACES, SHARDS = 12_000, 3
+PLACES, SHARDS = 12_000, 2
 MOST_CALLS = 120_000
 """Calls of functions, each of a tenth of a microsecond to one, between two looks at signals: a fraction of 200 ms anywhere."""
 

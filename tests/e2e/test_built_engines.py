@@ -18,6 +18,7 @@ from support.interpreters import need, need_with
 from support.runs import PYTHON, Report, environment, write
 
 from hookmon.collector import engine_build, engines
+from hookmon.collector.store import Store
 from hookmon.core.errors import EngineError
 from hookmon.core.layout import NEWEST_MINOR
 from hookmon.probe import engine
@@ -135,6 +136,7 @@ def test_an_engine_in_the_cache_serves_every_program_of_its_interpreter(hookmon:
     assert calls(report) == 120
     assert {row["engine"] for row in report["processes"]} == {"compiled"}
     assert spots(report) == []
+    assert not Path(Store.of_project(hookmon.project).run_file(1).head().run_folder).exists()
     assert "pure" not in text
     assert hookmon("--version", "-v").splitlines()[-1] == "engine compiled"
     assert "compiled; it reads" in hookmon("doctor", PYTHON, "app.py")

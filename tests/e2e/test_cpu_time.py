@@ -78,7 +78,7 @@ def test_threads_that_take_turns_each_have_their_own(tmp_path: Path, engine: str
     """
     report, burned = recorded(tmp_path, engine, program, watch("__main__", "long", "short", "idle", **ENTRY))
     for name in ("long", "short"):
-        assert computed(report, name) == (pytest.approx(burned[name], rel=0.05), 0)
+        assert computed(report, name) == (pytest.approx(burned[name], rel=0.1), 0)
     (idle,) = [row for row in report["transactions"] if row["name"] == "idle"]
     assert idle["computing"]["computing_ns"] < 0.05 * idle["mean_ns"]
     slowest = [example["computed_ns"] for row in report["transactions"] if row["name"] == "long" for example in row["examples"]]
@@ -134,13 +134,13 @@ def test_tasks_that_take_turns_have_their_own_steps(tmp_path: Path, engine: str)
     """And jobs of executors and tasks of theirs beside; a task that begins in its creator's step counts once."""
     config = watch("__main__", "interleaved", "threads", "tasks", "eager", **ENTRY) + watch("__main__", "helper")
     report, burned = recorded(tmp_path, engine, TASKS, config)
-    assert computed(report, "interleaved") == (pytest.approx(burned["interleaved"], rel=0.05), 0)
+    assert computed(report, "interleaved") == (pytest.approx(burned["interleaved"], rel=0.1), 0)
     for name in ("threads", "tasks"):
         whole_ns, beside_ns = computed(report, name)
-        assert whole_ns == pytest.approx(burned[name] + burned[f"beside {name}"], rel=0.05)
-        assert beside_ns == pytest.approx(burned[f"beside {name}"], rel=0.05)
+        assert whole_ns == pytest.approx(burned[name] + burned[f"beside {name}"], rel=0.1)
+        assert beside_ns == pytest.approx(burned[f"beside {name}"], rel=0.1)
     if sys.version_info >= (3, 12):
-        assert computed(report, "eager")[0] == pytest.approx(burned["eager"] + burned["beside eager"], rel=0.05)
+        assert computed(report, "eager")[0] == pytest.approx(burned["eager"] + burned["beside eager"], rel=0.1)
 
 
 @engines
@@ -166,7 +166,7 @@ def test_requests_of_threads_of_a_server(engine: str):
     for method, requests in (("GET", 32), ("POST", 16)):
         burned = [int(ns) for _, own, ns in lines if own == method]
         assert len(burned) == requests
-        assert computed(one.recorded.report, f"{method} (no route)")[0] == pytest.approx(sum(burned), rel=0.05)
+        assert computed(one.recorded.report, f"{method} (no route)")[0] == pytest.approx(sum(burned), rel=0.1)
 
 
 FASTAPI = """
@@ -217,7 +217,7 @@ def test_views_that_are_no_coroutines_compute_in_a_thread(tmp_path: Path, engine
     """Starlette hands them to a thread of anyio, with what they depend on; that is no waiting of the request."""
     report, burned = recorded(tmp_path, engine, FASTAPI, "")
     whole_ns, beside_ns = computed(report, "GET /plain/{number}")
-    assert beside_ns == pytest.approx(burned["beside /plain/{number}"], rel=0.05)
+    assert beside_ns == pytest.approx(burned["beside /plain/{number}"], rel=0.1)
     assert whole_ns >= beside_ns
     whole_ns, beside_ns = computed(report, "GET /coroutine/{number}")
     assert beside_ns == 0
@@ -277,7 +277,7 @@ GREENLETS = """
 def test_greenlets_that_take_turns_are_not_measured(tmp_path: Path, engine: str):
     """The clock is their thread's; what begins in the first greenlet has all of its own. The report says so."""
     report, burned = recorded(tmp_path, engine, GREENLETS, watch("__main__", "alone", "in_turn", **ENTRY))
-    assert computed(report, "alone")[0] == pytest.approx(burned["alone"], rel=0.05)
+    assert computed(report, "alone")[0] == pytest.approx(burned["alone"], rel=0.1)
     (row,) = [row for row in report["transactions"] if row["name"] == "in_turn"]
     assert row["computing"] is None
     assert any("CPU time: " in spot and "greenlets take turns" in spot for spot in blind_spots(report))
@@ -306,7 +306,7 @@ def test_a_fork_inside_takes_nothing_along(tmp_path: Path, engine: str):
         print(json.dumps(burned))
     """
     report, burned = recorded(tmp_path, engine, program, watch("__main__", "job", **ENTRY))
-    assert computed(report, "job") == (pytest.approx(burned["parent"], rel=0.05), 0)
+    assert computed(report, "job") == (pytest.approx(burned["parent"], rel=0.1), 0)
 
 
 @engines

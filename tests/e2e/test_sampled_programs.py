@@ -63,7 +63,7 @@ THREADS = """
     from spinning import measured
 
     def work(used, mine, next):
-        while time.process_time() < 9:
+        while time.process_time() < 5:
             mine.acquire()
             for function in 20 * (shares.ten, shares.thirty, shares.sixty):
                 measured(function, used)
@@ -84,7 +84,7 @@ ASYNCIO = """
     from spinning import measured
 
     async def work(used):
-        while time.process_time() < 9:
+        while time.process_time() < 5:
             for function in (shares.ten, shares.thirty, shares.sixty):
                 measured(function, used)
                 await asyncio.sleep(0)
@@ -122,7 +122,7 @@ def samplers_of(pid: int) -> list[int]:
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_shares_of_samples_are_shares_of_the_time_that_functions_compute(tmp_path: Path, program: str, engine: str):
-    """Within three points of what the program's own clock says, which is about 10, 30 and 60 per cent."""
+    """Within four points of what the program's own clock says, which is about 10, 30 and 60 per cent."""
     write(tmp_path, {"spinning.py": SPIN, "shares.py": SHARES, "app.py": PROGRAMS[program]})
     config = OFTEN + watch("shares", "ten", "thirty", "sixty")
     result = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=config, env={"HOOKMON_ENGINE": engine})
@@ -132,7 +132,7 @@ def test_shares_of_samples_are_shares_of_the_time_that_functions_compute(tmp_pat
     assert result.report["run"]["engine"] == engine
     assert sum(sampled.values()) > 1_000
     for name, spent_ns in truth.items():
-        assert sampled[name] / sum(sampled.values()) == pytest.approx(spent_ns / sum(truth.values()), abs=0.03), (name, sampled)
+        assert sampled[name] / sum(sampled.values()) == pytest.approx(spent_ns / sum(truth.values()), abs=0.04), (name, sampled)
 
 
 def test_the_time_of_a_call_is_told_by_line(tmp_path: Path):

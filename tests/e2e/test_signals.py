@@ -149,8 +149,8 @@ def test_what_blocks_the_event_loop_is_what_asyncio_would_log(engine: str):
     blocked["lambda app.py:19 at app.py:19"] = 1
     assert {name: rows[name]["count"] for name in blocked} == blocked
     assert sum(row["count"] for row in rows.values()) == len(logged) >= 7
-    assert sum(row["value"] for row in rows.values()) == pytest.approx(sum(logged), rel=0.05)
-    assert rows["step at app.py:6"]["max"] == pytest.approx(max(logged), rel=0.05)
+    assert sum(row["value"] for row in rows.values()) == pytest.approx(sum(logged), rel=0.2)
+    assert rows["step at app.py:6"]["max"] == pytest.approx(max(logged), rel=0.2)
 
 
 @pytest.mark.parametrize("engine", ["pure", "compiled"])

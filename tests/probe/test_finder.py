@@ -186,7 +186,7 @@ assert vars(front) == {} and len(seen) == 1
 assert copy.deepcopy(front) == pickle.loads(pickle.dumps(front)) == front
 """,
     "a finder in front whose find_spec is its own": """
-import importlib.machinery, types
+import importlib.machinery, importlib.util, types
 class Front:
     def find_spec(self, name, path=None, target=None): raise AssertionError
 find = lambda name, path=None, target=None: importlib.machinery.PathFinder.find_spec(name, path) if name == "pkg.mod" else None

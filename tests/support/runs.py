@@ -26,6 +26,8 @@ from typing import Any
 
 import psutil
 
+from hookmon.collector import run_folder
+from hookmon.collector.births import has_processes
 from hookmon.core import layout
 from support.launcher import Forked, LaunchServer
 
@@ -229,6 +231,15 @@ def wait_until(claim: Any, what: str, timeout: float = 60.0) -> None:
     while not claim():
         assert time.monotonic() < end, f"waited {timeout} s for {what}"
         time.sleep(0.01)
+
+
+def sweep(projects: Path) -> None:
+    """Delete the run folders whose run files lie below a folder, but for those whose launcher or program lives."""
+    for folder in run_folder.find_left_behind(young_s=0):
+        note = run_folder.note_of(folder)
+        if note is not None and Path(note.run_file).is_relative_to(projects) and not has_processes(folder):
+            with run_folder.claim(folder, note.key):
+                run_folder.remove(folder)
 
 
 def run_until_gone(folder: Path, project: Path) -> None:

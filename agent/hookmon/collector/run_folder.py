@@ -45,6 +45,7 @@ _DELETED = frozenset(
     name + more
     for name in (
         plan.FILE_NAME,
+        plan.ENGINES_FILE_NAME,
         plan.MODULES_FILE_NAME,
         layout.CONTROL_NAME,
         SWITCHED_NAME,
