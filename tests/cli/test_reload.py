@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.engines import ENGINES
 from support.runs import Started, calls, hookmon, hookmon_start, wait_until, watch, watch_row, write
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("warm_launcher")]
@@ -114,7 +115,7 @@ def counts(report: dict[str, Any]) -> dict[str, int]:
     return {row["name"]: row["calls"] for row in report["calls"]}
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_watches_are_put_in_and_taken_out(tmp_path: Path, engine: str):
     """At the next watched call: functions that were handed on, methods, coroutines; what is taken out has no call any more."""
     with started(tmp_path, watch("shop", "ask", "quote"), env={"HOOKMON_ENGINE": engine}) as program:

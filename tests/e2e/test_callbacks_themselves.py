@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
+from support.engines import ENGINES
 from support.hooked import FRAMEWORK
 from support.interpreters import need_compiled
 from support.runs import Result, bare_run, hookmon_run, write
@@ -256,7 +257,7 @@ def test_a_second_name_is_a_stand_in_that_counts_once(tmp_path: Path, version: s
 
 
 @pytest.mark.parametrize("version", PYTHONS)
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_would_be_misnamed_or_counted_twice_keeps_its_stand_in(tmp_path: Path, version: str, engine: str):
     """A partial and its function, an inherited method, coroutines and generators, what a watch has: each call once."""
     config = CONFIG + '[[watch]]\nmodule = "shop"\ncalls = ["*"]\n'

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from support import interpreters
+from support.engines import ENGINES
 from support.runs import (
     HOOKMON,
     PYTHON,
@@ -99,7 +100,7 @@ def test_coverage_of_processes_is_what_it_is(tmp_path: Path) -> None:
     assert calls(runs[1].report, "shop:quote") == 2
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_coverage_measures_no_file_of_ours(engine: str, tmp_path: Path) -> None:
     """Also where nobody says what is to be measured, and hookmon is in another environment than the program."""
     need("coverage")

@@ -6,11 +6,12 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from support import engines
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, write
 
 pytestmark = [pytest.mark.usefixtures("warm_launcher"), pytest.mark.process]
 
-ENGINES = pytest.mark.parametrize("engine", ["compiled", "pure"])
+ENGINES = pytest.mark.parametrize("engine", engines.ENGINES)
 
 BUS = """
     class Bus:

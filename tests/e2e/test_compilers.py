@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import engines
 from support.runs import PYTHON, Report, Result, bare_run, blind_spots, calls, hookmon, hookmon_run, watch, watch_row, write
 
 from hookmon.core.plan import READS_CODE
@@ -15,7 +16,7 @@ from hookmon.probe.start import Arrivals
 
 pytestmark = [pytest.mark.usefixtures("warm_launcher"), pytest.mark.process]
 
-ENGINES = pytest.mark.parametrize("engine", ["compiled", "pure"])
+ENGINES = pytest.mark.parametrize("engine", engines.ENGINES)
 NO_PACKS = "[packs]\ndisable = ['*']\n"
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.engines import ENGINES
 from support.runs import PYTHON, Report, blind_spots, hookmon_run, watch, write
 from support.web import GUNICORN, request, serve_app
 
@@ -53,7 +54,7 @@ def computed(report: Report, name: str) -> tuple[int, int]:
     return own["computing_ns"] * row["calls"], own["beside_ns"] * row["calls"]
 
 
-engines = pytest.mark.parametrize("engine", ["compiled", "pure"])
+engines = pytest.mark.parametrize("engine", ENGINES)
 
 
 @engines

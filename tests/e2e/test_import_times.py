@@ -6,6 +6,7 @@ import re
 import sys
 
 import pytest
+from support.engines import ENGINES
 
 from hookmon.testing import Recorded, run
 
@@ -33,7 +34,7 @@ def rows_of(recorded: Recorded) -> dict[str, dict]:
     return {row["name"]: row | {"by": rows[row["parent"]]["name"] if row["parent"] >= 0 else ""} for row in rows}
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_times_are_those_of_importtime(engine: str):
     """Within 5 % for each module, the measuring itself taken in; and in the same tree.
 
@@ -55,7 +56,7 @@ def times_are_those_of_importtime(engine: str) -> bool:
     return all(ours[name] == pytest.approx(theirs[name], rel=0.05) for name in ("shop", "shop.prices", "shop.tax", "shop.late"))
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_module_has_its_own_time_without_the_modules_that_it_imports(engine: str):
     """A package has the time of its own lines; what it imports stands below it, once."""
     rows = rows_of(record("import shop, shop.tax", engine))
@@ -69,7 +70,7 @@ def test_a_module_has_its_own_time_without_the_modules_that_it_imports(engine: s
     assert rows["shop.prices"]["total_ns"] == rows["shop.prices"]["self_ns"] + rows["shop.tax"]["total_ns"]
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_failing_import_is_an_error_and_its_traceback_is_that_of_a_plain_run(engine: str):
     """Whether the module is missing or raises, and by which way it is imported."""
     program = """

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from support import runs
+from support.engines import ENGINES
 from support.runs import PYTHON, Report, blind_spots, calls, errors, hookmon_run, row, watch, write
 
 import hookmon
@@ -49,7 +50,7 @@ PROGRAM = {
 }
 
 
-@pytest.fixture(scope="module", params=["compiled", "pure"])
+@pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -198,6 +199,7 @@ def test_the_report_says_what_hookmon_costs_the_program(tmp_path: Path, engine: 
     assert sum(map(is_near, found)) >= 2, found
 
 
+@pytest.mark.parametrize("engine", ["compiled", "pure"])
 def test_each_way_has_a_price(engine: str) -> None:
     """Where prices cannot be measured, fallbacks stand in for them; and prices are kept, so that nobody would see."""
     env = {**os.environ, "HOOKMON_ENGINE": engine, "PYTHONPATH": AGENT}

@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from support.engines import ENGINES
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon, hookmon_run, write
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("warm_launcher")]
@@ -161,7 +162,7 @@ SHOP = """
     """
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_functions_of_the_programs_own_are_counted_and_no_others(tmp_path: Path, engine: str) -> None:
     """Decorated, nested, asynchronous ones and generators too; no getters, and none of one line without a loop or recursion."""
     write(tmp_path, {"app.py": LEFT_OUT, "shop.py": SHOP})
@@ -320,7 +321,7 @@ RECURSIVE = """
     """
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_recursion_is_one_place_of_the_tree(tmp_path: Path, engine: str) -> None:
     """However deep it is, also through another function and of generators. Its calls are all counted."""
     write(tmp_path, {"app.py": RECURSIVE, "hookmon.toml": _KEEP_ALL})
@@ -369,7 +370,7 @@ OFTEN = """
     """
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_functions_that_are_not_worth_it_are_given_up(tmp_path: Path, engine: str) -> None:
     """Plain ones, recursive ones, generators: their first calls are counted, and the program notices nothing."""
     write(tmp_path, {"app.py": OFTEN})

@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import engines
 from support.interpreters import need_engine_of_others
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon, hookmon_run, watch, watch_row, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
-ENGINES = pytest.mark.parametrize("engine", ["compiled", "pure"])
+ENGINES = pytest.mark.parametrize("engine", engines.ENGINES)
 NO_PACKS = "[packs]\ndisable = ['*']\n"
 ABSENT = "some processes were not watched, see the blind spots"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.engines import ENGINES
 
 from hookmon.collector.store import RunFile
 from hookmon.core.errors import HookmonError
@@ -36,7 +37,7 @@ def run_with(engine: str, config: str) -> Recorded:
     return recorded
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_pauses_of_the_collector_are_in_the_report_of_parent_and_child(engine: str):
     """As many and as long as a callback of the program's own has seen, and what came before it was there."""
     recorded = run_with(engine, 'signals = ["gc"]')
@@ -51,7 +52,7 @@ def test_pauses_of_the_collector_are_in_the_report_of_parent_and_child(engine: s
     assert recorded.blind_spots == []
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_nothing_is_measured_that_is_not_named(engine: str):
     """And the probe is not even set up for a program without watched modules."""
     recorded = run_with(engine, "")
@@ -80,7 +81,7 @@ work_with_finalizers()
 """
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_pause_is_taken_off_the_time_of_the_call_that_it_stops(engine: str):
     """To the nanosecond: it is a part of that call. One outside of all calls is a signal only."""
     config = 'signals = ["gc"]\n[[watch]]\nmodule = "__main__"\ncalls = ["work", "work_with_finalizers", "finalize"]\n'
@@ -99,7 +100,7 @@ def test_a_pause_is_taken_off_the_time_of_the_call_that_it_stops(engine: str):
     assert full["value"] * 1e9 > pauses["total_ns"] + last["total_ns"]
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_transaction_says_how_much_of_it_was_the_collector(engine: str):
     """Its time by kind has it, and as with the rows of a statement it is no call of its own."""
     config = 'signals = ["gc"]\n[[watch]]\nmodule = "__main__"\ncalls = ["work"]\nkind = "task"\nentry = true\n'
@@ -139,7 +140,7 @@ asyncio.run(main(), debug="debug" in sys.argv)
 """
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_blocks_the_event_loop_is_what_asyncio_would_log(engine: str):
     """Each callback and step of 50 ms or more, by name and place, as long as asyncio's debug mode says, and no other."""
     recorded = run(LOOP, packs=[], config='signals = ["loop"]', env={"HOOKMON_ENGINE": engine}, args=["debug"])
@@ -153,7 +154,7 @@ def test_what_blocks_the_event_loop_is_what_asyncio_would_log(engine: str):
     assert rows["step at app.py:6"]["max"] == pytest.approx(max(logged), rel=0.2)
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_an_interrupt_in_a_callback_ends_the_loop_as_without_us(engine: str):
     """KeyboardInterrupt passes `Handle._run`; no frame of ours is in its traceback."""
     program = """

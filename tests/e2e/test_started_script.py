@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from support.engines import ENGINES
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, watch_row, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
@@ -281,7 +282,7 @@ def test_annotations_are_still_evaluated_late(tmp_path: Path) -> None:
     assert under.seen == bare.seen
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_goes_by_wrapped_is_as_without_us(engine: str, tmp_path: Path) -> None:
     """typeguard checks no function that has `__wrapped__`; of one that has, it is the very function that was wrapped."""
     pytest.importorskip("typeguard")
@@ -385,7 +386,7 @@ def coverage_of(folder: Path) -> object:
     return file["executed_lines"], file["missing_lines"], file["executed_branches"], file["missing_branches"]
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", RUNNERS)
 def test_a_script_that_a_tool_runs_is_watched(name: str, engine: str, tmp_path: Path) -> None:
     """It runs as under the tool alone, which finds the same lines and branches; what it does not define is named as ever."""
@@ -400,7 +401,7 @@ def test_a_script_that_a_tool_runs_is_watched(name: str, engine: str, tmp_path: 
     assert (misspelt["status"], misspelt["detail"]) == ("not found", "did you mean square?")
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", PROGRAMS_OF_TOOLS)
 def test_a_script_that_an_installed_tool_runs_is_watched(name: str, engine: str, tmp_path: Path) -> None:
     """In the same way. No environment of the tests has these tools; `pip install` them to see it."""
@@ -485,7 +486,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_functions_that_are_sent_by_value_are_counted_where_they_arrive(engine: str, tmp_path: Path) -> None:
     """As joblib, dask and Ray send a script's functions to their workers, which have another `__main__`."""
     pytest.importorskip("cloudpickle")
@@ -498,7 +499,7 @@ def test_functions_that_are_sent_by_value_are_counted_where_they_arrive(engine: 
     assert (calls(under.report, "__main__:Basket.total"), calls(under.report, "__main__:Basket.one")) == (5, 5)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_functions_that_joblib_sends_to_its_workers_are_counted(engine: str, tmp_path: Path) -> None:
     """By its own copy of cloudpickle."""
     pytest.importorskip("joblib", reason="joblib is no library that a pack watches")
@@ -551,7 +552,7 @@ def test_a_main_module_without_a_source_is_no_failure_of_ours(way: str, tmp_path
     assert [spot["kind"] for spot in under.report["blind_spots"]] == ["__main__"]
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_page_of_streamlit_is_watched(engine: str, tmp_path: Path) -> None:
     """Each time that it is run."""
     pytest.importorskip("streamlit", reason="streamlit brings thirty packages that nothing else here needs")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.engines import ENGINES
 from support.runs import Result, Started, hookmon, hookmon_start, wait_until, watch, write
 
 from hookmon.collector.live import LiveRun
@@ -175,7 +176,7 @@ def counted(report: dict[str, Any]) -> tuple[int, dict[int, int], int, int]:
     return sum(row["calls"] for row in rows), dict(statuses), calls.get("helper", 0), calls.get("numbers", 0)
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("kind", SERVERS)
 def test_counts_are_the_clients_for_the_stretches_that_were_on(kind: str, engine: str, tmp_path: Path):
     """The client is at rest whenever it switches: everything off, everything on, one function off, everything on …"""

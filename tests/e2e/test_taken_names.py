@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from support.engines import ENGINES
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, watch, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
@@ -138,7 +139,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_what_was_handed_on_is_counted_and_stays_what_it_is(case: Case, engine: str, tmp_path: Path) -> None:
     """Jobs are pickled, handlers are found again and run once; each call is counted, whoever has the function."""
@@ -152,7 +153,7 @@ def test_what_was_handed_on_is_counted_and_stays_what_it_is(case: Case, engine: 
     assert not [text for text in blind_spots(under.report) if text.startswith("early reference")]
 
 
-@pytest.mark.parametrize("engine", ["pure", "compiled"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
 def test_a_name_that_was_handed_on_is_never_replaced(case: Case, engine: str, tmp_path: Path) -> None:
     """Where a wrapper is asked for, the blind spot says which function it is and who has it."""

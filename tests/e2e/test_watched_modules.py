@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.engines import ENGINES
 from support.runs import PYTHON, bare_run, blind_spots, calls, hookmon_run, row, watch, watch_row, write
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
@@ -191,7 +192,7 @@ LOADED = {
 }
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_modules_that_are_loaded_by_their_path_are_watched_by_name(tmp_path: Path, engine: str):
     """Whether sys.modules has them or not, and as often as they are loaded."""
     write(tmp_path, LOADED)
@@ -267,7 +268,7 @@ LAZY = {
 
 
 @pytest.mark.skipif(sys.version_info < (3, 15), reason="lazy imports come with Python 3.15")
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("mode", ["normal", "all"])
 def test_a_name_that_is_imported_lazily_is_watched_where_it_is_defined(tmp_path: Path, mode: str, engine: str):
     """From the moment on at which that module is there; nothing is imported for it."""

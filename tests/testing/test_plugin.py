@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.engines import ENGINES
 from support.runs import Result, bare_run, hookmon_run, write
 
 SUITE = """
@@ -65,7 +66,7 @@ def outcome(done: Result) -> str:
     return done.stdout.strip().rpartition("\n")[2].partition(" in ")[0].strip("= ")
 
 
-@pytest.mark.parametrize("engine", ["compiled", "pure"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_calls_of_a_test_are_counted_under_hookmon(suite: Path, engine: str):
     """Exactly, in all threads; and a limit that is passed fails the test."""
     done = hookmon_run(PYTEST, cwd=suite, env={"HOOKMON_ENGINE": engine})
