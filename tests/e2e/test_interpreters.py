@@ -96,6 +96,45 @@ def test_interpreters_are_counted_exactly_and_leave_nothing(engine: str, version
     assert blind_spots(result.report) == []
 
 
+CLOSED = """
+import os, resource, time
+try:
+    import _interpreters
+    execute = _interpreters.exec
+except ImportError:
+    import _xxsubinterpreters as _interpreters
+    execute = _interpreters.run_string
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+import shop
+shop.quote(1)
+open_one = _interpreters.create()
+execute(open_one, "import sys; sys.path.insert(0, '.'); import shop; shop.quote(1)")
+for _ in range(80):
+    one = _interpreters.create()
+    assert execute(one, "import sys; sys.path.insert(0, '.'); import shop; shop.quote(1)") is None
+    _interpreters.destroy(one)
+def files(): return [name for name in os.listdir(os.environ["HOOKMON_RUN"]) if name.endswith((".shard", ".born"))]
+end = time.monotonic() + 60
+while len(files()) > 3 and time.monotonic() < end: time.sleep(0.05)
+print(sorted(name.rpartition(".")[2] for name in files()), flush=True)
+execute(open_one, "shop.quote(1)")
+shop.quote(1)
+os.kill(os.getpid(), 9)
+"""
+
+
+@ENGINES
+@pytest.mark.parametrize("version", VERSIONS if "HOOKMON_BOTH" in os.environ else VERSIONS[2:3])
+def test_the_shard_of_a_closed_interpreter_is_folded_while_its_process_runs(engine: str, version: str, tmp_path: Path) -> None:
+    """Shards and notes of eighty are gone, but for those of the open ones; what these count later, to a kill, counts too."""
+    python = need_engine_of_others(need(version)) if engine == "compiled" else need(version)
+    write(tmp_path, {"shop.py": SHOP, "app.py": CLOSED})
+    result = hookmon_run([python, "app.py"], cwd=tmp_path, config=WATCH, env={"HOOKMON_ENGINE": engine})
+    assert result.stdout == "['born', 'shard', 'shard']\n", result.stderr
+    assert calls(result.report, "shop:quote") == 1 + 1 + 80 + 2
+    assert len(result.report["processes"]) == 1
+
+
 POOL = """
 from concurrent.futures import InterpreterPoolExecutor
 import job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hookmon.collector import run_folder
 from hookmon.collector.identity import Identity, exists, parse_stat
 from hookmon.collector.processes import Processes, has_image, was_there
 from hookmon.collector.shards import ShardReader
+from hookmon.collector.watcher import Watcher
 from hookmon.core import layout
 from hookmon.core.arguments import mask
 from hookmon.core.errors import ShardError
@@ -57,6 +59,49 @@ def read_birth(path: Path) -> Birth | None:
         return Birth(identity, int(parent_pid), int(started), reason, python, executable, mask(argv), image)
     except (OSError, ValueError):
         return None
+
+
+class BirthNotes:
+    """The birth notes of a run folder that were read and are not deleted yet: in memory each takes a page."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._read: dict[str, tuple[Birth, Watcher]] = {}  # and who left it
+
+    def read(self, names: Iterable[str], keep: Callable[[Birth], Watcher]) -> bool:
+        """Read those of these files that are new, and have each kept; say whether all could be read."""
+        are_whole = True
+        for name in names:
+            if name.endswith(layout.BIRTH_SUFFIX) and name not in self._read:
+                birth = read_birth(self._folder / name)
+                if birth is not None:
+                    self._read[name] = (birth, keep(birth))
+                else:
+                    are_whole = False
+        return are_whole
+
+    def are_old(self, is_served: bool) -> bool:
+        """Say whether there are some that need not stay."""
+        return any(not _is_needed(birth, watcher, is_served) for birth, watcher in self._read.values())
+
+    def delete_old(self, is_served: bool) -> None:
+        """Delete those that need not stay. The others say which processes of the folder live."""
+        for name, (birth, watcher) in list(self._read.items()):
+            if not _is_needed(birth, watcher, is_served):
+                with suppress(OSError):
+                    (self._folder / name).unlink()
+                del self._read[name]
+
+
+def _is_needed(birth: Birth, watcher: Watcher, is_served: bool) -> bool:
+    """Say whether a note has to stay: of what lives, and of a program without a launcher, by which its forks are known.
+
+    Of a process with several interpreters, each of which leaves one, the last is enough.
+    """
+    last = watcher.birth
+    if last is not None and last is not birth and last.image == birth.image:
+        return False
+    return watcher.alive or bool(watcher.is_main and is_served)
 
 
 def has_processes(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic_ns, thread_time_ns
 
 from hookmon.collector import additions, run_folder, switches
-from hookmon.collector.births import has_processes, read_birth
+from hookmon.collector.births import BirthNotes, has_processes
 from hookmon.collector.control import Control
 from hookmon.collector.cost import Work, add_work
 from hookmon.collector.discard import discard
@@ -76,7 +76,7 @@ class Collector:
         self._feed = Feed(self._take_snapshot, [self._series, *observers], run.started_ns, _REST, _LIGHT_REST)
         self._control = Control(self._folder, window_ns, run.started_ns)
         self._scanned: list[str] = []  # names of the run folder of which no note is left to be read
-        self._noted: dict[str, Watcher] = {}  # birth notes that are read and not deleted yet, and who left them
+        self._birth_notes = BirthNotes(self._folder)
         self._statuses = Statuses()
         self._notes: dict[tuple[str, str], int] = {}
         began_ns = run.started_ns  # all that is due together is done on being woken once
@@ -147,7 +147,7 @@ class Collector:
             self.roster.forget_ended(now_ns)
             if self._shards.folded and (self._is_folded or self._saving.is_due(now_ns)):
                 self._save_progress()
-            elif self._has_old_notes() and self._saving_births.is_due(now_ns):
+            elif self._birth_notes.are_old(bool(self.run.served)) and self._saving_births.is_due(now_ns):
                 self._save_births(now_ns)
         if self._feed.tick(now_ns, look) and self._saving_series.is_due(now_ns):
             self._save_series(now_ns)
@@ -175,13 +175,8 @@ class Collector:
             return
         if names is not self._scanned:
             self._scanned = names
-            for name in names:
-                if name.endswith(layout.BIRTH_SUFFIX) and name not in self._noted:
-                    birth = read_birth(self._folder / name)
-                    if birth is not None:
-                        self._noted[name] = self.roster.note(birth, now_ns)
-                    else:
-                        self._scanned = []  # it is being written
+            if not self._birth_notes.read(names, lambda birth: self.roster.note(birth, now_ns)):
+                self._scanned = []  # one is being written
         for shard in self._shards.open.values():
             self._writer(shard, now_ns)
 
@@ -199,14 +194,16 @@ class Collector:
         return watcher
 
     def _fold_ended(self, now_ns: int, most_ns: int = 1 << 62) -> bool:
-        """Add the shards of processes that have ended; say whether that is done, for which there is so much CPU time."""
+        """Add the shards of what has ended, processes and interpreters; say whether that is done, in so much CPU time."""
         end_ns = thread_time_ns() + most_ns
+        closed = self._shards.closed()
         for name, shard in list(self._shards.open.items()) if self.processes.are_visible else ():
             watcher, owner = self._writer(shard, now_ns), shard.owner()
-            if owner is None or (watcher is not None and watcher.alive) or self._may_be_elsewhere(shard, owner.identity):
+            lives = watcher is not None and watcher.alive
+            if owner is None or (lives and name not in closed) or self._may_be_elsewhere(shard, owner.identity):
                 continue
             with suppress(ShardError):
-                self._take(name, shard, now_ns, self._tree, alive=watcher is not None and watcher.is_left)
+                self._take(name, shard, now_ns, self._tree, alive=lives or (watcher is not None and watcher.is_left))
                 self._shards.fold(name)
                 self._is_summed = False
             self._look()
@@ -229,7 +226,8 @@ class Collector:
         end_ns = now_ns if alive else self._end_of(watcher, data, now_ns)
         tree.add(data, end_ns, self._look)
         self._shards.take_last(name, data, self._look)
-        is_replaced = watcher.birth is not None and watcher.birth.started_ns > data.started_ns
+        birth = watcher.birth
+        is_replaced = birth is not None and birth.started_ns > data.started_ns and not 0 < birth.image == data.image
         if not is_replaced:
             self.run.in_flight += in_flight(data, end_ns, killed=not alive)
         self._look()
@@ -271,7 +269,7 @@ class Collector:
         self.roster.list_into(self.run, now_ns)
         with suppress(RunFileError):
             self._run_file.save_tables(self.run, ("processes",), self._look)
-            self._delete_noted()
+            self._birth_notes.delete_old(bool(self.run.served))
         self._saving_births.every_ns = max(_FOLD_NS, (monotonic_ns() - now_ns) * _SAVE_REST)
 
     def _save_series(self, now_ns: int) -> None:
@@ -365,22 +363,7 @@ class Collector:
     def _delete_folded(self) -> None:
         for name in self._shards.folded:
             discard(self._folder / name)
-        self._delete_noted()
-
-    def _has_old_notes(self) -> bool:
-        return any(not self._needs_note(watcher) for watcher in self._noted.values())
-
-    def _needs_note(self, watcher: Watcher) -> bool:
-        """Say whether a note has to stay: of what lives, and of a program without a launcher, by which its forks are known."""
-        return watcher.alive or bool(watcher.is_main and self.run.served)
-
-    def _delete_noted(self) -> None:
-        """Delete the notes of processes that have ended. The others stay: they say which processes of the folder live."""
-        for name, watcher in list(self._noted.items()):
-            if not self._needs_note(watcher):
-                with suppress(OSError):
-                    (self._folder / name).unlink()
-                del self._noted[name]
+        self._birth_notes.delete_old(bool(self.run.served))
 
     @property
     def interpreter(self) -> str:

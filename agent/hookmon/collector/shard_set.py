@@ -15,6 +15,7 @@ from time import thread_time_ns
 from zlib import crc32
 
 from hookmon.collector import run_folder
+from hookmon.collector.closed_interpreters import unmapped
 from hookmon.collector.counters import Totals, sum_of, totals_of
 from hookmon.collector.examples import LiveExample, row_of
 from hookmon.collector.feed import LiveCall, LiveProcess, Snapshot
@@ -75,6 +76,12 @@ class Shard:
             with suppress(ShardError):
                 self._owner = self._reader.owner()
         return self._owner
+
+    def file(self) -> tuple[int, int] | None:
+        """Return the device and the inode of its file; None where that cannot be told."""
+        with suppress(ShardError):
+            return self._reader.file()
+        return None
 
     def read(self, look: Callable[[], None] = nothing) -> ShardData:
         """Return what it holds now. Raises ShardError when it is no shard of this version. `look` is called now and then."""
@@ -261,6 +268,18 @@ class ShardSet:
         add_signals(self.ended_signals, shard.signals)
         self.drop(name)
         self.folded.append(name)
+
+    def closed(self) -> set[str]:
+        """Return the names of shards that will not grow any more though their processes live: their interpreters were closed."""
+        shards: dict[int, dict[str, Shard]] = {}
+        for name, shard in self.open.items():
+            if shard.watcher is not None and shard.watcher.alive:
+                shards.setdefault(shard.watcher.row.pid, {})[name] = shard
+        found: set[str] = set()
+        for pid, of_process in shards.items():
+            if len(of_process) > 1:
+                found |= unmapped(pid, {name: shard.file() for name, shard in of_process.items()})
+        return found
 
     def drop(self, name: str) -> None:
         """Close a shard and forget it."""

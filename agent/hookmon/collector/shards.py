@@ -192,6 +192,12 @@ class ShardReader:
         identity = Identity(words[layout.HEADER_NAMESPACE], words[layout.HEADER_PID], words[layout.HEADER_STARTED])
         return Owner(identity, words[layout.HEADER_STARTED_NS])
 
+    def file(self) -> tuple[int, int]:
+        """Return the device and the inode of the file. Raises ShardError when that cannot be done."""
+        with self._opened() as descriptor:
+            status = os.fstat(descriptor)
+        return status.st_dev, status.st_ino
+
     def _check_head(self, head: bytes) -> memoryview:
         """Return the words of a first page. Raises ShardError when it is none of this version's."""
         if len(head) < layout.PAGE_BYTES:
