@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import sys
 from _contextvars import ContextVar, Token
+from _thread import get_ident
 
 from hookmon.core import layout
 from hookmon.probe.base.guard import after_fork, shielded
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 FAILED_FROM = layout.FAILED_FROM
 MOST_TRACES = layout.MOST_TRACES
 _ERRORS = layout.NODE_ERRORS - layout.NODE_TOTAL_NS
+_INHERITS = bool(getattr(sys.flags, "thread_inherit_context", False))  # CPython 3.14
 
 CONCURRENT = Span(Target("", "function", "", "", False, flags=layout.FLAG_CONCURRENT), "(concurrent)")
 STREAMING = Span(Target("", "function", "", "", False, flags=layout.FLAG_AFTER), "(streaming)")
@@ -256,7 +258,7 @@ def join(lane: Lane, span: Span) -> Visit | None:
     """Put a lane that is at its root below the transaction that its context belongs to; None where there is none.
 
     `span` is what is called. An entry does not join a transaction that has ended, it begins one of its own: the first request may
-    have started a worker, whose jobs run with a copy of that request's context.
+    have started a worker, whose jobs run with a copy of that request's context. Nor does a thread that merely inherited it.
     """
     member = members.get(None)
     if member is None:
@@ -266,6 +268,9 @@ def join(lane: Lane, span: Span) -> Visit | None:
         return None
     if transaction.ended:
         if span.target.entry:
+            return None
+        if _INHERITS and not lane.task and _is_inherited(member):
+            members.set(None)
             return None
         node = child(transaction.node, AFTER)
         trace = None
@@ -283,6 +288,17 @@ def join(lane: Lane, span: Span) -> Visit | None:
     lane.node = node
     lane.trace = trace
     return Visit(lane, transaction)
+
+
+def _is_inherited(member: Member) -> bool:
+    """Say whether the caller's thread has a membership from who started it, in the context that it runs in from its beginning.
+
+    Where threads inherit contexts, a worker that was started at the first job would be that job's for ever.
+    """
+    threading = sys.modules.get("threading")
+    thread = threading._active.get(get_ident()) if threading is not None else None
+    context = getattr(thread, "_context", None)
+    return context is not None and context.get(members) is member
 
 
 @shielded(None)
