@@ -73,5 +73,7 @@ def test_a_plan_is_completed_without_being_read():
     """What is known before a run, and what is known of it, make one plan."""
     known = {"watches": [{"id": 1, "module": "shop", "calls": ["quote"]}], "signals": [], "max_overhead": 0.05}
     more = {"run_folder": "/dev/shm/hookmon-\udc80", "clock_source": "tsc"}
-    assert plan.decode(plan.complete(plan.encode_rest(known), more)) == known | more
-    assert plan.complete(plan.encode_rest({}), known) == plan.encode(known)
+    rest = plan.encode_rest(known)
+    assert plan.decode(rest.join(plan.around(len(rest), more))) == known | more
+    nothing = plan.encode_rest({})
+    assert nothing.join(plan.around(len(nothing), known)) == plan.encode(known)

@@ -48,7 +48,8 @@ def run(words: list[str]) -> int | None:
     if parsed is None or not _is_possible():
         return None
     given, command = parsed
-    if launch.which(command[0], os.environ.get("PATH")) is None:
+    path = launch.which(command[0], os.environ.get("PATH"))
+    if path is None:
         return None
     try:
         key = _prepared.key_of({name: value for name, value in given.items() if name not in ("name", "quiet")}, os.getcwd())
@@ -58,7 +59,7 @@ def run(words: list[str]) -> int | None:
     if entry is None:
         missing = key, given
         return None
-    return BriefRun(entry, given, command).run()
+    return BriefRun(entry, given, command, path).run()
 
 
 def _is_possible() -> bool:
@@ -78,10 +79,11 @@ class BriefRun:
     folder: new_folder.NewFolder
     run_file: short_run.ShortRunFile | None = None
 
-    def __init__(self, entry: dict[str, Any], given: dict[str, Any], command: list[str]) -> None:
+    def __init__(self, entry: dict[str, Any], given: dict[str, Any], command: list[str], path: str) -> None:
         self.entry = entry
         self.content = short_run.LateContent(entry["run_file"], entry["places"])
         self.command = command
+        self._path = path  # of the command
         self.given = given
         self.values: dict[str, Any] = {}  # of the run, by field of store.Run
         self.begun: dict[str, Any] = {}  # as they were when it began
@@ -101,9 +103,10 @@ class BriefRun:
             if not self._begin():
                 signals.refuse_interrupted(inherited)
                 return None
-            environment = launch.environment(os.environ, self.folder.path, bootstrap=self.entry["bootstrap"])
+            folders = {"bootstrap": self.entry["bootstrap"], "agent": self.entry["agent"]}
+            environment = launch.environment(os.environ, self.folder.path, **folders)
             try:
-                pid = launch.start(self.command, environment, inherited)
+                pid = launch.start(self.command, environment, inherited, self._path)
             except BaseException:
                 self._withdraw()
                 raise
@@ -126,6 +129,7 @@ class BriefRun:
             return False
         entry = self.entry
         self.machine_ns, booted = first_looks.of_machine()
+        began = first_looks.start_of_self()
         try:
             self.folder = folder = new_folder.make(where.MEMORY)
         except OSError:
@@ -138,10 +142,10 @@ class BriefRun:
                 "run_folder": folder.path,
                 "run_key": folder.key,
                 "launcher_pid": os.getpid(),
-                "launcher_started": first_looks.start_of_self() * first_looks.TICK_NS / 1e9 + booted,
+                "launcher_started": began * first_looks.TICK_NS / 1e9 + booted,
                 "boot": entry["machine"][0],
                 "pids": new_folder.pid_namespace(),
-                "oldest": first_looks.start_of_self(),
+                "oldest": began,
                 "started_ns": time.monotonic_ns(),
                 "state": "running",
             }
@@ -152,7 +156,8 @@ class BriefRun:
                 folder.write_note(self.run_file.path)
                 more = {"run_folder": folder.path, "clock_source": launch.clock_source()}
                 folder.write(layout.CONTROL_NAME, entry["control"])
-                folder.write(plan.FILE_NAME, plan.complete(entry["plan"], more))
+                head, tail = plan.around(entry["plan"].size, more)
+                folder.write(plan.FILE_NAME, head, entry["plan"], tail)
                 if entry["engines"]:
                     folder.write(plan.ENGINES_FILE_NAME, entry["engines"])
                 folder.write(plan.MODULES_FILE_NAME, entry["modules"])

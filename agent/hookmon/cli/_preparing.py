@@ -18,12 +18,12 @@ from hookmon.collector import control, engines, launch
 from hookmon.collector.collect import Collector
 from hookmon.collector.machine import Machine
 from hookmon.collector.rows import Process
-from hookmon.collector.short_run import LateContent
+from hookmon.collector.short_run import find_blanks
 from hookmon.collector.store import Run, RunFile
-from hookmon.config.consulted import Consulted, note_own
 from hookmon.config.load import Config
 from hookmon.config.origins import settings
 from hookmon.core import arguments, plan
+from hookmon.core.consulted import Consulted, note_own
 from hookmon.core.errors import RunFileError
 from hookmon.core.record import asdict
 
@@ -58,7 +58,7 @@ def _entry(key: str, given: dict[str, Any], config: Config, consulted: Consulted
     watches = [watch.to_plan(number) for number, watch in enumerate(config.watches, 1)]
     whole = _plan.content(config, __version__, watches)
     chosen = _words.configuration_of(given)
-    run_file = LateContent(_run_file(config, watches, arguments.mask(_options.words(chosen))))
+    run_file, places = find_blanks(_run_file(config, watches, arguments.mask(_options.words(chosen))))
     return {
         "key": key,
         "states": consulted.states,
@@ -67,13 +67,14 @@ def _entry(key: str, given: dict[str, Any], config: Config, consulted: Consulted
         "project": str(config.project),
         "redact": config.redact,
         "bootstrap": launch.bootstrap_folder(),
+        "agent": launch.agent_folder(),
         "plan": plan.encode_rest(whole),
         "modules": _plan.modules_file(whole),
         "engines": engines.file_for_probe(),
         "control": control.page(),
         "left_out": [str(left_out) for left_out in config.left_out],
-        "run_file": run_file.content,
-        "places": run_file.places,
+        "run_file": run_file,
+        "places": places,
         "process": asdict(Process(0, 0, [])),
         "is_settled": all(watch.pack or ("own", True) in watch.others for watch in config.watches),
     }

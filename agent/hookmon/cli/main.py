@@ -12,12 +12,13 @@ import os
 import sys
 
 from hookmon import __version__
+from hookmon.cli import _own_modules
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    from hookmon.core.errors import HookmonError
+    from hookmon.core.errors import EarlySignal, HookmonError
 
 _OWN_FAILURE = 125
 _STDERR = 2  # its descriptor
@@ -42,6 +43,7 @@ def main() -> None:
     _heed_signals()
     _fill_standard_descriptors()
     _stand_back()
+    _own_modules.install()
     if sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ:
         try:
             _run_briefly()
@@ -96,16 +98,28 @@ def _print_version() -> bool:
 def _run_briefly() -> None:
     """Run the program and leave, where it can be started before anything else is imported."""
     from hookmon.cli import _brief
-    from hookmon.core.errors import EarlySignal, HookmonError
 
     try:
         answer = _brief.run(sys.argv[2:])
-    except EarlySignal as early:
+    except _early_signal() as early:
         answer = -early.number
-    except HookmonError as error:
+    except _hookmon_error() as error:
         answer = _tell(error)
     if answer is not None:
         _leave(answer)
+
+
+def _early_signal() -> type[EarlySignal]:
+    """Return the class of errors that stand for a signal. It is asked for when one was raised: a program need not wait for it."""
+    from hookmon.core.errors import EarlySignal
+
+    return EarlySignal
+
+
+def _hookmon_error() -> type[HookmonError]:
+    from hookmon.core.errors import HookmonError
+
+    return HookmonError
 
 
 def _tell(error: HookmonError) -> int:

@@ -18,8 +18,8 @@ from hookmon.report import FORMATS
 
 if TYPE_CHECKING:
     from hookmon.collector.store import Run
-    from hookmon.config.consulted import Consulted
     from hookmon.config.load import Config
+    from hookmon.core.consulted import Consulted
 
 _UNWATCHED_S = 60.0  # between two ticks where nothing is watched: the program's end and signals wake the launcher
 
@@ -67,8 +67,8 @@ def command(
     0 gives way to the budgets: 1 when one is broken, 3 when nothing could be judged. Where nothing can be recorded, because disks
     are full, one line says so and COMMAND runs unwatched.
     """
-    from hookmon.config.consulted import Consulted
     from hookmon.config.load import load
+    from hookmon.core.consulted import Consulted
 
     _options.refuse_option(command[0], click.get_current_context().command)
     format = _output.choose_format(format, as_json)

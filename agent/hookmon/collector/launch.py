@@ -17,13 +17,14 @@ import sys
 import time
 
 from hookmon.collector import new_folder, signals
-from hookmon.core.errors import LaunchError
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     import signal
     from collections.abc import Callable, Mapping
     from typing import Any, NoReturn
+
+    from hookmon.core.errors import LaunchError
 else:
     import _signal as signal  # see `signals`
 
@@ -39,14 +40,21 @@ def bootstrap_folder() -> str:
 
     spec = find_spec("hookmon_bootstrap")
     if spec is None or spec.origin is None:
-        raise LaunchError("the folder hookmon_bootstrap is missing; install hookmon again", 125, code="installation")
+        raise _error("the folder hookmon_bootstrap is missing; install hookmon again", 125, code="installation")
     return os.path.dirname(spec.origin)
 
 
+def agent_folder() -> str:
+    """Return the folder in which the probe is found."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
+
+
 def environment(
-    base: Mapping[str, str], run_folder: str | os.PathLike[str], tracer: int = 0, bootstrap: str = ""
+    base: Mapping[str, str], run_folder: str | os.PathLike[str], tracer: int = 0, bootstrap: str = "", agent: str = ""
 ) -> dict[str, str]:
-    """Return the program's environment: `base` with the bootstrap folder first on PYTHONPATH, which is looked for where it is "".
+    """Return the program's environment: `base` with the bootstrap folder first on PYTHONPATH.
+
+    That folder, and the `agent_folder`, are looked for where they are "".
 
     `tracer` is the pid of a process whose children are to be allowed to read those of the program, 0 for none.
 
@@ -54,13 +62,12 @@ def environment(
     read as the current directory.
     """
     bootstrap = bootstrap or bootstrap_folder()
-    agent = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
     result = dict(base)
     path = result.get("PYTHONPATH", "")
     kept = [entry for entry in path.split(os.pathsep) if entry != bootstrap] if path else []
     result["PYTHONPATH"] = os.pathsep.join([bootstrap, *kept])
     result["HOOKMON_RUN"] = str(run_folder)
-    result["HOOKMON_AGENT"] = agent
+    result["HOOKMON_AGENT"] = agent or agent_folder()
     result.pop("HOOKMON_TRACER", None)
     if tracer:
         result["HOOKMON_TRACER"] = str(tracer)
@@ -80,15 +87,17 @@ def wrapt_folder() -> str:
     return os.path.dirname(spec.origin) if spec is not None and spec.origin else ""
 
 
-def start(command: list[str], environment: Mapping[str, str], inherited: signals.Inherited) -> int:
+def start(command: list[str], environment: Mapping[str, str], inherited: signals.Inherited, path: str = "") -> int:
     """Start the program and return its pid. Signals are on hold, and the program gets those that came meanwhile.
+
+    `path` is that of the command, where it was looked for already.
 
     It is forked and not spawned: what it is to have as on being executed in the launcher's place is set up in between, and it
     waits until all signals from before have been passed on, so that each of them comes once.
     Raises LaunchError with 127 for a command that is not there, 126 for one that cannot be executed, and EarlySignal for a
     signal that has come before there was a program.
     """
-    path = _find(command[0], environment)
+    path = path or _find(command[0], environment)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:  # closed by whoever started us
             stream.flush()
@@ -99,7 +108,7 @@ def start(command: list[str], environment: Mapping[str, str], inherited: signals
     try:
         pid = os.fork()
     except OSError as error:
-        raise LaunchError(f"{command[0]}: no process can be made for it: {error.strerror}", 125) from error
+        raise _error(f"{command[0]}: no process can be made for it: {error.strerror}", 125) from error
     if not pid:
         os.close(go)
         _become(path, command, environment, inherited, launcher, may_go, failed)
@@ -160,13 +169,13 @@ def _find(name: str, environment: Mapping[str, str]) -> str:
     path = which(name, environment.get("PATH"))
     if path is None:
         if os.path.isdir(name):
-            raise LaunchError(f"{name}: a folder cannot be run", 126, code="not-executable")
+            raise _error(f"{name}: a folder cannot be run", 126, code="not-executable")
         if os.sep in name and os.path.exists(name):
-            raise LaunchError(f"{name}: no permission to execute it", 126, code="not-executable")
+            raise _error(f"{name}: no permission to execute it", 126, code="not-executable")
         words = name.split()
         is_line = len(words) > 1 and which(words[0], environment.get("PATH")) is not None
         hint = "; write the command without quotes, or sh -c before it" if is_line else _meant(name, environment.get("PATH", ""))
-        raise LaunchError(f"{name}: there is no such command{hint}", 127, code="no-such-command")
+        raise _error(f"{name}: there is no such command{hint}", 127, code="no-such-command")
     return path
 
 
@@ -189,10 +198,16 @@ def _meant(name: str, path: str) -> str:
 def _refusal(name: str, number: int) -> LaunchError:
     """Return the error for a command that exec has refused."""
     if number == errno.ENOEXEC:
-        return LaunchError(f"{name}: neither a program nor a script with #! in its first line", 126, code="not-executable")
+        return _error(f"{name}: neither a program nor a script with #! in its first line", 126, code="not-executable")
     if number == errno.ENOENT:
-        return LaunchError(f"{name}: its interpreter (#! line) does not exist", 127, code="no-such-command")
-    return LaunchError(f"{name}: {os.strerror(number)}", 126, code="not-executable")
+        return _error(f"{name}: its interpreter (#! line) does not exist", 127, code="no-such-command")
+    return _error(f"{name}: {os.strerror(number)}", 126, code="not-executable")
+
+
+def _error(message: str, exit_code: int, *, code: str = "") -> LaunchError:
+    from hookmon.core.errors import LaunchError  # a module that a program need not wait for
+
+    return LaunchError(message, exit_code, code=code)
 
 
 def _become(
@@ -326,4 +341,4 @@ def wait(
                 return os.waitstatus_to_exitcode(status)
             program.stop_with_it()
     except ChildProcessError:
-        raise LaunchError("somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost") from None
+        raise _error("somebody else waited for the program; its exit code is lost", 125, code="exit-code-lost") from None

@@ -11,6 +11,10 @@ import os
 
 from hookmon.core import layout
 
+TYPE_CHECKING = False  # type checkers read it as true
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
 PREFIX = "hookmon-"
 LOCK_FILE_NAME = "lock"
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -18,7 +22,24 @@ _FILE_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC 
 _DROP_MODE = 0o1733  # anybody may make files in it, and list or delete none but their own
 _ATTEMPTS = 100
 _PLAIN = frozenset(range(0x20, 0x7F)) - {0x22, 0x5C}  # what JSON keeps as it is
+_known: dict[str, str] = {}  # what the kernel has said of this process, by the file that says it
 _SHORT = {0x22: '\\"', 0x5C: "\\\\", 0x08: "\\b", 0x09: "\\t", 0x0A: "\\n", 0x0C: "\\f", 0x0D: "\\r"}
+
+
+class Part:
+    """Bytes of a file that is open: they are copied to another without a look at them."""
+
+    __slots__ = ("at", "descriptor", "size")
+
+    def __init__(self, descriptor: int, at: int, size: int) -> None:
+        self.descriptor, self.at, self.size = descriptor, at, size
+
+    def read(self) -> bytes:
+        """Return them. Raises OSError where there are less by now."""
+        content = os.pread(self.descriptor, self.size, self.at)
+        if len(content) < self.size:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return content
 
 
 class NewFolder:
@@ -34,12 +55,12 @@ class NewFolder:
         if os.pwrite(self.lock, content, 0) < len(content):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
 
-    def write(self, name: str, content: bytes) -> None:
+    def write(self, name: str, *content: bytes | Part) -> None:
         """Write a file that only its user may read. Raises OSError."""
-        descriptor = os.open(os.path.join(self.path, name), _FILE_FLAGS, 0o600)
+        path = os.path.join(self.path, name)
+        descriptor = os.open(path, _FILE_FLAGS, 0o600)
         try:
-            if os.write(descriptor, content) < len(content):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.path)
+            put(descriptor, content, path)
         finally:
             os.close(descriptor)
 
@@ -56,6 +77,17 @@ class NewFolder:
             except OSError:
                 pass
         os.close(self.lock)
+
+
+def put(descriptor: int, content: Iterable[bytes | Part], path: str) -> None:
+    """Write one piece behind the other into a file that is open. Raises OSError where there is no room for all of it."""
+    for piece in content:
+        if isinstance(piece, bytes):
+            is_whole = os.write(descriptor, piece) == len(piece)
+        else:
+            is_whole = os.sendfile(descriptor, piece.descriptor, piece.at, piece.size) == piece.size
+        if not is_whole:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
 def make(place: str) -> NewFolder:
@@ -137,17 +169,17 @@ def has_forsaken(folders: list[str]) -> bool:
 
 def pid_namespace() -> str:
     """Return which pids are meant by numbers: those of this start of the machine, in this namespace."""
-    return f"{boot_id()} {_namespace('pid')}"
+    return f"{boot_id()} {_know('/proc/self/ns/pid', _read_link)}"
 
 
 def mount_namespace() -> str:
     """Return which files are meant by paths: those of this start of the machine, in this namespace."""
-    return f"{boot_id()} {_namespace('mnt')}"
+    return f"{boot_id()} {_know('/proc/self/ns/mnt', _read_link)}"
 
 
 def boot_id() -> str:
     """Return what tells this boot of the machine from others, "" where the kernel does not say."""
-    return read_line("/proc/sys/kernel/random/boot_id")
+    return _know("/proc/sys/kernel/random/boot_id", read_line)
 
 
 def read_line(path: str) -> str:
@@ -162,9 +194,16 @@ def read_line(path: str) -> str:
         return ""
 
 
-def _namespace(kind: str) -> str:
+def _know(path: str, read: Callable[[str], str]) -> str:
+    """Return what the kernel says there, which stays as it is as long as this process lives."""
+    if path not in _known:
+        _known[path] = read(path)
+    return _known[path]
+
+
+def _read_link(path: str) -> str:
     try:
-        return os.readlink(f"/proc/self/ns/{kind}")
+        return os.readlink(path)
     except OSError:
         return ""
 

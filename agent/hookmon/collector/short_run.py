@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 
-from hookmon.collector.new_folder import to_json
+from hookmon.collector.new_folder import Part, put, to_json
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
@@ -62,27 +62,33 @@ class ShortRunFile:
     def save(self, content: LateContent, values: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]) -> None:
         """Write the whole run. A reader sees the run as it began, or all of it. Raises OSError; then nothing has changed."""
         fresh = f"{self.path}.new"
-        _write(fresh, content.filled(values, rows))
+        _write(fresh, content.pieces(values, rows))
         os.rename(fresh, self.path)
 
 
 class LateContent:
-    """The content of a run file, and where its blanks are. Raises ValueError where they are not to be found."""
+    """A run file with blanks, as a part of another file, and where in it they are."""
 
-    def __init__(self, content: bytes, places: list[int] | None = None) -> None:
-        self.content = content
-        self.places = _places(content) if places is None else places
+    def __init__(self, content: Part, places: list[int]) -> None:
+        self.content, self.places = content, places
 
-    def filled(self, values: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]) -> bytes:
-        """Return the content with these values and rows. Raises OSError where there is no room for them."""
+    def pieces(self, values: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]) -> list[bytes | Part]:
+        """Return the content with these values and rows, for `put`. Raises OSError where there is no room for them."""
         text = to_json({"values": dict(values), "rows": dict(rows)}).encode()
         if len(text) > BLANKS * len(self.places):
             raise OSError(errno.E2BIG, "there is more to be said than a short run has room for")
-        parts, end = [], 0
-        for number, place in enumerate(self.places):
-            parts += [self.content[end:place], text[number * BLANKS : (number + 1) * BLANKS].ljust(BLANKS)]
-            end = place + BLANKS
-        return b"".join([*parts, self.content[end:]])
+        pieces: list[bytes | Part] = []
+        whole, end = self.content, 0
+        for place in self.places:
+            if not text:
+                break
+            pieces += [Part(whole.descriptor, whole.at + end, place - end), text[:BLANKS].ljust(BLANKS)]
+            text, end = text[BLANKS:], place + BLANKS
+        return [*pieces, Part(whole.descriptor, whole.at + end, whole.size - end)]
+
+    def filled(self, values: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]) -> bytes:
+        """Return all that `pieces` are. Raises OSError."""
+        return b"".join([piece if isinstance(piece, bytes) else piece.read() for piece in self.pieces(values, rows)])
 
 
 def blank_rows() -> list[tuple[str, str]]:
@@ -90,12 +96,15 @@ def blank_rows() -> list[tuple[str, str]]:
     return [(name, name.ljust(BLANKS)) for name in LATE]
 
 
-def _places(content: bytes) -> list[int]:
+def find_blanks(content: bytes) -> tuple[bytes, list[int]]:
+    """Return a run file with nothing but blanks in its `blank_rows`, and where those are. Raises ValueError without them."""
     marks = [text.encode() for _, text in blank_rows()]
     places = [content.find(mark) for mark in marks]
     if -1 in places or any(content.count(mark) > 1 for mark in marks):
         raise ValueError("the rows of a short run do not stand in one piece")
-    return places
+    for mark in marks:
+        content = content.replace(mark, b" " * BLANKS)
+    return content, places
 
 
 def reserve(folder: str, content: LateContent, values: dict[str, Any]) -> ShortRunFile | None:
@@ -111,7 +120,7 @@ def reserve(folder: str, content: LateContent, values: dict[str, Any]) -> ShortR
     while True:
         values["id"] = number
         try:
-            _write(_path(folder, number), content.filled(values, {}))
+            _write(_path(folder, number), content.pieces(values, {}))
             break
         except FileExistsError:
             number += 1
@@ -148,12 +157,11 @@ def _content(path: str) -> bytes | None:
         os.close(descriptor)
 
 
-def _write(path: str, content: bytes) -> None:
+def _write(path: str, pieces: list[bytes | Part]) -> None:
     """Write a new file. Raises OSError, and leaves none, where that cannot be done."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        if os.write(descriptor, content) < len(content):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        put(descriptor, pieces, path)
     except OSError:
         _unlink(path)
         raise

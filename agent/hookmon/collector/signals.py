@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 import time
 
-from hookmon.core.errors import EarlySignal
-
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
     import signal
@@ -107,6 +105,8 @@ def refuse_interrupted(inherited: Inherited) -> None:
     """Raise EarlySignal for a signal that has come since `hold` and would have ended the launcher."""
     for number in sorted(signal.sigpending() & _PASSED_ON - _OF_OUR_OWN - _STOPS - _HARMLESS - inherited.mask):
         if signal.getsignal(number) != signal.SIG_IGN:
+            from hookmon.core.errors import EarlySignal  # a module that a program need not wait for
+
             raise EarlySignal(number)
 
 

@@ -7,10 +7,10 @@ import tomllib
 from functools import cached_property, partial
 from pathlib import Path
 
-from hookmon.config import consulted
 from hookmon.config.find import PYPROJECT, hookmon_table
 from hookmon.config.lines import line_numbers
 from hookmon.config.problem import KeyPath, Mistake, Place, Problem
+from hookmon.core import consulted
 from hookmon.core.record import Record
 
 TYPE_CHECKING = False  # type checkers read it as true

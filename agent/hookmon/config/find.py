@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from hookmon.config import consulted
+from hookmon.core import consulted
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
-from hookmon.config import consulted
 from hookmon.config.packs import Pack, read_file
 from hookmon.config.problem import Mistake, Place, Problem
 from hookmon.config.targets import Target, duplicates
+from hookmon.core import consulted
 from hookmon.core.record import Record
 
 TYPE_CHECKING = False  # type checkers read it as true

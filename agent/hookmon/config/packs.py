@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
-from hookmon.config import consulted
 from hookmon.config.collect import Collected
 from hookmon.config.document import read_document
 from hookmon.config.problem import Mistake, Place, Problem, closest, quote
 from hookmon.config.settings import PACK
 from hookmon.config.validate import check_document
+from hookmon.core import consulted
 from hookmon.core.record import Record, replace
 
 FOLDER = Path(__file__).resolve().parent.parent / "packs"

@@ -153,24 +153,27 @@ _MARSHAL_VERSION = 2
 
 def encode(plan: Mapping[str, Any]) -> bytes:
     """Return the bytes of a plan file; `plan` is a PlanData, and may have more."""
-    return _frame(marshal.dumps(dict(plan), _MARSHAL_VERSION))
+    body = marshal.dumps(dict(plan), _MARSHAL_VERSION)
+    return _head(len(body)) + body
 
 
 def encode_rest(plan: Mapping[str, Any]) -> bytes:
-    """Return all of a plan that is known before its run, for `complete`."""
+    """Return all of a plan that is known before its run, to stand between what `around` returns."""
     return marshal.dumps(dict(plan), _MARSHAL_VERSION)[:-1]  # without the byte that ends a dictionary
 
 
-def complete(rest: bytes, more: Mapping[str, Any]) -> bytes:
-    """Return the bytes of a plan file of what `encode_rest` made, and of what is known by now: the rest is not even read.
+def around(size: int, more: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return what stands in a plan file before and behind so many bytes that `encode_rest` made: those are not even read.
 
-    Marshal writes a dictionary as its keys and values one behind the other, and in this version without references.
+    `more` is what is known by now. Marshal writes a dictionary as its keys and values one behind the other, and in this version
+    without references.
     """
-    return _frame(rest + marshal.dumps(dict(more), _MARSHAL_VERSION)[1:])
+    tail = marshal.dumps(dict(more), _MARSHAL_VERSION)[1:]
+    return _head(size + len(tail)), tail
 
 
-def _frame(body: bytes) -> bytes:
-    return _MAGIC + b"%d\n" % len(body) + body
+def _head(size: int) -> bytes:
+    return _MAGIC + b"%d\n" % size
 
 
 def addition_name(number: int) -> str:

@@ -99,8 +99,8 @@ def state_of(path: str) -> State:
 
 
 def have_changed(states: dict[str, State], there: dict[str, bool]) -> bool:
-    """Say whether any of what was consulted is not as it was."""
+    """Say whether any of what was consulted is not as it was. A program may wait for it: nothing is asked twice."""
     for path, state in states.items():
-        if state_of(path) != state:
+        if state_of(path) != state if state else os.path.lexists(path):
             return True
-    return any(os.path.exists(path) != was_there for path, was_there in there.items())
+    return any(os.path.exists(path) != was_there for path, was_there in there.items() if path not in states)

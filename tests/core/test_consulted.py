@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from hookmon.config import consulted
-from hookmon.config.consulted import Consulted
 from hookmon.config.load import load
+from hookmon.core import consulted
+from hookmon.core.consulted import Consulted
 
 CONFIG = '[[watch]]\nmodule = "shop"\ncalls = ["quote"]\n'
 PACK = '[pack]\ndescription = "theirs"\n\n[[watch]]\nmodule = "theirs"\ncalls = ["go"]\n'
@@ -26,7 +26,7 @@ def hook(event, arguments):
     if event in ("open", "os.listdir", "os.scandir"):
         opened.append(arguments[0])
 from hookmon.config import packs, load, installed, find, exports
-from hookmon.config.consulted import Consulted
+from hookmon.core.consulted import Consulted
 import importlib.metadata, tomllib, zipfile
 sys.addaudithook(hook)
 with Consulted() as consulted:
