@@ -211,24 +211,22 @@ def test_a_process_with_a_subinterpreter_has_one_engine(engine: str, tmp_path: P
     assert report["run"]["engine"] == engine
 
 
-def test_a_property_is_no_function_that_takes_callbacks(tmp_path: Path) -> None:
-    """It is a Python property, which "not written in Python" denied."""
+def test_what_registers_no_callback_is_refused_with_its_reason(tmp_path: Path) -> None:
+    """A property that nobody can assign to; what is no function of Python, as in C or compiled modules."""
     source = """
     import functools
     class Client:
         @property
-        def on_message(self): return self._on
-        @on_message.setter
-        def on_message(self, f): self._on = f
+        def on_message(self): return print
         connect = functools.partial(print)
     """
-    write(tmp_path, {"bus.py": source, "app.py": "import bus\nbus.Client().on_message = print\n"})
+    write(tmp_path, {"bus.py": source, "app.py": "import bus\nprint(bus.Client().on_message is print)\n"})
     tables = [f'[[hook]]\nmodule = "bus"\ncalls = ["Client.{name}"]\ncallable = "f"\n' for name in ("on_message", "connect")]
     report = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=NO_PACKS + "".join(tables)).report
     rows = [watch_row(report, f"bus:Client.{name}") for name in ("on_message", "connect")]
     assert [row["status"] for row in rows] == ["refused", "refused"]
-    assert rows[0]["detail"] == "it is a property: what is assigned to it passes no function of that name"
-    assert rows[1]["detail"].startswith("it is partial, no Python function")
+    assert rows[0]["detail"] == "it is a property without a setter in Python, which registers no callback"
+    assert rows[1]["detail"].startswith("it is partial, no function of Python: one in C, or compiled")
 
 
 @ENGINES
