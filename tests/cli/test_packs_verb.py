@@ -105,3 +105,81 @@ def test_the_table_in_the_docs_is_that_of_the_code(tmp_path: Path):
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run([sys.executable, root / ".ci" / "tables", "--check"], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+TILL = """
+[pack]
+library = "till"
+tested = ["1.0", "2.0"]
+description = "Sales"
+
+[[watch]]
+module = "till"
+calls = ["Counter.sell", "Counter.gone"]
+
+[[watch]]
+module = "till.old"
+calls = ["Shelf.sell"]
+
+[[watch]]
+module = "till.taken_away"
+calls = ["Shelf.take"]
+
+[[watch]]
+module = "till.extra"
+calls = ["scan"]
+
+[[watch]]
+module = "till.failing"
+calls = ["fail"]
+"""
+
+
+def install_till(python: Path, pack: str) -> None:
+    """Put a library and what brings its pack into an environment."""
+    site = next(python.parent.parent.glob("lib/python*/site-packages"))
+    files = {
+        "till/__init__.py": "class Counter:\n    def sell(self): pass\nprint('{')\n",
+        "till/extra.py": "import no_such_scanner\ndef scan(): pass\n",
+        "till/failing.py": "1/0\n",
+        "till-2.5.dist-info/METADATA": "Metadata-Version: 2.1\nName: till\nVersion: 2.5\n",
+    }
+    for name, text in files.items():
+        (site / name).parent.mkdir(exist_ok=True)
+        (site / name).write_text(text)
+    (python.parent.parent / "till.toml").write_text(pack)
+
+
+@pytest.mark.process
+def test_check_says_which_targets_a_release_has_lost(tmp_path: Path):
+    """What is in another release's module is not lost, nor what needs another library or cannot be imported; one lost fails."""
+    venv.create(tmp_path / "env", symlinks=True, with_pip=False)
+    python = tmp_path / "env" / "bin" / "python"
+    install_till(python, TILL)
+    options = ["--pack", str(tmp_path / "env" / "till.toml"), "--python", str(python)]
+    result = hookmon(["packs", "--check", "till", "--json", *options], cwd=tmp_path)
+    assert result.exit_code == 1, result.stderr
+    (row,) = json.loads(result.stdout)["packs"]
+    assert (row["version"], row["tested"]) == ("2.5", ["1.0", "2.0"])
+    assert {target["target"]: target["state"] for target in row["targets"]} == {
+        "till:Counter.sell": "there",
+        "till:Counter.gone": "lost",
+        "till.old:Shelf.sell": "in other releases",
+        "till.taken_away:Shelf.take": "lost",
+        "till.extra:scan": "not tried",
+        "till.failing:fail": "not tried",
+    }
+    result = hookmon(["packs", "--check", "till", *options], cwd=tmp_path)
+    lines = result.stdout.splitlines()
+    assert lines[0] == "till  till 2.5  1 of 6 targets there"
+    assert "    not tried: till.failing:fail: importing till.failing raised ZeroDivisionError" in lines
+    assert lines[-1] == "    the pack was tested with 1.0, 2.0"
+
+
+@pytest.mark.process
+def test_check_passes_where_all_is_there(tmp_path: Path):
+    """And passes over packs whose library is not installed."""
+    venv.create(tmp_path / "env", symlinks=True, with_pip=False)
+    python = tmp_path / "env" / "bin" / "python"
+    result = hookmon(["packs", "--check", "sqlite3", "redis", "--python", str(python)], cwd=tmp_path)
+    assert (result.exit_code, result.stdout) == (0, "sqlite3  standard library  all 8 targets there\n"), result.stderr

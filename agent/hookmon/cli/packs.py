@@ -22,14 +22,22 @@ if TYPE_CHECKING:
 @click.option("--python", "python", metavar="PYTHON", help="Look for libraries where this interpreter does.")
 @click.option("--pack", multiple=True, metavar="NAME|FILE", help="As for hookmon run.")
 @click.option("--no-pack", multiple=True, metavar="NAME", help="As for hookmon run.")
+@click.option("--check", is_flag=True, help="Try every target of the libraries that are installed; exit 1 where one is lost.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON.")
 @click.option("--markdown", is_flag=True, help="Write the table of the documentation: what does not depend on this machine.")
 def command(
-    names: tuple[str, ...], python: str | None, pack: tuple[str, ...], no_pack: tuple[str, ...], as_json: bool, markdown: bool
+    names: tuple[str, ...],
+    python: str | None,
+    pack: tuple[str, ...],
+    no_pack: tuple[str, ...],
+    check: bool,
+    as_json: bool,
+    markdown: bool,
 ) -> None:
     """List the packs: on or off and why, the library's version that is installed, and the number of targets.
 
-    With NAMEs, only those, each with all its targets.
+    With NAMEs, only those, each with all its targets. --check imports each library under a real `hookmon run`, and
+    says which targets of a pack the installed release has lost.
     """
     from hookmon.config.load import load
 
@@ -42,6 +50,9 @@ def command(
         if name not in known:
             raise HookmonError(f"there is no pack {name}; there are {', '.join(known)}", code="unknown-pack")
     rows = [row for row in _rows(config, python) if not names or row["name"] in names]
+    if check:
+        _check(config, rows, python or sys.executable, as_json=as_json)
+        return
     if as_json:
         import json
 
@@ -77,6 +88,38 @@ def _rows(config: Config, python: str | None) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _check(config: Config, rows: list[dict[str, Any]], python: str, *, as_json: bool) -> None:
+    """Try the targets of the packs of these rows whose library is there, and say what was found; exit 1 where one is lost."""
+    from hookmon.cli._pack_check import LOST, THERE, try_targets
+
+    packs = {pack.name: pack for pack, _ in config.offered}
+    found = []
+    for row in rows:
+        if row["library"] and not row["version"]:
+            continue
+        tried = try_targets(packs[row["name"]], python)
+        others = [target for target in tried if target.state != THERE]
+        found.append(
+            {key: row[key] for key in ("name", "library", "distribution", "version", "tested")}
+            | {"targets": [{"target": target.target, "state": target.state, "detail": target.detail} for target in tried]}
+        )
+        if as_json:
+            continue
+        version = f"{row['distribution']} {row['version']}" if row["library"] else "standard library"
+        of = f"{len(tried) - len(others)} of {len(tried)} targets there" if others else f"all {len(tried)} targets there"
+        click.echo(inert(f"{row['name']}  {version}  {of}"))
+        for target in others:
+            click.echo(inert(f"    {target.state}: {target.target}: {target.detail}"))
+        if any(target.state == LOST for target in tried) and row["tested"]:
+            click.echo(inert(f"    the pack was tested with {', '.join(row['tested'])}"))
+    if as_json:
+        import json
+
+        click.echo(json.dumps({"packs": found}, indent=1))
+    if any(target["state"] == LOST for row in found for target in row["targets"]):
+        raise SystemExit(1)
 
 
 def _print(rows: list[dict[str, Any]], *, with_targets: bool) -> None:
