@@ -435,6 +435,33 @@ shop.high(); shop.low(); shop.deep()
     }
 
 
+def test_a_statement_that_goes_by_http_is_one_statement(fresh):
+    """Its requests are none beside it; those of a call that is no statement, or that says nested, are."""
+    recorded = fresh("""
+shop = module('''
+def post(): return 1
+def query(): return post()
+def connect(): return post()
+def send(): return post()
+def fetch(): return query()
+''')
+watch(shop, "post", "fetch", kind="http")
+watch(shop, "query", kind="sql")
+watch(shop, "connect", kind="sql", nested=True)
+watch(shop, "send", kind="queue")
+shop.query(); shop.connect(); shop.send(); shop.fetch()
+""")
+    assert {path: node.calls for path, node in recorded.paths().items()} == {
+        ("query",): 1,
+        ("connect",): 1,
+        ("connect", "post"): 1,
+        ("send",): 1,
+        ("send", "post"): 1,
+        ("fetch",): 1,
+        ("fetch", "query"): 1,
+    }
+
+
 def test_what_runs_is_visible_from_outside(fresh):
     """A process that ends within a call leaves the stack of its lane."""
     recorded = fresh("""

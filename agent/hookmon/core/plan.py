@@ -88,6 +88,9 @@ CLIENT_KINDS = frozenset(("sql", "cache", "http", "rpc", "process", "queue", "te
 ORM_MODULES = ("django.db.models.", "sqlalchemy.orm.", "sqlalchemy.engine.result:", "peewee:", "tortoise.")
 """How targets of the kind hook begin that are the work of an ORM around its queries."""
 
+CARRIERS = {"http": "sql"}
+"""{kind: kind whose calls it carries}. Statements of ClickHouse, Trino and Snowflake go by HTTP, and are one statement each."""
+
 REDACTIONS = ("off", "literals", "all")
 """What of a statement is not shown: nothing, its literals, or all but its verb and tables."""
 

@@ -11,7 +11,7 @@ import os
 import sys
 
 from hookmon.core import layout
-from hookmon.core.plan import CLIENT_KINDS, GC
+from hookmon.core.plan import CARRIERS, CLIENT_KINDS, GC
 from hookmon.probe.base.guard import shielded
 from hookmon.probe.engine import choose
 
@@ -29,6 +29,7 @@ class TargetFields:
     """What the engine reads of a target: on these depends what its places in the call tree are."""
 
     __slots__ = (
+        "carrier",
         "entry",
         "flags",
         "has_sites",
@@ -43,6 +44,7 @@ class TargetFields:
         "recursions",
     )
 
+    carrier: str
     entry: bool
     flags: int
     has_sites: bool
@@ -90,6 +92,7 @@ class Target(TargetFields):
         self.nested = nested
         self.entry = entry
         self.may_be_covered = (kind in CLIENT_KINDS or (entry and kind == "request")) and not nested  # see tree.is_covered
+        self.carrier = CARRIERS.get(kind, kind)
         self.has_sites = True  # it is kept where a call came from
         self.flags = flags | entry * layout.FLAG_ENTRY | waits * layout.FLAG_WAITS | part * layout.FLAG_PART
         self.flags |= bool(expected) * layout.FLAG_EXPECTS

@@ -27,7 +27,8 @@ is_covered(Node *parent, TargetFields *target)
 {
     TargetFields *outer;
     for (Node *around = parent; Py_IS_TYPE((PyObject *)around, NodeType) && (outer = target_of(around)); around = (Node *)around->parent) {
-        if (outer->entry == target->entry && !outer->nested && is_same_text(outer->kind, target->kind)) {
+        if (outer->entry == target->entry && !outer->nested
+            && (is_same_text(outer->kind, target->kind) || (target->carrier != target->kind && is_same_text(outer->kind, target->carrier)))) {
             return 1;
         }
     }

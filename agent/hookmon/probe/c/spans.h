@@ -71,6 +71,7 @@ target_fields_dealloc(TargetFields *self)
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
     Py_CLEAR(self->kind);
+    Py_CLEAR(self->carrier);
     Py_CLEAR(self->package);
     Py_CLEAR(self->place);
     Py_CLEAR(self->nodes);
@@ -81,6 +82,7 @@ target_fields_dealloc(TargetFields *self)
 
 static PyMemberDef target_fields_members[] = {
     {"kind", Py_T_OBJECT_EX, offsetof(TargetFields, kind), 0, NULL},
+    {"carrier", Py_T_OBJECT_EX, offsetof(TargetFields, carrier), 0, NULL},
     {"package", Py_T_OBJECT_EX, offsetof(TargetFields, package), 0, NULL},
     {"place", Py_T_OBJECT_EX, offsetof(TargetFields, place), 0, NULL},
     {"nodes", Py_T_OBJECT_EX, offsetof(TargetFields, nodes), 0, NULL},

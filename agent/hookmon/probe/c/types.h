@@ -90,6 +90,7 @@ _Static_assert(sizeof(Node) == 3 * 64 - 16, "see above");
 typedef struct {
     PyObject_HEAD
     PyObject *kind;
+    PyObject *carrier; /* kind of the calls that this kind may carry, else its own */
     PyObject *package; /* whose own frames are no call sites; "" when the direct caller is meant */
     PyObject *place;   /* "file:line" of a function that the user has named */
     PyObject *nodes;   /* list of the nodes of an own function, */

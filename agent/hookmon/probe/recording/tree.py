@@ -197,7 +197,7 @@ def is_covered(parent: Node, span: Span) -> bool:
     """Say whether an open span around it counts the same thing, so that this one is not to be recorded.
 
     requests calls urllib3, which calls http.client: that is one call. A server calls a middleware, which calls an application:
-    that is one request.
+    that is one request. A statement that goes by HTTP is one statement.
     """
     target = span.target
     if not target.may_be_covered:
@@ -205,7 +205,7 @@ def is_covered(parent: Node, span: Span) -> bool:
     around: Node | None = parent
     while around is not None and around.span is not None:
         outer = around.span.target
-        if outer.kind == target.kind and outer.entry == target.entry and not outer.nested:
+        if outer.kind in (target.kind, target.carrier) and outer.entry == target.entry and not outer.nested:
             return True
         around = around.parent
     return False
