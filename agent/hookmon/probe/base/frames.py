@@ -44,9 +44,13 @@ _traceback: Any = vars(BaseException)["__traceback__"]
 
 
 def looks_at_caller(function: object) -> bool:
-    """Say whether a function asks for frames itself, as `attrs.make_class` and `namedtuple` do for the module of who calls."""
-    code = getattr(function, "__code__", None) if isinstance(function, FunctionType) else None
-    return code is not None and asks_for_frames(code)
+    """Say whether a function asks for frames itself, as `attrs.make_class` and `namedtuple` do for the module of who calls.
+
+    DuckDB's, in C++, look for a table among the variables of who calls ("replacement scans").
+    """
+    if isinstance(function, FunctionType):
+        return asks_for_frames(function.__code__)
+    return (getattr(function, "__module__", None), getattr(function, "__name__", None)) in _LOOKING_IN_C
 
 
 def asks_for_frames(code: CodeType) -> bool:
@@ -55,6 +59,9 @@ def asks_for_frames(code: CodeType) -> bool:
 
 
 _LOOKING = frozenset(("_getframe", "_getframemodulename", "currentframe"))
+_LOOKING_IN_C = frozenset(
+    (module, name) for module in ("_duckdb", "duckdb.duckdb") for name in ("execute", "executemany", "sql", "query")
+)
 
 
 def _rename(code: CodeType) -> CodeType:

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
 _GENERATOR_FLAGS = CO_GENERATOR | CO_ASYNC_GENERATOR
 _PLAIN_TYPES = (FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType, WrapperDescriptorType)
 
-_PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method")
+_PLAIN_NAMES = ("_lru_cache_wrapper", "cython_function_or_method", "nb_func", "nb_method", "instancemethod")
+"""Types of functions in C that have no name of their own in Python: the last three are nanobind's and pybind11's."""
 _PROXIES = ("ObjectProxy", "BaseObjectProxy")  # wrapt's; __class__ of anything else may be code of the program
 
 if TYPE_CHECKING:
