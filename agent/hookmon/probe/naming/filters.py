@@ -227,6 +227,46 @@ def _route(text: str) -> str:
     return show_route(text)
 
 
+def _path(text: str) -> list[str]:
+    """Return the parts of the path of a URL, or of a path, that is not empty."""
+    rest = text.partition("://")[2].partition("/")[2] if "://" in text else text
+    for end in "?#":
+        rest = rest.partition(end)[0]
+    return [part for part in rest.split("/") if part]
+
+
+def _resource(text: str) -> str | None:
+    """Return the first part of a path that is no version: what an API calls its collections. None for what is no plain word.
+
+    Of Kubernetes the kind, behind the group and the namespace: `/apis/apps/v1/namespaces/shop/deployments`.
+    """
+    parts = _path(text)
+    if parts[:1] == ["apis"]:
+        parts = parts[2:]
+    while parts and _is_version(parts[0]):
+        parts = parts[1:]
+    if parts[:1] == ["namespaces"] and len(parts) > 2:
+        parts = parts[2:]
+    return parts[0] if parts and parts[0].translate(_IN_WORDS).isalpha() else None
+
+
+def _is_version(part: str) -> bool:
+    return part == "api" or part[0].isdigit() or (part[0] == "v" and part[1:2].isdigit())
+
+
+def _endpoint(text: str) -> str | None:
+    """Return the first part of a path with an underscore before it: so OpenSearch calls what it does, and no index may be called.
+
+    What is no path, as a method, is itself.
+    """
+    if "/" not in text:
+        return text
+    return next((part for part in _path(text) if part[0] == "_" and part.translate(_IN_WORDS).isalpha()), None)
+
+
+_IN_WORDS = str.maketrans("", "", "-_")
+
+
 def _field(interpolation: object) -> str:
     """Return the text for a field of a t-string, as psycopg 3.3 reads it: a name or a part of SQL, `?` for a value."""
     value, spec = attribute(interpolation, "value"), attribute(interpolation, "format_spec")
@@ -271,4 +311,7 @@ FILTERS: dict[str, Filter] = {
     "method": _text_filter(method_of),
     "route": _text_filter(lambda text: "/" + text.lstrip("/")),
     "regex": _text_filter(_route),
+    "member": _text_filter(lambda text: text.rpartition(".")[2].lstrip("_")),
+    "resource": _text_filter(_resource),
+    "endpoint": _text_filter(_endpoint),
 }
