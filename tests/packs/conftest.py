@@ -10,11 +10,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from textwrap import dedent
 
 import pytest
+from support.servers import MariaDb
 from support.sound import assert_sound
 
 from hookmon.testing import Recorded, run
@@ -77,3 +78,14 @@ def compared() -> Compared:
         return under
 
     return compare
+
+
+@pytest.fixture(scope="session")
+def mariadb() -> Iterator[MariaDb]:
+    """A server that knows the user `shop` by the secret for a password."""
+    missing = MariaDb.missing()
+    if missing:
+        pytest.skip(f"MariaDB is not on this machine: {missing} (apt-get install mariadb-server)")
+    server = MariaDb(SECRET)
+    yield server
+    server.stop()

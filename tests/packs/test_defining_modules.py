@@ -28,6 +28,7 @@ MODULES = sorted({(pack, module) for pack, module, _ in TARGETS if not is_glob(m
 
 MAY_BE_IMPORTED = {
     ("pluggy._hooks", "_HookCaller"): "up to pluggy 1.6 it is defined there, and with both modules it would be timed twice",
+    ("snowflake.connector.cursor", "SnowflakeCursor"): "up to its release 4 it is defined there",
     ("aiosqlite.core", "Cursor"): "what its adapter times is in this module",
 }
 """Names that are watched where they are imported: the probe follows a lazy import, so that they are watched a little later."""
@@ -37,9 +38,8 @@ def source_of(name: str) -> Path | None:
     """Return the source of a module, None where it is not installed or has none; a package above it is not imported."""
     path: list[str] | None = None
     origin = None
-    parts = name.split(".")
-    for number in range(1, len(parts) + 1):
-        spec = PathFinder.find_spec(".".join(parts[:number]), path)
+    for part in name.split("."):  # by its last part: of a namespace in another one the finder would ask for the package above
+        spec = PathFinder.find_spec(part, path)
         if spec is None:
             return None
         path, origin = list(spec.submodule_search_locations or ()), spec.origin

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from support.servers import MariaDb
 
 from hookmon.probe.naming.fingerprint import fingerprint
 
-from .conftest import SECRET, Compared
+from .conftest import Compared
 
 PROGRAM = """
     import os, {module} as driver
@@ -58,17 +57,6 @@ PROGRAM = """
     except driver.OperationalError as error:
         print(error.args[0])
 """
-
-
-@pytest.fixture(scope="session")
-def mariadb() -> Iterator[MariaDb]:
-    """A server that knows the user `shop` by the secret for a password."""
-    missing = MariaDb.missing()
-    if missing:
-        pytest.skip(f"MariaDB is not on this machine: {missing} (apt-get install mariadb-server)")
-    server = MariaDb(SECRET)
-    yield server
-    server.stop()
 
 
 @pytest.mark.parametrize(("module", "connect"), [("pymysql", "pymysql connect"), ("MySQLdb", "mysqlclient connect")])

@@ -186,6 +186,7 @@ class AmqpStub:
         (10, 50): struct.pack(">HH", 10, 51),  # close: close-ok
         (20, 10): struct.pack(">HHI", 20, 11, 0),  # channel open: open-ok
         (20, 40): struct.pack(">HH", 20, 41),  # channel close: close-ok
+        (60, 10): struct.pack(">HH", 60, 11),  # basic qos: qos-ok
     }
 
     def __init__(self) -> None:
@@ -203,7 +204,9 @@ class AmqpStub:
             def handle(self) -> None:
                 self.rfile.read(8)  # "AMQP" and the version
                 mechanisms, locales = b"PLAIN", b"en_US"
-                start = struct.pack(">HHBBI", 10, 10, 0, 9, 0)
+                start = struct.pack(">HHBB", 10, 10, 0, 9)
+                properties = b"\x0ccapabilities" + b"F" + struct.pack(">I", 0)  # a table with an empty one in it
+                start += struct.pack(">I", len(properties)) + properties
                 self.send(0, start + struct.pack(">I", 5) + mechanisms + struct.pack(">I", 5) + locales)
                 while head := self.rfile.read(7):
                     kind, channel, size = struct.unpack(">BHI", head)
@@ -232,3 +235,93 @@ class AmqpStub:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+
+
+class BoltStub:
+    """Answers as much of Neo4j's Bolt 5.0 as a driver needs: a row for each statement; one with "nothing" in it fails.
+
+    `statements` counts what came in, by its text, and BEGIN, COMMIT and ROLLBACK.
+    """
+
+    _ENDS: ClassVar[dict[int, str]] = {0x11: "BEGIN", 0x12: "COMMIT", 0x13: "ROLLBACK"}  # {tag of a message: what it does}
+
+    def __init__(self) -> None:
+        self.statements: Counter[str] = Counter()
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def _handler(self) -> type[socketserver.BaseRequestHandler]:
+        stub = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            has_failed = False
+
+            def handle(self) -> None:
+                self.rfile.read(20)  # the magic number, and four versions that the driver knows
+                self.wfile.write(b"\0\0\0\5")
+                while message := self.message():
+                    self.answer(message[1], message[2:])
+
+            def message(self) -> bytes:
+                parts = []
+                while head := self.rfile.read(2):
+                    size = int.from_bytes(head, "big")
+                    if not size and parts:
+                        break
+                    parts.append(self.rfile.read(size))
+                return b"".join(parts)
+
+            def answer(self, tag: int, rest: bytes) -> None:
+                if tag == 0x0F:  # RESET
+                    self.has_failed = False
+                if self.has_failed:
+                    self.send(b"\xb0\x7e")  # IGNORED
+                elif tag == 0x10:  # RUN
+                    self.run(_read_text(rest))
+                elif tag == 0x3F:  # PULL
+                    self.send(b"\xb1\x71" + b"\x91\x01")  # RECORD of one field
+                    self.send(_packed_success({}))
+                elif tag != 0x02:  # GOODBYE
+                    if tag in stub._ENDS:
+                        stub.statements[stub._ENDS[tag]] += 1
+                    self.send(_packed_success({"server": "Neo4j/5.0.0", "connection_id": "bolt-1"}))
+
+            def run(self, statement: str) -> None:
+                stub.statements[statement] += 1
+                self.has_failed = "nothing" in statement
+                if self.has_failed:
+                    code = {"code": "Neo.ClientError.Statement.SyntaxError", "message": "no"}
+                    self.send(_packed_success(code).replace(b"\x70", b"\x7f", 1))
+                else:
+                    self.send(b"\xb1\x70\xa1" + _packed("fields") + b"\x91" + _packed("n"))
+
+            def send(self, message: bytes) -> None:
+                self.wfile.write(len(message).to_bytes(2, "big") + message + b"\0\0")
+
+        return Handler
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def _packed(text: str) -> bytes:
+    """Return a text of PackStream."""
+    content = text.encode()
+    return (bytes([0x80 + len(content)]) if len(content) < 16 else bytes([0xD0, len(content)])) + content
+
+
+def _packed_success(texts: dict[str, str]) -> bytes:
+    return b"\xb1\x70" + bytes([0xA0 + len(texts)]) + b"".join(_packed(name) + _packed(text) for name, text in texts.items())
+
+
+def _read_text(packed: bytes) -> str:
+    """Return the text with which a value of PackStream begins."""
+    width = {0xD0: 1, 0xD1: 2}.get(packed[0], 0)
+    size = int.from_bytes(packed[1 : 1 + width], "big") if width else packed[0] & 0x0F
+    return packed[1 + width : 1 + width + size].decode()

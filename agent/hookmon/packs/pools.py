@@ -44,6 +44,13 @@ def _no_holder(pool: Any) -> bool:
     return is_empty(attribute(pool, "_queue"), "_queue")
 
 
+def _no_place(pool: Any) -> bool:
+    """aiomysql keeps what is free, who has a connection, and how many it is opening."""
+    most: Any = attribute(pool, "_maxsize")
+    in_use: Any = attribute(pool, "_used")
+    return is_empty(pool, "_free") and most > 0 and len(in_use) + attribute(pool, "_acquiring") >= most
+
+
 def _no_connection(pool: Any) -> bool:
     """Redis has a queue of connections, `None` for one that is still to be made."""
     return is_empty(attribute(pool, "pool"), "queue")
@@ -69,6 +76,7 @@ def _all_are_wanted(pool: Any) -> bool:
 
 
 _IS_USED_UP: dict[str, Callable[[Any], bool]] = {
+    "aiomysql.pool": _no_place,
     "asyncpg.pool": _no_holder,
     "psycopg_pool.pool": _all_are_wanted,
     "psycopg_pool.pool_async": _all_are_wanted,
