@@ -158,7 +158,7 @@ def test_a_busy_store_holds_up_no_signal_and_loses_nothing(tmp_path: Path):
         started = hookmon_start([PYTHON, "app.py"], cwd=tmp_path, config=config, options=["--service", "web"])
         wait_until(lambda: b"ready" in os.pread(started._stdout.fileno(), 100, 0), "the program")
         os.kill(started.process.pid, signal.SIGTERM)
-        wait_until(lambda: b"told" in os.pread(started._stdout.fileno(), 100, 0), "the signal", timeout=5)
+        wait_until(lambda: b"told" in os.pread(started._stdout.fileno(), 100, 0), "the signal", timeout=30)
         other.execute("ROLLBACK")
     assert started.finish().exit_code == 3
     assert counted(store, "web") == {"serve": (70, 0)}

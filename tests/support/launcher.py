@@ -211,10 +211,22 @@ def _import_all() -> None:
             if "live" not in found.name:
                 importlib.import_module(found.name)
     from hookmon.config import packs
+    from hookmon.core import record
 
+    _complete(record.Record)
     shipped = packs.read_packs([])
     read = packs.read_packs
     packs.read_packs = lambda problems, folder=packs.FOLDER: shipped if folder == packs.FOLDER else read(problems, folder)
+
+
+def _complete(kind: Any) -> None:
+    """Make what makes the records of each class, which the first record of a class would do in each command anew."""
+    from hookmon.core import record
+
+    for below in kind.__subclasses__():
+        if below.__init__ is record._init_first:
+            below.__init__ = record._compile_init(below)
+        _complete(below)
 
 
 def main(descriptor: int) -> None:

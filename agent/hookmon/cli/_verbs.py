@@ -18,10 +18,15 @@ from hookmon import __version__, cli
 class _Verbs(click.Group):
     """A group whose commands are the modules of this folder."""
 
+    _verbs: list[str] = []  # noqa: RUF012  # of the one group there is
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         """Return the verbs in the order of the alphabet."""
+        if self._verbs:  # to find a verb click asks twice
+            return self._verbs
         names = (module.name for module in iter_modules(cli.__path__))
-        return sorted(name.replace("_", "-") for name in names if name != "main" and not name.startswith("_"))
+        self._verbs = sorted(name.replace("_", "-") for name in names if name != "main" and not name.startswith("_"))
+        return self._verbs
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import a verb and return its command, None for a verb that does not exist."""

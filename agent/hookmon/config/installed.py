@@ -118,15 +118,15 @@ def leave_out_doubles(packs: list[Pack], named: Iterable[str]) -> tuple[list[Pac
 
     What the user has named is not left out.
     """
-    kept: list[Pack] = []
+    kept: set[int] = set()
     left_out = []
     placed: list[tuple[Target, Place]] = []
     for pack in sorted(packs, key=lambda pack: (bool(pack.origin), pack.name not in named)):
         own = list(pack.content.placed)
-        problems = list(duplicates([*placed, *own]))
-        if pack.origin and pack.name not in named and problems:
+        may_go = pack.origin and pack.name not in named  # to compare what each of our own has with all others takes long
+        if may_go and (problems := list(duplicates([*placed, *own]))):
             left_out.append(LeftOut(pack.name, pack.origin, problems))
         else:
-            kept.append(pack)
+            kept.add(id(pack))
             placed += own
-    return [pack for pack in packs if pack in kept], left_out
+    return [pack for pack in packs if id(pack) in kept], left_out
