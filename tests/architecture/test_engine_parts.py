@@ -24,21 +24,36 @@ def code_of(path: Path) -> str:
     return re.sub(r'/\*.*?\*/|"(?:\\.|[^"\\])*"', "", path.read_text("utf-8"), flags=re.DOTALL)
 
 
-def complaints(path: Path) -> str:
-    """Return what the compiler says of a part by itself, whose functions others use."""
-    flags = ["-fsyntax-only", "-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-cast-function-type"]
-    line = [CC, *flags, f"-I{INCLUDE}", f"-I{INCLUDE.parent}", "-include", str(path), "-x", "c", os.devnull]
+FLAGS = ["-Wall", "-Wextra", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-cast-function-type"]
+FLAGS += [f"-I{INCLUDE}", f"-I{INCLUDE.parent}"]
+
+
+def complaints(*included: Path) -> str:
+    """Return what the compiler says of the last of some headers, whose functions others use."""
+    line = [CC, *FLAGS, "-fsyntax-only", *(word for path in included for word in ("-include", str(path))), "-x", "c", os.devnull]
     return subprocess.run(line, capture_output=True, text=True).stderr
+
+
+def of_python(folder: Path) -> Path:
+    """Write a header that includes Python's, and have it read once: gcc takes what it made of it for each part."""
+    header = folder / "python.h"
+    header.write_text("#define PY_SSIZE_T_CLEAN\n#include <Python.h>\n")
+    subprocess.run([CC, *FLAGS, "-x", "c-header", str(header), "-o", f"{header}.gch"], check=True)
+    return header
 
 
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which(CC) is None, reason=f"there is no C compiler ({CC})")
 @pytest.mark.skipif(not (INCLUDE / "Python.h").exists(), reason="this interpreter came without its headers")
-def test_each_part_compiles_alone_and_without_a_warning():
-    """It includes what it uses."""
+def test_each_part_compiles_alone_and_without_a_warning(tmp_path: Path):
+    """It includes what it uses; Python's header by way of base.h."""
+    python = of_python(tmp_path)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        said = dict(zip([path.name for path in PARTS], pool.map(complaints, PARTS), strict=True))
+        said = dict(zip([path.name for path in PARTS], pool.map(lambda path: complaints(python, path), PARTS), strict=True))
+    said["base.h alone"] = complaints(PARTS[0].parent / "base.h")
     assert {name: text for name, text in said.items() if text} == {}
+    included = {path.name: set(re.findall(r'^#include "(\w+\.h)"', path.read_text("utf-8"), re.MULTILINE)) for path in PARTS}
+    assert [name for name, others in included.items() if not others and name not in ("base.h", "numbers.h")] == []
 
 
 @BY_NAME

@@ -11,7 +11,7 @@ from hookmon.services import limits, reading
 from hookmon.services.clock import DAY_S, HOUR_S, MINUTE_S
 from hookmon.services.recovery import settle
 
-_NAMES = 40 if "HOOKMON_BOTH" in os.environ else 15
+_NAMES = 40 if "HOOKMON_BOTH" in os.environ else 8
 _FINE_DAYS = 3  # the last ones, in which there is a look every ten minutes; before that, one an hour
 
 
