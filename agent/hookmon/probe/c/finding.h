@@ -54,9 +54,11 @@ close_abandoned(Lane *lane, Node *node)
 static inline Node *
 cached_node(Node *parent, PyObject *span)
 {
-    size_t at = node_cache_index(parent, span);
-    int is_there = node_cache[at].parent == parent && node_cache[at].span == span && node_cache[at].epoch == state.epoch;
-    return LIKELY(is_there) ? (Node *)Py_NewRef(node_cache[at].node) : NULL;
+    CachedNode *cached = node_cache;
+    __asm__("" : "+r"(cached)); /* or the compiler would add where the table lies in the state at each use */
+    cached += node_cache_index(parent, span);
+    int is_there = cached->parent == parent && cached->span == span && cached->epoch == state.epoch;
+    return LIKELY(is_there) ? (Node *)Py_NewRef(cached->node) : NULL;
 }
 
 /* Return a span's node under a parent, a new reference; NULL where it is not recorded (E_ASK). */
@@ -67,14 +69,14 @@ find_node(Node *parent, PyObject *span)
     if (found) {
         return found;
     }
-    size_t at = node_cache_index(parent, span);
     unsigned epoch = state.epoch;
     Node *node = look_up_node(parent, span);
     if (node && node->number && epoch == state.epoch && has_part()) {
-        node_cache[at].epoch = epoch;
-        Py_XSETREF(node_cache[at].parent, (Node *)Py_NewRef(parent));
-        Py_XSETREF(node_cache[at].span, Py_NewRef(span));
-        Py_XSETREF(node_cache[at].node, (Node *)Py_NewRef(node));
+        CachedNode *cached = &node_cache[node_cache_index(parent, span)];
+        cached->epoch = epoch;
+        Py_XSETREF(cached->parent, (Node *)Py_NewRef(parent));
+        Py_XSETREF(cached->span, Py_NewRef(span));
+        Py_XSETREF(cached->node, (Node *)Py_NewRef(node));
     }
     return node;
 }
