@@ -453,6 +453,8 @@ gc.collect()
 def test_memory_that_runs_out_is_an_error_and_no_crash(on, kind):
     """The n-th allocation fails, for many n: MemoryError at worst."""
     pytest.importorskip("_testcapi")
+    if FREE_THREADED and sys.version_info < (3, 14):
+        pytest.skip("CPython 3.13t may end in a loop of its allocator after that, also without any engine in C")
     recorded = on(
         SHOP
         + f"""
