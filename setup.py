@@ -1,10 +1,12 @@
-"""The compiled engine, and how an editable install finds the packages; all else about the build is in pyproject.toml."""
+"""The compiled engine, the table of the packs, and how an editable install finds the packages; the rest is in pyproject.toml."""
 
+import sys
 from glob import glob
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command import editable_wheel
+from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 
@@ -33,4 +35,17 @@ class FoldersOfPackages(editable_wheel.editable_wheel):
         return static(self.distribution, name, [ROOT / "agent", ROOT / "bootstrap"])
 
 
-setup(ext_modules=[ENGINE], cmdclass={"editable_wheel": FoldersOfPackages})
+class BuildTable(build_py):
+    """Lays the table of the packs beside them, but for an installation that can be edited: there they may change."""
+
+    def run(self):
+        """Check the packs: a mistake in one ends the build."""
+        super().run()
+        if not self.editable_mode:
+            sys.path.insert(0, str(ROOT / "agent"))
+            from hookmon.config.pack_table import write
+
+            write(Path(self.build_lib, "hookmon", "packs"))
+
+
+setup(ext_modules=[ENGINE], cmdclass={"build_py": BuildTable, "editable_wheel": FoldersOfPackages})

@@ -53,14 +53,18 @@ def machine() -> list[str]:
 
 def path_of(key: str) -> str:
     """Return where the entry of a key is kept."""
-    digest = int.from_bytes(_hash(key.encode("utf-8", "surrogatepass")), "little")
-    return os.path.join(where.cache(), "prepared", f"{digest:016x}{_SUFFIX}")
+    return os.path.join(where.cache(), "prepared", digest(key) + _SUFFIX)
+
+
+def digest(text: str) -> str:
+    """Return what tells a text from others, as the name of a file."""
+    return f"{int.from_bytes(_hash(text.encode('utf-8', 'surrogatepass')), 'little'):016x}"
 
 
 def read(key: str) -> dict[str, Any] | None:
     """Return the entry of a key, its parts as such of its file; None where there is none, or it does not hold any more."""
     try:
-        descriptor = _open_private(path_of(key))
+        descriptor = open_private(path_of(key))
     except (OSError, ValueError):
         return None
     try:
@@ -103,17 +107,23 @@ def write(entry: Mapping[str, Any]) -> None:
     written_s = int(time.time()) - _PAST_S
     parts = [entry[name] for name in _PARTS]
     body = marshal.dumps({**entry, **{name: len(entry[name]) for name in _PARTS}, "written_s": written_s})
+    replace(path, [_head(body), b"\n", body, *parts], written_s)
+    _drop_oldest(folder)
+
+
+def replace(path: str, content: list[bytes], written_s: int | None = None) -> None:
+    """Put a private file in the place of another, with a time where one is given. Raises OSError, and leaves the other one."""
     fresh = f"{path}.{os.getpid()}"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:
-            file.write(b"".join([_head(body), b"\n", body, *parts]))
-        os.utime(fresh, (written_s, written_s))
+            file.write(b"".join(content))
+        if written_s is not None:
+            os.utime(fresh, (written_s, written_s))
         os.replace(fresh, path)
     except OSError:
         os.unlink(fresh)
         raise
-    _drop_oldest(folder)
 
 
 def _drop_oldest(folder: str) -> None:
@@ -122,7 +132,7 @@ def _drop_oldest(folder: str) -> None:
         os.unlink(entry.path)
 
 
-def _open_private(path: str) -> int:
+def open_private(path: str) -> int:
     """Return the descriptor of a file that only this user can have written. Raises OSError, ValueError for any other."""
     descriptor = os.open(path, _READ_FLAGS)
     status = os.fstat(descriptor)

@@ -67,6 +67,7 @@ def command(
     0 gives way to the budgets: 1 when one is broken, 3 when nothing could be judged. Where nothing can be recorded, because disks
     are full, one line says so and COMMAND runs unwatched.
     """
+    from hookmon.cli import _pack_table
     from hookmon.config.load import load
     from hookmon.core.consulted import Consulted
 
@@ -77,6 +78,7 @@ def command(
     except OSError as error:
         _output.tell(f"hookmon: the working folder is gone: {error}; the program runs unwatched [no-run-folder]")
         return _run_unwatched(list(command), is_checked=is_checked)
+    _pack_table.use()
     with Consulted() as consulted:
         checked = load(here, export=export, no_export=no_export, **configuration)
     if against and not is_checked:

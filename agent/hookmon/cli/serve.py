@@ -55,7 +55,7 @@ def command(idle: float | None, is_asked: bool, once: str | None, as_json: bool)
     if not spool.begin():
         found = spool.status() or {}
         raise NotRunningError(f"hookmon serve runs already (process {found.get('pid', 'unknown')}); there is one for each user")
-    from hookmon.config.packs import shipped_packs
+    from hookmon.config.pack_table import shipped_packs
 
     shipped_packs([])  # for all programs that will ask
     _say(f"serves {_user()} by {spool.folder}, process {os.getpid()}, hookmon {__version__}")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hookmon.config import checks, exports, packs
+from hookmon.config import checks, exports, pack_table, packs
 from hookmon.config.budgets import Budget, budgets
 from hookmon.config.collect import Collected, own_watches
 from hookmon.config.document import Document, read_document
@@ -164,7 +164,7 @@ def _text(tables: Sequence[Table], key: str) -> str:
 
 def _all_packs(named: Sequence[str], problems: list[Problem]) -> tuple[list[Pack], list[LeftOut]]:
     """Return the shipped packs, those of installed packages, and those that are named by their path, which replace others."""
-    found = {pack.name: pack for pack in packs.shipped_packs(problems)}
+    found = {pack.name: pack for pack in pack_table.shipped_packs(problems)}
     installed, left_out = read_installed(found)
     found |= {pack.name: pack for pack in installed}
     paths = [Path(text) for text in named if packs.is_path(text)]

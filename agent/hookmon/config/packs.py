@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Sequence
-from functools import cache
 from pathlib import Path
 
 from hookmon.config.collect import Collected
@@ -51,22 +50,18 @@ class Pack(Record, frozen=True):
 
 def read_packs(problems: list[Problem], folder: Path = FOLDER) -> list[Pack]:
     """Return the packs in `folder` by name; what is wrong in one is appended to `problems`, and that pack is left out."""
-    packs = (_read(path, f"packs/{path.name}", problems) for path in sorted(folder.glob("*.toml")))
+    packs = (read_pack(path, problems) for path in sorted(folder.glob("*.toml")))
     return [pack for pack in packs if pack]
 
 
-def shipped_packs(problems: list[Problem]) -> list[Pack]:
-    """Return hookmon's own packs as `read_packs` does. They are read once: a collector asks for each program that begins."""
-    consulted.note_own(FOLDER, ".toml")
-    packs, found = _shipped_packs()
-    problems += found
-    return list(packs)
+def read_pack(path: Path, problems: list[Problem]) -> Pack | None:
+    """Return one of these packs; None, with what is wrong in it appended to `problems`, for none."""
+    return _read(path, label_of(path), problems)
 
 
-@cache
-def _shipped_packs() -> tuple[tuple[Pack, ...], tuple[Problem, ...]]:
-    problems: list[Problem] = []
-    return tuple(read_packs(problems)), tuple(problems)
+def label_of(path: Path) -> str:
+    """Return the name of the file of one of these packs in messages."""
+    return f"packs/{path.name}"
 
 
 def is_path(text: str) -> bool:

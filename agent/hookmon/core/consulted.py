@@ -69,15 +69,24 @@ def note_own(folder: str | os.PathLike[str], suffix: str) -> None:
     """Note the files of hookmon itself in a folder, as `note`: where it is installed, the record of that stands for all."""
     if not _recording:
         return
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    record = os.path.join(os.path.dirname(package), f"hookmon-{__version__}.dist-info", "RECORD")
-    if os.path.exists(record):
-        note(record)
+    if is_installed():
+        note(record())
         return
     note(folder)
     for name in os.listdir(folder):
         if name.endswith(suffix):
             note(os.path.join(folder, name))
+
+
+def is_installed() -> bool:
+    """Say whether an installer has laid these files here, and written a record of it."""
+    return os.path.exists(record())
+
+
+def record() -> str:
+    """Return the path of that record."""
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return os.path.join(os.path.dirname(package), f"hookmon-{__version__}.dist-info", "RECORD")
 
 
 def note_existence(path: str | os.PathLike[str]) -> None:
