@@ -225,7 +225,7 @@ def test_what_registers_no_callback_is_refused_with_its_reason(tmp_path: Path) -
     report = hookmon_run([PYTHON, "app.py"], cwd=tmp_path, config=NO_PACKS + "".join(tables)).report
     rows = [watch_row(report, f"bus:Client.{name}") for name in ("on_message", "connect")]
     assert [row["status"] for row in rows] == ["refused", "refused"]
-    assert rows[0]["detail"] == "it is a property without a setter in Python, which registers no callback"
+    assert rows[0]["detail"] == "it is a property without a setter in Python, through which no callback can be registered"
     assert rows[1]["detail"].startswith("it is partial, no function of Python: one in C, or compiled")
 
 

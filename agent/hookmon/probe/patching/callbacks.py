@@ -277,7 +277,8 @@ class Callbacks:
                 definer = next(base for base in value_type.__mro__ if name in vars(base))
                 raw = vars(definer)[name]
                 if definer not in from_base and (callable(raw) or hasattr(type(raw), "__get__")):
-                    self._time_method(owner, definer, name, _name_method(owner, name, raw), name, args, kwargs)
+                    callback = _name_method(owner, name, instances.function_of(definer, name) or raw)
+                    self._time_method(owner, definer, name, callback, name, args, kwargs)
             elif type(own[name]) in (FunctionType, MethodType):
                 made = self._stand_in(own[name], args, kwargs, owner, name)
                 if made is not None:
