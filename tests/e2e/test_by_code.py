@@ -338,14 +338,15 @@ RAISED_IN_CYTHON = """
 """
 
 
+@pytest.mark.parametrize("options", [[], ["--own"]], ids=["watched", "own"])
 @pytest.mark.parametrize("version", PYTHONS)
-def test_what_cython_raises_is_raised_as_ever(tmp_path: Path, version: str):
+def test_what_cython_raises_is_raised_as_ever(tmp_path: Path, version: str, options: list[str]):
     """It makes a frame for its traceback, and so a function, while the error is set, which we are told of."""
     python = need_with(version, "frozenlist._frozenlist")
     write(tmp_path, {"shop.py": "def quote(): return 7\n", "main.py": RAISED_IN_CYTHON})
     bare = bare_run([python, "main.py"], cwd=tmp_path)
     assert bare.exit_code == 0, bare.stderr
-    watched = hookmon_run([python, "main.py"], cwd=tmp_path, config=watch("shop", "quote"))
+    watched = hookmon_run([python, "main.py"], cwd=tmp_path, config=watch("shop", "quote"), options=options)
     assert watched.seen == bare.seen
     assert counted(watched)["quote"] == 2
 

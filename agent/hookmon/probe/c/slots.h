@@ -6,7 +6,6 @@
 #include "compat.h"
 #include "control.h"
 #include "coroutines.h"
-#include "errors.h"
 #include "names.h"
 #include "own_files.h"
 #include "runs.h"
@@ -198,7 +197,7 @@ function_called(PyObject *function, PyObject *const *args, size_t nargsf, PyObje
 
 /* Functions that are made of watched code are ours from the beginning: before a decorator has them, in factories, as closures. */
 static int
-note_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *value)
+on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *value)
 {
     if (event == PyFunction_EVENT_DESTROY) {
         remove_taken((PyObject *)function);
@@ -224,22 +223,6 @@ note_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *v
             set_slot((PyObject *)function, state.plain, function_called);
         }
     }
-    return 0;
-}
-
-/* An error may be on its way meanwhile, and is not ours to lose: the frame that Cython makes for a traceback has a function. */
-static int
-on_function(PyFunction_WatchEvent event, FunctionObject *function, PyObject *value)
-{
-    if (LIKELY(!PyErr_Occurred())) {
-        return note_function(event, function, value);
-    }
-    SavedException saved;
-    exception_save(&saved);
-    if (note_function(event, function, value) < 0) {
-        PyErr_WriteUnraisable((PyObject *)function);
-    }
-    exception_restore(&saved);
     return 0;
 }
 
