@@ -67,7 +67,7 @@ def room_of(name: str) -> str:
 
 ROOMS = {  # room: (rooms of ours, libraries of others)
     "": ({"cli"}, set()),  # python -m hookmon
-    "cli": ({"cli", "report", "export", "services", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
+    "cli": ({"cli", "testing", "report", "export", "services", "collector", "config", "core"}, {"click", "psutil", "tomlkit"}),
     "services": ({"services", "collector", "core"}, {"psutil"}),
     "export": ({"export", "collector", "core"}, set()),
     "report": ({"report", "collector", "core"}, {"rich"}),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 THERE, LOST, MOVED, NOT_TRIED = "there", "lost", "in other releases", "not tried"
 
 _MARK = "hookmon has tried: "  # whatever a library prints stands elsewhere
-_PATIENCE_S = 120.0
+_WAIT_S = 120.0
 _CONFIG = "propagate = true\n"  # or the targets that propagate would be left out
 _PROGRAM = """
 import json, sys
@@ -55,7 +55,7 @@ def try_targets(pack: Pack, python: str) -> list[Tried]:
     named = pack.origin if is_path(pack.origin) else pack.name
     modules = list(dict.fromkeys(watch.module for watch in pack.content.watches))
     try:
-        recorded = run(_PROGRAM % (json.dumps(modules), _MARK), packs=[named], python=python, config=_CONFIG, timeout_s=_PATIENCE_S)
+        recorded = run(_PROGRAM % (json.dumps(modules), _MARK), packs=[named], python=python, config=_CONFIG, timeout_s=_WAIT_S)
     except subprocess.TimeoutExpired:
         return [Tried(target, NOT_TRIED, "importing the library took too long") for target in pack.targets]
     try:
