@@ -47,7 +47,7 @@ KAFKA = {
         import asyncio, os
         from aiokafka import AIOKafkaProducer
         async def main():
-            async with AIOKafkaProducer(bootstrap_servers=os.environ["BROKERS"], api_version=(2, 1)) as producer:
+            async with AIOKafkaProducer(bootstrap_servers=os.environ["BROKERS"]) as producer:
                 for n in range(5): await producer.send("orders", SECRET.encode(), key=SECRET.encode())
                 await producer.flush()
                 print((await producer.send_and_wait("orders", b"last")).topic)

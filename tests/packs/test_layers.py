@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from support.stubs import Answer, HttpStub, MongoStub
 
 from hookmon.probe.naming.fingerprint import fingerprint
 
@@ -114,3 +117,85 @@ def test_look_ups_in_diskcache_are_counted_beside_their_statements(compared: Com
     assert under.errors("function") == {"diskcache incr": 1}
     assert any(name.startswith("SELECT") for name in under.calls("sql"))
     assert all(name == fingerprint(name, dialect="sqlite") for name in under.calls("sql") if name.startswith("SELECT"))
+
+
+MOTOR = """
+    import asyncio, os
+    from motor.motor_asyncio import AsyncIOMotorClient
+    async def main():
+        client = AsyncIOMotorClient(os.environ["URL"], directConnection=True)
+        for n in range(3): await client.shop.goods.insert_one({"name": SECRET})
+        print(await client.shop.goods.find_one({"name": SECRET}))
+        client.close()
+    asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def mongodb() -> Iterator[MongoStub]:
+    """A stub that has counted nothing yet."""
+    pytest.importorskip("bson")
+    stub = MongoStub()
+    yield stub
+    stub.stop()
+
+
+def test_calls_of_motor_are_those_of_pymongo_below_it(mongodb: MongoStub, compared: Compared) -> None:
+    """It asks pymongo in threads: one command is one call."""
+    url = f"mongodb://127.0.0.1:{mongodb.port}/"
+    under = compared(MOTOR, needs=["motor"], env={"URL": url}, before=mongodb.commands.clear)
+    assert under.calls("cache") == {"Collection.insert_one goods": 3, "Collection.find_one goods": 1}
+    assert sum(mongodb.commands.values()) == 4
+
+
+S3FS = """
+    import os, s3fs
+    where = dict(endpoint_url=os.environ["URL"], client_kwargs={"region_name": "eu-west-1"})
+    files = s3fs.S3FileSystem(key=SECRET, secret=SECRET, **where)
+    for n in range(3): files.pipe_file(f"bucket-1/{SECRET}-{n}", SECRET.encode())
+    print(files.cat_file("bucket-1/tea"))
+"""
+
+
+def test_calls_of_s3fs_are_those_of_aiobotocore_below_it(compared: Compared) -> None:
+    """By operation, with the request of aiohttp in each."""
+
+    def answer(method: str, path: str, body: bytes) -> Answer:
+        return 200, {"Content-Type": "application/xml", "ETag": '"1"'}, b"tea" if method == "GET" else b""
+
+    stub = HttpStub(answer)
+    try:
+        under = compared(S3FS, needs=["s3fs"], env={"URL": stub.url}, before=stub.reset)
+    finally:
+        stub.stop()
+    calls = {name: count for name, count in under.calls("http").items() if not name.endswith(("pool wait", " connect", " body"))}
+    assert calls == {"aws s3 PutObject": 3, "aws s3 HeadObject": 1, "aws s3 GetObject": 1}
+    assert stub.total() == 5
+
+
+MILVUS = """
+    import logging, os, tempfile
+    logging.disable()
+    from pymilvus import MilvusClient
+    with tempfile.TemporaryDirectory() as folder:
+        client = MilvusClient(os.path.join(folder, "goods.db"))
+        client.create_collection("goods", dimension=2)
+        for n in range(3): print(client.insert("goods", [{"id": n, "vector": [0.5, n], "name": SECRET}])["insert_count"])
+        print(len(client.search("goods", [[0.5, 0.5]], limit=1, filter=f'name == "{SECRET}"')[0]))
+        print(len(client.query(collection_name="goods", filter=f'name == "{SECRET}"')))
+        try: client.query("missing", filter="id == 1")
+        except Exception as error: print(type(error).__name__)
+        client.close()
+"""
+
+
+def test_calls_of_milvus_have_those_of_grpc_in_them(compared: Compared) -> None:
+    """Against its own engine, milvus-lite, which speaks gRPC to the library: one call is one line."""
+    under = compared(MILVUS, needs=["pymilvus", "milvus_lite"], env={})
+    calls = {name: count for name, count in under.calls("rpc").items() if name.startswith("milvus ")}
+    assert calls == {"milvus create_collection goods": 1, "milvus insert goods": 3, "milvus search goods": 1} | {
+        "milvus query goods": 1,
+        "milvus query missing": 1,
+    }
+    assert {name for name in under.errors("rpc") if name.startswith("milvus")} == {"milvus query missing"}
+    assert not [name for name in under.calls("rpc") if "Insert" in name or "Search" in name or name.endswith("/Query")]

@@ -19,7 +19,7 @@ from support.servers import Postgres, _free_port
 from support.stubs import Answer, BoltStub, HttpStub, json_answer
 
 from .conftest import ENGINE, Compared
-from .hooked import version_of
+from .hooked import require, version_of
 
 
 def queries(calls: dict[str, int]) -> dict[str, int]:
@@ -449,3 +449,58 @@ def test_statements_of_redshift_are_those_that_postgresql_counted(postgres: Post
     server = postgres.statements()
     assert sum(count for text, count in server.items() if text.startswith("INSERT INTO item")) == 3
     assert sum(count for text, count in server.items() if text.startswith("SELECT n FROM item")) == 1
+
+
+ORACLE = """
+    import asyncio, oracledb
+    sent = []
+    class Operations:
+        def process_sync_operation(self, owner, name, args, keywords):
+            sent.append(name)
+            if "nothing" in str(args): raise oracledb.DatabaseError("no")
+        async def process_async_operation(self, *what): return self.process_sync_operation(*what)
+        def create_cursor_impl(self, scrollable): return self
+        def close(self, in_del=False): pass
+    def connected(kind):
+        connection = kind.__new__(kind)
+        connection._impl, connection._pool = Operations(), None
+        return connection
+    connection = connected(oracledb.Connection)
+    cursor = connection.cursor()
+    for n in range(3): cursor.execute("INSERT INTO item VALUES (:1, :2)", [n, SECRET])
+    cursor.executemany("INSERT INTO item VALUES (:1, :2)", [[n, SECRET] for n in range(3)])
+    cursor.execute(f"SELECT n FROM item WHERE s = q'[{SECRET}]' AND n = 7")
+    cursor.callproc("restock", [SECRET])
+    connection.commit()
+    try: cursor.execute(f"SELECT nothing FROM item WHERE s = '{SECRET}'")
+    except oracledb.DatabaseError as error: print(error)
+    connection.rollback()
+    async def main():
+        connection = connected(oracledb.AsyncConnection)
+        cursor = connection.cursor()
+        for n in range(2): await cursor.execute(statement="SELECT n FROM item WHERE s = :s", parameters={"s": SECRET})
+        await connection.commit()
+    asyncio.run(main())
+    print(sent)
+    try: oracledb.connect(user="shop", password=SECRET, dsn="127.0.0.1:1/shop")
+    except oracledb.Error as error: print(type(error).__name__)
+"""
+
+
+def test_statements_of_oracledb_are_those_that_its_protocol_is_asked_for(compared: Compared):
+    """There is no server: a stub stands for what the library has in C. A connection that nobody answers is a real one."""
+    require("oracledb")
+    if version_of("oracledb") < (26, 0):
+        pytest.skip("its part in C is called otherwise before release 26")
+    under = compared(ORACLE, needs=["oracledb"], env={})
+    assert under.calls("sql") == {
+        "INSERT INTO item VALUES (?, …)": 4,
+        "SELECT n FROM item WHERE s = ? AND n = ?": 1,
+        "CALL restock": 1,
+        "COMMIT": 2,
+        "SELECT nothing FROM item WHERE s = ?": 1,
+        "ROLLBACK": 1,
+        "SELECT n FROM item WHERE s = ?": 2,
+        "oracledb connect": 1,
+    }
+    assert under.errors("sql") == {"SELECT nothing FROM item WHERE s = ?": 1, "oracledb connect": 1}

@@ -53,6 +53,8 @@ TABLE = {
     "pyformat": ("SELECT %(name)s, %(a b)s", "SELECT ?, ?"),
     "psycopg's own": ("SELECT %b, %t, %(a)b", "SELECT ?, ?, ?"),
     "named": ("SELECT :name", "SELECT ?"),
+    "numbered with a colon": ("INSERT INTO t VALUES (:1, :2)", "INSERT INTO t VALUES (?, …)"),
+    "a part of an array": ("SELECT a[1:2]::int", "SELECT a[?:?]::int"),
     "numeric": ("SELECT $1, $22", "SELECT ?, ?"),
     "cast": ("SELECT a::int, :b::text", "SELECT a::int, ?::text"),
     "open string": ("SELECT 'never ends", "SELECT ?"),

@@ -100,7 +100,7 @@ def _reader(dialect: str) -> re.Pattern[str]:
         (?=["'`]) (?: (?P<name> {names} ) | {triples} {_SINGLE} | "(?:[^"\\]|"")*(?:"|\\.*|\Z) | `[^`]*(?:`|\Z) )
       | (?=[-/\#]) (?P<comment> {comments} )
       | (?=[A-Za-z])\b (?: (?P<word> {_WORDS} ) | {marked} (?i:[bxner]|rb|br|n?q)(?: {triples} {_SINGLE} ) | (?<!["`]){_UUID} )
-      | (?=[$%:?]) (?: {dollars} %\([^()]*\)[sbt] | %[sbt]\b | \?\d* | \$\d+ | (?<![:\w]):[A-Za-z_]\w* )
+      | (?=[$%:?]) (?: {dollars} %\([^()]*\)[sbt] | %[sbt]\b | \?\d* | \$\d+ | (?<![:\w]):\w+ )
       | (?=[-+.\d])(?<![\w"`.]) (?: {_UUID} | [+-]?\.?\d[\w.]*(?:(?<=[eE])[+-]\d+)? )
     """
     found = _readers[dialect] = re.compile(pattern, re.VERBOSE | re.DOTALL)
