@@ -38,7 +38,9 @@ def write(folder: Path, config: Config, version: str) -> list[WatchPlan]:
 def content(config: Config, version: str, watches: list[WatchPlan]) -> dict[str, Any]:
     """Return a plan, a `core.plan.PlanData` without `run_folder` and `clock_source`, which belong to one run."""
     from hookmon.collector.launch import wrapt_folder
+    from hookmon.core.known_libraries import not_watched
 
+    offered = (watch for pack, _ in config.offered for watch in pack.content.watches)
     return {
         **config.root,
         "wrapt_folder": wrapt_folder(),
@@ -46,6 +48,7 @@ def content(config: Config, version: str, watches: list[WatchPlan]) -> dict[str,
         "redact": config.redact,
         "max_overhead": config.max_overhead,
         "watches": watches,
+        "unwatched": not_watched({watch.module for watch in (*config.watches, *offered)}),
     }
 
 
@@ -59,6 +62,7 @@ def lines_of_plan(whole: dict[str, Any]) -> list[str]:
     from hookmon.core import plan
 
     lines = module_lines(whole["watches"], is_at_once=bool(whole["signals"]))
+    lines += sorted({*whole.get("unwatched", ())} - {*lines})
     return lines + sorted({name for signal in whole["signals"] for name in plan.SIGNAL_MODULES.get(signal, ())} - set(lines))
 
 

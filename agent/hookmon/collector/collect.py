@@ -27,7 +27,7 @@ from hookmon.collector.samples import TABLES as SAMPLED
 from hookmon.collector.series import Series
 from hookmon.collector.shard_set import Shard, ShardSet
 from hookmon.collector.shards import ShardData
-from hookmon.collector.statuses import Statuses, incomplete_packs
+from hookmon.collector.statuses import Statuses, incomplete_packs, libraries_without_pack
 from hookmon.collector.store import FINAL, BlindSpot, Run, RunFile
 from hookmon.collector.watcher import Watcher
 from hookmon.collector.yielding import nothing
@@ -45,7 +45,7 @@ _REST = 64  # looks may take a 64th of one CPU,
 _LIGHT_REST = 250  # a 250th where there is one a second all the same,
 _BEHIND_REST = 16  # and a 16th until each shard was read once
 
-_NO_SPOTS = (layout.NOTE_COMPILER, layout.NOTE_PLAN)
+_NO_SPOTS = (layout.NOTE_COMPILER, layout.NOTE_LIBRARY, layout.NOTE_PLAN)
 """Kinds of notes that are no blind spots."""
 
 
@@ -328,8 +328,7 @@ class Collector:
         run.samples = self.processes.samples or run.samples
         self.roster.describe(run, now_ns)
         run.plan = additions.plan_of(run)
-        compilers = {detail for kind, detail in self._notes if kind == layout.NOTE_COMPILER}
-        run.watched = self._statuses.rows(run, Path(run.project), compilers)
+        run.watched = self._statuses.rows(run, Path(run.project), self._notes)
         run.blind_spots = self._blind_spots() + incomplete_packs(run.watched)
         run.unnamed_calls = sum(node.calls for node in run.nodes if node.flat)
         run.engine = ", ".join(self._engines) or run.engine
@@ -373,6 +372,7 @@ class Collector:
     def _blind_spots(self) -> list[BlindSpot]:
         spots = [BlindSpot(kind, detail) for kind, detail in self._notes if kind not in ("hookmon", *_NO_SPOTS)]
         spots += [BlindSpot("own failure", detail) for kind, detail in self._notes if kind == "hookmon"]
+        spots += libraries_without_pack(self._notes)
         spots += [BlindSpot("shard unreadable", text) for text in self._shards.broken.values()]
         if self._save_error:
             spots.append(BlindSpot("run file", self._save_error))

@@ -5,7 +5,7 @@ In: what the shards say of watches, and the run when it is put together. Out: ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from hookmon.collector.store import BlindSpot, Run, Watched
 from hookmon.collector.unwatched import FOREIGN
 from hookmon.core import layout
 from hookmon.core.globs import is_glob
+from hookmon.core.known_libraries import KNOWN_LIBRARIES, advice
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class Statuses:
         """Say whether any process has said something of a watch."""
         return watch in self._known
 
-    def rows(self, run: Run, project: Path, compilers: set[str]) -> list[Watched]:
-        """Return what became of each target of the plan. `compilers` are those modules of NOTE_COMPILER that were loaded."""
+    def rows(self, run: Run, project: Path, notes: Iterable[tuple[str, str]]) -> list[Watched]:
+        """Return what became of each target of the plan. `notes` are pairs of kind and detail; of some the compilers are told."""
+        compilers = {detail for kind, detail in notes if kind == layout.NOTE_COMPILER}
         called = {node.target for node in run.nodes if node.calls or node.total_ns}
         has_transactions = any(node.entry and node.calls for node in run.nodes)
         past_us = " or ".join(_COMPILERS[name] for name in sorted(compilers & _COMPILERS.keys()))
@@ -112,6 +114,12 @@ def incomplete_packs(watched: list[Watched]) -> list[BlindSpot]:
             text = f"{pack}: {len(missed)} of {len(found)} targets were not found in what was imported, {missed[0]} among them"
             spots.append(BlindSpot("pack incomplete", text))
     return spots
+
+
+def libraries_without_pack(notes: Iterable[tuple[str, str]]) -> list[BlindSpot]:
+    """Name the well-known libraries that the program has imported and nobody watches; `notes` are pairs of kind and detail."""
+    modules = sorted(detail for kind, detail in notes if kind == layout.NOTE_LIBRARY and detail in KNOWN_LIBRARIES)
+    return [BlindSpot("no pack", advice(module)) for module in modules]
 
 
 def _load_hints(project: Path) -> Hints:

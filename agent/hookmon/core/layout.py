@@ -239,6 +239,7 @@ NOTE_NO_ENGINE = "no engine"  # kinds of notes about the engine; the detail is w
 NOTE_STALE_ENGINE = "stale engine"  # one is there and is refused
 NOTE_UNKNOWN_PYTHON = "unknown python"
 ENGINE_NOTES = (NOTE_NO_ENGINE, NOTE_STALE_ENGINE, NOTE_UNKNOWN_PYTHON)
+NOTE_LIBRARY = "library"  # kind of a note that is no blind spot by itself: the detail is a module of core.known_libraries
 NOTE_COMPILER = "compiler"  # kind of a note that is no blind spot: the detail is a module that makes machine code of functions
 
 FIRST_BYTES = 64 * 1024

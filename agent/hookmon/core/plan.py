@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         clock_source: str  # what the kernel keeps time by, "" where it does not tell
         max_overhead: float  # share of a process's time that a target may cost, 0.0 for any
         watches: list[WatchPlan]
+        unwatched: NotRequired[list[str]]  # modules of core.known_libraries that nobody watches: their import is noted
         signals: NotRequired[list[str]]  # modules of probe.signals
 
     class AdditionData(TypedDict):

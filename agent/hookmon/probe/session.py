@@ -123,6 +123,9 @@ def patch(module: ModuleType, name: str, is_late: bool) -> None:
         return
     exact = _watches.get(name, [])
     wide = _wide.of(origin_of(module), name) if _wide is not None else []
+    if not exact and not wide and name in _plan.get("unwatched", ()):
+        notes.note(layout.NOTE_LIBRARY, name)
+        return
     if _lazy is not None:
         exact, wide = _lazy.keep_back(module, name, exact), _lazy.keep_back(module, name, wide)
     if name in READS_CODE:

@@ -95,6 +95,12 @@ BLIND_SPOTS = (
         "Watch the functions that they call, or name another place of the callbacks in the [[hook]] table.",
     ),
     (
+        "no-pack",
+        "The program imports a well-known library that hookmon has no pack for: its calls are in nobody's figures, and what they "
+        "took is self time of what is around them.",
+        "The line has the --watch that counts them; docs/packs.md says how a pack is written, in ten lines.",
+    ),
+    (
         "not-sampled",
         "Samples were asked for, and there are none of a process: py-spy is not installed or does not know its Python, the "
         "kernel lets nobody read it (ptrace_scope, a container without SYS_PTRACE, another user's process), or it ended at once.",
