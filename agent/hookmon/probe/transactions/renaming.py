@@ -26,13 +26,15 @@ def name_transaction(name: str) -> None:
     """Give the open transaction a name, "METHOD pattern" where it is a request.
 
     The first name of a request stays: its handler may call another application or this one again (pages made of pages, batches,
-    test clients). A websocket is the exception: it begins as a request of the same route.
+    test clients). There are two exceptions: a websocket begins as a request of the same route; and a name that does not begin
+    with a method is that of one of many things which a route serves.
     """
     transaction = context.current()
     if transaction is None:
         return
     if transaction.node.span.target.kind == "request":
-        if transaction.is_routed and not name.startswith("WEBSOCKET "):
+        method = name.partition(" ")[0]
+        if transaction.is_routed and method.isupper() and method != "WEBSOCKET":
             return
         transaction.is_routed = True
     rename(full_name(name))
