@@ -392,6 +392,47 @@ for value in (1, KeyError(SECRET)):
 """,
         errors={"raises": 2},
     ),
+    "scrapy": Case(
+        ("scrapy",),
+        """
+import http.server, logging, threading
+logging.disable(logging.CRITICAL)
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.send_header("Content-Type", "text/html"); self.end_headers()
+        self.wfile.write(b"<a href='/x'>x</a>")
+    def log_message(self, *args): pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+import scrapy
+from scrapy.crawler import CrawlerProcess
+from scrapy.exceptions import DropItem
+class Pipeline:
+    def process_item(self, item, *spider):
+        count("Pipeline.process_item")
+        if item["page"] == 1: raise DropItem(SECRET)
+        return item
+class Shop(scrapy.Spider):
+    name = "shop"
+    custom_settings = {"ITEM_PIPELINES": {Pipeline: 1}, "LOG_ENABLED": False, "TELNETCONSOLE_ENABLED": False}
+    async def start(self):
+        for request in self.start_requests(): yield request
+    def start_requests(self):
+        for page in range(4):
+            url = f"http://127.0.0.1:{server.server_port}/{page}?card={SECRET}"
+            yield scrapy.Request(url, callback=self.parse_page, cb_kwargs={"page": page})
+    def parse_page(self, response, page):
+        count("Shop.parse_page")
+        yield {"page": page, "card": SECRET}
+process = CrawlerProcess()
+crawler = process.create_crawler(Shop)
+process.crawl(crawler)
+process.start()
+print(crawler.stats.get_value("item_scraped_count"), crawler.stats.get_value("item_dropped_count"))
+""",
+        {"scrapy response": 4},
+        interrupted={"Pipeline.process_item": 1},
+    ),
 }
 
 
