@@ -106,7 +106,8 @@ def test_messages_that_are_sent_are_those_that_the_cluster_has(
     needs = [{"kafka_python": "kafka"}.get(library, library)]
     under = compared(KAFKA[library], needs=needs, env={"BROKERS": brokers}, before=remember)
     calls = under.calls("queue")
-    assert calls.pop("kafka flush") == (1 if library == "aiokafka" else 2)
+    flushes = {"aiokafka": {1}, "confluent_kafka": {2}, "kafka_python": {1, 2}}  # close() flushes from kafka-python 3 on
+    assert calls.pop("kafka flush") in flushes[library]
     assert calls == {"send orders": 7}
     assert under.errors("queue") == {"send orders": 1}
     assert count("orders") - before == 6
