@@ -12,24 +12,23 @@ from hookmon.core.known_libraries import KNOWN_LIBRARIES, not_watched
 
 pytestmark = pytest.mark.usefixtures("warm_launcher")
 
-KAFKA = "kafka.producer.kafka"
+SEARCH = "meilisearch._httprequests"
 STAND_IN = {
-    "kafka/__init__.py": "",
-    "kafka/producer/__init__.py": "",
-    "kafka/producer/kafka.py": "class KafkaProducer:\n    def send(self, topic): return topic\n",
-    "main.py": "from kafka.producer.kafka import KafkaProducer\nprint([KafkaProducer().send('orders') for _ in range(3)])\n",
+    "meilisearch/__init__.py": "",
+    "meilisearch/_httprequests.py": "class HttpRequests:\n    def send_request(self, path): return path\n",
+    "main.py": "from meilisearch._httprequests import HttpRequests as Http\nfor _ in range(3): print(Http().send_request(1))\n",
 }
 
 
 @pytest.mark.process
 def test_a_library_without_a_pack_is_named_with_what_would_watch_it(tmp_path: Path):
     """And what the line says does watch it: then it is not said any more."""
-    if KAFKA not in not_watched(_watched_by_packs()):
+    if SEARCH not in not_watched(_watched_by_packs()):
         pytest.skip("there is a pack for it")
     write(tmp_path, STAND_IN)
     bare = hookmon_run([PYTHON, "main.py"], cwd=tmp_path)
     (said,) = (line for line in blind_spots(bare.report) if line.startswith("no pack: "))
-    assert said.startswith(f"no pack: {KAFKA} is imported, and no pack watches it: hookmon run --watch ")
+    assert said.startswith(f"no pack: {SEARCH} is imported, and no pack watches it: hookmon run --watch ")
     target = said.split('"')[1]
     watched = hookmon_run([PYTHON, "main.py"], cwd=tmp_path, options=["--watch", target])
     assert watched.seen == bare.seen
@@ -39,9 +38,9 @@ def test_a_library_without_a_pack_is_named_with_what_would_watch_it(tmp_path: Pa
 
 def test_what_a_pack_or_the_user_watches_is_not_told():
     """Whichever module of the package it is."""
-    assert KAFKA in not_watched({"redis.client", "kafkaesque.client"})
-    assert KAFKA not in not_watched({"kafka.consumer.group"})
-    assert KAFKA not in not_watched({"kafka.**"})
+    assert SEARCH in not_watched({"redis.client", "meilisearching.client"})
+    assert SEARCH not in not_watched({"meilisearch.client"})
+    assert SEARCH not in not_watched({"meilisearch.**"})
 
 
 @pytest.mark.files

@@ -12,7 +12,6 @@ import os
 import sys
 
 from hookmon import __version__
-from hookmon.cli import _own_modules
 
 TYPE_CHECKING = False  # type checkers read it as true
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def main() -> None:
     _heed_signals()
     _fill_standard_descriptors()
     _stand_back()
-    _own_modules.install()
+    _find_own_modules()
     if sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ:
         try:
             _run_briefly()
@@ -83,6 +82,12 @@ def main() -> None:
         answer = _tell(LaunchError("it is allowed too little memory: 40 MB of addresses are enough", _OWN_FAILURE, code="memory"))
     if isinstance(answer, int) or sys.flags.inspect:
         _leave(answer if isinstance(answer, int) else 0)
+
+
+def _find_own_modules() -> None:
+    from hookmon.cli import _own_modules
+
+    _own_modules.install()
 
 
 def _print_version() -> bool:

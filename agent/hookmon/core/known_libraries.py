@@ -7,26 +7,14 @@ package. What is watched is the one place that all its calls pass through; names
 from __future__ import annotations
 
 KNOWN_LIBRARIES = {
-    "aio_pika.exchange": "aio_pika.exchange:Exchange.publish",  # 10.2
-    "aiokafka.producer.producer": "aiokafka.producer.producer:AIOKafkaProducer.send",  # 0.14
     "aiomcache.client": "aiomcache.client:FlagClient.*",  # 0.8
-    "aiomysql.cursors": "aiomysql.cursors:Cursor.execute",  # 0.3
-    "asyncmy.connection": "asyncmy.connection:Connection.query",  # 0.2
-    "clickhouse_connect.driver.httpclient": "clickhouse_connect.driver.httpclient:HttpClient._raw_request",  # 1.0
-    "diskcache.core": "diskcache.core:Cache.get",  # 5.6
-    "duckdb": "duckdb:DuckDBPyConnection.execute",  # 2.0
-    "kafka.producer.kafka": "kafka.producer.kafka:KafkaProducer.send",  # 3.0
+    "cassandra.cluster": "cassandra.cluster:Session.execute_async",  # 3.30, which execute() calls
+    "databricks.sql.client": "databricks.sql.client:Cursor.execute",  # 4.9
+    "hazelcast.proxy.map": "hazelcast.proxy.map:Map.*",  # 5.7
+    "influxdb_client._sync.rest": "influxdb_client._sync.rest:RESTClientObject.request",  # 1.50
+    "meilisearch._httprequests": "meilisearch._httprequests:HttpRequests.send_request",  # 0.43
     "memcache": "memcache:Client._get,Client._set",  # python-memcached 1.62
-    "mysql.connector.cursor": "mysql.connector.cursor:MySQLCursor.execute",  # 26.10, the cursor in Python
-    "mysql.connector.cursor_cext": "mysql.connector.cursor_cext:CMySQLCursor.execute",
-    "nats.aio.client": "nats.aio.client:Client.publish,Client.request",  # 2.16
-    "neo4j._sync.work.session": "neo4j._sync.work.session:Session.run",  # 6.0
-    "niquests.sessions": "niquests.sessions:Session.send",
-    "opensearchpy.transport": "opensearchpy.transport:Transport.perform_request",  # 3.2
-    "oracledb.cursor": "oracledb.cursor:Cursor.execute",  # 26.1
-    "paramiko.client": "paramiko.client:SSHClient.connect,SSHClient.exec_command",
-    "qdrant_client.qdrant_client": "qdrant_client.qdrant_client:QdrantClient.*",
-    "trino.dbapi": "trino.dbapi:Cursor.execute",
+    "pysolr": "pysolr:Solr._send_request",  # 3.11
 }
 """{module that is imported: what --watch is to be given}."""
 
