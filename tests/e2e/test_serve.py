@@ -316,13 +316,15 @@ def test_what_outlives_its_launcher_is_followed(place: Place) -> None:
 def test_a_collector_ends_when_there_is_nothing_to_follow(place: Place) -> None:
     """A second one is refused while it runs; afterwards a program starts another."""
     env: dict[str, str | None] = {**place.env, "HOOKMON": None}
-    first = Started([HOOKMON, "serve", "--idle", "3"], cwd=place.folder, env=env)
+    first = Started([HOOKMON, "serve"], cwd=place.folder, env=env)
     wait_until(lambda: place.status() is not None, "the collector")
     second = Started([HOOKMON, "serve"], cwd=place.folder, env=env).finish()
     assert (second.exit_code, second.stderr.count("\n")) == (1, 1)
     assert f"hookmon serve runs already (process {place.collector().pid})" in second.stderr
     assert "nothing to follow now" in place.verb("serve", "--status").stdout
-    done = first.finish()
+    place.stop()
+    assert first.finish().exit_code == 0
+    done = Started([HOOKMON, "serve", "--idle", "1"], cwd=place.folder, env=env).finish()
     assert (done.exit_code, done.stderr.splitlines()[-1].endswith("ends: there is nothing to follow")) == (0, True)
     assert place.verb("serve", "--status").exit_code == 1
     assert place.run("app.py").seen == ("", "", 0)

@@ -52,7 +52,7 @@ def command(idle: float | None, is_asked: bool, once: str | None, as_json: bool)
     collector = _Collector(spool, is_only_once=bool(once))
     if once:
         return collector.answer_once(once)
-    if not spool.begin():
+    if not spool.begin(collector.describe()):
         found = spool.status() or {}
         raise NotRunningError(f"hookmon serve runs already (process {found.get('pid', 'unknown')}); there is one for each user")
     from hookmon.config.pack_table import shipped_packs
@@ -81,7 +81,6 @@ class _Collector:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._stop)
         next_search, rung_at, busy_at = 0.0, 0.0, time.monotonic()
-        self._tell_status()
         while not self._is_stopped:
             self._answer()
             now = time.monotonic()
@@ -113,6 +112,11 @@ class _Collector:
             raise NotRunningError(f"no program waits that has asked by {name}", code="not-served")
         self._begin(request)
         return 0
+
+    def describe(self) -> dict[str, Any]:
+        """Return what it is and does, for `hookmon serve --status`."""
+        runs = [followed.describe() for followed in self._runs]
+        return {"pid": os.getpid(), "hookmon": __version__, "started_at": self._started_at, "runs": runs}
 
     def _stop(self, *_: object) -> None:
         self._is_stopped = True
@@ -180,11 +184,7 @@ class _Collector:
     def _say_of(self, followed: Served | Adopted, what: str) -> None:
         found = followed.describe()
         _say(f"run {found['run']} of {found['project']} {what}: process {found['pid']}, {found['command'][:200]}")
-        self._tell_status()
-
-    def _tell_status(self) -> None:
-        runs = [followed.describe() for followed in self._runs]
-        self._spool.tell_status({"pid": os.getpid(), "hookmon": __version__, "started_at": self._started_at, "runs": runs})
+        self._spool.tell_status(self.describe())
 
 
 def _prepare(request: Request) -> tuple[Served | None, str]:

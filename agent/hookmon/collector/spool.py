@@ -83,8 +83,11 @@ class Spool:
             problem = PermissionError(f"{folder} belongs to somebody else, or is open to others")
         raise problem
 
-    def begin(self) -> bool:
-        """Become the collector of this user; say whether there was none. One that is just ending is waited for."""
+    def begin(self, status: Mapping[str, Any]) -> bool:
+        """Become the collector of this user; say whether there was none. One that is just ending is waited for.
+
+        The status is told before anybody can see that there is a collector.
+        """
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._lock = os.open(self.folder / _LOCK, flags, 0o600)
         end = time.monotonic() + _ENDING_S
@@ -98,6 +101,7 @@ class Spool:
                     self._lock = -1
                     return False
                 time.sleep(0.02)
+        self.tell_status(status)
         with suppress(FileExistsError):
             os.mkfifo(self.folder / _BELL, 0o600)
         self._open_bell()
