@@ -26,11 +26,11 @@ def request(status=200):
     query("last")
     if status is None: raise ValueError
 
-async def handle(n, answers=None):
+async def handle(n, answers=None, until=None):
     query(n)
     if n == 1: await asyncio.sleep(0.01)
     respond() if answers is None else answers()
-    await asyncio.sleep(0.02)
+    await (asyncio.sleep(0.02) if until is None else until.wait())
     query(f"after {n}")
     await asyncio.gather(later(n), later(n))
     return n
@@ -126,9 +126,12 @@ from hookmon.probe.transactions import context, response
 waiting = []
 def wait(): waiting.append(context.current())
 async def main():
-    first = asyncio.create_task(shop.handle("first", wait))
-    await asyncio.sleep(0.005)
-    def wake(): response.finish_response(waiting[0])
+    finished = asyncio.Event()
+    first = asyncio.create_task(shop.handle("first", wait, finished))
+    while not waiting: await asyncio.sleep(0)
+    def wake():
+        response.finish_response(waiting[0])
+        finished.set()
     await asyncio.gather(first, shop.handle("second", wake))
 asyncio.run(main())
 """)
