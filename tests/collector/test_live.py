@@ -94,22 +94,28 @@ def test_counts_never_fall_while_processes_come_and_go(tmp_path: Path):
     """Their shards are folded into the run file and deleted; between two looks or within one."""
     code = """
 open("ready", "w")
-for _ in range(60):
-    pids = []
-    for _ in range(2):
-        pid = os.fork()
-        if not pid:
-            for _ in range(20): work()
-            os._exit(0)
-        pids.append(pid)
-    for pid in pids: os.waitpid(pid, 0)
+for stage in range(20):
+    for _ in range(3):
+        pids = []
+        for _ in range(2):
+            pid = os.fork()
+            if not pid:
+                for _ in range(20): work()
+                os._exit(0)
+            pids.append(pid)
+        for pid in pids: os.waitpid(pid, 0)
+    open(f"counted-{stage}", "w"); until(f"looked-{stage}")
 open("done", "w"); until("end")
 """
     with start(tmp_path, code) as run:
         live = open_live(tmp_path)
-        seen = [0]
+        seen, stage = [0], 0
         while not (tmp_path / "done").exists():
+            is_counted = (tmp_path / f"counted-{stage}").exists()
             seen.append(calls(live.look(time.monotonic_ns())).get("work", 0))
+            if is_counted:  # so that there is a look between two stages, too
+                (tmp_path / f"looked-{stage}").touch()
+                stage += 1
         assert seen == sorted(seen)
         assert len(set(seen)) > 10
         folder = Path(live.run.run_folder)
