@@ -19,7 +19,7 @@ from support.servers import Postgres, _free_port
 from support.stubs import Answer, BoltStub, HttpStub, json_answer
 
 from .conftest import ENGINE, Compared
-from .hooked import require, version_of
+from .hooked import version_of
 
 
 def queries(calls: dict[str, int]) -> dict[str, int]:
@@ -454,7 +454,27 @@ def test_statements_of_redshift_are_those_that_postgresql_counted(postgres: Post
 ORACLE = """
     import asyncio, oracledb
     sent = []
+    class OldOperations:  # before release 26; one for each connection, all of whose statements run one after the other
+        fetch_vars, bind_vars, statement = None, (), ""
+        def __init__(self, asynchronous=False): self.asynchronous = asynchronous
+        def _prepare_for_execute(self, owner, statement, *what): self.statement = statement
+        def _prepare_for_executemany(self, owner, statement, parameters):
+            self.statement = statement
+            return len(parameters)
+        async def answer_later(self): pass
+        def execute(self, *what):
+            sent.append("execute")
+            if "nothing" in self.statement: raise oracledb.DatabaseError("no")
+            return self.answer_later() if self.asynchronous else None
+        def executemany(self, *what): return self.execute()
+        def commit(self):
+            sent.append("commit")
+            return self.answer_later() if self.asynchronous else None
+        def rollback(self): sent.append("rollback")
+        def create_cursor_impl(self, scrollable): return self
+        def close(self, in_del=False): pass
     class Operations:
+        def __init__(self, asynchronous=False): pass
         def process_sync_operation(self, owner, name, args, keywords):
             sent.append(name)
             if "nothing" in str(args): raise oracledb.DatabaseError("no")
@@ -463,7 +483,8 @@ ORACLE = """
         def close(self, in_del=False): pass
     def connected(kind):
         connection = kind.__new__(kind)
-        connection._impl, connection._pool = Operations(), None
+        operations = Operations if int(oracledb.__version__.split(".")[0]) >= 26 else OldOperations
+        connection._impl, connection._pool = operations(kind is oracledb.AsyncConnection), None
         return connection
     connection = connected(oracledb.Connection)
     cursor = connection.cursor()
@@ -489,9 +510,6 @@ ORACLE = """
 
 def test_statements_of_oracledb_are_those_that_its_protocol_is_asked_for(compared: Compared):
     """There is no server: a stub stands for what the library has in C. A connection that nobody answers is a real one."""
-    require("oracledb")
-    if version_of("oracledb") < (26, 0):
-        pytest.skip("its part in C is called otherwise before release 26")
     under = compared(ORACLE, needs=["oracledb"], env={})
     assert under.calls("sql") == {
         "INSERT INTO item VALUES (?, …)": 4,
