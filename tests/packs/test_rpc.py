@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from packs.conftest import Compared
 
 GRPC = """
@@ -217,3 +219,60 @@ def test_what_graphql_raises_has_no_line_of_ours(compared: Compared) -> None:
     """From a resolver that is interrupted or cancelled, and of its own."""
     under = compared(FAILING, needs=["graphql"], env={}, packs=["graphql"])
     assert under.stdout.count("execute.py") > 2
+
+
+SERVERS_OF_GRAPHQL = {  # a schema, and how it is asked, which returns whether there are errors
+    "strawberry": """
+    import strawberry
+    @strawberry.type
+    class Query:
+        @strawberry.field
+        def hello(self, name: str) -> str: return count("hello", name)
+        @strawberry.field
+        async def late(self, name: str) -> str: return count("late", name)
+        @strawberry.field
+        def boom(self) -> str: return count("boom", 1 / 0)
+    schema = strawberry.Schema(Query)
+    def ask(text, **values): return bool(schema.execute_sync(text, variable_values=values).errors)
+    async def ask_later(text, **values): return bool((await schema.execute(text, variable_values=values)).errors)
+    """,
+    "ariadne": """
+    from ariadne import QueryType, graphql, graphql_sync, make_executable_schema
+    query = QueryType()
+    query.set_field("hello", lambda _, info, name: count("hello", name))
+    query.set_field("boom", lambda _, info: count("boom", 1 / 0))
+    @query.field("late")
+    async def late(_, info, name): return count("late", name)
+    fields = "hello(name: String!): String!  late(name: String!): String!  boom: String!"
+    schema = make_executable_schema("type Query { %s }" % fields, query)
+    def ask(text, **values): return "errors" in graphql_sync(schema, {"query": text, "variables": values})[1]
+    async def ask_later(text, **values): return "errors" in (await graphql(schema, {"query": text, "variables": values}))[1]
+    """,
+}
+ASKED = """
+    import asyncio, logging
+    from collections import Counter
+    logging.disable(logging.CRITICAL)
+    counts = Counter()
+    def count(name, value):
+        counts[name] += 1
+        return value
+    SCHEMA
+    print([ask("query Greet($name: String!) { hello(name: $name) }", name=SECRET) for _ in range(3)])
+    print(ask('{ hello(name: "%s") }' % SECRET), ask("query Broken { boom }"))
+    print(ask("{ %s }" % SECRET.split("-")[0]))
+    late = "query Late($name: String!) { late(name: $name) }"
+    async def main(): print(await asyncio.gather(*[ask_later(late, name=SECRET) for _ in range(4)]))
+    asyncio.run(main())
+    print(sorted(counts.items()))
+"""
+
+
+@pytest.mark.parametrize("library", SERVERS_OF_GRAPHQL)
+def test_operations_of_graphql_servers_are_counted_once_by_name(library: str, compared: Compared) -> None:
+    """By how often their resolvers ran, with the pack of what they lie on; a query that is not valid runs none."""
+    program = ASKED.replace("    SCHEMA\n", SERVERS_OF_GRAPHQL[library].lstrip("\n").rstrip(" "))
+    under = compared(program, needs=[library], env={}, packs=["graphql"])
+    assert under.calls("rpc") == {"graphql Greet": 3, "graphql query": 1, "graphql Broken": 1, "graphql Late": 4}
+    assert under.errors("rpc") == {"graphql Broken": 1}
+    assert eval(under.stdout.splitlines()[-1]) == [("hello", 4), ("late", 4)]

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
 _NAME_POSITION = 5  # of operation_name among execute's parameters, in 3.2 and 3.3
 
 
+_INNER = "experimental_execute_incrementally"
+
+
 class _FailedError(Exception):
     """Carries a result with errors from the timed call to the one that returns it."""
 
 
 @hide_frames
 def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None:
-    """Time `execute`."""
-    plain = vars(module)[call]
+    """Time `execute`; from 3.3 on what that, `execute_sync` and incremental delivery call alike."""
+    name = _INNER if _INNER in vars(module) else call
+    plain = vars(module)[name]
 
     def run(operation: str, args: Any, kwargs: Any) -> Any:
         try:
@@ -47,7 +51,7 @@ def patch(module: ModuleType, call: str, timed: Timed, patches: Patches) -> None
             raise
         return _whole(result) if can_be_awaited(result) else result
 
-    patches.replace(module, call, look_like(execute, plain))
+    patches.replace(module, name, look_like(execute, plain))
 
 
 async def _whole(timed: Any) -> Any:
