@@ -64,8 +64,13 @@ async def app(scope, receive, send):
 
 _QUIET = ("--log-level", "warning")
 SERVERS = {
-    "gunicorn": (WSGI, ["-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "4", *_QUIET], "-b", "127.0.0.1:{}"),
-    "uvicorn": (ASGI, ["-m", "uvicorn", *_QUIET], "--port", "{}"),
+    "gunicorn": (
+        WSGI,
+        ["-m", "gunicorn", "-w", "2", "-k", "gthread", "--threads", "4", "--keep-alive", "600", *_QUIET],
+        "-b",
+        "127.0.0.1:{}",
+    ),
+    "uvicorn": (ASGI, ["-m", "uvicorn", "--timeout-keep-alive", "600", *_QUIET], "--port", "{}"),
 }
 
 
