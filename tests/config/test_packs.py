@@ -35,23 +35,11 @@ OF_ONE_RELEASE = {"httpx2", "mmcv"}
 
 WITH_THE_NEWEST_ONLY = frozenset(
     (
-        "asyncssh",
         "chromadb",
         "clickhouse_connect",
-        "duckdb",
         "google_genai",
-        "huggingface_hub",
-        "litellm",
-        "nats",
-        "niquests",
-        "ollama",
-        "openai_agents",
-        "pinecone",
         "pydantic_ai",
-        "pyzmq",
-        "pymilvus",
         "qdrant",
-        "redshift",
         "snowflake",
         "weaviate",
     )

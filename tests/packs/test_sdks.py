@@ -128,10 +128,11 @@ WEAVIATE = """
     where = dict(http_host="127.0.0.1", http_port=port, http_secure=False, grpc_host="127.0.0.1", grpc_port=1, grpc_secure=False)
     auth = weaviate.classes.init.Auth.api_key(SECRET)
     with weaviate.connect_to_custom(**where, auth_credentials=auth, skip_init_checks=True) as client:
-        goods = client.collections.use("Goods")
+        use = getattr(client.collections, "use", client.collections.get)
+        goods = use("Goods")
         for _ in range(3): goods.data.insert({"name": SECRET}, vector=[0.5])
         client.collections.delete(SECRET)
-        try: client.collections.use("Missing").config.get()
+        try: use("Missing").config.get()
         except weaviate.exceptions.UnexpectedStatusCodeError as error: print(error.status_code)
 """
 PINECONE = """

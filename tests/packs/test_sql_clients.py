@@ -377,7 +377,8 @@ def test_statements_of_neo4j_are_those_that_reach_a_stub_of_bolt(compared: Compa
 
 
 REDSHIFT = """
-    import os, redshift_connector as driver
+    import os, redshift_connector as driver, warnings
+    warnings.simplefilter("ignore")  # before 2.1, of each transaction that it begins
     where = dict(host="127.0.0.1", port=int(os.environ["PORT"]), database="postgres", user="postgres", ssl=False)
     connection = driver.connect(password=SECRET, **where)
     cursor = connection.cursor()
