@@ -454,7 +454,8 @@ def test_memory_that_runs_out_is_an_error_and_no_crash(on, kind):
     """The n-th allocation fails, for many n: MemoryError at worst."""
     pytest.importorskip("_testcapi")
     if FREE_THREADED and sys.version_info < (3, 14):
-        pytest.skip("CPython 3.13t may end in a loop of its allocator after that, also without any engine in C")
+        # 3.13.15t, without hookmon: a CallableObjectProxy called while allocations fail, in C or in Python, 7 of 7 runs
+        pytest.skip("CPython 3.13t then hangs at exit, in mi_heap_visit_pages of PyThreadState_Clear: with wrapt alone, too")
     recorded = on(
         SHOP
         + f"""
