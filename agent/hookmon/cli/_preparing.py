@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hookmon import __version__
-from hookmon.cli import _options, _pack_table, _plan, _prepared, _words
+from hookmon.cli import _bundling, _options, _pack_table, _plan, _prepared, _words
 from hookmon.collector import control, engines, launch
 from hookmon.collector.collect import Collector
 from hookmon.collector.machine import Machine
@@ -40,6 +40,7 @@ def prepare(key: str, given: dict[str, Any], config: Config, consulted: Consulte
         if consulted.is_settled and not consulted.has_changed():
             _prepared.write(_entry(key, given, config, consulted))
             _pack_table.keep(consulted.states)
+    _bundling.keep()
 
 
 def _note_code(consulted: Consulted) -> None:

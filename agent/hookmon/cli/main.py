@@ -5,8 +5,6 @@ program's prompt. Only the standard library is imported before `_stand_back` has
 interpreter has imported: a prompt waits for `hookmon --version`.
 """
 
-from __future__ import annotations
-
 import errno
 import os
 import sys
@@ -42,12 +40,16 @@ def main() -> None:
     _heed_signals()
     _fill_standard_descriptors()
     _stand_back()
-    _find_own_modules()
-    if sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ:
+    is_run = sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ
+    try:
+        _find_own_modules(is_run)
+    except KeyboardInterrupt:
+        _leave(-2)  # SIGINT
+    if is_run:
         try:
             _run_briefly()
         except KeyboardInterrupt:
-            _leave(-2)  # SIGINT
+            _leave(-2)
     try:
         import click
 
@@ -84,10 +86,10 @@ def main() -> None:
         _leave(answer if isinstance(answer, int) else 0)
 
 
-def _find_own_modules() -> None:
+def _find_own_modules(is_run: bool) -> None:
     from hookmon.cli import _own_modules
 
-    _own_modules.install()
+    _own_modules.install(is_run)
 
 
 def _print_version() -> bool:
@@ -114,20 +116,20 @@ def _run_briefly() -> None:
         _leave(answer)
 
 
-def _early_signal() -> type[EarlySignal]:
+def _early_signal() -> "type[EarlySignal]":
     """Return the class of errors that stand for a signal. It is asked for when one was raised: a program need not wait for it."""
     from hookmon.core.errors import EarlySignal
 
     return EarlySignal
 
 
-def _hookmon_error() -> type[HookmonError]:
+def _hookmon_error() -> "type[HookmonError]":
     from hookmon.core.errors import HookmonError
 
     return HookmonError
 
 
-def _tell(error: HookmonError) -> int:
+def _tell(error: "HookmonError") -> int:
     """Write an error to stderr, a line for each of its problems; return its exit code."""
     from hookmon.cli import _output
     from hookmon.report.texts import inert
@@ -183,7 +185,7 @@ def _stand_back() -> None:
         warnings.simplefilter("ignore")
 
 
-def _leave(code: int) -> NoReturn:
+def _leave(code: int) -> "NoReturn":
     """Flush the streams, and end with an exit code, or by a signal.
 
     The interpreter does not finalize: after the run of a short program that would take a 20th of all of hookmon's time, and
