@@ -170,7 +170,8 @@ for _ in range(2):
 def test_nothing_of_ours_runs_in_a_child_before_it_is_told(on):
     """Threads that are no more are cleared away first: Python code that ran then would let the program's signal handlers run."""
     on("""
-import threading
+import threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.15 raises, with -W error, that a process with threads forks
 shop = module("def quote(x=0): return x")
 watch(shop, "*")
 called, done = threading.Semaphore(0), threading.Event()
