@@ -5,7 +5,6 @@ In: a module and a call as it stands in a watch. Out: owners and names. Nothing 
 
 from __future__ import annotations
 
-from os.path import commonprefix
 from types import FunctionType
 
 from hookmon.core.globs import is_glob, matches
@@ -124,11 +123,18 @@ def callable_names(module: ModuleType, call: str) -> Iterator[str]:
                     yield from (f"{name}.{inner}" for inner, _ in list(vars(owner).items()) if not inner.startswith("__"))
 
 
+def _count_common(one: str, other: str) -> int:
+    """Return with how many characters both begin. `os.path.commonprefix` is deprecated on 3.15."""
+    for count, (mine, its) in enumerate(zip(one, other, strict=False)):
+        if mine != its:
+            return count
+    return min(len(one), len(other))
+
+
 def sort_by_likeness(names: Iterable[str], call: str) -> str:
     """Return names, one a line, as many as fit into a note. Those that begin and end as the misspelt call does come first."""
 
     def likeness(name: str) -> int:
-        ends = commonprefix((name, call)), commonprefix((name[::-1], call[::-1]))  # noqa: RUF071  # of characters, as is meant
-        return len(ends[0]) + len(ends[1])
+        return _count_common(name, call) + _count_common(name[::-1], call[::-1])
 
     return "\n".join(sorted(names, key=likeness, reverse=True))[:_ROOM]
