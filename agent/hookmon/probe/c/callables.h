@@ -15,6 +15,17 @@
 
 #ifdef Py_GIL_DISABLED
 static uint64_t last_timed;
+
+/* Say whether CPython 3.13 keeps a function for good once there are threads: what no other function has made. */
+static int
+is_kept(PyObject *function)
+{
+    if (PyFunction_Check(function)) {
+        return !(((PyCodeObject *)PyFunction_GET_CODE(function))->co_flags & CO_NESTED);
+    }
+    return Py_IS_TYPE(function, &PyMethodDescr_Type) || (PyCFunction_Check(function) && PyCFunction_GET_SELF(function)
+                                                          && PyModule_Check(PyCFunction_GET_SELF(function)));
+}
 #endif
 
 static PyObject *
@@ -48,8 +59,8 @@ timed_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 #ifdef Py_GIL_DISABLED
     self->number = __atomic_add_fetch(&last_timed, 1, __ATOMIC_RELAXED);
     make_immortal(self->span);
-    if (PyFunction_Check(function) || PyCFunction_Check(function) || Py_IS_TYPE(function, &PyMethodDescr_Type)) {
-        make_immortal((PyObject *)self); /* as functions are there */
+    if (is_kept(function)) {
+        make_immortal((PyObject *)self); /* two threads would wait for each other to count its references */
     }
 #endif
     self->until_weighed = until_weighed;
