@@ -42,7 +42,7 @@ def test_a_module_is_as_python_would_import_it(folder: Path, finder: _own_module
     usual = importlib.util.spec_from_file_location(f"hookmon.{name}", path, submodule_search_locations=places)
     assert spec is not None
     assert usual is not None
-    facts = [(each.name, each.origin, each.cached, each.parent, each.has_location) for each in (spec, usual)]
+    facts = [(found.name, found.origin, found.cached, found.parent, found.has_location) for found in (spec, usual)]
     assert facts[0] == facts[1]
     assert spec.submodule_search_locations == usual.submodule_search_locations
     module = importlib.util.module_from_spec(spec)

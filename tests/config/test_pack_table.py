@@ -15,6 +15,7 @@ from support.runs import environment
 from hookmon.config import pack_table
 from hookmon.config.packs import Pack, read_packs
 from hookmon.config.problem import Problem
+from hookmon.core.record import fields
 
 PACK = '[pack]\ndescription = "one"\n\n[[watch]]\nmodule = "one"\ncalls = ["go", "come"]\nkind = "http"\n'
 HOOK = '[[hook]]\nmodule = "one.hooks"\ncalls = ["register"]\ncallable = "function"\n'
@@ -35,7 +36,7 @@ def all_of(found: list[Pack] | None) -> list[object]:
     assert found is not None
     contents = [pack.content for pack in found]
     lines = [[(target, str(place)) for target, place in (*content.placed, *content.placed_hooks)] for content in contents]
-    heads = [(pack.name, pack.library, pack.tested, pack.description, pack.on, pack.database, pack.origin) for pack in found]
+    heads = [{name: getattr(pack, name) for name in fields(Pack) if name != "content"} for pack in found]
     return [heads, [content.watches for content in contents], lines, [content.folder for content in contents]]
 
 

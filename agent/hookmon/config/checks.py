@@ -248,7 +248,7 @@ def kind(name: str) -> Iterator[Mistake]:
 def against(name: str) -> Iterator[Mistake]:
     """Yield a mistake unless `name` is what a pack can have been tested against, or is empty."""
     if name and name not in TESTED_AGAINST:
-        allowed = ", ".join(quote(one) for one in TESTED_AGAINST)
+        allowed = ", ".join(quote(ground) for ground in TESTED_AGAINST)
         yield Mistake(f"against {quote(name)} is unknown", allowed, closest(name, TESTED_AGAINST), code="unknown-ground")
 
 

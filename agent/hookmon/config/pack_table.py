@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 TABLE_NAME = "packs.table"
 _MARSHAL_VERSION = 2  # the same for every CPython
-MADE_BY = (1, __version__, *fields(Watch), *fields(Hook))
-"""The format, and all that a watch has."""
-
+_HEADER = tuple(name for name in fields(Pack) if name not in ("content", "origin"))  # what the table [pack] says
+MADE_BY = (2, __version__, *_HEADER, *fields(Watch), *fields(Hook))
+"""The format, and all that a pack and a watch have."""
 
 _tables: list[Callable[[], bytes]] = []
 
@@ -100,28 +100,19 @@ def _sizes(folder: Path) -> dict[str, int]:
 
 def _plain(pack: Pack) -> tuple[Any, ...]:
     content = pack.content
+    header = [getattr(pack, name) for name in _HEADER]
     watches = [tuple(asdict(watch).values()) for watch in content.watches]
     targets = [[target for target, _ in placed] for placed in (content.placed, content.placed_hooks)]
-    return pack.name, pack.library, pack.tested, pack.description, pack.on, pack.database, watches, *targets
+    return header, watches, *targets
 
 
-def _pack(
-    folder: Path,
-    name: str,
-    library: str,
-    tested: list[str],
-    description: str,
-    on: bool,
-    database: str,
-    watches: list[tuple[Any, ...]],
-    targets: list[Target],
-    hooks: list[Target],
-) -> Pack:
-    path = folder / f"{name}.toml"
+def _pack(folder: Path, header: list[Any], watches: list[tuple[Any, ...]], targets: list[Target], hooks: list[Target]) -> Pack:
+    values = dict(zip(_HEADER, header, strict=True))
+    path = folder / f"{values['name']}.toml"
     content = Collected(
-        [_watch(values) for values in watches], _placed(path, "placed", targets), _placed(path, "placed_hooks", hooks)
+        [_watch(watch) for watch in watches], _placed(path, "placed", targets), _placed(path, "placed_hooks", hooks)
     )
-    return Pack(name, library, tested, description, content, on=on, database=database)
+    return Pack(**values, content=content)
 
 
 def _watch(values: tuple[Any, ...]) -> Watch:
