@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from support.servers import _free_port
+from support.servers import _free_port, wait_for_port
 from support.stubs import Answer, HttpStub
 
 from .conftest import PYTHON, SECRET, Compared
@@ -151,15 +149,7 @@ def slapd(tmp_path: Path) -> Iterator[int]:
     )
     line = [program, "-d", "0", "-h", f"ldap://127.0.0.1:{port}", "-f", str(tmp_path / "slapd.conf")]
     process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            assert process.poll() is None, "slapd has ended"
-            assert time.monotonic() < end, "slapd does not answer"
-            time.sleep(0.05)
+    wait_for_port(port, process)
     yield port
     process.terminate()
     process.wait()

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from support.servers import Postgres, _free_port
+from support.servers import Postgres, _free_port, wait_for_port
 from support.stubs import Answer, BoltStub, HttpStub, json_answer
 
 from .conftest import ENGINE, Compared
@@ -93,15 +93,7 @@ def clickhouse(tmp_path: Path) -> Iterator[tuple[int, int]]:
     process = subprocess.Popen(
         [program, f"--config-file={tmp_path}/config.xml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    end = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", native)).close()
-            break
-        except OSError:
-            assert process.poll() is None, "ClickHouse has ended"
-            assert time.monotonic() < end, "ClickHouse does not answer"
-            time.sleep(0.05)
+    wait_for_port(native, process)
     yield native, http
     process.terminate()
     process.wait()

@@ -6,11 +6,10 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 
 import pytest
-from support.servers import _free_port
+from support.servers import _free_port, wait_for_port
 from support.stubs import MongoStub
 
 from packs.conftest import Compared
@@ -24,14 +23,7 @@ def memcached() -> Iterator[int]:
         pytest.skip("memcached is not installed")
     port = _free_port()
     process = subprocess.Popen([program, "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "nobody"])
-    end = time.monotonic() + 60
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            break
-        except OSError:
-            assert time.monotonic() < end, "memcached does not answer"
-            time.sleep(0.01)
+    wait_for_port(port, process)
     yield port
     process.terminate()
     process.wait()

@@ -93,7 +93,24 @@ class HttpStub:
         self._server.server_close()
 
 
-class MongoStub:
+class TcpStub:
+    """A server on `port` that gives each connection to a handler of its own."""
+
+    def __init__(self, handler: type[socketserver.BaseRequestHandler]) -> None:
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the server."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class MongoStub(TcpStub):
     """Answers MongoDB's wire protocol (OP_MSG, and OP_QUERY for the first greeting) with a few canned documents.
 
     `commands` counts what came in, by command, without what drivers send by themselves. It encodes with pymongo's own bson.
@@ -101,11 +118,7 @@ class MongoStub:
 
     def __init__(self) -> None:
         self.commands: Counter[str] = Counter()
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler(), bind_and_activate=True)
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        super().__init__(self._handler())
 
     def _handler(self) -> type[socketserver.BaseRequestHandler]:
         stub = self
@@ -165,19 +178,13 @@ class MongoStub:
             return {"ok": 0.0, "errmsg": "no such command", "code": 59, "codeName": "CommandNotFound"}
         return {"ok": 1.0, "n": 1, "nModified": 1}
 
-    def stop(self) -> None:
-        """End the server."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
 
 def json_answer(content: object, status: int = 200, **headers: str) -> Answer:
     """Return an answer of JSON."""
     return status, headers, json.dumps(content).encode()
 
 
-class AmqpStub:
+class AmqpStub(TcpStub):
     """Answers as much of AMQP 0-9-1 as a publisher needs; `published` counts messages by exchange."""
 
     _ANSWERS: ClassVar[dict[tuple[int, int], bytes]] = {  # {method of the client: method that answers it, with its arguments}
@@ -191,11 +198,7 @@ class AmqpStub:
 
     def __init__(self) -> None:
         self.published: Counter[str] = Counter()
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        super().__init__(self._handler())
 
     def _handler(self) -> type[socketserver.BaseRequestHandler]:
         stub = self
@@ -230,14 +233,8 @@ class AmqpStub:
         """Forget the counts."""
         self.published.clear()
 
-    def stop(self) -> None:
-        """End the server."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
-
-class BoltStub:
+class BoltStub(TcpStub):
     """Answers as much of Neo4j's Bolt 5.0 as a driver needs: a row for each statement; one with "nothing" in it fails.
 
     `statements` counts what came in, by its text, and BEGIN, COMMIT and ROLLBACK.
@@ -247,11 +244,7 @@ class BoltStub:
 
     def __init__(self) -> None:
         self.statements: Counter[str] = Counter()
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
+        super().__init__(self._handler())
 
     def _handler(self) -> type[socketserver.BaseRequestHandler]:
         stub = self
@@ -302,12 +295,6 @@ class BoltStub:
                 self.wfile.write(len(message).to_bytes(2, "big") + message + b"\0\0")
 
         return Handler
-
-    def stop(self) -> None:
-        """End the server."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def _packed(text: str) -> bytes:
