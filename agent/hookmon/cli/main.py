@@ -43,13 +43,10 @@ def main() -> None:
     is_run = sys.argv[1:2] == ["run"] and _COMPLETION not in os.environ
     try:
         _find_own_modules(is_run)
+        if is_run:
+            _run_briefly()
     except KeyboardInterrupt:
         _leave(-2)  # SIGINT
-    if is_run:
-        try:
-            _run_briefly()
-        except KeyboardInterrupt:
-            _leave(-2)
     try:
         import click
 
